@@ -1,0 +1,37 @@
+"""Pin and hash every environment: NAME.in becomes NAME.txt, for Python 3.11 on Linux x86-64.
+
+A file that cannot be resolved keeps its old pins, if it has any, and says in its header that they are stale.
+No index addresses are written: where packages come from is the machine's business.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+FOLDER = Path(__file__).parent
+OPTIONS = [
+    "--generate-hashes", "--python-version=3.11", "--python-platform=x86_64-manylinux_2_28",
+    "--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command=tox -e lock", "--quiet",
+]  # fmt: skip
+STALE = "# NOT LOCKED by the last `tox -e lock`: "
+
+
+def lock(source: Path) -> bool:
+    """Lock one file; return whether it could be resolved."""
+    target = source.with_suffix(".txt")
+    uv = [sys.executable, str(FOLDER / "uv_torch_cpu.py")] if source.stem == "torch-cpu" else ["uv"]
+    options = [*OPTIONS, *sys.argv[1:], f"--output-file={target.name}"]
+    command = [*uv, "pip", "compile", source.name, *options]
+    done = subprocess.run(command, cwd=FOLDER, stderr=subprocess.PIPE, text=True, check=False)
+    if done.returncode == 0:
+        return True
+    reason = " ".join(done.stderr.split())[:300]
+    sys.stderr.write(f"{source.name}: {reason}\n")
+    old = target.read_text() if target.exists() else ""
+    kept = "".join(line for line in old.splitlines(keepends=True) if not line.startswith(STALE))
+    target.write_text(f"{STALE}{reason}\n{kept}")
+    return False
+
+
+locked = [lock(source) for source in sorted(FOLDER.glob("*.in"))]
+sys.exit(0 if all(locked) else 1)
