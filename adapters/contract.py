@@ -1,0 +1,139 @@
+"""What every adapter must do, so that one harness can drive, prove and time all of them.
+
+Adapters compute; only the harness times. A timed call (`train`, `evaluate`) does no I/O, no logging and no
+conversion of layouts. Nothing is optional: what an adapter cannot do it answers with a reason
+(`unsupported`). Needs the standard library and NumPy alone, because workers import it.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.declaration import Model, Recipe
+from adapters.weights import Weights
+
+Array = npt.NDArray[Any]
+MODES = ("eager", "compiled", "fused")
+DTYPES = ("float32", "float64")
+
+
+class ContractError(RuntimeError):
+    """An adapter built something other than what was declared; the message names both."""
+
+
+@dataclass
+class Resident:
+    """Batches that lie on the device in order, in whatever layout the adapter finds fastest.
+
+    `images` and `labels` are the adapter's own (a list of batches, or one stacked array). `losses` holds the
+    loss last seen on each batch, None (or NaN) where there was none yet.
+    """
+
+    images: Any
+    labels: Any
+    steps: int
+    losses: Any = field(default=None)
+
+
+class Adapter(ABC):
+    """One declared recipe, built by one framework on one device in one mode and dtype."""
+
+    framework: ClassVar[str]
+
+    def __init__(self, recipe: Recipe, device: str = "cpu", mode: str = "eager", dtype: str = "float32") -> None:
+        """Build the network; ContractError if it is not the declared one, ValueError if it cannot be built."""
+        reason = self.unsupported(device, mode, dtype)
+        if reason:
+            raise ValueError(f"{self.framework} cannot run {mode} {dtype} on {device}: {reason}")
+        self.recipe, self.device, self.mode, self.dtype = recipe, device, mode, dtype
+        self.rate = recipe.schedule.rate(recipe.optimiser, 0)
+        self.step_count = 0  # optimiser steps since set_weights; Adam's t is this plus one
+        self.build()
+        self.check_shapes()
+
+    def check_shapes(self) -> None:
+        """Compare what the framework built with the declaration: names, order, shapes, count."""
+        declared = {parameter.name: parameter.shape for parameter in self.recipe.model.parameters()}
+        built = {name: tuple(array.shape) for name, array in self.get_weights().items()}
+        if list(built.items()) != list(declared.items()):
+            raise ContractError(f"{self.framework} built {built}, model {self.recipe.model.name!r} declares {declared}")
+
+    # What there is
+
+    @classmethod
+    @abstractmethod
+    def versions(cls) -> dict[str, str]:
+        """Return versions by package; the framework's own name is among them."""
+
+    @classmethod
+    @abstractmethod
+    def devices(cls) -> dict[str, str]:
+        """Return what this framework sees here: `cpu`, `gpu` to the device's name."""
+
+    @classmethod
+    @abstractmethod
+    def set_threads(cls, threads: int) -> int:
+        """Ask the framework for `threads` threads, before its first computation; return what it says it has."""
+
+    @classmethod
+    @abstractmethod
+    def unsupported(cls, device: str, mode: str, dtype: str) -> str | None:
+        """Return why this combination cannot run, or None if it can."""
+
+    @classmethod
+    @abstractmethod
+    def recommended_mode(cls, model: Model, device: str) -> str:
+        """Return the mode an expert would use for this model on this device."""
+
+    # The network
+
+    @abstractmethod
+    def build(self) -> None:
+        """Make the declared layers, loss and optimiser; leave the weights to set_weights."""
+
+    @abstractmethod
+    def set_weights(self, weights: Weights) -> None:
+        """Copy canonical arrays (by parameter name) to the device and forget the optimiser's state."""
+
+    @abstractmethod
+    def get_weights(self) -> Weights:
+        """Return canonical copies of the weights, by parameter name in the declaration's order."""
+
+    @abstractmethod
+    def set_rate(self, rate: float) -> None:
+        """Use this learning rate from the next step on."""
+
+    # The work
+
+    @abstractmethod
+    def put(self, images: Array, labels: Array) -> Resident:
+        """Place batches on the device: images (S, B, C, H, W) in self.dtype, labels (S, B) int64."""
+
+    @abstractmethod
+    def train(self, resident: Resident, first: int, count: int) -> None:
+        """Take `count` optimiser steps on batches first, first+1, ..., wrapping round; may return early."""
+
+    @abstractmethod
+    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
+        """Return the loss last seen on each batch, (S,), before that step's update; waits for the device."""
+
+    @abstractmethod
+    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+        """Compute the outputs of batches first .. first+count-1, no wrapping, left on the device."""
+
+    @abstractmethod
+    def fetch(self, outputs: Any) -> Array:
+        """Copy what evaluate returned to the host: (count * B, outputs) in self.dtype."""
+
+    @abstractmethod
+    def synchronise(self, pending: Any = None) -> None:
+        """Return when all that was asked for is computed: the last update and, if given, what evaluate returned."""
+
+    @abstractmethod
+    def placement(self) -> str:
+        """Return where the parameters really are, `cpu` or `gpu`, as the framework itself says."""

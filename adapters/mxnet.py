@@ -1,0 +1,174 @@
+"""mxnet: gluon blocks, imperative or hybridized, with its fused update operators."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+import mxnet as mx
+import numpy as np
+import numpy.typing as npt
+from mxnet import autograd
+from mxnet.gluon import nn
+
+from adapters import declaration as declare
+from adapters.contract import Adapter, Array, Resident
+from adapters.declaration import SGD, Adam, Model, Shape
+from adapters.weights import Weights
+
+
+class MxnetAdapter(Adapter):
+    """Gluon imperatively, or hybridized with static memory and static shapes."""
+
+    framework = "mxnet"
+
+    # What there is
+
+    @classmethod
+    def versions(cls) -> dict[str, str]:
+        return {"mxnet": mx.__version__, "numpy": np.__version__, "python": platform.python_version()}
+
+    @classmethod
+    def devices(cls) -> dict[str, str]:
+        found = {"cpu": platform.processor() or platform.machine()}
+        if mx.context.num_gpus():
+            found["gpu"] = "GPU 0"  # mxnet 1.9 cannot name it
+        return found
+
+    @classmethod
+    def set_threads(cls, threads: int) -> int:
+        # mxnet reads OMP_NUM_THREADS when it is loaded and has no call to change it afterwards.
+        return int(os.environ.get("OMP_NUM_THREADS", threads))
+
+    @classmethod
+    def unsupported(cls, device: str, mode: str, dtype: str) -> str | None:
+        return "mxnet has no loop of training steps in one call" if mode == "fused" else None
+
+    @classmethod
+    def recommended_mode(cls, model: Model, device: str) -> str:
+        return "compiled"
+
+    # The network
+
+    def build(self) -> None:
+        self.place = mx.gpu(0) if self.device == "gpu" else mx.cpu()
+        shapes = self.recipe.model.shapes()
+        self.network = nn.HybridSequential()
+        for layer, shape in zip(self.recipe.model.layers, shapes, strict=False):
+            self.network.add(layer_of(layer, shape))
+        self.network.cast(self.dtype)
+        self.network.initialize(mx.init.Zero(), ctx=self.place)
+        self.loss = Loss(self.network, self.recipe.loss)
+        if self.mode == "compiled":
+            self.network.hybridize(static_alloc=True, static_shape=True)
+            self.loss.hybridize(static_alloc=True, static_shape=True)
+        self.blocks = [block.data(self.place) for block in self.network.collect_params().values()]
+        self.gradients = [block.grad(self.place) for block in self.network.collect_params().values()]
+        self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
+
+    def set_weights(self, weights: Weights) -> None:
+        for parameter, target in zip(self.recipe.model.parameters(), self.blocks, strict=True):
+            array = np.asarray(weights[parameter.name], self.dtype)
+            target[:] = array.T if array.ndim == 2 else array  # nn.Dense keeps (out, in)
+        self.velocity = [mx.nd.zeros_like(target) for target in self.blocks]
+        self.square = [mx.nd.zeros_like(target) for target in self.blocks]
+        self.step_count = 0
+
+    def get_weights(self) -> Weights:
+        arrays = (target.asnumpy() for target in self.blocks)
+        return {
+            parameter.name: np.ascontiguousarray(array.T if array.ndim == 2 else array)
+            for parameter, array in zip(self.recipe.model.parameters(), arrays, strict=True)
+        }
+
+    def set_rate(self, rate: float) -> None:
+        self.rate = rate
+
+    # The work
+
+    def put(self, images: Array, labels: Array) -> Resident:
+        batches = [mx.nd.array(batch, self.place, self.dtype) for batch in images]
+        digits = [mx.nd.array(batch, self.place, self.dtype) for batch in labels]
+        return Resident(batches, digits, len(labels), [None] * len(labels))
+
+    def train(self, resident: Resident, first: int, count: int) -> None:
+        for index in range(first, first + count):
+            index %= resident.steps
+            with autograd.record():
+                loss = self.loss(resident.images[index], resident.labels[index])
+            loss.backward()
+            self.update()
+            resident.losses[index] = loss
+
+    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
+        return np.array([np.nan if loss is None else loss.asscalar() for loss in resident.losses])
+
+    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+        return [self.network(resident.images[index]) for index in range(first, first + count)]
+
+    def fetch(self, outputs: Any) -> Array:
+        return np.concatenate([output.asnumpy() for output in outputs])
+
+    def synchronise(self, pending: Any = None) -> None:
+        mx.nd.waitall()
+        self.blocks[-1].wait_to_read()  # waitall alone has returned early on errors (measurement.md, 5)
+
+    def placement(self) -> str:
+        return "+".join(sorted({target.context.device_type for target in self.blocks}))
+
+    # Own helpers
+
+    def update(self) -> None:
+        """Apply the declared update with mxnet's operators: its own keep the rate inside the momentum buffer."""
+        self.step_count += 1
+        state = zip(self.blocks, self.gradients, self.velocity, self.square, strict=True)
+        match self.recipe.optimiser:
+            case SGD(momentum=0.0):
+                pairs = [array for w, g, _, _ in state for array in (w, g)]
+                n = len(self.blocks)
+                mx.nd.multi_sgd_update(*pairs, lrs=[self.rate] * n, wds=[0.0] * n, num_weights=n, out=self.blocks)
+            case SGD(_, momentum, nesterov):
+                for w, g, v, _ in state:
+                    v[:] = momentum * v + g
+                    w -= self.rate * (g + momentum * v if nesterov else v)
+            case Adam(_, beta1, beta2, epsilon) as adam:
+                correction1, correction2 = adam.corrections(self.step_count)
+                for w, g, m, v in state:
+                    m[:] = beta1 * m + (1 - beta1) * g
+                    v[:] = beta2 * v + (1 - beta2) * g * g
+                    w -= (self.rate / correction1) * m / (mx.nd.sqrt(v / correction2) + epsilon)
+
+
+class Loss(mx.gluon.HybridBlock):
+    """Network and mean loss as one block, so that hybridizing makes one graph of a whole forward pass."""
+
+    def __init__(self, network: mx.gluon.HybridBlock, loss: str) -> None:
+        super().__init__()
+        self.network = network
+        self.cross_entropy = loss == "cross_entropy"
+
+    def hybrid_forward(self, F: Any, images: Any, labels: Any) -> Any:
+        outputs = self.network(images)
+        if self.cross_entropy:
+            return -F.pick(F.log_softmax(outputs), labels).mean()
+        return F.square(outputs.reshape((-1,)) - labels).mean()  # gluon's L2Loss halves it
+
+
+def layer_of(layer: declare.Layer, shape: Shape) -> mx.gluon.HybridBlock:
+    """Return the block that a declared layer means for one sample of `shape`."""
+    match layer:
+        case declare.Conv2D(channels, kernel, stride, padding):
+            return nn.Conv2D(channels, kernel, stride, padding, in_channels=shape[0])
+        case declare.Dense(units):
+            return nn.Dense(units, flatten=False, in_units=shape[0])
+        case declare.MaxPool2D(size, stride):
+            return nn.MaxPool2D(size, stride)
+        case declare.AvgPool2D(size, stride):
+            return nn.AvgPool2D(size, stride)
+        case declare.Activation("softmax"):
+            return nn.HybridLambda(lambda F, x: F.softmax(x))
+        case declare.Activation(function):
+            return nn.Activation(function)
+        case declare.Flatten():
+            return nn.Flatten()

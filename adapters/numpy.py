@@ -1,0 +1,138 @@
+"""numpy: the oracle in float64, and a contestant that uses nothing but NumPy and its BLAS."""
+
+from __future__ import annotations
+
+import os
+import platform
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters import numpy_layers
+from adapters.contract import Adapter, Array, Resident
+from adapters.declaration import SGD, Adam, Model
+from adapters.numpy_layers import LOSSES, Weighted
+from adapters.weights import Weights
+
+
+class NumpyAdapter(Adapter):
+    """The reference: hand-written gradients, see numpy_layers.py."""
+
+    framework = "numpy"
+
+    # What there is
+
+    @classmethod
+    def versions(cls) -> dict[str, str]:
+        return {"numpy": np.__version__, "python": platform.python_version()}
+
+    @classmethod
+    def devices(cls) -> dict[str, str]:
+        return {"cpu": platform.processor() or platform.machine()}
+
+    @classmethod
+    def set_threads(cls, threads: int) -> int:
+        # OpenBLAS reads its environment when it is loaded; NumPy has no call to change it afterwards.
+        return int(os.environ.get("OPENBLAS_NUM_THREADS", threads))
+
+    @classmethod
+    def unsupported(cls, device: str, mode: str, dtype: str) -> str | None:
+        if device != "cpu":
+            return "there is no such thing as numpy on a GPU"
+        return None if mode == "eager" else "NumPy has no compiler"
+
+    @classmethod
+    def recommended_mode(cls, model: Model, device: str) -> str:
+        return "eager"
+
+    # The network
+
+    def build(self) -> None:
+        self.layers = [numpy_layers.make(layer) for layer in self.recipe.model.layers]
+        self.weighted = [layer for layer in self.layers if isinstance(layer, Weighted)]
+        for layer in self.layers[: self.layers.index(self.weighted[0]) + 1]:
+            layer.needs_input_gradient = False
+        self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
+
+    def set_weights(self, weights: Weights) -> None:
+        arrays = [np.array(weights[p.name], self.dtype) for p in self.recipe.model.parameters()]
+        for layer, weight, bias in zip(self.weighted, arrays[::2], arrays[1::2], strict=True):
+            layer.weight, layer.bias = weight, bias
+        self.velocity = [np.zeros_like(array) for array in arrays]
+        self.square = [np.zeros_like(array) for array in arrays]
+        self.scratch = [np.empty_like(array) for array in arrays]
+        self.step_count = 0
+
+    def get_weights(self) -> Weights:
+        names = (parameter.name for parameter in self.recipe.model.parameters())
+        return {name: array.copy() for name, array in zip(names, self.arrays(), strict=True)}
+
+    def set_rate(self, rate: float) -> None:
+        self.rate = rate
+
+    # The work
+
+    def put(self, images: Array, labels: Array) -> Resident:
+        channel_first = np.ascontiguousarray(images.transpose(0, 2, 1, 3, 4))  # (S, C, B, H, W)
+        return Resident(channel_first, labels, len(labels), np.full(len(labels), np.nan))
+
+    def train(self, resident: Resident, first: int, count: int) -> None:
+        for index in range(first, first + count):
+            index %= resident.steps
+            outputs = self.forward(resident.images[index])
+            loss, gradient = LOSSES[self.recipe.loss](outputs, resident.labels[index])
+            resident.losses[index] = loss
+            self.backward(gradient)
+            self.update()
+
+    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
+        return np.array(resident.losses)
+
+    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+        return [self.forward(resident.images[index]).copy() for index in range(first, first + count)]
+
+    def fetch(self, outputs: Any) -> Array:
+        return np.concatenate(outputs)
+
+    def synchronise(self, pending: Any = None) -> None:
+        pass  # NumPy returns when it has finished
+
+    def placement(self) -> str:
+        return "cpu"
+
+    # Own helpers
+
+    def arrays(self) -> list[Array]:
+        return [array for layer in self.weighted for array in (layer.weight, layer.bias)]
+
+    def gradients(self) -> list[Array]:
+        return [array for layer in self.weighted for array in (layer.weight_gradient, layer.bias_gradient)]
+
+    def forward(self, x: Array) -> Array:  # (C, B, H, W) -> (B, outputs)
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy: Array) -> None:
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy)
+            if not layer.needs_input_gradient:
+                return
+
+    def update(self) -> None:
+        self.step_count += 1
+        state = zip(self.arrays(), self.gradients(), self.velocity, self.square, self.scratch, strict=True)
+        for w, g, v, s, scratch in state:
+            match self.recipe.optimiser:
+                case SGD(momentum=0.0):
+                    w -= np.multiply(g, self.rate, out=scratch)
+                case SGD(_, momentum, nesterov):
+                    v *= momentum
+                    v += g
+                    w -= self.rate * (g + momentum * v) if nesterov else np.multiply(v, self.rate, out=scratch)
+                case Adam(_, beta1, beta2, epsilon) as adam:
+                    correction1, correction2 = adam.corrections(self.step_count)
+                    v += (1 - beta1) * (g - v)
+                    s += (1 - beta2) * (g * g - s)
+                    w -= (self.rate / correction1) * v / (np.sqrt(s / correction2) + epsilon)

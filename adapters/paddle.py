@@ -1,0 +1,158 @@
+"""paddle: dygraph layers and optimisers, or the same forward pass and loss through paddle.jit.to_static."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import paddle
+from paddle import nn
+from paddle.nn import functional
+
+from adapters import declaration as declare
+from adapters.contract import Adapter, Array, Resident
+from adapters.declaration import SGD, Model, Shape
+from adapters.weights import Weights
+
+ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
+
+
+class PaddleAdapter(Adapter):
+    """Dygraph, or its forward pass and loss as one static program."""
+
+    framework = "paddle"
+
+    # What there is
+
+    @classmethod
+    def versions(cls) -> dict[str, str]:
+        return {"paddle": paddle.__version__, "numpy": np.__version__, "python": platform.python_version()}
+
+    @classmethod
+    def devices(cls) -> dict[str, str]:
+        found = {"cpu": platform.processor() or platform.machine()}
+        if paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count():
+            found["gpu"] = paddle.device.cuda.get_device_name(0)
+        return found
+
+    @classmethod
+    def set_threads(cls, threads: int) -> int:
+        paddle.base.core.set_num_threads(threads)
+        return threads
+
+    @classmethod
+    def unsupported(cls, device: str, mode: str, dtype: str) -> str | None:
+        return "paddle has no loop of training steps in one call" if mode == "fused" else None
+
+    @classmethod
+    def recommended_mode(cls, model: Model, device: str) -> str:
+        return "eager"
+
+    # The network
+
+    def build(self) -> None:
+        self.place = paddle.CUDAPlace(0) if self.device == "gpu" else paddle.CPUPlace()
+        paddle.device.set_device("gpu:0" if self.device == "gpu" else "cpu")
+        paddle.set_default_dtype(self.dtype)
+        shapes = self.recipe.model.shapes()
+        modules = [layer_of(layer, shape) for layer, shape in zip(self.recipe.model.layers, shapes, strict=False)]
+        self.network = nn.Sequential(*modules)
+        self.parameters = self.network.parameters()
+        self.forward, self.infer = loss_of(self.network, self.recipe.loss), self.network
+        if self.mode == "compiled":
+            self.forward = paddle.jit.to_static(self.forward, full_graph=True)
+            self.infer = paddle.jit.to_static(self.network, full_graph=True)
+        self.optimiser = self.make_optimiser()
+
+    def set_weights(self, weights: Weights) -> None:
+        for parameter, target in zip(self.recipe.model.parameters(), self.parameters, strict=True):
+            target.set_value(np.array(weights[parameter.name], self.dtype))  # nn.Linear keeps (in, out), as we do
+        self.optimiser = self.make_optimiser()
+
+    def get_weights(self) -> Weights:
+        names = (parameter.name for parameter in self.recipe.model.parameters())
+        return {name: np.array(target.numpy()) for name, target in zip(names, self.parameters, strict=True)}
+
+    def set_rate(self, rate: float) -> None:
+        self.rate = rate
+        self.optimiser.set_lr(rate)
+
+    # The work
+
+    def put(self, images: Array, labels: Array) -> Resident:
+        batches = [paddle.to_tensor(batch, place=self.place) for batch in images]
+        digits = [paddle.to_tensor(batch, place=self.place) for batch in labels]
+        return Resident(batches, digits, len(labels), [None] * len(labels))
+
+    def train(self, resident: Resident, first: int, count: int) -> None:
+        for index in range(first, first + count):
+            index %= resident.steps
+            loss = self.forward(resident.images[index], resident.labels[index])
+            loss.backward()
+            self.optimiser.step()
+            self.optimiser.clear_grad(set_to_zero=False)
+            resident.losses[index] = loss.detach()
+
+    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
+        return np.array([np.nan if loss is None else float(loss) for loss in resident.losses])
+
+    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+        with paddle.no_grad():
+            return [self.infer(resident.images[index]) for index in range(first, first + count)]
+
+    def fetch(self, outputs: Any) -> Array:
+        return np.concatenate([output.numpy() for output in outputs])
+
+    def synchronise(self, pending: Any = None) -> None:
+        if self.device == "gpu":
+            paddle.device.synchronize()
+
+    def placement(self) -> str:
+        kinds = {"gpu" if target.place.is_gpu_place() else "cpu" for target in self.parameters}
+        return "+".join(sorted(kinds))
+
+    # Own helpers
+
+    def make_optimiser(self) -> paddle.optimizer.Optimizer:
+        match self.recipe.optimiser:
+            case SGD(momentum=0.0):
+                return paddle.optimizer.SGD(self.rate, self.parameters)
+            case SGD(_, momentum, nesterov):
+                return paddle.optimizer.Momentum(self.rate, momentum, self.parameters, use_nesterov=nesterov)
+            case adam:
+                settings = (self.rate, adam.beta1, adam.beta2, adam.epsilon, self.parameters)
+                # One kernel for all parameters; it refuses float64 (its error names the dtypes it takes).
+                return paddle.optimizer.Adam(*settings, use_multi_tensor=self.dtype == "float32")
+
+
+def loss_of(network: nn.Layer, loss: str) -> Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor]:
+    """Return the loss as a function of (images, labels); to_static takes functions, no methods and no lambdas."""
+
+    def cross_entropy(images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+        return functional.cross_entropy(network(images), labels)
+
+    def mean_squared_error(images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+        outputs = network(images)
+        return functional.mse_loss(outputs[:, 0], labels.astype(outputs.dtype))
+
+    return cross_entropy if loss == "cross_entropy" else mean_squared_error
+
+
+def layer_of(layer: declare.Layer, shape: Shape) -> nn.Layer:
+    """Return the layer that a declared layer means for one sample of `shape`."""
+    match layer:
+        case declare.Conv2D(channels, kernel, stride, padding):
+            return nn.Conv2D(shape[0], channels, kernel, stride, padding)
+        case declare.Dense(units):
+            return nn.Linear(shape[0], units)
+        case declare.MaxPool2D(size, stride):
+            return nn.MaxPool2D(size, stride)
+        case declare.AvgPool2D(size, stride):
+            return nn.AvgPool2D(size, stride)
+        case declare.Activation(function):
+            return ACTIVATIONS[function]()
+        case declare.Flatten():
+            return nn.Flatten()

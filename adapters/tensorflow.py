@@ -1,0 +1,230 @@
+"""tensorflow: variables, tf.nn operations and GradientTape, compiled by tf.function, with XLA where it pays."""
+
+from __future__ import annotations
+
+import math
+import platform
+from collections.abc import Iterator
+from functools import partial
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from adapters import declaration as declare
+from adapters.contract import Adapter, Array, Resident
+from adapters.declaration import SGD, Adam, Conv2D, Dense, Flatten, Model, Parameter
+from adapters.weights import Weights
+
+ACTIVATIONS = {"relu": tf.nn.relu, "tanh": tf.tanh, "sigmoid": tf.sigmoid, "softmax": tf.nn.softmax}
+
+
+class TensorflowAdapter(Adapter):
+    """Eager operations, one tf.function a step, or a tf.function that loops over steps. Images are NHWC."""
+
+    framework = "tensorflow"
+
+    # What there is
+
+    @classmethod
+    def versions(cls) -> dict[str, str]:
+        return {"tensorflow": tf.__version__, "numpy": np.__version__, "python": platform.python_version()}
+
+    @classmethod
+    def devices(cls) -> dict[str, str]:
+        found = {"cpu": platform.processor() or platform.machine()}
+        if cards := tf.config.list_physical_devices("GPU"):
+            found["gpu"] = tf.config.experimental.get_device_details(cards[0]).get("device_name", "GPU")
+        return found
+
+    @classmethod
+    def set_threads(cls, threads: int) -> int:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        return int(tf.config.threading.get_intra_op_parallelism_threads())
+
+    @classmethod
+    def unsupported(cls, device: str, mode: str, dtype: str) -> str | None:
+        return None
+
+    @classmethod
+    def recommended_mode(cls, model: Model, device: str) -> str:
+        return "compiled" if device == "cpu" and convolves(model) else "fused"
+
+    # The network
+
+    def build(self) -> None:
+        self.place = "/GPU:0" if self.device == "gpu" else "/CPU:0"
+        tf.config.experimental.enable_tensor_float_32_execution(False)  # on by default; no TF32 unless asked
+        # XLA's convolutions crawl on a CPU: lenet, batch 100: 441 samples/s in an XLA loop, 10,200 as a graph.
+        xla = self.device == "gpu" or not convolves(self.recipe.model)
+        parameters = self.recipe.model.parameters()
+        self.after_flatten = flattened_image(self.recipe.model)
+        with tf.device(self.place):
+            shapes = [self.from_canonical(p, np.zeros(p.shape)).shape for p in parameters]
+            self.parameters = [tf.Variable(tf.zeros(shape, self.dtype)) for shape in shapes]
+            self.rate_variable = tf.Variable(self.rate, dtype=self.dtype)
+            self.slots = [tf.Variable(v) for v in self.parameters for _ in range(slots(self.recipe.optimiser))]
+            self.taken = tf.Variable(0, dtype=self.dtype)  # optimiser steps, for Adam
+        # Nothing here needs AutoGraph, and it cannot read match statements.
+        graph = partial(tf.function, jit_compile=xla, autograph=False)
+        self.one_step = self.step if self.mode == "eager" else graph(self.step)
+        self.many_steps = graph(self.loop)
+        self.infer = self.forward if self.mode == "eager" else graph(self.forward)
+
+    def set_weights(self, weights: Weights) -> None:
+        for parameter, variable in zip(self.recipe.model.parameters(), self.parameters, strict=True):
+            variable.assign(self.from_canonical(parameter, weights[parameter.name]).astype(self.dtype))
+        for variable in (*self.slots, self.taken):
+            variable.assign(tf.zeros_like(variable))
+
+    def get_weights(self) -> Weights:
+        pairs = zip(self.recipe.model.parameters(), self.parameters, strict=True)
+        return {parameter.name: self.to_canonical(parameter, variable.numpy()) for parameter, variable in pairs}
+
+    def set_rate(self, rate: float) -> None:
+        self.rate = rate
+        self.rate_variable.assign(rate)
+
+    # The work
+
+    def put(self, images: Array, labels: Array) -> Resident:
+        last = np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))  # (S, B, H, W, C)
+        with tf.device(self.place):
+            if self.mode == "fused":
+                losses = tf.Variable(tf.fill([len(labels)], tf.constant(np.nan, self.dtype)))
+                return Resident(tf.constant(last), tf.constant(labels), len(labels), losses)
+            batches = [tf.constant(batch) for batch in last]
+            return Resident(batches, [tf.constant(batch) for batch in labels], len(labels), [np.nan] * len(labels))
+
+    def train(self, resident: Resident, first: int, count: int) -> None:
+        if self.mode == "fused":
+            begin, end = tf.constant(first), tf.constant(first + count)
+            self.many_steps(resident.images, resident.labels, resident.losses, begin, end)
+            return
+        for index in range(first, first + count):
+            index %= resident.steps
+            resident.losses[index] = self.one_step(resident.images[index], resident.labels[index])
+
+    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
+        losses = resident.losses
+        return np.array(losses.numpy() if self.mode == "fused" else [float(loss) for loss in losses], np.float64)
+
+    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+        return [self.infer(resident.images[index]) for index in range(first, first + count)]
+
+    def fetch(self, outputs: Any) -> Array:
+        return np.concatenate([output.numpy() for output in outputs])
+
+    def synchronise(self, pending: Any = None) -> None:
+        tf.test.experimental.sync_devices()
+        self.parameters[-1].numpy()  # a copy of the last update cannot be had before it is made
+
+    def placement(self) -> str:
+        kinds = {tf.DeviceSpec.from_string(variable.device).device_type.lower() for variable in self.parameters}
+        return "+".join(sorted(kinds))
+
+    # Own helpers
+
+    def from_canonical(self, parameter: Parameter, array: Array) -> Array:
+        if array.ndim == 4:
+            return array.transpose(2, 3, 1, 0)  # (out, in, kh, kw) -> (kh, kw, in, out)
+        if parameter.layer in self.after_flatten and array.ndim == 2:
+            c, h, w = self.after_flatten[parameter.layer]  # NHWC flattens (H, W, C): permute the rows
+            return array.reshape(c, h, w, -1).transpose(1, 2, 0, 3).reshape(array.shape)
+        return array
+
+    def to_canonical(self, parameter: Parameter, array: Array) -> Array:
+        if array.ndim == 4:
+            return np.ascontiguousarray(array.transpose(3, 2, 0, 1))
+        if parameter.layer in self.after_flatten and array.ndim == 2:
+            c, h, w = self.after_flatten[parameter.layer]
+            return np.ascontiguousarray(array.reshape(h, w, c, -1).transpose(2, 0, 1, 3)).reshape(array.shape)
+        return array
+
+    def forward(self, x: tf.Tensor) -> tf.Tensor:  # (B, H, W, C) -> (B, outputs)
+        rest = iter(self.parameters)
+        for layer in self.recipe.model.layers:
+            x = apply(layer, x, rest)
+        return x
+
+    def loss(self, outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        if self.recipe.loss == "cross_entropy":
+            return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs))
+        return tf.reduce_mean(tf.square(outputs[:, 0] - tf.cast(labels, outputs.dtype)))
+
+    def step(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            loss = self.loss(self.forward(images), labels)
+        gradients = tape.gradient(loss, self.parameters)
+        self.update(gradients)
+        return loss
+
+    def loop(self, images: tf.Tensor, labels: tf.Tensor, losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
+        def body(position: tf.Tensor) -> tuple[tf.Tensor]:
+            index = position % images.shape[0]
+            loss = self.step(images[index], labels[index])
+            losses.scatter_nd_update([[index]], [loss])
+            return (position + 1,)
+
+        tf.while_loop(lambda position: position < end, body, (first,), parallel_iterations=1)
+
+    def update(self, gradients: list[tf.Tensor]) -> None:
+        """Apply the declared update by hand: Keras keeps the rate inside momentum and epsilon outside Adam's hat."""
+        rate, taken = self.rate_variable, self.taken
+        match self.recipe.optimiser:
+            case SGD(momentum=0.0):
+                for w, g in zip(self.parameters, gradients, strict=True):
+                    w.assign_sub(rate * g)
+            case SGD(_, momentum, nesterov):
+                for w, v, g in zip(self.parameters, self.slots, gradients, strict=True):
+                    v.assign(momentum * v + g)
+                    w.assign_sub(rate * (g + momentum * v if nesterov else v))
+            case Adam(_, beta1, beta2, epsilon):
+                taken.assign_add(1)
+                # 1 - beta^t without the cancellation that costs float32 half its digits at small t
+                correction1 = -tf.math.expm1(taken * math.log(beta1))
+                correction2 = -tf.math.expm1(taken * math.log(beta2))
+                for w, m, v, g in zip(self.parameters, self.slots[::2], self.slots[1::2], gradients, strict=True):
+                    m.assign(beta1 * m + (1 - beta1) * g)
+                    v.assign(beta2 * v + (1 - beta2) * g * g)
+                    w.assign_sub(rate * (m / correction1) / (tf.sqrt(v / correction2) + epsilon))
+
+
+def slots(optimiser: declare.Optimiser) -> int:
+    """Return how many arrays beside each parameter the optimiser keeps."""
+    return 2 if isinstance(optimiser, Adam) else int(optimiser.momentum != 0.0)
+
+
+def convolves(model: Model) -> bool:
+    """Return whether the model has a convolution."""
+    return any(isinstance(layer, Conv2D) for layer in model.layers)
+
+
+def flattened_image(model: Model) -> dict[int, tuple[int, ...]]:
+    """Return {layer index: (C, H, W)} of the Dense layer that reads a flattened image, if there is one."""
+    shapes = model.shapes()
+    for index, layer in enumerate(model.layers):
+        if isinstance(layer, Dense):
+            before = max((i for i in range(index) if isinstance(model.layers[i], Flatten)), default=None)
+            return {} if before is None else {index: shapes[before]}
+    return {}
+
+
+def apply(layer: declare.Layer, x: tf.Tensor, parameters: Iterator[tf.Variable]) -> tf.Tensor:
+    """Return what a declared layer makes of a batch; weighted layers take their parameters off the iterator."""
+    match layer:
+        case declare.Conv2D(_, _, stride, padding):
+            amounts = [[0, 0], [padding, padding], [padding, padding], [0, 0]]
+            return tf.nn.bias_add(tf.nn.conv2d(x, next(parameters), stride, amounts), next(parameters))
+        case declare.Dense():
+            return tf.nn.bias_add(tf.matmul(x, next(parameters)), next(parameters))
+        case declare.MaxPool2D(size, stride):
+            return tf.nn.max_pool2d(x, size, stride, "VALID")
+        case declare.AvgPool2D(size, stride):
+            return tf.nn.avg_pool2d(x, size, stride, "VALID")
+        case declare.Activation(function):
+            return ACTIVATIONS[function](x)
+        case declare.Flatten():
+            return tf.reshape(x, [x.shape[0], -1])
