@@ -1,0 +1,42 @@
+"""Every error the product raises on purpose, as one tree.
+
+    LockstepError                 something the user can act on; the message is one line
+    ├── UsageError                asked for what does not exist or cannot be            exit 2
+    ├── DataError                 a data set is missing, corrupt or not what it claims  exit 2
+    ├── EnvironmentMissing        a framework's environment is not there                exit 2
+    └── StorageError              results cannot be written or read                     exit 74
+        └── SchemaError           a row is not what the schema table says
+
+Each message says what was asked, what was found and what to type next. Anything else that escapes is a bug
+and shows its traceback.
+"""
+
+from __future__ import annotations
+
+
+class LockstepError(Exception):
+    """Base of all expected errors; `exit_code` is what the command line ends with."""
+
+    exit_code = 2
+
+
+class UsageError(LockstepError):
+    """Asked for what does not exist or cannot be."""
+
+
+class DataError(LockstepError):
+    """A data set is missing, corrupt or not what it claims to be."""
+
+
+class EnvironmentMissing(LockstepError):
+    """A framework's environment is not there; the message holds the command that makes it."""
+
+
+class StorageError(LockstepError):
+    """Results cannot be written or read."""
+
+    exit_code = 74  # EX_IOERR of sysexits.h
+
+
+class SchemaError(StorageError):
+    """A row is not what the schema table says; the message names the column."""

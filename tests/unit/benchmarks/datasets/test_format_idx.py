@@ -1,0 +1,124 @@
+import gzip
+import struct
+import subprocess
+import sys
+import textwrap
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+from benchmarks.datasets import reading
+from benchmarks.datasets.formats import read_idx
+
+IMAGES = st.integers(1, 4).flatmap(lambda n: hnp.arrays(np.uint8, (n, 28, 28)))
+LABELS = st.integers(1, 50).flatmap(lambda n: hnp.arrays(np.uint8, n, elements=st.integers(0, 9)))
+
+
+@given(array=IMAGES | LABELS, gz=st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_round_trip(tmp_path_factory, array, gz):
+    path = tmp_path_factory.mktemp("idx") / "file"
+    magic = 0x0801 if array.ndim == 1 else 0x0803
+    data = struct.pack(f">I{array.ndim}I", magic, *array.shape) + array.tobytes()
+    path.write_bytes(gzip.compress(data) if gz else data)
+    read = read_idx(path)
+    assert read.dtype == np.uint8
+    np.testing.assert_array_equal(read, array)
+
+
+def header(magic=0x0803, count=2, rows=28, columns=28):
+    return struct.pack(">4I", magic, count, rows, columns)
+
+
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", ("offset 0", "4 bytes", "found 0 bytes")),
+        (header()[:9], ("offset 8", "found 1 bytes")),
+        (header(magic=0x0802) + bytes(2 * 784), ("offset 0", "0x00000803", "found 0x00000802")),
+        (header(magic=0x0D03) + bytes(2 * 784), ("offset 0", "found 0x00000d03")),
+        (header(rows=27) + bytes(2 * 784), ("offset 8", "expected 28", "found 27")),
+        (header(columns=32) + bytes(2 * 784), ("offset 12", "expected 28", "found 32")),
+        (header(count=0), ("offset 4", "found 0")),
+        (header(count=2**32 - 1) + bytes(784), ("offset 4", "found 4294967295")),
+        (header() + bytes(2 * 784 - 1), ("offset 1583", "1568 bytes", "found 1567 bytes")),
+        (header() + bytes(2 * 784 + 1), ("offset 1584", "trailing bytes")),
+        (struct.pack(">2I", 0x0801, 3) + b"\x00\x0a\x01", ("offset 9", "label 0-9", "found 10")),
+    ],
+)
+@pytest.mark.parametrize("gz", [False, True])
+def test_hostile_content(tmp_path, refused, data, words, gz):
+    path = tmp_path / "train-images-idx3-ubyte"
+    path.write_bytes(gzip.compress(data) if gz else data)
+    refused(lambda: read_idx(path), path, "expected", *words)
+
+
+def test_every_truncation_of_a_gz_is_refused(tmp_path, refused, make):
+    path = tmp_path / "f.gz"
+    whole = gzip.compress(make.idx(make.digits(1)[1]))
+    for length in range(len(whole)):
+        path.write_bytes(whole[:length])
+        refused(lambda: read_idx(path), path, "offset")
+
+
+def test_every_flipped_byte_of_the_data_is_refused(tmp_path, refused, make):
+    path = tmp_path / "f.gz"
+    whole = gzip.compress(make.idx(make.digits(20)[1]))
+    for at in range(10, len(whole)):  # the ten bytes before it are the gzip header: time, operating system
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 0x10]) + whole[at + 1 :])
+        refused(lambda: read_idx(path), path)
+
+
+def test_garbage_after_the_gzip_data_is_refused(tmp_path, refused, make):
+    path = tmp_path / "f.gz"
+    path.write_bytes(gzip.compress(make.idx(make.digits(3)[1])) + b"garbage")
+    refused(lambda: read_idx(path), path, "gzip")
+
+
+def test_what_is_no_file_is_refused(tmp_path, refused):
+    refused(lambda: read_idx(tmp_path / "absent"), "no such file")
+    refused(lambda: read_idx(tmp_path), "no such file")
+    refused(lambda: read_idx(tmp_path / "a\nb"), "a\\nb")
+
+
+BOMB = textwrap.dedent("""
+    import resource, sys
+    from pathlib import Path
+    from benchmarks.datasets.formats import read_csv, read_idx, read_json
+    from benchmarks.errors import DataError
+    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + 64 * 2**20,) * 2)
+    try:
+        {"idx": read_idx, "csv": read_csv, "json": read_json}[sys.argv[1]](Path(sys.argv[2]))
+    except DataError as error:
+        print(error)
+""")
+
+
+@pytest.mark.parametrize(
+    ("reader", "start", "fill", "words"),
+    [
+        ("idx", header(count=3), b"\0", "trailing bytes"),
+        ("idx", header(count=2**32 - 1), b"\0", "found 4294967295"),
+        ("idx", header(count=reading.MAX_IMAGES), b"", "found 0 bytes"),
+        ("csv", b"", b"7", "a longer one"),
+        ("csv", b"", b"7,", "a longer one"),
+        ("csv", b"", b"\n", "row 1"),
+        ("json", b"", b" ", "a longer one"),
+        ("json", b"[[[[", b"0", "a longer one"),
+        ("json", b"", b"[", "a longer one"),
+    ],
+)
+def test_a_gz_bomb_is_refused_in_bounded_memory(tmp_path, reader, start, fill, words):
+    path = tmp_path / "bomb.gz"
+    with gzip.open(path, "wb", compresslevel=1) as bomb:
+        bomb.write(start)
+        for _ in range(300 if fill else 0):
+            bomb.write(fill * (2**20 // len(fill)))
+    command = [sys.executable, "-c", BOMB, reader, str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert words in done.stdout

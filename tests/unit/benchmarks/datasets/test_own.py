@@ -1,0 +1,65 @@
+import gzip
+
+import numpy as np
+import pytest
+
+from benchmarks.datasets.own import load_own
+
+
+@pytest.mark.parametrize("gz", [False, True])
+def test_idx_folder(tmp_path, make, gz):
+    train, test = make.digits(10), make.digits(5, 1)
+    data = load_own(make.folder(tmp_path / "my digits", train, test, gz))
+    assert data.name == "my digits"
+    for read, wanted in zip(data.arrays, (*train, *test), strict=True):
+        np.testing.assert_array_equal(read, wanted)
+
+
+@pytest.mark.parametrize("file", ["digits.csv", "digits.csv.gz"])
+def test_csv_is_split(tmp_path, make, file):
+    content = make.csv(*make.digits(100), header=True)
+    (tmp_path / file).write_bytes(gzip.compress(content) if file.endswith("gz") else content)
+    data = load_own(tmp_path / file)
+    assert (data.name, len(data.train_labels), len(data.test_labels)) == ("digits", 80, 20)
+    assert str(tmp_path) not in data.source
+
+
+@pytest.mark.parametrize("file", ["mine.json", "mine.json.gz"])
+def test_json_keeps_validation_out(tmp_path, make, file):
+    content = make.json(make.digits(6), make.digits(2, 1), make.digits(3, 2))
+    (tmp_path / file).write_bytes(gzip.compress(content) if file.endswith("gz") else content)
+    data = load_own(tmp_path / file)
+    assert (data.name, len(data.train_labels), len(data.test_labels)) == ("mine", 6, 3)
+
+
+def test_one_content_has_one_checksum_in_every_format(tmp_path, make):
+    train, test = make.digits(6), make.digits(3, 2)
+    (tmp_path / "a.json").write_bytes(make.json(train, test, test))
+    folder = make.folder(tmp_path / "a", train, test)
+    assert load_own(folder).sha256 == load_own(tmp_path / "a.json").sha256
+
+
+def test_counts_that_differ(tmp_path, make, refused):
+    folder = make.folder(tmp_path / "a", (make.digits(6)[0], make.digits(5)[1]), make.digits(3))
+    refused(lambda: load_own(folder), "6 images and 5 labels")
+
+
+def test_images_where_labels_belong(tmp_path, make, refused):
+    images, labels = make.digits(6)
+    refused(lambda: load_own(make.folder(tmp_path / "a", (labels, images), (images, labels))), "(N, 28, 28)")
+
+
+def test_too_few_to_test(tmp_path, make, refused):
+    (tmp_path / "a.csv").write_bytes(make.csv(*make.digits(40)))
+    refused(lambda: load_own(tmp_path / "a.csv"), "dataset too small", "five")
+
+
+def test_a_missing_file_of_four(tmp_path, make, refused):
+    folder = make.folder(tmp_path / "a", make.digits(6), make.digits(3))
+    (folder / "t10k-labels-idx1-ubyte.gz").unlink()
+    refused(lambda: load_own(folder), folder / "t10k-labels-idx1-ubyte", "no such file")
+
+
+@pytest.mark.parametrize("name", ["mnst", "absent.csv", "absent.json.gz", "a\nb.csv"])
+def test_an_unknown_name_lists_the_known(tmp_path, refused, name):
+    refused(lambda: load_own(tmp_path / name), "mnist-5k, mnist, fashion-mnist", ".csv")

@@ -1,0 +1,127 @@
+import multiprocessing
+import subprocess
+import sys
+from pathlib import Path
+
+import filelock
+import numpy as np
+import pytest
+
+from benchmarks.datasets import NAMES, Prepared, prepare, prepared
+from benchmarks.datasets.content import ARRAY_NAMES
+
+
+@pytest.fixture
+def own(tmp_path, make):
+    return make.folder(tmp_path / "own digits é", make.digits(10), make.digits(5, 1))
+
+
+def arrays(folder):
+    return [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ARRAY_NAMES]
+
+
+def test_names():
+    assert NAMES == ("mnist-5k", "mnist", "fashion-mnist")
+
+
+def test_four_files_that_a_worker_can_map(tmp_path, own, make):
+    found = prepare(str(own), None, tmp_path / "cache")
+    assert found == Prepared("own digits é", found.sha256, found.folder, 10, 5, "the user's own IDX files")
+    assert found.folder == tmp_path / "cache" / "prepared" / found.sha256[:16]
+    for read, wanted in zip(arrays(found.folder), (*make.digits(10), *make.digits(5, 1)), strict=True):
+        np.testing.assert_array_equal(read, wanted)
+        assert read.dtype == np.uint8
+    assert sorted(path.name for path in found.folder.parent.iterdir())[0] == found.sha256[:16]
+    assert not list(found.folder.parent.glob("*.tmp"))
+
+
+def test_the_folder_is_reused(tmp_path, own):
+    first = prepare(str(own), None, tmp_path)
+    before = [(path.stat().st_ino, path.stat().st_mtime_ns) for path in sorted(first.folder.iterdir())]
+    assert prepare(str(own), None, tmp_path) == first
+    assert [(path.stat().st_ino, path.stat().st_mtime_ns) for path in sorted(first.folder.iterdir())] == before
+
+
+@pytest.mark.parametrize("damage", ["gone", "cut", "empty", "header", "shape", "dtype", "content", "pickle"])
+def test_a_damaged_folder_is_written_again(tmp_path, own, make, damage):
+    folder = prepare(str(own), None, tmp_path).folder
+    path = folder / "train_labels.npy"
+    match damage:
+        case "gone":
+            path.unlink()
+        case "cut":
+            path.write_bytes(path.read_bytes()[:-3])
+        case "empty":
+            path.write_bytes(b"")
+        case "header":
+            path.write_bytes(b"nonsense" * 100)
+        case "shape":
+            np.save(path, np.zeros(9, dtype=np.uint8))
+        case "dtype":
+            np.save(path, make.digits(10)[1].astype(np.int64))
+        case "content":
+            np.save(path, make.digits(10)[1][::-1])
+        case "pickle":
+            np.save(path, np.array([None] * 10), allow_pickle=True)
+    (folder.with_name(folder.name + ".tmp")).mkdir()  # what a crash leaves behind
+    assert prepare(str(own), None, tmp_path).folder == folder
+    np.testing.assert_array_equal(arrays(folder)[1], make.digits(10)[1])
+    assert arrays(folder)[1].dtype == np.uint8
+    assert not list(folder.parent.glob("*.tmp"))
+
+
+def test_the_cache_follows_the_environment(tmp_path, own, monkeypatch):
+    monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "elsewhere"))
+    assert prepare(str(own)).folder.parent == tmp_path / "elsewhere" / "prepared"
+    monkeypatch.delenv("LOCKSTEP_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert prepared.default_cache().name == "lockstep"
+    if sys.platform == "linux":
+        assert prepared.default_cache() == tmp_path / "xdg" / "lockstep"
+
+
+def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, own, refused):
+    (tmp_path / "file").touch()
+    refused(lambda: prepare(str(own), None, tmp_path / "file"), "cannot write", "LOCKSTEP_CACHE", tmp_path / "file")
+
+
+def test_a_lock_that_is_held_is_one_line(tmp_path, own, refused, monkeypatch):
+    folder = prepare(str(own), None, tmp_path).folder
+    monkeypatch.setattr(prepared, "LOCK_TIMEOUT_S", 0.1)
+    lock = folder.with_name(folder.name + ".lock")
+    with filelock.FileLock(lock):
+        refused(lambda: prepare(str(own), None, tmp_path), lock, "another process")
+
+
+def test_many_processes_at_once(tmp_path, own):
+    with multiprocessing.get_context("spawn").Pool(4) as pool:
+        found = pool.starmap(prepare, [(str(own), None, tmp_path)] * 8)
+    assert len(set(found)) == 1
+    assert len(arrays(found[0].folder)) == 4
+
+
+def test_nothing_is_written_for_a_corrupt_set(tmp_path, own, refused):
+    path = own / "train-images-idx3-ubyte.gz"
+    path.write_bytes(path.read_bytes()[:-20])
+    refused(lambda: prepare(str(own), None, tmp_path / "cache"), path)
+    assert not (tmp_path / "cache").exists()
+
+
+def test_importing_needs_only_numpy():
+    code = (
+        "import sys, benchmarks.datasets; print(*{'pooch', 'filelock', 'platformdirs', 'mlxtend'} & set(sys.modules))"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
+
+
+@pytest.mark.mnist
+def test_preparing_mnist_stays_within_its_memory(mnist_folder, tmp_path):
+    code = (
+        "import resource, sys; from pathlib import Path; from benchmarks.datasets import prepare;"
+        "first, again = (prepare('mnist', Path(sys.argv[1]), Path(sys.argv[2])) for _ in range(2));"
+        "assert first == again; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    )
+    command = [sys.executable, "-W", "error", "-c", code, mnist_folder, tmp_path]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert int(done.stdout) < 300 * 1024
+    assert len(list(Path(tmp_path).glob("prepared/*/*.npy"))) == 4
