@@ -1,0 +1,212 @@
+"""The command line: `python -m benchmarks run | list | describe`, in the bench environment (.tox/bench)."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from adapters.contract import DTYPES, MODES
+from adapters.recipes import HEADLINE, MODELS, RECIPES
+from adapters.registry import ADAPTERS, CPU_ONLY
+from benchmarks import console, environments
+from benchmarks.cells import Axes, expand
+from benchmarks.datasets import prepare
+from benchmarks.describe import as_table, describe
+from benchmarks.errors import EnvironmentMissing, LockstepError, UsageError
+from benchmarks.frameworks import probe_all
+from benchmarks.machine import physical_cpus
+from benchmarks.runner import Sweep
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+out, err = console.terminal(), console.terminal(stderr=True)
+DEVICES = ("cpu", "gpu")
+
+Axis = Annotated[list[str] | None, typer.Option(help="repeatable, or comma-separated")]
+
+
+def values(given: Sequence[str] | None, default: Sequence[str], known: Sequence[str] = (), what: str = "") -> list[str]:
+    """Split commas, drop repetitions, fall back on the default; UsageError names the nearest known value."""
+    found = [part.strip() for item in given or [] for part in item.split(",") if part.strip()]
+    for value in found if known else []:
+        if value not in known:
+            near = difflib.get_close_matches(value, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"unknown {what} {value!r}{hint} Known: {', '.join(known)}")
+    return list(dict.fromkeys(found)) or list(default)
+
+
+def numbers(given: Sequence[str] | None, default: Sequence[int], what: str, largest: int) -> list[int]:
+    """Read whole numbers from 1 to `largest`; UsageError otherwise."""
+    found = values(given, [str(number) for number in default])
+    for value in found:
+        if not value.isdecimal() or not 1 <= int(value) <= largest:
+            raise UsageError(f"{what} {value!r}: expected whole numbers from 1 to {largest}")
+    return [int(value) for value in found]
+
+
+def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> list[str]:
+    """Return the frameworks asked for, or all that have an environment; errors hold the command to type."""
+    found = values(given, [], list(ADAPTERS), "framework")
+    if impossible := [name for name in found if name in CPU_ONLY and "gpu" in devices]:
+        raise UsageError(f"there is no such thing as {impossible[0]} on a GPU; use --device cpu")
+    missing = []
+    for framework in found or ADAPTERS:
+        for device in devices:
+            try:
+                environments.interpreter(framework, device)
+            except EnvironmentMissing as error:
+                missing.append((framework, str(error)))
+    there = [name for name in found or ADAPTERS if name not in {framework for framework, _ in missing}]
+    if not there:
+        raise EnvironmentMissing("\n".join(message for _, message in missing if found) or missing[0][1])
+    return found or there
+
+
+def chosen_recipes(models: Sequence[str] | None, recipes: Sequence[str] | None) -> list[str]:
+    """Return recipe names: those asked for, or the recipes of the models asked for, or the headline's."""
+    if models and recipes:
+        raise UsageError("--model and --recipe together: a recipe names its model; give one of them")
+    if recipes:
+        return values(recipes, [], list(RECIPES), "recipe")
+    return values(models, HEADLINE, list(MODELS), "model")
+
+
+@app.command()
+def run(
+    framework: Axis = None,
+    model: Axis = None,
+    recipe: Annotated[list[str] | None, typer.Option(help="published settings, batch size included")] = None,
+    device: Axis = None,
+    batch_size: Annotated[list[str] | None, typer.Option(help="default 100; a recipe's own with --recipe")] = None,
+    mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
+    dtype: Axis = None,
+    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
+    rounds: Annotated[int, typer.Option(min=1, help="launches of every cell")] = 3,
+    epochs: Annotated[int | None, typer.Option(min=0, help="0 skips the accuracy part")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    timeout: Annotated[float, typer.Option(min=1, help="seconds one launch may take")] = 900.0,
+    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    results: Annotated[Path, typer.Option(help="folder that rows are kept in")] = environments.ROOT / "results",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the cells and stop")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="skip launches that are already there and ok")] = False,
+) -> None:
+    """Measure: every cell in fresh processes, a row for each launch, a table at the end.
+
+    Exit code: 0 all ok, 1 some not, 2 usage or data, 74 results cannot be written, 130 interrupted.
+    """
+    devices = values(device, ["cpu"], DEVICES, "device")
+    frameworks = chosen_frameworks(framework, devices)
+    recipes = chosen_recipes(model, recipe)
+    cores = len(physical_cpus())
+    sizes = numbers(batch_size, [], "--batch-size", 1 << 20)
+    data = {found.name: found for found in (prepare(name, data_dir) for name in values(dataset, ["mnist-5k"]))}
+    probes = probe_all(frameworks, devices)
+    axes = Axes(
+        frameworks,
+        recipes,
+        list(data),
+        devices,
+        sizes or ([None] if recipe else [100]),
+        [
+            None if name == "recommended" else name
+            for name in values(mode, ["recommended"], (*MODES, "recommended"), "mode")
+        ],
+        values(dtype, ["float32"], DTYPES, "dtype"),
+        numbers(threads, [cores], "--threads", cores),
+    )
+    cells = expand(axes, lambda f, d, m: probes[f, d].recommended(m))
+    if dry_run:
+        for cell in cells:
+            out.print(" ".join(str(part) for part in vars(cell).values()), highlight=False, soft_wrap=True)
+        out.print(f"{len(cells)} cells, {rounds} rounds, {len(cells) * rounds} launches")
+        return
+    display = console.Display(err)
+    sweep = Sweep(cells, probes, data, results, rounds, epochs, seed, timeout, resume, display)
+    try:
+        rows = sweep.run()
+    finally:
+        display.close()
+    for table in console.summary(rows):
+        out.print(table)
+    out.print(
+        f"{len(rows)} launches: {console.tally(rows)}; rows in {sweep.path.name}", highlight=False, soft_wrap=True
+    )
+    raise typer.Exit(0 if all(row["status"] == "ok" for row in rows) else 1)
+
+
+@app.command("list")
+def list_frameworks(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Show frameworks, whether their environments exist, what they see and which modes they have."""
+    answers = probe_all(list(ADAPTERS), DEVICES)
+    found = []
+    for (name, device), answer in answers.items():
+        if name in CPU_ONLY and device == "gpu":
+            continue
+        reasons: dict[str, Any] = answer.facts.get("unsupported", {})
+        modes = [mode for mode in MODES if reasons and reasons[f"{mode} float32"] is None]
+        found.append(
+            {
+                "framework": name,
+                "device": device,
+                "version": answer.version,
+                "device_name": answer.facts.get("devices", {}).get(device, ""),
+                "modes": modes,
+                "recommended": answer.facts.get("recommended", {}),
+                "problem": answer.problem,
+            }
+        )
+    if as_json:
+        out.print_json(json.dumps(found))
+        return
+    table = Table("framework", "device", "version", "device name", "modes", "recommended for mlp, lenet", "problem")
+    for item in found:
+        best = ", ".join(item["recommended"].get(name, "") for name in HEADLINE) if item["recommended"] else ""
+        cells = [
+            item["framework"],
+            item["device"],
+            item["version"],
+            item["device_name"],
+            ", ".join(item["modes"]),
+            best,
+        ]
+        table.add_row(*cells, item["problem"])
+    out.print(table)
+
+
+@app.command("describe")
+def describe_model(
+    model: Annotated[str, typer.Argument(help=", ".join(MODELS))],
+    batch_size: Annotated[int, typer.Option(min=1)] = 1,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Show each layer's weight shape, parameters, output shape and FLOPs, and the totals."""
+    [name] = values([model], [], list(MODELS), "model")
+    described = describe(MODELS[name], batch_size)
+    if as_json:
+        print(json.dumps(described, indent=2))  # noqa: T201  # for programs: no wrapping, no colours
+    else:
+        out.print(as_table(described))
+
+
+def main() -> None:
+    """Run the command line; expected errors become one line and an exit code."""
+    try:
+        app()
+    except LockstepError as error:
+        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        err.print("interrupted; finished rows are kept, continue with --resume")
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,76 @@
+"""From the prepared arrays to batches: the same pixels in the same order for every framework.
+
+The parent writes images, batch orders and initial weights once; workers read them by memory map, because
+NumPy's random streams may differ between the versions that the frameworks' environments hold.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.declaration import Pixels, Recipe
+from adapters.weights import Weights, initial_weights
+
+Array = npt.NDArray[Any]
+
+
+def write_inputs(folder: Path, recipe: Recipe, seed: int, train_size: int, epochs: int) -> None:
+    """Write weights.npz and orders.npy, (epochs, train_size) int32: one permutation per epoch from the seed."""
+    np.savez(folder / "weights.npz", **initial_weights(recipe.model, recipe.initialiser, seed))  # type: ignore[arg-type]
+    generator = np.random.default_rng(seed)
+    orders = np.stack([generator.permutation(train_size) for _ in range(max(1, epochs))]).astype(np.int32)
+    np.save(folder / "orders.npy", orders)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What a worker trains and evaluates on; images uint8 (N, 28, 28), labels uint8 (N,), by memory map."""
+
+    train_images: Array
+    train_labels: Array
+    test_images: Array
+    test_labels: Array
+    orders: Array
+    weights: Weights
+    pixels: Array  # (256,) what each byte becomes, in the cell's dtype
+
+    @classmethod
+    def open(cls, data: Path, folder: Path, pixels: Pixels, dtype: str) -> Inputs:
+        arrays = {
+            name: np.load(data / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            for name in ("train_images", "train_labels", "test_images", "test_labels")
+        }
+        with np.load(folder / "weights.npz", allow_pickle=False) as archive:
+            weights = {name: archive[name] for name in archive.files}
+        scale = pixels.low + (pixels.high - pixels.low) * np.arange(256) / 255
+        orders = np.load(folder / "orders.npy", mmap_mode="r", allow_pickle=False)
+        return cls(**arrays, orders=orders, weights=weights, pixels=scale.astype(dtype))
+
+    def train(self, epoch: int, batch_size: int) -> Iterator[tuple[Array, Array]]:
+        """Yield (images, labels) of the epoch's full batches, then of its remainder, if there is one.
+
+        images (S, B, 1, 28, 28) in the cell's dtype, labels (S, B) int64. A batch larger than the data set
+        wraps round.
+        """
+        order = self.orders[epoch % len(self.orders)]
+        if batch_size > len(order):
+            order = np.resize(order, batch_size)
+        yield from self.cut(self.train_images, self.train_labels, order, batch_size)
+
+    def test(self, batch_size: int) -> Iterator[tuple[Array, Array]]:
+        """Yield the test images likewise, in their own order, never wrapped."""
+        size = min(batch_size, len(self.test_labels))
+        yield from self.cut(self.test_images, self.test_labels, np.arange(len(self.test_labels)), size)
+
+    def cut(self, images: Array, labels: Array, order: Array, size: int) -> Iterator[tuple[Array, Array]]:
+        whole = len(order) // size * size
+        for part, width in ((order[:whole], size), (order[whole:], len(order) - whole)):
+            if len(part):
+                pixels = self.pixels[images[part]]
+                yield pixels.reshape(-1, width, 1, *images.shape[1:]), labels[part].astype(np.int64).reshape(-1, width)

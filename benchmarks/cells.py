@@ -1,0 +1,107 @@
+"""A sweep's axes become cells, and cells become launches in an order that favours no framework.
+
+A cell is one point of the sweep; a comparison is all cells that differ only in framework and mode. Within a
+round, each comparison's cells follow one another, so that what drifts on the machine drifts for all of them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from adapters.recipes import RECIPES
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the sweep; `mode` is eager, compiled or fused once resolved."""
+
+    framework: str
+    recipe: str
+    dataset: str
+    device: str
+    batch_size: int
+    mode: str
+    dtype: str
+    threads: int
+    pipeline: str = "resident"
+
+    @property
+    def model(self) -> str:
+        return RECIPES[self.recipe].model.name
+
+    def comparison(self) -> tuple[object, ...]:
+        """Return what all cells of one comparison share."""
+        shared = dataclasses.asdict(self)
+        del shared["framework"], shared["mode"]
+        return tuple(shared.values())
+
+    def identity(self, **decisive: object) -> str:
+        """Return a hash of the axes and of everything else that decides what is measured."""
+        text = json.dumps({**dataclasses.asdict(self), **decisive}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What to sweep over; every field a sequence.
+
+    A mode of None means each adapter's recommended one, a batch size of None the recipe's own.
+    """
+
+    frameworks: Sequence[str]
+    recipes: Sequence[str]
+    datasets: Sequence[str]
+    devices: Sequence[str]
+    batch_sizes: Sequence[int | None]
+    modes: Sequence[str | None]
+    dtypes: Sequence[str]
+    threads: Sequence[int]
+
+
+def expand(axes: Axes, recommended: Callable[[str, str, str], str]) -> list[Cell]:
+    """Return every cell once, in the axes' order; `recommended(framework, device, model)` resolves modes."""
+    points = itertools.product(
+        axes.recipes,
+        axes.datasets,
+        axes.devices,
+        axes.batch_sizes,
+        axes.dtypes,
+        axes.threads,
+        axes.frameworks,
+        axes.modes,
+    )
+    cells = (
+        Cell(
+            framework, recipe, dataset, device, batch_size or RECIPES[recipe].batch_size,
+            mode or recommended(framework, device, RECIPES[recipe].model.name), dtype, threads,
+        )
+        for recipe, dataset, device, batch_size, dtype, threads, framework, mode in points
+    )  # fmt: skip
+    return list(dict.fromkeys(cells))
+
+
+def launches(cells: Sequence[Cell], rounds: int, seed: int) -> Iterator[tuple[int, Cell]]:
+    """Yield (round, cell): comparisons shuffled anew each round, cells within one in balanced random order.
+
+    Balanced: one random order of a comparison's cells is rotated by a place each round, so that over as many
+    rounds as there are cells each cell has every place once.
+    """
+    generator = random.Random(seed)
+    comparisons: dict[tuple[object, ...], list[Cell]] = {}
+    for cell in cells:
+        comparisons.setdefault(cell.comparison(), []).append(cell)
+    for block in comparisons.values():
+        generator.shuffle(block)
+    blocks = list(comparisons.values())
+    for number in range(rounds):
+        generator.shuffle(blocks)
+        for block in blocks:
+            place = number % len(block)
+            for cell in block[place:] + block[:place]:
+                yield number, cell

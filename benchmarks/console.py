@@ -1,0 +1,112 @@
+"""What a sweep shows in the terminal: where it is, and at its end what became of every cell.
+
+Drawn only when a launch begins or ends. A display that refreshes by itself would take CPU time from the
+worker that is being measured.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from benchmarks.cells import Cell
+
+Row = dict[str, Any]
+
+
+class Display:
+    """A progress bar on a terminal; one line a launch everywhere else."""
+
+    def __init__(self, console: Console) -> None:
+        self.console = console
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        self.progress = Progress(*columns, console=console, auto_refresh=False, transient=True)
+        self.task = self.progress.add_task("starting", total=None)
+
+    def __call__(self, done: int, total: int, cell: Cell, row: Row | None) -> None:
+        """Show that a cell begins (row is None) or how it ended."""
+        name = f"{cell.framework} {cell.model} {cell.device} batch {cell.batch_size} {cell.mode} {cell.dtype}"
+        self.progress.update(self.task, completed=done, total=total, description=name)
+        if self.console.is_terminal:
+            self.progress.start()
+            self.progress.refresh()
+        if row is not None:
+            self.console.print(f"[dim]{done}/{total}[/dim] {name} {outcome(row)}", highlight=False, soft_wrap=True)
+
+    def close(self) -> None:
+        self.progress.stop()
+
+
+def outcome(row: Row) -> str:
+    """Say in a few words how a launch ended."""
+    if row["status"] != "ok":
+        return f"[red]{row['status']}[/red]: {escape(row['reason'] or '')}"
+    words = [f"{row['train_samples_per_s']:,.0f} samples/s"]
+    if row["accuracy"] is not None:
+        words.append(f"accuracy {row['accuracy']:.4f}")
+    return ", ".join([*words, *row["flags"], f"({row['duration_s']:.1f} s)"])
+
+
+def terminal(stderr: bool = False) -> Console:
+    """Return a console; where nobody says how wide it is (a pipe, a log), wide enough for a table."""
+    console = Console(stderr=stderr)
+    return console if console.is_terminal else Console(stderr=stderr, width=160)
+
+
+def summary(rows: Sequence[Row]) -> Iterator[Table]:
+    """Yield a table per comparison with a line per cell: launches, median speed, accuracy, how it ended."""
+    shared = ("model", "dataset", "device", "batch_size", "dtype", "threads")
+    comparisons: dict[tuple[Any, ...], dict[tuple[str, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        comparisons[tuple(row[axis] for axis in shared)][row["framework"], row["mode"]].append(row)
+    for key in sorted(comparisons):
+        model, dataset, device, batch_size, dtype, threads = key
+        title = f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {threads} threads"
+        table = Table(title=escape(title), title_justify="left")
+        for heading in ("framework", "version", "mode"):
+            table.add_column(heading)
+        for heading in ("launches", "train samples/s", "eval samples/s", "accuracy"):
+            table.add_column(heading, justify="right")
+        table.add_column("status")
+        for (framework, mode), launches in sorted(comparisons[key].items(), key=lambda item: -fastest(item[1])):
+            table.add_row(*(escape(text) for text in (framework, *cell_line(mode, launches))))
+        yield table
+
+
+def fastest(launches: Sequence[Row]) -> float:
+    """Return the best speed among launches, 0 if there is none."""
+    return max((row["train_samples_per_s"] or 0.0 for row in launches), default=0.0)
+
+
+def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
+    """Return version, mode, launches, speeds, accuracy and statuses of one cell as text."""
+    good = [row for row in launches if row["status"] == "ok"]
+    accuracies = [row["accuracy"] for row in good if row["accuracy"] is not None]
+    return (
+        next((row["framework_version"] for row in launches if row["framework_version"]), ""),
+        mode,
+        str(len(launches)),
+        median(row["train_samples_per_s"] for row in good),
+        median(row["eval_samples_per_s"] for row in good),
+        f"{accuracies[0]:.4f}" if accuracies else "",
+        ", ".join(sorted({row["status"] for row in launches})),
+    )
+
+
+def median(values: Any) -> str:
+    """Return the median with thousands separators, empty for no values."""
+    known = list(values)
+    return f"{statistics.median(known):,.0f}" if known else ""
+
+
+def tally(rows: Sequence[Row]) -> str:
+    """Return how many launches ended how: `34 ok, 2 timeout`."""
+    counts = Counter(row["status"] for row in rows)
+    return ", ".join(f"{count} {status}" for status, count in counts.most_common())

@@ -1,0 +1,69 @@
+"""Where each framework's interpreter is, and what a worker in it may see of this process's environment.
+
+tox makes the environments; nothing is installed from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+from benchmarks.errors import EnvironmentMissing
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# A worker sees these of our environment and nothing else, so that no setting sneaks into a measurement.
+# OPENBLAS_CORETYPE is not among them: each library looks for itself what processor it runs on.
+INHERITED = ("PATH", "HOME", "TMPDIR", "LANG", "LC_ALL", "XDG_CACHE_HOME", "CUDA_VISIBLE_DEVICES", "LD_LIBRARY_PATH")
+FIXED = {
+    "PYTHONPATH": str(ROOT),
+    "PYTHONDONTWRITEBYTECODE": "1",
+    "PYTHONHASHSEED": "0",
+    "PYTHONFAULTHANDLER": "1",
+    "PYTHONUNBUFFERED": "1",
+    "TF_CPP_MIN_LOG_LEVEL": "2",
+    "GLOG_minloglevel": "2",  # paddle announces its executor otherwise
+}
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def name(framework: str, device: str) -> str:
+    """Return the tox environment that serves a framework on a device."""
+    return f"{framework}-{device}"
+
+
+def interpreter(framework: str, device: str) -> Path:
+    """Return the Python of a framework's environment; EnvironmentMissing holds the command that makes it."""
+    environment = name(framework, device)
+    python = ROOT / ".tox" / environment / "bin" / "python"
+    if not python.exists():
+        raise EnvironmentMissing(
+            f"{framework} on {device}: no environment .tox/{environment}; make it with: "
+            f"tox run --notest -e {environment}"
+        )
+    return python
+
+
+def variables(threads: int) -> dict[str, str]:
+    """Return the whole environment of a worker that may use `threads` threads."""
+    inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
+    return inherited | FIXED | dict.fromkeys(THREAD_VARIABLES, str(threads))
+
+
+def lock_hash(framework: str, device: str) -> str:
+    """Return a hash of the pinned requirements that made a framework's environment."""
+    return digest([ROOT / "requirements" / f"{name(framework, device)}.txt"])
+
+
+def code_hash() -> str:
+    """Return a hash of the code that decides what a worker computes and how it is timed."""
+    return digest([*sorted((ROOT / "adapters").glob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py"))])
+
+
+def digest(paths: list[Path]) -> str:
+    """Return the first 16 hex digits of the SHA-256 over names and contents of files."""
+    total = hashlib.sha256()
+    for path in paths:
+        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return total.hexdigest()[:16]

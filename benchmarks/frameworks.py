@@ -1,0 +1,66 @@
+"""What each framework's environment can do, asked of a probe worker in it before anything is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.registry import ADAPTERS
+from benchmarks import environments
+from benchmarks.errors import EnvironmentMissing
+from benchmarks.launch import launch
+from benchmarks.machine import cpu_name, physical_cpus
+
+PROBE_TIMEOUT_S = 120.0
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A framework's answer for one device; `problem` says why it cannot be measured there, if it cannot."""
+
+    framework: str
+    device: str
+    problem: str = ""
+    missing: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        return str(self.facts.get("versions", {}).get(self.framework, ""))
+
+    @property
+    def device_name(self) -> str:
+        """Return the processor's name as the kernel gives it, or the card's as the framework does."""
+        return cpu_name() if self.device == "cpu" else str(self.facts.get("devices", {}).get(self.device, "unknown"))
+
+    def recommended(self, model: str) -> str:
+        """Return the adapter's mode for a model; eager where it could not be asked."""
+        return str(self.facts.get("recommended", {}).get(model, "eager"))
+
+    def unsupported(self, mode: str, dtype: str) -> str | None:
+        reason = self.facts["unsupported"][f"{mode} {dtype}"]
+        return None if reason is None else str(reason)
+
+
+def probe(framework: str, device: str) -> Probe:
+    """Ask one framework's environment; never raises for what is wrong with it."""
+    try:
+        python = environments.interpreter(framework, device)
+    except EnvironmentMissing as error:
+        return Probe(framework, device, str(error), missing=True)
+    request = {"task": "probe", "adapter": ADAPTERS[framework], "device": device}
+    ending = launch(python, request, 1, physical_cpus(), PROBE_TIMEOUT_S)
+    if ending.answer is None or ending.status != "ok":
+        return Probe(framework, device, f"{framework} on {device} does not answer: {ending.reason}")
+    if device not in ending.answer["devices"]:
+        return Probe(framework, device, f"{framework} sees no {device} here", facts=ending.answer)
+    return Probe(framework, device, facts=ending.answer)
+
+
+def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[str, str], Probe]:
+    """Ask all of them, as many at once as there are cores: nothing is timed yet."""
+    pairs = [(framework, device) for framework in frameworks for device in devices]
+    with ThreadPoolExecutor(len(physical_cpus())) as pool:
+        return dict(zip(pairs, pool.map(lambda pair: probe(*pair), pairs), strict=True))

@@ -1,0 +1,69 @@
+"""The accuracy part of a launch: train the recipe's epochs and evaluate after each. Never timed.
+
+Accuracy and loss are computed here, in NumPy and float64, from the outputs that the adapter returns, so that
+no framework's idea of a metric takes part.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.contract import Adapter
+from benchmarks.batches import Inputs
+
+Array = npt.NDArray[Any]
+
+
+def score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
+    """Return (correct answers, sum of losses) of outputs (N, K), labels (N,); a regression's output is rounded."""
+    outputs = outputs.astype(np.float64)
+    if loss == "mean_squared_error":
+        digits = np.rint(outputs[:, 0])
+        return int((digits == labels).sum()), float(np.square(outputs[:, 0] - labels).sum())
+    largest = outputs.max(axis=1, keepdims=True)
+    sums = np.log(np.exp(outputs - largest).sum(axis=1)) + largest[:, 0]
+    return int((outputs.argmax(axis=1) == labels).sum()), float((sums - outputs[np.arange(len(labels)), labels]).sum())
+
+
+def evaluate(adapter: Adapter, tests: list[tuple[Any, Array]]) -> tuple[float, float]:
+    """Return (accuracy, mean loss) over resident test batches, each with its labels."""
+    correct, total, samples = 0, 0.0, 0
+    for resident, labels in tests:
+        outputs = adapter.fetch(adapter.evaluate(resident, 0, resident.steps))
+        right, loss = score(outputs, labels.reshape(-1), adapter.recipe.loss)
+        correct, total, samples = correct + right, total + loss, samples + labels.size
+    return correct / samples, total / samples
+
+
+def train_epoch(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int) -> float:
+    """Train on every sample of one epoch, remainder included; return the mean of the batches' losses."""
+    adapter.set_rate(adapter.recipe.schedule.rate(adapter.recipe.optimiser, epoch))
+    losses = []
+    for images, labels in inputs.train(epoch, batch_size):
+        resident = adapter.put(images, labels)
+        adapter.train(resident, 0, resident.steps)
+        losses.append(adapter.losses(resident))
+    return float(np.concatenate(losses).mean())
+
+
+def learn(adapter: Adapter, inputs: Inputs, batch_size: int, epochs: int) -> dict[str, Any]:
+    """Train `epochs` epochs from the initial weights; return the row's columns on accuracy and loss."""
+    adapter.set_weights(inputs.weights)
+    tests = [(adapter.put(images, labels), labels) for images, labels in inputs.test(batch_size)]
+    by_epoch: dict[str, list[float]] = {"train_loss_by_epoch": [], "accuracy_by_epoch": [], "loss_by_epoch": []}
+    for epoch in range(epochs):
+        train_loss = train_epoch(adapter, inputs, epoch, batch_size)
+        accuracy, loss = evaluate(adapter, tests)
+        if not np.isfinite([train_loss, loss]).all():
+            return {"status": "nan", "reason": f"loss is not finite after epoch {epoch + 1}", "epochs": epoch + 1}
+        for name, value in zip(by_epoch, (train_loss, accuracy, loss), strict=True):
+            by_epoch[name].append(value)
+    return {
+        **by_epoch,
+        "epochs": epochs,
+        "accuracy": by_epoch["accuracy_by_epoch"][-1],
+        "loss": by_epoch["loss_by_epoch"][-1],
+    }

@@ -1,0 +1,61 @@
+"""Facts about this machine that a measured speed depends on; no names of hosts, users or paths."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+SYSFS_CPU = Path("/sys/devices/system/cpu")
+
+
+def cpu_name() -> str:
+    """Return the processor's model name as the kernel gives it."""
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def physical_cpus() -> list[int]:
+    """Return one allowed logical CPU of each physical core, in order."""
+    allowed = sorted(os.sched_getaffinity(0))
+    seen: dict[str, int] = {}
+    for cpu in allowed:
+        siblings = SYSFS_CPU / f"cpu{cpu}" / "topology" / "thread_siblings_list"
+        core = siblings.read_text().strip() if siblings.exists() else str(cpu)
+        seen.setdefault(core, cpu)
+    return sorted(seen.values())
+
+
+def caches() -> dict[str, str]:
+    """Return size by level and type of the first CPU's caches, as sysfs writes it: {"L2 Unified": "2048K"}."""
+    found = {}
+    for index in sorted((SYSFS_CPU / "cpu0" / "cache").glob("index*")):
+        level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        found[f"L{level} {kind}"] = size
+    return found
+
+
+def facts() -> dict[str, Any]:
+    """Return what is recorded once per run."""
+    return {
+        "cpu": cpu_name(),
+        "physical_cores": len(physical_cpus()),
+        "logical_cpus": os.cpu_count(),
+        "caches": caches(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "kernel": platform.release(),
+        "libc": " ".join(platform.libc_ver()),
+    }
+
+
+def fingerprint() -> str:
+    """Return a hash that is the same on machines of one kind: processor, cores, memory to the GiB."""
+    kind = {"cpu": cpu_name(), "cores": len(physical_cpus()), "gib": round(psutil.virtual_memory().total / 2**30)}
+    return hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:16]

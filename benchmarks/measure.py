@@ -1,0 +1,156 @@
+"""How one launch is timed (measurement.md, One launch). Runs inside a framework's environment.
+
+A chunk is k steps that last at least 100 ms, synchronised at its edges and never inside; k and the number of
+warm-up chunks are found by the first launch of a cell and then frozen. The clock is perf_counter_ns.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from adapters.contract import Adapter, Resident
+from benchmarks.batches import Inputs
+
+CHUNK_S = 0.1
+CHUNKS = 10
+EVAL_CHUNKS = 5
+MAX_WARM_UP_CHUNKS = 20
+REGION_TOLERANCE = 0.1  # between two chunks next to nothing happens
+STEADY = 0.05  # two windows whose speeds differ by less are steady
+
+Work = Callable[[int], None]
+
+
+class Inconsistent(RuntimeError):
+    """Two ways of computing one speed disagree: a unit or a count is wrong."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Wall seconds of each timed chunk, CPU and wall seconds of them all, and whether the speed held."""
+
+    chunk_s: list[float]
+    cpu_s: float
+    wall_s: float
+    steady: bool
+
+
+def clock(work: Work, amount: int) -> float:
+    """Return the wall seconds of `work(amount)`."""
+    start = time.perf_counter_ns()
+    work(amount)
+    return (time.perf_counter_ns() - start) / 1e9
+
+
+def training(adapter: Adapter, resident: Resident) -> Work:
+    """Return work(steps) that trains on where it left off and returns when the device has finished."""
+    position = 0
+
+    def work(steps: int) -> None:
+        nonlocal position
+        adapter.train(resident, position % resident.steps, steps)
+        adapter.synchronise()
+        position += steps
+
+    return work
+
+
+def evaluation(adapter: Adapter, resident: Resident) -> Work:
+    """Return work(passes) over all batches that returns when every output has been computed."""
+
+    def work(passes: int) -> None:
+        pending = [adapter.evaluate(resident, 0, resident.steps) for _ in range(passes)]
+        adapter.synchronise(pending)
+
+    return work
+
+
+def calibrate(work: Work) -> int:
+    """Return the smallest amount of work found that lasts at least CHUNK_S, with a fifth to spare."""
+    amount = 1
+    while (took := clock(work, amount)) < CHUNK_S:
+        amount = max(2 * amount, math.ceil(amount * 1.2 * CHUNK_S / took)) if took > CHUNK_S / 10 else 4 * amount
+    return amount
+
+
+def warm_up(work: Work, amount: int) -> int:
+    """Run chunks until the mean of the last two is near the mean of the two before; return how many it took."""
+    taken: list[float] = []
+    while len(taken) < MAX_WARM_UP_CHUNKS:
+        taken.append(clock(work, amount))
+        if len(taken) >= 4 and abs(sum(taken[-2:]) / sum(taken[-4:-2]) - 1) < STEADY:
+            break
+    return len(taken)
+
+
+def time_chunks(work: Work, amount: int, chunks: int) -> Timed:
+    """Time `chunks` chunks of `amount`, the collector switched off."""
+    gc.collect()
+    gc.disable()
+    try:
+        cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+        taken = [clock(work, amount) for _ in range(chunks)]
+        cpu, wall = time.process_time_ns() - cpu, time.perf_counter_ns() - wall
+    finally:
+        gc.enable()
+    half = chunks // 2
+    drift = statistics.median(taken[:half]) / statistics.median(taken[half:]) - 1
+    return Timed(taken, cpu / 1e9, wall / 1e9, abs(drift) < 2 * STEADY)
+
+
+def samples_per_s(timed: Timed, samples_per_chunk: int) -> float:
+    """Return the median speed; Inconsistent if the chunks do not add up to the region that held them.
+
+    The region is timed apart, so that a slip in a unit or a chunk that did not wait cannot pass.
+    """
+    by_chunks = samples_per_chunk * len(timed.chunk_s) / sum(timed.chunk_s)
+    overall = samples_per_chunk * len(timed.chunk_s) / timed.wall_s
+    if abs(by_chunks / overall - 1) > REGION_TOLERANCE:
+        raise Inconsistent(f"{by_chunks:.6g} samples/s by chunks, {overall:.6g} over the whole timed region")
+    return samples_per_chunk / statistics.median(timed.chunk_s)
+
+
+def speeds(adapter: Adapter, inputs: Inputs, batch_size: int, plan: dict[str, int] | None) -> dict[str, Any]:
+    """Time training and evaluation on resident full batches; return the row's columns and `plan`.
+
+    `plan` is what an earlier launch of the cell found (chunk_steps, warm_up_chunks, eval_passes), or None.
+    """
+    images, labels = next(inputs.train(0, batch_size))  # the full batches; the remainder is never timed
+    resident = adapter.put(images, labels)
+    del images
+    train = training(adapter, resident)
+    first_step_s = clock(train, 1)
+    if plan is None:
+        steps = calibrate(train)
+        warm = warm_up(train, steps)
+    else:
+        steps, warm = plan["chunk_steps"], plan["warm_up_chunks"]
+        for _ in range(warm):
+            train(steps)
+    timed = time_chunks(train, steps, CHUNKS)
+    if not all(np.isfinite(array).all() for array in adapter.get_weights().values()):
+        return {"status": "nan", "reason": "the weights are not finite after the timed steps", "flags": []}
+    test = adapter.put(*next(inputs.test(batch_size)))
+    evaluate = evaluation(adapter, test)
+    evaluate(1)
+    passes = plan["eval_passes"] if plan else calibrate(evaluate)
+    timed_eval = time_chunks(evaluate, passes, EVAL_CHUNKS)
+    return {
+        "first_step_s": first_step_s,
+        "train_samples_per_s": samples_per_s(timed, steps * batch_size),
+        "train_chunk_s": timed.chunk_s,
+        "chunk_steps": steps,
+        "warm_up_chunks": warm,
+        "eval_samples_per_s": samples_per_s(timed_eval, passes * test.steps * min(batch_size, len(inputs.test_labels))),
+        "cpu_per_wall": timed.cpu_s / timed.wall_s,
+        "flags": [] if timed.steady else ["not_steady"],
+        "plan": {"chunk_steps": steps, "warm_up_chunks": warm, "eval_passes": passes},
+    }

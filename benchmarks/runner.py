@@ -1,0 +1,160 @@
+"""Runs a sweep: every requested cell ends in a row, whatever happens to its worker."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from adapters.recipes import RECIPES
+from adapters.registry import ADAPTERS
+from benchmarks import batches, environments, machine, storage
+from benchmarks.cells import Cell, launches
+from benchmarks.datasets import Prepared
+from benchmarks.errors import StorageError
+from benchmarks.flops import model_flops
+from benchmarks.frameworks import Probe
+from benchmarks.launch import launch
+from benchmarks.schema import BY_NAME, validate
+
+Row = dict[str, Any]
+
+
+@dataclass
+class Sweep:
+    """What was asked for, resolved: cells with their probes, data on disk, where rows go."""
+
+    cells: list[Cell]
+    probes: Mapping[tuple[str, str], Probe]
+    data: Mapping[str, Prepared]
+    results: Path
+    rounds: int
+    epochs: int | None  # None: as the recipe says
+    seed: int
+    timeout_s: float
+    resume: bool = False
+    report: Callable[[int, int, Cell, Row | None], None] = lambda done, total, cell, row: None
+    plans: dict[str, dict[str, int]] = field(default_factory=dict)
+
+    def run(self) -> list[Row]:
+        """Launch what is to be launched, append a row for each, return all rows, resumed ones included."""
+        started = datetime.datetime.now(datetime.UTC)
+        self.name = f"{started:%Y%m%dT%H%M%S}-{environments.code_hash()[:6]}"
+        self.path = self.results / f"{self.name}.jsonl"
+        finished = self.finished() if self.resume else {}
+        todo = list(launches(self.cells, self.rounds, self.seed))
+        self.begin()
+        rows = []
+        with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
+            for number, (round_number, cell) in enumerate(todo):
+                self.report(number, len(todo), cell, None)
+                row = finished.get((self.identity(cell), round_number))
+                if row is None:
+                    row = self.one(cell, round_number, Path(folder))
+                    storage.append(self.path, "row", row)
+                rows.append(row)
+                self.report(number + 1, len(todo), cell, row)
+        return rows
+
+    def begin(self) -> None:
+        """Write the run's record, which also finds out whether results can be written at all."""
+        try:
+            self.results.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make the results folder {self.results}: {error.strerror}") from error
+        record = {
+            "sweep": self.name,
+            "machine": machine.facts(),
+            "machine_kind": machine.fingerprint(),
+            "code": environments.code_hash(),
+            "versions": {f: p.facts.get("versions") for (f, _), p in self.probes.items()},
+            "data": {name: data.sha256 for name, data in self.data.items()},
+            "worker_variables": {k: v for k, v in environments.FIXED.items() if k != "PYTHONPATH"},
+            "openblas_coretype": environments.FIXED.get("OPENBLAS_CORETYPE", "not set: each library looks for itself"),
+            "python": sys.version.split()[0],
+            "rounds": self.rounds,
+            "seed": self.seed,
+        }
+        storage.append(self.path, "run", record)
+
+    def identity(self, cell: Cell) -> str:
+        """Return the hash that decides whether an old row answers for this cell."""
+        return cell.identity(
+            code=environments.code_hash(),
+            lock=environments.lock_hash(cell.framework, cell.device),
+            machine=machine.fingerprint(),
+            data=self.data[cell.dataset].sha256,
+            seed=self.seed,
+            epochs=self.epochs_of(cell),
+        )
+
+    def finished(self) -> dict[tuple[str, int], Row]:
+        """Return the rows that are already there and ok, by cell identity and round."""
+        if not self.results.is_dir():
+            return {}
+        rows = (row for sweep in storage.read_all(self.results) for row in sweep.rows)
+        return {(row["cell"], row["round"]): row for row in rows if row["status"] == "ok"}
+
+    def epochs_of(self, cell: Cell) -> int:
+        return RECIPES[cell.recipe].epochs if self.epochs is None else self.epochs
+
+    def one(self, cell: Cell, round_number: int, folder: Path) -> Row:
+        """Launch one cell once and return its row."""
+        begin = time.monotonic()
+        row: Row = {
+            **dataclasses.asdict(cell),
+            "sweep": self.name,
+            "cell": self.identity(cell),
+            "started_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "model": cell.model,
+            "device_name": self.probes[cell.framework, cell.device].device_name,
+            "round": round_number,
+            "seed": self.seed,
+            "train_flops_per_sample": model_flops(RECIPES[cell.recipe].model)[1],
+        }
+        row |= self.skipped(cell) or self.measured(cell, round_number, folder)
+        row["duration_s"] = time.monotonic() - begin
+        if speed := row.get("train_samples_per_s"):
+            row["flops_per_s"] = speed * row["train_flops_per_sample"]
+        return validate({"schema_version": 1, **row})
+
+    def skipped(self, cell: Cell) -> Row | None:
+        """Return the outcome of a cell that need not be launched to know how it ends."""
+        probe = self.probes[cell.framework, cell.device]
+        if probe.problem:
+            return {"status": "skipped" if probe.missing else "failed", "reason": probe.problem}
+        if reason := probe.unsupported(cell.mode, cell.dtype):
+            return {"status": "unsupported", "reason": reason, "framework_version": probe.version}
+        return None
+
+    def measured(self, cell: Cell, round_number: int, folder: Path) -> Row:
+        """Start the worker and return what it measured, or how it ended."""
+        recipe, identity = RECIPES[cell.recipe], self.identity(cell)
+        data = self.data[cell.dataset]
+        inputs = folder / f"{cell.recipe}-{data.sha256[:16]}"
+        if not inputs.exists():
+            inputs.mkdir()
+            batches.write_inputs(inputs, recipe, self.seed, data.train_size, self.epochs_of(cell))
+        request = {
+            "task": "measure",
+            "adapter": ADAPTERS[cell.framework],
+            "cell": dataclasses.asdict(cell),
+            "data": str(data.folder),
+            "inputs": str(inputs),
+            "epochs": self.epochs_of(cell) if round_number == 0 else 0,
+            "plan": self.plans.get(identity),
+        }
+        python = environments.interpreter(cell.framework, cell.device)
+        cpus = machine.physical_cpus()[: cell.threads]
+        ending = launch(python, request, cell.threads, cpus, self.timeout_s)
+        answer = ending.answer or {}
+        if plan := answer.pop("plan", None):
+            self.plans.setdefault(identity, plan)
+        known = {name: value for name, value in answer.items() if name in BY_NAME}
+        return {**known, "status": ending.status, "reason": ending.reason}

@@ -1,0 +1,118 @@
+"""The one table of what a row holds: it validates what is written, types what is read, and documents both.
+
+results/README.md's list of columns is generated from here (`python -m report columns`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.errors import SchemaError
+
+SCHEMA_VERSION = 1
+STATUSES = (
+    "ok", "unsupported", "skipped", "failed", "timeout", "oom", "crashed", "nan", "invalid", "impossible",
+    "interrupted",
+)  # fmt: skip
+
+Check = Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `kind` is str, int, float, strings, floats; `required` columns are never null."""
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    required: bool = False
+    check: Check = lambda value: True
+
+
+def positive(value: Any) -> bool:
+    """Return whether a number is above zero."""
+    return bool(value > 0)
+
+
+def fraction(value: Any) -> bool:
+    """Return whether a number lies within 0..1."""
+    return bool(0 <= value <= 1)
+
+
+COLUMNS = (
+    Column("schema_version", "int", "", "version of this table", True, lambda value: value == SCHEMA_VERSION),
+    Column("sweep", "str", "", "the sweep this row belongs to; also its file's name", True),
+    Column("cell", "str", "", "hash of everything that decides what is measured: the axes, code, lock, machine", True),
+    Column("started_at", "str", "UTC", "when the launch began; for people, never used to measure", True),
+    Column("framework", "str", "", "import name of the framework", True),
+    Column("framework_version", "str", "", "its version, as it says itself"),
+    Column("model", "str", "", "declared network", True),
+    Column("recipe", "str", "", "declared settings it is trained with", True),
+    Column("dataset", "str", "", "data set", True),
+    Column("device", "str", "", "cpu or gpu, as asked", True, lambda value: value in ("cpu", "gpu")),
+    Column("device_name", "str", "", "model name of the processor or card", True),
+    Column("batch_size", "int", "samples", "samples in a step", True, positive),
+    Column("mode", "str", "", "eager, compiled or fused", True),
+    Column("dtype", "str", "", "type of weights, activations and updates", True),
+    Column("pipeline", "str", "", "resident: the batches lie on the device beforehand", True),
+    Column("threads", "int", "", "CPU threads asked for, and CPUs in the affinity mask", True, positive),
+    Column("round", "int", "", "number of the launch of this cell, from 0", True, lambda value: value >= 0),
+    Column("seed", "int", "", "seed of initial weights and batch order", True),
+    Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
+    Column("reason", "str", "", "why the status is not ok"),
+    Column("flags", "strings", "", "not_steady: speed still drifted; thread_mismatch: other threads than asked"),
+    Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks", False, positive),
+    Column("train_chunk_s", "floats", "s", "wall time of each timed chunk"),
+    Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch", False, positive),
+    Column("warm_up_chunks", "int", "", "chunks before the timed ones, fixed by the first launch"),
+    Column("eval_samples_per_s", "float", "samples/s", "evaluation: median over the timed chunks", False, positive),
+    Column("import_s", "float", "s", "import of the adapter and its framework", False, positive),
+    Column("build_s", "float", "s", "building the network and setting its weights", False, positive),
+    Column("first_step_s", "float", "s", "first training call, compilation included", False, positive),
+    Column("cpu_per_wall", "float", "", "CPU seconds per wall second of the timed training chunks"),
+    Column("peak_rss_bytes", "int", "bytes", "largest resident memory of the worker", False, positive),
+    Column("train_flops_per_sample", "int", "FLOP", "theoretical, forward and backward (flops.py)", True, positive),
+    Column("flops_per_s", "float", "FLOP/s", "train_samples_per_s * train_flops_per_sample", False, positive),
+    Column("accuracy", "float", "", "on the test images after the last epoch; first round only", False, fraction),
+    Column("loss", "float", "", "on the test images after the last epoch"),
+    Column("epochs", "int", "", "epochs trained for the accuracy; 0: not trained"),
+    Column("accuracy_by_epoch", "floats", "", "on the test images, after each epoch"),
+    Column("loss_by_epoch", "floats", "", "on the test images, after each epoch"),
+    Column("train_loss_by_epoch", "floats", "", "mean over the epoch's batches, each before its update"),
+    Column("duration_s", "float", "s", "the whole launch, as the parent saw it"),
+)  # fmt: skip
+BY_NAME = {column.name: column for column in COLUMNS}
+
+
+def fits(kind: str, value: Any) -> bool:
+    """Return whether a JSON value is of a column's kind; bool is no int, NaN and infinities are no floats."""
+    match kind:
+        case "str":
+            return isinstance(value, str)
+        case "int":
+            return isinstance(value, int) and not isinstance(value, bool)
+        case "float":
+            return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        case "strings":
+            return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        case _:
+            return isinstance(value, list) and all(fits("float", item) for item in value)
+
+
+def validate(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row with every column, in the table's order, null where absent; SchemaError names what is wrong."""
+    if unknown := sorted(set(row) - set(BY_NAME)):
+        raise SchemaError(f"row has unknown columns: {', '.join(unknown)}")
+    complete = {column.name: row.get(column.name) for column in COLUMNS}
+    for column in COLUMNS:
+        value = complete[column.name]
+        if value is None:
+            if column.required:
+                raise SchemaError(f"row lacks required column {column.name!r}")
+        elif not fits(column.kind, value) or not column.check(value):
+            raise SchemaError(f"row column {column.name!r}: {value!r} is not a valid {column.kind} ({column.meaning})")
+    return complete

@@ -1,0 +1,112 @@
+"""Rows on disk: append-only JSON lines, one file per sweep, one write and one fsync per line.
+
+The first line of a file is the run's record (machine, versions, command), the others are rows; each line
+carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line is left alone,
+a damaged line is reported with its number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import SchemaError, StorageError
+from benchmarks.schema import BY_NAME, SCHEMA_VERSION, validate
+
+MAX_LINE_BYTES = 1 << 20
+
+
+def checksum(record: Mapping[str, Any]) -> str:
+    """Return the first 16 hex digits of the SHA-256 of a record's canonical JSON."""
+    text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def append(path: Path, kind: str, record: Mapping[str, Any]) -> None:
+    """Append one line (`kind` is run or row) and return when it is on the disk; StorageError if it cannot be."""
+    body = {"kind": kind, "schema_version": SCHEMA_VERSION, **record}
+    line = json.dumps({**body, "checksum": checksum(body)}, allow_nan=False) + "\n"
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            if os.write(descriptor, line.encode()) != len(line.encode()):
+                raise OSError("the disk took part of the line")
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StorageError(f"cannot write to {path}: {error}; earlier rows are intact") from error
+
+
+@dataclass
+class Sweep:
+    """What a results file holds: the run's record, valid rows, and a line for each that is not valid."""
+
+    path: Path
+    run: dict[str, Any] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
+
+
+def parse(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Return (kind, record) of one line; SchemaError says what is wrong with it."""
+    try:
+        body = json.loads(line, object_pairs_hook=unique, parse_constant=refuse)
+    except (ValueError, RecursionError) as error:
+        raise SchemaError(f"not JSON: {error}") from None
+    if not isinstance(body, dict) or body.pop("checksum", None) != checksum(body):
+        raise SchemaError("checksum does not match")
+    version, kind = body.get("schema_version"), body.pop("kind", None)
+    if version != SCHEMA_VERSION:
+        raise SchemaError(f"schema version {version}, this program reads {SCHEMA_VERSION}")
+    if kind == "row":
+        return "row", validate({name: value for name, value in body.items() if name in BY_NAME})
+    return str(kind), body
+
+
+def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Build an object; ValueError on a key that occurs twice."""
+    built = dict(pairs)
+    if len(built) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return built
+
+
+def refuse(constant: str) -> Any:
+    """Refuse NaN and Infinity, which are not JSON."""
+    raise ValueError(f"{constant} is not JSON")
+
+
+def read(path: Path) -> Sweep:
+    """Read one file; a torn last line is ignored, other damaged lines become `problems`."""
+    sweep = Sweep(path)
+    try:
+        lines = path.read_bytes().split(b"\n")
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error}") from error
+    for number, line in enumerate(lines[:-1], 1):  # what follows the last newline was torn off by a crash
+        try:
+            if len(line) > MAX_LINE_BYTES:
+                raise SchemaError(f"longer than {MAX_LINE_BYTES} bytes")
+            kind, record = parse(line)
+        except SchemaError as error:
+            sweep.problems.append(f"{path.name}, line {number}: {error}; line ignored")
+            continue
+        if kind == "run":
+            sweep.run = record
+        else:
+            sweep.rows.append(record)
+    return sweep
+
+
+def read_all(results: Path) -> Iterator[Sweep]:
+    """Read every results file of a folder, oldest name first; StorageError if there is no such folder."""
+    if not results.is_dir():
+        raise StorageError(f"no results folder {results}; make rows with `tox -e bench`, or pass --results DIR")
+    for path in sorted(results.glob("*.jsonl")):
+        yield read(path)

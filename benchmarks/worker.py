@@ -1,0 +1,97 @@
+"""The process in which one framework computes: reads a request, loads the adapter, answers, ends.
+
+Started by launch.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
+request as JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `measure` (one
+launch of one cell). Imports the standard library, NumPy and that framework.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+from adapters.contract import DTYPES, MODES, Adapter, ContractError
+from adapters.recipes import MODELS, RECIPES
+from adapters.registry import load
+from benchmarks import measure
+from benchmarks.batches import Inputs
+from benchmarks.learn import learn
+
+Answer = dict[str, Any]
+
+
+def seconds_since(start_ns: int) -> float:
+    """Return the seconds since a reading of perf_counter_ns."""
+    return (time.perf_counter_ns() - start_ns) / 1e9
+
+
+def probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
+    """Say what is there: versions, devices, why a mode and dtype cannot run, the recommended modes."""
+    device = request["device"]
+    return {
+        "versions": adapter.versions(),
+        "devices": adapter.devices(),
+        "unsupported": {
+            f"{mode} {dtype}": adapter.unsupported(device, mode, dtype) for mode in MODES for dtype in DTYPES
+        },
+        "recommended": {name: adapter.recommended_mode(model, device) for name, model in MODELS.items()},
+    }
+
+
+def measure_cell(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+    """Measure one launch of one cell; return the row's measured columns and the plan for later launches."""
+    cell = request["cell"]
+    threads = adapter_class.set_threads(cell["threads"])
+    recipe = RECIPES[cell["recipe"]]
+    inputs = Inputs.open(Path(request["data"]), Path(request["inputs"]), recipe.pixels, cell["dtype"])
+
+    start = time.perf_counter_ns()
+    adapter = adapter_class(recipe, cell["device"], cell["mode"], cell["dtype"])
+    adapter.set_weights(inputs.weights)
+    adapter.synchronise()
+    answer: Answer = {"import_s": import_s, "build_s": seconds_since(start)}
+    if adapter.placement() != cell["device"]:
+        raise RuntimeError(f"asked for {cell['device']}, the parameters are on {adapter.placement()}")
+
+    answer |= measure.speeds(adapter, inputs, cell["batch_size"], request["plan"])
+    if threads != cell["threads"] or answer.get("cpu_per_wall", 0.0) > 1.05 * cell["threads"]:
+        answer["flags"].append("thread_mismatch")
+    if request["epochs"] and "status" not in answer:
+        answer |= learn(adapter, inputs, cell["batch_size"], request["epochs"])
+    answer["framework_version"] = adapter.versions()[adapter.framework]
+    answer["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return answer
+
+
+TASKS = {"probe": probe, "measure": measure_cell}
+
+
+def perform(request: Answer) -> Answer:
+    """Do what is asked; an exception becomes a status with its reason."""
+    start = time.perf_counter_ns()
+    try:
+        adapter = load(request["adapter"])
+        answer = TASKS[request["task"]](adapter, request, seconds_since(start))
+    except MemoryError as error:
+        return {"status": "oom", "reason": f"MemoryError: {error}"}
+    except (ContractError, measure.Inconsistent) as error:
+        return {"status": "invalid", "reason": str(error)}
+    except Exception as error:  # whatever a framework raises ends this launch and no other
+        return {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+    return {"status": "ok", "reason": "", **answer}
+
+
+def main() -> None:
+    """Answer on the descriptor, where nothing that a framework prints can come between."""
+    request = json.load(sys.stdin)
+    with os.fdopen(int(sys.argv[1]), "w") as channel:
+        json.dump(perform(request), channel, allow_nan=False)
+
+
+if __name__ == "__main__":
+    main()
