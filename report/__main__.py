@@ -1,0 +1,89 @@
+"""The command line: `python -m report rows | compare | page | columns`, in the bench environment (.tox/bench)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from benchmarks.console import terminal
+from benchmarks.environments import ROOT
+from benchmarks.errors import LockstepError, UsageError
+from benchmarks.schema import COLUMNS
+from report import render
+from report.compare import compare, newest
+from report.load import load
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+out, err = terminal(), terminal(stderr=True)
+
+Results = Annotated[Path, typer.Option(help="folder that holds the rows")]
+Base = Annotated[str | None, typer.Option(help="framework the ratios are to; default: the fastest")]
+
+
+def loaded(results: Path) -> pd.DataFrame:
+    """Return the folder's rows; UsageError if there are none."""
+    frame = load(results)
+    if frame.empty:
+        raise UsageError(f"no rows in {results}; make some with `tox -e bench`, or pass --results DIR")
+    return frame
+
+
+@app.command()
+def rows(format: Annotated[str, typer.Option(help="csv or json")] = "csv", results: Results = ROOT / "results") -> None:
+    """Print every row, one launch a line."""
+    frame = load(results)
+    match format:
+        case "csv":
+            print(frame.to_csv(index=False), end="")  # noqa: T201  # for programs: no wrapping, no colours
+        case "json":
+            print(frame.to_json(orient="records", lines=True), end="")  # noqa: T201
+        case _:
+            raise UsageError(f"--format {format}: expected csv or json")
+
+
+@app.command("compare")
+def compare_frameworks(results: Results = ROOT / "results", base: Base = None) -> None:
+    """Show the frameworks beside each other, a table for each comparison, newest launches of each cell."""
+    for table in render.as_tables(compare(loaded(results), base)):
+        out.print(table)
+
+
+@app.command()
+def page(
+    results: Results = ROOT / "results",
+    out_dir: Annotated[Path, typer.Option("--out", help="folder for report.html and report.md")] = ROOT / "report/out",
+    base: Base = None,
+) -> None:
+    """Write the comparison as a page (HTML) and as Markdown."""
+    frame = loaded(results)
+    table = compare(frame, base)
+    out_dir.mkdir(parents=True, exist_ok=True)
+    sweeps = sorted(set(newest(frame)["sweep"]))
+    for name, text in (("report.html", render.as_page(table, sweeps)), ("report.md", render.as_markdown(table))):
+        (out_dir / name).write_text(text)
+        out.print(f"wrote {out_dir / name}", highlight=False, soft_wrap=True)
+
+
+@app.command()
+def columns() -> None:
+    """Print the columns of a row as Markdown; results/README.md holds this list."""
+    lines = ["| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
+    lines += [f"| {c.name} | {c.kind} | {c.unit} | {c.meaning} |" for c in COLUMNS]
+    print("\n".join(lines))  # noqa: T201  # for a file, not for a screen
+
+
+def main() -> None:
+    """Run the command line; expected errors become one line and an exit code."""
+    try:
+        app()
+    except LockstepError as error:
+        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,94 @@
+"""One comparison table in the forms people read: terminal, Markdown, HTML. Numbers keep sensible digits."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+from rich.markup import escape
+from rich.table import Table
+
+from report.compare import COMPARISON
+
+TEMPLATES = Path(__file__).parent / "templates"
+HEADINGS = {
+    "framework": "framework",
+    "framework_version": "version",
+    "mode": "mode",
+    "launches": "launches",
+    "train_samples_per_s": "train samples/s",
+    "range": "slowest-fastest launch",
+    "ratio": "ratio",
+    "gflops_per_s": "GFLOP/s",
+    "eval_samples_per_s": "eval samples/s",
+    "accuracy": "accuracy",
+    "first_step_s": "first step s",
+    "status": "status",
+}
+FORMATS = {
+    "train_samples_per_s": "{:,.0f}", "eval_samples_per_s": "{:,.0f}", "gflops_per_s": "{:,.1f}",
+    "accuracy": "{:.4f}", "ratio": "{:.3f}", "first_step_s": "{:.2f}",
+}  # fmt: skip
+
+
+def title(values: dict[str, Any]) -> str:
+    """Return one line that says what a comparison's frameworks share."""
+    return (
+        f"{values['model']} ({values['recipe']} recipe), {values['dataset']}, batch {values['batch_size']}, "
+        f"{values['dtype']}, {values['device']} ({values['device_name']}), {values['threads']} threads, "
+        f"{values['pipeline']} data"
+    )
+
+
+def comparisons(table: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, str]]]]:
+    """Yield (title, lines) per comparison; each line maps HEADINGS' columns to text."""
+    for key, group in table.groupby(COMPARISON, sort=False):
+        yield title(dict(zip(COMPARISON, key, strict=True))), [line(record) for record in group.to_dict("records")]
+
+
+def line(record: dict[Any, Any]) -> dict[str, str]:
+    """Return one cell's figures as text, empty where there is none."""
+    record = {**record, "range": ""}
+    if pd.notna(record["slowest"]):
+        record["range"] = f"{record['slowest']:,.0f}-{record['fastest']:,.0f}"
+    return {name: "" if pd.isna(record[name]) else FORMATS.get(name, "{}").format(record[name]) for name in HEADINGS}
+
+
+def as_tables(table: pd.DataFrame) -> Iterator[Table]:
+    """Yield one terminal table per comparison."""
+    for heading, lines in comparisons(table):
+        made = Table(title=escape(heading), title_justify="left")
+        for name, text in HEADINGS.items():
+            made.add_column(text, justify="right" if name in FORMATS or name in ("launches", "range") else "left")
+        for cells in lines:
+            made.add_row(*(escape(text) for text in cells.values()))
+        yield made
+
+
+def as_markdown(table: pd.DataFrame) -> str:
+    """Return Markdown, a heading and a table per comparison; what a row says cannot end a table cell."""
+    parts = []
+    for heading, lines in comparisons(table):
+        rows = [list(HEADINGS.values()), ["---"] * len(HEADINGS), *(list(cells.values()) for cells in lines)]
+        body = "\n".join("| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in rows)
+        parts.append(f"### {markdown_text(heading)}\n\n{body}\n")
+    return "\n".join(parts)
+
+
+def markdown_text(text: str) -> str:
+    """Escape what Markdown or HTML would read as more than text."""
+    for character in "\\|<>`[]*_":
+        text = text.replace(character, "\\" + character)
+    return " ".join(text.split())
+
+
+def as_page(table: pd.DataFrame, sweeps: list[str]) -> str:
+    """Return the whole report as one HTML page that needs no network and runs no script."""
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
+    return environment.get_template("page.html").render(
+        headings=HEADINGS, comparisons=list(comparisons(table)), numeric=set(FORMATS), sweeps=sweeps
+    )
