@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from adapters.contract import DTYPES, MODES, ContractError
+from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
+from adapters.recipes import RECIPES
+from adapters.weights import initial_weights
+
+# Everything the language has that the published recipes do not use: strides, odd sizes, overlapping and
+# incomplete windows, average pooling, sigmoid after a convolution, softmax in front of the loss.
+ODD = Recipe(
+    "odd",
+    Model(
+        "odd",
+        (
+            Conv2D(4, 3, stride=2, padding=1),
+            Activation("sigmoid"),
+            AvgPool2D(3, 2),
+            Conv2D(6, 2, padding=2),
+            Activation("relu"),
+            MaxPool2D(3, 2),
+            Flatten(),
+            Dense(12),
+            Activation("tanh"),
+            Dense(10),
+            Activation("softmax"),
+        ),
+    ),
+    SGD(0.5, momentum=0.9, nesterov=True),
+)
+ALL = {**RECIPES, "odd": ODD}
+
+
+def modes(adapter_class, dtype="float32"):
+    return [mode for mode in MODES if adapter_class.unsupported("cpu", mode, dtype) is None]
+
+
+def test_names_itself_by_its_import_name(adapter_class, request):
+    assert adapter_class.framework == request.config.getoption("--framework")
+    assert adapter_class.framework in adapter_class.versions()
+    assert "cpu" in adapter_class.devices()
+
+
+def test_every_combination_runs_or_has_a_reason(adapter_class):
+    for mode in MODES:
+        for dtype in DTYPES:
+            reason = adapter_class.unsupported("cpu", mode, dtype)
+            assert reason is None or len(reason) > 10
+            if reason:
+                with pytest.raises(ValueError, match=reason[:20]):
+                    adapter_class(RECIPES["linear"], "cpu", mode, dtype)
+    assert modes(adapter_class)
+
+
+def test_recommends_a_mode_it_has(adapter_class):
+    for recipe in RECIPES.values():
+        assert adapter_class.recommended_mode(recipe.model, "cpu") in modes(adapter_class)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_weights_come_back_as_they_went_in(adapter_class, name):
+    recipe = ALL[name]
+    for mode in modes(adapter_class):
+        adapter = adapter_class(recipe, "cpu", mode, "float32")
+        weights = initial_weights(recipe.model, recipe.initialiser, 3)
+        adapter.set_weights(weights)
+        found = adapter.get_weights()
+        assert list(found) == list(weights)
+        for parameter in weights:
+            np.testing.assert_array_equal(found[parameter], weights[parameter].astype(np.float32))
+
+
+def test_refuses_a_network_that_is_not_the_declared_one(adapter_class):
+    recipe = RECIPES["mlp"]
+
+    class OneUnitMore(adapter_class):
+        def build(self):
+            declared = self.recipe
+            layers = (*declared.model.layers[:-1], Dense(11))
+            self.recipe = replace(declared, model=replace(declared.model, layers=layers))
+            super().build()
+            wrong = self.get_weights()
+            self.recipe = declared
+            self.get_weights = lambda: wrong
+
+    with pytest.raises(ContractError, match="declares"):
+        OneUnitMore(recipe, "cpu", modes(adapter_class)[0], "float32")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_outputs_equal_the_oracle_s(adapter_class, oracle_class, made, digits, name):
+    images, labels = digits(3, 20, "float64", seed=5)
+    oracle = made(oracle_class, ALL[name])
+    expected = oracle.fetch(oracle.evaluate(oracle.put(images, labels), 0, 3))
+    for mode in modes(adapter_class):
+        adapter = made(adapter_class, ALL[name], mode, "float32")
+        outputs = adapter.evaluate(adapter.put(images.astype("float32"), labels), 0, 3)
+        adapter.synchronise(outputs)
+        found = adapter.fetch(outputs)
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4, err_msg=mode)
+
+
+def test_evaluates_only_the_batches_asked_for(adapter_class, made, digits):
+    for mode in modes(adapter_class):
+        adapter = made(adapter_class, RECIPES["mlp"], mode, "float32")
+        resident = adapter.put(*digits(4, 10, "float32"))
+        whole = adapter.fetch(adapter.evaluate(resident, 0, 4))
+        np.testing.assert_array_equal(adapter.fetch(adapter.evaluate(resident, 1, 2)), whole[10:30])
+
+
+def test_training_wraps_round_and_remembers_losses_by_batch(adapter_class, made, digits):
+    for mode in modes(adapter_class):
+        adapter = made(adapter_class, RECIPES["mlp"], mode)
+        resident = adapter.put(*digits(4, 10, "float64"))
+        adapter.train(resident, 0, 2)
+        first = adapter.losses(resident)
+        assert np.isfinite(first).tolist() == [True, True, False, False], mode
+        adapter.train(resident, 2, 4)
+        second = adapter.losses(resident)
+        assert np.isfinite(second).all(), mode
+        assert (second[:2] != first[:2]).all(), mode
+
+
+def test_setting_weights_forgets_the_optimiser_s_state(adapter_class, made, digits):
+    for name in ("lenet5", "odd"):
+        for mode in modes(adapter_class):
+            adapter = made(adapter_class, ALL[name], mode)
+            resident = adapter.put(*digits(3, 10, "float64"))
+            losses = []
+            for _ in range(2):
+                adapter.set_weights(initial_weights(ALL[name].model, ALL[name].initialiser, 1))
+                adapter.train(resident, 0, 3)
+                losses.append(adapter.losses(resident))
+            np.testing.assert_array_equal(*losses, err_msg=f"{name} {mode}")
+
+
+def test_a_new_rate_counts_from_the_next_step(adapter_class, made, digits):
+    for mode in modes(adapter_class):
+        adapter = made(adapter_class, RECIPES["mlp"], mode)
+        resident = adapter.put(*digits(3, 10, "float64"))
+        adapter.train(resident, 0, 1)
+        before = adapter.get_weights()
+        adapter.set_rate(0.0)
+        adapter.train(resident, 1, 2)
+        for name, array in adapter.get_weights().items():
+            np.testing.assert_array_equal(array, before[name], err_msg=f"{mode} {name}")
+
+
+def test_takes_batches_of_another_size_in_between(adapter_class, oracle_class, made, digits):
+    whole, rest = digits(2, 10, "float64"), digits(1, 3, "float64", seed=8)
+
+    def losses(adapter):
+        found = []
+        for batches in (whole, rest, whole):
+            resident = adapter.put(*batches)
+            adapter.train(resident, 0, resident.steps)
+            found += list(adapter.losses(resident))
+        return found
+
+    expected = losses(made(oracle_class, RECIPES["mlp"]))
+    for mode in modes(adapter_class):
+        np.testing.assert_allclose(losses(made(adapter_class, RECIPES["mlp"], mode)), expected, rtol=1e-12, err_msg=mode)
+
+
+def test_says_where_the_parameters_are(adapter_class, made):
+    assert made(adapter_class, RECIPES["mlp"], modes(adapter_class)[0]).placement() == "cpu"

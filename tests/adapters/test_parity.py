@@ -1,0 +1,57 @@
+"""Lockstep: every framework computes what the float64 NumPy oracle computes, step by step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from adapters.contract import MODES
+from adapters.declaration import SGD, Adam
+from adapters.recipes import HEADLINE, RECIPES
+
+BOUND = 1e-12  # measured possible: 1.7e-15 (docs of the project: measurement, Equal first)
+OPTIMISERS = {
+    "momentum": SGD(0.05, momentum=0.9),
+    "nesterov": SGD(0.05, momentum=0.9, nesterov=True),
+    "adam": Adam(0.001),
+}
+
+
+def losses(adapter, batches, steps):
+    """Return the loss of each step, with a change of the rate half way."""
+    resident = adapter.put(*batches)
+    adapter.train(resident, 0, steps // 2)
+    adapter.set_rate(float(np.float32(adapter.recipe.optimiser.rate / 3)))
+    adapter.train(resident, steps // 2, steps - steps // 2)
+    return adapter.losses(resident)
+
+
+def check(adapter_class, oracle_class, made, batches, recipe, steps, record_property):
+    expected = losses(made(oracle_class, recipe), batches, steps)
+    for mode in MODES:
+        if adapter_class.unsupported("cpu", mode, "float64"):
+            continue
+        worst = float(np.abs(losses(made(adapter_class, recipe, mode), batches, steps) / expected - 1).max())
+        record_property(f"{adapter_class.framework} {recipe.name} {mode}", worst)
+        print(f"{adapter_class.framework} {mode} {recipe.name} {type(recipe.optimiser).__name__}: {worst:.1e}")
+        assert worst < BOUND, f"{mode}: losses part from the oracle by {worst:.1e}"
+
+
+@pytest.mark.parametrize("name", HEADLINE)
+def test_fifty_steps_of_the_headline_models(adapter_class, oracle_class, made, digits, record_property, name):
+    batches = digits(50, 100, "float64")
+    check(adapter_class, oracle_class, made, batches, RECIPES[name], 50, record_property)
+
+
+@pytest.mark.parametrize("name", [name for name in RECIPES if name not in HEADLINE])
+def test_every_recipe(adapter_class, oracle_class, made, digits, record_property, name):
+    batches = digits(8, 32, "float64")
+    check(adapter_class, oracle_class, made, batches, RECIPES[name], 8, record_property)
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_every_optimiser(adapter_class, oracle_class, made, digits, record_property, name):
+    recipe = replace(RECIPES["mlp"], optimiser=OPTIMISERS[name])
+    check(adapter_class, oracle_class, made, digits(20, 32, "float64"), recipe, 20, record_property)
