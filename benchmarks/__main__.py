@@ -132,6 +132,9 @@ def run(
     sweep = Sweep(cells, probes, data, results, rounds, epochs, seed, timeout, resume, display)
     try:
         rows = sweep.run()
+    except KeyboardInterrupt:  # caught here, because typer would end with a message of its own
+        err.print(f"interrupted; finished rows are in {sweep.path.name}; go on with the same command and --resume")
+        raise typer.Exit(130) from None
     finally:
         display.close()
     for table in console.summary(rows):
@@ -203,9 +206,6 @@ def main() -> None:
     except LockstepError as error:
         err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        err.print("interrupted; finished rows are kept, continue with --resume")
-        sys.exit(130)
 
 
 if __name__ == "__main__":

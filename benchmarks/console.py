@@ -47,11 +47,16 @@ class Display:
 def outcome(row: Row) -> str:
     """Say in a few words how a launch ended."""
     if row["status"] != "ok":
-        return f"[red]{row['status']}[/red]: {escape(row['reason'] or '')}"
+        return f"[red]{row['status']}[/red]: {escape(plain(row['reason'] or ''))}"
     words = [f"{row['train_samples_per_s']:,.0f} samples/s"]
     if row["accuracy"] is not None:
         words.append(f"accuracy {row['accuracy']:.4f}")
     return ", ".join([*words, *row["flags"], f"({row['duration_s']:.1f} s)"])
+
+
+def plain(text: str) -> str:
+    """Return text whose control and bidirectional characters are written out: they could forge a table."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
 
 
 def terminal(stderr: bool = False) -> Console:
@@ -69,14 +74,14 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
     for key in sorted(comparisons):
         model, dataset, device, batch_size, dtype, threads = key
         title = f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {threads} threads"
-        table = Table(title=escape(title), title_justify="left")
+        table = Table(title=escape(plain(title)), title_justify="left")
         for heading in ("framework", "version", "mode"):
             table.add_column(heading)
         for heading in ("launches", "train samples/s", "eval samples/s", "accuracy"):
             table.add_column(heading, justify="right")
         table.add_column("status")
         for (framework, mode), launches in sorted(comparisons[key].items(), key=lambda item: -fastest(item[1])):
-            table.add_row(*(escape(text) for text in (framework, *cell_line(mode, launches))))
+            table.add_row(*(escape(plain(text)) for text in (framework, *cell_line(mode, launches))))
         yield table
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
+from benchmarks.console import plain
 from report.compare import COMPARISON
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -36,7 +38,7 @@ FORMATS = {
 
 def title(values: dict[str, Any]) -> str:
     """Return one line that says what a comparison's frameworks share."""
-    return (
+    return plain(
         f"{values['model']} ({values['recipe']} recipe), {values['dataset']}, batch {values['batch_size']}, "
         f"{values['dtype']}, {values['device']} ({values['device_name']}), {values['threads']} threads, "
         f"{values['pipeline']} data"
@@ -54,7 +56,9 @@ def line(record: dict[Any, Any]) -> dict[str, str]:
     record = {**record, "range": ""}
     if pd.notna(record["slowest"]):
         record["range"] = f"{record['slowest']:,.0f}-{record['fastest']:,.0f}"
-    return {name: "" if pd.isna(record[name]) else FORMATS.get(name, "{}").format(record[name]) for name in HEADINGS}
+    return {
+        name: "" if pd.isna(record[name]) else plain(FORMATS.get(name, "{}").format(record[name])) for name in HEADINGS
+    }
 
 
 def as_tables(table: pd.DataFrame) -> Iterator[Table]:
@@ -80,9 +84,8 @@ def as_markdown(table: pd.DataFrame) -> str:
 
 def markdown_text(text: str) -> str:
     """Escape what Markdown or HTML would read as more than text."""
-    for character in "\\|<>`[]*_":
-        text = text.replace(character, "\\" + character)
-    return " ".join(text.split())
+    text = " ".join(html.escape(text, quote=False).split())
+    return "".join("\\" + c if c in "\\|`[]*_" else c for c in text)
 
 
 def as_page(table: pd.DataFrame, sweeps: list[str]) -> str:

@@ -1,4 +1,4 @@
-"""Tests that every adapter must pass, run inside its framework's environment: pytest tests/adapters --framework NAME."""
+"""Tests that every adapter must pass, run in its framework's environment: pytest tests/adapters --framework NAME."""
 
 from __future__ import annotations
 

@@ -164,7 +164,9 @@ def test_takes_batches_of_another_size_in_between(adapter_class, oracle_class, m
 
     expected = losses(made(oracle_class, RECIPES["mlp"]))
     for mode in modes(adapter_class):
-        np.testing.assert_allclose(losses(made(adapter_class, RECIPES["mlp"], mode)), expected, rtol=1e-12, err_msg=mode)
+        np.testing.assert_allclose(
+            losses(made(adapter_class, RECIPES["mlp"], mode)), expected, rtol=1e-12, err_msg=mode
+        )
 
 
 def test_says_where_the_parameters_are(adapter_class, made):

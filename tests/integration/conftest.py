@@ -1,0 +1,37 @@
+"""Real sweeps: the command line as a user types it, real workers in the frameworks' environments."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run `python -m MODULE ...` and return the finished process; rows go to a folder of the test's own."""
+
+    def run(module: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **variables}
+        line = [sys.executable, "-m", module, *arguments]
+        return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900)
+
+    return run
+
+
+@pytest.fixture
+def sweep(command, tmp_path):
+    """Run a sweep; return (process, rows)."""
+
+    def run(*arguments: str, **variables: str):
+        done = command("benchmarks", "run", "--results", str(tmp_path / "results"), *arguments, **variables)
+        rows = command("report", "rows", "--format", "json", "--results", str(tmp_path / "results"))
+        return done, [json.loads(line) for line in rows.stdout.splitlines()]
+
+    return run

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import csv
+import io
+import json
+import re
+
+from benchmarks.environments import ROOT
+from benchmarks.schema import COLUMNS
+
+
+def test_rows_tables_and_page_come_from_the_same_results(sweep, command, tmp_path):
+    done, _ = sweep("--framework", "numpy,torch", "--model", "mlp", "--rounds", "1", "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    folder = str(tmp_path / "results")
+    lines = list(csv.DictReader(io.StringIO(command("report", "rows", "--results", folder).stdout)))
+    assert {line["framework"] for line in lines} == {"numpy", "torch"}
+    table = command("report", "compare", "--results", folder, "--base", "numpy").stdout
+    assert "1.000" in table
+    assert "ratio" in table
+    done = command("report", "page", "--results", folder, "--out", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "torch" in page
+    assert not re.search(r"(src|href)=", page)
+    assert "| torch |" in (tmp_path / "out" / "report.md").read_text()
+
+
+def test_without_rows_one_line_says_what_to_do(command, tmp_path):
+    for arguments in (("compare",), ("page",)):
+        done = command("report", *arguments, "--results", str(tmp_path))
+        assert done.returncode == 2
+        assert "tox -e bench" in done.stderr
+
+
+def test_list_shows_every_framework_and_how_to_make_what_is_missing(command):
+    found = json.loads(command("benchmarks", "list", "--json").stdout)
+    cpu = {item["framework"]: item for item in found if item["device"] == "cpu"}
+    assert cpu["jax"]["modes"] == ["eager", "compiled", "fused"]
+    assert all(item["version"] for item in cpu.values())
+    gpu = [item for item in found if item["device"] == "gpu"]
+    assert len(gpu) == 5
+    assert all("tox run --notest -e" in item["problem"] or item["version"] for item in gpu)
+
+
+def test_the_list_of_columns_in_results_is_the_schema_s(command):
+    generated = command("report", "columns").stdout.strip()
+    assert generated in (ROOT / "results" / "README.md").read_text()
+    assert len(generated.splitlines()) == len(COLUMNS) + 2

@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import psutil
+import pytest
+
+from adapters.registry import ADAPTERS
+from benchmarks.environments import ROOT
+
+
+def test_six_frameworks_learn_the_same(sweep):
+    done, rows = sweep("--model", "mlp", "--rounds", "1", "--epochs", "3")
+    assert done.returncode == 0, done.stderr
+    assert {row["framework"] for row in rows} == set(ADAPTERS)
+    assert all(row["status"] == "ok" for row in rows)
+    accuracies = [row["accuracy"] for row in rows]
+    assert min(accuracies) > 0.85
+    assert max(accuracies) - min(accuracies) < 0.015
+    for row in rows:
+        assert row["peak_rss_bytes"] < 2.5e9
+        assert row["epochs"] == len(row["accuracy_by_epoch"]) == 3
+        assert row["flops_per_s"] == pytest.approx(row["train_samples_per_s"] * 454_400)
+        assert min(row["train_chunk_s"]) > 0.02
+        assert row["first_step_s"] > 0
+    for name in ADAPTERS:
+        assert name in done.stdout
+
+
+def test_later_rounds_repeat_the_first_one_s_plan_and_do_not_train_again(sweep):
+    done, rows = sweep("--framework", "numpy", "--model", "mlp", "--rounds", "2", "--epochs", "1")
+    assert done.returncode == 0, done.stderr
+    first, second = sorted(rows, key=lambda row: row["round"])
+    assert first["chunk_steps"] == second["chunk_steps"]
+    assert first["warm_up_chunks"] == second["warm_up_chunks"]
+    assert first["accuracy"] is not None
+    assert second["accuracy"] is None
+
+
+def test_what_cannot_run_is_a_row_with_its_reason(sweep):
+    done, rows = sweep(
+        "--framework", "numpy", "--model", "mlp", "--mode", "eager,compiled", "--rounds", "1", "--epochs", "0"
+    )
+    assert done.returncode == 1
+    assert {row["mode"]: row["status"] for row in rows} == {"eager": "ok", "compiled": "unsupported"}
+    assert "no compiler" in next(row["reason"] for row in rows if row["status"] == "unsupported")
+
+
+def test_resume_skips_what_is_there_and_nothing_else(sweep):
+    arguments = ("--framework", "numpy", "--model", "mlp", "--rounds", "1", "--epochs", "0")
+    _, before = sweep(*arguments)
+    done, after = sweep(*arguments, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert len(after) == len(before) == 1
+    _, again = sweep(*arguments, "--batch-size", "100,200", "--resume")
+    assert sorted(row["batch_size"] for row in again) == [100, 200]
+    _, other_seed = sweep(*arguments, "--seed", "1", "--resume")
+    assert len(other_seed) == 3
+
+
+def test_a_batch_larger_than_the_data_set(sweep):
+    done, rows = sweep(
+        "--framework", "numpy", "--model", "linear", "--batch-size", "5000", "--rounds", "1", "--epochs", "1"
+    )
+    assert done.returncode == 0, done.stderr
+    assert rows[0]["status"] == "ok"
+
+
+def test_a_launch_that_takes_too_long_is_a_row_and_the_sweep_goes_on(sweep):
+    done, rows = sweep(
+        "--framework", "numpy", "--model", "lenet,mlp", "--rounds", "1", "--epochs", "0", "--timeout", "1"
+    )
+    assert done.returncode == 1
+    assert {row["status"] for row in rows} == {"timeout"}
+    assert len(rows) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--framework", "torhc"), "did you mean torch?"),
+        (("--model", "lenet6"), "did you mean lenet"),
+        (("--batch-size", "0"), "whole numbers from 1"),
+        (("--threads", "4096"), "whole numbers from 1"),
+        (("--mode", "fast"), "unknown mode"),
+        (("--framework", "numpy", "--device", "gpu"), "no such thing as numpy on a GPU"),
+        (("--dataset", "/absent"), "no data set"),
+        (("--model", "mlp", "--recipe", "mlp"), "give one of them"),
+        (("--dataset", "mnist", "--data-dir", "."), "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_2(command, tmp_path, arguments, words):
+    done = command("benchmarks", "run", "--results", str(tmp_path), *arguments)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_environment_brings_the_command_that_makes_it(command, tmp_path):
+    if (ROOT / ".tox" / "torch-gpu").exists():
+        pytest.fail("this test needs a checkout without .tox/torch-gpu")
+    done = command("benchmarks", "run", "--framework", "torch", "--device", "gpu", "--results", str(tmp_path))
+    assert done.returncode == 2
+    assert "tox run --notest -e torch-gpu" in done.stderr
+
+
+def test_results_that_cannot_be_written_stop_the_sweep_at_once(command, tmp_path):
+    (tmp_path / "file").write_text("")
+    done = command("benchmarks", "run", "--framework", "numpy", "--results", str(tmp_path / "file"))
+    assert done.returncode == 74
+    assert "cannot make the results folder" in done.stderr
+
+
+def test_interrupted_rows_are_kept_and_no_process_is_left(command, tmp_path):
+    line = [sys.executable, "-m", "benchmarks", "run", "--framework", "numpy", "--model", "mlp", "--rounds", "50"]
+    process = subprocess.Popen([*line, "--results", str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    children, lines = [], 0
+    while not (children and lines > 1):
+        time.sleep(0.2)
+        children = psutil.Process(process.pid).children(recursive=True) or children
+        lines = sum(file.read_text().count("\n") for file in tmp_path.glob("*.jsonl"))
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "--resume" in said
+    assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
+    rows = command("report", "rows", "--format", "json", "--results", str(tmp_path)).stdout.splitlines()
+    assert rows
+
+
+def test_the_parent_stays_small(tmp_path):
+    line = [sys.executable, "-m", "benchmarks", "run", "--framework", "numpy", "--model", "mlp", "--rounds", "1"]
+    process = psutil.Popen(
+        [*line, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    largest = 0
+    while process.poll() is None:
+        largest = max(largest, process.memory_info().rss)
+        time.sleep(0.05)
+    assert process.wait() == 0
+    assert 0 < largest < 300e6
+
+
+@pytest.mark.mnist
+def test_ten_epochs_of_mnist_in_all_six(sweep):
+    if not os.environ.get("LOCKSTEP_DATA"):
+        if os.environ.get("CI"):
+            pytest.fail("LOCKSTEP_DATA is not set: CI must have the four MNIST files")
+        pytest.skip("LOCKSTEP_DATA does not name a folder with the four MNIST files")
+    done, rows = sweep("--dataset", "mnist", "--model", "mlp", "--epochs", "10", "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    assert len(rows) == 6
+    assert min(row["accuracy"] for row in rows) > 0.96

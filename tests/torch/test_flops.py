@@ -1,0 +1,70 @@
+"""Our FLOP formula against torch's counter, run inside torch's environment."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from adapters.declaration import (
+    SGD,
+    Activation,
+    AvgPool2D,
+    Conv2D,
+    DeclarationError,
+    Dense,
+    Flatten,
+    MaxPool2D,
+    Model,
+    Recipe,
+)
+from adapters.recipes import MODELS
+from adapters.torch import TorchAdapter
+from benchmarks.flops import model_flops
+
+
+def counted(model: Model, batch_size: int = 2) -> tuple[int, int]:
+    """Return torch's count of one sample's forward and training FLOPs."""
+    adapter = TorchAdapter(Recipe("drawn", model, SGD(0.1)), "cpu", "eager", "float32")
+    images = torch.rand(batch_size, *model.input_shape)
+    with FlopCounterMode(display=False) as forward:
+        adapter.network(images)
+    with FlopCounterMode(display=False) as training:
+        adapter.network(images).sum().backward()
+    return forward.get_total_flops() // batch_size, training.get_total_flops() // batch_size
+
+
+def draw(generator: random.Random) -> Model:
+    """Draw a network that can be built; try again where the drawn layers do not fit."""
+    while True:
+        layers = []
+        for _ in range(generator.randint(0, 3)):
+            layers.append(
+                Conv2D(
+                    generator.randint(1, 8), generator.randint(1, 5), generator.randint(1, 3), generator.randint(0, 3)
+                )
+            )
+            layers.append(Activation(generator.choice(("relu", "tanh", "sigmoid"))))
+            if generator.random() < 0.5:
+                pool = generator.choice((MaxPool2D, AvgPool2D))
+                layers.append(pool(generator.randint(1, 3), generator.randint(1, 3)))
+        layers.append(Flatten())
+        layers += [Dense(generator.randint(1, 64)) for _ in range(generator.randint(0, 3))]
+        channels, height, width = generator.randint(1, 3), generator.randint(9, 28), generator.randint(9, 28)
+        try:
+            return Model("drawn", (*layers, Dense(10)), (channels, height, width))
+        except DeclarationError:
+            continue
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_declared_models(name):
+    assert model_flops(MODELS[name]) == counted(MODELS[name])
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_randomly_drawn_models(seed):
+    model = draw(random.Random(seed))
+    assert model_flops(model) == counted(model), model.layers

@@ -1,0 +1,123 @@
+"""The launcher against real processes that misbehave; the worker module is replaced by small programs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from benchmarks import environments, launch
+from benchmarks.launch import Ending
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """Launch a program in the worker's place: `fd` is its answer's descriptor, `request` what it was sent."""
+    (tmp_path / "benchmarks").mkdir()
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
+    monkeypatch.setitem(environments.FIXED, "PYTHONPATH", str(tmp_path))
+
+    def go(program: str, timeout_s: float = 20) -> Ending:
+        head = "import json, os, signal, sys, time\nfd = int(sys.argv[1])\nrequest = json.load(sys.stdin)\n"
+        (tmp_path / "benchmarks" / "worker.py").write_text(head + program)
+        return launch.launch(Path(sys.executable), {"number": 7}, 1, [min(os.sched_getaffinity(0))], timeout_s)
+
+    return go
+
+
+ANSWER = 'os.write(fd, json.dumps({"status": "ok", "reason": "", "said": %s}).encode())\n'
+
+
+def test_the_answer_comes_on_its_own_descriptor(run):
+    ending = run('print("noise", flush=True); os.write(2, b"more")\n' + ANSWER % "request['number']")
+    assert (ending.status, ending.answer) == ("ok", {"said": 7})
+    assert "noise" in ending.output
+
+
+def test_affinity_and_threads_are_set_before_it_starts(run):
+    ending = run(ANSWER % "[len(os.sched_getaffinity(0)), os.environ['OMP_NUM_THREADS']]")
+    assert ending.answer == {"said": [1, "1"]}
+    assert len(os.sched_getaffinity(0)) == psutil.cpu_count() or len(os.sched_getaffinity(0)) > 0
+
+
+def test_the_worker_sees_an_allow_list(run, monkeypatch):
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
+    monkeypatch.setenv("SECRET", "x")
+    seen = run(ANSWER % "sorted(os.environ)").answer["said"]
+    allowed = {*environments.INHERITED, *environments.FIXED, *environments.THREAD_VARIABLES, "LC_CTYPE"}
+    assert set(seen) <= allowed
+
+
+def test_a_flood_of_output_is_bounded_and_bad_bytes_replaced(run):
+    ending = run("for _ in range(3000): os.write(1, b'\\xff' * 10000)\n" + ANSWER % "1")
+    assert ending.status == "ok"
+    assert len(ending.output) <= launch.KEPT_OUTPUT_CHARACTERS
+
+
+def test_death_by_signal_is_named(run):
+    ending = run("os.kill(os.getpid(), signal.SIGSEGV)")
+    assert ending.status == "crashed"
+    assert "SIGSEGV" in ending.reason
+
+
+def test_a_hang_that_ignores_sigterm_is_ended(run, monkeypatch):
+    monkeypatch.setattr(launch, "GRACE_S", 0.3)
+    begin = time.monotonic()
+    ending = run(
+        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.write(1, str(os.getpid()).encode())\ntime.sleep(600)", 1
+    )
+    assert ending.status == "timeout"
+    assert time.monotonic() - begin < 10
+    assert not psutil.pid_exists(int(ending.output))
+
+
+def test_a_child_left_in_the_group_is_ended_and_not_waited_for(run):
+    program = "pid = os.fork()\nif pid == 0:\n    time.sleep(600)\n    os._exit(0)\n" + ANSWER % "pid"
+    begin = time.monotonic()
+    ending = run(program)
+    assert time.monotonic() - begin < 10
+    child = ending.answer["said"]
+    for _ in range(50):
+        if not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE:
+            return
+        time.sleep(0.1)
+    os.kill(child, signal.SIGKILL)
+    pytest.fail("a child of the worker outlived it")
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("b''", "cannot be read"),
+        ('b\'{"status": "ok"\'', "cannot be read"),
+        ('b\'{"status": "ok", "reason": "", "x": NaN}\'', "NaN"),
+        ("b'[1]'", "cannot be read"),
+    ],
+)
+def test_an_answer_that_is_none_is_invalid(run, said, words):
+    ending = run(f"os.write(fd, {said})")
+    assert ending.status == "invalid"
+    assert words in ending.reason
+
+
+def test_an_endless_answer_is_invalid_and_memory_stays_bounded(run):
+    ending = run("block = b'x' * 65536\nfor _ in range(400): os.write(fd, block)")
+    assert ending.status == "invalid"
+    assert "longer than" in ending.reason
+
+
+def test_an_exit_code_brings_the_last_line_printed(run):
+    ending = run("sys.exit('no such library')")
+    assert (ending.status, ending.answer) == ("failed", None)
+    assert "no such library" in ending.reason
+
+
+def test_the_parent_sleeps_while_it_waits(run):
+    before = time.process_time()
+    run("time.sleep(2)\n" + ANSWER % "1")
+    assert time.process_time() - before < 0.1

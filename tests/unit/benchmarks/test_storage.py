@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks.errors import StorageError
+from benchmarks.storage import append, read, read_all
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "sweep.jsonl"
+
+
+def write(path, row, count=3):
+    append(path, "run", {"sweep": row["sweep"]})
+    for number in range(count):
+        append(path, "row", {**row, "round": number})
+
+
+def test_rows_come_back(path, row):
+    write(path, row)
+    sweep = read(path)
+    assert sweep.run["sweep"] == row["sweep"]
+    assert [found["round"] for found in sweep.rows] == [0, 1, 2]
+    assert sweep.problems == []
+
+
+def test_a_torn_last_line_is_ignored_and_left_alone(path, row):
+    write(path, row)
+    with path.open("ab") as file:
+        file.write(b'{"kind": "row", "sch')
+    before = path.read_bytes()
+    assert len(read(path).rows) == 3
+    assert read(path).problems == []
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda line: line.replace(b'"batch_size": 100', b'"batch_size": 999'),
+        lambda line: line[:-10],
+        lambda line: b"[" * 100_000,
+        lambda line: b"\xff\xfe",
+        lambda line: line.replace(b'"seed": 0', b'"seed": NaN'),
+        lambda line: line.replace(b'{"kind"', b'{"kind": 1, "kind"'),
+        lambda line: b'"just text"',
+        lambda line: b" " * (2 << 20),
+    ],
+)
+def test_a_damaged_middle_line_is_reported_with_its_number(path, row, damage):
+    write(path, row)
+    lines = path.read_bytes().split(b"\n")
+    lines[2] = damage(lines[2])
+    path.write_bytes(b"\n".join(lines))
+    sweep = read(path)
+    assert [found["round"] for found in sweep.rows] == [0, 2]
+    assert len(sweep.problems) == 1
+    assert "line 3" in sweep.problems[0]
+
+
+def test_a_newer_schema_is_refused_untouched(path, row):
+    from benchmarks.storage import checksum
+
+    body = {"kind": "row", **row, "schema_version": 99}
+    path.write_text(json.dumps({**body, "checksum": checksum(body)}) + "\n")
+    assert "schema version 99" in read(path).problems[0]
+
+
+def test_where_nothing_can_be_written_one_line_says_so(tmp_path, row):
+    with pytest.raises(StorageError, match="cannot write"):
+        append(tmp_path / "absent" / "sweep.jsonl", "row", row)
+    with pytest.raises(StorageError, match="tox -e bench"):
+        list(read_all(tmp_path / "absent"))
+
+
+def test_a_full_disk_leaves_earlier_rows_intact(path, row):
+    write(path, row)
+    size = path.stat().st_size
+    program = (
+        "import json, resource, signal, sys; from pathlib import Path; from benchmarks.storage import append\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
+        "append(Path(sys.argv[1]), 'row', json.loads(sys.argv[3]))"
+    )
+    command = [sys.executable, "-c", program, str(path), str(size + 100), json.dumps(row)]
+    done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
+    assert "StorageError" in done.stderr
+    assert len(read(path).rows) == 3

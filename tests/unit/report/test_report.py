@@ -1,0 +1,131 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from benchmarks.errors import StorageError, UsageError
+from benchmarks.storage import append
+from report import compare, load, render
+from report.compare import newest
+
+HOSTILE = "</script><script>alert(1)</script> | **x** [red]y[/red] \x1b[31m"
+
+
+def make(**changes):
+    row = {
+        "schema_version": 1,
+        "sweep": "20260101T000000-aaaaaa",
+        "cell": "0" * 16,
+        "started_at": "2026-01-01T00:00:00+00:00",
+        "framework": "torch",
+        "framework_version": "2.13.0",
+        "model": "mlp",
+        "recipe": "mlp",
+        "dataset": "mnist-5k",
+        "device": "cpu",
+        "device_name": "A processor",
+        "batch_size": 100,
+        "mode": "eager",
+        "dtype": "float32",
+        "pipeline": "resident",
+        "threads": 2,
+        "round": 0,
+        "seed": 0,
+        "status": "ok",
+        "train_flops_per_sample": 454_400,
+        "train_samples_per_s": 1000.0,
+        "flops_per_s": 454_400_000.0,
+    }
+    return {**row, **changes}
+
+
+@pytest.fixture
+def results(tmp_path):
+    def write(*rows):
+        for row in rows:
+            path = tmp_path / f"{row['sweep']}.jsonl"
+            if not path.exists():
+                append(path, "run", {"machine_kind": "abc"})
+            append(path, "row", row)
+        return tmp_path
+
+    return write
+
+
+def test_median_over_launches_and_ratio_to_the_fastest(results):
+    frame = load(
+        results(
+            *(make(round=n, train_samples_per_s=speed) for n, speed in enumerate((900.0, 1000.0, 5000.0))),
+            make(framework="jax", train_samples_per_s=2000.0, accuracy=0.93),
+        )
+    )
+    table = compare(frame).set_index("framework")
+    assert table.loc["torch", "train_samples_per_s"] == 1000
+    assert table.loc["torch", "launches"] == 3
+    assert table.loc["torch", "ratio"] == 0.5
+    assert table.loc["jax", "accuracy"] == 0.93
+    assert compare(frame, "torch").set_index("framework").loc["jax", "ratio"] == 2
+
+
+def test_failed_launches_are_shown_and_never_averaged(results):
+    frame = load(
+        results(
+            make(),
+            make(round=1, status="crashed", reason="SIGSEGV", train_samples_per_s=None, flops_per_s=None),
+            make(framework="jax", status="timeout", train_samples_per_s=None, flops_per_s=None),
+        )
+    )
+    table = compare(frame).set_index("framework")
+    assert table.loc["torch", "status"] == "crashed, ok"
+    assert table.loc["torch", "launches"] == 1
+    assert table.loc["jax", "launches"] == 0
+    assert "timeout" in render.as_markdown(compare(frame))
+
+
+def test_only_the_newest_sweep_of_each_cell_counts(results):
+    frame = load(
+        results(
+            make(train_samples_per_s=1.0),
+            make(framework="jax"),
+            make(sweep="20260102T000000-bbbbbb", train_samples_per_s=3000.0),
+        )
+    )
+    assert set(newest(frame)["framework"]) == {"torch", "jax"}
+    assert compare(frame).set_index("framework").loc["torch", "train_samples_per_s"] == 3000
+
+
+def test_machines_threads_and_batch_sizes_never_meet_in_one_ratio(results):
+    frame = load(
+        results(make(), make(device_name="Another", train_samples_per_s=9e9), make(threads=1), make(batch_size=10))
+    )
+    assert compare(frame)["ratio"].tolist() == [1.0] * 4
+
+
+def test_an_unknown_base_is_refused_with_what_there_is(results):
+    with pytest.raises(UsageError, match="there are: torch"):
+        compare(load(results(make())), "tensorfow")
+
+
+def test_an_empty_folder_is_an_empty_frame_and_no_folder_is_an_error(tmp_path):
+    assert load(tmp_path).empty
+    with pytest.raises(StorageError, match="no results folder"):
+        load(tmp_path / "absent")
+
+
+def test_text_from_rows_is_escaped_everywhere(results):
+    table = compare(load(results(make(device_name=HOSTILE, framework_version=HOSTILE))))
+    page = render.as_page(table, ["sweep"])
+    assert "<script" not in page
+    assert "default-src 'none'" in page
+    markdown = render.as_markdown(table)
+    assert "<script" not in markdown
+    assert all(line.count(" | ") == len(render.HEADINGS) - 1 for line in markdown.splitlines() if line.startswith("|"))
+    for made in render.as_tables(table):
+        assert "\x1b" not in str(made.title)
+
+
+def test_the_same_rows_give_the_same_page(results):
+    folder = results(make(), make(framework="jax", train_samples_per_s=math.pi))
+    first, second = (render.as_page(compare(load(folder)), ["a"]) for _ in range(2))
+    assert first == second
