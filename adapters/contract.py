@@ -123,6 +123,13 @@ class Adapter(ABC):
         """Return the loss last seen on each batch, (S,), before that step's update; waits for the device."""
 
     @abstractmethod
+    def gradients(self, resident: Resident, index: int) -> Weights:
+        """Return canonical gradients of batch `index` at the present weights, which stay; never timed.
+
+        Computed by the very function that training differentiates with in this mode, where the mode shows it.
+        """
+
+    @abstractmethod
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
         """Compute the outputs of batches first .. first+count-1, no wrapping, left on the device."""
 

@@ -63,7 +63,9 @@ class JaxAdapter(Adapter):
         donated = jax.jit(self.step, donate_argnums=(0, 1))
         self.one_step = self.step if self.mode == "eager" else donated
         self.many_steps = jax.jit(self.loop, donate_argnums=(0, 1, 2))
+        self.slopes = jax.grad(self.loss) if self.mode == "eager" else jax.jit(jax.grad(self.loss))
         self.infer = self.forward if self.mode == "eager" else jax.jit(self.forward)
+        self.infer_at = jax.jit(lambda parameters, images, index: self.forward(parameters, images[index]))
         self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
         self.set_rate(self.recipe.schedule.rate(self.recipe.optimiser, 0))
 
@@ -80,8 +82,7 @@ class JaxAdapter(Adapter):
         self.parameters, self.state = self.device_put(arrays), self.device_put(state)
 
     def get_weights(self) -> Weights:
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        return {name: np.array(array) for name, array in zip(names, self.parameters, strict=True)}
+        return self.canonical(self.parameters)
 
     def set_rate(self, rate: float) -> None:
         self.rate = self.device_put(np.asarray(rate, self.dtype))
@@ -111,7 +112,13 @@ class JaxAdapter(Adapter):
     def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
         return np.array(resident.losses, np.float64)
 
+    def gradients(self, resident: Resident, index: int) -> Weights:
+        return self.canonical(self.slopes(self.parameters, resident.images[index], resident.labels[index]))
+
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+        if self.mode == "fused":
+            batches = range(first, first + count)
+            return [self.infer_at(self.parameters, resident.images, index) for index in batches]
         return [self.infer(self.parameters, resident.images[index]) for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
@@ -125,6 +132,10 @@ class JaxAdapter(Adapter):
         return "+".join(sorted(kinds))
 
     # Own helpers
+
+    def canonical(self, arrays: list[Any]) -> Weights:
+        names = (parameter.name for parameter in self.recipe.model.parameters())
+        return {name: np.array(array) for name, array in zip(names, arrays, strict=True)}
 
     def device_put(self, tree: Any) -> Any:
         return jax.device_put(tree, self.place)

@@ -64,7 +64,7 @@ class MxnetAdapter(Adapter):
             self.network.hybridize(static_alloc=True, static_shape=True)
             self.loss.hybridize(static_alloc=True, static_shape=True)
         self.blocks = [block.data(self.place) for block in self.network.collect_params().values()]
-        self.gradients = [block.grad(self.place) for block in self.network.collect_params().values()]
+        self.slopes = [block.grad(self.place) for block in self.network.collect_params().values()]
         self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
 
     def set_weights(self, weights: Weights) -> None:
@@ -76,11 +76,7 @@ class MxnetAdapter(Adapter):
         self.step_count = 0
 
     def get_weights(self) -> Weights:
-        arrays = (target.asnumpy() for target in self.blocks)
-        return {
-            parameter.name: np.ascontiguousarray(array.T if array.ndim == 2 else array)
-            for parameter, array in zip(self.recipe.model.parameters(), arrays, strict=True)
-        }
+        return self.canonical(self.blocks)
 
     def set_rate(self, rate: float) -> None:
         self.rate = rate
@@ -95,14 +91,15 @@ class MxnetAdapter(Adapter):
     def train(self, resident: Resident, first: int, count: int) -> None:
         for index in range(first, first + count):
             index %= resident.steps
-            with autograd.record():
-                loss = self.loss(resident.images[index], resident.labels[index])
-            loss.backward()
+            resident.losses[index] = self.differentiate(resident, index)
             self.update()
-            resident.losses[index] = loss
 
     def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
         return np.array([np.nan if loss is None else loss.asscalar() for loss in resident.losses])
+
+    def gradients(self, resident: Resident, index: int) -> Weights:
+        self.differentiate(resident, index)
+        return self.canonical(self.slopes)
 
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
         return [self.network(resident.images[index]) for index in range(first, first + count)]
@@ -119,10 +116,23 @@ class MxnetAdapter(Adapter):
 
     # Own helpers
 
+    def differentiate(self, resident: Resident, index: int) -> mx.nd.NDArray:
+        with autograd.record():
+            loss = self.loss(resident.images[index], resident.labels[index])
+        loss.backward()
+        return loss
+
+    def canonical(self, arrays: list[mx.nd.NDArray]) -> Weights:
+        copies = (array.asnumpy() for array in arrays)
+        return {
+            parameter.name: np.ascontiguousarray(copy.T if copy.ndim == 2 else copy)
+            for parameter, copy in zip(self.recipe.model.parameters(), copies, strict=True)
+        }
+
     def update(self) -> None:
         """Apply the declared update with mxnet's operators: its own keep the rate inside the momentum buffer."""
         self.step_count += 1
-        state = zip(self.blocks, self.gradients, self.velocity, self.square, strict=True)
+        state = zip(self.blocks, self.slopes, self.velocity, self.square, strict=True)
         match self.recipe.optimiser:
             case SGD(momentum=0.0):
                 pairs = [array for w, g, _, _ in state for array in (w, g)]

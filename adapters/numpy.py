@@ -80,14 +80,16 @@ class NumpyAdapter(Adapter):
     def train(self, resident: Resident, first: int, count: int) -> None:
         for index in range(first, first + count):
             index %= resident.steps
-            outputs = self.forward(resident.images[index])
-            loss, gradient = LOSSES[self.recipe.loss](outputs, resident.labels[index])
-            resident.losses[index] = loss
-            self.backward(gradient)
+            resident.losses[index] = self.differentiate(resident, index)
             self.update()
 
     def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
         return np.array(resident.losses)
+
+    def gradients(self, resident: Resident, index: int) -> Weights:
+        self.differentiate(resident, index)
+        names = (parameter.name for parameter in self.recipe.model.parameters())
+        return {name: array.copy() for name, array in zip(names, self.gradient_arrays(), strict=True)}
 
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
         return [self.forward(resident.images[index]).copy() for index in range(first, first + count)]
@@ -106,8 +108,14 @@ class NumpyAdapter(Adapter):
     def arrays(self) -> list[Array]:
         return [array for layer in self.weighted for array in (layer.weight, layer.bias)]
 
-    def gradients(self) -> list[Array]:
+    def gradient_arrays(self) -> list[Array]:
         return [array for layer in self.weighted for array in (layer.weight_gradient, layer.bias_gradient)]
+
+    def differentiate(self, resident: Resident, index: int) -> float:
+        outputs = self.forward(resident.images[index])
+        loss, gradient = LOSSES[self.recipe.loss](outputs, resident.labels[index])
+        self.backward(gradient)
+        return loss
 
     def forward(self, x: Array) -> Array:  # (C, B, H, W) -> (B, outputs)
         for layer in self.layers:
@@ -122,7 +130,7 @@ class NumpyAdapter(Adapter):
 
     def update(self) -> None:
         self.step_count += 1
-        state = zip(self.arrays(), self.gradients(), self.velocity, self.square, self.scratch, strict=True)
+        state = zip(self.arrays(), self.gradient_arrays(), self.velocity, self.square, self.scratch, strict=True)
         for w, g, v, s, scratch in state:
             match self.recipe.optimiser:
                 case SGD(momentum=0.0):

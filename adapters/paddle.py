@@ -99,6 +99,13 @@ class PaddleAdapter(Adapter):
     def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
         return np.array([np.nan if loss is None else float(loss) for loss in resident.losses])
 
+    def gradients(self, resident: Resident, index: int) -> Weights:
+        self.forward(resident.images[index], resident.labels[index]).backward()
+        names = (parameter.name for parameter in self.recipe.model.parameters())
+        found = {name: np.array(p.grad.numpy()) for name, p in zip(names, self.parameters, strict=True)}
+        self.optimiser.clear_grad(set_to_zero=False)
+        return found
+
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
         with paddle.no_grad():
             return [self.infer(resident.images[index]) for index in range(first, first + count)]

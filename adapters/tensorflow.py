@@ -71,7 +71,9 @@ class TensorflowAdapter(Adapter):
         graph = partial(tf.function, jit_compile=xla, autograph=False)
         self.one_step = self.step if self.mode == "eager" else graph(self.step)
         self.many_steps = graph(self.loop)
+        self.slopes = self.differentiate if self.mode == "eager" else graph(self.differentiate)
         self.infer = self.forward if self.mode == "eager" else graph(self.forward)
+        self.infer_at = graph(lambda images, index: self.forward(images[index]))
 
     def set_weights(self, weights: Weights) -> None:
         for parameter, variable in zip(self.recipe.model.parameters(), self.parameters, strict=True):
@@ -80,8 +82,7 @@ class TensorflowAdapter(Adapter):
             variable.assign(tf.zeros_like(variable))
 
     def get_weights(self) -> Weights:
-        pairs = zip(self.recipe.model.parameters(), self.parameters, strict=True)
-        return {parameter.name: self.to_canonical(parameter, variable.numpy()) for parameter, variable in pairs}
+        return self.canonical(self.parameters)
 
     def set_rate(self, rate: float) -> None:
         self.rate = rate
@@ -111,7 +112,12 @@ class TensorflowAdapter(Adapter):
         losses = resident.losses
         return np.array(losses.numpy() if self.mode == "fused" else [float(loss) for loss in losses], np.float64)
 
+    def gradients(self, resident: Resident, index: int) -> Weights:
+        return self.canonical(self.slopes(resident.images[index], resident.labels[index])[1])
+
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+        if self.mode == "fused":
+            return [self.infer_at(resident.images, tf.constant(index)) for index in range(first, first + count)]
         return [self.infer(resident.images[index]) for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
@@ -126,6 +132,10 @@ class TensorflowAdapter(Adapter):
         return "+".join(sorted(kinds))
 
     # Own helpers
+
+    def canonical(self, tensors: list[Any]) -> Weights:
+        pairs = zip(self.recipe.model.parameters(), tensors, strict=True)
+        return {parameter.name: self.to_canonical(parameter, tensor.numpy()) for parameter, tensor in pairs}
 
     def from_canonical(self, parameter: Parameter, array: Array) -> Array:
         if array.ndim == 4:
@@ -154,10 +164,13 @@ class TensorflowAdapter(Adapter):
             return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs))
         return tf.reduce_mean(tf.square(outputs[:, 0] - tf.cast(labels, outputs.dtype)))
 
-    def step(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def differentiate(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             loss = self.loss(self.forward(images), labels)
-        gradients = tape.gradient(loss, self.parameters)
+        return loss, tape.gradient(loss, self.parameters)
+
+    def step(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        loss, gradients = self.differentiate(images, labels)
         self.update(gradients)
         return loss
 

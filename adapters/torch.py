@@ -81,11 +81,7 @@ class TorchAdapter(Adapter):
         self.optimiser = self.make_optimiser()
 
     def get_weights(self) -> Weights:
-        arrays = (p.detach().cpu().contiguous().numpy() for p in self.parameters)
-        return {
-            parameter.name: np.array(array.T if array.ndim == 2 else array, order="C")
-            for parameter, array in zip(self.recipe.model.parameters(), arrays, strict=True)
-        }
+        return self.canonical([parameter.detach() for parameter in self.parameters])
 
     def set_rate(self, rate: float) -> None:
         self.rate = rate
@@ -111,6 +107,11 @@ class TorchAdapter(Adapter):
     def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
         return np.array([np.nan if loss is None else loss.item() for loss in resident.losses])
 
+    def gradients(self, resident: Resident, index: int) -> Weights:
+        self.optimiser.zero_grad(set_to_none=True)
+        self.forward(resident.images[index], resident.labels[index]).backward()
+        return self.canonical([parameter.grad for parameter in self.parameters])
+
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
         with torch.inference_mode():
             return [self.infer(resident.images[index]) for index in range(first, first + count)]
@@ -127,6 +128,13 @@ class TorchAdapter(Adapter):
         return "gpu" if kinds == {"cuda"} else "+".join(sorted(kinds))
 
     # Own helpers
+
+    def canonical(self, tensors: list[torch.Tensor]) -> Weights:
+        arrays = (tensor.cpu().contiguous().numpy() for tensor in tensors)
+        return {
+            parameter.name: np.array(array.T if array.ndim == 2 else array, order="C")
+            for parameter, array in zip(self.recipe.model.parameters(), arrays, strict=True)
+        }
 
     def loss(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         outputs = self.network(images)

@@ -55,3 +55,21 @@ def test_every_recipe(adapter_class, oracle_class, made, digits, record_property
 def test_every_optimiser(adapter_class, oracle_class, made, digits, record_property, name):
     recipe = replace(RECIPES["mlp"], optimiser=OPTIMISERS[name])
     check(adapter_class, oracle_class, made, digits(20, 32, "float64"), recipe, 20, record_property)
+
+
+@pytest.mark.parametrize("name", HEADLINE)
+def test_gradients_and_weights_untouched_by_them(adapter_class, oracle_class, made, digits, name):
+    batches = digits(2, 16, "float64", seed=4)
+    oracle = made(oracle_class, RECIPES[name])
+    expected = oracle.gradients(oracle.put(*batches), 1)
+    for mode in MODES:
+        if adapter_class.unsupported("cpu", mode, "float64"):
+            continue
+        adapter = made(adapter_class, RECIPES[name], mode)
+        before = adapter.get_weights()
+        found = adapter.gradients(adapter.put(*batches), 1)
+        assert list(found) == list(expected)
+        for parameter, gradient in found.items():
+            scale = np.linalg.norm(expected[parameter])
+            assert np.linalg.norm(gradient - expected[parameter]) < BOUND * scale, (mode, parameter)
+            np.testing.assert_array_equal(adapter.get_weights()[parameter], before[parameter])
