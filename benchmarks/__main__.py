@@ -15,7 +15,7 @@ from rich.table import Table
 from adapters.contract import DTYPES, MODES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
-from benchmarks import console, environments
+from benchmarks import console, environments, proofs
 from benchmarks.cells import Axes, expand
 from benchmarks.datasets import prepare
 from benchmarks.describe import as_table, describe
@@ -27,6 +27,7 @@ from benchmarks.runner import Sweep
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 out, err = console.terminal(), console.terminal(stderr=True)
 DEVICES = ("cpu", "gpu")
+MODE_NAMES = (*MODES, "recommended")
 
 Axis = Annotated[list[str] | None, typer.Option(help="repeatable, or comma-separated")]
 
@@ -97,6 +98,7 @@ def run(
     results: Annotated[Path, typer.Option(help="folder that rows are kept in")] = environments.ROOT / "results",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the cells and stop")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="skip launches that are already there and ok")] = False,
+    fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
 ) -> None:
     """Measure: every cell in fresh processes, a row for each launch, a table at the end.
 
@@ -115,10 +117,7 @@ def run(
         list(data),
         devices,
         sizes or ([None] if recipe else [100]),
-        [
-            None if name == "recommended" else name
-            for name in values(mode, ["recommended"], (*MODES, "recommended"), "mode")
-        ],
+        [None if name == "recommended" else name for name in values(mode, ["recommended"], MODE_NAMES, "mode")],
         values(dtype, ["float32"], DTYPES, "dtype"),
         numbers(threads, [cores], "--threads", cores),
     )
@@ -129,7 +128,8 @@ def run(
         out.print(f"{len(cells)} cells, {rounds} rounds, {len(cells) * rounds} launches")
         return
     display = console.Display(err)
-    sweep = Sweep(cells, probes, data, results, rounds, epochs, seed, timeout, resume, display)
+    sweep = Sweep(cells, probes, data, results, rounds, epochs, seed, timeout, resume, display, display.proof)
+    sweep.fresh_proof = fresh_proof
     try:
         rows = sweep.run()
     except KeyboardInterrupt:  # caught here, because typer would end with a message of its own
@@ -143,6 +143,48 @@ def run(
         f"{len(rows)} launches: {console.tally(rows)}; rows in {sweep.path.name}", highlight=False, soft_wrap=True
     )
     raise typer.Exit(0 if all(row["status"] == "ok" for row in rows) else 1)
+
+
+@app.command()
+def lockstep(
+    framework: Axis = None,
+    model: Annotated[list[str] | None, typer.Option(help="default: all eight")] = None,
+    recipe: Axis = None,
+    mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="default float64")] = None,
+    device: Axis = None,
+    steps: Annotated[int, typer.Option(min=1, help="steps of the float64 run")] = proofs.STEPS,
+    dataset: Annotated[str, typer.Option()] = "mnist-5k",
+    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Run the gate alone: deviation of the losses from the oracle by step. Exit code 1 when one does not pass."""
+    devices = values(device, ["cpu"], DEVICES, "device")
+    frameworks = chosen_frameworks(framework, devices)
+    recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)
+    data = prepare(dataset, data_dir)
+    probes = probe_all(frameworks, devices)
+    chosen = [None if name == "recommended" else name for name in values(mode, ["recommended"], MODE_NAMES, "mode")]
+    dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), len(physical_cpus())
+    axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen, dtypes, [cores])
+    display = console.Display(err)
+    found = []
+    cells = expand(axes, lambda f, d, m: probes[f, d].recommended(m))
+    for number, cell in enumerate(cells):
+        probe = probes[cell.framework, cell.device]
+        reason = probe.problem or probe.unsupported(cell.mode, cell.dtype)
+        display.proof(number, len(cells), cell, None)
+        proof = proofs.unproven(reason) if reason else proofs.proven(cell, data, seed, steps, fresh_proof)
+        display.proof(number + 1, len(cells), cell, proof)
+        found.append((cell, proof))
+    display.close()
+    if as_json:
+        print(json.dumps([{**vars(cell), **vars(proof)} for cell, proof in found], indent=1))  # noqa: T201
+    else:
+        out.print(console.deviations(found))
+    raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in found) else 1)
 
 
 @app.command("list")

@@ -63,6 +63,16 @@ class Inputs:
             order = np.resize(order, batch_size)
         yield from self.cut(self.train_images, self.train_labels, order, batch_size)
 
+    def steps(self, count: int, batch_size: int) -> tuple[Array, Array]:
+        """Return the first `count` batches, epoch after epoch without a break: (S, B, 1, 28, 28), (S, B)."""
+        order = np.resize(self.orders.ravel(), count * batch_size)
+        return next(self.cut(self.train_images, self.train_labels, order, batch_size))
+
+    def tests(self, count: int, batch_size: int) -> tuple[Array, Array]:
+        """Return the first `count` test images as full batches, wrapping round: (S, B, 1, 28, 28), (S, B)."""
+        order = np.resize(np.arange(len(self.test_labels)), count)
+        return next(self.cut(self.test_images, self.test_labels, order, batch_size))
+
     def test(self, batch_size: int) -> Iterator[tuple[Array, Array]]:
         """Yield the test images likewise, in their own order, never wrapped."""
         size = min(batch_size, len(self.test_labels))

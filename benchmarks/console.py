@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.cells import Cell
+from benchmarks.proofs import Proof
 
 Row = dict[str, Any]
 
@@ -40,8 +41,29 @@ class Display:
         if row is not None:
             self.console.print(f"[dim]{done}/{total}[/dim] {name} {outcome(row)}", highlight=False, soft_wrap=True)
 
+    def proof(self, done: int, total: int, cell: Cell, proof: Proof | None) -> None:
+        """Show that the gate begins on a cell (proof is None) or what it says."""
+        if proof is None:
+            if self.console.is_terminal:
+                description = f"proving {cell.framework} {cell.recipe} {cell.mode} {cell.dtype}"
+                self.progress.update(self.task, completed=done, total=total, description=description)
+                self.progress.start()
+                self.progress.refresh()
+            return
+        words = proof_words(proof)
+        name = f"{cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size} {cell.mode} {cell.dtype}"
+        self.console.print(f"[dim]proof {done}/{total}[/dim] {name} {words}", highlight=False, soft_wrap=True)
+
     def close(self) -> None:
         self.progress.stop()
+
+
+def proof_words(proof: Proof) -> str:
+    """Say what the gate says in a few words."""
+    if proof.lockstep == "pass":
+        verdict = proof.verdict
+        return f"in lockstep: float64 within {verdict['float64_deviation']:.1e} over {verdict['steps']} steps"
+    return f"[red]{proof.lockstep}[/red]: {escape(plain(proof.reason))}"
 
 
 def outcome(row: Row) -> str:
@@ -79,6 +101,7 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
             table.add_column(heading)
         for heading in ("launches", "train samples/s", "eval samples/s", "accuracy"):
             table.add_column(heading, justify="right")
+        table.add_column("lockstep")
         table.add_column("status")
         for (framework, mode), launches in sorted(comparisons[key].items(), key=lambda item: -fastest(item[1])):
             table.add_row(*(escape(plain(text)) for text in (framework, *cell_line(mode, launches))))
@@ -101,6 +124,7 @@ def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
         median(row["train_samples_per_s"] for row in good),
         median(row["eval_samples_per_s"] for row in good),
         f"{accuracies[0]:.4f}" if accuracies else "",
+        ", ".join(sorted({row["lockstep"] for row in launches})),
         ", ".join(sorted({row["status"] for row in launches})),
     )
 
@@ -115,3 +139,25 @@ def tally(rows: Sequence[Row]) -> str:
     """Return how many launches ended how: `34 ok, 2 timeout`."""
     counts = Counter(row["status"] for row in rows)
     return ", ".join(f"{count} {status}" for status, count in counts.most_common())
+
+
+def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
+    """Return the gate's answers: largest relative deviation of a loss up to a step, and the single steps'."""
+    milestones = sorted({int(step) for _, proof in found for step in proof.verdict.get("by_step", {})})
+    kinds = ("loss", "gradient", "weights", "outputs")
+    title = "Largest relative deviation from the oracle: of a float64 loss up to step N, of single steps in the dtype"
+    table = Table(title=title, title_justify="left")
+    for heading in ("recipe", "framework", "mode", "dtype", "verdict"):
+        table.add_column(heading)
+    for heading in (*(f"to {step}" for step in milestones), *kinds):
+        table.add_column(heading, justify="right")
+    table.add_column("reason", overflow="fold")
+    for cell, proof in found:
+        by_step, single = proof.verdict.get("by_step", {}), proof.verdict.get("deviations", {})
+        figures = [by_step.get(str(step)) for step in milestones] + [single.get(kind) for kind in kinds]
+        table.add_row(
+            *(cell.recipe, cell.framework, cell.mode, cell.dtype, proof.lockstep),
+            *("" if figure is None else f"{figure:.1e}" for figure in figures),
+            escape(plain(proof.reason)),
+        )
+    return table

@@ -21,9 +21,15 @@ from benchmarks.errors import StorageError
 from benchmarks.flops import model_flops
 from benchmarks.frameworks import Probe
 from benchmarks.launch import launch
+from benchmarks.proofs import STEPS, Proof, proven, unproven
 from benchmarks.schema import BY_NAME, validate
 
 Row = dict[str, Any]
+
+
+def disproven(proof: Proof) -> Row | None:
+    """Return the outcome of a cell that does not compute what is declared: it has no speed."""
+    return {"status": "invalid", "reason": proof.reason} if proof.lockstep == "fail" else None
 
 
 @dataclass
@@ -40,6 +46,10 @@ class Sweep:
     timeout_s: float
     resume: bool = False
     report: Callable[[int, int, Cell, Row | None], None] = lambda done, total, cell, row: None
+    report_proof: Callable[[int, int, Cell, Proof | None], None] = lambda done, total, cell, proof: None
+    proof_steps: int = STEPS
+    fresh_proof: bool = False
+    proofs: dict[Cell, Proof] = field(default_factory=dict)
     plans: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def run(self) -> list[Row]:
@@ -50,6 +60,7 @@ class Sweep:
         finished = self.finished() if self.resume else {}
         todo = list(launches(self.cells, self.rounds, self.seed))
         self.begin()
+        self.prove()
         rows = []
         with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
             for number, (round_number, cell) in enumerate(todo):
@@ -82,6 +93,15 @@ class Sweep:
             "seed": self.seed,
         }
         storage.append(self.path, "run", record)
+
+    def prove(self) -> None:
+        """Put every cell that can run through the lockstep gate, or take the proof that is kept."""
+        able = [cell for cell in self.cells if self.skipped(cell) is None]
+        for number, cell in enumerate(able):
+            self.report_proof(number, len(able), cell, None)
+            data = self.data[cell.dataset]
+            self.proofs[cell] = proven(cell, data, self.seed, self.proof_steps, self.fresh_proof)
+            self.report_proof(number + 1, len(able), cell, self.proofs[cell])
 
     def identity(self, cell: Cell) -> str:
         """Return the hash that decides whether an old row answers for this cell."""
@@ -118,7 +138,9 @@ class Sweep:
             "seed": self.seed,
             "train_flops_per_sample": model_flops(RECIPES[cell.recipe].model)[1],
         }
-        row |= self.skipped(cell) or self.measured(cell, round_number, folder)
+        proof = self.proofs.get(cell, unproven(""))
+        row |= proof.columns()
+        row |= self.skipped(cell) or disproven(proof) or self.measured(cell, round_number, folder)
         row["duration_s"] = time.monotonic() - begin
         if speed := row.get("train_samples_per_s"):
             row["flops_per_s"] = speed * row["train_flops_per_sample"]

@@ -17,6 +17,7 @@ STATUSES = (
     "ok", "unsupported", "skipped", "failed", "timeout", "oom", "crashed", "nan", "invalid", "impossible",
     "interrupted",
 )  # fmt: skip
+VERDICTS = ("pass", "fail", "unproven")
 
 Check = Callable[[Any], bool]
 
@@ -65,6 +66,11 @@ COLUMNS = (
     Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
     Column("reason", "str", "", "why the status is not ok"),
     Column("flags", "strings", "", "not_steady: speed still drifted; thread_mismatch: other threads than asked"),
+    Column("lockstep", "str", "", "the gate's verdict: pass, fail, unproven", True, lambda value: value in VERDICTS),
+    Column("lockstep_max_deviation", "float", "", "largest deviation of a loss from the oracle, in this dtype"),
+    Column("lockstep_float64_deviation", "float", "", "the same in float64, over lockstep_steps steps in one go"),
+    Column("lockstep_steps", "int", "steps", "steps of the float64 run", False, positive),
+    Column("oracle_sha256", "str", "", "hash of the oracle's losses that this was compared with"),
     Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks", False, positive),
     Column("train_chunk_s", "floats", "s", "wall time of each timed chunk"),
     Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch", False, positive),

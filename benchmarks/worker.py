@@ -1,8 +1,8 @@
 """The process in which one framework computes: reads a request, loads the adapter, answers, ends.
 
 Started by launch.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
-request as JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `measure` (one
-launch of one cell). Imports the standard library, NumPy and that framework.
+request as JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the lockstep
+gate), `measure` (one launch of one cell). Imports the standard library, NumPy and that framework.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from adapters.contract import DTYPES, MODES, Adapter, ContractError
 from adapters.recipes import MODELS, RECIPES
 from adapters.registry import load
-from benchmarks import measure
+from benchmarks import gate, measure
 from benchmarks.batches import Inputs
 from benchmarks.learn import learn
 
@@ -68,7 +68,14 @@ def measure_cell(adapter_class: type[Adapter], request: Answer, import_s: float)
     return answer
 
 
-TASKS = {"probe": probe, "measure": measure_cell}
+def prove(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+    """Put one cell through the lockstep gate."""
+    cell = request["cell"]
+    adapter_class.set_threads(cell["threads"])
+    return gate.prove(adapter_class, RECIPES[cell["recipe"]], cell, request["folders"], request["steps"])
+
+
+TASKS = {"probe": probe, "prove": prove, "measure": measure_cell}
 
 
 def perform(request: Answer) -> Answer:
@@ -83,7 +90,7 @@ def perform(request: Answer) -> Answer:
         return {"status": "invalid", "reason": str(error)}
     except Exception as error:  # whatever a framework raises ends this launch and no other
         return {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
-    return {"status": "ok", "reason": "", **answer}
+    return {"status": "ok", "reason": "", **answer}  # a task may say otherwise of itself
 
 
 def main() -> None:

@@ -42,7 +42,8 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
         }
     )
     endings = frame.groupby(CELL)["status"].agg(lambda statuses: ", ".join(sorted(set(statuses))))
-    table = table.join(endings.rename("status"), how="right").reset_index()
+    verdicts = frame.groupby(CELL)["lockstep"].agg(lambda found: ", ".join(sorted(set(found))))
+    table = table.join(endings.rename("status"), how="right").join(verdicts).reset_index()
     table["launches"] = table["launches"].fillna(0).astype(int)
     return with_ratio(table, base).sort_values(
         [*COMPARISON, "train_samples_per_s"], ascending=[True] * len(COMPARISON) + [False], ignore_index=True

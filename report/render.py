@@ -27,6 +27,7 @@ HEADINGS = {
     "gflops_per_s": "GFLOP/s",
     "eval_samples_per_s": "eval samples/s",
     "accuracy": "accuracy",
+    "lockstep": "lockstep",
     "first_step_s": "first step s",
     "status": "status",
 }

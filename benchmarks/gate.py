@@ -1,0 +1,193 @@
+"""The lockstep gate: does a framework compute what was declared? Runs inside its environment.
+
+float64: the losses of N steps in one go, each within 1e-12 relative of the NumPy oracle's. Every difference in
+the arithmetic shows there; rounding does not (measured: 1.7e-15).
+float32: ten steps through the code that is timed, each restarted from the oracle's weights, because rounding
+flips ties in ReLU and max pooling and free trajectories part; loss, gradients, weights after the step and the
+outputs on 1,000 test images are held to bounds derived from float32 (BOUNDS).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.contract import Adapter
+from adapters.declaration import Adam, Recipe
+from adapters.numpy import NumpyAdapter
+from adapters.weights import Weights
+from benchmarks import culprit
+from benchmarks.batches import Inputs
+
+Array = npt.NDArray[Any]
+FLOAT64_LOSS = 1e-12
+FREE_BATCH = 100  # the float64 run takes batches of this size at most; the single steps take the cell's own
+RESTARTS = 10
+TEST_IMAGES, TEST_BATCH = 1000, 250
+HUGE = 1e300  # stands for what is not finite, which JSON cannot say
+MILESTONES = (1, 10, 50, 100, 200)
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Largest relative deviations allowed in one dtype; `outputs` is relative to the largest output."""
+
+    loss: float
+    gradient: float
+    weights: float
+    outputs: float
+
+
+BOUNDS = {"float64": Bounds(1e-12, 1e-12, 1e-12, 1e-12), "float32": Bounds(1e-5, 1e-5, 1e-6, 1e-4)}
+
+
+@dataclass
+class Verdict:
+    """The gate's answer for one framework, mode, dtype, recipe and batch size."""
+
+    lockstep: str = "pass"  # pass, fail
+    why: str = ""
+    steps: int = 0
+    float64_deviation: float = 0.0
+    by_step: dict[str, float] = field(default_factory=dict)  # largest deviation of a loss up to that step
+    deviations: dict[str, float] = field(default_factory=dict)  # in the cell's dtype: loss, gradient, ...
+    oracle_sha256: str = ""
+
+    def fail(self, reason: str) -> Verdict:
+        self.lockstep, self.why = "fail", reason
+        return self
+
+
+def oracle_losses(recipe: Recipe, inputs: Inputs, images: Array, labels: Array, kept: Path) -> Array:
+    """Return the oracle's losses of all given steps, (S,) float64; computed once, kept for the other frameworks."""
+    if kept.exists():
+        return np.asarray(np.load(kept, allow_pickle=False))
+    oracle = NumpyAdapter(recipe, "cpu", "eager", "float64")
+    oracle.set_weights(inputs.weights)
+    resident = oracle.put(images, labels)
+    oracle.train(resident, 0, resident.steps)
+    losses = oracle.losses(resident)
+    part = kept.with_suffix(".part.npy")
+    np.save(part, losses)
+    part.rename(kept)
+    return losses
+
+
+def relative(found: Array, expected: Array) -> float:
+    """Return the norm of the difference over the norm of what was expected; HUGE if anything is not finite."""
+    if not np.isfinite(found).all():
+        return HUGE
+    scale = float(np.linalg.norm(expected))
+    difference = float(np.linalg.norm(np.asarray(found, np.float64) - expected))
+    return difference / scale if scale else difference
+
+
+def prove(
+    adapter_class: type[Adapter], recipe: Recipe, cell: Mapping[str, Any], folders: Mapping[str, str], steps: int
+) -> dict[str, Any]:
+    """Return the verdict on one cell as JSON values.
+
+    `cell` gives device, mode, dtype and batch_size; `folders` the prepared data, the inputs and where the
+    oracle's losses are kept. Raises nothing that the adapter does not raise.
+    """
+    verdict = Verdict(steps=steps)
+    inputs = Inputs.open(Path(folders["data"]), Path(folders["inputs"]), recipe.pixels, "float64")
+    images, labels = inputs.steps(steps, min(FREE_BATCH, cell["batch_size"]))
+    expected = oracle_losses(recipe, inputs, images, labels, Path(folders["oracle"]))
+    verdict.oracle_sha256 = hashlib.sha256(np.ascontiguousarray(expected).tobytes()).hexdigest()
+
+    adapter = adapter_class(recipe, cell["device"], cell["mode"], "float64")
+    free_run(verdict, adapter, inputs.weights, images, labels, expected)
+    if verdict.lockstep == "pass":
+        judged = adapter_class(recipe, cell["device"], cell["mode"], cell["dtype"])
+        tests = inputs.tests(TEST_IMAGES, TEST_BATCH)
+        restarted(verdict, judged, inputs.weights, inputs.steps(RESTARTS, cell["batch_size"]), tests)
+    return asdict(verdict)
+
+
+def free_run(
+    verdict: Verdict, adapter: Adapter, weights: Weights, images: Array, labels: Array, expected: Array
+) -> None:
+    """Train all steps in one go in float64 and compare every loss."""
+    adapter.set_weights(weights)
+    resident = adapter.put(images, labels)
+    adapter.train(resident, 0, resident.steps)
+    losses = adapter.losses(resident)
+    deviations = np.nan_to_num(np.abs(losses / expected - 1), nan=HUGE, posinf=HUGE)
+    verdict.float64_deviation = float(deviations.max())
+    for step in MILESTONES:
+        if step <= len(losses):
+            verdict.by_step[str(step)] = float(deviations[:step].max())
+    if verdict.float64_deviation >= FLOAT64_LOSS:
+        first = int(np.argmax(deviations >= FLOAT64_LOSS))
+        cause = culprit.find(adapter, weights, images, labels, first, BOUNDS["float64"].loss)
+        verdict.fail(
+            f"float64 losses part at step {first + 1} by {deviations[first]:.1e} (bound {FLOAT64_LOSS:.0e}): {cause}"
+        )
+
+
+def restarted(
+    verdict: Verdict, adapter: Adapter, weights: Weights, batches: tuple[Array, Array], tests: tuple[Array, Array]
+) -> None:
+    """Take single steps in the cell's dtype, each from the oracle's weights, and compare all that can be seen."""
+    recipe, dtype = adapter.recipe, adapter.dtype
+    oracle, stepper = (NumpyAdapter(recipe, "cpu", "eager", "float64") for _ in range(2))
+    oracle.set_weights(weights)
+    images, labels = batches
+    resident, reference = adapter.put(images.astype(dtype), labels), oracle.put(images, labels)
+    test, test_reference = adapter.put(tests[0].astype(dtype), tests[1]), oracle.put(*tests)
+    worst = dict.fromkeys(("loss", "gradient", "weights", "outputs"), 0.0)
+    where = dict.fromkeys(worst, "")
+
+    def note(kind: str, deviation: float, place: str) -> None:
+        if deviation > worst[kind]:
+            worst[kind], where[kind] = deviation, place
+
+    for step in range(len(labels)):
+        start = oracle.get_weights()
+        slopes = oracle.gradients(reference, step)
+        oracle.train(reference, step, 1)
+        stepper.set_weights(start)
+        stepper.train(reference, step, 1)
+        adapter.set_weights(start)
+        for name, gradient in adapter.gradients(resident, step).items():
+            note("gradient", relative(gradient, slopes[name]), f"of {name} at step {step + 1}")
+        adapter.set_weights(start)
+        adapter.train(resident, step, 1)
+        loss = oracle.losses(reference)[step]
+        note("loss", relative(adapter.losses(resident)[step : step + 1], np.array([loss])), f"at step {step + 1}")
+        note("weights", relative(flat(adapter.get_weights()), flat(stepper.get_weights())), f"after step {step + 1}")
+    pairs = ((adapter, test), (stepper, test_reference))
+    outputs, expected = (a.fetch(a.evaluate(r, 0, r.steps)) for a, r in pairs)
+    scale = max(1.0, float(np.abs(expected).max()))
+    if outputs.shape != expected.shape:
+        verdict.fail(f"evaluation returned outputs {outputs.shape} where {expected.shape} were asked for")
+        return
+    difference = float(np.nan_to_num(np.abs(outputs - expected), nan=HUGE, posinf=HUGE).max())
+    note("outputs", difference / scale, "of an evaluation after a step, though training agrees,")
+    verdict.deviations = worst
+    judge(verdict, adapter, worst, where)
+
+
+def judge(verdict: Verdict, adapter: Adapter, worst: dict[str, float], where: dict[str, str]) -> None:
+    """Hold the worst deviations to the bounds of the dtype."""
+    bounds = asdict(BOUNDS[adapter.dtype])
+    if isinstance(adapter.recipe.optimiser, Adam) and adapter.dtype != "float64":
+        # Adam's first step is rate * g/(|g| + epsilon): it blows a rounding error of a tiny gradient up to the
+        # rate itself. The gradients are judged above and the update in float64.
+        del bounds["weights"]
+    for kind, bound in bounds.items():
+        if not worst[kind] < bound:
+            verdict.fail(f"{adapter.dtype} {kind} {where[kind]} deviates by {worst[kind]:.1e} (bound {bound:.0e})")
+            return
+
+
+def flat(weights: Weights) -> Array:
+    """Return all parameters as one vector."""
+    return np.concatenate([array.ravel() for array in weights.values()])

@@ -1,0 +1,123 @@
+"""Proofs that cells compute what is declared: made once by a worker, kept until anything they depend on changes.
+
+A proof depends on the pinned environment, the adapters' and the gate's code, the recipe, the data, the seed and the
+kind of machine; a proof made on another kind of machine is none. They lie in the user's cache, one file each.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from adapters.recipes import RECIPES
+from adapters.registry import ADAPTERS
+from benchmarks import batches, environments, machine
+from benchmarks.cells import Cell
+from benchmarks.datasets import Prepared
+from benchmarks.datasets.prepared import default_cache
+from benchmarks.launch import launch
+
+STEPS = 200
+LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
+GATE_CODE = ("gate.py", "culprit.py", "batches.py", "worker.py")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a row says of a cell's proof; `verdict` is the gate's whole answer, empty where there is none."""
+
+    lockstep: str  # pass, fail, unproven
+    reason: str
+    verdict: dict[str, Any]
+
+    def columns(self) -> dict[str, Any]:
+        """Return the row's columns on the proof."""
+        found: dict[str, Any] = {"lockstep": self.lockstep}
+        if self.verdict:
+            worst = {kind: value for kind, value in self.verdict["deviations"].items() if value is not None}
+            found["lockstep_max_deviation"] = worst.get("loss")
+            found["lockstep_float64_deviation"] = self.verdict["float64_deviation"]
+            found["lockstep_steps"] = self.verdict["steps"]
+            found["oracle_sha256"] = self.verdict["oracle_sha256"]
+        return found
+
+
+def unproven(reason: str) -> Proof:
+    """Return the proof of a cell that could not be put through the gate."""
+    return Proof("unproven", reason, {})
+
+
+def code_hash() -> str:
+    """Return a hash of the code that a proof depends on: adapters, declarations, the gate."""
+    gate = [environments.ROOT / "benchmarks" / name for name in GATE_CODE]
+    return environments.digest([*sorted((environments.ROOT / "adapters").glob("*.py")), *gate])
+
+
+def proven(
+    cell: Cell, data: Prepared, seed: int, steps: int = STEPS, fresh: bool = False, timeout_s: float = 1800
+) -> Proof:
+    """Return the kept proof of a cell, or make one and keep it if it is a pass or a fail."""
+    batch_size = min(cell.batch_size, LARGEST_BATCH)
+    decisive = {
+        "code": code_hash(),
+        "lock": environments.lock_hash(cell.framework, cell.device),
+        "machine": machine.fingerprint(),
+        "recipe": repr(RECIPES[cell.recipe]),
+        "data": data.sha256,
+        "seed": seed,
+        "steps": steps,
+        **{name: getattr(cell, name) for name in ("framework", "device", "mode", "dtype", "threads")},
+        "batch_size": batch_size,
+    }
+    folder = default_cache() / "proofs"
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{digest(decisive)}.json"
+    if path.exists() and not fresh:
+        return Proof(**json.loads(path.read_text()))
+    proof = make(cell, batch_size, data, seed, steps, folder, timeout_s)
+    if proof.lockstep != "unproven":
+        part = path.with_suffix(f".{os.getpid()}.part")
+        part.write_text(json.dumps(asdict(proof)))
+        part.rename(path)
+    return proof
+
+
+def make(cell: Cell, batch_size: int, data: Prepared, seed: int, steps: int, folder: Path, timeout_s: float) -> Proof:
+    """Let a worker put the cell through the gate."""
+    recipe = RECIPES[cell.recipe]
+    trace = {
+        "code": code_hash(),
+        "recipe": repr(recipe),
+        "data": data.sha256,
+        "seed": seed,
+        "steps": steps,
+        "batch_size": batch_size,
+    }
+    inputs = folder / f"oracle-{digest(trace)}"
+    if not (inputs / "orders.npy").exists():
+        inputs.mkdir(exist_ok=True)
+        epochs = -(-steps * batch_size // data.train_size)
+        batches.write_inputs(inputs, recipe, seed, data.train_size, min(epochs, steps))
+    request = {
+        "task": "prove",
+        "adapter": ADAPTERS[cell.framework],
+        "cell": {**asdict(cell), "batch_size": batch_size},
+        "folders": {"data": str(data.folder), "inputs": str(inputs), "oracle": str(inputs / "losses.npy")},
+        "steps": steps,
+    }
+    python = environments.interpreter(cell.framework, cell.device)
+    ending = launch(python, request, cell.threads, machine.physical_cpus()[: cell.threads], timeout_s)
+    if ending.status != "ok" or ending.answer is None:
+        return unproven(f"the gate ended {ending.status}: {ending.reason}")
+    verdict = ending.answer
+    return Proof(verdict["lockstep"], verdict["why"], verdict)
+
+
+def digest(decisive: Mapping[str, Any]) -> str:
+    """Return a short hash of what decides."""
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:24]
