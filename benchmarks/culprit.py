@@ -140,7 +140,7 @@ def update(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array
                     "the first update" if steps == 1 else f"update {steps}, after equal ones: the optimiser's state,"
                 )
                 return (
-                    f"gradients agree, {which} of {name} differs by {about(difference)} of its length"
+                    f"gradients agree, {which} of {name} differs by {difference:.1e} of its length"
                     f" ({factor:.9g} times the declared one)"
                 )
     return ""

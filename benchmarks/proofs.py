@@ -112,6 +112,8 @@ def make(cell: Cell, batch_size: int, data: Prepared, seed: int, steps: int, fol
     }
     python = environments.interpreter(cell.framework, cell.device)
     ending = launch(python, request, cell.threads, machine.physical_cpus()[: cell.threads], timeout_s)
+    if ending.status == "invalid":  # what it built is not what is declared
+        return Proof("fail", ending.reason, {})
     if ending.status != "ok" or ending.answer is None:
         return unproven(f"the gate ended {ending.status}: {ending.reason}")
     verdict = ending.answer

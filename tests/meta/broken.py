@@ -1,0 +1,182 @@
+"""Adapters broken on purpose, one fault each; what they get wrong is what real adapters got wrong somewhere."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from adapters import numpy_layers
+from adapters.contract import Resident
+from adapters.declaration import Activation, Model
+from adapters.numpy import NumpyAdapter
+
+
+def with_layer(old, new):
+    """Return an adapter that builds `new` wherever `old` is declared."""
+
+    class Exchanged(NumpyAdapter):
+        def build(self):
+            declared = self.recipe
+            layers = tuple(new if layer == old else layer for layer in declared.model.layers)
+            self.recipe = replace(declared, model=Model("exchanged", layers))
+            try:
+                super().build()
+            finally:
+                self.recipe = declared
+
+    return Exchanged
+
+
+class ForgottenBias(NumpyAdapter):
+    def differentiate(self, resident, index):
+        loss = super().differentiate(resident, index)
+        self.weighted[1].bias_gradient = np.zeros_like(self.weighted[1].bias_gradient)
+        return loss
+
+
+class WrongRate(NumpyAdapter):
+    def set_rate(self, rate):
+        self.rate = rate * (1 + 1e-6)
+
+    def build(self):
+        super().build()
+        self.set_rate(self.rate)
+
+
+class SummedLoss(NumpyAdapter):
+    def differentiate(self, resident, index):
+        loss = super().differentiate(resident, index)
+        n = len(resident.labels[index])
+        for layer in self.weighted:
+            layer.weight_gradient = layer.weight_gradient * n
+            layer.bias_gradient = layer.bias_gradient * n
+        return loss * n
+
+
+class Dampened(NumpyAdapter):
+    def update(self):
+        first = self.step_count == 0
+        for layer in self.weighted if not first else ():
+            layer.weight_gradient = layer.weight_gradient * 0.1
+            layer.bias_gradient = layer.bias_gradient * 0.1
+        super().update()
+
+
+class EpsilonInsideTheRoot(NumpyAdapter):
+    def update(self):
+        self.step_count += 1
+        adam = self.recipe.optimiser
+        one, two = adam.corrections(self.step_count)
+        for w, g, v, s in zip(self.arrays(), self.gradient_arrays(), self.velocity, self.square, strict=True):
+            v += (1 - adam.beta1) * (g - v)
+            s += (1 - adam.beta2) * (g * g - s)
+            w -= self.rate * (v / one) / np.sqrt(s / two + adam.epsilon)
+
+
+class EpsilonHat(NumpyAdapter):
+    """What Keras and mxnet do: the epsilon is not corrected with the root."""
+
+    def update(self):
+        self.step_count += 1
+        adam = self.recipe.optimiser
+        one, two = adam.corrections(self.step_count)
+        for w, g, v, s in zip(self.arrays(), self.gradient_arrays(), self.velocity, self.square, strict=True):
+            v += (1 - adam.beta1) * (g - v)
+            s += (1 - adam.beta2) * (g * g - s)
+            w -= self.rate * np.sqrt(two) / one * v / (np.sqrt(s) + adam.epsilon)
+
+
+class NoBiasCorrection(NumpyAdapter):
+    def update(self):
+        adam = self.recipe.optimiser
+        for w, g, v, s in zip(self.arrays(), self.gradient_arrays(), self.velocity, self.square, strict=True):
+            v += (1 - adam.beta1) * (g - v)
+            s += (1 - adam.beta2) * (g * g - s)
+            w -= self.rate * v / (np.sqrt(s) + adam.epsilon)
+
+
+class WrongFlatten(NumpyAdapter):
+    """Flattens height, width, channel; the next layer's weights are not permuted."""
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = layer.forward(x)
+            if type(layer).__name__ == "Flatten":
+                c, n, h, w = layer.x_shape
+                x = np.ascontiguousarray(x.reshape(n, c, h, w).transpose(0, 2, 3, 1)).reshape(n, -1)
+        return x
+
+
+class ShiftedOrder(NumpyAdapter):
+    def train(self, resident, first, count):
+        images, labels = (list(part) for part in (resident.images, resident.labels))
+        shifted = Resident(images[1:] + images[:1], labels[1:] + labels[:1], resident.steps, resident.losses)
+        super().train(shifted, first, count)
+
+
+class DropsTheLastBatch(NumpyAdapter):
+    def train(self, resident, first, count):
+        for index in range(first, first + count):
+            if index % resident.steps != resident.steps - 1:
+                super().train(resident, index, 1)
+
+
+class DropsTheLastTestBatch(NumpyAdapter):
+    def evaluate(self, resident, first, count):
+        return super().evaluate(resident, first, max(1, count - 1))
+
+
+class RawPixels(NumpyAdapter):
+    def put(self, images, labels):
+        return super().put(images * np.asarray(255, images.dtype), labels)
+
+
+class Float32Inside(NumpyAdapter):
+    def forward(self, x):
+        return super().forward(x.astype(np.float32)).astype(np.float32).astype(self.dtype)
+
+
+class StaleEvaluation(NumpyAdapter):
+    def set_weights(self, weights):
+        super().set_weights(weights)
+        self.stale = [array.copy() for array in self.arrays()]
+
+    def train(self, resident, first, count):
+        for index in range(first, first + count):
+            self.stale = [array.copy() for array in self.arrays()]
+            super().train(resident, index, 1)
+
+    def evaluate(self, resident, first, count):
+        kept = [array.copy() for array in self.arrays()]
+        for array, old in zip(self.arrays(), self.stale, strict=True):
+            array[...] = old
+        outputs = super().evaluate(resident, first, count)
+        for array, new in zip(self.arrays(), kept, strict=True):
+            array[...] = new
+        return outputs
+
+
+class SoftmaxTwice(NumpyAdapter):
+    def build(self):
+        super().build()
+        if len(self.recipe.model.shapes()[-1]) == 1 and self.recipe.model.outputs == 10:
+            self.layers.append(numpy_layers.make(Activation("softmax")))
+
+
+class OwnInitialiser(NumpyAdapter):
+    """Glorot with the fans of a Keras kernel: what set_weights was given is thrown away."""
+
+    def set_weights(self, weights):
+        changed = {name: array * 1.1 if name == "dense1.weight" else array for name, array in weights.items()}
+        super().set_weights(changed)
+
+
+class SkipsBackward(NumpyAdapter):
+    """Three times as fast, because it learns nothing."""
+
+    def differentiate(self, resident, index):
+        self.forward(resident.images[index])
+        for layer in self.weighted:
+            layer.weight_gradient, layer.bias_gradient = np.zeros_like(layer.weight), np.zeros_like(layer.bias)
+        return 2.3

@@ -1,0 +1,118 @@
+"""Adapters broken on purpose: each must be caught by the gate, with a message that points at the cause.
+
+They break the NumPy adapter, so that they run without any framework; the gate asks only what the contract offers.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from adapters.contract import ContractError
+from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, MaxPool2D
+from adapters.numpy import NumpyAdapter
+from adapters.recipes import RECIPES
+from benchmarks import gate
+from benchmarks.batches import write_inputs
+from tests.meta import broken
+
+STEPS = 12
+MOMENTUM = replace(RECIPES["mlp"], optimiser=SGD(0.01, momentum=0.9))
+ADAM = replace(RECIPES["mlp"], optimiser=Adam(0.001))
+
+
+RECIPE = RECIPES["mlp"]
+LENET = RECIPES["lenet"]
+CASES = {
+    "tanh for relu in one layer": (
+        broken.with_layer(Activation("relu"), Activation("tanh")),
+        RECIPE,
+        r"outputs part at layer 2, Activation.*relu",
+    ),
+    "average for max pooling": (
+        broken.with_layer(MaxPool2D(2, 2), AvgPool2D(2, 2)),
+        LENET,
+        r"outputs part at layer 2, MaxPool2D",
+    ),
+    "same for valid padding": (
+        broken.with_layer(Conv2D(28, 3), Conv2D(28, 3, padding=1)),
+        RECIPES["cnn_28_dense"],
+        r"built .*'dense1.weight': \(21952, 128\).*declares .*'dense1.weight': \(18928, 128\)",
+    ),
+    "Glorot with the wrong fan": (broken.OwnInitialiser, RECIPE, r"set_weights does not keep dense1\.weight"),
+    "a bias forgotten": (broken.ForgottenBias, RECIPE, r"gradient of dense2\.bias parts"),
+    "rate off by 1e-6": (broken.WrongRate, RECIPE, r"first update of dense1\.weight differs.*1\.000001 times"),
+    "loss summed": (broken.SummedLoss, RECIPE, r"the loss is 50 times the declared one"),
+    "momentum's dampening": (
+        broken.Dampened,
+        MOMENTUM,
+        r"update 2, after equal ones: the optimiser's state, of dense1",
+    ),
+    "Adam's epsilon inside the root": (
+        broken.EpsilonInsideTheRoot,
+        ADAM,
+        r"gradients agree, the first update of dense1",
+    ),
+    "Adam's epsilon-hat": (broken.EpsilonHat, ADAM, r"gradients agree, the first update of dense1"),
+    "Adam not bias-corrected": (broken.NoBiasCorrection, ADAM, r"gradients agree, the first update of dense1"),
+    "NHWC flatten without the permutation": (broken.WrongFlatten, LENET, r"outputs part at layer 7, Dense"),
+    "batch order off by one": (broken.ShiftedOrder, RECIPE, r"step 1 is taken on batch 2"),
+    "last batch dropped in training": (broken.DropsTheLastBatch, RECIPE, r"step 12 by .*was not trained on"),
+    "last batch dropped in evaluation": (
+        broken.DropsTheLastTestBatch,
+        RECIPE,
+        r"evaluation returned outputs \(750, 10\)",
+    ),
+    "pixels 0..255": (broken.RawPixels, RECIPE, r"outputs are those of pixels multiplied by 255"),
+    "float32 where float64 was asked": (broken.Float32Inside, RECIPE, r"is it computed in float32\?"),
+    "evaluation one step late": (broken.StaleEvaluation, RECIPE, r"evaluation after a step, though training agrees"),
+    "softmax twice": (broken.SoftmaxTwice, RECIPE, r"outputs part at layer 5|another layer at the end"),
+    "no backward pass": (broken.SkipsBackward, RECIPE, r"the loss is .* times the declared one"),
+}
+
+REFUSED = {"same for valid padding"}  # another number of weights: the contract refuses it before the gate runs
+
+
+@pytest.fixture
+def prove(tmp_path):
+    def go(adapter_class, recipe, dtype="float64"):
+        generator = np.random.default_rng(0)
+        pictures = np.random.default_rng(9).random((10, 28, 28)) > 0.8
+        for part, size in (("train", 700), ("test", 200)):
+            labels = (np.arange(size) % 10).astype(np.uint8)
+            noise = generator.integers(100, 256, (size, 28, 28))
+            np.save(tmp_path / f"{part}_images.npy", (pictures[labels] * noise).astype(np.uint8))
+            np.save(tmp_path / f"{part}_labels.npy", labels)
+        write_inputs(tmp_path, recipe, 3, 700, 2)
+        cell = {"device": "cpu", "mode": "eager", "dtype": dtype, "batch_size": 50}
+        folders = {"data": tmp_path, "inputs": tmp_path, "oracle": tmp_path / "losses.npy"}
+        return gate.prove(adapter_class, recipe, cell, folders, STEPS)
+
+    return go
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+@pytest.mark.parametrize("recipe", [RECIPE, LENET, MOMENTUM, ADAM], ids=["mlp", "lenet", "momentum", "adam"])
+def test_an_honest_adapter_passes(prove, recipe, dtype):
+    verdict = prove(NumpyAdapter, recipe, dtype)
+    assert (verdict["lockstep"], verdict["why"]) == ("pass", "")
+    assert verdict["steps"] == STEPS
+    assert set(verdict["by_step"]) == {"1", "10"}
+    assert len(verdict["oracle_sha256"]) == 64
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_broken_adapter_is_caught_and_the_cause_is_named(prove, name):
+    adapter_class, recipe, words = CASES[name]
+    if name in REFUSED:
+        with pytest.raises(ContractError, match=words) as caught:
+            prove(adapter_class, recipe)
+        print(f"{name}: {caught.value}")
+        return
+    verdict = prove(adapter_class, recipe)
+    print(f"{name}: {verdict['why']}")
+    assert verdict["lockstep"] == "fail"
+    assert re.search(words, verdict["why"]), verdict["why"]
