@@ -6,7 +6,10 @@ import os
 import platform
 from typing import Any
 
-import mxnet as mx
+# Copies this long run on OpenMP threads of the main thread's own. With them libgomp counts more threads than cores and
+# stops spinning at every barrier of the worker: one set_weights of lenet halved its speed. None is that long.
+os.environ.setdefault("MXNET_CPU_PARALLEL_SIZE", str(2**31 - 1))
+import mxnet as mx  # it reads the environment
 import numpy as np
 import numpy.typing as npt
 from mxnet import autograd

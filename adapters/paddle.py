@@ -148,11 +148,23 @@ def loss_of(network: nn.Layer, loss: str) -> Callable[[paddle.Tensor, paddle.Ten
     return cross_entropy if loss == "cross_entropy" else mean_squared_error
 
 
+class Conv2D(nn.Conv2D):
+    """nn.Conv2D with its bias added in three dimensions, (B, C, H*W) + (C, 1).
+
+    Paddle's own four-dimensional broadcast is slow on a CPU, above all its gradient: lenet, batch 100, conv1: 16 ms
+    against 3 ms.
+    """
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        y = functional.conv2d(x, self.weight, None, self._stride, self._padding)
+        return (y.flatten(2) + self.bias.unsqueeze(-1)).reshape(y.shape)
+
+
 def layer_of(layer: declare.Layer, shape: Shape) -> nn.Layer:
     """Return the layer that a declared layer means for one sample of `shape`."""
     match layer:
         case declare.Conv2D(channels, kernel, stride, padding):
-            return nn.Conv2D(shape[0], channels, kernel, stride, padding)
+            return Conv2D(shape[0], channels, kernel, stride, padding)
         case declare.Dense(units):
             return nn.Linear(shape[0], units)
         case declare.MaxPool2D(size, stride):

@@ -69,7 +69,7 @@ class TensorflowAdapter(Adapter):
             self.taken = tf.Variable(0, dtype=self.dtype)  # optimiser steps, for Adam
         # Nothing here needs AutoGraph, and it cannot read match statements.
         graph = partial(tf.function, jit_compile=xla, autograph=False)
-        self.one_step = self.step if self.mode == "eager" else graph(self.step)
+        self.one_step: Any = self.step if self.mode == "eager" else graph(self.step)
         self.many_steps = graph(self.loop)
         self.slopes = self.differentiate if self.mode == "eager" else graph(self.differentiate)
         self.infer = self.forward if self.mode == "eager" else graph(self.forward)
@@ -104,9 +104,12 @@ class TensorflowAdapter(Adapter):
             begin, end = tf.constant(first), tf.constant(first + count)
             self.many_steps(resident.images, resident.labels, resident.losses, begin, end)
             return
+        step = self.one_step
+        if self.mode == "compiled":  # spares each call the search for a trace of these shapes, 0.2 ms
+            step = step.get_concrete_function(resident.images[0], resident.labels[0])
         for index in range(first, first + count):
             index %= resident.steps
-            resident.losses[index] = self.one_step(resident.images[index], resident.labels[index])
+            resident.losses[index] = step(resident.images[index], resident.labels[index])
 
     def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
         losses = resident.losses
@@ -229,7 +232,7 @@ def apply(layer: declare.Layer, x: tf.Tensor, parameters: Iterator[tf.Variable])
     """Return what a declared layer makes of a batch; weighted layers take their parameters off the iterator."""
     match layer:
         case declare.Conv2D(_, _, stride, padding):
-            amounts = [[0, 0], [padding, padding], [padding, padding], [0, 0]]
+            amounts = [[0, 0], [padding, padding], [padding, padding], [0, 0]] if padding else "VALID"
             return tf.nn.bias_add(tf.nn.conv2d(x, next(parameters), stride, amounts), next(parameters))
         case declare.Dense():
             return tf.nn.bias_add(tf.matmul(x, next(parameters)), next(parameters))
