@@ -25,5 +25,6 @@ def row():
         "round": 0,
         "seed": 0,
         "status": "ok",
+        "lockstep": "pass",
         "train_flops_per_sample": 454_400,
     }

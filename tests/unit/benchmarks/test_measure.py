@@ -1,47 +1,68 @@
 from __future__ import annotations
 
-import time
-
 import numpy as np
 import pytest
 
 from benchmarks import measure
 
 
-def sleeper(seconds_per_unit):
-    def work(amount):
-        end = time.perf_counter() + amount * seconds_per_unit
-        while time.perf_counter() < end:
-            pass
+class Clock:
+    """A clock that only work moves, so that no load on the machine can spoil a test."""
 
-    return work
+    def __init__(self):
+        self.ns = 1_000_000_000
+
+    def perf_counter_ns(self):
+        return self.ns
+
+    process_time_ns = perf_counter_ns
+
+    def work(self, seconds_per_unit):
+        def work(amount):
+            cost = seconds_per_unit() if callable(seconds_per_unit) else seconds_per_unit
+            self.ns += round(amount * cost * 1e9)
+
+        return work
 
 
-def test_a_chunk_lasts_at_least_a_tenth_of_a_second():
-    for cost in (1e-5, 1e-3, 0.15):
-        amount = measure.calibrate(sleeper(cost))
-        assert measure.clock(sleeper(cost), amount) >= measure.CHUNK_S
+@pytest.fixture
+def clock(monkeypatch):
+    made = Clock()
+    monkeypatch.setattr(measure, "time", made)
+    return made
 
 
-def test_warm_up_waits_until_the_speed_holds():
+@pytest.mark.parametrize("cost", [1e-5, 1e-3, 0.15])
+def test_a_chunk_lasts_at_least_a_tenth_of_a_second(clock, cost):
+    amount = measure.calibrate(clock.work(cost))
+    assert measure.CHUNK_S <= amount * cost < max(5 * measure.CHUNK_S, 2 * cost)
+
+
+def test_one_slow_step_is_not_taken_for_a_chunk(clock):
+    costs = iter([0.5] + [1e-4] * 1000)
+    assert measure.calibrate(clock.work(lambda: next(costs))) * 1e-4 >= measure.CHUNK_S
+
+
+def test_warm_up_waits_until_the_speed_holds(clock):
     costs = iter([0.02, 0.015, 0.01, 0.005] + [0.002] * 100)
-
-    def work(amount):
-        sleeper(next(costs))(1)
-
-    assert 6 <= measure.warm_up(work, 1) <= 12
+    assert measure.warm_up(clock.work(lambda: next(costs)), 1) == 8
 
 
-def test_a_known_rate_is_measured():
-    timed = measure.time_chunks(sleeper(1e-3), 20, 10)
-    assert measure.samples_per_s(timed, 20 * 100) == pytest.approx(100 / 1e-3, rel=0.02)
+def test_warm_up_gives_up_on_a_speed_that_never_holds(clock):
+    costs = iter([0.9**n for n in range(100)])
+    assert measure.warm_up(clock.work(lambda: next(costs)), 1) == measure.MAX_WARM_UP_CHUNKS
+
+
+def test_a_known_rate_is_measured(clock):
+    timed = measure.time_chunks(clock.work(1e-3), 20, 10)
+    assert measure.samples_per_s(timed, 20 * 100) == pytest.approx(100 / 1e-3, rel=1e-6)
     assert timed.steady
-    assert timed.cpu_s / timed.wall_s == pytest.approx(1, abs=0.1)
+    assert timed.cpu_s / timed.wall_s == 1
 
 
-def test_a_speed_that_drifts_is_not_steady():
+def test_a_speed_that_drifts_is_not_steady(clock):
     costs = iter([0.03] * 5 + [0.02] * 5)
-    assert not measure.time_chunks(lambda amount: sleeper(next(costs))(1), 1, 10).steady
+    assert not measure.time_chunks(clock.work(lambda: next(costs)), 1, 10).steady
 
 
 def test_chunks_that_do_not_fill_their_region_are_caught():

@@ -33,6 +33,7 @@ def make(**changes):
         "round": 0,
         "seed": 0,
         "status": "ok",
+        "lockstep": "pass",
         "train_flops_per_sample": 454_400,
         "train_samples_per_s": 1000.0,
         "flops_per_s": 454_400_000.0,
