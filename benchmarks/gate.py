@@ -27,7 +27,7 @@ from benchmarks.batches import Inputs
 
 Array = npt.NDArray[Any]
 FLOAT64_LOSS = 1e-12
-FREE_BATCH = 50  # the float64 run takes batches of this size at most, to stay cheap; single steps take the cell's own
+FREE_BATCH = 25  # the float64 run takes batches of this size at most, to stay cheap; single steps take the cell's own
 RESTARTS = 10
 TEST_IMAGES, TEST_BATCH = 1000, 250
 HUGE = 1e300  # stands for what is not finite, which JSON cannot say
