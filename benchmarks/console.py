@@ -84,7 +84,7 @@ def plain(text: str) -> str:
 def terminal(stderr: bool = False) -> Console:
     """Return a console; where nobody says how wide it is (a pipe, a log), wide enough for a table."""
     console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=160)
+    return console if console.is_terminal else Console(stderr=stderr, width=200)
 
 
 def summary(rows: Sequence[Row]) -> Iterator[Table]:
