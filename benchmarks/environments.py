@@ -5,6 +5,7 @@ tox makes the environments; nothing is installed from here.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 from pathlib import Path
@@ -50,11 +51,13 @@ def variables(threads: int) -> dict[str, str]:
     return inherited | FIXED | dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
+@functools.cache
 def lock_hash(framework: str, device: str) -> str:
     """Return a hash of the pinned requirements that made a framework's environment."""
     return digest([ROOT / "requirements" / f"{name(framework, device)}.txt"])
 
 
+@functools.cache  # of the code as it is when a sweep begins
 def code_hash() -> str:
     """Return a hash of the code that decides what a worker computes and how it is timed."""
     return digest([*sorted((ROOT / "adapters").glob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py"))])

@@ -10,6 +10,7 @@ outputs on 1,000 test images are held to bounds derived from float32 (BOUNDS).
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -73,7 +74,7 @@ def oracle_losses(recipe: Recipe, inputs: Inputs, images: Array, labels: Array, 
     resident = oracle.put(images, labels)
     oracle.train(resident, 0, resident.steps)
     losses = oracle.losses(resident)
-    part = kept.with_suffix(".part.npy")
+    part = kept.with_suffix(f".{os.getpid()}.npy")
     np.save(part, losses)
     part.rename(kept)
     return losses

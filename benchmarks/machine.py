@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -55,6 +56,7 @@ def facts() -> dict[str, Any]:
     }
 
 
+@functools.cache
 def fingerprint() -> str:
     """Return a hash that is the same on machines of one kind: processor, cores, memory to the GiB."""
     kind = {"cpu": cpu_name(), "cores": len(physical_cpus()), "gib": round(psutil.virtual_memory().total / 2**30)}

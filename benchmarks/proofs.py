@@ -6,9 +6,12 @@ kind of machine; a proof made on another kind of machine is none. They lie in th
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
+import shutil
+import tempfile
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -52,6 +55,7 @@ def unproven(reason: str) -> Proof:
     return Proof("unproven", reason, {})
 
 
+@functools.cache
 def code_hash() -> str:
     """Return a hash of the code that a proof depends on: adapters, declarations, the gate."""
     gate = [environments.ROOT / "benchmarks" / name for name in GATE_CODE]
@@ -99,10 +103,14 @@ def make(cell: Cell, batch_size: int, data: Prepared, seed: int, steps: int, fol
         "batch_size": batch_size,
     }
     inputs = folder / f"oracle-{digest(trace)}"
-    if not (inputs / "orders.npy").exists():
-        inputs.mkdir(exist_ok=True)
+    if not inputs.exists():
         epochs = -(-steps * batch_size // data.train_size)
-        batches.write_inputs(inputs, recipe, seed, data.train_size, min(epochs, steps))
+        part = Path(tempfile.mkdtemp(dir=folder))  # renamed when whole: a crash must not leave half of it
+        batches.write_inputs(part, recipe, seed, data.train_size, min(epochs, steps))
+        try:
+            part.rename(inputs)
+        except OSError:  # another sweep was first, with the same content
+            shutil.rmtree(part)
     request = {
         "task": "prove",
         "adapter": ADAPTERS[cell.framework],

@@ -141,6 +141,8 @@ class Sweep:
         proof = self.proofs.get(cell, unproven(""))
         row |= proof.columns()
         row |= self.skipped(cell) or disproven(proof) or self.measured(cell, round_number, folder)
+        if proof.lockstep == "unproven" and row["status"] == "ok":
+            row["reason"] = proof.reason  # a speed without a proof says why it has none
         row["duration_s"] = time.monotonic() - begin
         if speed := row.get("train_samples_per_s"):
             row["flops_per_s"] = speed * row["train_flops_per_sample"]
