@@ -76,7 +76,7 @@ COLUMNS = (
     Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch", False, positive),
     Column("warm_up_chunks", "int", "", "chunks before the timed ones, fixed by the first launch"),
     Column("eval_samples_per_s", "float", "samples/s", "evaluation: median over the timed chunks", False, positive),
-    Column("import_s", "float", "s", "import of the adapter and its framework (NumPy is loaded before)", False, positive),
+    Column("import_s", "float", "s", "import of the framework (NumPy is loaded before)", False, positive),
     Column("build_s", "float", "s", "building the network and setting its weights", False, positive),
     Column("first_step_s", "float", "s", "first training call, compilation included", False, positive),
     Column("cpu_per_wall", "float", "", "CPU seconds per wall second of the timed training chunks"),
