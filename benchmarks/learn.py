@@ -38,32 +38,52 @@ def evaluate(adapter: Adapter, tests: list[tuple[Any, Array]]) -> tuple[float, f
     return correct / samples, total / samples
 
 
-def train_epoch(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int) -> float:
-    """Train on every sample of one epoch, remainder included; return the mean of the batches' losses."""
+def train_epoch(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int) -> tuple[float, float | None]:
+    """Train on every sample of one epoch, remainder included; return (mean loss, running accuracy) of its batches.
+
+    The accuracy is that of each batch just before its step; None unless the recipe stops by it, since it costs
+    another forward pass.
+    """
     adapter.set_rate(adapter.recipe.schedule.rate(adapter.recipe.optimiser, epoch))
-    losses = []
+    losses, correct, samples = [], 0, 0
     for images, labels in inputs.train(epoch, batch_size):
         resident = adapter.put(images, labels)
-        adapter.train(resident, 0, resident.steps)
+        if adapter.recipe.stop_when_accuracy_falls:
+            for index in range(resident.steps):
+                outputs = adapter.fetch(adapter.evaluate(resident, index, 1))
+                correct += score(outputs, labels[index], adapter.recipe.loss)[0]
+                adapter.train(resident, index, 1)
+        else:
+            adapter.train(resident, 0, resident.steps)
+        samples += labels.size
         losses.append(adapter.losses(resident))
-    return float(np.concatenate(losses).mean())
+    accuracy = correct / samples if adapter.recipe.stop_when_accuracy_falls else None
+    return float(np.concatenate(losses).mean()), accuracy
 
 
 def learn(adapter: Adapter, inputs: Inputs, batch_size: int, epochs: int) -> dict[str, Any]:
-    """Train `epochs` epochs from the initial weights; return the row's columns on accuracy and loss."""
+    """Train `epochs` epochs from the initial weights; return the row's columns on accuracy and loss.
+
+    A recipe that stops when its training accuracy falls ends after the epoch in which it did.
+    """
     adapter.set_weights(inputs.weights)
     tests = [(adapter.put(images, labels), labels) for images, labels in inputs.test(batch_size)]
     by_epoch: dict[str, list[float]] = {"train_loss_by_epoch": [], "accuracy_by_epoch": [], "loss_by_epoch": []}
+    before = 0.0
     for epoch in range(epochs):
-        train_loss = train_epoch(adapter, inputs, epoch, batch_size)
+        train_loss, train_accuracy = train_epoch(adapter, inputs, epoch, batch_size)
         accuracy, loss = evaluate(adapter, tests)
         if not np.isfinite([train_loss, loss]).all():
             return {"status": "nan", "reason": f"loss is not finite after epoch {epoch + 1}", "epochs": epoch + 1}
         for name, value in zip(by_epoch, (train_loss, accuracy, loss), strict=True):
             by_epoch[name].append(value)
+        if train_accuracy is not None:
+            if train_accuracy < before:
+                break
+            before = train_accuracy
     return {
         **by_epoch,
-        "epochs": epochs,
+        "epochs": len(by_epoch["accuracy_by_epoch"]),
         "accuracy": by_epoch["accuracy_by_epoch"][-1],
         "loss": by_epoch["loss_by_epoch"][-1],
     }

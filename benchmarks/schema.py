@@ -85,7 +85,7 @@ COLUMNS = (
     Column("flops_per_s", "float", "FLOP/s", "train_samples_per_s * train_flops_per_sample", False, positive),
     Column("accuracy", "float", "", "on the test images after the last epoch; first round only", False, fraction),
     Column("loss", "float", "", "on the test images after the last epoch"),
-    Column("epochs", "int", "", "epochs trained for the accuracy; 0: not trained"),
+    Column("epochs", "int", "", "epochs trained for the accuracy, fewer where the recipe stops early"),
     Column("accuracy_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("loss_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("train_loss_by_epoch", "floats", "", "mean over the epoch's batches, each before its update"),

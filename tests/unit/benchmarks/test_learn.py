@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from adapters.declaration import SGD
+from adapters.numpy import NumpyAdapter
+from adapters.recipes import RECIPES
+from benchmarks.batches import Inputs, write_inputs
+from benchmarks.learn import learn, train_epoch
+
+RECIPE = replace(RECIPES["mlp"], stop_when_accuracy_falls=True)
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    pictures = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
+    for part, size in (("train", 105), ("test", 30)):
+        labels = (np.arange(size) % 10).astype(np.uint8)
+        np.save(tmp_path / f"{part}_images.npy", pictures[labels])
+        np.save(tmp_path / f"{part}_labels.npy", labels)
+    write_inputs(tmp_path, RECIPE, 0, 105, 6)
+    return Inputs.open(tmp_path, tmp_path, RECIPE.pixels, "float32")
+
+
+def train(inputs, recipe, adapter_class=NumpyAdapter, epochs=6):
+    return learn(adapter_class(recipe), inputs, 20, epochs)
+
+
+class Forgets(NumpyAdapter):
+    """Learns for three epochs of six batches, then loses its weights."""
+
+    def update(self):
+        super().update()
+        if self.step_count == 18:
+            for array in self.arrays():
+                array[...] = 0
+
+
+def test_stops_after_the_epoch_in_which_training_accuracy_falls(inputs):
+    learnt = train(inputs, RECIPE, Forgets)
+    assert learnt["epochs"] == len(learnt["accuracy_by_epoch"]) == 4
+    assert train(inputs, RECIPE)["epochs"] == 6
+    assert train(inputs, replace(RECIPE, stop_when_accuracy_falls=False), Forgets)["epochs"] == 6
+
+
+def test_watching_the_accuracy_changes_nothing_that_is_learnt(inputs):
+    watched, plain = (train(inputs, replace(RECIPE, stop_when_accuracy_falls=stop)) for stop in (True, False))
+    assert watched == plain
+
+
+def test_the_remainder_is_trained_on_and_the_accuracy_is_that_before_each_step(inputs):
+    adapter = NumpyAdapter(RECIPE)
+    adapter.set_weights(inputs.weights)
+    loss, accuracy = train_epoch(adapter, inputs, 0, 20)
+    assert adapter.step_count == 6  # five batches of 20 and one of 5
+    assert loss > 0
+    assert accuracy < 0.9
+    assert train_epoch(adapter, inputs, 1, 20)[1] > accuracy
+
+
+def test_a_loss_that_is_not_finite_ends_as_nan(inputs):
+    with np.errstate(all="ignore"):
+        learnt = train(inputs, replace(RECIPES["mlp"], optimiser=SGD(1e30)))
+    assert learnt["status"] == "nan"
+    assert "not finite after epoch 1" in learnt["reason"]
