@@ -27,7 +27,7 @@ from benchmarks.launch import launch
 
 STEPS = 200
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
-GATE_CODE = ("gate.py", "culprit.py", "batches.py", "worker.py")
+GATE_CODE = ("gate.py", "bounds.py", "culprit.py", "batches.py", "worker.py")
 
 
 @dataclass(frozen=True)

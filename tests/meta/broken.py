@@ -137,6 +137,40 @@ class Float32Inside(NumpyAdapter):
         return super().forward(x.astype(np.float32)).astype(np.float32).astype(self.dtype)
 
 
+def with_operands(mantissa_bits):
+    """Return an adapter whose float32 products are of narrower operands: 10 bits is TF32 left on, 7 is bfloat16."""
+
+    class Narrow(NumpyAdapter):
+        def build(self):
+            super().build()
+            for layer in self.weighted if self.dtype == "float32" else ():
+                narrow_operands(layer, mantissa_bits)
+
+    return Narrow
+
+
+def narrow_operands(layer, mantissa_bits):
+    forward, backward = layer.forward, layer.backward
+
+    def exact_weight_apart(product, operand):
+        exact, layer.weight = layer.weight, narrow(layer.weight, mantissa_bits)
+        try:
+            return product(narrow(operand, mantissa_bits))
+        finally:
+            layer.weight = exact
+
+    layer.forward = lambda x: exact_weight_apart(forward, x)
+    layer.backward = lambda dy: exact_weight_apart(backward, dy)
+
+
+def narrow(array, mantissa_bits):
+    """Round float32 values to fewer explicit bits of mantissa, to nearest, ties to even."""
+    dropped = 23 - mantissa_bits
+    bits = np.ascontiguousarray(array).view(np.uint32)
+    half = ((bits >> dropped) & 1) + np.uint32((1 << (dropped - 1)) - 1)
+    return ((bits + half) & np.uint32(0xFFFFFFFF << dropped & 0xFFFFFFFF)).view(np.float32)
+
+
 class StaleEvaluation(NumpyAdapter):
     def set_weights(self, weights):
         super().set_weights(weights)

@@ -116,3 +116,26 @@ def test_a_broken_adapter_is_caught_and_the_cause_is_named(prove, name):
     print(f"{name}: {verdict['why']}")
     assert verdict["lockstep"] == "fail"
     assert re.search(words, verdict["why"]), verdict["why"]
+
+
+@pytest.mark.parametrize(("bits", "precision", "narrower"), [(10, "tf32", 7), (7, "bfloat16", 3)])
+@pytest.mark.parametrize("recipe", [RECIPE, LENET, ADAM], ids=["mlp", "lenet", "adam"])
+def test_narrow_operands_fail_as_float32_and_pass_by_their_own_bounds(
+    prove, monkeypatch, recipe, bits, precision, narrower
+):
+    verdict = prove(broken.with_operands(bits), recipe, "float32")
+    print(f"{precision} where float32 was asked: {verdict['why']}")
+    assert re.match(r"float32 (loss|gradient) .* deviates by", verdict["why"])
+    assert verdict["float64_deviation"] < 1e-12
+    monkeypatch.setitem(gate.BOUNDS, "float32", gate.BOUNDS[precision])
+    assert prove(broken.with_operands(bits), recipe, "float32")["why"] == ""
+    assert prove(broken.with_operands(narrower), recipe, "float32")["lockstep"] == "fail"
+
+
+def test_adam_s_float32_step_is_judged_where_the_gradient_is_more_than_its_rounding(prove):
+    class WrongStep(NumpyAdapter):
+        def update(self):
+            self.rate *= 1.01 if self.dtype == "float32" else 1
+            super().update()
+
+    assert re.match(r"float32 weights after step 1 deviates", prove(WrongStep, ADAM, "float32")["why"])

@@ -1,0 +1,41 @@
+"""How far a framework may stray from the float64 oracle, by precision. Narrower is always within the same arithmetic.
+
+float64 and float32 are measured: honest frameworks stay 300 times below the first (3e-15) and about 10 times below
+the second. Where products are taken of narrower operands and summed in float32 (TF32, bfloat16 and float16 autocast),
+the bounds follow from the operands' epsilon:
+- each product is off by at most epsilon, relative; errors of many products average, layers add up: outputs
+  2 epsilon of the largest output, and a loss, a mean over the batch, epsilon;
+- a gradient parts where rounding flips a ReLU or the place of a maximum. The share of flips grows with epsilon and
+  each costs an element of the gradient, so its norm grows with the root: 2 sqrt(epsilon).
+Measured with operands rounded in the NumPy adapter, all eight recipes, ten steps each: outputs up to 0.8 epsilon,
+losses up to 0.22 epsilon, gradients up to 0.84 sqrt(epsilon), for TF32 as for bfloat16.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """Largest relative deviations of single steps; `outputs` is relative to the largest output, at least 1."""
+
+    loss: float
+    gradient: float
+    weights: float
+    outputs: float
+
+
+def derived(epsilon: float) -> Bounds:
+    """Return the bounds of float32 sums over products of operands with this epsilon."""
+    return Bounds(loss=epsilon, gradient=2 * math.sqrt(epsilon), weights=epsilon, outputs=2 * epsilon)
+
+
+BOUNDS = {
+    "float64": Bounds(1e-12, 1e-12, 1e-12, 1e-12),
+    "float32": Bounds(1e-5, 1e-5, 1e-6, 1e-4),
+    "tf32": derived(2.0**-10),
+    "bfloat16": derived(2.0**-7),
+    "float16": derived(2.0**-10),
+}
