@@ -234,7 +234,7 @@ def describe_model(
 ) -> None:
     """Show each layer's weight shape, parameters, output shape and FLOPs, and the totals."""
     [name] = values([model], [], list(MODELS), "model")
-    described = describe(MODELS[name], batch_size)
+    described = describe(RECIPES[name], batch_size)
     if as_json:
         print(json.dumps(described, indent=2))  # noqa: T201  # for programs: no wrapping, no colours
     else:

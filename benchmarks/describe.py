@@ -7,12 +7,18 @@ from typing import Any
 
 from rich.table import Table
 
-from adapters.declaration import Model
-from benchmarks.flops import layer_costs
+from adapters.declaration import Recipe
+from benchmarks.flops import layer_costs, step_all_flops
+
+COUNTS = ("forward_flops", "training_flops", "all_forward_flops", "all_training_flops")
 
 
-def describe(model: Model, batch_size: int) -> dict[str, Any]:
-    """Return layers and totals as plain JSON values; FLOPs are for the whole batch, shapes without its axis."""
+def describe(recipe: Recipe, batch_size: int) -> dict[str, Any]:
+    """Return layers and totals as plain JSON values; FLOPs are for the whole batch, shapes without its axis.
+
+    `all_training_flops` in total counts the loss and the recipe's optimiser too, which belong to no layer.
+    """
+    model = recipe.model
     costs = layer_costs(model, batch_size)
     return {
         "model": model.name,
@@ -25,14 +31,13 @@ def describe(model: Model, batch_size: int) -> dict[str, Any]:
                 "weight_shape": list(cost.weight_shape) if cost.weight_shape else None,
                 "parameters": cost.parameters,
                 "output_shape": list(cost.output_shape),
-                "forward_flops": cost.forward_flops,
-                "training_flops": cost.training_flops,
+                **{name: getattr(cost, name) for name in COUNTS},
             }
             for cost in costs
         ],
         "parameters": model.parameter_count,
-        "forward_flops": sum(cost.forward_flops for cost in costs),
-        "training_flops": sum(cost.training_flops for cost in costs),
+        **{name: sum(getattr(cost, name) for cost in costs) for name in COUNTS},
+        "all_training_flops": step_all_flops(recipe, batch_size),
     }
 
 
@@ -41,8 +46,9 @@ def as_table(described: dict[str, Any]) -> Table:
     title = f"{described['model']}, input {described['input_shape']}, batch of {described['batch_size']}"
     table = Table(title=title, show_footer=True)
     footers = ["total", "", f"{described['parameters']:,}", ""]
-    footers += [f"{described[kind]:,}" for kind in ("forward_flops", "training_flops")]
-    headings = ("layer", "weight shape", "parameters", "output shape", "forward FLOP", "training FLOP")
+    footers += [f"{described[kind]:,}" for kind in COUNTS]
+    headings = ["layer", "weight shape", "parameters", "output shape", "forward FLOP", "training FLOP"]
+    headings += ["all forward FLOP", "all training FLOP"]
     for index, (heading, footer) in enumerate(zip(headings, footers, strict=True)):
         table.add_column(heading, footer, justify="left" if index in (0, 1, 3) else "right")
     for layer in described["layers"]:
@@ -52,7 +58,9 @@ def as_table(described: dict[str, Any]) -> Table:
             "x".join(map(str, layer["weight_shape"] or [])),
             f"{layer['parameters']:,}",
             "x".join(map(str, layer["output_shape"])),
-            f"{layer['forward_flops']:,}",
-            f"{layer['training_flops']:,}",
+            *(f"{layer[kind]:,}" for kind in COUNTS),
         )
+    known = sum(layer["all_training_flops"] for layer in described["layers"])
+    rest = f"{described['all_training_flops'] - known:,}"
+    table.add_row("loss and optimiser", *[""] * (len(headings) - 2), rest)
     return table
