@@ -90,8 +90,9 @@ def run(
     dtype: Axis = None,
     threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
-    rounds: Annotated[int, typer.Option(min=1, help="launches of every cell")] = 3,
-    epochs: Annotated[int | None, typer.Option(min=0, help="0 skips the accuracy part")] = None,
+    rounds: Annotated[int, typer.Option(min=0, help="speed launches of every cell")] = 3,
+    seeds: Annotated[int, typer.Option(min=0, help="accuracy launches of every cell, a seed each")] = 1,
+    epochs: Annotated[int | None, typer.Option(min=0, help="of an accuracy launch; default: the recipe's")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     timeout: Annotated[float, typer.Option(min=1, help="seconds one launch may take")] = 900.0,
     data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
@@ -104,6 +105,10 @@ def run(
 
     Exit code: 0 all ok, 1 some not, 2 usage or data, 74 results cannot be written, 130 interrupted.
     """
+    if epochs == 0:
+        seeds = 0
+    if not rounds and not seeds:
+        raise UsageError("--rounds 0 without accuracy launches leaves nothing to do; give --rounds or --seeds")
     devices = values(device, ["cpu"], DEVICES, "device")
     frameworks = chosen_frameworks(framework, devices)
     recipes = chosen_recipes(model, recipe)
@@ -125,10 +130,10 @@ def run(
     if dry_run:
         for cell in cells:
             out.print(" ".join(str(part) for part in vars(cell).values()), highlight=False, soft_wrap=True)
-        out.print(f"{len(cells)} cells, {rounds} rounds, {len(cells) * rounds} launches")
+        out.print(f"{len(cells)} cells, {rounds} rounds, {seeds} seeds: {len(cells) * (rounds + seeds)} launches")
         return
     display = console.Display(err)
-    sweep = Sweep(cells, probes, data, results, rounds, epochs, seed, timeout, resume, display, display.proof)
+    sweep = Sweep(cells, probes, data, results, rounds, seeds, epochs, seed, timeout, resume, display, display.proof)
     sweep.fresh_proof = fresh_proof
     try:
         rows = sweep.run()

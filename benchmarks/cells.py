@@ -86,11 +86,21 @@ def expand(axes: Axes, recommended: Callable[[str, str, str], str]) -> list[Cell
     return list(dict.fromkeys(cells))
 
 
-def launches(cells: Sequence[Cell], rounds: int, seed: int) -> Iterator[tuple[int, Cell]]:
-    """Yield (round, cell): comparisons shuffled anew each round, cells within one in balanced random order.
+@dataclass(frozen=True)
+class Launch:
+    """One fresh process to come: `task` is speed or accuracy, `round` counts the cell's launches of that task."""
 
-    Balanced: one random order of a comparison's cells is rotated by a place each round, so that over as many
-    rounds as there are cells each cell has every place once.
+    task: str
+    round: int
+    seed: int
+    cell: Cell
+
+
+def launches(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Iterator[Launch]:
+    """Yield `rounds` speed launches of every cell, all with `seed`, then an accuracy launch for each of `seeds` seeds.
+
+    Comparisons are shuffled anew each round; a comparison's cells keep one random order that is rotated by a place
+    each round, so that over as many rounds as there are cells each cell has every place once.
     """
     generator = random.Random(seed)
     comparisons: dict[tuple[object, ...], list[Cell]] = {}
@@ -99,9 +109,10 @@ def launches(cells: Sequence[Cell], rounds: int, seed: int) -> Iterator[tuple[in
     for block in comparisons.values():
         generator.shuffle(block)
     blocks = list(comparisons.values())
-    for number in range(rounds):
+    speed = [("speed", number, seed) for number in range(rounds)]
+    for task, number, used in speed + [("accuracy", number, seed + number) for number in range(seeds)]:
         generator.shuffle(blocks)
         for block in blocks:
             place = number % len(block)
             for cell in block[place:] + block[:place]:
-                yield number, cell
+                yield Launch(task, number, used, cell)

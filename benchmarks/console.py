@@ -16,7 +16,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from benchmarks.cells import Cell
+from benchmarks.cells import Cell, Launch
 from benchmarks.proofs import Proof
 
 Row = dict[str, Any]
@@ -31,9 +31,11 @@ class Display:
         self.progress = Progress(*columns, console=console, auto_refresh=False, transient=True)
         self.task = self.progress.add_task("starting", total=None)
 
-    def __call__(self, done: int, total: int, cell: Cell, row: Row | None) -> None:
-        """Show that a cell begins (row is None) or how it ended."""
-        name = f"{cell.framework} {cell.model} {cell.device} batch {cell.batch_size} {cell.mode} {cell.dtype}"
+    def __call__(self, done: int, total: int, planned: Launch, row: Row | None) -> None:
+        """Show that a launch begins (row is None) or how it ended."""
+        cell = planned.cell
+        name = f"{planned.task} {cell.framework} {cell.recipe} {cell.device}"
+        name += f" batch {cell.batch_size} {cell.mode} {cell.dtype}"
         self.progress.update(self.task, completed=done, total=total, description=name)
         if self.console.is_terminal:
             self.progress.start()
@@ -70,10 +72,11 @@ def outcome(row: Row) -> str:
     """Say in a few words how a launch ended."""
     if row["status"] != "ok":
         return f"[red]{row['status']}[/red]: {escape(plain(row['reason'] or ''))}"
-    words = [f"{row['train_samples_per_s']:,.0f} samples/s"]
-    if row["accuracy"] is not None:
-        words.append(f"accuracy {row['accuracy']:.4f}")
-    return ", ".join([*words, *row["flags"], f"({row['duration_s']:.1f} s)"])
+    if row["task"] == "accuracy":
+        words = f"{row['accuracy']:.4f} after {row['epochs']} epochs, seed {row['seed']}"
+    else:
+        words = f"{row['train_samples_per_s']:,.0f} samples/s"
+    return ", ".join([words, *row["flags"], f"({row['duration_s']:.1f} s)"])
 
 
 def plain(text: str) -> str:
@@ -116,14 +119,15 @@ def fastest(launches: Sequence[Row]) -> float:
 def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
     """Return version, mode, launches, speeds, accuracy and statuses of one cell as text."""
     good = [row for row in launches if row["status"] == "ok"]
-    accuracies = [row["accuracy"] for row in good if row["accuracy"] is not None]
+    speeds = [row for row in good if row["task"] == "speed"]
+    accuracies = [row["accuracy"] for row in good if row["task"] == "accuracy"]
     return (
         next((row["framework_version"] for row in launches if row["framework_version"]), ""),
         mode,
         str(len(launches)),
-        median(row["train_samples_per_s"] for row in good),
-        median(row["eval_samples_per_s"] for row in good),
-        f"{accuracies[0]:.4f}" if accuracies else "",
+        median(row["train_samples_per_s"] for row in speeds),
+        median(row["eval_samples_per_s"] for row in speeds),
+        f"{statistics.mean(accuracies):.4f}" if accuracies else "",
         ", ".join(sorted({row["lockstep"] for row in launches})),
         ", ".join(sorted({row["status"] for row in launches})),
     )

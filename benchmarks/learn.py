@@ -1,4 +1,4 @@
-"""The accuracy part of a launch: train the recipe's epochs and evaluate after each. Never timed.
+"""An accuracy launch: train the recipe's epochs and evaluate after each. No speed comes from here.
 
 Accuracy and loss are computed here, in NumPy and float64, from the outputs that the adapter returns, so that
 no framework's idea of a metric takes part.
@@ -6,12 +6,13 @@ no framework's idea of a metric takes part.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from adapters.contract import Adapter
+from adapters.contract import Adapter, Resident
 from benchmarks.batches import Inputs
 
 Array = npt.NDArray[Any]
@@ -28,10 +29,16 @@ def score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
     return int((outputs.argmax(axis=1) == labels).sum()), float((sums - outputs[np.arange(len(labels)), labels]).sum())
 
 
-def evaluate(adapter: Adapter, tests: list[tuple[Any, Array]]) -> tuple[float, float]:
-    """Return (accuracy, mean loss) over resident test batches, each with its labels."""
+def placed(adapter: Adapter, batches: Iterable[tuple[Array, Array]]) -> Iterator[tuple[Resident, Array]]:
+    """Yield each stack of batches on the device, with its labels."""
+    for images, labels in batches:
+        yield adapter.put(images, labels), labels
+
+
+def evaluate(adapter: Adapter, stacks: Iterable[tuple[Resident, Array]]) -> tuple[float, float]:
+    """Return (accuracy, mean loss) over resident batches, each stack with its labels."""
     correct, total, samples = 0, 0.0, 0
-    for resident, labels in tests:
+    for resident, labels in stacks:
         outputs = adapter.fetch(adapter.evaluate(resident, 0, resident.steps))
         right, loss = score(outputs, labels.reshape(-1), adapter.recipe.loss)
         correct, total, samples = correct + right, total + loss, samples + labels.size
@@ -67,7 +74,7 @@ def learn(adapter: Adapter, inputs: Inputs, batch_size: int, epochs: int) -> dic
     A recipe that stops when its training accuracy falls ends after the epoch in which it did.
     """
     adapter.set_weights(inputs.weights)
-    tests = [(adapter.put(images, labels), labels) for images, labels in inputs.test(batch_size)]
+    tests = list(placed(adapter, inputs.test(batch_size)))
     by_epoch: dict[str, list[float]] = {"train_loss_by_epoch": [], "accuracy_by_epoch": [], "loss_by_epoch": []}
     before = 0.0
     for epoch in range(epochs):
@@ -84,6 +91,7 @@ def learn(adapter: Adapter, inputs: Inputs, batch_size: int, epochs: int) -> dic
     return {
         **by_epoch,
         "epochs": len(by_epoch["accuracy_by_epoch"]),
+        "train_accuracy": evaluate(adapter, placed(adapter, inputs.train(0, batch_size)))[0],
         "accuracy": by_epoch["accuracy_by_epoch"][-1],
         "loss": by_epoch["loss_by_epoch"][-1],
     }

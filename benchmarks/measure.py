@@ -121,7 +121,7 @@ def samples_per_s(timed: Timed, samples_per_chunk: int) -> float:
 
 
 def speeds(adapter: Adapter, inputs: Inputs, batch_size: int, plan: dict[str, int] | None) -> dict[str, Any]:
-    """Time training and evaluation on resident full batches; return the row's columns and `plan`.
+    """Time training and evaluation on resident full batches; return the row's columns.
 
     `plan` is what an earlier launch of the cell found (chunk_steps, warm_up_chunks, eval_passes), or None.
     """
@@ -140,7 +140,7 @@ def speeds(adapter: Adapter, inputs: Inputs, batch_size: int, plan: dict[str, in
             train(steps)
     timed = time_chunks(train, steps, CHUNKS)
     if not all(np.isfinite(array).all() for array in adapter.get_weights().values()):
-        return {"status": "nan", "reason": "the weights are not finite after the timed steps", "flags": []}
+        return {"status": "nan", "reason": "the weights are not finite after the timed steps"}
     test = adapter.put(*next(inputs.test(batch_size)))
     evaluate = evaluation(adapter, test)
     evaluate(1)
@@ -152,8 +152,8 @@ def speeds(adapter: Adapter, inputs: Inputs, batch_size: int, plan: dict[str, in
         "train_chunk_s": timed.chunk_s,
         "chunk_steps": steps,
         "warm_up_chunks": warm,
+        "eval_passes": passes,
         "eval_samples_per_s": samples_per_s(timed_eval, passes * test.steps * min(batch_size, len(inputs.test_labels))),
         "cpu_per_wall": timed.cpu_s / timed.wall_s,
         "flags": [] if timed.steady else ["not_steady"],
-        "plan": {"chunk_steps": steps, "warm_up_chunks": warm, "eval_passes": passes},
     }

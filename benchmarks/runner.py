@@ -15,16 +15,17 @@ from typing import Any
 from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
 from benchmarks import batches, environments, machine, storage
-from benchmarks.cells import Cell, launches
+from benchmarks.cells import Cell, Launch, launches
 from benchmarks.datasets import Prepared
 from benchmarks.errors import StorageError
-from benchmarks.flops import model_flops
+from benchmarks.flops import model_flops, step_all_flops
 from benchmarks.frameworks import Probe
 from benchmarks.launch import launch
 from benchmarks.proofs import STEPS, Proof, proven, unproven
-from benchmarks.schema import BY_NAME, validate
+from benchmarks.schema import BY_NAME, SCHEMA_VERSION, validate
 
 Row = dict[str, Any]
+PLAN = ("chunk_steps", "warm_up_chunks", "eval_passes")  # fixed by a cell's first speed launch for the others
 
 
 def disproven(proof: Proof) -> Row | None:
@@ -40,17 +41,18 @@ class Sweep:
     probes: Mapping[tuple[str, str], Probe]
     data: Mapping[str, Prepared]
     results: Path
-    rounds: int
-    epochs: int | None  # None: as the recipe says
+    rounds: int  # speed launches of each cell
+    seeds: int  # accuracy launches of each cell
+    epochs: int | None  # of an accuracy launch; None: as the recipe says
     seed: int
     timeout_s: float
     resume: bool = False
-    report: Callable[[int, int, Cell, Row | None], None] = lambda done, total, cell, row: None
+    report: Callable[[int, int, Launch, Row | None], None] = lambda done, total, planned, row: None
     report_proof: Callable[[int, int, Cell, Proof | None], None] = lambda done, total, cell, proof: None
     proof_steps: int = STEPS
     fresh_proof: bool = False
     proofs: dict[Cell, Proof] = field(default_factory=dict)
-    plans: dict[str, dict[str, int]] = field(default_factory=dict)
+    plans: dict[str, dict[str, int]] = field(default_factory=dict)  # PLAN's columns by identity
 
     def run(self) -> list[Row]:
         """Launch what is to be launched, append a row for each, return all rows, resumed ones included."""
@@ -58,19 +60,20 @@ class Sweep:
         self.name = f"{started:%Y%m%dT%H%M%S}-{environments.code_hash()[:6]}"
         self.path = self.results / f"{self.name}.jsonl"
         finished = self.finished() if self.resume else {}
-        todo = list(launches(self.cells, self.rounds, self.seed))
+        todo = list(launches(self.cells, self.rounds, self.seeds, self.seed))
         self.begin()
         self.prove()
         rows = []
         with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
-            for number, (round_number, cell) in enumerate(todo):
-                self.report(number, len(todo), cell, None)
-                row = finished.get((self.identity(cell), round_number))
+            for number, planned in enumerate(todo):
+                self.report(number, len(todo), planned, None)
+                row = finished.get((self.identity(planned), planned.round))
                 if row is None:
-                    row = self.one(cell, round_number, Path(folder))
+                    row = self.one(planned, Path(folder))
                     storage.append(self.path, "row", row)
                 rows.append(row)
-                self.report(number + 1, len(todo), cell, row)
+                self.remember_plan(row)
+                self.report(number + 1, len(todo), planned, row)
         return rows
 
     def begin(self) -> None:
@@ -90,6 +93,7 @@ class Sweep:
             "openblas_coretype": environments.FIXED.get("OPENBLAS_CORETYPE", "not set: each library looks for itself"),
             "python": sys.version.split()[0],
             "rounds": self.rounds,
+            "seeds": self.seeds,
             "seed": self.seed,
         }
         storage.append(self.path, "run", record)
@@ -103,15 +107,17 @@ class Sweep:
             self.proofs[cell] = proven(cell, data, self.seed, self.proof_steps, self.fresh_proof)
             self.report_proof(number + 1, len(able), cell, self.proofs[cell])
 
-    def identity(self, cell: Cell) -> str:
-        """Return the hash that decides whether an old row answers for this cell."""
+    def identity(self, planned: Launch) -> str:
+        """Return the hash that decides whether an old row answers for this launch."""
+        cell = planned.cell
         return cell.identity(
+            task=planned.task,
             code=environments.code_hash(),
             lock=environments.lock_hash(cell.framework, cell.device),
             machine=machine.fingerprint(),
             data=self.data[cell.dataset].sha256,
-            seed=self.seed,
-            epochs=self.epochs_of(cell),
+            seed=planned.seed,
+            epochs=self.epochs_of(cell) if planned.task == "accuracy" else 0,
         )
 
     def finished(self) -> dict[tuple[str, int], Row]:
@@ -124,29 +130,36 @@ class Sweep:
     def epochs_of(self, cell: Cell) -> int:
         return RECIPES[cell.recipe].epochs if self.epochs is None else self.epochs
 
-    def one(self, cell: Cell, round_number: int, folder: Path) -> Row:
+    def remember_plan(self, row: Row) -> None:
+        """Let later speed launches of a cell take the chunks of its first one, this run's or a resumed one's."""
+        if row["task"] == "speed" and row["status"] == "ok":
+            self.plans.setdefault(row["cell"], {name: row[name] for name in PLAN})
+
+    def one(self, planned: Launch, folder: Path) -> Row:
         """Launch one cell once and return its row."""
-        begin = time.monotonic()
+        begin, cell = time.monotonic(), planned.cell
         row: Row = {
             **dataclasses.asdict(cell),
             "sweep": self.name,
-            "cell": self.identity(cell),
+            "cell": self.identity(planned),
             "started_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "model": cell.model,
             "device_name": self.probes[cell.framework, cell.device].device_name,
-            "round": round_number,
-            "seed": self.seed,
+            "task": planned.task,
+            "round": planned.round,
+            "seed": planned.seed,
             "train_flops_per_sample": model_flops(RECIPES[cell.recipe].model)[1],
+            "train_all_flops_per_sample": step_all_flops(RECIPES[cell.recipe], cell.batch_size) / cell.batch_size,
         }
         proof = self.proofs.get(cell, unproven(""))
         row |= proof.columns()
-        row |= self.skipped(cell) or disproven(proof) or self.measured(cell, round_number, folder)
+        row |= self.skipped(cell) or disproven(proof) or self.measured(planned, folder)
         if proof.lockstep == "unproven" and row["status"] == "ok":
             row["reason"] = proof.reason  # a speed without a proof says why it has none
         row["duration_s"] = time.monotonic() - begin
         if speed := row.get("train_samples_per_s"):
             row["flops_per_s"] = speed * row["train_flops_per_sample"]
-        return validate({"schema_version": 1, **row})
+        return validate({"schema_version": SCHEMA_VERSION, **row})
 
     def skipped(self, cell: Cell) -> Row | None:
         """Return the outcome of a cell that need not be launched to know how it ends."""
@@ -157,28 +170,26 @@ class Sweep:
             return {"status": "unsupported", "reason": reason, "framework_version": probe.version}
         return None
 
-    def measured(self, cell: Cell, round_number: int, folder: Path) -> Row:
+    def measured(self, planned: Launch, folder: Path) -> Row:
         """Start the worker and return what it measured, or how it ended."""
-        recipe, identity = RECIPES[cell.recipe], self.identity(cell)
-        data = self.data[cell.dataset]
-        inputs = folder / f"{cell.recipe}-{data.sha256[:16]}"
+        cell = planned.cell
+        recipe, data = RECIPES[cell.recipe], self.data[cell.dataset]
+        inputs = folder / f"{cell.recipe}-{data.sha256[:16]}-{planned.seed}"
         if not inputs.exists():
             inputs.mkdir()
-            batches.write_inputs(inputs, recipe, self.seed, data.train_size, self.epochs_of(cell))
+            batches.write_inputs(inputs, recipe, planned.seed, data.train_size, self.epochs_of(cell))
         request = {
-            "task": "measure",
+            "task": planned.task,
             "adapter": ADAPTERS[cell.framework],
             "cell": dataclasses.asdict(cell),
             "data": str(data.folder),
             "inputs": str(inputs),
-            "epochs": self.epochs_of(cell) if round_number == 0 else 0,
-            "plan": self.plans.get(identity),
+            "epochs": self.epochs_of(cell),
+            "plan": self.plans.get(self.identity(planned)),
         }
         python = environments.interpreter(cell.framework, cell.device)
         cpus = machine.physical_cpus()[: cell.threads]
         ending = launch(python, request, cell.threads, cpus, self.timeout_s)
         answer = ending.answer or {}
-        if plan := answer.pop("plan", None):
-            self.plans.setdefault(identity, plan)
         known = {name: value for name, value in answer.items() if name in BY_NAME}
         return {**known, "status": ending.status, "reason": ending.reason}

@@ -12,7 +12,8 @@ from typing import Any
 
 from benchmarks.errors import SchemaError
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+TASKS = ("speed", "accuracy")
 STATUSES = (
     "ok", "unsupported", "skipped", "failed", "timeout", "oom", "crashed", "nan", "invalid", "impossible",
     "interrupted",
@@ -61,8 +62,9 @@ COLUMNS = (
     Column("dtype", "str", "", "type of weights, activations and updates", True),
     Column("pipeline", "str", "", "resident: the batches lie on the device beforehand", True),
     Column("threads", "int", "", "CPU threads asked for, and CPUs in the affinity mask", True, positive),
-    Column("round", "int", "", "number of the launch of this cell, from 0", True, lambda value: value >= 0),
-    Column("seed", "int", "", "seed of initial weights and batch order", True),
+    Column("task", "str", "", "speed: timed; accuracy: trained as the recipe says", True, lambda value: value in TASKS),
+    Column("round", "int", "", "number of this cell's launch of this task, from 0", True, lambda value: value >= 0),
+    Column("seed", "int", "", "seed of initial weights and batch order; each accuracy launch has its own", True),
     Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
     Column("reason", "str", "", "why the status is not ok"),
     Column("flags", "strings", "", "not_steady: speed still drifted; thread_mismatch: other threads than asked"),
@@ -75,6 +77,7 @@ COLUMNS = (
     Column("train_chunk_s", "floats", "s", "wall time of each timed chunk"),
     Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch", False, positive),
     Column("warm_up_chunks", "int", "", "chunks before the timed ones, fixed by the first launch"),
+    Column("eval_passes", "int", "", "passes over the test images in one chunk of evaluation", False, positive),
     Column("eval_samples_per_s", "float", "samples/s", "evaluation: median over the timed chunks", False, positive),
     Column("import_s", "float", "s", "import of the framework (NumPy is loaded before)", False, positive),
     Column("build_s", "float", "s", "building the network and setting its weights", False, positive),
@@ -82,9 +85,11 @@ COLUMNS = (
     Column("cpu_per_wall", "float", "", "CPU seconds per wall second of the timed training chunks"),
     Column("peak_rss_bytes", "int", "bytes", "largest resident memory of the worker", False, positive),
     Column("train_flops_per_sample", "int", "FLOP", "theoretical, forward and backward (flops.py)", True, positive),
+    Column("train_all_flops_per_sample", "float", "FLOP", "the same with pooling, loss and update", True, positive),
     Column("flops_per_s", "float", "FLOP/s", "train_samples_per_s * train_flops_per_sample", False, positive),
-    Column("accuracy", "float", "", "on the test images after the last epoch; first round only", False, fraction),
+    Column("accuracy", "float", "", "on the test images after the last epoch", False, fraction),
     Column("loss", "float", "", "on the test images after the last epoch"),
+    Column("train_accuracy", "float", "", "on the training images after the last epoch", False, fraction),
     Column("epochs", "int", "", "epochs trained for the accuracy, fewer where the recipe stops early"),
     Column("accuracy_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("loss_by_epoch", "floats", "", "on the test images, after each epoch"),

@@ -2,7 +2,7 @@
 
 Started by launch.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
 request as JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the lockstep
-gate), `measure` (one launch of one cell). Imports the standard library, NumPy and that framework.
+gate), `speed` and `accuracy` (one launch of one cell). Imports the standard library, NumPy and that framework.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from benchmarks.batches import Inputs
 from benchmarks.learn import learn
 
 Answer = dict[str, Any]
+Work = Callable[[Adapter, Inputs, int], Answer]
 
 
 def seconds_since(start_ns: int) -> float:
@@ -43,8 +45,18 @@ def probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
     }
 
 
-def measure_cell(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
-    """Measure one launch of one cell; return the row's measured columns and the plan for later launches."""
+def speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+    """Time one cell; return the row's measured columns and the plan for later launches."""
+    return measured(adapter_class, request, import_s, lambda a, i, n: measure.speeds(a, i, n, request["plan"]))
+
+
+def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+    """Train one cell's recipe and evaluate after each epoch; return the row's columns on accuracy and loss."""
+    return measured(adapter_class, request, import_s, lambda a, i, n: learn(a, i, n, request["epochs"]))
+
+
+def measured(adapter_class: type[Adapter], request: Answer, import_s: float, work: Work) -> Answer:
+    """Build the cell's adapter, let `work` do its part, and add what is known of every launch."""
     cell = request["cell"]
     threads = adapter_class.set_threads(cell["threads"])
     recipe = RECIPES[cell["recipe"]]
@@ -58,11 +70,9 @@ def measure_cell(adapter_class: type[Adapter], request: Answer, import_s: float)
     if adapter.placement() != cell["device"]:
         raise RuntimeError(f"asked for {cell['device']}, the parameters are on {adapter.placement()}")
 
-    answer |= measure.speeds(adapter, inputs, cell["batch_size"], request["plan"])
+    answer |= {"flags": []} | work(adapter, inputs, cell["batch_size"])
     if threads != cell["threads"] or answer.get("cpu_per_wall", 0.0) > 1.05 * cell["threads"]:
         answer["flags"].append("thread_mismatch")
-    if request["epochs"] and "status" not in answer:
-        answer |= learn(adapter, inputs, cell["batch_size"], request["epochs"])
     answer["framework_version"] = adapter.versions()[adapter.framework]
     answer["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return answer
@@ -75,7 +85,7 @@ def prove(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
     return gate.prove(adapter_class, RECIPES[cell["recipe"]], cell, request["folders"], request["steps"])
 
 
-TASKS = {"probe": probe, "prove": prove, "measure": measure_cell}
+TASKS = {"probe": probe, "prove": prove, "speed": speed, "accuracy": accuracy}
 
 
 def perform(request: Answer) -> Answer:

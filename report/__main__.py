@@ -1,4 +1,4 @@
-"""The command line: `python -m report rows | compare | page | columns`, in the bench environment (.tox/bench)."""
+"""The command line: `python -m report rows | compare | page | curves | columns`, in .tox/bench."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from benchmarks.console import terminal
 from benchmarks.environments import ROOT
 from benchmarks.errors import LockstepError, UsageError
 from benchmarks.schema import COLUMNS
-from report import render
+from report import curves, render
 from report.compare import compare, newest
 from report.load import load
 
@@ -66,6 +66,12 @@ def page(
     for name, text in (("report.html", render.as_page(table, sweeps)), ("report.md", render.as_markdown(table))):
         (out_dir / name).write_text(text)
         out.print(f"wrote {out_dir / name}", highlight=False, soft_wrap=True)
+
+
+@app.command("curves")
+def curves_by_epoch(results: Results = ROOT / "results" / "curves") -> None:
+    """Print accuracy by epoch beside the published figures as Markdown; README.md holds these tables."""
+    print(curves.as_markdown(curves.curves(loaded(results))))  # noqa: T201  # for a file, not for a screen
 
 
 @app.command()

@@ -14,8 +14,8 @@ CELL = [*COMPARISON, "framework", "mode"]
 
 
 def newest(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return of each cell only the launches of the newest sweep that has it; sweeps' names sort by time."""
-    return frame[frame["sweep"] == frame.groupby(CELL, dropna=False)["sweep"].transform("max")]
+    """Return of each cell and task only the launches of the newest sweep that has it; sweeps' names sort by time."""
+    return frame[frame["sweep"] == frame.groupby([*CELL, "task"], dropna=False)["sweep"].transform("max")]
 
 
 def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
@@ -27,7 +27,8 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     if base is not None and base not in set(frame["framework"]):
         raise UsageError(f"no rows of base {base!r}; there are: {', '.join(sorted(set(frame['framework'])))}")
     frame = newest(frame)
-    good = frame[frame["status"] == "ok"].groupby(CELL)
+    good = frame[(frame["status"] == "ok") & (frame["task"] == "speed")].groupby(CELL)
+    learnt = frame[(frame["status"] == "ok") & (frame["task"] == "accuracy")].groupby(CELL)
     table = pd.DataFrame(
         {
             "launches": good.size(),
@@ -35,15 +36,15 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
             "slowest": good["train_samples_per_s"].min(),
             "fastest": good["train_samples_per_s"].max(),
             "eval_samples_per_s": good["eval_samples_per_s"].median(),
-            "accuracy": good["accuracy"].mean(),
             "gflops_per_s": good["flops_per_s"].median() / 1e9,
             "first_step_s": good["first_step_s"].median(),
-            "framework_version": good["framework_version"].last(),
         }
     )
+    versions = frame.groupby(CELL)["framework_version"].last()
     endings = frame.groupby(CELL)["status"].agg(lambda statuses: ", ".join(sorted(set(statuses))))
     verdicts = frame.groupby(CELL)["lockstep"].agg(lambda found: ", ".join(sorted(set(found))))
-    table = table.join(endings.rename("status"), how="right").join(verdicts).reset_index()
+    table = table.join(endings.rename("status"), how="right").join([verdicts, versions, learnt["accuracy"].mean()])
+    table = table.reset_index()
     table["launches"] = table["launches"].fillna(0).astype(int)
     return with_ratio(table, base).sort_values(
         [*COMPARISON, "train_samples_per_s"], ascending=[True] * len(COMPARISON) + [False], ignore_index=True

@@ -18,12 +18,19 @@ def test_six_frameworks_learn_the_same(sweep):
     assert done.returncode == 0, done.stderr
     assert {row["framework"] for row in rows} == set(ADAPTERS)
     assert all(row["status"] == "ok" for row in rows)
-    accuracies = [row["accuracy"] for row in rows]
+    speeds, learnt = ([row for row in rows if row["task"] == task] for task in ("speed", "accuracy"))
+    assert len(speeds) == len(learnt) == len(ADAPTERS)
+    accuracies = [row["accuracy"] for row in learnt]
     assert min(accuracies) > 0.85
     assert max(accuracies) - min(accuracies) < 0.015
     for row in rows:
         assert row["peak_rss_bytes"] < 2.5e9
+    for row in learnt:
         assert row["epochs"] == len(row["accuracy_by_epoch"]) == 3
+        assert abs(row["train_accuracy"] - row["accuracy"]) < 0.1
+        assert row["train_samples_per_s"] is None
+    for row in speeds:
+        assert row["accuracy"] is None
         assert row["flops_per_s"] == pytest.approx(row["train_samples_per_s"] * 454_400)
         assert min(row["train_chunk_s"]) > 0.02
         assert row["first_step_s"] > 0
@@ -31,14 +38,24 @@ def test_six_frameworks_learn_the_same(sweep):
         assert name in done.stdout
 
 
-def test_later_rounds_repeat_the_first_one_s_plan_and_do_not_train_again(sweep):
-    done, rows = sweep("--framework", "numpy", "--model", "mlp", "--rounds", "2", "--epochs", "1")
+def test_later_rounds_repeat_the_first_one_s_plan_also_across_a_resume(sweep):
+    arguments = ("--framework", "numpy", "--model", "mlp", "--epochs", "0")
+    _, [first] = sweep(*arguments, "--rounds", "1")
+    done, rows = sweep(*arguments, "--rounds", "3", "--resume")
     assert done.returncode == 0, done.stderr
-    first, second = sorted(rows, key=lambda row: row["round"])
-    assert first["chunk_steps"] == second["chunk_steps"]
-    assert first["warm_up_chunks"] == second["warm_up_chunks"]
-    assert first["accuracy"] is not None
-    assert second["accuracy"] is None
+    assert [row["round"] for row in rows] == [0, 1, 2]
+    for name in ("chunk_steps", "warm_up_chunks", "eval_passes"):
+        assert {row[name] for row in rows} == {first[name]}
+
+
+def test_accuracy_launches_alone_and_one_seed_each(sweep):
+    arguments = ("--framework", "numpy", "--model", "mlp", "--rounds", "0", "--epochs", "1")
+    done, rows = sweep(*arguments, "--seeds", "2")
+    assert done.returncode == 0, done.stderr
+    assert [(row["task"], row["seed"]) for row in rows] == [("accuracy", 0), ("accuracy", 1)]
+    assert rows[0]["accuracy"] != rows[1]["accuracy"]
+    _, more = sweep(*arguments, "--seeds", "3", "--resume")
+    assert [row["seed"] for row in more] == [0, 1, 2]
 
 
 def test_what_cannot_run_is_a_row_with_its_reason(sweep):
@@ -67,7 +84,7 @@ def test_a_batch_larger_than_the_data_set(sweep):
         "--framework", "numpy", "--model", "linear", "--batch-size", "5000", "--rounds", "1", "--epochs", "1"
     )
     assert done.returncode == 0, done.stderr
-    assert rows[0]["status"] == "ok"
+    assert {row["task"]: row["status"] for row in rows} == {"speed": "ok", "accuracy": "ok"}
 
 
 def test_a_launch_that_takes_too_long_is_a_row_and_the_sweep_goes_on(sweep):
@@ -90,6 +107,7 @@ def test_a_launch_that_takes_too_long_is_a_row_and_the_sweep_goes_on(sweep):
         (("--framework", "numpy", "--device", "gpu"), "no such thing as numpy on a GPU"),
         (("--dataset", "/absent"), "no data set"),
         (("--model", "mlp", "--recipe", "mlp"), "give one of them"),
+        (("--rounds", "0", "--epochs", "0"), "nothing to do"),
         (("--dataset", "mnist", "--data-dir", "."), "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
     ],
 )
@@ -154,5 +172,5 @@ def test_ten_epochs_of_mnist_in_all_six(sweep):
         pytest.skip("LOCKSTEP_DATA does not name a folder with the four MNIST files")
     done, rows = sweep("--dataset", "mnist", "--model", "mlp", "--epochs", "10", "--rounds", "1")
     assert done.returncode == 0, done.stderr
-    assert len(rows) == 6
-    assert min(row["accuracy"] for row in rows) > 0.96
+    assert len(rows) == 12
+    assert min(row["accuracy"] for row in rows if row["task"] == "accuracy") > 0.96

@@ -42,21 +42,30 @@ def test_a_recipe_brings_its_own_batch_size():
 
 def test_rounds_keep_comparisons_together_and_give_each_cell_every_place():
     cells = expand(axes(), lambda *_: "eager")
-    order = list(launches(cells, 3, seed=0))
-    assert Counter(cell for _, cell in order) == dict.fromkeys(cells, 3)
+    order = list(launches(cells, rounds=3, seeds=0, seed=0))
+    assert Counter(planned.cell for planned in order) == dict.fromkeys(cells, 3)
     places = {cell: set() for cell in cells}
     for start in range(0, len(order), 3):
         block = order[start : start + 3]
-        assert len({(number, cell.comparison()) for number, cell in block}) == 1
-        for place, (_, cell) in enumerate(block):
-            places[cell].add(place)
+        assert len({(planned.round, planned.cell.comparison()) for planned in block}) == 1
+        for place, planned in enumerate(block):
+            places[planned.cell].add(place)
     assert all(found == {0, 1, 2} for found in places.values())
 
 
 def test_the_order_is_the_seed_s():
     cells = expand(axes(), recommended)
-    assert list(launches(cells, 3, 1)) == list(launches(cells, 3, 1))
-    assert list(launches(cells, 3, 1)) != list(launches(cells, 3, 2))
+    assert list(launches(cells, 3, 2, 1)) == list(launches(cells, 3, 2, 1))
+    first, second = ([planned.cell for planned in launches(cells, 3, 2, seed)] for seed in (1, 2))
+    assert first != second
+
+
+def test_speed_keeps_one_seed_and_each_accuracy_launch_has_its_own():
+    order = list(launches(expand(axes(), recommended), rounds=2, seeds=3, seed=7))
+    assert {(planned.task, planned.round, planned.seed) for planned in order} == {
+        ("speed", 0, 7), ("speed", 1, 7), ("accuracy", 0, 7), ("accuracy", 1, 8), ("accuracy", 2, 9),
+    }  # fmt: skip
+    assert [planned.task for planned in order] == ["speed"] * 12 + ["accuracy"] * 18
 
 
 def test_identity_covers_the_axes_and_what_else_decides():

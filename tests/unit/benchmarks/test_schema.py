@@ -29,7 +29,7 @@ def test_a_valid_row_gets_every_column_in_order(row):
         ("flags", "not_steady"),
         ("train_chunk_s", [0.1, None]),
         ("device", "tpu"),
-        ("schema_version", 2),
+        ("schema_version", 1),
         ("framework", None),
     ],
 )

@@ -12,33 +12,11 @@ from report.compare import newest
 HOSTILE = "</script><script>alert(1)</script> | **x** [red]y[/red] \x1b[31m"
 
 
-def make(**changes):
-    row = {
-        "schema_version": 1,
-        "sweep": "20260101T000000-aaaaaa",
-        "cell": "0" * 16,
-        "started_at": "2026-01-01T00:00:00+00:00",
-        "framework": "torch",
-        "framework_version": "2.13.0",
-        "model": "mlp",
-        "recipe": "mlp",
-        "dataset": "mnist-5k",
-        "device": "cpu",
-        "device_name": "A processor",
-        "batch_size": 100,
-        "mode": "eager",
-        "dtype": "float32",
-        "pipeline": "resident",
-        "threads": 2,
-        "round": 0,
-        "seed": 0,
-        "status": "ok",
-        "lockstep": "pass",
-        "train_flops_per_sample": 454_400,
-        "train_samples_per_s": 1000.0,
-        "flops_per_s": 454_400_000.0,
-    }
-    return {**row, **changes}
+@pytest.fixture
+def make(row):
+    """Make an ok speed row with a few changes."""
+    measured = {"framework_version": "2.13.0", "train_samples_per_s": 1000.0, "flops_per_s": 454_400_000.0}
+    return lambda **changes: {**row, "sweep": "20260101T000000-aaaaaa", **measured, **changes}
 
 
 @pytest.fixture
@@ -54,22 +32,27 @@ def results(tmp_path):
     return write
 
 
-def test_median_over_launches_and_ratio_to_the_fastest(results):
+def test_median_over_launches_and_ratio_to_the_fastest(results, make):
     frame = load(
         results(
             *(make(round=n, train_samples_per_s=speed) for n, speed in enumerate((900.0, 1000.0, 5000.0))),
-            make(framework="jax", train_samples_per_s=2000.0, accuracy=0.93),
+            make(framework="jax", train_samples_per_s=2000.0),
+            *(
+                make(framework="jax", task="accuracy", seed=n, train_samples_per_s=None, flops_per_s=None, accuracy=a)
+                for n, a in enumerate((0.92, 0.94))
+            ),
         )
     )
     table = compare(frame).set_index("framework")
     assert table.loc["torch", "train_samples_per_s"] == 1000
     assert table.loc["torch", "launches"] == 3
     assert table.loc["torch", "ratio"] == 0.5
-    assert table.loc["jax", "accuracy"] == 0.93
+    assert table.loc["jax", "launches"] == 1
+    assert table.loc["jax", "accuracy"] == pytest.approx(0.93)
     assert compare(frame, "torch").set_index("framework").loc["jax", "ratio"] == 2
 
 
-def test_failed_launches_are_shown_and_never_averaged(results):
+def test_failed_launches_are_shown_and_never_averaged(results, make):
     frame = load(
         results(
             make(),
@@ -84,7 +67,7 @@ def test_failed_launches_are_shown_and_never_averaged(results):
     assert "timeout" in render.as_markdown(compare(frame))
 
 
-def test_only_the_newest_sweep_of_each_cell_counts(results):
+def test_only_the_newest_sweep_of_each_cell_counts(results, make):
     frame = load(
         results(
             make(train_samples_per_s=1.0),
@@ -96,14 +79,14 @@ def test_only_the_newest_sweep_of_each_cell_counts(results):
     assert compare(frame).set_index("framework").loc["torch", "train_samples_per_s"] == 3000
 
 
-def test_machines_threads_and_batch_sizes_never_meet_in_one_ratio(results):
+def test_machines_threads_and_batch_sizes_never_meet_in_one_ratio(results, make):
     frame = load(
         results(make(), make(device_name="Another", train_samples_per_s=9e9), make(threads=1), make(batch_size=10))
     )
     assert compare(frame)["ratio"].tolist() == [1.0] * 4
 
 
-def test_an_unknown_base_is_refused_with_what_there_is(results):
+def test_an_unknown_base_is_refused_with_what_there_is(results, make):
     with pytest.raises(UsageError, match="there are: torch"):
         compare(load(results(make())), "tensorfow")
 
@@ -114,7 +97,7 @@ def test_an_empty_folder_is_an_empty_frame_and_no_folder_is_an_error(tmp_path):
         load(tmp_path / "absent")
 
 
-def test_text_from_rows_is_escaped_everywhere(results):
+def test_text_from_rows_is_escaped_everywhere(results, make):
     table = compare(load(results(make(device_name=HOSTILE, framework_version=HOSTILE))))
     page = render.as_page(table, ["sweep"])
     assert "<script" not in page
@@ -126,7 +109,7 @@ def test_text_from_rows_is_escaped_everywhere(results):
         assert "\x1b" not in str(made.title)
 
 
-def test_the_same_rows_give_the_same_page(results):
+def test_the_same_rows_give_the_same_page(results, make):
     folder = results(make(), make(framework="jax", train_samples_per_s=math.pi))
     first, second = (render.as_page(compare(load(folder)), ["a"]) for _ in range(2))
     assert first == second
