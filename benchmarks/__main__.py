@@ -1,10 +1,11 @@
-"""The command line: `python -m benchmarks run | list | describe`, in the bench environment (.tox/bench)."""
+"""The command line: `python -m benchmarks run | lockstep | exchange | list | describe`, in .tox/bench."""
 
 from __future__ import annotations
 
 import difflib
 import json
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,7 +16,7 @@ from rich.table import Table
 from adapters.contract import DTYPES, MODES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
-from benchmarks import console, environments, proofs
+from benchmarks import console, environments, exchange, proofs
 from benchmarks.cells import Axes, expand
 from benchmarks.datasets import prepare
 from benchmarks.describe import as_table, describe
@@ -190,6 +191,42 @@ def lockstep(
     else:
         out.print(console.deviations(found))
     raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in found) else 1)
+
+
+@app.command("exchange")
+def exchange_weights(
+    framework: Axis = None,
+    model: Annotated[list[str] | None, typer.Option(help="default: mlp, lenet")] = None,
+    recipe: Axis = None,
+    device: Annotated[str, typer.Option()] = "cpu",
+    epochs: Annotated[int, typer.Option(min=1)] = 1,
+    dataset: Annotated[str, typer.Option()] = "mnist-5k",
+    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    out_dir: Annotated[Path | None, typer.Option("--out", help="keep the safetensors files here")] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Train in each framework, evaluate its weights in every other. Exit code 1 when logits differ by 1e-4 or more."""
+    [place] = values([device], [], DEVICES, "device")
+    frameworks = chosen_frameworks(framework, [place])
+    data = prepare(dataset, data_dir)
+    probes = probe_all(frameworks, [place])
+    cores = len(physical_cpus())
+    axes = Axes(frameworks, chosen_recipes(model, recipe), [data.name], [place], [None], [None], ["float32"], [cores])
+    cells = expand(axes, lambda f, d, m: probes[f, d].recommended(m))
+    pairs = []
+    with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
+        folder = out_dir or Path(scratch)
+        folder.mkdir(parents=True, exist_ok=True)
+        for name in axes.recipes:
+            mine = [cell for cell in cells if cell.recipe == name]
+            pairs += exchange.exchange(mine, data, epochs, seed, folder, lambda text: err.print(text, markup=False))
+    if as_json:
+        print(json.dumps([vars(pair) for pair in pairs], indent=1))  # noqa: T201
+    else:
+        for table in console.exchanged(pairs):
+            out.print(table)
+    raise typer.Exit(0 if all(pair.deviation < exchange.LOGITS for pair in pairs) else 1)
 
 
 @app.command("list")

@@ -14,15 +14,26 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.declaration import Pixels, Recipe
-from adapters.weights import Weights, initial_weights
+from adapters.declaration import Pixels
+from adapters.weights import Weights
 
 Array = npt.NDArray[Any]
 
 
-def write_inputs(folder: Path, recipe: Recipe, seed: int, train_size: int, epochs: int) -> None:
+def write_weights(path: Path, weights: Weights) -> None:
+    """Write arrays by parameter name as .npz, the form in which weights cross between parent and worker."""
+    np.savez(path, **weights)  # type: ignore[arg-type]  # its last keyword is allow_pickle
+
+
+def read_weights(path: Path) -> Weights:
+    """Return the arrays of such a file."""
+    with np.load(path, allow_pickle=False) as archive:
+        return {name: archive[name] for name in archive.files}
+
+
+def write_inputs(folder: Path, weights: Weights, seed: int, train_size: int, epochs: int) -> None:
     """Write weights.npz and orders.npy, (epochs, train_size) int32: one permutation per epoch from the seed."""
-    np.savez(folder / "weights.npz", **initial_weights(recipe.model, recipe.initialiser, seed))  # type: ignore[arg-type]
+    write_weights(folder / "weights.npz", weights)
     generator = np.random.default_rng(seed)
     orders = np.stack([generator.permutation(train_size) for _ in range(max(1, epochs))]).astype(np.int32)
     np.save(folder / "orders.npy", orders)
@@ -46,8 +57,7 @@ class Inputs:
             name: np.load(data / f"{name}.npy", mmap_mode="r", allow_pickle=False)
             for name in ("train_images", "train_labels", "test_images", "test_labels")
         }
-        with np.load(folder / "weights.npz", allow_pickle=False) as archive:
-            weights = {name: archive[name] for name in archive.files}
+        weights = read_weights(folder / "weights.npz")
         scale = pixels.low + (pixels.high - pixels.low) * np.arange(256) / 255
         orders = np.load(folder / "orders.npy", mmap_mode="r", allow_pickle=False)
         return cls(**arrays, orders=orders, weights=weights, pixels=scale.astype(dtype))

@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.cells import Cell, Launch
+from benchmarks.exchange import Pair
 from benchmarks.proofs import Proof
 
 Row = dict[str, Any]
@@ -165,3 +166,19 @@ def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
             escape(plain(proof.reason)),
         )
     return table
+
+
+def exchanged(pairs: Sequence[Pair]) -> Iterator[Table]:
+    """Yield a table per recipe: a line for each framework that trained, a column for each that evaluated."""
+    for recipe in dict.fromkeys(pair.recipe for pair in pairs):
+        mine = [pair for pair in pairs if pair.recipe == recipe]
+        title = f"{recipe}: largest difference of a logit from the one where the weights were trained"
+        table = Table(title=title, title_justify="left")
+        table.add_column("trained in")
+        table.add_column("accuracy", justify="right")
+        for name in dict.fromkeys(pair.evaluated_in for pair in mine):
+            table.add_column(f"in {name}", justify="right")
+        for trainer in dict.fromkeys(pair.trained_in for pair in mine):
+            line = [pair for pair in mine if pair.trained_in == trainer]
+            table.add_row(trainer, f"{line[0].accuracy:.4f}", *(f"{pair.deviation:.1e}" for pair in line))
+        yield table

@@ -19,6 +19,7 @@ from typing import Any
 
 from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
+from adapters.weights import initial_weights
 from benchmarks import batches, environments, machine
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
@@ -27,7 +28,7 @@ from benchmarks.launch import launch
 
 STEPS = 200
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
-GATE_CODE = ("gate.py", "bounds.py", "culprit.py", "batches.py", "worker.py")
+GATE_CODE = ("gate.py", "bounds.py", "ties.py", "culprit.py", "batches.py", "worker.py")
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,8 @@ def make(cell: Cell, batch_size: int, data: Prepared, seed: int, steps: int, fol
     if not inputs.exists():
         epochs = -(-steps * batch_size // data.train_size)
         part = Path(tempfile.mkdtemp(dir=folder))  # renamed when whole: a crash must not leave half of it
-        batches.write_inputs(part, recipe, seed, data.train_size, min(epochs, steps))
+        weights = initial_weights(recipe.model, recipe.initialiser, seed)
+        batches.write_inputs(part, weights, seed, data.train_size, min(epochs, steps))
         try:
             part.rename(inputs)
         except OSError:  # another sweep was first, with the same content

@@ -14,6 +14,7 @@ from typing import Any
 
 from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
+from adapters.weights import initial_weights
 from benchmarks import batches, environments, machine, storage
 from benchmarks.cells import Cell, Launch, launches
 from benchmarks.datasets import Prepared
@@ -177,7 +178,8 @@ class Sweep:
         inputs = folder / f"{cell.recipe}-{data.sha256[:16]}-{planned.seed}"
         if not inputs.exists():
             inputs.mkdir()
-            batches.write_inputs(inputs, recipe, planned.seed, data.train_size, self.epochs_of(cell))
+            weights = initial_weights(recipe.model, recipe.initialiser, planned.seed)
+            batches.write_inputs(inputs, weights, planned.seed, data.train_size, self.epochs_of(cell))
         request = {
             "task": planned.task,
             "adapter": ADAPTERS[cell.framework],

@@ -2,7 +2,8 @@
 
 Started by launch.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
 request as JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the lockstep
-gate), `speed` and `accuracy` (one launch of one cell). Imports the standard library, NumPy and that framework.
+gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights). Imports the standard
+library, NumPy and that framework.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from adapters.contract import DTYPES, MODES, Adapter, ContractError
 from adapters.recipes import MODELS, RECIPES
 from adapters.registry import load
 from benchmarks import gate, measure
-from benchmarks.batches import Inputs
+from benchmarks.batches import Inputs, read_weights, write_weights
 from benchmarks.learn import learn
 
 Answer = dict[str, Any]
@@ -51,8 +54,32 @@ def speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
 
 
 def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
-    """Train one cell's recipe and evaluate after each epoch; return the row's columns on accuracy and loss."""
-    return measured(adapter_class, request, import_s, lambda a, i, n: learn(a, i, n, request["epochs"]))
+    """Train one cell's recipe and evaluate after each epoch; return the row's columns on accuracy and loss.
+
+    The trained weights are kept where the request says `save`.
+    """
+
+    def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
+        learnt = learn(adapter, inputs, batch_size, request["epochs"])
+        if "save" in request:
+            write_weights(Path(request["save"]), adapter.get_weights())
+        return learnt
+
+    return measured(adapter_class, request, import_s, work)
+
+
+def evaluate(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+    """Write the outputs on all test images at each of the given `weights` to its file of `outputs`."""
+
+    def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
+        for name, path in request["weights"].items():
+            adapter.set_weights(read_weights(Path(path)))
+            stacks = [adapter.put(images, labels) for images, labels in inputs.test(batch_size)]
+            outputs = [adapter.fetch(adapter.evaluate(stack, 0, stack.steps)) for stack in stacks]
+            np.save(request["outputs"][name], np.concatenate(outputs))
+        return {}
+
+    return measured(adapter_class, request, import_s, work)
 
 
 def measured(adapter_class: type[Adapter], request: Answer, import_s: float, work: Work) -> Answer:
@@ -85,7 +112,7 @@ def prove(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
     return gate.prove(adapter_class, RECIPES[cell["recipe"]], cell, request["folders"], request["steps"])
 
 
-TASKS = {"probe": probe, "prove": prove, "speed": speed, "accuracy": accuracy}
+TASKS = {"probe": probe, "prove": prove, "speed": speed, "accuracy": accuracy, "evaluate": evaluate}
 
 
 def perform(request: Answer) -> Answer:

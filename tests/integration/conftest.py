@@ -25,6 +25,27 @@ def command(tmp_path):
     return run
 
 
+PROGRAM = """
+import sys
+from adapters.registry import ADAPTERS
+ADAPTERS["numpy"] = sys.argv.pop(1)
+from benchmarks.__main__ import main
+main()
+"""
+
+
+@pytest.fixture
+def broken_command(tmp_path):
+    """Run `python -m benchmarks ...` with numpy's adapter replaced; proofs are kept in tmp_path / "cache" alone."""
+
+    def run(adapter: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LOCKSTEP_CACHE": str(tmp_path / "cache")}
+        line = [sys.executable, "-c", PROGRAM, adapter, *arguments]
+        return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
 @pytest.fixture
 def sweep(command, tmp_path):
     """Run a sweep; return (process, rows)."""

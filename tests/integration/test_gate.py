@@ -3,37 +3,25 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 
-from benchmarks.environments import ROOT
-
-PROGRAM = """
-import sys
-from adapters.registry import ADAPTERS
-ADAPTERS["numpy"] = sys.argv.pop(1)
-from benchmarks.__main__ import main
-main()
-"""
+import pytest
 
 
-def sweep(adapter, results, cache, *arguments):
-    command = [sys.executable, "-c", PROGRAM, adapter, "run", "--framework", "numpy,torch", "--model", "mlp"]
-    done = subprocess.run(
-        [*command, "--rounds", "1", "--epochs", "0", "--results", str(results), *arguments],
-        cwd=ROOT,
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LOCKSTEP_CACHE": str(cache)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    listed = [sys.executable, "-m", "report", "rows", "--format", "json", "--results", str(results)]
-    lines = subprocess.run(listed, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
-    return done, {row["framework"]: row for row in map(json.loads, lines)}
+@pytest.fixture
+def swept(broken_command, command, tmp_path):
+    """Sweep mlp in numpy, replaced by another adapter, and torch; return (process, rows by framework)."""
+
+    def run(adapter, *arguments):
+        options = ("--framework", "numpy,torch", "--model", "mlp", "--rounds", "1", "--epochs", "0")
+        done = broken_command(adapter, "run", *options, "--results", str(tmp_path / "results"), *arguments)
+        lines = command("report", "rows", "--format", "json", "--results", str(tmp_path / "results")).stdout
+        return done, {row["framework"]: row for row in map(json.loads, lines.splitlines())}
+
+    return run
 
 
-def test_a_framework_that_skips_the_backward_pass_is_invalid_and_not_the_winner(tmp_path, command):
-    done, rows = sweep("tests.meta.broken:SkipsBackward", tmp_path / "results", tmp_path / "cache")
+def test_a_framework_that_skips_the_backward_pass_is_invalid_and_not_the_winner(swept, tmp_path, command):
+    done, rows = swept("tests.meta.broken:SkipsBackward")
     assert done.returncode == 1
     assert rows["numpy"]["status"] == "invalid"
     assert rows["numpy"]["lockstep"] == "fail"
@@ -49,14 +37,14 @@ def test_a_framework_that_skips_the_backward_pass_is_invalid_and_not_the_winner(
     assert "1.000" in torch
 
 
-def test_a_proof_is_kept_until_what_it_depends_on_changes(tmp_path):
+def test_a_proof_is_kept_until_what_it_depends_on_changes(swept, tmp_path):
     cache = tmp_path / "cache"
-    sweep("adapters.numpy:NumpyAdapter", tmp_path / "results", cache)
+    swept("adapters.numpy:NumpyAdapter")
     kept = {path: path.stat().st_mtime_ns for path in (cache / "proofs").glob("*.json")}
     assert len(kept) == 2
-    sweep("adapters.numpy:NumpyAdapter", tmp_path / "results", cache)
+    swept("adapters.numpy:NumpyAdapter")
     assert kept == {path: path.stat().st_mtime_ns for path in (cache / "proofs").glob("*.json")}
-    sweep("adapters.numpy:NumpyAdapter", tmp_path / "results", cache, "--fresh-proof")
+    swept("adapters.numpy:NumpyAdapter", "--fresh-proof")
     assert all(path.stat().st_mtime_ns > before for path, before in kept.items())
-    sweep("adapters.numpy:NumpyAdapter", tmp_path / "results", cache, "--seed", "1")
+    swept("adapters.numpy:NumpyAdapter", "--seed", "1")
     assert len(list((cache / "proofs").glob("*.json"))) == 4

@@ -8,6 +8,7 @@ import pytest
 from adapters.declaration import SGD
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
+from adapters.weights import initial_weights
 from benchmarks.batches import Inputs, write_inputs
 from benchmarks.learn import learn, train_epoch
 
@@ -21,7 +22,7 @@ def inputs(tmp_path):
         labels = (np.arange(size) % 10).astype(np.uint8)
         np.save(tmp_path / f"{part}_images.npy", pictures[labels])
         np.save(tmp_path / f"{part}_labels.npy", labels)
-    write_inputs(tmp_path, RECIPE, 0, 105, 6)
+    write_inputs(tmp_path, initial_weights(RECIPE.model, RECIPE.initialiser, 0), 0, 105, 6)
     return Inputs.open(tmp_path, tmp_path, RECIPE.pixels, "float32")
 
 

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from adapters.recipes import MODELS
+from adapters.weights import initial_weights
+from benchmarks import weights_file
+from benchmarks.errors import DataError
+
+MODEL = MODELS["lenet"]
+
+
+@pytest.fixture
+def weights():
+    from adapters.declaration import Initialiser
+
+    return initial_weights(MODEL, Initialiser(), 0)
+
+
+def test_what_is_written_is_read_in_the_declaration_s_order(tmp_path, weights):
+    path = tmp_path / "lenet.safetensors"
+    weights_file.write(path, dict(reversed(weights.items())), recipe="lenet")
+    found = weights_file.read(path, MODEL)
+    assert list(found) == [parameter.name for parameter in MODEL.parameters()]
+    for name, array in weights.items():
+        np.testing.assert_array_equal(found[name], array)
+        assert found[name].dtype == np.float32
+    assert [file.name for file in tmp_path.iterdir()] == ["lenet.safetensors"]
+
+
+def test_transposed_views_are_written_as_they_are_indexed(tmp_path, weights):
+    path = tmp_path / "lenet.safetensors"
+    weights["dense1.weight"] = np.asfortranarray(weights["dense1.weight"])
+    weights_file.write(path, weights)
+    np.testing.assert_array_equal(weights_file.read(path, MODEL)["dense1.weight"], weights["dense1.weight"])
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda w: w.pop("conv2.bias"), r"conv2.bias is absent, declared 50 float32"),
+        (lambda w: w.update(extra=np.zeros(3)), r"extra is 3 float32, declared absent"),
+        (lambda w: w.update({"dense2.weight": np.zeros((10, 500))}), r"is 10x500 float32, declared 500x10 float32"),
+        (lambda w: w["conv1.bias"].fill(np.nan), r"conv1.bias holds values that are not finite"),
+    ],
+)
+def test_another_network_s_weights_are_refused_by_name(tmp_path, weights, change, words):
+    change(weights)
+    weights_file.write(tmp_path / "w.safetensors", weights)
+    with pytest.raises(DataError, match=words):
+        weights_file.read(tmp_path / "w.safetensors", MODEL)
+
+
+@pytest.mark.parametrize("kept", [0, 7, 100, 5000])
+def test_a_torn_file_is_refused(tmp_path, weights, kept):
+    path = tmp_path / "w.safetensors"
+    weights_file.write(path, weights)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(DataError, match="cannot read weights"):
+        weights_file.read(path, MODEL)
+
+
+def test_a_file_that_is_not_there_and_one_that_is_too_large(tmp_path, weights, monkeypatch):
+    with pytest.raises(DataError, match="cannot read weights"):
+        weights_file.read(tmp_path / "absent.safetensors", MODEL)
+    weights_file.write(tmp_path / "w.safetensors", weights)
+    monkeypatch.setattr(weights_file, "MAX_BYTES", 1000)
+    with pytest.raises(DataError, match="larger than 1000 bytes"):
+        weights_file.read(tmp_path / "w.safetensors", MODEL)
