@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import json
-import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,7 +19,7 @@ from benchmarks import console, environments, exchange, proofs
 from benchmarks.cells import Axes, expand
 from benchmarks.datasets import prepare
 from benchmarks.describe import as_table, describe
-from benchmarks.errors import EnvironmentMissing, LockstepError, UsageError
+from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
 from benchmarks.runner import Sweep
@@ -284,12 +283,8 @@ def describe_model(
 
 
 def main() -> None:
-    """Run the command line; expected errors become one line and an exit code."""
-    try:
-        app()
-    except LockstepError as error:
-        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+    """Run the command line."""
+    console.run_app(app)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ worker that is being measured.
 from __future__ import annotations
 
 import statistics
+import sys
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -17,6 +18,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 from benchmarks.cells import Cell, Launch
+from benchmarks.errors import LockstepError
 from benchmarks.exchange import Pair
 from benchmarks.proofs import Proof
 
@@ -89,6 +91,15 @@ def terminal(stderr: bool = False) -> Console:
     """Return a console; where nobody says how wide it is (a pipe, a log), wide enough for a table."""
     console = Console(stderr=stderr)
     return console if console.is_terminal else Console(stderr=stderr, width=200)
+
+
+def run_app(app: Callable[[], Any]) -> None:
+    """Run a command line; expected errors become one line on stderr and an exit code."""
+    try:
+        app()
+    except LockstepError as error:
+        terminal(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        sys.exit(error.exit_code)
 
 
 def summary(rows: Sequence[Row]) -> Iterator[Table]:

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
 
-from benchmarks.console import terminal
+from benchmarks import console
 from benchmarks.environments import ROOT
-from benchmarks.errors import LockstepError, UsageError
+from benchmarks.errors import UsageError
 from benchmarks.schema import COLUMNS
 from report import curves, render
 from report.compare import compare, newest
 from report.load import load
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-out, err = terminal(), terminal(stderr=True)
+out = console.terminal()
 
 Results = Annotated[Path, typer.Option(help="folder that holds the rows")]
 Base = Annotated[str | None, typer.Option(help="framework the ratios are to; default: the fastest")]
@@ -83,12 +82,8 @@ def columns() -> None:
 
 
 def main() -> None:
-    """Run the command line; expected errors become one line and an exit code."""
-    try:
-        app()
-    except LockstepError as error:
-        err.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
-        sys.exit(error.exit_code)
+    """Run the command line."""
+    console.run_app(app)
 
 
 if __name__ == "__main__":

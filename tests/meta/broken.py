@@ -63,37 +63,25 @@ class Dampened(NumpyAdapter):
         super().update()
 
 
-class EpsilonInsideTheRoot(NumpyAdapter):
-    def update(self):
-        self.step_count += 1
-        adam = self.recipe.optimiser
-        one, two = adam.corrections(self.step_count)
-        for w, g, v, s in zip(self.arrays(), self.gradient_arrays(), self.velocity, self.square, strict=True):
-            v += (1 - adam.beta1) * (g - v)
-            s += (1 - adam.beta2) * (g * g - s)
-            w -= self.rate * (v / one) / np.sqrt(s / two + adam.epsilon)
+def with_adam(step):
+    """Return an adapter whose Adam takes other steps: step(m, v, corrections, epsilon) times the rate."""
+
+    class OtherAdam(NumpyAdapter):
+        def update(self):
+            self.step_count += 1
+            adam = self.recipe.optimiser
+            corrections = adam.corrections(self.step_count)
+            for w, g, m, v in zip(self.arrays(), self.gradient_arrays(), self.velocity, self.square, strict=True):
+                m += (1 - adam.beta1) * (g - m)
+                v += (1 - adam.beta2) * (g * g - v)
+                w -= self.rate * step(m, v, corrections, adam.epsilon)
+
+    return OtherAdam
 
 
-class EpsilonHat(NumpyAdapter):
-    """What Keras and mxnet do: the epsilon is not corrected with the root."""
-
-    def update(self):
-        self.step_count += 1
-        adam = self.recipe.optimiser
-        one, two = adam.corrections(self.step_count)
-        for w, g, v, s in zip(self.arrays(), self.gradient_arrays(), self.velocity, self.square, strict=True):
-            v += (1 - adam.beta1) * (g - v)
-            s += (1 - adam.beta2) * (g * g - s)
-            w -= self.rate * np.sqrt(two) / one * v / (np.sqrt(s) + adam.epsilon)
-
-
-class NoBiasCorrection(NumpyAdapter):
-    def update(self):
-        adam = self.recipe.optimiser
-        for w, g, v, s in zip(self.arrays(), self.gradient_arrays(), self.velocity, self.square, strict=True):
-            v += (1 - adam.beta1) * (g - v)
-            s += (1 - adam.beta2) * (g * g - s)
-            w -= self.rate * v / (np.sqrt(s) + adam.epsilon)
+EpsilonInsideTheRoot = with_adam(lambda m, v, c, epsilon: m / c[0] / np.sqrt(v / c[1] + epsilon))
+EpsilonHat = with_adam(lambda m, v, c, epsilon: np.sqrt(c[1]) / c[0] * m / (np.sqrt(v) + epsilon))  # Keras, mxnet
+NoBiasCorrection = with_adam(lambda m, v, c, epsilon: m / (np.sqrt(v) + epsilon))
 
 
 class WrongFlatten(NumpyAdapter):

@@ -2,15 +2,12 @@
 
 import gzip
 import json
-import os
 import struct
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
-GIVEN = os.environ.get("LOCKSTEP_DATA")
 
 
 @pytest.fixture(autouse=True)
@@ -18,16 +15,6 @@ def _own_environment(monkeypatch, tmp_path):
     monkeypatch.delenv("LOCKSTEP_DATA", raising=False)
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "default-cache"))
     monkeypatch.setenv("no_proxy", "127.0.0.1")
-
-
-@pytest.fixture
-def mnist_folder():
-    """The folder with the four real files."""
-    if GIVEN:
-        return Path(GIVEN)
-    if os.environ.get("CI"):
-        pytest.fail("LOCKSTEP_DATA is not set: CI must have the four MNIST files")
-    pytest.skip("LOCKSTEP_DATA does not name a folder with the four MNIST files")
 
 
 def random_digits(count, seed=0):
