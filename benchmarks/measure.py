@@ -23,6 +23,7 @@ CHUNK_S = 0.1
 CHUNKS = 10
 EVAL_CHUNKS = 5
 MAX_WARM_UP_CHUNKS = 20
+MAX_AMOUNT = 10**6  # no step takes less than 100 ns
 REGION_TOLERANCE = 0.1  # between two chunks next to nothing happens
 STEADY = 0.05  # two windows whose speeds differ by less are steady
 
@@ -76,9 +77,12 @@ def evaluation(adapter: Adapter, resident: Resident) -> Work:
 def calibrate(work: Work, amount: int = 1) -> int:
     """Return an amount of work, `amount` or more, that lasts at least CHUNK_S, with a fifth to spare.
 
-    Each amount is tried twice: on a busy machine a single step may happen to last as long as a chunk.
+    Each amount is tried twice: on a busy machine a single step may happen to last as long as a chunk. Inconsistent
+    where no amount lasts so long: nothing waits for the work.
     """
     while (took := min(clock(work, amount), clock(work, amount))) < CHUNK_S:
+        if amount > MAX_AMOUNT:
+            raise Inconsistent(f"{amount} steps last {took:.2g} s: is a synchronisation missing?")
         amount = max(2 * amount, math.ceil(amount * 1.2 * CHUNK_S / took)) if took > CHUNK_S / 10 else 4 * amount
     return amount
 
@@ -93,13 +97,17 @@ def warm_up(work: Work, amount: int) -> int:
     return len(taken)
 
 
-def time_chunks(work: Work, amount: int, chunks: int) -> Timed:
-    """Time `chunks` chunks of `amount`, the collector switched off."""
+def time_chunks(work: Work, amount: int, chunks: int, settle: Callable[[], object]) -> Timed:
+    """Time `chunks` chunks of `amount`, the collector switched off.
+
+    `settle` copies a result to the host, which no work can outlast: the region ends after it.
+    """
     gc.collect()
     gc.disable()
     try:
         cpu, wall = time.process_time_ns(), time.perf_counter_ns()
         taken = [clock(work, amount) for _ in range(chunks)]
+        settle()
         cpu, wall = time.process_time_ns() - cpu, time.perf_counter_ns() - wall
     finally:
         gc.enable()
@@ -138,14 +146,14 @@ def speeds(adapter: Adapter, inputs: Inputs, batch_size: int, plan: dict[str, in
         steps, warm = plan["chunk_steps"], plan["warm_up_chunks"]
         for _ in range(warm):
             train(steps)
-    timed = time_chunks(train, steps, CHUNKS)
+    timed = time_chunks(train, steps, CHUNKS, settle=adapter.get_weights)
     if not all(np.isfinite(array).all() for array in adapter.get_weights().values()):
         return {"status": "nan", "reason": "the weights are not finite after the timed steps"}
     test = adapter.put(*next(inputs.test(batch_size)))
     evaluate = evaluation(adapter, test)
     evaluate(1)
     passes = plan["eval_passes"] if plan else calibrate(evaluate)
-    timed_eval = time_chunks(evaluate, passes, EVAL_CHUNKS)
+    timed_eval = time_chunks(evaluate, passes, EVAL_CHUNKS, settle=lambda: adapter.fetch(adapter.evaluate(test, 0, 1)))
     return {
         "first_step_s": first_step_s,
         "train_samples_per_s": samples_per_s(timed, steps * batch_size),

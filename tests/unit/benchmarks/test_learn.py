@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.declaration import SGD
+from adapters.declaration import SGD, Exponential
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
@@ -20,7 +20,8 @@ def inputs(tmp_path):
     pictures = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
     for part, size in (("train", 105), ("test", 30)):
         labels = (np.arange(size) % 10).astype(np.uint8)
-        np.save(tmp_path / f"{part}_images.npy", pictures[labels])
+        shown = (labels + (np.arange(size) % 3 == 0)) % 10 if part == "test" else labels  # a third is mislabelled
+        np.save(tmp_path / f"{part}_images.npy", pictures[shown])
         np.save(tmp_path / f"{part}_labels.npy", labels)
     write_inputs(tmp_path, initial_weights(RECIPE.model, RECIPE.initialiser, 0), 0, 105, 6)
     return Inputs.open(tmp_path, tmp_path, RECIPE.pixels, "float32")
@@ -67,3 +68,32 @@ def test_a_loss_that_is_not_finite_ends_as_nan(inputs):
         learnt = train(inputs, replace(RECIPES["mlp"], optimiser=SGD(1e30)))
     assert learnt["status"] == "nan"
     assert "not finite after epoch 1" in learnt["reason"]
+
+
+def test_accuracies_and_losses_are_means_over_their_own_images(inputs):
+    learnt = train(inputs, RECIPE, epochs=1)
+    adapter = NumpyAdapter(RECIPE)
+    adapter.set_weights(inputs.weights)
+    train_epoch(adapter, inputs, 0, 20)
+    for images, labels, accuracy in (
+        (inputs.test_images, inputs.test_labels, learnt["accuracy"]),
+        (inputs.train_images, inputs.train_labels, learnt["train_accuracy"]),
+    ):
+        outputs = adapter.forward(inputs.pixels[images][None])
+        assert accuracy == pytest.approx((outputs.argmax(axis=1) == labels).mean())
+    outputs = adapter.forward(inputs.pixels[inputs.test_images][None]).astype(float)
+    likelihood = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
+    found = likelihood[np.arange(len(outputs)), inputs.test_labels]
+    assert learnt["loss"] == pytest.approx(-np.log(found).mean(), rel=1e-5)
+
+
+def test_the_rate_follows_the_schedule(inputs):
+    rates = []
+
+    class Watched(NumpyAdapter):
+        def set_rate(self, rate):
+            rates.append(rate)
+            super().set_rate(rate)
+
+    train(inputs, replace(RECIPES["mlp"], schedule=Exponential(0.5)), Watched, epochs=3)
+    assert rates == pytest.approx([0.1, 0.05, 0.025])

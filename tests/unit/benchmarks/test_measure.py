@@ -3,7 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from adapters.recipes import RECIPES
+from adapters.weights import initial_weights
 from benchmarks import measure
+from benchmarks.batches import Inputs, write_inputs
+from benchmarks.simulated import NeverWaits, SimulatedAdapter
 
 
 class Clock:
@@ -16,6 +20,12 @@ class Clock:
         return self.ns
 
     process_time_ns = perf_counter_ns
+
+    def perf_counter(self):
+        return self.ns / 1e9
+
+    def sleep(self, seconds):
+        self.ns += max(1000, round(seconds * 1e9))
 
     def work(self, seconds_per_unit):
         def work(amount):
@@ -54,7 +64,7 @@ def test_warm_up_gives_up_on_a_speed_that_never_holds(clock):
 
 
 def test_a_known_rate_is_measured(clock):
-    timed = measure.time_chunks(clock.work(1e-3), 20, 10)
+    timed = measure.time_chunks(clock.work(1e-3), 20, 10, settle=lambda: None)
     assert measure.samples_per_s(timed, 20 * 100) == pytest.approx(100 / 1e-3, rel=1e-6)
     assert timed.steady
     assert timed.cpu_s / timed.wall_s == 1
@@ -62,7 +72,7 @@ def test_a_known_rate_is_measured(clock):
 
 def test_a_speed_that_drifts_is_not_steady(clock):
     costs = iter([0.03] * 5 + [0.02] * 5)
-    assert not measure.time_chunks(clock.work(lambda: next(costs)), 1, 10).steady
+    assert not measure.time_chunks(clock.work(lambda: next(costs)), 1, 10, settle=lambda: None).steady
 
 
 def test_chunks_that_do_not_fill_their_region_are_caught():
@@ -75,9 +85,50 @@ def test_the_collector_is_off_while_chunks_run_and_on_again_after():
     import gc
 
     states = []
-    measure.time_chunks(lambda amount: states.append(gc.isenabled()), 1, 3)
+    measure.time_chunks(lambda amount: states.append(gc.isenabled()), 1, 3, settle=lambda: None)
     assert states == [False] * 3
     assert gc.isenabled()
+
+
+@pytest.fixture
+def simulated(clock, monkeypatch, tmp_path):
+    """Measure a simulated adapter by the simulated clock: 250 training and 70 test digits, batches of 20."""
+    recipe = RECIPES["linear"]
+    for part, size in (("train", 250), ("test", 70)):
+        np.save(tmp_path / f"{part}_images.npy", np.zeros((size, 28, 28), np.uint8))
+        np.save(tmp_path / f"{part}_labels.npy", np.zeros(size, np.uint8))
+    write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 0), 0, 250, 1)
+    inputs = Inputs.open(tmp_path, tmp_path, recipe.pixels, "float32")
+    monkeypatch.setattr(SimulatedAdapter, "clock", clock)
+    return lambda adapter=SimulatedAdapter, plan=None: measure.speeds(adapter(), inputs, 20, plan)
+
+
+def test_a_known_speed_is_measured_from_end_to_end(simulated):
+    found = simulated()
+    assert found["train_samples_per_s"] == pytest.approx(20 / SimulatedAdapter.step_s, rel=1e-3)
+    assert found["eval_samples_per_s"] == pytest.approx(20 / SimulatedAdapter.batch_s, rel=1e-3)
+    assert found["first_step_s"] == pytest.approx(SimulatedAdapter.step_s, rel=1e-3)
+    assert len(found["train_chunk_s"]) == measure.CHUNKS
+    assert min(found["train_chunk_s"]) >= measure.CHUNK_S
+    assert found["train_chunk_s"] == pytest.approx([found["chunk_steps"] * SimulatedAdapter.step_s] * 10, rel=1e-3)
+
+
+def test_a_plan_is_followed(simulated):
+    plan = {"chunk_steps": 77, "warm_up_chunks": 3, "eval_passes": 40}
+    assert {name: simulated(plan=plan)[name] for name in plan} == plan
+
+
+def test_a_missing_synchronisation_is_caught(simulated):
+    with pytest.raises(measure.Inconsistent, match="synchronisation missing"):
+        simulated(NeverWaits)
+    with pytest.raises(measure.Inconsistent, match="whole timed region"):
+        simulated(NeverWaits, {"chunk_steps": 50, "warm_up_chunks": 3, "eval_passes": 40})
+
+
+def test_one_slow_chunk_does_not_move_the_speed():
+    timed = measure.Timed([0.1] * 9 + [0.12], 1.0, 1.02, True)
+    assert measure.samples_per_s(timed, 100) == pytest.approx(1000)
+    assert measure.samples_per_s(measure.Timed([0.1, 0.11, 0.12], 0.3, 0.33, True), 110) == pytest.approx(1000)
 
 
 def test_scores_are_computed_here_and_not_by_a_framework():

@@ -79,6 +79,15 @@ def test_only_the_newest_sweep_of_each_cell_counts(results, make):
     assert compare(frame).set_index("framework").loc["torch", "train_samples_per_s"] == 3000
 
 
+def test_kinds_of_machines_never_meet_in_one_ratio_though_their_processors_have_one_name(make, tmp_path):
+    for kind, sweep, speed in (("small", "20260101T000000-aaaaaa", 1.0), ("large", "20260102T000000-aaaaaa", 9.0)):
+        append(tmp_path / f"{sweep}.jsonl", "run", {"machine_kind": kind})
+        append(tmp_path / f"{sweep}.jsonl", "row", make(sweep=sweep, train_samples_per_s=speed))
+    table = compare(load(tmp_path))
+    assert table["ratio"].tolist() == [1.0, 1.0]
+    assert set(table["machine_kind"]) == {"small", "large"}
+
+
 def test_machines_threads_and_batch_sizes_never_meet_in_one_ratio(results, make):
     frame = load(
         results(make(), make(device_name="Another", train_samples_per_s=9e9), make(threads=1), make(batch_size=10))

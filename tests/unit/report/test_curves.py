@@ -1,0 +1,58 @@
+from __future__ import annotations
+
+import pytest
+
+from adapters.recipes import PUBLISHED_ACCURACY
+from benchmarks.storage import append
+from report import load
+from report.curves import as_markdown, curves
+
+
+@pytest.fixture
+def learnt(row, tmp_path):
+    """Load accuracy rows of the MNIST tutorial's mlp, given as (framework, seed, accuracies by epoch)."""
+
+    def write(*found, **changes):
+        for framework, seed, accuracies in found:
+            shared = {"task": "accuracy", "recipe": "mlp_tutorial", "dataset": "mnist", **changes}
+            figures = {"accuracy_by_epoch": accuracies, "accuracy": accuracies[-1], "train_accuracy": 0.99}
+            append(tmp_path / "a.jsonl", "row", {**row, **shared, **figures, "framework": framework, "seed": seed})
+        return load(tmp_path)
+
+    return write
+
+
+def test_means_over_seeds_by_epoch(learnt):
+    table = curves(learnt(("torch", 0, [0.2, 0.8]), ("torch", 1, [0.4, 0.9]), ("jax", 0, [0.5])))
+    found = table.set_index(["framework", "epoch"])
+    assert found.loc[("torch", 1), "accuracy"] == pytest.approx(0.3)
+    assert found.loc[("torch", 2), "accuracy"] == pytest.approx(0.85)
+    assert found.loc[("torch", 2), "seeds"] == 2
+    assert found.loc[("jax", 1), "accuracy"] == 0.5
+    assert ("jax", 2) not in found.index
+
+
+def test_speed_launches_and_failures_do_not_count(learnt):
+    learnt(("torch", 0, [0.1, 0.1]), task="speed")
+    learnt(("torch", 1, [0.1, 0.1]), status="nan")
+    table = curves(learnt(("torch", 2, [0.2, 0.8])))
+    assert table["accuracy"].tolist() == [0.2, 0.8]
+    assert table["seeds"].tolist() == [1, 1]
+
+
+def test_published_figures_stand_first_in_percent(learnt):
+    text = as_markdown(curves(learnt(("torch", 0, [0.2, 0.81234]))))
+    heading, _, published, torch = text.splitlines()
+    assert heading == "| mlp_tutorial, mnist: % right after epoch | 1 | 2 | training images | seeds |"
+    first, second = (100 * figure for figure in PUBLISHED_ACCURACY["mlp_tutorial"][:2])
+    assert published == f"| published | {first:.2f} | {second:.2f} |  |  |"
+    assert torch == "| torch | 20.00 | 81.23 | 99.00 | 1 |"
+
+
+def test_a_training_figure_stands_in_its_own_column(learnt):
+    text = as_markdown(curves(learnt(("torch", 0, [0.2]), recipe="lenet5", model="lenet5")))
+    assert "| published |  | 99.86 |  |" in text
+
+
+def test_recipes_without_published_figures_are_left_out(learnt):
+    assert as_markdown(curves(learnt(("torch", 0, [0.2]), recipe="mlp"))) == ""
