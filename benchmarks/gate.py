@@ -25,7 +25,7 @@ from adapters.numpy import NumpyAdapter
 from adapters.weights import Weights
 from benchmarks import culprit
 from benchmarks.batches import Inputs
-from benchmarks.bounds import BOUNDS, Bounds
+from benchmarks.bounds import BOUNDS, Bounds, bounds_of
 from benchmarks.ties import SPARE, sure_batches
 
 Array = npt.NDArray[Any]
@@ -100,7 +100,7 @@ def prove(
         chooser = NumpyAdapter(recipe, "cpu", "eager", "float64")
         chooser.set_weights(inputs.weights)
         batches = sure_batches(chooser, *inputs.steps(SPARE * RESTARTS, cell["batch_size"]), RESTARTS)
-        restarted(verdict, judged, inputs.weights, batches, tests, BOUNDS[cell["dtype"]])
+        restarted(verdict, judged, inputs.weights, batches, tests, bounds_of(adapter.framework, cell["dtype"]))
     return asdict(verdict)
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
+from benchmarks.bounds import BOUNDS, WIDER, Wider
 from benchmarks.console import plain
 from report.compare import COMPARISON
 
@@ -89,10 +90,21 @@ def markdown_text(text: str) -> str:
     return "".join("\\" + c if c in "\\|`[]*_" else c for c in text)
 
 
+def wider_bounds(table: pd.DataFrame) -> list[Wider]:
+    """Return the wider bounds that cells of this table were proven with."""
+    present = set(zip(table["framework"], table["dtype"], strict=True))
+    return [wider for wider in WIDER if (wider.framework, wider.dtype) in present]
+
+
 def as_page(table: pd.DataFrame, sweeps: list[str]) -> str:
     """Return the whole report as one HTML page that needs no network and runs no script."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.get_template("page.html").render(
-        headings=HEADINGS, comparisons=list(comparisons(table)), numeric=set(FORMATS), sweeps=sweeps
+        headings=HEADINGS,
+        comparisons=list(comparisons(table)),
+        numeric=set(FORMATS),
+        sweeps=sweeps,
+        wider_bounds=wider_bounds(table),
+        bounds=BOUNDS,
     )

@@ -122,3 +122,13 @@ def test_the_same_rows_give_the_same_page(results, make):
     folder = results(make(), make(framework="jax", train_samples_per_s=math.pi))
     first, second = (render.as_page(compare(load(folder)), ["a"]) for _ in range(2))
     assert first == second
+
+
+def test_wider_bounds_are_shown_with_their_reason_where_they_were_used(results, make):
+    folder = results(make(), make(framework="mxnet"), make(framework="mxnet", dtype="float64"))
+    page = render.as_page(compare(load(folder)), ["a"])
+    assert page.count("because of log_softmax") == 1
+    assert "5e-05 instead of" in page
+    assert "https://github.com/apache/mxnet/pull/18469" in page
+    frame = load(folder)
+    assert "because of" not in render.as_page(compare(frame[frame["framework"] == "torch"]), ["a"])
