@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import json
+import math
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,6 +24,7 @@ from benchmarks.describe import as_table, describe
 from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
+from benchmarks.presets import PRESETS, Preset
 from benchmarks.runner import Sweep
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -90,11 +93,13 @@ def run(
     dtype: Axis = None,
     threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
-    rounds: Annotated[int, typer.Option(min=0, help="speed launches of every cell")] = 3,
-    seeds: Annotated[int, typer.Option(min=0, help="accuracy launches of every cell, a seed each")] = 1,
+    preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "quick",
+    rounds: Annotated[int | None, typer.Option(min=0, help="exactly so many speed launches of every cell")] = None,
+    seeds: Annotated[int | None, typer.Option(min=0, help="accuracy launches of every cell, a seed each")] = None,
     epochs: Annotated[int | None, typer.Option(min=0, help="of an accuracy launch; default: the recipe's")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     timeout: Annotated[float, typer.Option(min=1, help="seconds one launch may take")] = 900.0,
+    time_cap: Annotated[float, typer.Option(min=0, help="seconds after which no new round begins")] = math.inf,
     data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
     results: Annotated[Path, typer.Option(help="folder that rows are kept in")] = environments.ROOT / "results",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the cells and stop")] = False,
@@ -105,9 +110,12 @@ def run(
 
     Exit code: 0 all ok, 1 some not, 2 usage or data, 74 results cannot be written, 130 interrupted.
     """
-    if epochs == 0:
-        seeds = 0
-    if not rounds and not seeds:
+    [name] = values([preset], [], list(PRESETS), "preset")
+    amount = PRESETS[name]
+    if rounds is not None:
+        amount = Preset(rounds, amount.seeds)
+    amount = replace(amount, seeds=0 if epochs == 0 else amount.seeds if seeds is None else seeds)
+    if not amount.rounds and not amount.seeds:
         raise UsageError("--rounds 0 without accuracy launches leaves nothing to do; give --rounds or --seeds")
     devices = values(device, ["cpu"], DEVICES, "device")
     frameworks = chosen_frameworks(framework, devices)
@@ -130,11 +138,13 @@ def run(
     if dry_run:
         for cell in cells:
             out.print(" ".join(str(part) for part in vars(cell).values()), highlight=False, soft_wrap=True)
-        out.print(f"{len(cells)} cells, {rounds} rounds, {seeds} seeds: {len(cells) * (rounds + seeds)} launches")
+        most = "at most " if amount.looks else ""
+        launches = f"{amount.rounds} rounds, {amount.seeds} seeds: {most}{len(cells) * (amount.rounds + amount.seeds)}"
+        out.print(f"{len(cells)} cells, {launches} launches")
         return
     display = console.Display(err)
-    sweep = Sweep(cells, probes, data, results, rounds, seeds, epochs, seed, timeout, resume, display, display.proof)
-    sweep.fresh_proof = fresh_proof
+    sweep = Sweep(cells, probes, data, results, amount, epochs, seed, timeout, resume, display, display.proof)
+    sweep.fresh_proof, sweep.time_cap_s = fresh_proof, time_cap
     try:
         rows = sweep.run()
     except KeyboardInterrupt:  # caught here, because typer would end with a message of its own
@@ -144,6 +154,8 @@ def run(
         display.close()
     for table in console.summary(rows):
         out.print(table)
+    for stop in sweep.stops.values():
+        out.print(console.stopped(stop), highlight=False)
     out.print(
         f"{len(rows)} launches: {console.tally(rows)}; rows in {sweep.path.name}", highlight=False, soft_wrap=True
     )

@@ -37,14 +37,15 @@ class Cell:
 
     def comparison(self) -> tuple[object, ...]:
         """Return what all cells of one comparison share."""
-        shared = dataclasses.asdict(self)
-        del shared["framework"], shared["mode"]
-        return tuple(shared.values())
+        return tuple(getattr(self, name) for name in SHARED)
 
     def identity(self, **decisive: object) -> str:
         """Return a hash of the axes and of everything else that decides what is measured."""
         text = json.dumps({**dataclasses.asdict(self), **decisive}, sort_keys=True)
         return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+SHARED = tuple(field.name for field in dataclasses.fields(Cell) if field.name not in ("framework", "mode"))
 
 
 @dataclass(frozen=True)

@@ -123,6 +123,13 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
         yield table
 
 
+def stopped(stop: Row) -> str:
+    """Say why a comparison was measured no further."""
+    width = "" if stop["half_width"] is None else f", ratios known to {100 * stop['half_width']:.1f} %"
+    name = f"{stop['recipe']}, {stop['dataset']}, {stop['device']}, batch {stop['batch_size']}, {stop['dtype']}"
+    return f"{escape(plain(name))}: stopped after {stop['rounds']} rounds ({stop['reason']}){width}"
+
+
 def fastest(launches: Sequence[Row]) -> float:
     """Return the best speed among launches, 0 if there is none."""
     return max((row["train_samples_per_s"] or 0.0 for row in launches), default=0.0)

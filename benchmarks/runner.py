@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import math
 import sys
 import tempfile
 import time
@@ -16,12 +17,14 @@ from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
 from adapters.weights import initial_weights
 from benchmarks import batches, environments, machine, storage
-from benchmarks.cells import Cell, Launch, launches
+from benchmarks.cells import SHARED, Cell, Launch, launches
 from benchmarks.datasets import Prepared
 from benchmarks.errors import StorageError
 from benchmarks.flops import model_flops, step_all_flops
 from benchmarks.frameworks import Probe
+from benchmarks.intervals import widest
 from benchmarks.launch import launch
+from benchmarks.presets import Preset
 from benchmarks.proofs import STEPS, Proof, proven, unproven
 from benchmarks.schema import BY_NAME, SCHEMA_VERSION, validate
 
@@ -42,8 +45,7 @@ class Sweep:
     probes: Mapping[tuple[str, str], Probe]
     data: Mapping[str, Prepared]
     results: Path
-    rounds: int  # speed launches of each cell
-    seeds: int  # accuracy launches of each cell
+    preset: Preset
     epochs: int | None  # of an accuracy launch; None: as the recipe says
     seed: int
     timeout_s: float
@@ -53,7 +55,10 @@ class Sweep:
     proof_steps: int = STEPS
     fresh_proof: bool = False
     proofs: dict[Cell, Proof] = field(default_factory=dict)
+    time_cap_s: float = math.inf  # of all speed launches; a comparison always gets one round
     plans: dict[str, dict[str, int]] = field(default_factory=dict)  # PLAN's columns by identity
+    speeds: dict[Cell, dict[int, float | None]] = field(default_factory=dict)  # by round, None where it has none
+    stops: dict[tuple[object, ...], Row] = field(default_factory=dict)  # by comparison: rounds, reason, half_width
 
     def run(self) -> list[Row]:
         """Launch what is to be launched, append a row for each, return all rows, resumed ones included."""
@@ -61,20 +66,26 @@ class Sweep:
         self.name = f"{started:%Y%m%dT%H%M%S}-{environments.code_hash()[:6]}"
         self.path = self.results / f"{self.name}.jsonl"
         finished = self.finished() if self.resume else {}
-        todo = list(launches(self.cells, self.rounds, self.seeds, self.seed))
+        todo = list(launches(self.cells, self.preset.rounds, self.preset.seeds, self.seed))
+        self.deadline = time.monotonic() + self.time_cap_s
         self.begin()
         self.prove()
-        rows = []
+        rows: list[Row] = []
         with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
-            for number, planned in enumerate(todo):
-                self.report(number, len(todo), planned, None)
+            while len(rows) < len(todo):
+                planned = todo[len(rows)]
+                self.report(len(rows), len(todo), planned, None)
                 row = finished.get((self.identity(planned), planned.round))
                 if row is None:
                     row = self.one(planned, Path(folder))
                     storage.append(self.path, "row", row)
                 rows.append(row)
                 self.remember_plan(row)
-                self.report(number + 1, len(todo), planned, row)
+                self.report(len(rows), len(todo), planned, row)
+                if planned.task == "speed" and self.enough(planned, row):
+                    comparison = planned.cell.comparison()
+                    rest = [p for p in todo[len(rows) :] if p.task != "speed" or p.cell.comparison() != comparison]
+                    todo[len(rows) :] = rest
         return rows
 
     def begin(self) -> None:
@@ -93,8 +104,7 @@ class Sweep:
             "worker_variables": {k: v for k, v in environments.FIXED.items() if k != "PYTHONPATH"},
             "openblas_coretype": environments.FIXED.get("OPENBLAS_CORETYPE", "not set: each library looks for itself"),
             "python": sys.version.split()[0],
-            "rounds": self.rounds,
-            "seeds": self.seeds,
+            "preset": dataclasses.asdict(self.preset),
             "seed": self.seed,
         }
         storage.append(self.path, "run", record)
@@ -130,6 +140,30 @@ class Sweep:
 
     def epochs_of(self, cell: Cell) -> int:
         return RECIPES[cell.recipe].epochs if self.epochs is None else self.epochs
+
+    def enough(self, planned: Launch, row: Row) -> bool:
+        """Note a speed; at the end of a comparison's round return whether it stops there, and record why."""
+        self.speeds.setdefault(planned.cell, {})[planned.round] = row["train_samples_per_s"]
+        comparison = planned.cell.comparison()
+        mine = {cell: self.speeds.get(cell, {}) for cell in self.cells if cell.comparison() == comparison}
+        rounds = planned.round + 1
+        if any(planned.round not in known for known in mine.values()):
+            return False  # another cell's launch of this round is still to come
+        named = {str(cell): {n: v for n, v in known.items() if v is not None} for cell, known in mine.items()}
+        width = widest(named)
+        if rounds in self.preset.looks and width <= self.preset.half_width:
+            reason = "precise"
+        elif time.monotonic() > self.deadline:
+            reason = "time cap"
+        elif rounds == self.preset.rounds:
+            reason = "rounds"
+        else:
+            return False
+        about = {name: getattr(planned.cell, name) for name in SHARED}
+        stop = {"rounds": rounds, "reason": reason, "half_width": width if math.isfinite(width) else None}
+        self.stops[comparison] = {**about, **stop}
+        storage.append(self.path, "stop", self.stops[comparison])
+        return True
 
     def remember_plan(self, row: Row) -> None:
         """Let later speed launches of a cell take the chunks of its first one, this run's or a resumed one's."""

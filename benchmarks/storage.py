@@ -1,8 +1,8 @@
 """Rows on disk: append-only JSON lines, one file per sweep, one write and one fsync per line.
 
-The first line of a file is the run's record (machine, versions, command), the others are rows; each line
-carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line is left alone,
-a damaged line is reported with its number.
+The first line of a file is the run's record (machine, versions, command), the others are rows and, when a comparison
+has been measured enough, its stop. Each line carries the schema's version and a checksum of itself. Readers never
+rewrite: a torn last line is left alone, a damaged line is reported with its number.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def checksum(record: Mapping[str, Any]) -> str:
 
 
 def append(path: Path, kind: str, record: Mapping[str, Any]) -> None:
-    """Append one line (`kind` is run or row) and return when it is on the disk; StorageError if it cannot be."""
+    """Append one line (`kind` is run, row or stop) and return when it is on the disk; StorageError if it cannot be."""
     body = {"kind": kind, "schema_version": SCHEMA_VERSION, **record}
     line = json.dumps({**body, "checksum": checksum(body)}, allow_nan=False) + "\n"
     try:
@@ -50,6 +50,7 @@ class Sweep:
     path: Path
     run: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
+    stops: list[dict[str, Any]] = field(default_factory=list)  # why each comparison was measured no further
     problems: list[str] = field(default_factory=list)
 
 
@@ -97,10 +98,15 @@ def read(path: Path) -> Sweep:
         except SchemaError as error:
             sweep.problems.append(f"{path.name}, line {number}: {error}; line ignored")
             continue
-        if kind == "run":
-            sweep.run = record
-        else:
-            sweep.rows.append(record)
+        match kind:
+            case "run":
+                sweep.run = record
+            case "stop":
+                sweep.stops.append(record)
+            case "row":
+                sweep.rows.append(record)
+            case _:
+                sweep.problems.append(f"{path.name}, line {number}: unknown kind {kind!r}; line ignored")
     return sweep
 
 

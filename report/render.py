@@ -23,8 +23,10 @@ HEADINGS = {
     "mode": "mode",
     "launches": "launches",
     "train_samples_per_s": "train samples/s",
-    "range": "slowest-fastest launch",
+    "interval": "95 % interval",
     "ratio": "ratio",
+    "ratio_interval": "95 % interval of the ratio",
+    "verdict": "verdict",
     "gflops_per_s": "GFLOP/s",
     "eval_samples_per_s": "eval samples/s",
     "accuracy": "accuracy",
@@ -36,6 +38,9 @@ FORMATS = {
     "train_samples_per_s": "{:,.0f}", "eval_samples_per_s": "{:,.0f}", "gflops_per_s": "{:,.1f}",
     "accuracy": "{:.4f}", "ratio": "{:.3f}", "first_step_s": "{:.2f}",
 }  # fmt: skip
+
+
+INTERVALS = ("launches", "interval", "ratio_interval")
 
 
 def title(values: dict[str, Any]) -> str:
@@ -55,9 +60,11 @@ def comparisons(table: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, str]]
 
 def line(record: dict[Any, Any]) -> dict[str, str]:
     """Return one cell's figures as text, empty where there is none."""
-    record = {**record, "range": ""}
-    if pd.notna(record["slowest"]):
-        record["range"] = f"{record['slowest']:,.0f}-{record['fastest']:,.0f}"
+    record = {**record, "interval": "", "ratio_interval": ""}
+    if pd.notna(record["low"]):
+        record["interval"] = f"{record['low']:,.0f}-{record['high']:,.0f}"
+    if pd.notna(record["ratio_low"]):
+        record["ratio_interval"] = f"{record['ratio_low']:.3f}-{record['ratio_high']:.3f}"
     return {
         name: "" if pd.isna(record[name]) else plain(FORMATS.get(name, "{}").format(record[name])) for name in HEADINGS
     }
@@ -68,7 +75,7 @@ def as_tables(table: pd.DataFrame) -> Iterator[Table]:
     for heading, lines in comparisons(table):
         made = Table(title=escape(heading), title_justify="left")
         for name, text in HEADINGS.items():
-            made.add_column(text, justify="right" if name in FORMATS or name in ("launches", "range") else "left")
+            made.add_column(text, justify="right" if name in FORMATS or name in INTERVALS else "left")
         for cells in lines:
             made.add_row(*(escape(text) for text in cells.values()))
         yield made

@@ -46,10 +46,46 @@ def test_median_over_launches_and_ratio_to_the_fastest(results, make):
     table = compare(frame).set_index("framework")
     assert table.loc["torch", "train_samples_per_s"] == 1000
     assert table.loc["torch", "launches"] == 3
-    assert table.loc["torch", "ratio"] == 0.5
+    assert table.loc["torch", "ratio"] == pytest.approx(900 / 2000)  # of the one round that both have
     assert table.loc["jax", "launches"] == 1
     assert table.loc["jax", "accuracy"] == pytest.approx(0.93)
-    assert compare(frame, "torch").set_index("framework").loc["jax", "ratio"] == 2
+    assert compare(frame, "torch").set_index("framework").loc["jax", "ratio"] == pytest.approx(2000 / 900)
+
+
+def test_verdicts_come_with_six_rounds_and_are_paired_by_round(results, make):
+    drift = (1.0, 1.3, 0.7, 1.1, 0.9, 1.2)  # of the machine, the same for all
+    wild = [900.0, 1500, 600, 1200, 700, 1400]
+    frame = load(
+        results(
+            *(make(round=n, train_samples_per_s=1000 * d) for n, d in enumerate(drift)),
+            *(make(framework="jax", round=n, train_samples_per_s=500 * d + n) for n, d in enumerate(drift)),
+            *(make(framework="mxnet", round=n, train_samples_per_s=999 * d) for n, d in enumerate(drift)),
+            *(make(framework="paddle", round=n, train_samples_per_s=500 * d) for n, d in enumerate(drift[:5])),
+            *(make(framework="numpy", round=n, train_samples_per_s=speed) for n, speed in enumerate(wild)),
+        )
+    )
+    table = compare(frame, "torch").set_index("framework")
+    assert dict(table["verdict"]) == {
+        "torch": "", "jax": "slower", "mxnet": "equivalent", "paddle": "", "numpy": "not distinguished",
+    }  # fmt: skip
+    assert table.loc["jax", "ratio_low"] < 0.503 < table.loc["jax", "ratio_high"]
+    assert table.loc["torch", "low"] < 1000 < table.loc["torch", "high"]
+
+
+def test_sweeps_of_different_times_share_no_rounds(results, make):
+    frame = load(
+        results(
+            *(make(round=n, train_samples_per_s=1000.0 + n) for n in range(6)),
+            *(
+                make(framework="jax", sweep="20260103T000000-cccccc", round=n, train_samples_per_s=500.0)
+                for n in range(6)
+            ),
+        )
+    )
+    table = compare(frame).set_index("framework")
+    assert table.loc["jax", "ratio"] == pytest.approx(500 / 1002.5)
+    assert table.loc["jax", "verdict"] == ""
+    assert table["ratio_low"].isna().all()
 
 
 def test_failed_launches_are_shown_and_never_averaged(results, make):

@@ -1,0 +1,122 @@
+"""How sure: confidence intervals over independent launches, verdicts on pairs, and when enough has been measured.
+
+A launch is one sample, never a step or a chunk: pooled steps cover the truth in 56-59 % of nominal 95 % intervals.
+Speeds are compared as ratios, so everything is computed on logarithms. Two frameworks measured in the same rounds are
+compared by the paired t interval of their per-round log ratios, which covers 95 % at every n >= 5 (selfcheck.py).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+Logs = npt.NDArray[np.float64]
+
+CONFIDENCE = 0.95
+EQUIVALENT = (0.97, 1.03)  # a ratio whose whole interval lies within is no difference that matters
+FEWEST = 6  # rounds below which an interval is shown and no verdict given
+LOOKS = (6, 10, 15, 20)  # rounds after which a comparison may stop; looking after every round costs coverage
+
+
+@dataclass(frozen=True)
+class Interval:
+    """An estimate from `n` launches with its 95 % bounds, which are 0 and infinity with fewer than two."""
+
+    estimate: float
+    low: float
+    high: float
+    n: int
+
+    @property
+    def half_width(self) -> float:
+        """Return half of the interval's width on the log scale, about the relative error; infinite without bounds."""
+        return math.inf if self.low == 0 else math.log(self.high / self.low) / 2
+
+
+@dataclass(frozen=True)
+class Ratio(Interval):
+    """A ratio of speeds with the p value of `no difference`."""
+
+    p: float
+
+
+def speed(samples: Sequence[float]) -> Interval:
+    """Return the median of launches' speeds with the t interval of their logarithms' mean, unadjusted."""
+    low, high = t_bounds(np.log(samples))
+    return Interval(float(np.median(samples)), low, high, len(samples))
+
+
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
+    """Return the geometric mean of ours/theirs over rounds, with its paired t interval; both in the rounds' order."""
+    logs = np.log(np.asarray(ours, float) / np.asarray(theirs, float))
+    low, high = t_bounds(logs)
+    return Ratio(math.exp(logs.mean()), low, high, len(logs), p_value(logs))
+
+
+def p_value(logs: Logs) -> float:
+    """Return the two-sided p value of Student's t test that the mean is 0; 1 with fewer than two values."""
+    n, mean = len(logs), abs(float(logs.mean()))
+    if n < 2 or mean == 0:
+        return 1.0
+    error = float(logs.std(ddof=1)) / math.sqrt(n)
+    return 2 * float(stats.t.sf(mean / error, n - 1)) if error else 0.0
+
+
+def t_bounds(logs: Logs) -> tuple[float, float]:
+    """Return the bounds of exp(mean) by Student's t; (0, infinity) with fewer than two values."""
+    n = len(logs)
+    if n < 2:
+        return 0.0, math.inf
+    half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * logs.std(ddof=1) / math.sqrt(n)
+    return math.exp(logs.mean() - half), math.exp(logs.mean() + half)
+
+
+def verdicts(ratios: Mapping[str, Ratio]) -> dict[str, str]:
+    """Return for each pair of one table: equivalent, faster, slower, not distinguished, or nothing below FEWEST rounds.
+
+    p values are adjusted by Holm over all the pairs that get a verdict: 5 % of tables hold a wrong faster or slower.
+    """
+    judged = {name: ratio for name, ratio in ratios.items() if ratio.n >= FEWEST}
+    adjusted = holm({name: ratio.p for name, ratio in judged.items()})
+    return {name: verdict(judged[name], adjusted[name]) if name in judged else "" for name in ratios}
+
+
+def verdict(ratio: Ratio, p: float) -> str:
+    """Return one pair's verdict from its interval and its adjusted p value."""
+    if EQUIVALENT[0] <= ratio.low and ratio.high <= EQUIVALENT[1]:
+        return "equivalent"
+    if p < 1 - CONFIDENCE:
+        return "faster" if ratio.estimate > 1 else "slower"
+    return "not distinguished"
+
+
+def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+    """Return p values adjusted for having asked them all (Holm 1979, Scandinavian Journal of Statistics 6)."""
+    adjusted, largest = {}, 0.0
+    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
+        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[name]))
+        adjusted[name] = largest
+    return adjusted
+
+
+def widest(speeds: Mapping[str, Mapping[int, float]]) -> float:
+    """Return the largest half-width among a comparison's ratios to its fastest; of the speed itself if it is alone.
+
+    `speeds` maps a name to its speed by round; rounds that one of a pair lacks do not count for the pair.
+    """
+    known = {name: rounds for name, rounds in speeds.items() if rounds}
+    if len(known) < 2:
+        return max((speed(list(rounds.values())).half_width for rounds in known.values()), default=math.inf)
+    best = max(known, key=lambda name: float(np.mean(np.log(list(known[name].values())))))
+    widths = []
+    for name, rounds in known.items():
+        if name != best:
+            common = sorted(rounds.keys() & known[best].keys())
+            pair = ([rounds[n] for n in common], [known[best][n] for n in common])
+            widths.append(paired(*pair).half_width if common else math.inf)
+    return max(widths)

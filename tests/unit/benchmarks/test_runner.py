@@ -1,0 +1,120 @@
+"""When a comparison has been measured enough, with launches that only pretend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import storage
+from benchmarks.cells import Cell
+from benchmarks.frameworks import Probe
+from benchmarks.presets import PRESETS, Preset
+from benchmarks.runner import Sweep
+
+FACTS = {"unsupported": {"eager float32": None}, "versions": {}}
+
+
+class Pretended(Sweep):
+    """Launches nothing: `speed(cell, round)` says what would have been measured, None for a failure."""
+
+    speed = staticmethod(lambda cell, number: 1000.0)
+
+    def prove(self):
+        pass
+
+    def measured(self, planned, folder):
+        if planned.task == "accuracy":
+            return {"status": "ok", "reason": "", "accuracy": 0.9}
+        found = self.speed(planned.cell, planned.round)
+        plan = {"chunk_steps": 10, "warm_up_chunks": 4, "eval_passes": 2}
+        return {"status": "ok", "train_samples_per_s": found, **plan} if found else {"status": "crashed"}
+
+
+@pytest.fixture
+def pretend(tmp_path):
+    def run(preset, speed, frameworks=("torch", "jax"), recipes=("mlp",), **options):
+        cells = [
+            Cell(name, recipe, "tiny", "cpu", 100, "eager", "float32", 1) for recipe in recipes for name in frameworks
+        ]
+        probes = {(name, "cpu"): Probe(name, "cpu", facts=FACTS) for name in frameworks}
+        data = {"tiny": SimpleNamespace(sha256="0" * 64)}
+        sweep = Pretended(cells, probes, data, tmp_path / "results", preset, None, 0, 60.0, **options)
+        sweep.speed = speed
+        rows = sweep.run()
+        return sweep, Counter((row["framework"], row["recipe"], row["task"]) for row in rows)
+
+    return run
+
+
+def steady(cell, number):
+    return (1000.0 if cell.framework == "torch" else 500.0) * (1 + 0.2 * (number % 3))  # drifts together
+
+
+def noisy(cell, number):
+    return 1000.0 * (1 + 0.5 * ((number * (3 if cell.framework == "torch" else 7)) % 5))
+
+
+def test_a_comparison_stops_at_the_first_look_that_is_precise(pretend):
+    sweep, counts = pretend(PRESETS["standard"], steady)
+    assert set(counts.values()) == {6, 3}
+    [stop] = sweep.stops.values()
+    assert (stop["rounds"], stop["reason"], stop["recipe"]) == (6, "precise", "mlp")
+    assert stop["half_width"] < 0.02
+
+
+def test_one_that_never_is_goes_to_the_last_round(pretend):
+    sweep, counts = pretend(PRESETS["thorough"], noisy)
+    assert counts["torch", "mlp", "speed"] == 20
+    assert counts["torch", "mlp", "accuracy"] == 10
+    assert [stop["reason"] for stop in sweep.stops.values()] == ["rounds"]
+
+
+def test_comparisons_stop_each_by_itself(pretend):
+    sweep, counts = pretend(
+        PRESETS["standard"],
+        lambda cell, n: (steady if cell.recipe == "mlp" else noisy)(cell, n),
+        recipes=("mlp", "lenet"),
+    )
+    assert counts["jax", "mlp", "speed"] == 6
+    assert counts["jax", "lenet", "speed"] == 20
+    assert len(sweep.stops) == 2
+
+
+def test_looks_are_the_only_moments_to_stop(pretend):
+    sweep, _ = pretend(Preset(20, 0, looks=(4, 9), half_width=0.02), steady)
+    assert [stop["rounds"] for stop in sweep.stops.values()] == [4]
+    sweep, _ = pretend(Preset(5, 0, looks=(9,), half_width=0.02), steady)
+    assert [(stop["rounds"], stop["reason"]) for stop in sweep.stops.values()] == [(5, "rounds")]
+
+
+def test_quick_looks_at_nothing(pretend):
+    sweep, counts = pretend(PRESETS["quick"], steady)
+    assert counts["torch", "mlp", "speed"] == 3
+    assert [stop["reason"] for stop in sweep.stops.values()] == ["rounds"]
+
+
+def test_the_time_cap_ends_rounds_but_never_before_each_cell_has_a_row(pretend):
+    sweep, counts = pretend(PRESETS["standard"], noisy, recipes=("mlp", "lenet"), time_cap_s=0.0)
+    assert {count for (_, _, task), count in counts.items() if task == "speed"} == {1}
+    assert {stop["reason"] for stop in sweep.stops.values()} == {"time cap"}
+
+
+def test_a_cell_that_fails_has_its_rows_and_does_not_keep_the_others_from_stopping(pretend):
+    sweep, counts = pretend(
+        PRESETS["standard"],
+        lambda cell, n: None if cell.framework == "mxnet" else steady(cell, n),
+        frameworks=("torch", "jax", "mxnet"),
+    )
+    assert counts["mxnet", "mlp", "speed"] == 6
+    assert [stop["reason"] for stop in sweep.stops.values()] == ["precise"]
+
+
+def test_stops_are_kept_beside_the_rows(pretend):
+    sweep, counts = pretend(PRESETS["standard"], steady)
+    kept = storage.read(sweep.path)
+    assert not kept.problems
+    assert len(kept.rows) == sum(counts.values())
+    assert [stop["reason"] for stop in kept.stops] == ["precise"]
+    assert kept.run["preset"]["half_width"] == 0.02
