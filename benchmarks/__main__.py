@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks run | lockstep | exchange | list | describe`, in .tox/bench."""
+"""The command line: `python -m benchmarks run | lockstep | exchange | selfcheck | list | describe`, in .tox/bench."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from rich.table import Table
 from adapters.contract import DTYPES, MODES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
-from benchmarks import console, environments, exchange, proofs
+from benchmarks import console, environments, exchange, proofs, selfcheck
 from benchmarks.cells import Axes, expand
 from benchmarks.datasets import prepare
 from benchmarks.describe import as_table, describe
@@ -238,6 +238,23 @@ def exchange_weights(
         for table in console.exchanged(pairs):
             out.print(table)
     raise typer.Exit(0 if all(pair.deviation < exchange.LOGITS for pair in pairs) else 1)
+
+
+@app.command("selfcheck")
+def check_measuring(
+    only: Annotated[list[str] | None, typer.Option(help=", ".join(selfcheck.NAMES))] = None,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Put known truths into the measuring and hold what comes out to bounds. Exit code 1 when one does not hold."""
+    found = []
+    for check in selfcheck.run(values(only, selfcheck.NAMES, selfcheck.NAMES, "check")):
+        found.append(check)
+        err.print(f"{check.name}: {check.what}: {check.found}", markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        print(json.dumps([vars(check) for check in found], indent=1))  # noqa: T201
+    else:
+        out.print(console.checked(found))
+    raise typer.Exit(0 if all(check.passed for check in found) else 1)
 
 
 @app.command("list")

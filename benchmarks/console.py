@@ -21,6 +21,7 @@ from benchmarks.cells import Cell, Launch
 from benchmarks.errors import LockstepError
 from benchmarks.exchange import Pair
 from benchmarks.proofs import Proof
+from benchmarks.selfcheck import Check
 
 Row = dict[str, Any]
 
@@ -183,6 +184,15 @@ def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
             *("" if figure is None else f"{figure:.1e}" for figure in figures),
             escape(plain(proof.reason)),
         )
+    return table
+
+
+def checked(checks: Sequence[Check]) -> Table:
+    """Return the answers of the checks on ourselves."""
+    table = Table("check", "what", "found", "bound", "")
+    for check in checks:
+        words = (check.name, check.what, check.found, check.bound, "pass" if check.passed else "FAIL")
+        table.add_row(*(escape(plain(text)) for text in words))
     return table
 
 

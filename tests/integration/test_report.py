@@ -34,6 +34,15 @@ def test_without_rows_one_line_says_what_to_do(command, tmp_path):
         assert "tox -e bench" in done.stderr
 
 
+def test_selfcheck_prints_each_check_with_its_bound(command):
+    done = command("benchmarks", "selfcheck", "--only", "coverage,idle_parent", "--json")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    assert {check["name"] for check in found} == {"coverage", "idle_parent"}
+    assert all(check["passed"] and check["bound"] for check in found)
+    assert command("benchmarks", "selfcheck", "--only", "coverag").returncode == 2
+
+
 def test_list_shows_every_framework_and_how_to_make_what_is_missing(command):
     found = json.loads(command("benchmarks", "list", "--json").stdout)
     cpu = {item["framework"]: item for item in found if item["device"] == "cpu"}

@@ -1,0 +1,212 @@
+"""Checks on our own measuring: known truths are put in, and what comes out is held to a bound.
+
+Two kinds: simulations (a device that sleeps for a known time; launches drawn from a known distribution) and the real
+thing on this machine (NumPy training in this process, where a chunk stands for a launch; a real worker beside which
+the parent's own CPU time is taken). What fails here makes every number of this machine doubtful.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from scipy import stats
+
+from adapters.contract import Resident
+from adapters.numpy import NumpyAdapter
+from adapters.recipes import RECIPES
+from adapters.registry import ADAPTERS
+from adapters.weights import initial_weights
+from benchmarks import batches, environments, gate, machine, measure
+from benchmarks.batches import Inputs
+from benchmarks.cells import Cell
+from benchmarks.datasets import Prepared, prepare
+from benchmarks.intervals import CONFIDENCE, LOOKS, Ratio, paired, verdicts
+from benchmarks.launch import launch
+from benchmarks.simulated import NeverWaits, SimulatedAdapter
+
+Array = npt.NDArray[np.float64]
+RECIPE = RECIPES["mlp"]
+SIMULATIONS = 20_000
+ROUNDS = 20
+NOISE = 0.03  # standard deviation of a launch's log speed in simulations; 2-4 % is seen on small machines
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check's answer: what was found, what it is held to, and whether it holds."""
+
+    name: str
+    what: str
+    found: str
+    bound: str
+    passed: bool
+
+
+def known_rate(inputs: Inputs) -> Iterator[Check]:
+    """Measure a simulated device whose speed is known, by the real clock."""
+    found = measure.speeds(SimulatedAdapter(), inputs, 100, None)
+    for kind, seconds in (("train", SimulatedAdapter.step_s), ("eval", SimulatedAdapter.batch_s)):
+        error = found[f"{kind}_samples_per_s"] / (100 / seconds) - 1
+        what = f"{kind} speed of a simulated device"
+        yield Check("known_rate", what, f"{error:+.3%}", "within 1 %", abs(error) < 0.01)
+
+
+class HalfChunks(NumpyAdapter):
+    """Takes half of the steps that it is asked for."""
+
+    def train(self, resident: Resident, first: int, count: int) -> None:
+        super().train(resident, first, (count + 1) // 2)
+
+
+def slips(inputs: Inputs) -> Iterator[Check]:
+    """Put faults into the measuring that have made other benchmarks wrong."""
+    plan = {"chunk_steps": 50, "warm_up_chunks": 2, "eval_passes": 10}
+    yield caught("a missing synchronisation", lambda: measure.speeds(NeverWaits(), inputs, 100, plan))
+    milliseconds = measure.Timed([0.1 / 1000] * 10, 1.0, 1.0, True)
+    yield caught("milliseconds taken for seconds", lambda: measure.samples_per_s(milliseconds, 100))
+    verdict = gate.Verdict(steps=10)
+    images, labels = inputs.steps(10, 10)
+    adapter, oracle = HalfChunks(RECIPE, dtype="float64"), NumpyAdapter(RECIPE, dtype="float64")
+    oracle.set_weights(inputs.weights)
+    resident = oracle.put(images, labels)
+    oracle.train(resident, 0, 10)
+    gate.free_run(verdict, adapter, inputs.weights, images, labels, oracle.losses(resident))
+    yield Check("slips", "a chunk of half the steps", verdict.why or "not caught", "caught", verdict.lockstep == "fail")
+
+
+def caught(fault: str, work: Callable[[], object]) -> Check:
+    """Return whether a fault ends as Inconsistent."""
+    try:
+        work()
+    except measure.Inconsistent as error:
+        return Check("slips", fault, str(error), "caught", True)
+    return Check("slips", fault, "not caught", "caught", False)
+
+
+def coverage(inputs: Inputs) -> Iterator[Check]:
+    """Draw launches of two equal arms and count how often the 95 % interval of their ratio holds the truth."""
+    generator = np.random.default_rng(0)
+    logs = generator.normal(0, NOISE * np.sqrt(2), (SIMULATIONS, LOOKS[-1]))  # a pair's drift cancels
+    for n in LOOKS:
+        share = float(holds(logs[:, :n]).mean())
+        yield Check("coverage", f"fixed at {n} rounds", f"{share:.2%}", "at least 94 %", share >= 0.94)
+    for target in (0.02, 0.01):
+        share = stopped_coverage(logs, target)
+        what = f"stopped at a look within {target:.0%}"
+        yield Check("coverage", what, f"{share:.2%}", "at least 92 %", share >= 0.92)
+
+
+def half_widths(logs: Array) -> Array:
+    """Return the t interval's half-width of each line's mean."""
+    n = logs.shape[1]
+    return np.asarray(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * logs.std(axis=1, ddof=1) / np.sqrt(n))
+
+
+def holds(logs: Array) -> npt.NDArray[np.bool_]:
+    """Return for each line whether its interval holds 0, the truth."""
+    return np.asarray(np.abs(logs.mean(axis=1)) <= half_widths(logs))
+
+
+def stopped_coverage(logs: Array, target: float) -> float:
+    """Return the coverage where each line stops at the first look that is precise enough."""
+    result = np.zeros(len(logs), np.bool_)
+    going = np.ones(len(logs), np.bool_)
+    for n in LOOKS:
+        stops = going & ((half_widths(logs[:, :n]) <= target) | (n == LOOKS[-1]))
+        result[stops] = holds(logs[stops, :n])
+        going &= ~stops
+    return float(result.mean())
+
+
+def comparisons(inputs: Inputs) -> Iterator[Check]:
+    """Compare NumPy with itself, 40 times; then with itself slowed by a known share."""
+    arms = [Arm(inputs), Arm(inputs)]
+    ratios = [compare(arms, LOOKS[0], seed) for seed in range(40)]
+    held = sum(ratio.low <= 1 <= ratio.high for ratio in ratios)
+    yield Check("comparisons", "A/A: the interval holds 1", f"{held} of 40", "at least 33", held >= 33)
+    for slower, wanted in ((0.05, ("slower",)), (0.005, ("equivalent", "not distinguished"))):
+        arms[0].slower = slower
+        ratio = compare(arms, ROUNDS, 0)
+        verdict = verdicts({"": ratio})[""]
+        found = f"{verdict} ({ratio.estimate:.4f}, {ratio.low:.4f}-{ratio.high:.4f})"
+        yield Check("comparisons", f"a slow-down of {slower:.1%}", found, " or ".join(wanted), verdict in wanted)
+
+
+class Arm:
+    """NumPy training in this process, slowed by a share of its own time."""
+
+    steps = 20
+
+    def __init__(self, inputs: Inputs) -> None:
+        self.adapter = NumpyAdapter(RECIPE)
+        self.adapter.set_weights(inputs.weights)
+        self.resident = self.adapter.put(*next(inputs.train(0, 100)))
+        self.slower = 0.0
+        self.speed()
+
+    def speed(self) -> float:
+        """Return the samples/s of one chunk, which stands for a launch: a median of five short ones."""
+        return float(np.median([self.steps * 100 / self.chunk() for _ in range(5)]))
+
+    def chunk(self) -> float:
+        begin = time.perf_counter()
+        self.adapter.train(self.resident, 0, self.steps)
+        end = time.perf_counter()
+        until = end + self.slower * (end - begin)
+        while time.perf_counter() < until:
+            pass
+        return time.perf_counter() - begin
+
+
+def compare(arms: list[Arm], rounds: int, seed: int) -> Ratio:
+    """Return the paired ratio of two arms over rounds, in balanced order."""
+    speeds: list[list[float]] = [[], []]
+    for number in range(rounds):
+        order = (0, 1) if (number + seed) % 2 == 0 else (1, 0)
+        for arm in order:
+            speeds[arm].append(arms[arm].speed())
+    return paired(*speeds)
+
+
+def idle_parent(data: Prepared) -> Iterator[Check]:
+    """Let a real worker measure, and take this process's CPU time meanwhile."""
+    cell = Cell("numpy", "mlp", data.name, "cpu", 100, "eager", "float32", 1)
+    with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
+        weights = initial_weights(RECIPE.model, RECIPE.initialiser, 0)
+        batches.write_inputs(Path(folder), weights, 0, data.train_size, 1)
+        request = {"task": "speed", "adapter": ADAPTERS["numpy"], "cell": asdict(cell), "plan": None}
+        request |= {"data": str(data.folder), "inputs": folder}
+        cpu, wall = time.process_time(), time.monotonic()
+        python = environments.interpreter("numpy", "cpu")
+        ending = launch(python, request, 1, machine.physical_cpus()[:1], 300)
+        share = (time.process_time() - cpu) / (time.monotonic() - wall)
+    measured = ending.status == "ok"
+    found = f"{share:.2%} of a core" if measured else f"the worker ended {ending.status}: {ending.reason}"
+    passed = measured and share < 0.01
+    yield Check("idle_parent", "the parent while a worker measures", found, "under 1 %", passed)
+
+
+CHECKS: Mapping[str, Callable[[Inputs], Iterator[Check]]] = {
+    "known_rate": known_rate,
+    "slips": slips,
+    "coverage": coverage,
+    "comparisons": comparisons,
+}
+NAMES = (*CHECKS, "idle_parent")
+
+
+def run(names: list[str]) -> Iterator[Check]:
+    """Yield the named checks' answers, in order."""
+    data = prepare("mnist-5k", None)
+    with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
+        weights = initial_weights(RECIPE.model, RECIPE.initialiser, 0)
+        batches.write_inputs(Path(folder), weights, 0, data.train_size, 1)
+        inputs = Inputs.open(data.folder, Path(folder), RECIPE.pixels, "float32")
+        for name in names:
+            yield from idle_parent(data) if name == "idle_parent" else CHECKS[name](inputs)

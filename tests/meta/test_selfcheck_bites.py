@@ -1,0 +1,68 @@
+"""The checks on ourselves must fail when the measuring or the statistics are broken."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from adapters.weights import initial_weights
+from benchmarks import gate, measure, selfcheck
+from benchmarks.batches import Inputs, write_inputs
+from benchmarks.intervals import LOOKS
+from benchmarks.simulated import SimulatedAdapter
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    recipe = selfcheck.RECIPE
+    for part, size in (("train", 400), ("test", 200)):
+        images = np.random.default_rng(0).integers(0, 256, (size, 28, 28), np.uint8)
+        np.save(tmp_path / f"{part}_images.npy", images)
+        np.save(tmp_path / f"{part}_labels.npy", (np.arange(size) % 10).astype(np.uint8))
+    write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 0), 0, 400, 1)
+    return Inputs.open(tmp_path, tmp_path, recipe.pixels, "float32")
+
+
+def outcome(check, inputs):
+    return {found.what: found.passed for found in check(inputs)}
+
+
+def test_sound_measuring_passes(inputs):
+    assert all(outcome(selfcheck.slips, inputs).values())
+    assert len(outcome(selfcheck.slips, inputs)) == 3
+    assert all(outcome(selfcheck.coverage, inputs).values())
+    assert len(outcome(selfcheck.coverage, inputs)) == len(LOOKS) + 2
+
+
+def test_a_region_that_is_not_looked_at_lets_slips_through(inputs, monkeypatch):
+    monkeypatch.setattr(measure, "REGION_TOLERANCE", 1e9)
+    found = outcome(selfcheck.slips, inputs)
+    assert not found["a missing synchronisation"]
+    assert not found["milliseconds taken for seconds"]
+
+
+def test_a_gate_that_looks_at_nothing_lets_half_chunks_through(inputs, monkeypatch):
+    monkeypatch.setattr(gate, "free_run", lambda *arguments: None)
+    assert not outcome(selfcheck.slips, inputs)["a chunk of half the steps"]
+
+
+def test_a_clock_that_is_off_by_two_percent_is_found(inputs, monkeypatch):
+    class Slow(SimulatedAdapter):
+        def queue(self, seconds):
+            super().queue(1.02 * seconds)
+
+    monkeypatch.setattr(selfcheck, "SimulatedAdapter", Slow)
+    assert not any(outcome(selfcheck.known_rate, inputs).values())
+
+
+def test_normal_quantiles_in_place_of_student_s_do_not_cover(inputs, monkeypatch):
+    monkeypatch.setattr(stats.t, "ppf", lambda share, degrees: stats.norm.ppf(share))
+    found = outcome(selfcheck.coverage, inputs)
+    assert not found["fixed at 6 rounds"]
+    assert not found["stopped at a look within 2%"]
+
+
+def test_looking_after_every_round_does_not_cover(inputs, monkeypatch):
+    monkeypatch.setattr(selfcheck, "LOOKS", tuple(range(3, 21)))
+    assert not outcome(selfcheck.coverage, inputs)["stopped at a look within 2%"]
