@@ -22,6 +22,7 @@ from benchmarks.errors import StorageError
 from benchmarks.flops import model_flops, step_all_flops
 from benchmarks.frameworks import Probe
 from benchmarks.launch import launch
+from benchmarks.peak import Point
 from benchmarks.proofs import STEPS, Proof, proven, unproven
 from benchmarks.schema import BY_NAME, SCHEMA_VERSION, validate
 
@@ -32,6 +33,21 @@ PLAN = ("chunk_steps", "warm_up_chunks", "eval_passes")  # fixed by a cell's fir
 def disproven(proof: Proof) -> Row | None:
     """Return the outcome of a cell that does not compute what is declared: it has no speed."""
     return {"status": "invalid", "reason": proof.reason} if proof.lockstep == "fail" else None
+
+
+def utilised(flops_per_s: float, peak: float | None) -> Row:
+    """Return the columns on the machine's peak; a row above it is impossible, and its speed counts nowhere."""
+    if peak is None:
+        return {}
+    mfu = flops_per_s / peak
+    found: Row = {"peak_flops_per_s": peak, "mfu": mfu}
+    if mfu > 1:
+        reason = (
+            f"{flops_per_s:.4g} FLOP/s are {mfu:.3g} times the machine's peak: a synchronisation is missing, a unit "
+            "is wrong, or the peak was measured on a busy machine (python -m benchmarks peak --fresh)"
+        )
+        found |= {"status": "impossible", "reason": reason}
+    return found
 
 
 @dataclass
@@ -53,6 +69,7 @@ class Sweep:
     proof_steps: int = STEPS
     fresh_proof: bool = False
     proofs: dict[Cell, Proof] = field(default_factory=dict)
+    peaks: dict[Point, float | None] = field(default_factory=dict)  # FLOP/s; None or absent: not known
     plans: dict[str, dict[str, int]] = field(default_factory=dict)  # PLAN's columns by identity
 
     def run(self) -> list[Row]:
@@ -160,6 +177,7 @@ class Sweep:
         row["duration_s"] = time.monotonic() - begin
         if speed := row.get("train_samples_per_s"):
             row["flops_per_s"] = speed * row["train_flops_per_sample"]
+            row |= utilised(row["flops_per_s"], self.peaks.get(Point(cell.device, cell.dtype, cell.threads)))
         return validate({"schema_version": SCHEMA_VERSION, **row})
 
     def skipped(self, cell: Cell) -> Row | None:

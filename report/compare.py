@@ -19,7 +19,7 @@ def newest(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
-    """Return one line per cell: median speed over launches, accuracy, GFLOP/s, ratio to `base`'s speed.
+    """Return one line per cell: median speed over launches, accuracy, GFLOP/s, MFU, ratio to `base`'s speed.
 
     `base` is a framework, or None for the fastest of each comparison. Only launches with status ok count in
     the figures; `launches` counts them, `status` names every ending there was. UsageError for an unknown base.
@@ -37,6 +37,7 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
             "fastest": good["train_samples_per_s"].max(),
             "eval_samples_per_s": good["eval_samples_per_s"].median(),
             "gflops_per_s": good["flops_per_s"].median() / 1e9,
+            "mfu": good["mfu"].median(),
             "first_step_s": good["first_step_s"].median(),
         }
     )
