@@ -1,13 +1,14 @@
 """What every adapter must do, so that one harness can drive, prove and time all of them.
 
-Adapters compute; only the harness times. A timed call (`train`, `evaluate`) does no I/O, no logging and no
-conversion of layouts. Nothing is optional: what an adapter cannot do it answers with a reason
+Adapters compute; only the harness times. A timed call (`train`, `evaluate`, the work of `products`) does no
+I/O, no logging and no conversion of layouts. Nothing is optional: what an adapter cannot do it answers with a reason
 (`unsupported`). Needs the standard library and NumPy alone, because workers import it.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -135,11 +136,20 @@ class Adapter(ABC):
 
     @abstractmethod
     def fetch(self, outputs: Any) -> Array:
-        """Copy what evaluate returned to the host: (count * B, outputs) in self.dtype."""
+        """Copy what evaluate returned to the host, (count * B, outputs), or a product, (N, N), in self.dtype."""
+
+    @abstractmethod
+    def products(self, left: Array, right: Array) -> Callable[[int], Any]:
+        """Place two square arrays (N, N) on the device; return work(count): `count` products, one after another.
+
+        It computes left @ right, that @ right, and so on, so that no product can be left out, moved out of a loop or
+        overlap the next. It may return early; what it returns goes to synchronise and fetch, holds the last product
+        alone, and is good until work is called again. Plain arithmetic in self.dtype, as train has it: no TF32.
+        """
 
     @abstractmethod
     def synchronise(self, pending: Any = None) -> None:
-        """Return when all that was asked for is computed: the last update and, if given, what evaluate returned."""
+        """Return when all that was asked for is computed: the last update and `pending`, outputs or a product."""
 
     @abstractmethod
     def placement(self) -> str:

@@ -128,6 +128,18 @@ class JaxAdapter(Adapter):
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate(outputs)
 
+    def products(self, left: Array, right: Array) -> Callable[[int], Any]:
+        first, factor = self.device_put((left, right))
+        multiply = jax.jit(jnp.matmul)
+
+        def work(count: int) -> Any:
+            product = first
+            for _ in range(count):
+                product = multiply(product, factor)
+            return [product]
+
+        return work
+
     def synchronise(self, pending: Any = None) -> None:
         jax.block_until_ready((self.parameters, self.state, pending))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from typing import Any
 
 # Copies this long run on OpenMP threads of the main thread's own. With them libgomp counts more threads than cores and
@@ -109,6 +110,18 @@ class MxnetAdapter(Adapter):
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate([output.asnumpy() for output in outputs])
+
+    def products(self, left: Array, right: Array) -> Callable[[int], Any]:
+        first, factor = (mx.nd.array(array, self.place, self.dtype) for array in (left, right))
+        targets = mx.nd.empty(left.shape, self.place, self.dtype), mx.nd.empty(left.shape, self.place, self.dtype)
+
+        def work(count: int) -> Any:
+            product = first
+            for index in range(count):
+                product = mx.nd.dot(product, factor, out=targets[index % 2])
+            return [product]
+
+        return work
 
     def synchronise(self, pending: Any = None) -> None:
         mx.nd.waitall()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -96,6 +97,17 @@ class NumpyAdapter(Adapter):
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate(outputs)
+
+    def products(self, left: Array, right: Array) -> Callable[[int], Any]:
+        targets = np.empty_like(left), np.empty_like(left)
+
+        def work(count: int) -> Any:
+            product = left
+            for index in range(count):
+                product = np.matmul(product, right, out=targets[index % 2])
+            return [product]
+
+        return work
 
     def synchronise(self, pending: Any = None) -> None:
         pass  # NumPy returns when it has finished

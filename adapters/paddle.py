@@ -57,6 +57,9 @@ class PaddleAdapter(Adapter):
         self.place = paddle.CUDAPlace(0) if self.device == "gpu" else paddle.CPUPlace()
         paddle.device.set_device("gpu:0" if self.device == "gpu" else "cpu")
         paddle.set_default_dtype(self.dtype)
+        if self.device == "gpu":  # TF32 is on by default (github.com/PaddlePaddle/Paddle/pull/28732); not unless asked
+            paddle.base.core.set_cublas_switch(False)
+            paddle.base.core.set_cudnn_switch(False)
         shapes = self.recipe.model.shapes()
         modules = [layer_of(layer, shape) for layer, shape in zip(self.recipe.model.layers, shapes, strict=False)]
         self.network = nn.Sequential(*modules)
@@ -112,6 +115,17 @@ class PaddleAdapter(Adapter):
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate([output.numpy() for output in outputs])
+
+    def products(self, left: Array, right: Array) -> Callable[[int], Any]:
+        first, factor = (paddle.to_tensor(array, place=self.place) for array in (left, right))
+
+        def work(count: int) -> Any:
+            product = first
+            for _ in range(count):
+                product = paddle.matmul(product, factor)
+            return [product]
+
+        return work
 
     def synchronise(self, pending: Any = None) -> None:
         if self.device == "gpu":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -126,6 +126,19 @@ class TensorflowAdapter(Adapter):
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate([output.numpy() for output in outputs])
+
+    def products(self, left: Array, right: Array) -> Callable[[int], Any]:
+        with tf.device(self.place):
+            first, factor = tf.constant(left), tf.constant(right)
+
+        def work(count: int) -> Any:
+            product = first
+            with tf.device(self.place):
+                for _ in range(count):
+                    product = tf.matmul(product, factor)
+            return [product]
+
+        return work
 
     def synchronise(self, pending: Any = None) -> None:
         tf.test.experimental.sync_devices()

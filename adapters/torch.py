@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import platform
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -118,6 +119,18 @@ class TorchAdapter(Adapter):
 
     def fetch(self, outputs: Any) -> Array:
         return np.asarray(torch.cat(outputs).cpu().numpy())
+
+    def products(self, left: Array, right: Array) -> Callable[[int], Any]:
+        first, factor = (torch.from_numpy(array).to(self.place) for array in (left, right))
+        targets = torch.empty_like(first), torch.empty_like(first)
+
+        def work(count: int) -> Any:
+            product = first
+            for index in range(count):
+                product = torch.mm(product, factor, out=targets[index % 2])
+            return [product]
+
+        return work
 
     def synchronise(self, pending: Any = None) -> None:
         if self.device == "gpu":

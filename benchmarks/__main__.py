@@ -1,8 +1,9 @@
-"""The command line: `python -m benchmarks run | lockstep | exchange | selfcheck | list | describe`, in .tox/bench."""
+"""The command line: `python -m benchmarks run | lockstep | exchange | peak | selfcheck | list | describe`."""
 
 from __future__ import annotations
 
 import difflib
+import itertools
 import json
 import math
 import tempfile
@@ -17,7 +18,7 @@ from rich.table import Table
 from adapters.contract import DTYPES, MODES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
-from benchmarks import console, environments, exchange, proofs, selfcheck
+from benchmarks import console, environments, exchange, machine, peak, proofs, selfcheck
 from benchmarks.cells import Axes, expand
 from benchmarks.datasets import prepare
 from benchmarks.describe import as_table, describe
@@ -105,6 +106,7 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the cells and stop")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="skip launches that are already there and ok")] = False,
     fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
+    with_peak: Annotated[bool, typer.Option("--peak", help="measure the machine's peak if none is kept")] = False,
 ) -> None:
     """Measure: every cell in fresh processes, a row for each launch, a table at the end.
 
@@ -145,6 +147,10 @@ def run(
     display = console.Display(err)
     sweep = Sweep(cells, probes, data, results, amount, epochs, seed, timeout, resume, display, display.proof)
     sweep.fresh_proof, sweep.time_cap_s = fresh_proof, time_cap
+    for point in dict.fromkeys(peak.Point(cell.device, cell.dtype, cell.threads) for cell in cells):
+        if with_peak:
+            peak.measured(point, peak.there(point.device), report=say)
+        sweep.peaks[point] = peak.known(point)
     try:
         rows = sweep.run()
     except KeyboardInterrupt:  # caught here, because typer would end with a message of its own
@@ -202,6 +208,49 @@ def lockstep(
     else:
         out.print(console.deviations(found))
     raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in found) else 1)
+
+
+@app.command("peak")
+def machine_peak(
+    framework: Annotated[list[str] | None, typer.Option(help="default: all; rows take only a peak of all")] = None,
+    dtype: Axis = None,
+    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
+    device: Axis = None,
+    sizes: Annotated[list[str] | None, typer.Option(help="N of N x N; rows take only a peak of the default's")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="measure anew what is kept")] = False,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Measure what the machine can do at most: products of matrices in every framework, memory's bandwidth.
+
+    Kept for later runs, whose rows then have an MFU. Exit code 1 when a framework fails.
+    """
+    devices, dtypes = values(device, ["cpu"], DEVICES, "device"), values(dtype, ["float32"], DTYPES, "dtype")
+    frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
+    counts = numbers(threads, [cores], "--threads", cores)
+    edges = sorted(numbers(sizes, peak.SIZES, "--sizes", 1 << 14))
+    points = [peak.Point(*axes) for axes in itertools.product(devices, dtypes, counts)]
+    peaks = [peak.measured(point, able(frameworks, point.device), edges, fresh, say) for point in points]
+    with_memory = "cpu" in devices and "numpy" in peak.there("cpu")
+    bandwidths = [peak.bandwidth(count, fresh, say) for count in counts if with_memory]
+    if as_json:
+        about = {"machine": machine.facts(), "machine_kind": machine.fingerprint()}
+        print(json.dumps({**about, "peaks": peaks, "bandwidths": bandwidths}, indent=1))  # noqa: T201
+    else:
+        for table in console.peaks(peaks, bandwidths):
+            out.print(table)
+    fine = all(part["complete"] for part in peaks) and all(part["status"] == "ok" for part in bandwidths)
+    raise typer.Exit(0 if fine else 1)
+
+
+def able(frameworks: Sequence[str], device: str) -> list[str]:
+    """Return those of the frameworks that have an environment for this device."""
+    there = peak.there(device)
+    return [name for name in frameworks if name in there]
+
+
+def say(text: str) -> None:
+    """Print progress where it does not mix with what programs read."""
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("exchange")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 import sys
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Console
@@ -115,7 +115,7 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
         table = Table(title=escape(plain(title)), title_justify="left")
         for heading in ("framework", "version", "mode"):
             table.add_column(heading)
-        for heading in ("launches", "train samples/s", "eval samples/s", "accuracy"):
+        for heading in ("launches", "train samples/s", "MFU", "eval samples/s", "accuracy"):
             table.add_column(heading, justify="right")
         table.add_column("lockstep")
         table.add_column("status")
@@ -132,8 +132,8 @@ def stopped(stop: Row) -> str:
 
 
 def fastest(launches: Sequence[Row]) -> float:
-    """Return the best speed among launches, 0 if there is none."""
-    return max((row["train_samples_per_s"] or 0.0 for row in launches), default=0.0)
+    """Return the best speed among launches that ended ok, 0 if there is none."""
+    return max((row["train_samples_per_s"] or 0.0 for row in launches if row["status"] == "ok"), default=0.0)
 
 
 def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
@@ -146,6 +146,7 @@ def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
         mode,
         str(len(launches)),
         median(row["train_samples_per_s"] for row in speeds),
+        median((row["mfu"] for row in speeds), ".1%"),
         median(row["eval_samples_per_s"] for row in speeds),
         f"{statistics.mean(accuracies):.4f}" if accuracies else "",
         ", ".join(sorted({row["lockstep"] for row in launches})),
@@ -153,10 +154,10 @@ def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
     )
 
 
-def median(values: Any) -> str:
-    """Return the median with thousands separators, empty for no values."""
-    known = list(values)
-    return f"{statistics.median(known):,.0f}" if known else ""
+def median(values: Iterable[float | None], form: str = ",.0f") -> str:
+    """Return the median, by default with thousands separators, empty where no value is known."""
+    known = [value for value in values if value is not None]
+    return format(statistics.median(known), form) if known else ""
 
 
 def tally(rows: Sequence[Row]) -> str:
@@ -210,3 +211,46 @@ def exchanged(pairs: Sequence[Pair]) -> Iterator[Table]:
             line = [pair for pair in mine if pair.trained_in == trainer]
             table.add_row(trainer, f"{line[0].accuracy:.4f}", *(f"{pair.deviation:.1e}" for pair in line))
         yield table
+
+
+def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
+    """Yield a table per peak, a line per framework and a column per size, and one of memory's bandwidth by set."""
+    for peak in found:
+        title = f"{peak['dtype']}, {peak['device']}, {peak['threads']} threads: GFLOP/s of products of N x N matrices"
+        if peak["flops_per_s"]:
+            title += f"; peak {peak['flops_per_s'] / 1e9:,.1f} ({peak['framework']}, {peak['size']})"
+        table = Table(title=title, title_justify="left")
+        table.add_column("framework")
+        measured = {name: sizes(answer) for name, answer in peak["frameworks"].items()}
+        edges = list(dict.fromkeys(size for line in measured.values() for size in line))
+        for size in edges:
+            table.add_column(str(size), justify="right")
+        table.add_column("not ok, or skipped", overflow="fold")
+        for name, answer in peak["frameworks"].items():
+            table.add_row(name, *(measured[name].get(size, "") for size in edges), escape(plain(remarks(answer))))
+        yield table
+    if bandwidths:
+        table = Table(title="Triad in memory and caches, GB/s", title_justify="left")
+        table.add_column("working set", justify="right")
+        for bandwidth in bandwidths:
+            table.add_column(f"{bandwidth['threads']} threads", justify="right")
+        lines = [{part["set_bytes"]: part["bytes_per_s"] for part in b.get("sets", [])} for b in bandwidths]
+        for size in sorted({size for line in lines for size in line}):
+            figures = (f"{line[size] / 1e9:,.1f}" if size in line else "" for line in lines)
+            table.add_row(f"{size / 2**10:,.0f} KiB", *figures)
+        yield table
+
+
+def sizes(answer: Mapping[str, Any]) -> dict[int, str]:
+    """Return GFLOP/s by size, a dash for a size that was skipped."""
+    return {
+        item["size"]: f"{item['flops_per_s'] / 1e9:,.1f}" if "flops_per_s" in item else "-"
+        for item in answer.get("sizes", [])
+    }
+
+
+def remarks(answer: Mapping[str, Any]) -> str:
+    """Return why a framework has no say in the peak, and why sizes were skipped."""
+    skipped = [f"{item['size']}: {item['skipped']}" for item in answer.get("sizes", []) if "skipped" in item]
+    wrong = [] if answer["status"] == "ok" else [f"{answer['status']}: {answer['reason']}"]
+    return "; ".join([*wrong, *answer.get("flags", []), *skipped])

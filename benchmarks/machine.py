@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,26 @@ def caches() -> dict[str, str]:
         level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
         found[f"L{level} {kind}"] = size
     return found
+
+
+def last_level_cache_bytes(cpus: Sequence[int]) -> int:
+    """Return the size of the caches furthest from these CPUs, one that several of them share counted once.
+
+    0 where the kernel does not say.
+    """
+    furthest: dict[str, int] = {}
+    for cpu in cpus:
+        indices = (SYSFS_CPU / f"cpu{cpu}" / "cache").glob("index*")
+        last = max(indices, key=lambda index: int((index / "level").read_text()), default=None)
+        if last is not None:
+            sharers = (last / "shared_cpu_list").read_text().strip()
+            furthest[sharers] = size_bytes((last / "size").read_text().strip())
+    return sum(furthest.values())
+
+
+def size_bytes(size: str) -> int:
+    """Return the bytes of a size as sysfs writes it: 48K, 32M."""
+    return int(size[:-1]) << {"K": 10, "M": 20, "G": 30}[size[-1]]
 
 
 def facts() -> dict[str, Any]:

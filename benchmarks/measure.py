@@ -28,6 +28,7 @@ REGION_TOLERANCE = 0.1  # between two chunks next to nothing happens
 STEADY = 0.05  # two windows whose speeds differ by less are steady
 
 Work = Callable[[int], None]
+Settle = Callable[[], object]
 
 
 class Inconsistent(RuntimeError):
@@ -64,14 +65,16 @@ def training(adapter: Adapter, resident: Resident) -> Work:
     return work
 
 
-def evaluation(adapter: Adapter, resident: Resident) -> Work:
-    """Return work(passes) over all batches that returns when every output has been computed."""
+def evaluation(adapter: Adapter, resident: Resident) -> tuple[Work, Settle]:
+    """Return work(passes) over all batches, which returns when every output has been computed, and its settling."""
 
     def work(passes: int) -> None:
         pending = [adapter.evaluate(resident, 0, resident.steps) for _ in range(passes)]
         adapter.synchronise(pending)
+        kept[:] = pending[-1:]
 
-    return work
+    kept: list[Any] = []
+    return work, lambda: adapter.fetch(kept[0])
 
 
 def calibrate(work: Work, amount: int = 1) -> int:
@@ -97,7 +100,7 @@ def warm_up(work: Work, amount: int) -> int:
     return len(taken)
 
 
-def time_chunks(work: Work, amount: int, chunks: int, settle: Callable[[], object]) -> Timed:
+def time_chunks(work: Work, amount: int, chunks: int, settle: Settle) -> Timed:
     """Time `chunks` chunks of `amount`, the collector switched off.
 
     `settle` copies a result to the host, which no work can outlast: the region ends after it.
@@ -150,10 +153,10 @@ def speeds(adapter: Adapter, inputs: Inputs, batch_size: int, plan: dict[str, in
     if not all(np.isfinite(array).all() for array in adapter.get_weights().values()):
         return {"status": "nan", "reason": "the weights are not finite after the timed steps"}
     test = adapter.put(*next(inputs.test(batch_size)))
-    evaluate = evaluation(adapter, test)
+    evaluate, settle = evaluation(adapter, test)
     evaluate(1)
     passes = plan["eval_passes"] if plan else calibrate(evaluate)
-    timed_eval = time_chunks(evaluate, passes, EVAL_CHUNKS, settle=lambda: adapter.fetch(adapter.evaluate(test, 0, 1)))
+    timed_eval = time_chunks(evaluate, passes, EVAL_CHUNKS, settle)
     return {
         "first_step_s": first_step_s,
         "train_samples_per_s": samples_per_s(timed, steps * batch_size),

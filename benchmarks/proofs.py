@@ -7,12 +7,8 @@ kind of machine; a proof made on another kind of machine is none. They lie in th
 from __future__ import annotations
 
 import functools
-import hashlib
-import json
-import os
 import shutil
 import tempfile
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +16,7 @@ from typing import Any
 from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, machine
+from benchmarks import batches, environments, kept, machine
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
 from benchmarks.datasets.prepared import default_cache
@@ -81,14 +77,11 @@ def proven(
     }
     folder = default_cache() / "proofs"
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{digest(decisive)}.json"
-    if path.exists() and not fresh:
-        return Proof(**json.loads(path.read_text()))
+    if not fresh and (found := kept.read("proofs", decisive)):
+        return Proof(**found)
     proof = make(cell, batch_size, data, seed, steps, folder, timeout_s)
     if proof.lockstep != "unproven":
-        part = path.with_suffix(f".{os.getpid()}.part")
-        part.write_text(json.dumps(asdict(proof)))
-        part.rename(path)
+        kept.write("proofs", decisive, asdict(proof))
     return proof
 
 
@@ -103,7 +96,7 @@ def make(cell: Cell, batch_size: int, data: Prepared, seed: int, steps: int, fol
         "steps": steps,
         "batch_size": batch_size,
     }
-    inputs = folder / f"oracle-{digest(trace)}"
+    inputs = folder / f"oracle-{kept.digest(trace)}"
     if not inputs.exists():
         epochs = -(-steps * batch_size // data.train_size)
         part = Path(tempfile.mkdtemp(dir=folder))  # renamed when whole: a crash must not leave half of it
@@ -128,8 +121,3 @@ def make(cell: Cell, batch_size: int, data: Prepared, seed: int, steps: int, fol
         return unproven(f"the gate ended {ending.status}: {ending.reason}")
     verdict = ending.answer
     return Proof(verdict["lockstep"], verdict["why"], verdict)
-
-
-def digest(decisive: Mapping[str, Any]) -> str:
-    """Return a short hash of what decides."""
-    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:24]

@@ -24,6 +24,7 @@ from benchmarks.flops import model_flops, step_all_flops
 from benchmarks.frameworks import Probe
 from benchmarks.intervals import widest
 from benchmarks.launch import launch
+from benchmarks.peak import Point
 from benchmarks.presets import Preset
 from benchmarks.proofs import STEPS, Proof, proven, unproven
 from benchmarks.schema import BY_NAME, SCHEMA_VERSION, validate
@@ -35,6 +36,21 @@ PLAN = ("chunk_steps", "warm_up_chunks", "eval_passes")  # fixed by a cell's fir
 def disproven(proof: Proof) -> Row | None:
     """Return the outcome of a cell that does not compute what is declared: it has no speed."""
     return {"status": "invalid", "reason": proof.reason} if proof.lockstep == "fail" else None
+
+
+def utilised(flops_per_s: float, peak: float | None) -> Row:
+    """Return the columns on the machine's peak; a row above it is impossible, and its speed counts nowhere."""
+    if peak is None:
+        return {}
+    mfu = flops_per_s / peak
+    found: Row = {"peak_flops_per_s": peak, "mfu": mfu}
+    if mfu > 1:
+        reason = (
+            f"{flops_per_s:.4g} FLOP/s are {mfu:.3g} times the machine's peak: a synchronisation is missing, a unit "
+            "is wrong, or the peak was measured on a busy machine (python -m benchmarks peak --fresh)"
+        )
+        found |= {"status": "impossible", "reason": reason}
+    return found
 
 
 @dataclass
@@ -55,6 +71,7 @@ class Sweep:
     proof_steps: int = STEPS
     fresh_proof: bool = False
     proofs: dict[Cell, Proof] = field(default_factory=dict)
+    peaks: dict[Point, float | None] = field(default_factory=dict)  # FLOP/s; None or absent: not known
     time_cap_s: float = math.inf  # of all speed launches; a comparison always gets one round
     plans: dict[str, dict[str, int]] = field(default_factory=dict)  # PLAN's columns by identity
     speeds: dict[Cell, dict[int, float | None]] = field(default_factory=dict)  # by round, None where it has none
@@ -143,7 +160,8 @@ class Sweep:
 
     def enough(self, planned: Launch, row: Row) -> bool:
         """Note a speed; at the end of a comparison's round return whether it stops there, and record why."""
-        self.speeds.setdefault(planned.cell, {})[planned.round] = row["train_samples_per_s"]
+        speed = row["train_samples_per_s"] if row["status"] == "ok" else None
+        self.speeds.setdefault(planned.cell, {})[planned.round] = speed
         comparison = planned.cell.comparison()
         mine = {cell: self.speeds.get(cell, {}) for cell in self.cells if cell.comparison() == comparison}
         rounds = planned.round + 1
@@ -194,6 +212,7 @@ class Sweep:
         row["duration_s"] = time.monotonic() - begin
         if speed := row.get("train_samples_per_s"):
             row["flops_per_s"] = speed * row["train_flops_per_sample"]
+            row |= utilised(row["flops_per_s"], self.peaks.get(Point(cell.device, cell.dtype, cell.threads)))
         return validate({"schema_version": SCHEMA_VERSION, **row})
 
     def skipped(self, cell: Cell) -> Row | None:

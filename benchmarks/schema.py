@@ -87,6 +87,8 @@ COLUMNS = (
     Column("train_flops_per_sample", "int", "FLOP", "theoretical, forward and backward (flops.py)", True, positive),
     Column("train_all_flops_per_sample", "float", "FLOP", "the same with pooling, loss and update", True, positive),
     Column("flops_per_s", "float", "FLOP/s", "train_samples_per_s * train_flops_per_sample", False, positive),
+    Column("peak_flops_per_s", "float", "FLOP/s", "the machine's peak in this dtype, all frameworks", False, positive),
+    Column("mfu", "float", "", "flops_per_s / peak_flops_per_s; above 1 the row is impossible", False, positive),
     Column("accuracy", "float", "", "on the test images after the last epoch", False, fraction),
     Column("loss", "float", "", "on the test images after the last epoch"),
     Column("train_accuracy", "float", "", "on the training images after the last epoch", False, fraction),

@@ -2,8 +2,9 @@
 
 Started by launch.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
 request as JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the lockstep
-gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights). Imports the standard
-library, NumPy and that framework.
+gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `products` and
+`bandwidth` (a framework's and memory's part of the machine's peak). Imports the standard library, NumPy and that
+framework.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ import numpy as np
 from adapters.contract import DTYPES, MODES, Adapter, ContractError
 from adapters.recipes import MODELS, RECIPES
 from adapters.registry import load
-from benchmarks import gate, measure
+from benchmarks import bandwidth, gate, measure, products
 from benchmarks.batches import Inputs, read_weights, write_weights
 from benchmarks.learn import learn
 
@@ -112,7 +113,15 @@ def prove(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
     return gate.prove(adapter_class, RECIPES[cell["recipe"]], cell, request["folders"], request["steps"])
 
 
-TASKS = {"probe": probe, "prove": prove, "speed": speed, "accuracy": accuracy, "evaluate": evaluate}
+TASKS = {
+    "probe": probe,
+    "prove": prove,
+    "speed": speed,
+    "accuracy": accuracy,
+    "evaluate": evaluate,
+    "products": products.sweep,
+    "bandwidth": bandwidth.sweep,
+}
 
 
 def perform(request: Answer) -> Answer:

@@ -25,7 +25,7 @@ def newest(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
-    """Return one line per cell: median speed of its launches, accuracy, GFLOP/s, ratio to `base`'s speed and a verdict.
+    """Return one line per cell: median speed of its launches, accuracy, GFLOP/s, MFU, ratio to `base` and a verdict.
 
     `base` is a framework, or None for the fastest of each comparison. `low` and `high` are the 95 % interval of the
     speed, `ratio_low` and `ratio_high` that of the ratio, paired by rounds; missing where there are too few launches.
@@ -44,6 +44,7 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
             "train_samples_per_s": good["train_samples_per_s"].median(),
             "eval_samples_per_s": good["eval_samples_per_s"].median(),
             "gflops_per_s": good["flops_per_s"].median() / 1e9,
+            "mfu": good["mfu"].median(),
             "first_step_s": good["first_step_s"].median(),
         }
     )

@@ -28,6 +28,7 @@ HEADINGS = {
     "ratio_interval": "95 % interval of the ratio",
     "verdict": "verdict",
     "gflops_per_s": "GFLOP/s",
+    "mfu": "MFU",
     "eval_samples_per_s": "eval samples/s",
     "accuracy": "accuracy",
     "lockstep": "lockstep",
@@ -35,7 +36,7 @@ HEADINGS = {
     "status": "status",
 }
 FORMATS = {
-    "train_samples_per_s": "{:,.0f}", "eval_samples_per_s": "{:,.0f}", "gflops_per_s": "{:,.1f}",
+    "train_samples_per_s": "{:,.0f}", "eval_samples_per_s": "{:,.0f}", "gflops_per_s": "{:,.1f}", "mfu": "{:.1%}",
     "accuracy": "{:.4f}", "ratio": "{:.3f}", "first_step_s": "{:.2f}",
 }  # fmt: skip
 

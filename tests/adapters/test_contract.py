@@ -171,3 +171,19 @@ def test_takes_batches_of_another_size_in_between(adapter_class, oracle_class, m
 
 def test_says_where_the_parameters_are(adapter_class, made):
     assert made(adapter_class, RECIPES["mlp"], modes(adapter_class)[0]).placement() == "cpu"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_products_follow_one_another_and_are_right(adapter_class, made, dtype):
+    generator = np.random.default_rng(0)
+    left, right = (generator.standard_normal((33, 33)).astype(dtype) / 6 for _ in range(2))
+    adapter = made(adapter_class, RECIPES["linear"], modes(adapter_class, dtype)[0], dtype)
+    work = adapter.products(left, right)
+    for count in (1, 2, 5, 1):  # in the end one again: each call begins with `left`
+        pending = work(count)
+        adapter.synchronise(pending)
+        found = adapter.fetch(pending)
+        assert found.dtype == dtype
+        expected = left.astype("float64") @ np.linalg.matrix_power(right.astype("float64"), count)
+        bound = {"float32": 1e-5, "float64": 1e-13}[dtype]
+        np.testing.assert_allclose(found, expected, atol=bound, rtol=bound, err_msg=f"{count} products")

@@ -103,6 +103,22 @@ def test_failed_launches_are_shown_and_never_averaged(results, make):
     assert "timeout" in render.as_markdown(compare(frame))
 
 
+def test_mfu_is_shown_where_it_is_known_and_an_impossible_speed_is_none(results, make):
+    frame = load(
+        results(
+            make(mfu=0.25, peak_flops_per_s=1.8e9),
+            make(round=1, status="impossible", reason="above the peak", mfu=3.0, train_samples_per_s=9e9),
+            make(framework="jax"),
+        )
+    )
+    table = compare(frame).set_index("framework")
+    assert table.loc["torch", "mfu"] == 0.25
+    assert table.loc["torch", "train_samples_per_s"] == 1000
+    assert table.loc["torch", "status"] == "impossible, ok"
+    lines = {line["framework"]: line["mfu"] for _, lines in render.comparisons(compare(frame)) for line in lines}
+    assert lines == {"torch": "25.0%", "jax": ""}
+
+
 def test_only_the_newest_sweep_of_each_cell_counts(results, make):
     frame = load(
         results(

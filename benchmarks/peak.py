@@ -1,0 +1,184 @@
+"""What this machine can do at most: the denominator of MFU, and memory's bandwidth beside it.
+
+The peak at a (device, dtype, threads) is the fastest product of square matrices over all sizes and **all frameworks**,
+so that none is measured against its own weakness. It is kept per kind of machine, pinned environments, adapters and
+threads. Rows take only a peak that every framework with an environment here had its say in: one of fewer may be too
+low, and would make an honest row look impossible.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import psutil
+
+from adapters.registry import ADAPTERS, CPU_ONLY
+from benchmarks import environments, kept, machine
+from benchmarks.errors import EnvironmentMissing
+from benchmarks.launch import Ending, launch
+
+SIZES = (256, 512, 1024, 2048, 4096)
+TIMEOUT_S = 300.0
+TIMES_CACHE = 3 * 4  # three arrays, each four times the last-level cache: STREAM's rule for what must come from memory
+SMALLEST_SET_BYTES = 32 << 10  # a thread's; a core's first cache
+UNKNOWN_CACHE_BYTES = 64 << 20  # where the kernel does not say how large the last one is
+CODE = ("products.py", "measure.py")
+
+Document = dict[str, Any]
+Report = Callable[[str], None]
+
+
+class Point(NamedTuple):
+    """Where a peak holds."""
+
+    device: str
+    dtype: str
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.dtype} on {self.device}, {self.threads} threads"
+
+
+def there(device: str) -> list[str]:
+    """Return the frameworks that have an environment for this device."""
+    found = []
+    for framework in ADAPTERS:
+        try:
+            environments.interpreter(framework, device)
+        except EnvironmentMissing:
+            continue
+        if device == "cpu" or framework not in CPU_ONLY:
+            found.append(framework)
+    return found
+
+
+@functools.cache
+def code_hash() -> str:
+    """Return a hash of the code that a peak depends on: adapters, and what drives and times their products."""
+    own = [environments.ROOT / "benchmarks" / name for name in CODE]
+    return environments.digest([*sorted((environments.ROOT / "adapters").glob("*.py")), *own])
+
+
+def decisive(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> Document:
+    """Return everything that a kept peak depends on."""
+    locks = {framework: environments.lock_hash(framework, point.device) for framework in sorted(frameworks)}
+    return {
+        **point._asdict(),
+        "sizes": list(sizes),
+        "locks": locks,
+        "machine": machine.fingerprint(),
+        "code": code_hash(),
+    }
+
+
+def known(point: Point) -> float | None:
+    """Return the kept peak, FLOP/s, of all frameworks that have an environment here; None if there is none."""
+    found = kept.read("peaks", decisive(point, there(point.device), SIZES))
+    return None if found is None else found["flops_per_s"]
+
+
+def measured(
+    point: Point, frameworks: Sequence[str], sizes: Sequence[int] = SIZES, fresh: bool = False, report: Report = print
+) -> Document:
+    """Return the kept peak over these frameworks and sizes, or measure it; keep it if every framework had its say.
+
+    The document: device, dtype, threads; flops_per_s, framework and size of the best (null where there is none);
+    `frameworks`, what each answered; `complete`, whether none of them failed.
+    """
+    depends = decisive(point, frameworks, sizes)
+    if not fresh and (found := kept.read("peaks", depends)):
+        return found
+    answers = {}
+    for framework in frameworks:
+        answers[framework] = ask(point, framework, sizes)
+        report(f"{framework}, {point}: {words(answers[framework])}")
+    document = {**point._asdict(), **best(answers), "frameworks": answers, "complete": complete(answers)}
+    if document["complete"] and document["flops_per_s"]:
+        kept.write("peaks", depends, document)
+    return document
+
+
+def ask(point: Point, framework: str, sizes: Sequence[int]) -> Document:
+    """Let one framework multiply in a fresh process; return its answer with status and reason."""
+    request = {"task": "products", "adapter": ADAPTERS[framework], **point._asdict(), "sizes": list(sizes)}
+    python = environments.interpreter(framework, point.device)
+    return outcome(launch(python, request, point.threads, machine.physical_cpus()[: point.threads], TIMEOUT_S))
+
+
+def outcome(ending: Ending) -> Document:
+    """Return how a launch ended as part of a document."""
+    return {"status": ending.status, "reason": ending.reason, **(ending.answer or {})}
+
+
+def counts(answer: Mapping[str, Any]) -> bool:
+    """Return whether a framework's answer has a say: it ended ok, on the threads that were asked for."""
+    return answer["status"] == "ok" and not answer["flags"]
+
+
+def complete(answers: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether every framework had its say or has a reason not to have one that will not go away."""
+    return all(counts(answer) or answer["status"] == "unsupported" for answer in answers.values())
+
+
+def best(answers: Mapping[str, Mapping[str, Any]]) -> Document:
+    """Return flops_per_s, framework and size of the fastest product over all frameworks and sizes."""
+    rates = [
+        (item["flops_per_s"], framework, item["size"])
+        for framework, answer in answers.items()
+        if counts(answer)
+        for item in answer["sizes"]
+        if "flops_per_s" in item
+    ]
+    return dict(zip(("flops_per_s", "framework", "size"), max(rates, default=(None,) * 3), strict=True))
+
+
+def words(answer: Mapping[str, Any]) -> str:
+    """Say in a few words what a framework answered."""
+    if not counts(answer):
+        return ", ".join([answer["status"], *answer.get("flags", []), answer["reason"]]).removesuffix(", ")
+    found = best({"": answer})
+    return f"{found['flops_per_s'] / 1e9:,.1f} GFLOP/s at {found['size']}"
+
+
+def bandwidth(threads: int, fresh: bool = False, report: Report = print) -> Document:
+    """Return memory's kept bandwidth, or measure it. Raises EnvironmentMissing where NumPy has none.
+
+    The document: threads, status, reason; `bytes_per_s` of the largest set; `sets`, each set_bytes and bytes_per_s.
+    """
+    cpus = machine.physical_cpus()[:threads]
+    python = environments.interpreter("numpy", "cpu")
+    request = {"task": "bandwidth", "threads": threads, "sets_bytes": sets_bytes(threads)}
+    own = [environments.ROOT / "benchmarks" / name for name in ("bandwidth.py", "measure.py")]
+    hashes = {
+        "code": environments.digest(own),
+        "lock": environments.lock_hash("numpy", "cpu"),
+        "machine": machine.fingerprint(),
+    }
+    depends = {"threads": threads, **hashes}
+    if not fresh and (found := kept.read("bandwidths", depends)):
+        return found
+    answer = outcome(launch(python, {**request, "adapter": ADAPTERS["numpy"]}, threads, cpus, TIMEOUT_S))
+    speed = answer["sets"][-1]["bytes_per_s"] if answer["status"] == "ok" else None
+    report(f"memory, {threads} threads: " + (answer["reason"] if speed is None else f"{speed / 1e9:,.1f} GB/s"))
+    document = {"threads": threads, "bytes_per_s": speed, **answer}
+    if speed is not None:
+        kept.write("bandwidths", depends, document)
+    return document
+
+
+def sets_bytes(threads: int) -> list[int]:
+    """Return the working sets: from a core's first cache on by fours, the last one so large that it is in memory.
+
+    That is three arrays, each four times the last-level caches of the CPUs used, but no more than a quarter of what
+    memory is free.
+    """
+    cache = machine.last_level_cache_bytes(machine.physical_cpus()[:threads]) or UNKNOWN_CACHE_BYTES
+    largest = min(TIMES_CACHE * cache, psutil.virtual_memory().available // 4)
+    found = []
+    size = SMALLEST_SET_BYTES * threads
+    while size < largest:
+        found.append(size)
+        size *= 4
+    return [*found, largest]

@@ -1,0 +1,71 @@
+"""A row's share of the machine's peak, and what is said of one above it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks import console
+from benchmarks.cells import Cell, Launch
+from benchmarks.datasets import Prepared
+from benchmarks.frameworks import Probe
+from benchmarks.peak import Point
+from benchmarks.presets import Preset
+from benchmarks.proofs import Proof
+from benchmarks.runner import Sweep
+
+CELL = Cell("numpy", "mlp", "some", "cpu", 100, "eager", "float32", 2)
+POINT = Point("cpu", "float32", 2)
+
+
+@pytest.fixture
+def row_of(monkeypatch):
+    """Return the row of a cell whose worker says 1,000 samples/s (454.4 MFLOP/s) where the peak is as given."""
+
+    def make(peaks, status="ok"):
+        probe = Probe("numpy", "cpu", facts={"unsupported": {"eager float32": None}, "devices": {}})
+        data = Prepared("some", "0" * 64, Path(), 4000, 1000, "")
+        sweep = Sweep(
+            [CELL], {("numpy", "cpu"): probe}, {"some": data}, Path(), Preset(1, 0), None, 0, 1.0, peaks=peaks
+        )
+        sweep.name, sweep.proofs = "20260101T000000-abcdef", {CELL: Proof("pass", "", {})}
+        speed = {"train_samples_per_s": 1000.0, "eval_samples_per_s": 3000.0} if status == "ok" else {}
+        monkeypatch.setattr(sweep, "measured", lambda planned, folder: {"status": status, "reason": "", **speed})
+        return sweep.one(Launch("speed", 0, 0, CELL), Path())
+
+    return make
+
+
+def test_mfu_is_the_share_of_the_peak_at_the_cell_s_device_dtype_and_threads(row_of):
+    row = row_of({POINT: 908.8e6, POINT._replace(threads=1): 1.0})
+    assert row["peak_flops_per_s"] == 908.8e6
+    assert row["mfu"] == pytest.approx(0.5)
+    assert (row["status"], row["reason"]) == ("ok", "")
+
+
+@pytest.mark.parametrize("peaks", [{}, {POINT: None}, {POINT._replace(dtype="float64"): 1.0}])
+def test_without_a_peak_there_is_no_mfu(row_of, peaks):
+    row = row_of(peaks)
+    assert (row["peak_flops_per_s"], row["mfu"], row["status"]) == (None, None, "ok")
+
+
+def test_a_speed_above_the_peak_is_impossible_and_counts_in_no_figure(row_of):
+    row = row_of({POINT: 100e6})
+    assert row["status"] == "impossible"
+    assert row["mfu"] == pytest.approx(4.544)
+    assert "4.54 times the machine's peak" in row["reason"]
+    [table] = console.summary([row])
+    assert list(table.columns[4].cells) == list(table.columns[5].cells) == [""]
+    assert console.fastest([row]) == 0
+
+
+def test_a_failed_launch_has_no_mfu(row_of):
+    row = row_of({POINT: 100e6}, "timeout")
+    assert (row["status"], row["mfu"]) == ("timeout", None)
+
+
+def test_the_summary_shows_mfu(row_of):
+    [table] = console.summary([row_of({POINT: 908.8e6})])
+    assert [column.header for column in table.columns][4:6] == ["train samples/s", "MFU"]
+    assert list(table.columns[5].cells) == ["50.0%"]

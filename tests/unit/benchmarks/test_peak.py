@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from benchmarks import environments, peak
+from benchmarks.errors import EnvironmentMissing
+from benchmarks.launch import Ending
+from benchmarks.peak import SIZES, Point
+
+POINT = Point("cpu", "float32", 1)
+RATES = {"torch": {256: 1e9, 512: 5e9}, "jax": {256: 7e9, 512: 2e9}, "numpy": {256: 3e9}}
+
+
+def answer(rates, flags=()):
+    sizes = [{"size": size, "flops_per_s": rate} for size, rate in rates.items()]
+    return Ending("ok", "", {"sizes": [*sizes, {"size": 4096, "skipped": "too long"}], "flags": list(flags)}, "")
+
+
+@pytest.fixture
+def workers(monkeypatch, tmp_path):
+    """Fake workers: `endings` by framework, those without one have no environment; `asked` lists who was launched."""
+
+    found = SimpleNamespace(endings={name: answer(rates) for name, rates in RATES.items()}, asked=[])
+
+    def interpreter(framework, device):
+        if framework not in found.endings:
+            raise EnvironmentMissing(framework)
+        return Path(framework)
+
+    def launch(python, request, threads, cpus, timeout_s):
+        assert request["task"] in ("products", "bandwidth")
+        assert threads == len(cpus) == 1
+        found.asked.append(python.name)
+        return found.endings[python.name]
+
+    monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path))
+    monkeypatch.setattr(environments, "interpreter", interpreter)
+    monkeypatch.setattr(environments, "lock_hash", lambda framework, device: f"lock of {framework}")
+    monkeypatch.setattr(peak, "launch", launch)
+    return found
+
+
+def measured(frameworks=tuple(RATES), sizes=SIZES, fresh=False):
+    return peak.measured(POINT, frameworks, sizes, fresh, lambda text: None)
+
+
+def test_the_peak_is_the_fastest_of_all_frameworks_and_sizes(workers):
+    found = measured()
+    assert (found["flops_per_s"], found["framework"], found["size"]) == (7e9, "jax", 256)
+    assert found["complete"]
+    assert found["frameworks"]["torch"]["sizes"][1] == {"size": 512, "flops_per_s": 5e9}
+
+
+def test_who_had_other_threads_or_failed_has_no_say_and_nothing_is_kept(workers):
+    workers.endings["jax"] = answer(RATES["jax"], ["thread_mismatch"])
+    assert measured()["flops_per_s"] == 5e9
+    workers.endings["torch"] = Ending("crashed", "SIGSEGV", None, "")
+    found = measured()
+    assert (found["flops_per_s"], found["complete"]) == (3e9, False)
+    assert peak.known(POINT) is None
+    workers.endings = {name: Ending("failed", "why", None, "") for name in RATES}
+    assert measured()["flops_per_s"] is None
+
+
+def test_who_cannot_at_all_does_not_keep_a_peak_from_being_complete(workers):
+    workers.endings["torch"] = Ending("unsupported", "no float32", {}, "")
+    assert measured()["complete"]
+    assert peak.known(POINT) == 7e9
+
+
+def test_a_peak_is_measured_once_and_read_after_that(workers):
+    first = measured()
+    assert workers.asked == list(RATES)
+    assert measured() == first
+    assert len(workers.asked) == 3
+    workers.endings["jax"] = answer({256: 9e9})
+    assert measured(fresh=True)["flops_per_s"] == 9e9
+    assert peak.known(POINT) == measured()["flops_per_s"] == 9e9
+
+
+def test_another_lock_machine_or_code_is_another_peak(workers, monkeypatch):
+    measured()
+    for module, name in ((environments, "lock_hash"), (peak.machine, "fingerprint"), (peak, "code_hash")):
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, lambda *_: "another")
+            assert peak.known(POINT) is None, name
+    assert peak.known(POINT._replace(dtype="float64")) is None
+    assert peak.known(POINT._replace(threads=2)) is None
+    assert peak.known(POINT) == 7e9
+
+
+def test_rows_take_only_a_peak_of_all_frameworks_here_at_the_default_sizes(workers):
+    measured(["torch", "numpy"])
+    measured(sizes=[256])
+    assert peak.known(POINT) is None
+    del workers.endings["jax"]
+    assert peak.known(POINT) == 5e9
+
+
+def test_there_is_no_numpy_on_a_gpu(workers):
+    assert peak.there("cpu") == ["torch", "jax", "numpy"]
+    assert peak.there("gpu") == ["torch", "jax"]
+
+
+def test_the_largest_set_is_three_arrays_of_four_times_the_cache_within_memory(monkeypatch):
+    class Memory:
+        available = 10**12
+
+    monkeypatch.setattr(peak.psutil, "virtual_memory", Memory)
+    monkeypatch.setattr(peak.machine, "last_level_cache_bytes", lambda cpus: 32 << 20)
+    assert peak.sets_bytes(1) == [32768 * 4**n for n in range(7)] + [12 * 32 << 20]
+    assert peak.sets_bytes(2)[0] == 65536
+    monkeypatch.setattr(Memory, "available", 400 << 20)
+    assert peak.sets_bytes(1)[-1] == 100 << 20
+
+
+def test_bandwidth_is_that_of_the_largest_set_and_is_kept(workers):
+    sets = [{"set_bytes": 1, "bytes_per_s": 9e9}, {"set_bytes": 2, "bytes_per_s": 1e9}]
+    workers.endings["numpy"] = Ending("ok", "", {"sets": sets}, "")
+    for _ in range(2):
+        assert peak.bandwidth(1, report=lambda text: None)["bytes_per_s"] == 1e9
+    assert workers.asked == ["numpy"]
+    workers.endings["numpy"] = Ending("timeout", "too long", None, "")
+    assert peak.bandwidth(1, True, lambda text: None)["bytes_per_s"] is None
+    assert peak.bandwidth(1, report=lambda text: None)["bytes_per_s"] == 1e9
