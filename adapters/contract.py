@@ -139,7 +139,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def synchronise(self, pending: Any = None) -> None:
-        """Return when all that was asked for is computed: the last update and, if given, what evaluate returned."""
+        """Return when all that was asked for is computed: the last update and, if given, what evaluate or put made."""
 
     @abstractmethod
     def placement(self) -> str:
