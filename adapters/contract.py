@@ -149,7 +149,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def synchronise(self, pending: Any = None) -> None:
-        """Return when all that was asked for is computed: the last update and `pending`, outputs or a product."""
+        """Return when all that was asked for is computed: the last update and `pending`, if given."""
 
     @abstractmethod
     def placement(self) -> str:

@@ -39,6 +39,11 @@ def write_inputs(folder: Path, weights: Weights, seed: int, train_size: int, epo
     np.save(folder / "orders.npy", orders)
 
 
+def pixel_values(pixels: Pixels, dtype: str) -> Array:
+    """Return what each byte of an image becomes, (256,) in `dtype`."""
+    return np.asarray(pixels.low + (pixels.high - pixels.low) * np.arange(256) / 255, dtype)
+
+
 @dataclass(frozen=True)
 class Inputs:
     """What a worker trains and evaluates on; images uint8 (N, 28, 28), labels uint8 (N,), by memory map."""
@@ -58,9 +63,8 @@ class Inputs:
             for name in ("train_images", "train_labels", "test_images", "test_labels")
         }
         weights = read_weights(folder / "weights.npz")
-        scale = pixels.low + (pixels.high - pixels.low) * np.arange(256) / 255
         orders = np.load(folder / "orders.npy", mmap_mode="r", allow_pickle=False)
-        return cls(**arrays, orders=orders, weights=weights, pixels=scale.astype(dtype))
+        return cls(**arrays, orders=orders, weights=weights, pixels=pixel_values(pixels, dtype))
 
     def train(self, epoch: int, batch_size: int) -> Iterator[tuple[Array, Array]]:
         """Yield (images, labels) of the epoch's full batches, then of its remainder, if there is one.

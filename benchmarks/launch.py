@@ -13,7 +13,7 @@ import selectors
 import signal
 import subprocess
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
@@ -38,27 +38,36 @@ class Ending:
 def launch(python: Path, request: Mapping[str, Any], threads: int, cpus: Sequence[int], timeout_s: float) -> Ending:
     """Run one worker to its end. Never raises for what the worker does."""
     reader, writer = os.pipe()
-    before = os.sched_getaffinity(0)
-    os.sched_setaffinity(0, set(cpus))  # this thread's mask is the child's from before its exec
     try:
-        process = subprocess.Popen(
-            [str(python), "-m", "benchmarks.worker", str(writer)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=environments.variables(threads),
-            cwd=environments.ROOT,
-            pass_fds=(writer,),
-            start_new_session=True,
-        )
+        with on_cpus(cpus):
+            process = subprocess.Popen(
+                [str(python), "-m", "benchmarks.worker", str(writer)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                env=environments.variables(threads),
+                cwd=environments.ROOT,
+                pass_fds=(writer,),
+                start_new_session=True,
+            )
     finally:
-        os.sched_setaffinity(0, before)
         os.close(writer)
     try:
         return _attend(process, reader, request, timeout_s)
     finally:
         _end(process)
         os.close(reader)
+
+
+@contextlib.contextmanager
+def on_cpus(cpus: Sequence[int]) -> Iterator[None]:
+    """Start children on these CPUs: this thread's mask is theirs from before their exec."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, set(cpus))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 def _attend(process: subprocess.Popen[bytes], reader: int, request: Mapping[str, Any], timeout_s: float) -> Ending:

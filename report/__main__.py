@@ -1,4 +1,4 @@
-"""The command line: `python -m report rows | compare | page | curves | columns`, in .tox/bench."""
+"""The command line: `python -m report rows | compare | page | micro | curves | columns`, in .tox/bench."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import typer
 from benchmarks import console
 from benchmarks.environments import ROOT
 from benchmarks.errors import UsageError
+from benchmarks.micro.launcher import RESULTS as MICRO_RESULTS
 from benchmarks.schema import COLUMNS
-from report import curves, render
+from report import curves, micro, render
 from report.compare import compare, newest
 from report.load import load
 
@@ -65,6 +66,13 @@ def page(
     for name, text in (("report.html", render.as_page(table, sweeps)), ("report.md", render.as_markdown(table))):
         (out_dir / name).write_text(text)
         out.print(f"wrote {out_dir / name}", highlight=False, soft_wrap=True)
+
+
+@app.command("micro")
+def micro_benchmarks(results: Results = MICRO_RESULTS) -> None:
+    """Show what single calls take, newest run of each cell: a table for each kind of call."""
+    for table in micro.as_tables(micro.load(results)):
+        out.print(table)
 
 
 @app.command("curves")
