@@ -35,8 +35,9 @@ def tables(table: pd.DataFrame) -> Iterator[list[list[str]]]:
     for (recipe, dataset), group in table.groupby(["recipe", "dataset"], sort=False):
         if recipe not in PUBLISHED_ACCURACY and recipe not in PUBLISHED_TRAIN_ACCURACY:
             continue
-        epochs = sorted(set(group["epoch"]))
         published = dict(enumerate(PUBLISHED_ACCURACY.get(recipe, ()), 1))
+        epochs = sorted(set(group["epoch"]))
+        epochs = epochs if published else epochs[-1:]  # a lone training figure stands beside the last epoch
         lines = [
             [f"{recipe}, {dataset}: % right after epoch", *map(str, epochs), "training images", "seeds"],
             ["---"] * (len(epochs) + 3),

@@ -34,6 +34,12 @@ def test_without_rows_one_line_says_what_to_do(command, tmp_path):
         assert "tox -e bench" in done.stderr
 
 
+def test_the_curves_in_the_readme_are_those_of_the_rows(command):
+    generated = command("report", "curves").stdout.strip()
+    assert generated.count("| published |") == 3
+    assert generated in (ROOT / "README.md").read_text()
+
+
 def test_selfcheck_prints_each_check_with_its_bound(command):
     done = command("benchmarks", "selfcheck", "--only", "coverage,idle_parent", "--json")
     assert done.returncode == 0, done.stderr

@@ -50,8 +50,9 @@ def test_published_figures_stand_first_in_percent(learnt):
 
 
 def test_a_training_figure_stands_in_its_own_column(learnt):
-    text = as_markdown(curves(learnt(("torch", 0, [0.2]), recipe="lenet5", model="lenet5")))
+    text = as_markdown(curves(learnt(("torch", 0, [0.2, 0.3]), recipe="lenet5", model="lenet5")))
     assert "| published |  | 99.86 |  |" in text
+    assert "| torch | 30.00 | 99.00 | 1 |" in text
 
 
 def test_recipes_without_published_figures_are_left_out(learnt):
