@@ -84,9 +84,9 @@ class Sweep:
         self.path = self.results / f"{self.name}.jsonl"
         finished = self.finished() if self.resume else {}
         todo = list(launches(self.cells, self.preset.rounds, self.preset.seeds, self.seed))
-        self.deadline = time.monotonic() + self.time_cap_s
         self.begin()
         self.prove()
+        self.deadline = time.monotonic() + self.time_cap_s
         rows: list[Row] = []
         with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
             while len(rows) < len(todo):
