@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import json
 import math
@@ -22,66 +21,22 @@ from benchmarks import console, environments, exchange, machine, peak, proofs, s
 from benchmarks.cells import Axes, expand
 from benchmarks.datasets import prepare
 from benchmarks.describe import as_table, describe
-from benchmarks.errors import EnvironmentMissing, UsageError
+from benchmarks.errors import UsageError
 from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
 from benchmarks.micro.launcher import KINDS, RESULTS, Micro
+from benchmarks.options import DEVICES, MODE_NAMES, chosen_frameworks, chosen_modes, chosen_recipes, numbers, values
 from benchmarks.presets import PRESETS, Preset
 from benchmarks.runner import Sweep
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 out, err = console.terminal(), console.terminal(stderr=True)
-DEVICES = ("cpu", "gpu")
-MODE_NAMES = (*MODES, "recommended")
-
 Axis = Annotated[list[str] | None, typer.Option(help="repeatable, or comma-separated")]
 
 
-def values(given: Sequence[str] | None, default: Sequence[str], known: Sequence[str] = (), what: str = "") -> list[str]:
-    """Split commas, drop repetitions, fall back on the default; UsageError names the nearest known value."""
-    found = [part.strip() for item in given or [] for part in item.split(",") if part.strip()]
-    for value in found if known else []:
-        if value not in known:
-            near = difflib.get_close_matches(value, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UsageError(f"unknown {what} {value!r}{hint} Known: {', '.join(known)}")
-    return list(dict.fromkeys(found)) or list(default)
-
-
-def numbers(given: Sequence[str] | None, default: Sequence[int], what: str, largest: int) -> list[int]:
-    """Read whole numbers from 1 to `largest`; UsageError otherwise."""
-    found = values(given, [str(number) for number in default])
-    for value in found:
-        if not value.isdecimal() or not 1 <= int(value) <= largest:
-            raise UsageError(f"{what} {value!r}: expected whole numbers from 1 to {largest}")
-    return [int(value) for value in found]
-
-
-def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> list[str]:
-    """Return the frameworks asked for, or all that have an environment; errors hold the command to type."""
-    found = values(given, [], list(ADAPTERS), "framework")
-    if impossible := [name for name in found if name in CPU_ONLY and "gpu" in devices]:
-        raise UsageError(f"there is no such thing as {impossible[0]} on a GPU; use --device cpu")
-    missing = []
-    for framework in found or ADAPTERS:
-        for device in devices:
-            try:
-                environments.interpreter(framework, device)
-            except EnvironmentMissing as error:
-                missing.append((framework, str(error)))
-    there = [name for name in found or ADAPTERS if name not in {framework for framework, _ in missing}]
-    if not there:
-        raise EnvironmentMissing("\n".join(message for _, message in missing if found) or missing[0][1])
-    return found or there
-
-
-def chosen_recipes(models: Sequence[str] | None, recipes: Sequence[str] | None) -> list[str]:
-    """Return recipe names: those asked for, or the recipes of the models asked for, or the headline's."""
-    if models and recipes:
-        raise UsageError("--model and --recipe together: a recipe names its model; give one of them")
-    if recipes:
-        return values(recipes, [], list(RECIPES), "recipe")
-    return values(models, HEADLINE, list(MODELS), "model")
+def say(text: str) -> None:
+    """Print progress where it does not mix with what programs read."""
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command()
@@ -133,7 +88,7 @@ def run(
         list(data),
         devices,
         sizes or ([None] if recipe else [100]),
-        [None if name == "recommended" else name for name in values(mode, ["recommended"], MODE_NAMES, "mode")],
+        chosen_modes(mode),
         values(dtype, ["float32"], DTYPES, "dtype"),
         numbers(threads, [cores], "--threads", cores),
     )
@@ -190,9 +145,8 @@ def lockstep(
     recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)
     data = prepare(dataset, data_dir)
     probes = probe_all(frameworks, devices)
-    chosen = [None if name == "recommended" else name for name in values(mode, ["recommended"], MODE_NAMES, "mode")]
     dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), len(physical_cpus())
-    axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen, dtypes, [cores])
+    axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores])
     display = console.Display(err)
     found = []
     cells = expand(axes, lambda f, d, m: probes[f, d].recommended(m))
@@ -249,11 +203,6 @@ def able(frameworks: Sequence[str], device: str) -> list[str]:
     return [name for name in frameworks if name in there]
 
 
-def say(text: str) -> None:
-    """Print progress where it does not mix with what programs read."""
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
 @app.command("exchange")
 def exchange_weights(
     framework: Axis = None,
@@ -281,7 +230,8 @@ def exchange_weights(
         folder.mkdir(parents=True, exist_ok=True)
         for name in axes.recipes:
             mine = [cell for cell in cells if cell.recipe == name]
-            pairs += exchange.exchange(mine, data, epochs, seed, folder, lambda text: err.print(text, markup=False))
+            inputs = Path(tempfile.mkdtemp(dir=scratch))
+            pairs += exchange.exchange(mine, data, epochs, seed, folder, inputs, say)
     if as_json:
         print(json.dumps([vars(pair) for pair in pairs], indent=1))  # noqa: T201
     else:
@@ -299,7 +249,7 @@ def check_measuring(
     found = []
     for check in selfcheck.run(values(only, selfcheck.NAMES, selfcheck.NAMES, "check")):
         found.append(check)
-        err.print(f"{check.name}: {check.what}: {check.found}", markup=False, highlight=False, soft_wrap=True)
+        say(f"{check.name}: {check.what}: {check.found}")
     if as_json:
         print(json.dumps([vars(check) for check in found], indent=1))  # noqa: T201
     else:

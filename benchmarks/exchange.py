@@ -15,13 +15,12 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.recipes import RECIPES
-from adapters.registry import ADAPTERS
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, machine, weights_file
+from benchmarks import batches, weights_file
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
 from benchmarks.errors import LockstepError
-from benchmarks.launch import launch
+from benchmarks.launch import launch_in
 
 LOGITS = 1e-4  # float32, absolute
 
@@ -49,22 +48,22 @@ def exchange(
     epochs: int,
     seed: int,
     folder: Path,
+    inputs: Path,
     report: Callable[[str], None],
     timeout_s: float = 1800.0,
 ) -> list[Pair]:
-    """Train every cell of one recipe, evaluate its weights in all; files stay in `folder`. May raise ExchangeFailed."""
+    """Train every cell of one recipe and evaluate its weights in all. May raise ExchangeFailed.
+
+    The safetensors files stay in `folder`; what workers are handed lies in `inputs`, an empty folder.
+    """
     recipe = RECIPES[cells[0].recipe]
     start = folder / f"{recipe.name}-initial.safetensors"
     weights_file.write(start, initial_weights(recipe.model, recipe.initialiser, seed), recipe=recipe.name)
-    inputs = folder / f"{recipe.name}-inputs"
-    inputs.mkdir(exist_ok=True)
     batches.write_inputs(inputs, weights_file.read(start, recipe.model), seed, data.train_size, epochs)
 
     def ask(cell: Cell, task: str, what: Mapping[str, Any]) -> dict[str, Any]:
-        request = {"task": task, "adapter": ADAPTERS[cell.framework], "cell": dataclasses.asdict(cell)}
-        request |= {"data": str(data.folder), "inputs": str(inputs), **what}
-        python = environments.interpreter(cell.framework, cell.device)
-        ending = launch(python, request, cell.threads, machine.physical_cpus()[: cell.threads], timeout_s)
+        request = {"task": task, "cell": dataclasses.asdict(cell), "data": str(data.folder), "inputs": str(inputs)}
+        ending = launch_in(cell.framework, cell.device, {**request, **what}, cell.threads, timeout_s)
         if ending.answer is None or ending.status != "ok":
             raise ExchangeFailed(f"{cell.framework} {recipe.name} {task} ended {ending.status}: {ending.reason}")
         return ending.answer

@@ -162,7 +162,7 @@ def restarted(
         note("loss", relative(adapter.losses(resident)[step : step + 1], np.array([loss])), f"at step {step + 1}")
         for name in reversed(slopes):  # in the order of the backward pass
             note("gradient", relative(gradients[name], slopes[name]), f"of {name} at step {step + 1}")
-        judged = sure(recipe.optimiser, slopes, bounds)
+        judged = decided(recipe.optimiser, slopes, bounds)
         found, expected = (flat(a.get_weights())[judged] for a in (adapter, stepper))
         note("weights", relative(found, expected), f"after step {step + 1}")
     stepper.set_weights(adapter.get_weights())  # judged above; what is left is the evaluation's own deviation
@@ -176,7 +176,7 @@ def restarted(
     note("outputs", difference / scale, "of an evaluation after a step, though training agrees,")
 
 
-def sure(optimiser: Optimiser, gradients: Weights, bounds: Bounds) -> npt.NDArray[np.bool_]:
+def decided(optimiser: Optimiser, gradients: Weights, bounds: Bounds) -> npt.NDArray[np.bool_]:
     """Return which elements of all weights, as one vector, a step of the optimiser decides.
 
     Adam's first step is rate * g/(|g| + epsilon): where g is no larger than its own rounding error, the error

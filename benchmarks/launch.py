@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
-from benchmarks import environments
+from adapters.registry import ADAPTERS
+from benchmarks import environments, machine
 
 MAX_ANSWER_BYTES = 8 << 20
 KEPT_OUTPUT_CHARACTERS = 16 << 10
@@ -33,6 +34,16 @@ class Ending:
     reason: str
     answer: dict[str, Any] | None
     output: str
+
+
+def launch_in(framework: str, device: str, request: Mapping[str, Any], threads: int, timeout_s: float) -> Ending:
+    """Run one worker in a framework's environment, on as many physical cores as it has threads.
+
+    Raises EnvironmentMissing where there is none.
+    """
+    python = environments.interpreter(framework, device)
+    asked = {**request, "adapter": ADAPTERS[framework]}
+    return launch(python, asked, threads, machine.physical_cpus()[:threads], timeout_s)
 
 
 def launch(python: Path, request: Mapping[str, Any], threads: int, cpus: Sequence[int], timeout_s: float) -> Ending:

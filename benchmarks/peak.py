@@ -17,7 +17,7 @@ import psutil
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import environments, kept, machine
 from benchmarks.errors import EnvironmentMissing
-from benchmarks.launch import Ending, launch
+from benchmarks.launch import Ending, launch_in
 
 SIZES = (256, 512, 1024, 2048, 4096)
 TIMEOUT_S = 300.0
@@ -102,9 +102,8 @@ def measured(
 
 def ask(point: Point, framework: str, sizes: Sequence[int]) -> Document:
     """Let one framework multiply in a fresh process; return its answer with status and reason."""
-    request = {"task": "products", "adapter": ADAPTERS[framework], **point._asdict(), "sizes": list(sizes)}
-    python = environments.interpreter(framework, point.device)
-    return outcome(launch(python, request, point.threads, machine.physical_cpus()[: point.threads], TIMEOUT_S))
+    request = {"task": "products", **point._asdict(), "sizes": list(sizes)}
+    return outcome(launch_in(framework, point.device, request, point.threads, TIMEOUT_S))
 
 
 def outcome(ending: Ending) -> Document:
@@ -147,8 +146,6 @@ def bandwidth(threads: int, fresh: bool = False, report: Report = print) -> Docu
 
     The document: threads, status, reason; `bytes_per_s` of the largest set; `sets`, each set_bytes and bytes_per_s.
     """
-    cpus = machine.physical_cpus()[:threads]
-    python = environments.interpreter("numpy", "cpu")
     request = {"task": "bandwidth", "threads": threads, "sets_bytes": sets_bytes(threads)}
     own = [environments.ROOT / "benchmarks" / name for name in ("bandwidth.py", "measure.py")]
     hashes = {
@@ -159,7 +156,7 @@ def bandwidth(threads: int, fresh: bool = False, report: Report = print) -> Docu
     depends = {"threads": threads, **hashes}
     if not fresh and (found := kept.read("bandwidths", depends)):
         return found
-    answer = outcome(launch(python, {**request, "adapter": ADAPTERS["numpy"]}, threads, cpus, TIMEOUT_S))
+    answer = outcome(launch_in("numpy", "cpu", request, threads, TIMEOUT_S))
     speed = answer["sets"][-1]["bytes_per_s"] if answer["status"] == "ok" else None
     report(f"memory, {threads} threads: " + (answer["reason"] if speed is None else f"{speed / 1e9:,.1f} GB/s"))
     document = {"threads": threads, "bytes_per_s": speed, **answer}

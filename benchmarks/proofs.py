@@ -14,13 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from adapters.recipes import RECIPES
-from adapters.registry import ADAPTERS
 from adapters.weights import initial_weights
 from benchmarks import batches, environments, kept, machine
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
 from benchmarks.datasets.prepared import default_cache
-from benchmarks.launch import launch
+from benchmarks.launch import launch_in
 
 STEPS = 200
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
@@ -108,13 +107,11 @@ def make(cell: Cell, batch_size: int, data: Prepared, seed: int, steps: int, fol
             shutil.rmtree(part)
     request = {
         "task": "prove",
-        "adapter": ADAPTERS[cell.framework],
         "cell": {**asdict(cell), "batch_size": batch_size},
         "folders": {"data": str(data.folder), "inputs": str(inputs), "oracle": str(inputs / "losses.npy")},
         "steps": steps,
     }
-    python = environments.interpreter(cell.framework, cell.device)
-    ending = launch(python, request, cell.threads, machine.physical_cpus()[: cell.threads], timeout_s)
+    ending = launch_in(cell.framework, cell.device, request, cell.threads, timeout_s)
     if ending.status == "invalid":  # what it built is not what is declared
         return Proof("fail", ending.reason, {})
     if ending.status != "ok" or ending.answer is None:

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from adapters.recipes import RECIPES
-from adapters.registry import ADAPTERS
 from adapters.weights import initial_weights
 from benchmarks import batches, environments, machine, storage
 from benchmarks.cells import SHARED, Cell, Launch, launches
@@ -23,7 +22,7 @@ from benchmarks.errors import StorageError
 from benchmarks.flops import model_flops, step_all_flops
 from benchmarks.frameworks import Probe
 from benchmarks.intervals import widest
-from benchmarks.launch import launch
+from benchmarks.launch import launch_in
 from benchmarks.peak import Point
 from benchmarks.presets import Preset
 from benchmarks.proofs import STEPS, Proof, proven, unproven
@@ -235,16 +234,13 @@ class Sweep:
             batches.write_inputs(inputs, weights, planned.seed, data.train_size, self.epochs_of(cell))
         request = {
             "task": planned.task,
-            "adapter": ADAPTERS[cell.framework],
             "cell": dataclasses.asdict(cell),
             "data": str(data.folder),
             "inputs": str(inputs),
             "epochs": self.epochs_of(cell),
             "plan": self.plans.get(self.identity(planned)),
         }
-        python = environments.interpreter(cell.framework, cell.device)
-        cpus = machine.physical_cpus()[: cell.threads]
-        ending = launch(python, request, cell.threads, cpus, self.timeout_s)
+        ending = launch_in(cell.framework, cell.device, request, cell.threads, self.timeout_s)
         answer = ending.answer or {}
         known = {name: value for name, value in answer.items() if name in BY_NAME}
         return {**known, "status": ending.status, "reason": ending.reason}

@@ -20,14 +20,13 @@ from scipy import stats
 from adapters.contract import Resident
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from adapters.registry import ADAPTERS
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, gate, machine, measure
+from benchmarks import batches, gate, measure
 from benchmarks.batches import Inputs
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared, prepare
 from benchmarks.intervals import CONFIDENCE, LOOKS, Ratio, paired, verdicts
-from benchmarks.launch import launch
+from benchmarks.launch import launch_in
 from benchmarks.simulated import NeverWaits, SimulatedAdapter
 
 Array = npt.NDArray[np.float64]
@@ -180,11 +179,10 @@ def idle_parent(data: Prepared) -> Iterator[Check]:
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
         weights = initial_weights(RECIPE.model, RECIPE.initialiser, 0)
         batches.write_inputs(Path(folder), weights, 0, data.train_size, 1)
-        request = {"task": "speed", "adapter": ADAPTERS["numpy"], "cell": asdict(cell), "plan": None}
+        request = {"task": "speed", "cell": asdict(cell), "plan": None}
         request |= {"data": str(data.folder), "inputs": folder}
         cpu, wall = time.process_time(), time.monotonic()
-        python = environments.interpreter("numpy", "cpu")
-        ending = launch(python, request, 1, machine.physical_cpus()[:1], 300)
+        ending = launch_in("numpy", "cpu", request, 1, timeout_s=300)
         share = (time.process_time() - cpu) / (time.monotonic() - wall)
     measured = ending.status == "ok"
     found = f"{share:.2%} of a core" if measured else f"the worker ended {ending.status}: {ending.reason}"

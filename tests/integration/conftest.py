@@ -25,6 +25,19 @@ def command(tmp_path):
     return run
 
 
+@pytest.fixture
+def refused(command):
+    """Run a command that must end as bad input: exit code 2 and one line that holds `words`."""
+
+    def run(words: str, *line: str, **variables: str) -> None:
+        done = command(*line, **variables)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+
+    return run
+
+
 PROGRAM = """
 import sys
 from adapters.registry import ADAPTERS

@@ -18,6 +18,7 @@ from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks import gate
 from benchmarks.batches import write_inputs
+from benchmarks.ties import sure_batches
 from tests.meta import broken
 
 STEPS = 12
@@ -144,3 +145,28 @@ def test_adam_s_float32_step_is_judged_where_the_gradient_is_more_than_its_round
             super().update()
 
     assert re.match(r"float32 weights after step 1 deviates", prove(WrongStep, ADAM, "float32")["why"])
+
+
+def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, monkeypatch):
+    chosen, seen = [], []
+
+    def spied(*arguments):
+        chosen.append(sure_batches(*arguments))
+        return chosen[0]
+
+    class Watched(NumpyAdapter):
+        def put(self, images, labels):
+            if self.dtype == "float32":
+                seen.append(labels)
+            return super().put(images, labels)
+
+    monkeypatch.setattr(gate, "sure_batches", spied)
+    assert prove(Watched, RECIPE, "float32")["lockstep"] == "pass"
+    np.testing.assert_array_equal(seen[0], chosen[0][1])
+
+
+def test_a_step_of_adam_decides_only_where_the_gradient_is_more_than_its_rounding():
+    gradients = {"weight": np.array([[1.0, 1e-5], [-0.5, 0.0]]), "bias": np.array([1e-9, -2e-9])}
+    bounds = gate.BOUNDS["float32"]
+    assert gate.decided(Adam(), gradients, bounds).tolist() == [True, False, True, False, True, True]
+    assert gate.decided(SGD(0.1), gradients, bounds).all()

@@ -32,6 +32,9 @@ def test_an_epoch_has_every_sample_once_full_batches_first(inputs):
 
 def test_each_epoch_has_an_order_of_its_own(inputs):
     assert (inputs.orders[0] != inputs.orders[1]).any()
+    for epoch, order in enumerate((*inputs.orders, inputs.orders[0])):  # and begins again after the last
+        (_, labels), _ = inputs.train(epoch, 10)
+        np.testing.assert_array_equal(labels.ravel(), inputs.train_labels[order[:20]])
 
 
 def test_a_batch_larger_than_the_data_set_wraps_round(inputs):

@@ -30,16 +30,16 @@ def workers(monkeypatch, tmp_path):
             raise EnvironmentMissing(framework)
         return Path(framework)
 
-    def launch(python, request, threads, cpus, timeout_s):
+    def launch_in(framework, device, request, threads, timeout_s):
         assert request["task"] in ("products", "bandwidth")
-        assert threads == len(cpus) == 1
-        found.asked.append(python.name)
-        return found.endings[python.name]
+        assert (device, threads) == ("cpu", 1)
+        found.asked.append(framework)
+        return found.endings[framework]
 
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path))
     monkeypatch.setattr(environments, "interpreter", interpreter)
     monkeypatch.setattr(environments, "lock_hash", lambda framework, device: f"lock of {framework}")
-    monkeypatch.setattr(peak, "launch", launch)
+    monkeypatch.setattr(peak, "launch_in", launch_in)
     return found
 
 

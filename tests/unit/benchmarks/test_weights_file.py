@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
+from adapters.declaration import Initialiser
 from adapters.recipes import MODELS
 from adapters.weights import initial_weights
 from benchmarks import weights_file
@@ -13,8 +15,6 @@ MODEL = MODELS["lenet"]
 
 @pytest.fixture
 def weights():
-    from adapters.declaration import Initialiser
-
     return initial_weights(MODEL, Initialiser(), 0)
 
 
@@ -67,4 +67,10 @@ def test_a_file_that_is_not_there_and_one_that_is_too_large(tmp_path, weights, m
     weights_file.write(tmp_path / "w.safetensors", weights)
     monkeypatch.setattr(weights_file, "MAX_BYTES", 1000)
     with pytest.raises(DataError, match="larger than 1000 bytes"):
+        weights_file.read(tmp_path / "w.safetensors", MODEL)
+
+
+def test_another_dtype_is_refused(tmp_path, weights):
+    save_file(weights, tmp_path / "w.safetensors")  # float64
+    with pytest.raises(DataError, match=r"conv1\.bias is 20 float64, declared 20 float32"):
         weights_file.read(tmp_path / "w.safetensors", MODEL)

@@ -140,6 +140,12 @@ def test_kinds_of_machines_never_meet_in_one_ratio_though_their_processors_have_
     assert set(table["machine_kind"]) == {"small", "large"}
 
 
+def test_accuracy_and_speed_of_a_cell_may_come_from_different_sweeps(results, make):
+    learnt = {"task": "accuracy", "train_samples_per_s": None, "flops_per_s": None, "accuracy": 0.9}
+    table = compare(load(results(make(), make(sweep="20260102T000000-bbbbbb", **learnt)))).set_index("framework")
+    assert (table.loc["torch", "train_samples_per_s"], table.loc["torch", "accuracy"]) == (1000, 0.9)
+
+
 def test_machines_threads_and_batch_sizes_never_meet_in_one_ratio(results, make):
     frame = load(
         results(make(), make(device_name="Another", train_samples_per_s=9e9), make(threads=1), make(batch_size=10))

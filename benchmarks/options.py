@@ -1,0 +1,67 @@
+"""What a user typed, read strictly: values of axes, or one line that says what is known and what to type."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from adapters.contract import MODES
+from adapters.recipes import HEADLINE, MODELS, RECIPES
+from adapters.registry import ADAPTERS, CPU_ONLY
+from benchmarks import environments
+from benchmarks.errors import EnvironmentMissing, UsageError
+
+DEVICES = ("cpu", "gpu")
+MODE_NAMES = (*MODES, "recommended")
+
+
+def values(given: Sequence[str] | None, default: Sequence[str], known: Sequence[str] = (), what: str = "") -> list[str]:
+    """Split commas, drop repetitions, fall back on the default; UsageError names the nearest known value."""
+    found = [part.strip() for item in given or [] for part in item.split(",") if part.strip()]
+    for value in found if known else []:
+        if value not in known:
+            near = difflib.get_close_matches(value, known, 1)
+            hint = f"; did you mean {near[0]}?" if near else ""
+            raise UsageError(f"unknown {what} {value!r}{hint} Known: {', '.join(known)}")
+    return list(dict.fromkeys(found)) or list(default)
+
+
+def numbers(given: Sequence[str] | None, default: Sequence[int], what: str, largest: int) -> list[int]:
+    """Read whole numbers from 1 to `largest`; UsageError otherwise."""
+    found = values(given, [str(number) for number in default])
+    for value in found:
+        if not value.isdecimal() or not 1 <= int(value) <= largest:
+            raise UsageError(f"{what} {value!r}: expected whole numbers from 1 to {largest}")
+    return [int(value) for value in found]
+
+
+def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> list[str]:
+    """Return the frameworks asked for, or all that have an environment; errors hold the command to type."""
+    found = values(given, [], list(ADAPTERS), "framework")
+    if impossible := [name for name in found if name in CPU_ONLY and "gpu" in devices]:
+        raise UsageError(f"there is no such thing as {impossible[0]} on a GPU; use --device cpu")
+    missing = []
+    for framework in found or ADAPTERS:
+        for device in devices:
+            try:
+                environments.interpreter(framework, device)
+            except EnvironmentMissing as error:
+                missing.append((framework, str(error)))
+    there = [name for name in found or ADAPTERS if name not in {framework for framework, _ in missing}]
+    if not there:
+        raise EnvironmentMissing("\n".join(message for _, message in missing if found) or missing[0][1])
+    return found or there
+
+
+def chosen_recipes(models: Sequence[str] | None, recipes: Sequence[str] | None) -> list[str]:
+    """Return recipe names: those asked for, or the recipes of the models asked for, or the headline's."""
+    if models and recipes:
+        raise UsageError("--model and --recipe together: a recipe names its model; give one of them")
+    if recipes:
+        return values(recipes, [], list(RECIPES), "recipe")
+    return values(models, HEADLINE, list(MODELS), "model")
+
+
+def chosen_modes(given: Sequence[str] | None) -> list[str | None]:
+    """Return the modes asked for; None stands for each adapter's recommended one, the default."""
+    return [None if name == "recommended" else name for name in values(given, ["recommended"], MODE_NAMES, "mode")]
