@@ -106,7 +106,9 @@ def run(
     for point in dict.fromkeys(peak.Point(cell.device, cell.dtype, cell.threads) for cell in cells):
         if with_peak:
             peak.measured(point, peak.there(point.device), report=say)
-        sweep.peaks[point] = peak.known(point)
+            if point.device == "cpu" and "numpy" in peak.there("cpu"):
+                peak.bandwidth(point.threads, report=say)
+        sweep.ceilings[point] = peak.ceiling(point)
     try:
         rows = sweep.run()
     except KeyboardInterrupt:  # caught here, because typer would end with a message of its own
@@ -118,6 +120,7 @@ def run(
         out.print(table)
     for stop in sweep.stops.values():
         out.print(console.stopped(stop), highlight=False)
+    out.print(console.spent(sweep.wall), highlight=False)
     out.print(
         f"{len(rows)} launches: {console.tally(rows)}; rows in {sweep.path.name}", highlight=False, soft_wrap=True
     )

@@ -20,6 +20,7 @@ from rich.table import Table
 from benchmarks.cells import Cell, Launch
 from benchmarks.errors import LockstepError
 from benchmarks.exchange import Pair
+from benchmarks.intervals import speed
 from benchmarks.proofs import Proof
 from benchmarks.selfcheck import Check
 
@@ -115,10 +116,10 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
         table = Table(title=escape(plain(title)), title_justify="left")
         for heading in ("framework", "version", "mode"):
             table.add_column(heading)
-        for heading in ("launches", "train samples/s", "MFU", "eval samples/s", "accuracy"):
+        for heading in ("launches", "train samples/s", "95 % interval", "MFU", "eval samples/s", "accuracy"):
             table.add_column(heading, justify="right")
-        table.add_column("lockstep")
-        table.add_column("status")
+        for heading in ("lockstep", "status", "flags"):
+            table.add_column(heading)
         for (framework, mode), launches in sorted(comparisons[key].items(), key=lambda item: -fastest(item[1])):
             table.add_row(*(escape(plain(text)) for text in (framework, *cell_line(mode, launches))))
         yield table
@@ -129,6 +130,19 @@ def stopped(stop: Row) -> str:
     width = "" if stop["half_width"] is None else f", ratios known to {100 * stop['half_width']:.1f} %"
     name = f"{stop['recipe']}, {stop['dataset']}, {stop['device']}, batch {stop['batch_size']}, {stop['dtype']}"
     return f"{escape(plain(name))}: stopped after {stop['rounds']} rounds ({stop['reason']}){width}"
+
+
+def spent(wall: Mapping[str, float]) -> str:
+    """Say where a sweep's wall time went, the largest part first."""
+    whole = sum(wall.values())
+    parts = sorted(((part, seconds) for part, seconds in wall.items() if seconds >= 0.005 * whole), key=lambda p: -p[1])
+    return f"{whole:,.0f} s: " + ", ".join(f"{part} {seconds / whole:.0%}" for part, seconds in parts)
+
+
+def flagged(launches: Sequence[Row]) -> str:
+    """Count the flags of some launches: `disturbed 2, not_steady 1`."""
+    counts = Counter(flag for row in launches for flag in row["flags"] or [])
+    return ", ".join(f"{flag} {count}" for flag, count in sorted(counts.items()))
 
 
 def fastest(launches: Sequence[Row]) -> float:
@@ -146,12 +160,22 @@ def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
         mode,
         str(len(launches)),
         median(row["train_samples_per_s"] for row in speeds),
+        interval([row["train_samples_per_s"] for row in speeds]),
         median((row["mfu"] for row in speeds), ".1%"),
         median(row["eval_samples_per_s"] for row in speeds),
         f"{statistics.mean(accuracies):.4f}" if accuracies else "",
         ", ".join(sorted({row["lockstep"] for row in launches})),
         ", ".join(sorted({row["status"] for row in launches})),
+        flagged(launches),
     )
+
+
+def interval(speeds: Sequence[float]) -> str:
+    """Return the 95 % interval over launches, empty with fewer than two."""
+    if len(speeds) < 2:
+        return ""
+    found = speed(speeds)
+    return f"{found.low:,.0f}-{found.high:,.0f}"
 
 
 def median(values: Iterable[float | None], form: str = ",.0f") -> str:

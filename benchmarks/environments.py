@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import subprocess
 from pathlib import Path
 
 from benchmarks.errors import EnvironmentMissing
@@ -61,6 +62,15 @@ def lock_hash(framework: str, device: str) -> str:
 def code_hash() -> str:
     """Return a hash of the code that decides what a worker computes and how it is timed."""
     return digest([*sorted((ROOT / "adapters").glob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py"))])
+
+
+def commit() -> str:
+    """Return the checkout's git commit, with a mark where files differ from it; `unknown` outside of git."""
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--abbrev=12", "--dirty", "--exclude=*"]
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
 
 
 def digest(paths: list[Path]) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import platform
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,13 @@ from typing import Any
 import psutil
 
 SYSFS_CPU = Path("/sys/devices/system/cpu")
+CPUINFO = Path("/proc/cpuinfo")
+CGROUP = Path("/sys/fs/cgroup")
 
 
 def cpu_name() -> str:
     """Return the processor's model name as the kernel gives it."""
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
+    for line in CPUINFO.read_text().splitlines():
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
@@ -64,10 +67,31 @@ def size_bytes(size: str) -> int:
     return int(size[:-1]) << {"K": 10, "M": 20, "G": 30}[size[-1]]
 
 
+def first_line(*paths: Path) -> str:
+    """Return what the first of these files that exists says, or `not exposed`."""
+    return next((path.read_text().strip() for path in paths if path.exists()), "not exposed")
+
+
+def frequencies_mhz() -> list[float]:
+    """Return the CPUs' clocks at this moment, as far as the kernel knows them."""
+    return [float(found) for found in re.findall(r"^cpu MHz\s*: ([\d.]+)", CPUINFO.read_text(), re.MULTILINE)]
+
+
+def cpu_quota() -> str:
+    """Return the container's limit of CPU time: microseconds a period of cgroup v2 (or v1: -1 for none)."""
+    return first_line(CGROUP / "cpu.max", CGROUP / "cpu" / "cpu.cfs_quota_us")
+
+
 def facts() -> dict[str, Any]:
     """Return what is recorded once per run."""
     return {
         "cpu": cpu_name(),
+        "virtual_machine": "hypervisor" in CPUINFO.read_text(),
+        "frequencies_mhz": frequencies_mhz(),
+        "governor": first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
+        "cpu_quota": cpu_quota(),
+        "transparent_huge_pages": first_line(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
+        "load_average": os.getloadavg()[0],
         "physical_cores": len(physical_cpus()),
         "logical_cpus": os.cpu_count(),
         "caches": caches(),

@@ -1,12 +1,14 @@
-"""How one launch is timed (measurement.md, One launch). Runs inside a framework's environment.
+"""The clock: how work is timed (measurement.md, One launch). Runs inside a framework's environment.
 
 A chunk is k steps that last at least 100 ms, synchronised at its edges and never inside; k and the number of
-warm-up chunks are found by the first launch of a cell and then frozen. The clock is perf_counter_ns.
+warm-up chunks are found by the first launch of a cell and then frozen. The clock is perf_counter_ns. What else
+happened on the machine is read between chunks (evidence.py).
 """
 
 from __future__ import annotations
 
 import gc
+import itertools
 import math
 import statistics
 import time
@@ -14,14 +16,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from adapters.contract import Adapter, Resident
-from benchmarks.batches import Inputs
+from benchmarks import evidence
+from benchmarks.evidence import Counters
 
 CHUNK_S = 0.1
-CHUNKS = 10
-EVAL_CHUNKS = 5
 MAX_WARM_UP_CHUNKS = 20
 MAX_AMOUNT = 10**6  # no step takes less than 100 ns
 REGION_TOLERANCE = 0.1  # between two chunks next to nothing happens
@@ -37,12 +36,13 @@ class Inconsistent(RuntimeError):
 
 @dataclass(frozen=True)
 class Timed:
-    """Wall seconds of each timed chunk, CPU and wall seconds of them all, and whether the speed held."""
+    """Seconds of each timed chunk, CPU and wall seconds of them all, whether the speed held, what else happened."""
 
     chunk_s: list[float]
     cpu_s: float
     wall_s: float
     steady: bool
+    counters: tuple[Counters, ...] = ()  # a chunk's each
 
 
 def clock(work: Work, amount: int) -> float:
@@ -77,8 +77,8 @@ def evaluation(adapter: Adapter, resident: Resident) -> tuple[Work, Settle]:
     return work, lambda: adapter.fetch(kept[0])
 
 
-def calibrate(work: Work, amount: int = 1) -> int:
-    """Return an amount of work, `amount` or more, that lasts at least CHUNK_S, with a fifth to spare.
+def calibrate(work: Work, amount: int = 1, chunk_s: float = CHUNK_S) -> int:
+    """Return an amount of work, `amount` or more, that lasts at least `chunk_s`, with a fifth to spare.
 
     Each amount is tried twice: on a busy machine a single step may happen to last as long as a chunk. Inconsistent
     where no amount lasts so long: nothing waits for the work.
@@ -87,7 +87,7 @@ def calibrate(work: Work, amount: int = 1) -> int:
         if amount > MAX_AMOUNT:
             raise Inconsistent(f"{amount} steps last {took:.2g} s: is a synchronisation missing?")
         amount = max(2 * amount, math.ceil(amount * 1.2 * CHUNK_S / took)) if took > CHUNK_S / 10 else 4 * amount
-    return amount
+    return math.ceil(amount * max(1.0, 1.2 * chunk_s / took))
 
 
 def warm_up(work: Work, amount: int) -> int:
@@ -109,14 +109,18 @@ def time_chunks(work: Work, amount: int, chunks: int, settle: Settle) -> Timed:
     gc.disable()
     try:
         cpu, wall = time.process_time_ns(), time.perf_counter_ns()
-        taken = [clock(work, amount) for _ in range(chunks)]
+        taken, readings = [], [evidence.read()]
+        for _ in range(chunks):
+            taken.append(clock(work, amount))
+            readings.append(evidence.read())
         settle()
         cpu, wall = time.process_time_ns() - cpu, time.perf_counter_ns() - wall
     finally:
         gc.enable()
     half = chunks // 2
     drift = statistics.median(taken[:half]) / statistics.median(taken[half:]) - 1
-    return Timed(taken, cpu / 1e9, wall / 1e9, abs(drift) < 2 * STEADY)
+    counters = tuple(after.since(before) for before, after in itertools.pairwise(readings))
+    return Timed(taken, cpu / 1e9, wall / 1e9, abs(drift) < 2 * STEADY, counters)
 
 
 def samples_per_s(timed: Timed, samples_per_chunk: int) -> float:
@@ -129,42 +133,3 @@ def samples_per_s(timed: Timed, samples_per_chunk: int) -> float:
     if abs(by_chunks / overall - 1) > REGION_TOLERANCE:
         raise Inconsistent(f"{by_chunks:.6g} samples/s by chunks, {overall:.6g} over the whole timed region")
     return samples_per_chunk / statistics.median(timed.chunk_s)
-
-
-def speeds(adapter: Adapter, inputs: Inputs, batch_size: int, plan: dict[str, int] | None) -> dict[str, Any]:
-    """Time training and evaluation on resident full batches; return the row's columns.
-
-    `plan` is what an earlier launch of the cell found (chunk_steps, warm_up_chunks, eval_passes), or None.
-    """
-    images, labels = next(inputs.train(0, batch_size))  # the full batches; the remainder is never timed
-    resident = adapter.put(images, labels)
-    del images
-    train = training(adapter, resident)
-    first_step_s = clock(train, 1)
-    if plan is None:
-        steps = calibrate(train)
-        warm = warm_up(train, steps)
-        steps = calibrate(train, steps)  # warm, it may have become faster
-    else:
-        steps, warm = plan["chunk_steps"], plan["warm_up_chunks"]
-        for _ in range(warm):
-            train(steps)
-    timed = time_chunks(train, steps, CHUNKS, settle=adapter.get_weights)
-    if not all(np.isfinite(array).all() for array in adapter.get_weights().values()):
-        return {"status": "nan", "reason": "the weights are not finite after the timed steps"}
-    test = adapter.put(*next(inputs.test(batch_size)))
-    evaluate, settle = evaluation(adapter, test)
-    evaluate(1)
-    passes = plan["eval_passes"] if plan else calibrate(evaluate)
-    timed_eval = time_chunks(evaluate, passes, EVAL_CHUNKS, settle)
-    return {
-        "first_step_s": first_step_s,
-        "train_samples_per_s": samples_per_s(timed, steps * batch_size),
-        "train_chunk_s": timed.chunk_s,
-        "chunk_steps": steps,
-        "warm_up_chunks": warm,
-        "eval_passes": passes,
-        "eval_samples_per_s": samples_per_s(timed_eval, passes * test.steps * min(batch_size, len(inputs.test_labels))),
-        "cpu_per_wall": timed.cpu_s / timed.wall_s,
-        "flags": [] if timed.steady else ["not_steady"],
-    }

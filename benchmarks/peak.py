@@ -18,6 +18,7 @@ from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import environments, kept, machine
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import Ending, launch_in
+from benchmarks.roofline import Ceiling
 
 SIZES = (256, 512, 1024, 2048, 4096)
 TIMEOUT_S = 300.0
@@ -77,6 +78,12 @@ def known(point: Point) -> float | None:
     """Return the kept peak, FLOP/s, of all frameworks that have an environment here; None if there is none."""
     found = kept.read("peaks", decisive(point, there(point.device), SIZES))
     return None if found is None else found["flops_per_s"]
+
+
+def ceiling(point: Point) -> Ceiling:
+    """Return what is kept of this machine for a point; memory's bandwidth counts on the CPU alone."""
+    memory = kept.read("bandwidths", bandwidth_decisive(point.threads)) if point.device == "cpu" else None
+    return Ceiling.measured(known(point), memory["sets"] if memory else [])
 
 
 def measured(
@@ -141,19 +148,24 @@ def words(answer: Mapping[str, Any]) -> str:
     return f"{found['flops_per_s'] / 1e9:,.1f} GFLOP/s at {found['size']}"
 
 
-def bandwidth(threads: int, fresh: bool = False, report: Report = print) -> Document:
-    """Return memory's kept bandwidth, or measure it. Raises EnvironmentMissing where NumPy has none.
-
-    The document: threads, status, reason; `bytes_per_s` of the largest set; `sets`, each set_bytes and bytes_per_s.
-    """
-    request = {"task": "bandwidth", "threads": threads, "sets_bytes": sets_bytes(threads)}
+def bandwidth_decisive(threads: int) -> Document:
+    """Return everything that a kept bandwidth depends on."""
     own = [environments.ROOT / "benchmarks" / name for name in ("bandwidth.py", "measure.py")]
     hashes = {
         "code": environments.digest(own),
         "lock": environments.lock_hash("numpy", "cpu"),
         "machine": machine.fingerprint(),
     }
-    depends = {"threads": threads, **hashes}
+    return {"threads": threads, **hashes}
+
+
+def bandwidth(threads: int, fresh: bool = False, report: Report = print) -> Document:
+    """Return memory's kept bandwidth, or measure it. Raises EnvironmentMissing where NumPy has none.
+
+    The document: threads, status, reason; `bytes_per_s` of the largest set; `sets`, each set_bytes and bytes_per_s.
+    """
+    request = {"task": "bandwidth", "threads": threads, "sets_bytes": sets_bytes(threads)}
+    depends = bandwidth_decisive(threads)
     if not fresh and (found := kept.read("bandwidths", depends)):
         return found
     answer = outcome(launch_in("numpy", "cpu", request, threads, TIMEOUT_S))

@@ -15,7 +15,8 @@ from typing import Any
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, machine, storage
+from benchmarks import batches, environments, machine, storage, wall
+from benchmarks.canary import Canary
 from benchmarks.cells import SHARED, Cell, Launch, launches
 from benchmarks.datasets import Prepared
 from benchmarks.errors import StorageError
@@ -26,30 +27,16 @@ from benchmarks.launch import launch_in
 from benchmarks.peak import Point
 from benchmarks.presets import Preset
 from benchmarks.proofs import STEPS, Proof, proven, unproven
+from benchmarks.roofline import Ceiling, utilised
 from benchmarks.schema import BY_NAME, SCHEMA_VERSION, validate
+from benchmarks.speeds import PLAN
 
 Row = dict[str, Any]
-PLAN = ("chunk_steps", "warm_up_chunks", "eval_passes")  # fixed by a cell's first speed launch for the others
 
 
 def disproven(proof: Proof) -> Row | None:
     """Return the outcome of a cell that does not compute what is declared: it has no speed."""
     return {"status": "invalid", "reason": proof.reason} if proof.lockstep == "fail" else None
-
-
-def utilised(flops_per_s: float, peak: float | None) -> Row:
-    """Return the columns on the machine's peak; a row above it is impossible, and its speed counts nowhere."""
-    if peak is None:
-        return {}
-    mfu = flops_per_s / peak
-    found: Row = {"peak_flops_per_s": peak, "mfu": mfu}
-    if mfu > 1:
-        reason = (
-            f"{flops_per_s:.4g} FLOP/s are {mfu:.3g} times the machine's peak: a synchronisation is missing, a unit "
-            "is wrong, or the peak was measured on a busy machine (python -m benchmarks peak --fresh)"
-        )
-        found |= {"status": "impossible", "reason": reason}
-    return found
 
 
 @dataclass
@@ -70,7 +57,7 @@ class Sweep:
     proof_steps: int = STEPS
     fresh_proof: bool = False
     proofs: dict[Cell, Proof] = field(default_factory=dict)
-    peaks: dict[Point, float | None] = field(default_factory=dict)  # FLOP/s; None or absent: not known
+    ceilings: dict[Point, Ceiling] = field(default_factory=dict)  # absent: not known
     time_cap_s: float = math.inf  # of all speed launches; a comparison always gets one round
     plans: dict[str, dict[str, int]] = field(default_factory=dict)  # PLAN's columns by identity
     speeds: dict[Cell, dict[int, float | None]] = field(default_factory=dict)  # by round, None where it has none
@@ -78,13 +65,14 @@ class Sweep:
 
     def run(self) -> list[Row]:
         """Launch what is to be launched, append a row for each, return all rows, resumed ones included."""
-        started = datetime.datetime.now(datetime.UTC)
+        started, begin = datetime.datetime.now(datetime.UTC), time.monotonic()
         self.name = f"{started:%Y%m%dT%H%M%S}-{environments.code_hash()[:6]}"
         self.path = self.results / f"{self.name}.jsonl"
         finished = self.finished() if self.resume else {}
         todo = list(launches(self.cells, self.preset.rounds, self.preset.seeds, self.seed))
         self.begin()
         self.prove()
+        proofs_s = time.monotonic() - begin
         self.deadline = time.monotonic() + self.time_cap_s
         rows: list[Row] = []
         with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
@@ -102,6 +90,9 @@ class Sweep:
                     comparison = planned.cell.comparison()
                     rest = [p for p in todo[len(rows) :] if p.task != "speed" or p.cell.comparison() != comparison]
                     todo[len(rows) :] = rest
+        made = [row for row in rows if row["sweep"] == self.name]
+        self.wall = wall.split(made, time.monotonic() - begin, proofs=proofs_s)
+        storage.append(self.path, "end", {"wall_s": self.wall})
         return rows
 
     def begin(self) -> None:
@@ -115,7 +106,8 @@ class Sweep:
             "machine": machine.facts(),
             "machine_kind": machine.fingerprint(),
             "code": environments.code_hash(),
-            "versions": {f: p.facts.get("versions") for (f, _), p in self.probes.items()},
+            "commit": environments.commit(),
+            "frameworks": {environments.name(*key): self.about(*key) for key in self.probes},
             "data": {name: data.sha256 for name, data in self.data.items()},
             "worker_variables": {k: v for k, v in environments.FIXED.items() if k != "PYTHONPATH"},
             "openblas_coretype": environments.FIXED.get("OPENBLAS_CORETYPE", "not set: each library looks for itself"),
@@ -124,6 +116,12 @@ class Sweep:
             "seed": self.seed,
         }
         storage.append(self.path, "run", record)
+
+    def about(self, framework: str, device: str) -> Row:
+        """Return what is recorded of a framework's environment once per run."""
+        facts = self.probes[framework, device].facts
+        lock = environments.lock_hash(framework, device)
+        return {"lock": lock, "versions": facts.get("versions"), **facts.get("libraries", {})}
 
     def prove(self) -> None:
         """Put every cell that can run through the lockstep gate, or take the proof that is kept."""
@@ -145,6 +143,7 @@ class Sweep:
             data=self.data[cell.dataset].sha256,
             seed=planned.seed,
             epochs=self.epochs_of(cell) if planned.task == "accuracy" else 0,
+            chunk_s=self.preset.chunk_s if planned.task == "speed" else 0.0,
         )
 
     def finished(self) -> dict[tuple[str, int], Row]:
@@ -211,7 +210,8 @@ class Sweep:
         row["duration_s"] = time.monotonic() - begin
         if speed := row.get("train_samples_per_s"):
             row["flops_per_s"] = speed * row["train_flops_per_sample"]
-            row |= utilised(row["flops_per_s"], self.peaks.get(Point(cell.device, cell.dtype, cell.threads)))
+            ceiling = self.ceilings.get(Point(cell.device, cell.dtype, cell.threads), Ceiling())
+            row |= utilised(RECIPES[cell.recipe], cell.batch_size, cell.dtype, row["flops_per_s"], ceiling)
         return validate({"schema_version": SCHEMA_VERSION, **row})
 
     def skipped(self, cell: Cell) -> Row | None:
@@ -239,8 +239,10 @@ class Sweep:
             "inputs": str(inputs),
             "epochs": self.epochs_of(cell),
             "plan": self.plans.get(self.identity(planned)),
+            "chunk_s": self.preset.chunk_s,
         }
-        ending = launch_in(cell.framework, cell.device, request, cell.threads, self.timeout_s)
+        with Canary(machine.physical_cpus()[: cell.threads], planned.task == "speed") as canary:
+            ending = launch_in(cell.framework, cell.device, request, cell.threads, self.timeout_s)
         answer = ending.answer or {}
         known = {name: value for name, value in answer.items() if name in BY_NAME}
-        return {**known, "status": ending.status, "reason": ending.reason}
+        return canary.mark({**known, "status": ending.status, "reason": ending.reason})

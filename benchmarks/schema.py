@@ -12,12 +12,18 @@ from typing import Any
 
 from benchmarks.errors import SchemaError
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
+READABLE = (2, 3)  # columns that a version lacks are null
 TASKS = ("speed", "accuracy")
 STATUSES = (
     "ok", "unsupported", "skipped", "failed", "timeout", "oom", "crashed", "nan", "invalid", "impossible",
     "interrupted",
 )  # fmt: skip
+FLAGS = {
+    "disturbed": "others took CPU time, or the machine changed speed",
+    "not_steady": "speed still drifted",
+    "thread_mismatch": "other threads than asked",
+}
 VERDICTS = ("pass", "fail", "unproven")
 
 Check = Callable[[Any], bool]
@@ -46,7 +52,7 @@ def fraction(value: Any) -> bool:
 
 
 COLUMNS = (
-    Column("schema_version", "int", "", "version of this table", True, lambda value: value == SCHEMA_VERSION),
+    Column("schema_version", "int", "", "version of this table", True, lambda value: value in READABLE),
     Column("sweep", "str", "", "the sweep this row belongs to; also its file's name", True),
     Column("cell", "str", "", "hash of everything that decides what is measured: the axes, code, lock, machine", True),
     Column("started_at", "str", "UTC", "when the launch began; for people, never used to measure", True),
@@ -67,7 +73,7 @@ COLUMNS = (
     Column("seed", "int", "", "seed of initial weights and batch order; each accuracy launch has its own", True),
     Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
     Column("reason", "str", "", "why the status is not ok"),
-    Column("flags", "strings", "", "not_steady: speed still drifted; thread_mismatch: other threads than asked"),
+    Column("flags", "strings", "", "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items())),
     Column("lockstep", "str", "", "the gate's verdict: pass, fail, unproven", True, lambda value: value in VERDICTS),
     Column("lockstep_max_deviation", "float", "", "largest deviation of a loss from the oracle, in this dtype"),
     Column("lockstep_float64_deviation", "float", "", "the same in float64, over lockstep_steps steps in one go"),
@@ -76,19 +82,41 @@ COLUMNS = (
     Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks", False, positive),
     Column("train_chunk_s", "floats", "s", "wall time of each timed chunk"),
     Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch", False, positive),
-    Column("warm_up_chunks", "int", "", "chunks before the timed ones, fixed by the first launch"),
+    Column("warm_up_chunks", "int", "", "chunks of 100 ms before the timed ones, fixed by the first launch"),
     Column("eval_passes", "int", "", "passes over the test images in one chunk of evaluation", False, positive),
     Column("eval_samples_per_s", "float", "samples/s", "evaluation: median over the timed chunks", False, positive),
+    Column("step_latency_p50_s", "float", "s", "a training step that is waited for: median", False, positive),
+    Column("step_latency_p95_s", "float", "s", "the same: 95 % take no longer", False, positive),
+    Column("step_latency_p99_s", "float", "s", "the same: 99 % take no longer", False, positive),
+    Column("latency_steps", "int", "steps", "steps that were waited for one by one", False, positive),
+    Column("dispatch_s", "float", "s", "median of an almost empty step; first launches only", False, positive),
+    Column("start_s", "float", "s", "from the start of the process to the worker's first own work"),
     Column("import_s", "float", "s", "import of the framework (NumPy is loaded before)", False, positive),
     Column("build_s", "float", "s", "building the network and setting its weights", False, positive),
+    Column("placing_s", "float", "s", "gathering batches and placing them on the device", False, positive),
     Column("first_step_s", "float", "s", "first training call, compilation included", False, positive),
+    Column("first_eval_s", "float", "s", "first pass over the test images, compilation included", False, positive),
+    Column("warm_up_s", "float", "s", "finding the plan, or following it, before the timed chunks", False, positive),
+    Column("timed_s", "float", "s", "inside the timed chunks of training and evaluation", False, positive),
+    Column("cpu_s", "float", "s", "CPU time of the whole worker", False, positive),
     Column("cpu_per_wall", "float", "", "CPU seconds per wall second of the timed training chunks"),
+    Column("threads_computing", "int", "", "threads that took part in a product of matrices", False, positive),
+    Column("stolen_share", "float", "", "of the CPUs' time while training was timed: taken by the hypervisor"),
+    Column("foreign_share", "float", "", "likewise: taken by other processes"),
+    Column("train_chunk_cpu_s", "floats", "s", "CPU time of the worker in each timed chunk"),
+    Column("train_chunk_stolen_s", "floats", "s", "time the hypervisor took from the CPUs in each timed chunk"),
+    Column("train_chunk_pressure_s", "floats", "s", "time in which a task of the machine waited for a CPU (PSI)"),
+    Column("train_chunk_switches", "floats", "", "involuntary context switches of the worker in each timed chunk"),
+    Column("canary_before_s", "floats", "s", "a fixed piece of NumPy work on each CPU before the launch"),
+    Column("canary_after_s", "floats", "s", "the same after it; 5 % away from before is disturbed"),
     Column("peak_rss_bytes", "int", "bytes", "largest resident memory of the worker", False, positive),
     Column("train_flops_per_sample", "int", "FLOP", "theoretical, forward and backward (flops.py)", True, positive),
     Column("train_all_flops_per_sample", "float", "FLOP", "the same with pooling, loss and update", True, positive),
     Column("flops_per_s", "float", "FLOP/s", "train_samples_per_s * train_flops_per_sample", False, positive),
     Column("peak_flops_per_s", "float", "FLOP/s", "the machine's peak in this dtype, all frameworks", False, positive),
     Column("mfu", "float", "", "flops_per_s / peak_flops_per_s; above 1 the row is impossible", False, positive),
+    Column("roofline_flops_per_s", "float", "FLOP/s", "what peak and bandwidth allow a step", False, positive),
+    Column("roofline_share", "float", "", "flops_per_s / roofline_flops_per_s; above 1: impossible", False, positive),
     Column("accuracy", "float", "", "on the test images after the last epoch", False, fraction),
     Column("loss", "float", "", "on the test images after the last epoch"),
     Column("train_accuracy", "float", "", "on the training images after the last epoch", False, fraction),

@@ -28,6 +28,7 @@ from benchmarks.datasets import Prepared, prepare
 from benchmarks.intervals import CONFIDENCE, LOOKS, Ratio, paired, verdicts
 from benchmarks.launch import launch_in
 from benchmarks.simulated import NeverWaits, SimulatedAdapter
+from benchmarks.speeds import speeds
 
 Array = npt.NDArray[np.float64]
 RECIPE = RECIPES["mlp"]
@@ -49,7 +50,7 @@ class Check:
 
 def known_rate(inputs: Inputs) -> Iterator[Check]:
     """Measure a simulated device whose speed is known, by the real clock."""
-    found = measure.speeds(SimulatedAdapter(), inputs, 100, None)
+    found = speeds(SimulatedAdapter(), inputs, 100, None)
     for kind, seconds in (("train", SimulatedAdapter.step_s), ("eval", SimulatedAdapter.batch_s)):
         error = found[f"{kind}_samples_per_s"] / (100 / seconds) - 1
         what = f"{kind} speed of a simulated device"
@@ -66,7 +67,7 @@ class HalfChunks(NumpyAdapter):
 def slips(inputs: Inputs) -> Iterator[Check]:
     """Put faults into the measuring that have made other benchmarks wrong."""
     plan = {"chunk_steps": 50, "warm_up_chunks": 2, "eval_passes": 10}
-    yield caught("a missing synchronisation", lambda: measure.speeds(NeverWaits(), inputs, 100, plan))
+    yield caught("a missing synchronisation", lambda: speeds(NeverWaits(), inputs, 100, plan))
     milliseconds = measure.Timed([0.1 / 1000] * 10, 1.0, 1.0, True)
     yield caught("milliseconds taken for seconds", lambda: measure.samples_per_s(milliseconds, 100))
     verdict = gate.Verdict(steps=10)

@@ -1,8 +1,8 @@
 """Rows on disk: append-only JSON lines, one file per sweep, one write and one fsync per line.
 
-The first line of a file is the run's record (machine, versions, command), the others are rows and, when a comparison
-has been measured enough, its stop. Each line carries the schema's version and a checksum of itself. Readers never
-rewrite: a torn last line is left alone, a damaged line is reported with its number.
+The first line of a file is the run's record (machine, versions, command), the others are rows, when a comparison has
+been measured enough its stop, and at the end where the time went. Each line carries the schema's version and a
+checksum of itself. Readers never rewrite: a torn last line is left alone, a damaged line is reported with its number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import SchemaError, StorageError
-from benchmarks.schema import BY_NAME, SCHEMA_VERSION, validate
+from benchmarks.schema import BY_NAME, READABLE, SCHEMA_VERSION, validate
 
 MAX_LINE_BYTES = 1 << 20
 
@@ -28,7 +28,7 @@ def checksum(record: Mapping[str, Any]) -> str:
 
 
 def append(path: Path, kind: str, record: Mapping[str, Any]) -> None:
-    """Append one line (`kind` is run, row or stop) and return when it is on the disk; StorageError if it cannot be."""
+    """Append one line (`kind`: run, row, stop, end); return when it is on the disk, StorageError if it cannot be."""
     body = {"kind": kind, "schema_version": SCHEMA_VERSION, **record}
     line = json.dumps({**body, "checksum": checksum(body)}, allow_nan=False) + "\n"
     try:
@@ -51,6 +51,7 @@ class Sweep:
     run: dict[str, Any] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     stops: list[dict[str, Any]] = field(default_factory=list)  # why each comparison was measured no further
+    end: dict[str, Any] = field(default_factory=dict)  # empty where it was interrupted
     problems: list[str] = field(default_factory=list)
 
 
@@ -63,8 +64,8 @@ def parse(line: bytes) -> tuple[str, dict[str, Any]]:
     if not isinstance(body, dict) or body.pop("checksum", None) != checksum(body):
         raise SchemaError("checksum does not match")
     version, kind = body.get("schema_version"), body.pop("kind", None)
-    if version != SCHEMA_VERSION:
-        raise SchemaError(f"schema version {version}, this program reads {SCHEMA_VERSION}")
+    if version not in READABLE:
+        raise SchemaError(f"schema version {version}, this program reads {' and '.join(map(str, READABLE))}")
     if kind == "row":
         return "row", validate({name: value for name, value in body.items() if name in BY_NAME})
     return str(kind), body
@@ -103,6 +104,8 @@ def read(path: Path) -> Sweep:
                 sweep.run = record
             case "stop":
                 sweep.stops.append(record)
+            case "end":
+                sweep.end = record
             case "row":
                 sweep.rows.append(record)
             case _:

@@ -23,9 +23,10 @@ import numpy as np
 from adapters.contract import DTYPES, MODES, Adapter, ContractError
 from adapters.recipes import MODELS, RECIPES
 from adapters.registry import load
-from benchmarks import bandwidth, gate, measure, products
+from benchmarks import bandwidth, gate, latency, libraries, measure, products, threads
 from benchmarks.batches import Inputs, read_weights, write_weights
 from benchmarks.learn import learn
+from benchmarks.speeds import speeds
 
 Answer = dict[str, Any]
 Work = Callable[[Adapter, Inputs, int], Answer]
@@ -36,12 +37,20 @@ def seconds_since(start_ns: int) -> float:
     return (time.perf_counter_ns() - start_ns) / 1e9
 
 
+def since_exec() -> float:
+    """Return the seconds since the kernel started this process, to its tick of 10 ms (proc(5), stat, field 22)."""
+    started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+
+
 def probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
-    """Say what is there: versions, devices, why a mode and dtype cannot run, the recommended modes."""
+    """Say what is there: versions, devices, libraries, why a mode and dtype cannot run, the recommended modes."""
     device = request["device"]
+    devices = adapter.devices()
     return {
         "versions": adapter.versions(),
-        "devices": adapter.devices(),
+        "devices": devices,
+        "libraries": libraries.facts(adapter, device) if device in devices else {},
         "unsupported": {
             f"{mode} {dtype}": adapter.unsupported(device, mode, dtype) for mode in MODES for dtype in DTYPES
         },
@@ -50,8 +59,22 @@ def probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
 
 
 def speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
-    """Time one cell; return the row's measured columns and the plan for later launches."""
-    return measured(adapter_class, request, import_s, lambda a, i, n: measure.speeds(a, i, n, request["plan"]))
+    """Time one cell; return the row's measured columns and the plan for later launches.
+
+    The first launch of a cell, which has no plan yet, also finds out what a step costs at least.
+    """
+    cell, plan = request["cell"], request["plan"]
+
+    def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
+        found = speeds(adapter, inputs, batch_size, plan, request["chunk_s"])
+        if cell["device"] == "cpu":
+            found["threads_computing"] = threads.computing(adapter)
+        if plan is None:
+            axes = (cell["device"], cell["mode"], cell["dtype"])
+            found["dispatch_s"] = latency.dispatch_s(adapter_class, *axes)
+        return found
+
+    return measured(adapter_class, request, import_s, work)
 
 
 def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
@@ -86,7 +109,7 @@ def evaluate(adapter_class: type[Adapter], request: Answer, import_s: float) -> 
 def measured(adapter_class: type[Adapter], request: Answer, import_s: float, work: Work) -> Answer:
     """Build the cell's adapter, let `work` do its part, and add what is known of every launch."""
     cell = request["cell"]
-    threads = adapter_class.set_threads(cell["threads"])
+    granted = adapter_class.set_threads(cell["threads"])
     recipe = RECIPES[cell["recipe"]]
     inputs = Inputs.open(Path(request["data"]), Path(request["inputs"]), recipe.pixels, cell["dtype"])
 
@@ -99,11 +122,19 @@ def measured(adapter_class: type[Adapter], request: Answer, import_s: float, wor
         raise RuntimeError(f"asked for {cell['device']}, the parameters are on {adapter.placement()}")
 
     answer |= {"flags": []} | work(adapter, inputs, cell["batch_size"])
-    if threads != cell["threads"] or answer.get("cpu_per_wall", 0.0) > 1.05 * cell["threads"]:
+    if mismatch(cell["threads"], granted, answer):
         answer["flags"].append("thread_mismatch")
     answer["framework_version"] = adapter.versions()[adapter.framework]
+    answer["cpu_s"] = time.process_time()
     answer["peak_rss_bytes"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     return answer
+
+
+def mismatch(asked: int, granted: int, answer: Answer) -> bool:
+    """Return whether the framework has, or computed with, other threads than it was asked to (measurement.md, 2)."""
+    more = answer.get("cpu_per_wall", 0.0) > 1.05 * asked
+    fewer = answer.get("threads_computing", asked) < asked
+    return granted != asked or more or fewer
 
 
 def prove(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
@@ -126,6 +157,7 @@ TASKS = {
 
 def perform(request: Answer) -> Answer:
     """Do what is asked; an exception becomes a status with its reason."""
+    start_s = since_exec()
     start = time.perf_counter_ns()
     try:
         adapter = load(request["adapter"])
@@ -136,7 +168,7 @@ def perform(request: Answer) -> Answer:
         return {"status": "invalid", "reason": str(error)}
     except Exception as error:  # whatever a framework raises ends this launch and no other
         return {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
-    return {"status": "ok", "reason": "", **answer}  # a task may say otherwise of itself
+    return {"status": "ok", "reason": "", "start_s": start_s, **answer}  # a task may say otherwise of itself
 
 
 def main() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import measure
+from benchmarks import evidence, latency, measure, speeds
 
 
 class Clock:
@@ -33,5 +33,6 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     made = Clock()
-    monkeypatch.setattr(measure, "time", made)
+    for module in (evidence, latency, measure, speeds):
+        monkeypatch.setattr(module, "time", made)
     return made

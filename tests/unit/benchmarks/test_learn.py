@@ -10,7 +10,7 @@ from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.batches import Inputs, write_inputs
-from benchmarks.learn import learn, train_epoch
+from benchmarks.learn import learn, score, train_epoch
 
 RECIPE = replace(RECIPES["mlp"], stop_when_accuracy_falls=True)
 
@@ -97,3 +97,11 @@ def test_the_rate_follows_the_schedule(inputs):
 
     train(inputs, replace(RECIPES["mlp"], schedule=Exponential(0.5)), Watched, epochs=3)
     assert rates == pytest.approx([0.1, 0.05, 0.025])
+
+
+def test_scores_are_computed_here_and_not_by_a_framework():
+    outputs = np.array([[5.0, 0.0], [0.0, 5.0], [1.0, 0.0]], "float32")
+    correct, loss = score(outputs, np.array([0, 1, 1]), "cross_entropy")
+    assert correct == 2
+    assert loss == pytest.approx(2 * np.log1p(np.exp(-5)) + np.log1p(np.exp(1)))
+    assert score(np.array([[2.4], [3.6]]), np.array([2, 3]), "mean_squared_error") == (1, pytest.approx(0.52))

@@ -1,19 +1,19 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
-from adapters.recipes import RECIPES
-from adapters.weights import initial_weights
 from benchmarks import measure
-from benchmarks.batches import Inputs, write_inputs
-from benchmarks.simulated import NeverWaits, SimulatedAdapter
 
 
 @pytest.mark.parametrize("cost", [1e-5, 1e-3, 0.15])
 def test_a_chunk_lasts_at_least_a_tenth_of_a_second(clock, cost):
     amount = measure.calibrate(clock.work(cost))
     assert measure.CHUNK_S <= amount * cost < max(5 * measure.CHUNK_S, 2 * cost)
+
+
+def test_a_longer_chunk_is_made_of_more_steps(clock):
+    amount = measure.calibrate(clock.work(1e-3), chunk_s=0.4)
+    assert 0.4 <= amount * 1e-3 < 0.6
 
 
 def test_one_slow_step_is_not_taken_for_a_chunk(clock):
@@ -58,52 +58,7 @@ def test_the_collector_is_off_while_chunks_run_and_on_again_after():
     assert gc.isenabled()
 
 
-@pytest.fixture
-def simulated(clock, monkeypatch, tmp_path):
-    """Measure a simulated adapter by the simulated clock: 250 training and 70 test digits, batches of 20."""
-    recipe = RECIPES["linear"]
-    for part, size in (("train", 250), ("test", 70)):
-        np.save(tmp_path / f"{part}_images.npy", np.zeros((size, 28, 28), np.uint8))
-        np.save(tmp_path / f"{part}_labels.npy", np.zeros(size, np.uint8))
-    write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 0), 0, 250, 1)
-    inputs = Inputs.open(tmp_path, tmp_path, recipe.pixels, "float32")
-    monkeypatch.setattr(SimulatedAdapter, "clock", clock)
-    return lambda adapter=SimulatedAdapter, plan=None: measure.speeds(adapter(), inputs, 20, plan)
-
-
-def test_a_known_speed_is_measured_from_end_to_end(simulated):
-    found = simulated()
-    assert found["train_samples_per_s"] == pytest.approx(20 / SimulatedAdapter.step_s, rel=1e-3)
-    assert found["eval_samples_per_s"] == pytest.approx(20 / SimulatedAdapter.batch_s, rel=1e-3)
-    assert found["first_step_s"] == pytest.approx(SimulatedAdapter.step_s, rel=1e-3)
-    assert len(found["train_chunk_s"]) == measure.CHUNKS
-    assert min(found["train_chunk_s"]) >= measure.CHUNK_S
-    assert found["train_chunk_s"] == pytest.approx([found["chunk_steps"] * SimulatedAdapter.step_s] * 10, rel=1e-3)
-
-
-def test_a_plan_is_followed(simulated):
-    plan = {"chunk_steps": 77, "warm_up_chunks": 3, "eval_passes": 40}
-    assert {name: simulated(plan=plan)[name] for name in plan} == plan
-
-
-def test_a_missing_synchronisation_is_caught(simulated):
-    with pytest.raises(measure.Inconsistent, match="synchronisation missing"):
-        simulated(NeverWaits)
-    with pytest.raises(measure.Inconsistent, match="whole timed region"):
-        simulated(NeverWaits, {"chunk_steps": 50, "warm_up_chunks": 3, "eval_passes": 40})
-
-
 def test_one_slow_chunk_does_not_move_the_speed():
     timed = measure.Timed([0.1] * 9 + [0.12], 1.0, 1.02, True)
     assert measure.samples_per_s(timed, 100) == pytest.approx(1000)
     assert measure.samples_per_s(measure.Timed([0.1, 0.11, 0.12], 0.3, 0.33, True), 110) == pytest.approx(1000)
-
-
-def test_scores_are_computed_here_and_not_by_a_framework():
-    from benchmarks.learn import score
-
-    outputs = np.array([[5.0, 0.0], [0.0, 5.0], [1.0, 0.0]], "float32")
-    correct, loss = score(outputs, np.array([0, 1, 1]), "cross_entropy")
-    assert correct == 2
-    assert loss == pytest.approx(2 * np.log1p(np.exp(-5)) + np.log1p(np.exp(1)))
-    assert score(np.array([[2.4], [3.6]]), np.array([2, 3]), "mean_squared_error") == (1, pytest.approx(0.52))

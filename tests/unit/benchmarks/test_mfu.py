@@ -13,6 +13,7 @@ from benchmarks.frameworks import Probe
 from benchmarks.peak import Point
 from benchmarks.presets import Preset
 from benchmarks.proofs import Proof
+from benchmarks.roofline import Ceiling
 from benchmarks.runner import Sweep
 
 CELL = Cell("numpy", "mlp", "some", "cpu", 100, "eager", "float32", 2)
@@ -26,9 +27,8 @@ def row_of(monkeypatch):
     def make(peaks, status="ok"):
         probe = Probe("numpy", "cpu", facts={"unsupported": {"eager float32": None}, "devices": {}})
         data = Prepared("some", "0" * 64, Path(), 4000, 1000, "")
-        sweep = Sweep(
-            [CELL], {("numpy", "cpu"): probe}, {"some": data}, Path(), Preset(1, 0), None, 0, 1.0, peaks=peaks
-        )
+        sweep = Sweep([CELL], {("numpy", "cpu"): probe}, {"some": data}, Path(), Preset(1, 0), None, 0, 1.0)
+        sweep.ceilings = {point: Ceiling(peak) for point, peak in peaks.items()}
         sweep.name, sweep.proofs = "20260101T000000-abcdef", {CELL: Proof("pass", "", {})}
         speed = {"train_samples_per_s": 1000.0, "eval_samples_per_s": 3000.0} if status == "ok" else {}
         monkeypatch.setattr(sweep, "measured", lambda planned, folder: {"status": status, "reason": "", **speed})
@@ -56,7 +56,7 @@ def test_a_speed_above_the_peak_is_impossible_and_counts_in_no_figure(row_of):
     assert row["mfu"] == pytest.approx(4.544)
     assert "4.54 times the machine's peak" in row["reason"]
     [table] = console.summary([row])
-    assert list(table.columns[4].cells) == list(table.columns[5].cells) == [""]
+    assert list(table.columns[4].cells) == list(table.columns[6].cells) == [""]
     assert console.fastest([row]) == 0
 
 
@@ -67,5 +67,5 @@ def test_a_failed_launch_has_no_mfu(row_of):
 
 def test_the_summary_shows_mfu(row_of):
     [table] = console.summary([row_of({POINT: 908.8e6})])
-    assert [column.header for column in table.columns][4:6] == ["train samples/s", "MFU"]
-    assert list(table.columns[5].cells) == ["50.0%"]
+    assert [column.header for column in table.columns][4:7] == ["train samples/s", "95 % interval", "MFU"]
+    assert list(table.columns[6].cells) == ["50.0%"]

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from benchmarks.errors import StorageError
-from benchmarks.storage import append, read, read_all
+from benchmarks.storage import append, checksum, read, read_all
 
 
 @pytest.fixture
@@ -65,11 +65,23 @@ def test_a_damaged_middle_line_is_reported_with_its_number(path, row, damage):
 
 
 def test_a_newer_schema_is_refused_untouched(path, row):
-    from benchmarks.storage import checksum
-
     body = {"kind": "row", **row, "schema_version": 99}
     path.write_text(json.dumps({**body, "checksum": checksum(body)}) + "\n")
     assert "schema version 99" in read(path).problems[0]
+
+
+def test_rows_of_the_version_before_are_read_and_lack_what_it_had_not(tmp_path, row):
+    path = tmp_path / "old.jsonl"
+    body = {"kind": "row", **row, "schema_version": 2}
+    path.write_text(json.dumps({**body, "checksum": checksum(body)}) + "\n")
+    found = read(path)
+    assert not found.problems
+    assert (found.rows[0]["schema_version"], found.rows[0]["timed_s"]) == (2, None)
+
+
+def test_where_the_time_went_stands_at_the_end(tmp_path):
+    append(tmp_path / "a.jsonl", "end", {"wall_s": {"timed chunks": 5.0}})
+    assert read(tmp_path / "a.jsonl").end["wall_s"] == {"timed chunks": 5.0}
 
 
 def test_where_nothing_can_be_written_one_line_says_so(tmp_path, row):

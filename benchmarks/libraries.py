@@ -1,0 +1,65 @@
+"""What a framework computes with: the libraries it loaded, the kernels they chose, what it does to denormal numbers.
+
+Recorded once per run. Read from the process itself, since what a framework says it was built with need not be what
+was loaded. Runs in its environment.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.contract import Adapter
+from adapters.recipes import RECIPES
+
+NUMERIC = re.compile(r"^lib.*(blas|lapack|mkl|dnnl|blis|omp|tbb|cudnn|nccl)")
+ALLOCATORS = re.compile(r"jemalloc|tcmalloc|mimalloc")
+CORE_NAMES = ("openblas_get_corename", "openblas_get_corename64_", "scipy_openblas_get_corename64_")
+DENORMAL = {"float32": 1e-40, "float64": 1e-310}
+
+
+def loaded() -> list[Path]:
+    """Return the shared libraries of this process."""
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    paths = {Path(parts[5]) for line in lines if len(parts := line.split(maxsplit=5)) == 6}
+    return sorted(path for path in paths if ".so" in path.name)
+
+
+def openblas_cores(libraries: list[Path]) -> dict[str, str]:
+    """Return for each loaded OpenBLAS the processor whose kernels it chose."""
+    found = {}
+    for path in libraries:
+        if "openblas" in path.name:
+            library = ctypes.CDLL(str(path))
+            for name in CORE_NAMES:
+                if function := getattr(library, name, None):
+                    function.restype = ctypes.c_char_p
+                    found[path.name] = function().decode()
+                    break
+    return found
+
+
+def denormals(adapter_class: type[Adapter], device: str, dtype: str) -> str:
+    """Return whether a denormal number times one, in a product of matrices, is `kept` or `flushed` to zero."""
+    mode = adapter_class.recommended_mode(RECIPES["linear"].model, device)
+    adapter = adapter_class(RECIPES["linear"], device, mode, dtype)
+    one = np.eye(64, dtype=adapter.dtype)
+    product = adapter.products(np.full((64, 64), DENORMAL[dtype], adapter.dtype), one)(1)
+    adapter.synchronise(product)
+    return "kept" if adapter.fetch(product)[0, 0] else "flushed"
+
+
+def facts(adapter_class: type[Adapter], device: str) -> dict[str, Any]:
+    """Return what is recorded of a framework on a device."""
+    behaviour = denormals(adapter_class, device, "float32")  # computes, so that everything is loaded
+    libraries = loaded()
+    return {
+        "numeric_libraries": sorted({path.name for path in libraries if NUMERIC.search(path.name)}),
+        "openblas_cores": openblas_cores(libraries),
+        "allocator": next((path.name for path in libraries if ALLOCATORS.search(path.name)), "libc"),
+        "denormals": behaviour,
+    }

@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from adapters.numpy import NumpyAdapter
+from benchmarks import libraries
+
+
+class Flushing(NumpyAdapter):
+    """Sets to zero what is too small to be normal, as a processor does when it is told to."""
+
+    def fetch(self, outputs):
+        found = super().fetch(outputs)
+        return np.where(np.abs(found) < np.finfo(found.dtype).tiny, 0, found)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_denormals_are_looked_at_and_not_asked_for(dtype):
+    assert libraries.denormals(NumpyAdapter, "cpu", dtype) == "kept"
+    assert libraries.denormals(Flushing, "cpu", dtype) == "flushed"
+
+
+def test_numpy_s_blas_is_found_with_the_kernels_it_chose():
+    found = libraries.facts(NumpyAdapter, "cpu")
+    [blas] = [name for name in found["numeric_libraries"] if "openblas" in name]
+    assert found["openblas_cores"][blas]
+    assert found["allocator"] == "libc"
+    assert all("/" not in name for name in found["numeric_libraries"])  # no paths of this machine

@@ -1,0 +1,71 @@
+"""A speed launch from end to end, on a simulated device and by a clock that only work moves."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from adapters.recipes import RECIPES
+from adapters.weights import initial_weights
+from benchmarks import latency, measure
+from benchmarks.batches import Inputs, write_inputs
+from benchmarks.simulated import NeverWaits, SimulatedAdapter
+from benchmarks.speeds import CHUNKS, PLAN, speeds
+
+
+@pytest.fixture
+def simulated(clock, monkeypatch, tmp_path):
+    """Measure a simulated adapter by the simulated clock: 250 training and 70 test digits, batches of 20."""
+    recipe = RECIPES["linear"]
+    for part, size in (("train", 250), ("test", 70)):
+        np.save(tmp_path / f"{part}_images.npy", np.zeros((size, 28, 28), np.uint8))
+        np.save(tmp_path / f"{part}_labels.npy", np.zeros(size, np.uint8))
+    write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 0), 0, 250, 1)
+    inputs = Inputs.open(tmp_path, tmp_path, recipe.pixels, "float32")
+    monkeypatch.setattr(SimulatedAdapter, "clock", clock)
+    return lambda adapter=SimulatedAdapter, plan=None, chunk_s=0.1: speeds(adapter(), inputs, 20, plan, chunk_s)
+
+
+def test_a_known_speed_is_measured_from_end_to_end(simulated):
+    found = simulated()
+    assert found["train_samples_per_s"] == pytest.approx(20 / SimulatedAdapter.step_s, rel=1e-3)
+    assert found["eval_samples_per_s"] == pytest.approx(20 / SimulatedAdapter.batch_s, rel=1e-3)
+    assert found["first_step_s"] == pytest.approx(SimulatedAdapter.step_s, rel=1e-3)
+    assert len(found["train_chunk_s"]) == CHUNKS
+    assert min(found["train_chunk_s"]) >= measure.CHUNK_S
+    assert found["train_chunk_s"] == pytest.approx([found["chunk_steps"] * SimulatedAdapter.step_s] * 10, rel=1e-3)
+
+
+def test_each_quantity_has_a_column_of_its_own(simulated):
+    found = simulated()
+    step_s, pass_s = SimulatedAdapter.step_s, SimulatedAdapter.batch_s * 3  # 70 test digits: three full batches
+    assert found["first_eval_s"] == pytest.approx(pass_s, rel=1e-3)
+    assert found["timed_s"] == pytest.approx(
+        10 * found["chunk_steps"] * step_s + 5 * found["eval_passes"] * pass_s, rel=1e-3
+    )
+    assert found["warm_up_s"] > 4 * measure.CHUNK_S
+    assert found["step_latency_p50_s"] == found["step_latency_p95_s"] == pytest.approx(step_s, rel=1e-3)
+    assert found["latency_steps"] == pytest.approx(latency.LATENCY_S / step_s, abs=2)
+    assert found["flags"] == []
+
+
+def test_a_plan_is_followed(simulated):
+    plan = {"chunk_steps": 77, "warm_up_chunks": 3, "eval_passes": 40}
+    found = simulated(plan=plan)
+    assert {name: found[name] for name in plan} == plan
+    assert found["warm_up_s"] == pytest.approx(3 * 77 * SimulatedAdapter.step_s, rel=1e-3)
+
+
+def test_longer_chunks_are_warmed_up_no_longer(simulated):
+    found = simulated(chunk_s=0.4)
+    assert min(found["train_chunk_s"]) >= 0.4
+    again = simulated(plan={name: found[name] for name in PLAN}, chunk_s=0.4)
+    warm_up_s = found["warm_up_chunks"] * measure.CHUNK_S
+    assert warm_up_s <= again["warm_up_s"] <= 1.3 * warm_up_s
+
+
+def test_a_missing_synchronisation_is_caught(simulated):
+    with pytest.raises(measure.Inconsistent, match="synchronisation missing"):
+        simulated(NeverWaits)
+    with pytest.raises(measure.Inconsistent, match="whole timed region"):
+        simulated(NeverWaits, {"chunk_steps": 50, "warm_up_chunks": 3, "eval_passes": 40})
