@@ -7,6 +7,8 @@ the parent's own CPU time is taken). What fails here makes every number of this 
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -26,7 +28,8 @@ from benchmarks.batches import Inputs
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared, prepare
 from benchmarks.intervals import CONFIDENCE, LOOKS, Ratio, paired, verdicts
-from benchmarks.launch import launch_in
+from benchmarks.launch import Ending, launch_in, on_cpus
+from benchmarks.machine import physical_cpus
 from benchmarks.simulated import NeverWaits, SimulatedAdapter
 from benchmarks.speeds import speeds
 
@@ -176,19 +179,40 @@ def compare(arms: list[Arm], rounds: int, seed: int) -> Ratio:
 
 def idle_parent(data: Prepared) -> Iterator[Check]:
     """Let a real worker measure, and take this process's CPU time meanwhile."""
-    cell = Cell("numpy", "mlp", data.name, "cpu", 100, "eager", "float32", 1)
-    with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
-        weights = initial_weights(RECIPE.model, RECIPE.initialiser, 0)
-        batches.write_inputs(Path(folder), weights, 0, data.train_size, 1)
-        request = {"task": "speed", "cell": asdict(cell), "plan": None}
-        request |= {"data": str(data.folder), "inputs": folder}
-        cpu, wall = time.process_time(), time.monotonic()
-        ending = launch_in("numpy", "cpu", request, 1, timeout_s=300)
-        share = (time.process_time() - cpu) / (time.monotonic() - wall)
+    cpu, wall = time.process_time(), time.monotonic()
+    ending = real_launch(data)
+    share = (time.process_time() - cpu) / (time.monotonic() - wall)
     measured = ending.status == "ok"
     found = f"{share:.2%} of a core" if measured else f"the worker ended {ending.status}: {ending.reason}"
     passed = measured and share < 0.01
     yield Check("idle_parent", "the parent while a worker measures", found, "under 1 %", passed)
+
+
+def background_load(data: Prepared) -> Iterator[Check]:
+    """Let a real worker measure while another process computes on its CPU."""
+    with on_cpus(physical_cpus()[:1]):
+        neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        ending = real_launch(data)
+    finally:
+        neighbour.kill()
+        neighbour.wait()
+    answer = ending.answer or {"flags": [f"the worker ended {ending.status}: {ending.reason}"], "foreign_share": 0.0}
+    found = f"{', '.join(answer['flags']) or 'no flag'}, {answer['foreign_share']:.0%} of the CPU went to others"
+    yield Check(
+        "background_load", "a neighbour on the worker's CPU", found, "disturbed", "disturbed" in answer["flags"]
+    )
+
+
+def real_launch(data: Prepared) -> Ending:
+    """Measure mlp in NumPy on one CPU, in a worker as a sweep's."""
+    cell = Cell("numpy", "mlp", data.name, "cpu", 100, "eager", "float32", 1)
+    with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
+        weights = initial_weights(RECIPE.model, RECIPE.initialiser, 0)
+        batches.write_inputs(Path(folder), weights, 0, data.train_size, 1)
+        request = {"task": "speed", "cell": asdict(cell), "plan": None, "chunk_s": measure.CHUNK_S}
+        request |= {"data": str(data.folder), "inputs": folder}
+        return launch_in("numpy", "cpu", request, 1, timeout_s=300)
 
 
 CHECKS: Mapping[str, Callable[[Inputs], Iterator[Check]]] = {
@@ -197,7 +221,11 @@ CHECKS: Mapping[str, Callable[[Inputs], Iterator[Check]]] = {
     "coverage": coverage,
     "comparisons": comparisons,
 }
-NAMES = (*CHECKS, "idle_parent")
+REAL: Mapping[str, Callable[[Prepared], Iterator[Check]]] = {
+    "idle_parent": idle_parent,
+    "background_load": background_load,
+}
+NAMES = (*CHECKS, *REAL)
 
 
 def run(names: list[str]) -> Iterator[Check]:
@@ -208,4 +236,4 @@ def run(names: list[str]) -> Iterator[Check]:
         batches.write_inputs(Path(folder), weights, 0, data.train_size, 1)
         inputs = Inputs.open(data.folder, Path(folder), RECIPE.pixels, "float32")
         for name in names:
-            yield from idle_parent(data) if name == "idle_parent" else CHECKS[name](inputs)
+            yield from REAL[name](data) if name in REAL else CHECKS[name](inputs)
