@@ -26,7 +26,7 @@ from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
 from benchmarks.micro.launcher import KINDS, RESULTS, Micro
 from benchmarks.options import DEVICES, MODE_NAMES, chosen_frameworks, chosen_modes, chosen_recipes, numbers, values
-from benchmarks.presets import PRESETS, Preset
+from benchmarks.presets import PRESETS
 from benchmarks.runner import Sweep
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -62,7 +62,9 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the cells and stop")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="skip launches that are already there and ok")] = False,
     fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
-    with_peak: Annotated[bool, typer.Option("--peak", help="measure the machine's peak if none is kept")] = False,
+    with_peak: Annotated[
+        bool | None, typer.Option("--peak/--no-peak", help="measure the peak if none is kept; default: the preset.s")
+    ] = None,
 ) -> None:
     """Measure: every cell in fresh processes, a row for each launch, a table at the end.
 
@@ -71,7 +73,7 @@ def run(
     [name] = values([preset], [], list(PRESETS), "preset")
     amount = PRESETS[name]
     if rounds is not None:
-        amount = Preset(rounds, amount.seeds)
+        amount = replace(amount, rounds=rounds, looks=())
     amount = replace(amount, seeds=0 if epochs == 0 else amount.seeds if seeds is None else seeds)
     if not amount.rounds and not amount.seeds:
         raise UsageError("--rounds 0 without accuracy launches leaves nothing to do; give --rounds or --seeds")
@@ -104,7 +106,7 @@ def run(
     sweep = Sweep(cells, probes, data, results, amount, epochs, seed, timeout, resume, display, display.proof)
     sweep.fresh_proof, sweep.time_cap_s = fresh_proof, time_cap
     for point in dict.fromkeys(peak.Point(cell.device, cell.dtype, cell.threads) for cell in cells):
-        if with_peak:
+        if amount.peak if with_peak is None else with_peak:
             peak.measured(point, peak.there(point.device), report=say)
             if point.device == "cpu" and "numpy" in peak.there("cpu"):
                 peak.bandwidth(point.threads, report=say)
