@@ -96,6 +96,10 @@ COLUMNS = (
     Column("accuracy_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("loss_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("train_loss_by_epoch", "floats", "", "mean over the epoch's batches, each before its update"),
+    Column("seconds_by_epoch", "floats", "s", "training and evaluation up to the end of each epoch, set-up apart"),
+    Column("accuracy_target", "float", "", "whose first reaching is timed; null without one", False, fraction),
+    Column("time_to_accuracy_s", "float", "s", "seconds_by_epoch at the first epoch with the target", False, positive),
+    Column("placing_s", "float", "s", "gathering and placing all epochs' training batches, not in seconds_by_epoch"),
     Column("duration_s", "float", "s", "the whole launch, as the parent saw it"),
 )  # fmt: skip
 BY_NAME = {column.name: column for column in COLUMNS}
