@@ -96,7 +96,8 @@ class JaxAdapter(Adapter):
         images = np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))  # (S, B, H, W, C)
         digits = labels.astype(np.int32)
         if self.mode == "fused":
-            losses = jnp.full(len(labels), jnp.nan, self.dtype)
+            # Placed like all else: a jitted call compiles once more where it first gets an array bound to no device.
+            losses = self.device_put(np.full(len(labels), np.nan, self.dtype))
             return Resident(self.device_put(images), self.device_put(digits), len(labels), losses)
         batches = [self.device_put(batch) for batch in images]
         return Resident(batches, [self.device_put(batch) for batch in digits], len(labels), [np.nan] * len(labels))

@@ -86,3 +86,7 @@ PUBLISHED_ACCURACY = {
 }
 # After the last epoch, on the very images trained on, which its tutorial does not say:
 PUBLISHED_TRAIN_ACCURACY = {"lenet5": 0.9986}
+
+# The accuracy on the test images whose first reaching is the time to accuracy, by (recipe, data set). Both are a little
+# below what the recipe reaches in the end, so that not the last tenth of a per cent decides.
+ACCURACY_TARGETS = {("mlp", "mnist"): 0.97, ("lenet", "mnist"): 0.985}

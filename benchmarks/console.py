@@ -17,6 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from benchmarks.accuracies import median_time
 from benchmarks.cells import Cell, Launch
 from benchmarks.errors import LockstepError
 from benchmarks.exchange import Pair
@@ -116,7 +117,8 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
         table = Table(title=escape(plain(title)), title_justify="left")
         for heading in ("framework", "version", "mode"):
             table.add_column(heading)
-        for heading in ("launches", "train samples/s", "95 % interval", "MFU", "eval samples/s", "accuracy"):
+        headings = ("launches", "train samples/s", "95 % interval", "MFU", "eval samples/s", "accuracy", "s to target")
+        for heading in headings:
             table.add_column(heading, justify="right")
         for heading in ("lockstep", "status", "flags"):
             table.add_column(heading)
@@ -154,7 +156,7 @@ def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
     """Return version, mode, launches, speeds, accuracy and statuses of one cell as text."""
     good = [row for row in launches if row["status"] == "ok"]
     speeds = [row for row in good if row["task"] == "speed"]
-    accuracies = [row["accuracy"] for row in good if row["task"] == "accuracy"]
+    learnt = [row for row in good if row["task"] == "accuracy"]
     return (
         next((row["framework_version"] for row in launches if row["framework_version"]), ""),
         mode,
@@ -163,7 +165,8 @@ def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
         interval([row["train_samples_per_s"] for row in speeds]),
         median((row["mfu"] for row in speeds), ".1%"),
         median(row["eval_samples_per_s"] for row in speeds),
-        f"{statistics.mean(accuracies):.4f}" if accuracies else "",
+        f"{statistics.mean(row['accuracy'] for row in learnt):.4f}" if learnt else "",
+        to_target([row["time_to_accuracy_s"] for row in learnt if row["accuracy_target"] is not None]),
         ", ".join(sorted({row["lockstep"] for row in launches})),
         ", ".join(sorted({row["status"] for row in launches})),
         flagged(launches),
@@ -176,6 +179,13 @@ def interval(speeds: Sequence[float]) -> str:
         return ""
     found = speed(speeds)
     return f"{found.low:,.0f}-{found.high:,.0f}"
+
+
+def to_target(times: Sequence[float | None]) -> str:
+    """Return the median time to the accuracy aimed at and how many seeds reached it: `4.21 (9/10)`."""
+    found = median_time(times)
+    reached = f"({len(times) - times.count(None)}/{len(times)})" if times else ""
+    return reached if found is None else f"{found:,.2f} {reached}"
 
 
 def median(values: Iterable[float | None], form: str = ",.0f") -> str:

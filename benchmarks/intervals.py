@@ -69,11 +69,14 @@ def p_value(logs: Logs) -> float:
 
 def t_bounds(logs: Logs) -> tuple[float, float]:
     """Return the bounds of exp(mean) by Student's t; (0, infinity) with fewer than two values."""
-    n = len(logs)
-    if n < 2:
-        return 0.0, math.inf
-    half = stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * logs.std(ddof=1) / math.sqrt(n)
+    half = t_half_width(logs)
     return math.exp(logs.mean() - half), math.exp(logs.mean() + half)
+
+
+def t_half_width(values: Logs, confidence: float = CONFIDENCE) -> float:
+    """Return half the width of the mean's interval by Student's t; infinite with fewer than two values."""
+    n = len(values)
+    return float(stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.inf
 
 
 def verdicts(ratios: Mapping[str, Ratio]) -> dict[str, str]:

@@ -1,12 +1,12 @@
-"""An accuracy launch: train the recipe's epochs and evaluate after each. No speed comes from here.
+"""An accuracy launch: train the recipe's epochs, evaluate after each, and say when a fixed accuracy was first reached.
 
-Accuracy and loss are computed here, in NumPy and float64, from the outputs that the adapter returns, so that
-no framework's idea of a metric takes part.
+No speed comes from here: an epoch's seconds hold its evaluation. Accuracy and loss are computed here, in NumPy and
+float64, from the outputs that the adapter returns, so that no framework's idea of a metric takes part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,11 @@ import numpy.typing as npt
 
 from adapters.contract import Adapter, Resident
 from benchmarks.batches import Inputs
+from benchmarks.measure import Stopwatch
 
 Array = npt.NDArray[Any]
+Stack = tuple[Resident, Array]  # batches of one size on the device, and their labels (S, B) here
+BY_EPOCH = ("train_loss_by_epoch", "accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch")
 
 
 def score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
@@ -29,13 +32,13 @@ def score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
     return int((outputs.argmax(axis=1) == labels).sum()), float((sums - outputs[np.arange(len(labels)), labels]).sum())
 
 
-def placed(adapter: Adapter, batches: Iterable[tuple[Array, Array]]) -> Iterator[tuple[Resident, Array]]:
+def placed(adapter: Adapter, batches: Iterable[tuple[Array, Array]]) -> Iterator[Stack]:
     """Yield each stack of batches on the device, with its labels."""
     for images, labels in batches:
         yield adapter.put(images, labels), labels
 
 
-def evaluate(adapter: Adapter, stacks: Iterable[tuple[Resident, Array]]) -> tuple[float, float]:
+def evaluate(adapter: Adapter, stacks: Iterable[Stack]) -> tuple[float, float]:
     """Return (accuracy, mean loss) over resident batches, each stack with its labels."""
     correct, total, samples = 0, 0.0, 0
     for resident, labels in stacks:
@@ -45,45 +48,76 @@ def evaluate(adapter: Adapter, stacks: Iterable[tuple[Resident, Array]]) -> tupl
     return correct / samples, total / samples
 
 
-def train_epoch(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int) -> tuple[float, float | None]:
-    """Train on every sample of one epoch, remainder included; return (mean loss, running accuracy) of its batches.
+def compile_shapes(adapter: Adapter, trains: Sequence[Stack], tests: Sequence[Stack]) -> None:
+    """Take one step and one evaluation of every shape that will occur, so that none is compiled on the clock."""
+    for resident, _ in trains:
+        adapter.train(resident, 0, 1)
+    for resident, _ in [*tests, *(trains if adapter.recipe.stop_when_accuracy_falls else ())]:
+        adapter.fetch(adapter.evaluate(resident, 0, 1))
+    adapter.synchronise()
+
+
+def train_epoch(adapter: Adapter, stacks: Iterable[Stack], epoch: int) -> float | None:
+    """Train on every batch of one epoch and wait for the device; return the running accuracy.
 
     The accuracy is that of each batch just before its step; None unless the recipe stops by it, since it costs
     another forward pass.
     """
     adapter.set_rate(adapter.recipe.schedule.rate(adapter.recipe.optimiser, epoch))
-    losses, correct, samples = [], 0, 0
-    for images, labels in inputs.train(epoch, batch_size):
-        resident = adapter.put(images, labels)
-        if adapter.recipe.stop_when_accuracy_falls:
-            for index in range(resident.steps):
-                outputs = adapter.fetch(adapter.evaluate(resident, index, 1))
-                correct += score(outputs, labels[index], adapter.recipe.loss)[0]
-                adapter.train(resident, index, 1)
-        else:
-            adapter.train(resident, 0, resident.steps)
+    correct, samples = 0, 0
+    for resident, labels in stacks:
         samples += labels.size
-        losses.append(adapter.losses(resident))
-    accuracy = correct / samples if adapter.recipe.stop_when_accuracy_falls else None
-    return float(np.concatenate(losses).mean()), accuracy
+        if not adapter.recipe.stop_when_accuracy_falls:
+            adapter.train(resident, 0, resident.steps)
+            continue
+        for index in range(resident.steps):
+            outputs = adapter.fetch(adapter.evaluate(resident, index, 1))
+            correct += score(outputs, labels[index], adapter.recipe.loss)[0]
+            adapter.train(resident, index, 1)
+    adapter.synchronise()
+    return correct / samples if adapter.recipe.stop_when_accuracy_falls else None
 
 
-def learn(adapter: Adapter, inputs: Inputs, batch_size: int, epochs: int) -> dict[str, Any]:
-    """Train `epochs` epochs from the initial weights; return the row's columns on accuracy and loss.
+def one_epoch(
+    adapter: Adapter, trains: Sequence[Stack], tests: Sequence[Stack], epoch: int, clock: Stopwatch
+) -> tuple[float | None, tuple[float, ...]]:
+    """Train and evaluate on the clock; return (running training accuracy or None, BY_EPOCH's figures)."""
+    with clock:
+        train_accuracy = train_epoch(adapter, trains, epoch)
+    train_loss = float(np.concatenate([adapter.losses(resident) for resident, _ in trains]).mean())
+    with clock:
+        accuracy, loss = evaluate(adapter, tests)
+    return train_accuracy, (train_loss, accuracy, loss, clock.seconds)
 
-    A recipe that stops when its training accuracy falls ends after the epoch in which it did.
+
+def learn(
+    adapter: Adapter, inputs: Inputs, batch_size: int, epochs: int, target: float | None = None
+) -> dict[str, Any]:
+    """Train `epochs` epochs from the initial weights; return the row's columns on accuracy, loss and time.
+
+    On the clock: each epoch's training until the device has finished, then the evaluation on the test images, with
+    fetching and scoring. Apart: compilation, and gathering and placing batches (`placing_s`). `target` is the accuracy
+    whose first reaching is timed. A recipe that stops when its training accuracy falls ends after the epoch in which
+    it did.
     """
-    adapter.set_weights(inputs.weights)
     tests = list(placed(adapter, inputs.test(batch_size)))
-    by_epoch: dict[str, list[float]] = {"train_loss_by_epoch": [], "accuracy_by_epoch": [], "loss_by_epoch": []}
+    clock, placing = Stopwatch(), Stopwatch()
+    by_epoch: dict[str, list[float]] = {name: [] for name in BY_EPOCH}
     before = 0.0
     for epoch in range(epochs):
-        train_loss, train_accuracy = train_epoch(adapter, inputs, epoch, batch_size)
-        accuracy, loss = evaluate(adapter, tests)
-        if not np.isfinite([train_loss, loss]).all():
+        with placing:
+            trains = list(placed(adapter, inputs.train(epoch, batch_size)))
+            adapter.synchronise([(resident.images, resident.labels) for resident, _ in trains])
+        if epoch == 0:
+            compile_shapes(adapter, trains, tests)
+            adapter.set_weights(inputs.weights)  # forgets what those steps did, the optimiser's state too
+            adapter.synchronise()
+        train_accuracy, figures = one_epoch(adapter, trains, tests, epoch, clock)
+        del trains  # makes room for the next epoch's
+        if not np.isfinite(figures).all():
             return {"status": "nan", "reason": f"loss is not finite after epoch {epoch + 1}", "epochs": epoch + 1}
-        for name, value in zip(by_epoch, (train_loss, accuracy, loss), strict=True):
-            by_epoch[name].append(value)
+        for name, figure in zip(BY_EPOCH, figures, strict=True):
+            by_epoch[name].append(figure)
         if train_accuracy is not None:
             if train_accuracy < before:
                 break
@@ -94,4 +128,13 @@ def learn(adapter: Adapter, inputs: Inputs, batch_size: int, epochs: int) -> dic
         "train_accuracy": evaluate(adapter, placed(adapter, inputs.train(0, batch_size)))[0],
         "accuracy": by_epoch["accuracy_by_epoch"][-1],
         "loss": by_epoch["loss_by_epoch"][-1],
+        "accuracy_target": target,
+        "time_to_accuracy_s": first_reached(target, by_epoch["accuracy_by_epoch"], by_epoch["seconds_by_epoch"]),
+        "placing_s": placing.seconds,
     }
+
+
+def first_reached(target: float | None, accuracies: Sequence[float], seconds: Sequence[float]) -> float | None:
+    """Return the clock after the first epoch whose accuracy is `target` or more; None if there is none."""
+    found = zip(accuracies, seconds, strict=True)
+    return None if target is None else next((clock for accuracy, clock in found if accuracy >= target), None)

@@ -52,6 +52,21 @@ def clock(work: Work, amount: int) -> float:
     return (time.perf_counter_ns() - start) / 1e9
 
 
+class Stopwatch:
+    """Sums the wall seconds of its `with` blocks, the collector switched off inside them."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def __enter__(self) -> None:
+        gc.disable()
+        self.start_ns = time.perf_counter_ns()
+
+    def __exit__(self, *_: object) -> None:
+        self.seconds += (time.perf_counter_ns() - self.start_ns) / 1e9
+        gc.enable()
+
+
 def training(adapter: Adapter, resident: Resident) -> Work:
     """Return work(steps) that trains on where it left off and returns when the device has finished."""
     position = 0

@@ -93,7 +93,7 @@ COLUMNS = (
     Column("start_s", "float", "s", "from the start of the process to the worker's first own work"),
     Column("import_s", "float", "s", "import of the framework (NumPy is loaded before)", False, positive),
     Column("build_s", "float", "s", "building the network and setting its weights", False, positive),
-    Column("placing_s", "float", "s", "gathering batches and placing them on the device", False, positive),
+    Column("placing_s", "float", "s", "gathering batches and placing them on the device; not in seconds_by_epoch"),
     Column("first_step_s", "float", "s", "first training call, compilation included", False, positive),
     Column("first_eval_s", "float", "s", "first pass over the test images, compilation included", False, positive),
     Column("warm_up_s", "float", "s", "finding the plan, or following it, before the timed chunks", False, positive),
@@ -124,6 +124,9 @@ COLUMNS = (
     Column("accuracy_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("loss_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("train_loss_by_epoch", "floats", "", "mean over the epoch's batches, each before its update"),
+    Column("seconds_by_epoch", "floats", "s", "training and evaluation up to the end of each epoch, set-up apart"),
+    Column("accuracy_target", "float", "", "whose first reaching is timed; null without one", False, fraction),
+    Column("time_to_accuracy_s", "float", "s", "seconds_by_epoch at the first epoch with the target", False, positive),
     Column("duration_s", "float", "s", "the whole launch, as the parent saw it"),
 )  # fmt: skip
 BY_NAME = {column.name: column for column in COLUMNS}

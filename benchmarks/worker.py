@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from adapters.contract import DTYPES, MODES, Adapter, ContractError
-from adapters.recipes import MODELS, RECIPES
+from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
 from benchmarks import bandwidth, gate, latency, libraries, measure, products, threads
 from benchmarks.batches import Inputs, read_weights, write_weights
@@ -82,9 +82,10 @@ def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> 
 
     The trained weights are kept where the request says `save`.
     """
+    target = ACCURACY_TARGETS.get((request["cell"]["recipe"], request["cell"]["dataset"]))
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        learnt = learn(adapter, inputs, batch_size, request["epochs"])
+        learnt = learn(adapter, inputs, batch_size, request["epochs"], target)
         if "save" in request:
             write_weights(Path(request["save"]), adapter.get_weights())
         return learnt

@@ -1,4 +1,4 @@
-"""One comparison table in the forms people read: terminal, Markdown, HTML. Numbers keep sensible digits."""
+"""Comparison tables in the forms people read: terminal, Markdown, HTML. Numbers keep sensible digits."""
 
 from __future__ import annotations
 
@@ -35,13 +35,36 @@ HEADINGS = {
     "first_step_s": "first step s",
     "status": "status",
 }
+ACCURACY_HEADINGS = {
+    "framework": "framework",
+    "framework_version": "version",
+    "mode": "mode",
+    "seeds": "seeds",
+    "accuracy": "accuracy",
+    "accuracy_interval": "95 % interval",
+    "difference": "difference",
+    "difference_interval": "95 % interval of the difference",
+    "accuracy_verdict": "verdict",
+    "accuracy_target": "target",
+    "time_to_accuracy_s": "s to target",
+    "reached": "reached by",
+    "lockstep": "lockstep",
+}
 FORMATS = {
     "train_samples_per_s": "{:,.0f}", "eval_samples_per_s": "{:,.0f}", "gflops_per_s": "{:,.1f}", "mfu": "{:.1%}",
-    "accuracy": "{:.4f}", "ratio": "{:.3f}", "first_step_s": "{:.2f}",
+    "accuracy": "{:.4f}", "ratio": "{:.3f}", "first_step_s": "{:.2f}", "difference": "{:+z.4f}",
+    "accuracy_target": "{:.3f}", "time_to_accuracy_s": "{:,.2f}",
 }  # fmt: skip
 
 
-INTERVALS = ("launches", "interval", "ratio_interval")
+INTERVALS = {  # column: columns of its bounds, and how one is written
+    "interval": ("low", "high", "{:,.0f}-{:,.0f}"),
+    "ratio_interval": ("ratio_low", "ratio_high", "{:.3f}-{:.3f}"),
+    "accuracy_interval": ("accuracy_low", "accuracy_high", "{:.4f}-{:.4f}"),
+    "difference_interval": ("difference_low", "difference_high", "{:+z.4f} to {:+z.4f}"),
+}
+NUMERIC = {*FORMATS, *INTERVALS, "launches", "seeds", "reached"}
+Lines = list[dict[str, str]]
 
 
 def title(values: dict[str, Any]) -> str:
@@ -53,40 +76,49 @@ def title(values: dict[str, Any]) -> str:
     )
 
 
-def comparisons(table: pd.DataFrame) -> Iterator[tuple[str, list[dict[str, str]]]]:
-    """Yield (title, lines) per comparison; each line maps HEADINGS' columns to text."""
+def sections(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], Lines]]:
+    """Yield (title, headings, lines) per comparison, of its speeds and, where some were trained, of its accuracies.
+
+    Each line maps the headings' columns to text.
+    """
     for key, group in table.groupby(COMPARISON, sort=False):
-        yield title(dict(zip(COMPARISON, key, strict=True))), [line(record) for record in group.to_dict("records")]
+        shared = title(dict(zip(COMPARISON, key, strict=True)))
+        yield shared, HEADINGS, [line(record, HEADINGS) for record in group.to_dict("records")]
+        trained = group[group["seeds"].notna()].sort_values(["framework", "mode"])
+        if len(trained):
+            reference = trained["difference_to"].dropna()
+            to = f", differences to {plain(reference.iloc[0])}" if len(reference) else ""
+            lines = [line(record, ACCURACY_HEADINGS) for record in trained.to_dict("records")]
+            yield f"{shared}: accuracy{to}", ACCURACY_HEADINGS, lines
 
 
-def line(record: dict[Any, Any]) -> dict[str, str]:
+def line(record: dict[Any, Any], headings: dict[str, str]) -> dict[str, str]:
     """Return one cell's figures as text, empty where there is none."""
-    record = {**record, "interval": "", "ratio_interval": ""}
-    if pd.notna(record["low"]):
-        record["interval"] = f"{record['low']:,.0f}-{record['high']:,.0f}"
-    if pd.notna(record["ratio_low"]):
-        record["ratio_interval"] = f"{record['ratio_low']:.3f}-{record['ratio_high']:.3f}"
-    return {
-        name: "" if pd.isna(record[name]) else plain(FORMATS.get(name, "{}").format(record[name])) for name in HEADINGS
-    }
+    shown = {name: FORMATS.get(name, "{}").format(value) for name, value in record.items() if pd.notna(value)}
+    for name, (low, high, form) in INTERVALS.items():
+        if pd.notna(record[low]):
+            shown[name] = form.format(record[low], record[high])
+    if "reached" in shown:
+        shown["reached"] += f"/{record['seeds']}"
+    return {name: plain(shown.get(name, "")) for name in headings}
 
 
 def as_tables(table: pd.DataFrame) -> Iterator[Table]:
-    """Yield one terminal table per comparison."""
-    for heading, lines in comparisons(table):
+    """Yield the terminal's tables, one or two per comparison."""
+    for heading, headings, lines in sections(table):
         made = Table(title=escape(heading), title_justify="left")
-        for name, text in HEADINGS.items():
-            made.add_column(text, justify="right" if name in FORMATS or name in INTERVALS else "left")
+        for name, text in headings.items():
+            made.add_column(text, justify="right" if name in NUMERIC else "left")
         for cells in lines:
             made.add_row(*(escape(text) for text in cells.values()))
         yield made
 
 
 def as_markdown(table: pd.DataFrame) -> str:
-    """Return Markdown, a heading and a table per comparison; what a row says cannot end a table cell."""
+    """Return Markdown, a heading for each table; what a row says cannot end a table cell."""
     parts = []
-    for heading, lines in comparisons(table):
-        rows = [list(HEADINGS.values()), ["---"] * len(HEADINGS), *(list(cells.values()) for cells in lines)]
+    for heading, headings, lines in sections(table):
+        rows = [list(headings.values()), ["---"] * len(headings), *(list(cells.values()) for cells in lines)]
         body = "\n".join("| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in rows)
         parts.append(f"### {markdown_text(heading)}\n\n{body}\n")
     return "\n".join(parts)
@@ -109,10 +141,5 @@ def as_page(table: pd.DataFrame, sweeps: list[str]) -> str:
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
     return environment.get_template("page.html").render(
-        headings=HEADINGS,
-        comparisons=list(comparisons(table)),
-        numeric=set(FORMATS),
-        sweeps=sweeps,
-        wider_bounds=wider_bounds(table),
-        bounds=BOUNDS,
+        sections=list(sections(table)), numeric=NUMERIC, sweeps=sweeps, wider_bounds=wider_bounds(table), bounds=BOUNDS
     )

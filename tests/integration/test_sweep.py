@@ -167,3 +167,19 @@ def test_ten_epochs_of_mnist_in_all_six(sweep, mnist_folder):
     assert done.returncode == 0, done.stderr
     assert {row["framework"]: row["task"] for row in rows} == dict.fromkeys(ADAPTERS, "accuracy")
     assert min(row["accuracy"] for row in rows) > 0.96
+
+
+@pytest.mark.mnist
+def test_the_time_to_accuracy_lies_within_the_launch_and_on_its_clock(sweep, command, tmp_path, mnist_folder):
+    options = ("--dataset", "mnist", "--data-dir", str(mnist_folder), "--rounds", "0", "--seeds", "1")
+    done, [row] = sweep(*options, "--framework", "numpy", "--model", "mlp")
+    assert done.returncode == 0, done.stderr
+    clock = row["seconds_by_epoch"]
+    assert len(clock) == row["epochs"] == 10
+    assert all(earlier < later for earlier, later in zip([0, *clock], clock, strict=False))
+    assert row["placing_s"] + clock[-1] < row["duration_s"]
+    reached = [accuracy >= 0.97 for accuracy in row["accuracy_by_epoch"]].index(True)
+    assert 1 <= reached <= 8
+    assert (row["accuracy_target"], row["time_to_accuracy_s"]) == (0.97, clock[reached])
+    assert f"{row['time_to_accuracy_s']:.2f} (1/1)" in done.stdout
+    assert "reached by" in command("report", "compare", "--results", str(tmp_path / "results")).stdout

@@ -5,12 +5,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.declaration import SGD, Exponential
+from adapters.declaration import SGD, Adam, Exponential
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.batches import Inputs, write_inputs
-from benchmarks.learn import learn, score, train_epoch
+from benchmarks.learn import learn, placed, score, train_epoch
+from benchmarks.simulated import SimulatedAdapter
 
 RECIPE = replace(RECIPES["mlp"], stop_when_accuracy_falls=True)
 
@@ -50,17 +51,18 @@ def test_stops_after_the_epoch_in_which_training_accuracy_falls(inputs):
 
 def test_watching_the_accuracy_changes_nothing_that_is_learnt(inputs):
     watched, plain = (train(inputs, replace(RECIPE, stop_when_accuracy_falls=stop)) for stop in (True, False))
+    for learnt in (watched, plain):
+        del learnt["seconds_by_epoch"], learnt["placing_s"]
     assert watched == plain
 
 
 def test_the_remainder_is_trained_on_and_the_accuracy_is_that_before_each_step(inputs):
     adapter = NumpyAdapter(RECIPE)
     adapter.set_weights(inputs.weights)
-    loss, accuracy = train_epoch(adapter, inputs, 0, 20)
+    accuracy = train_epoch(adapter, placed(adapter, inputs.train(0, 20)), 0)
     assert adapter.step_count == 6  # five batches of 20 and one of 5
-    assert loss > 0
     assert accuracy < 0.9
-    assert train_epoch(adapter, inputs, 1, 20)[1] > accuracy
+    assert train_epoch(adapter, placed(adapter, inputs.train(1, 20)), 1) > accuracy
 
 
 def test_a_loss_that_is_not_finite_ends_as_nan(inputs):
@@ -70,11 +72,13 @@ def test_a_loss_that_is_not_finite_ends_as_nan(inputs):
     assert "not finite after epoch 1" in learnt["reason"]
 
 
-def test_accuracies_and_losses_are_means_over_their_own_images(inputs):
-    learnt = train(inputs, RECIPE, epochs=1)
-    adapter = NumpyAdapter(RECIPE)
+@pytest.mark.parametrize("optimiser", [SGD(0.1), Adam(0.01)])
+def test_accuracies_and_losses_are_means_over_their_own_images(inputs, optimiser):
+    recipe = replace(RECIPE, optimiser=optimiser)
+    learnt = train(inputs, recipe, epochs=1)
+    adapter = NumpyAdapter(recipe)
     adapter.set_weights(inputs.weights)
-    train_epoch(adapter, inputs, 0, 20)
+    train_epoch(adapter, placed(adapter, inputs.train(0, 20)), 0)
     for images, labels, accuracy in (
         (inputs.test_images, inputs.test_labels, learnt["accuracy"]),
         (inputs.train_images, inputs.train_labels, learnt["train_accuracy"]),
@@ -105,3 +109,88 @@ def test_scores_are_computed_here_and_not_by_a_framework():
     assert correct == 2
     assert loss == pytest.approx(2 * np.log1p(np.exp(-5)) + np.log1p(np.exp(1)))
     assert score(np.array([[2.4], [3.6]]), np.array([2, 3]), "mean_squared_error") == (1, pytest.approx(0.52))
+
+
+class Learner(SimulatedAdapter):
+    """Takes known times; knows five digits more of each stack of test images after every epoch of six batches.
+
+    The first step and the first evaluation of every shape take five seconds more, every placing takes three.
+    """
+
+    def build(self):
+        self.compiled = set()
+        super().build()
+
+    def set_weights(self, weights):
+        super().set_weights(weights)
+        self.trained = 0
+
+    def put(self, images, labels):
+        self.clock.sleep(3)
+        return super().put(images, labels)
+
+    def compile(self, kind, labels):
+        if (kind, labels.shape) not in self.compiled:
+            self.compiled.add((kind, labels.shape))
+            self.queue(5)
+
+    def train(self, resident, first, count):
+        self.compile("train", resident.labels)
+        super().train(resident, first, count)
+        resident.losses[:] = 1.0
+        self.trained += count
+
+    def evaluate(self, resident, first, count):
+        self.compile("evaluate", resident.labels)
+        super().evaluate(resident, first, count)
+        digits = resident.labels[first : first + count].reshape(-1, 1).astype(self.dtype)
+        digits[5 * (self.trained // 6) :] = -1
+        return [digits]
+
+
+@pytest.fixture
+def simulated(inputs, clock, monkeypatch):
+    """Learn by the simulated clock: 5 batches of 20 and one of 5 to train on, one of 20 and one of 10 to test on."""
+    monkeypatch.setattr(SimulatedAdapter, "clock", clock)
+    linear = RECIPES["linear"]
+    given = replace(inputs, weights=initial_weights(linear.model, linear.initialiser, 0))
+    return lambda target, adapter_class=Learner: learn(adapter_class(), given, 20, 3, target)
+
+
+EPOCH_S = 6 * SimulatedAdapter.step_s + 2 * SimulatedAdapter.batch_s
+
+
+def test_the_clock_holds_training_and_evaluation_and_neither_compiling_nor_placing(simulated):
+    learnt = simulated(None)
+    assert learnt["accuracy_by_epoch"] == pytest.approx([10 / 30, 20 / 30, 25 / 30])
+    assert learnt["seconds_by_epoch"] == pytest.approx([EPOCH_S, 2 * EPOCH_S, 3 * EPOCH_S], rel=1e-2)
+    assert learnt["placing_s"] == pytest.approx(3 * 2 * 3)
+    assert (learnt["accuracy_target"], learnt["time_to_accuracy_s"]) == (None, None)
+
+
+@pytest.mark.parametrize(("target", "epoch"), [(0.3, 1), (20 / 30, 2), (0.8, 3), (0.84, None)])
+def test_the_time_to_accuracy_is_the_clock_after_the_first_epoch_that_reaches_it(simulated, target, epoch):
+    learnt = simulated(target)
+    assert learnt["accuracy_target"] == target
+    assert learnt["time_to_accuracy_s"] == (epoch and learnt["seconds_by_epoch"][epoch - 1])
+
+
+def test_an_accuracy_that_falls_again_was_reached_all_the_same(simulated):
+    class Unlearns(Learner):
+        def train(self, resident, first, count):
+            super().train(resident, first, count)
+            self.trained = self.trained if self.trained < 18 else 0
+
+    learnt = simulated(0.6, Unlearns)
+    assert learnt["accuracy"] == 0
+    assert learnt["time_to_accuracy_s"] == pytest.approx(2 * EPOCH_S, rel=1e-2)
+
+
+def test_watching_the_training_accuracy_is_on_the_clock(simulated):
+    class Watches(Learner):
+        def __init__(self):
+            super().__init__()
+            self.recipe = replace(self.recipe, stop_when_accuracy_falls=True)
+
+    watching_s = 6 * SimulatedAdapter.batch_s
+    assert simulated(0.3, Watches)["time_to_accuracy_s"] == pytest.approx(EPOCH_S + watching_s, rel=1e-2)

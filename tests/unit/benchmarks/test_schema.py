@@ -5,7 +5,7 @@ import math
 import pytest
 
 from benchmarks.errors import SchemaError
-from benchmarks.schema import COLUMNS, validate
+from benchmarks.schema import BY_NAME, COLUMNS, validate
 
 
 def test_a_valid_row_gets_every_column_in_order(row):
@@ -44,3 +44,7 @@ def test_unknown_and_missing_columns_are_refused(row):
     del row["seed"]
     with pytest.raises(SchemaError, match="'seed'"):
         validate(row)
+
+
+def test_no_two_columns_share_a_name():
+    assert len(BY_NAME) == len(COLUMNS)

@@ -115,7 +115,7 @@ def test_mfu_is_shown_where_it_is_known_and_an_impossible_speed_is_none(results,
     assert table.loc["torch", "mfu"] == 0.25
     assert table.loc["torch", "train_samples_per_s"] == 1000
     assert table.loc["torch", "status"] == "impossible, ok"
-    lines = {line["framework"]: line["mfu"] for _, lines in render.comparisons(compare(frame)) for line in lines}
+    lines = {line["framework"]: line["mfu"] for _, _, lines in render.sections(compare(frame)) for line in lines}
     assert lines == {"torch": "25.0%", "jax": ""}
 
 
@@ -165,13 +165,16 @@ def test_an_empty_folder_is_an_empty_frame_and_no_folder_is_an_error(tmp_path):
 
 
 def test_text_from_rows_is_escaped_everywhere(results, make):
-    table = compare(load(results(make(device_name=HOSTILE, framework_version=HOSTILE))))
+    hostile = {"device_name": HOSTILE, "framework_version": HOSTILE, "framework": HOSTILE}
+    trained = make(task="accuracy", accuracy=0.9, epochs=1, **hostile)
+    table = compare(load(results(make(**hostile), trained)))
     page = render.as_page(table, ["sweep"])
     assert "<script" not in page
     assert "default-src 'none'" in page
     markdown = render.as_markdown(table)
     assert "<script" not in markdown
-    assert all(line.count(" | ") == len(render.HEADINGS) - 1 for line in markdown.splitlines() if line.startswith("|"))
+    widths = {line.count(" | ") + 1 for line in markdown.splitlines() if line.startswith("|")}
+    assert widths == {len(render.HEADINGS), len(render.ACCURACY_HEADINGS)}
     for made in render.as_tables(table):
         assert "\x1b" not in str(made.title)
 
