@@ -7,6 +7,7 @@ no framework's idea of a metric takes part.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import numpy.typing as npt
 
 from adapters.contract import Adapter, Resident
 from benchmarks.batches import Inputs
+from benchmarks.training import Training
 
 Array = npt.NDArray[Any]
 
@@ -45,7 +47,9 @@ def evaluate(adapter: Adapter, stacks: Iterable[tuple[Resident, Array]]) -> tupl
     return correct / samples, total / samples
 
 
-def train_epoch(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int) -> tuple[float, float | None]:
+def train_epoch(
+    adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int, pipeline: str = "resident"
+) -> tuple[float, float | None]:
     """Train on every sample of one epoch, remainder included; return (mean loss, running accuracy) of its batches.
 
     The accuracy is that of each batch just before its step; None unless the recipe stops by it, since it costs
@@ -54,21 +58,22 @@ def train_epoch(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int) -
     adapter.set_rate(adapter.recipe.schedule.rate(adapter.recipe.optimiser, epoch))
     losses, correct, samples = [], 0, 0
     for images, labels in inputs.train(epoch, batch_size):
-        resident = adapter.put(images, labels)
-        if adapter.recipe.stop_when_accuracy_falls:
-            for index in range(resident.steps):
-                outputs = adapter.fetch(adapter.evaluate(resident, index, 1))
-                correct += score(outputs, labels[index], adapter.recipe.loss)[0]
-                adapter.train(resident, index, 1)
-        else:
-            adapter.train(resident, 0, resident.steps)
+        with closing(Training(adapter, images, labels, pipeline)) as training:
+            if adapter.recipe.stop_when_accuracy_falls:
+                resident = adapter.put(images, labels)
+                for index in range(resident.steps):
+                    outputs = adapter.fetch(adapter.evaluate(resident, index, 1))
+                    correct += score(outputs, labels[index], adapter.recipe.loss)[0]
+                    training.train(1)
+            else:
+                training.train(len(labels))
+            losses.append(training.losses())
         samples += labels.size
-        losses.append(adapter.losses(resident))
     accuracy = correct / samples if adapter.recipe.stop_when_accuracy_falls else None
     return float(np.concatenate(losses).mean()), accuracy
 
 
-def learn(adapter: Adapter, inputs: Inputs, batch_size: int, epochs: int) -> dict[str, Any]:
+def learn(adapter: Adapter, inputs: Inputs, batch_size: int, epochs: int, pipeline: str = "resident") -> dict[str, Any]:
     """Train `epochs` epochs from the initial weights; return the row's columns on accuracy and loss.
 
     A recipe that stops when its training accuracy falls ends after the epoch in which it did.
@@ -78,7 +83,7 @@ def learn(adapter: Adapter, inputs: Inputs, batch_size: int, epochs: int) -> dic
     by_epoch: dict[str, list[float]] = {"train_loss_by_epoch": [], "accuracy_by_epoch": [], "loss_by_epoch": []}
     before = 0.0
     for epoch in range(epochs):
-        train_loss, train_accuracy = train_epoch(adapter, inputs, epoch, batch_size)
+        train_loss, train_accuracy = train_epoch(adapter, inputs, epoch, batch_size, pipeline)
         accuracy, loss = evaluate(adapter, tests)
         if not np.isfinite([train_loss, loss]).all():
             return {"status": "nan", "reason": f"loss is not finite after epoch {epoch + 1}", "epochs": epoch + 1}

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
-from adapters.contract import Adapter, Resident
-from benchmarks.batches import Inputs
+from adapters.contract import Adapter, Feed, Resident
+from benchmarks.batches import Array, Inputs
 
 CHUNK_S = 0.1
 CHUNKS = 10
@@ -63,6 +63,26 @@ def training(adapter: Adapter, resident: Resident) -> Work:
         position += steps
 
     return work
+
+
+def feeding(adapter: Adapter, images: Array, labels: Array, order: Array) -> tuple[Work, Callable[[], None]]:
+    """Return work(steps) that trains on batches fed from host memory, and what ends their stream.
+
+    The stream is made by the first call: that belongs to the first step and never to a chunk.
+    """
+    made: list[Feed] = []
+
+    def work(steps: int) -> None:
+        if not made:
+            made.append(adapter.feed(images, labels, order))
+        adapter.train_fed(made[0], steps)
+        adapter.synchronise()
+
+    def close() -> None:
+        for feed in made:
+            feed.close()
+
+    return work, close
 
 
 def evaluation(adapter: Adapter, resident: Resident) -> tuple[Work, Settle]:
@@ -131,15 +151,17 @@ def samples_per_s(timed: Timed, samples_per_chunk: int) -> float:
     return samples_per_chunk / statistics.median(timed.chunk_s)
 
 
-def speeds(adapter: Adapter, inputs: Inputs, batch_size: int, plan: dict[str, int] | None) -> dict[str, Any]:
-    """Time training and evaluation on resident full batches; return the row's columns.
+def speeds(
+    adapter: Adapter, inputs: Inputs, batch_size: int, plan: dict[str, int] | None, pipeline: str = "resident"
+) -> dict[str, Any]:
+    """Time training on full batches that come by `pipeline`, and evaluation on resident ones; return the row's columns.
 
     `plan` is what an earlier launch of the cell found (chunk_steps, warm_up_chunks, eval_passes), or None.
     """
-    images, labels = next(inputs.train(0, batch_size))  # the full batches; the remainder is never timed
-    resident = adapter.put(images, labels)
-    del images
-    train = training(adapter, resident)
+    if pipeline == "host":
+        train, end_of_training = feeding(adapter, *inputs.in_memory(batch_size))
+    else:  # the full batches; the remainder is never timed
+        train, end_of_training = training(adapter, adapter.put(*next(inputs.train(0, batch_size)))), lambda: None
     first_step_s = clock(train, 1)
     if plan is None:
         steps = calibrate(train)
@@ -150,6 +172,7 @@ def speeds(adapter: Adapter, inputs: Inputs, batch_size: int, plan: dict[str, in
         for _ in range(warm):
             train(steps)
     timed = time_chunks(train, steps, CHUNKS, settle=adapter.get_weights)
+    end_of_training()
     if not all(np.isfinite(array).all() for array in adapter.get_weights().values()):
         return {"status": "nan", "reason": "the weights are not finite after the timed steps"}
     test = adapter.put(*next(inputs.test(batch_size)))

@@ -9,6 +9,7 @@ framework.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.contract import DTYPES, MODES, Adapter, ContractError
+from adapters.contract import DTYPES, MODES, PIPELINES, Adapter, ContractError
 from adapters.recipes import MODELS, RECIPES
 from adapters.registry import load
 from benchmarks import bandwidth, gate, measure, products
@@ -37,21 +38,28 @@ def seconds_since(start_ns: int) -> float:
 
 
 def probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
-    """Say what is there: versions, devices, why a mode and dtype cannot run, the recommended modes."""
+    """Say what is there: versions, devices, why a combination cannot run, the recommended modes."""
     device = request["device"]
     return {
         "versions": adapter.versions(),
         "devices": adapter.devices(),
         "unsupported": {
-            f"{mode} {dtype}": adapter.unsupported(device, mode, dtype) for mode in MODES for dtype in DTYPES
+            " ".join(combination): adapter.unsupported(device, *combination)
+            for combination in itertools.product(MODES, DTYPES, PIPELINES)
         },
-        "recommended": {name: adapter.recommended_mode(model, device) for name, model in MODELS.items()},
+        "recommended": {
+            pipeline: {name: adapter.recommended_mode(model, device, pipeline) for name, model in MODELS.items()}
+            for pipeline in PIPELINES
+        },
     }
 
 
 def speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
     """Time one cell; return the row's measured columns and the plan for later launches."""
-    return measured(adapter_class, request, import_s, lambda a, i, n: measure.speeds(a, i, n, request["plan"]))
+    pipeline = request["cell"]["pipeline"]
+    return measured(
+        adapter_class, request, import_s, lambda a, i, n: measure.speeds(a, i, n, request["plan"], pipeline)
+    )
 
 
 def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
@@ -61,7 +69,7 @@ def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> 
     """
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        learnt = learn(adapter, inputs, batch_size, request["epochs"])
+        learnt = learn(adapter, inputs, batch_size, request["epochs"], request["cell"]["pipeline"])
         if "save" in request:
             write_weights(Path(request["save"]), adapter.get_weights())
         return learnt
