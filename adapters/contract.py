@@ -1,8 +1,8 @@
 """What every adapter must do, so that one harness can drive, prove and time all of them.
 
-Adapters compute; only the harness times. A timed call (`train`, `evaluate`, the work of `products`) does no
-I/O, no logging and no conversion of layouts. Nothing is optional: what an adapter cannot do it answers with a reason
-(`unsupported`). Needs the standard library and NumPy alone, because workers import it.
+Adapters compute; only the harness times. A timed call (`train`, `train_fed`, `evaluate`, the work of `products`)
+does no I/O, no logging and no conversion of layouts. Nothing is optional: what an adapter cannot do it answers with
+a reason (`unsupported`). Needs the standard library and NumPy alone, because workers import it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from adapters.weights import Weights
 Array = npt.NDArray[Any]
 MODES = ("eager", "compiled", "fused")
 DTYPES = ("float32", "float64")
+PIPELINES = ("resident", "host")
 
 
 class ContractError(RuntimeError):
@@ -39,6 +40,21 @@ class Resident:
     labels: Any
     steps: int
     losses: Any = field(default=None)
+
+
+@dataclass
+class Feed:
+    """An endless stream of an adapter's own batches, gathered from host memory while training goes on.
+
+    `batches` iterates over them; batch `taken % steps` comes next. `losses` holds the loss last seen on each of the
+    `steps` batches, as in Resident. `close` ends whatever gathers in the background; the feed is of no use after it.
+    """
+
+    batches: Any
+    steps: int
+    losses: Any
+    close: Callable[[], None] = lambda: None
+    taken: int = 0
 
 
 class Adapter(ABC):
@@ -83,13 +99,13 @@ class Adapter(ABC):
 
     @classmethod
     @abstractmethod
-    def unsupported(cls, device: str, mode: str, dtype: str) -> str | None:
-        """Return why this combination cannot run, or None if it can."""
+    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        """Return why this combination cannot run, or None if it can; where host cannot, resident may."""
 
     @classmethod
     @abstractmethod
-    def recommended_mode(cls, model: Model, device: str) -> str:
-        """Return the mode an expert would use for this model on this device."""
+    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+        """Return the mode an expert would use for this model on this device, its batches coming by this pipeline."""
 
     # The network
 
@@ -120,7 +136,19 @@ class Adapter(ABC):
         """Take `count` optimiser steps on batches first, first+1, ..., wrapping round; may return early."""
 
     @abstractmethod
-    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
+    def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        """Stream batches from host memory: images (N, C, H, W) in self.dtype, labels (N,) int64, order (S, B) int64.
+
+        Batch i, from 0 without end, holds the samples order[i % S]. The first may be prepared at once. ValueError
+        where this mode cannot be fed.
+        """
+
+    @abstractmethod
+    def train_fed(self, feed: Feed, count: int) -> None:
+        """Take `count` optimiser steps on the feed's next batches; may return early."""
+
+    @abstractmethod
+    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
         """Return the loss last seen on each batch, (S,), before that step's update; waits for the device."""
 
     @abstractmethod

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 # Copies this long run on OpenMP threads of the main thread's own. With them libgomp counts more threads than cores and
@@ -17,7 +18,7 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Resident
+from adapters.contract import Adapter, Array, Feed, Resident
 from adapters.declaration import SGD, Adam, Model, Shape
 from adapters.weights import Weights
 
@@ -46,11 +47,11 @@ class MxnetAdapter(Adapter):
         return int(os.environ.get("OMP_NUM_THREADS", threads))
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str) -> str | None:
+    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
         return "mxnet has no loop of training steps in one call" if mode == "fused" else None
 
     @classmethod
-    def recommended_mode(cls, model: Model, device: str) -> str:
+    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
         return "compiled"
 
     # The network
@@ -95,14 +96,30 @@ class MxnetAdapter(Adapter):
     def train(self, resident: Resident, first: int, count: int) -> None:
         for index in range(first, first + count):
             index %= resident.steps
-            resident.losses[index] = self.differentiate(resident, index)
-            self.update()
+            resident.losses[index] = self.step(resident.images[index], resident.labels[index])
 
-    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
-        return np.array([np.nan if loss is None else loss.asscalar() for loss in resident.losses])
+    def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        digits = labels.astype(self.dtype)
+
+        def batches() -> Iterator[tuple[mx.nd.NDArray, mx.nd.NDArray]]:
+            for rows in itertools.cycle(order):
+                yield (
+                    mx.nd.array(images[rows], self.place, self.dtype),
+                    mx.nd.array(digits[rows], self.place, self.dtype),
+                )
+
+        return Feed(batches(), len(order), [None] * len(order))
+
+    def train_fed(self, feed: Feed, count: int) -> None:
+        for images, labels in itertools.islice(feed.batches, count):
+            feed.losses[feed.taken % feed.steps] = self.step(images, labels)
+            feed.taken += 1
+
+    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+        return np.array([np.nan if loss is None else loss.asscalar() for loss in batches.losses])
 
     def gradients(self, resident: Resident, index: int) -> Weights:
-        self.differentiate(resident, index)
+        self.differentiate(resident.images[index], resident.labels[index])
         return self.canonical(self.slopes)
 
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
@@ -132,9 +149,14 @@ class MxnetAdapter(Adapter):
 
     # Own helpers
 
-    def differentiate(self, resident: Resident, index: int) -> mx.nd.NDArray:
+    def step(self, images: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
+        loss = self.differentiate(images, labels)
+        self.update()
+        return loss
+
+    def differentiate(self, images: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
         with autograd.record():
-            loss = self.loss(resident.images[index], resident.labels[index])
+            loss = self.loss(images, labels)
         loss.backward()
         return loss
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from adapters import numpy_layers
-from adapters.contract import Adapter, Array, Resident
+from adapters.contract import Adapter, Array, Feed, Resident
 from adapters.declaration import SGD, Adam, Model
 from adapters.numpy_layers import LOSSES, Weighted
 from adapters.weights import Weights
@@ -38,13 +39,13 @@ class NumpyAdapter(Adapter):
         return int(os.environ.get("OPENBLAS_NUM_THREADS", threads))
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str) -> str | None:
+    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
         if device != "cpu":
             return "there is no such thing as numpy on a GPU"
         return None if mode == "eager" else "NumPy has no compiler"
 
     @classmethod
-    def recommended_mode(cls, model: Model, device: str) -> str:
+    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
         return "eager"
 
     # The network
@@ -81,14 +82,27 @@ class NumpyAdapter(Adapter):
     def train(self, resident: Resident, first: int, count: int) -> None:
         for index in range(first, first + count):
             index %= resident.steps
-            resident.losses[index] = self.differentiate(resident, index)
-            self.update()
+            resident.losses[index] = self.step(resident.images[index], resident.labels[index])
 
-    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
-        return np.array(resident.losses)
+    def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        channel_first = np.ascontiguousarray(images.transpose(1, 0, 2, 3))  # (C, N, H, W)
+
+        def batches() -> Iterator[tuple[Array, Array]]:
+            for rows in itertools.cycle(order):
+                yield channel_first.take(rows, axis=1), labels.take(rows)
+
+        return Feed(batches(), len(order), np.full(len(order), np.nan))
+
+    def train_fed(self, feed: Feed, count: int) -> None:
+        for images, labels in itertools.islice(feed.batches, count):
+            feed.losses[feed.taken % feed.steps] = self.step(images, labels)
+            feed.taken += 1
+
+    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+        return np.array(batches.losses)
 
     def gradients(self, resident: Resident, index: int) -> Weights:
-        self.differentiate(resident, index)
+        self.differentiate(resident.images[index], resident.labels[index])
         names = (parameter.name for parameter in self.recipe.model.parameters())
         return {name: array.copy() for name, array in zip(names, self.gradient_arrays(), strict=True)}
 
@@ -123,9 +137,13 @@ class NumpyAdapter(Adapter):
     def gradient_arrays(self) -> list[Array]:
         return [array for layer in self.weighted for array in (layer.weight_gradient, layer.bias_gradient)]
 
-    def differentiate(self, resident: Resident, index: int) -> float:
-        outputs = self.forward(resident.images[index])
-        loss, gradient = LOSSES[self.recipe.loss](outputs, resident.labels[index])
+    def step(self, images: Array, labels: Array) -> float:
+        loss = self.differentiate(images, labels)
+        self.update()
+        return loss
+
+    def differentiate(self, images: Array, labels: Array) -> float:
+        loss, gradient = LOSSES[self.recipe.loss](self.forward(images), labels)
         self.backward(gradient)
         return loss
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from paddle import nn
 from paddle.nn import functional
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Resident
+from adapters.contract import Adapter, Array, Feed, Resident
 from adapters.declaration import SGD, Model, Shape
 from adapters.weights import Weights
 
@@ -44,11 +45,11 @@ class PaddleAdapter(Adapter):
         return threads
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str) -> str | None:
+    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
         return "paddle has no loop of training steps in one call" if mode == "fused" else None
 
     @classmethod
-    def recommended_mode(cls, model: Model, device: str) -> str:
+    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
         return "eager"
 
     # The network
@@ -93,14 +94,22 @@ class PaddleAdapter(Adapter):
     def train(self, resident: Resident, first: int, count: int) -> None:
         for index in range(first, first + count):
             index %= resident.steps
-            loss = self.forward(resident.images[index], resident.labels[index])
-            loss.backward()
-            self.optimiser.step()
-            self.optimiser.clear_grad(set_to_zero=False)
-            resident.losses[index] = loss.detach()
+            resident.losses[index] = self.step(resident.images[index], resident.labels[index])
 
-    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
-        return np.array([np.nan if loss is None else float(loss) for loss in resident.losses])
+    def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        def batches() -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
+            for rows in itertools.cycle(order):
+                yield paddle.to_tensor(images[rows], place=self.place), paddle.to_tensor(labels[rows], place=self.place)
+
+        return Feed(batches(), len(order), [None] * len(order))
+
+    def train_fed(self, feed: Feed, count: int) -> None:
+        for images, labels in itertools.islice(feed.batches, count):
+            feed.losses[feed.taken % feed.steps] = self.step(images, labels)
+            feed.taken += 1
+
+    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+        return np.array([np.nan if loss is None else float(loss) for loss in batches.losses])
 
     def gradients(self, resident: Resident, index: int) -> Weights:
         self.forward(resident.images[index], resident.labels[index]).backward()
@@ -136,6 +145,13 @@ class PaddleAdapter(Adapter):
         return "+".join(sorted(kinds))
 
     # Own helpers
+
+    def step(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+        loss = self.forward(images, labels)
+        loss.backward()
+        self.optimiser.step()
+        self.optimiser.clear_grad(set_to_zero=False)
+        return loss.detach()
 
     def make_optimiser(self) -> paddle.optimizer.Optimizer:
         match self.recipe.optimiser:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import platform
 from collections.abc import Callable, Iterator
@@ -13,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Resident
+from adapters.contract import Adapter, Array, Feed, Resident
 from adapters.declaration import SGD, Adam, Conv2D, Dense, Flatten, Model, Parameter
 from adapters.weights import Weights
 
@@ -45,12 +46,14 @@ class TensorflowAdapter(Adapter):
         return int(tf.config.threading.get_intra_op_parallelism_threads())
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str) -> str | None:
+    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        if mode == "fused" and pipeline == "host":
+            return "a loop of steps in one tf.function takes its batches from the device, none from host memory"
         return None
 
     @classmethod
-    def recommended_mode(cls, model: Model, device: str) -> str:
-        return "compiled" if device == "cpu" and convolves(model) else "fused"
+    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+        return "compiled" if pipeline == "host" or (device == "cpu" and convolves(model)) else "fused"
 
     # The network
 
@@ -105,15 +108,28 @@ class TensorflowAdapter(Adapter):
             begin, end = tf.constant(first), tf.constant(first + count)
             self.many_steps(resident.images, resident.labels, resident.losses, begin, end)
             return
-        step = self.one_step
-        if self.mode == "compiled":  # spares each call the search for a trace of these shapes, 0.2 ms
-            step = step.get_concrete_function(resident.images[0], resident.labels[0])
+        step = self.step_for(resident.images[0], resident.labels[0])
         for index in range(first, first + count):
             index %= resident.steps
             resident.losses[index] = step(resident.images[index], resident.labels[index])
 
-    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
-        losses = resident.losses
+    def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        if reason := self.unsupported(self.device, self.mode, self.dtype, "host"):
+            raise ValueError(reason)
+        with tf.device("/CPU:0"):
+            last, digits = tf.constant(images.transpose(0, 2, 3, 1)), tf.constant(labels)
+        rows = tf.data.Dataset.from_tensor_slices(order).repeat()
+        gathered = rows.map(lambda rows: (tf.gather(last, rows), tf.gather(digits, rows)))
+        return Feed(iter(gathered.prefetch(1)), len(order), [np.nan] * len(order))
+
+    def train_fed(self, feed: Feed, count: int) -> None:
+        step = self.step_for(*feed.batches.element_spec)
+        for images, labels in itertools.islice(feed.batches, count):
+            feed.losses[feed.taken % feed.steps] = step(images, labels)
+            feed.taken += 1
+
+    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+        losses = batches.losses
         return np.array(losses.numpy() if self.mode == "fused" else [float(loss) for loss in losses], np.float64)
 
     def gradients(self, resident: Resident, index: int) -> Weights:
@@ -185,6 +201,10 @@ class TensorflowAdapter(Adapter):
         with tf.GradientTape() as tape:
             loss = self.loss(self.forward(images), labels)
         return loss, tape.gradient(loss, self.parameters)
+
+    def step_for(self, images: Any, labels: Any) -> Any:
+        """Return the step for batches of these shapes; found once, it spares each call the search, 0.2 ms."""
+        return self.one_step.get_concrete_function(images, labels) if self.mode == "compiled" else self.one_step
 
     def step(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         loss, gradients = self.differentiate(images, labels)

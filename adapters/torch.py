@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import platform
 import shutil
 from collections.abc import Callable
@@ -12,9 +13,10 @@ import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
+from torch.utils import data
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Resident
+from adapters.contract import Adapter, Array, Feed, Resident
 from adapters.declaration import SGD, Model, Shape
 from adapters.weights import Weights
 
@@ -45,7 +47,7 @@ class TorchAdapter(Adapter):
         return torch.get_num_threads()
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str) -> str | None:
+    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
         if mode == "fused":
             return "torch has no loop of training steps in one call on a CPU; CUDA graphs are not written yet"
         if mode == "compiled" and device == "cpu" and not shutil.which("g++"):
@@ -53,7 +55,7 @@ class TorchAdapter(Adapter):
         return None
 
     @classmethod
-    def recommended_mode(cls, model: Model, device: str) -> str:
+    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
         return "eager"
 
     # The network
@@ -99,14 +101,25 @@ class TorchAdapter(Adapter):
     def train(self, resident: Resident, first: int, count: int) -> None:
         for index in range(first, first + count):
             index %= resident.steps
-            self.optimiser.zero_grad(set_to_none=True)
-            loss = self.forward(resident.images[index], resident.labels[index])
-            loss.backward()
-            self.optimiser.step()
-            resident.losses[index] = loss.detach()
+            resident.losses[index] = self.step(resident.images[index], resident.labels[index])
 
-    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
-        return np.array([np.nan if loss is None else loss.item() for loss in resident.losses])
+    def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        samples = Samples(torch.from_numpy(images), torch.from_numpy(labels))
+        endless = itertools.cycle(order.tolist())
+        loader = data.DataLoader(samples, batch_size=None, sampler=endless, pin_memory=self.device == "gpu")
+        batches = (
+            (self.to_device(some).contiguous(memory_format=torch.channels_last), self.to_device(digits))
+            for some, digits in loader
+        )
+        return Feed(batches, len(order), [None] * len(order))
+
+    def train_fed(self, feed: Feed, count: int) -> None:
+        for images, labels in itertools.islice(feed.batches, count):
+            feed.losses[feed.taken % feed.steps] = self.step(images, labels)
+            feed.taken += 1
+
+    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+        return np.array([np.nan if loss is None else loss.item() for loss in batches.losses])
 
     def gradients(self, resident: Resident, index: int) -> Weights:
         self.optimiser.zero_grad(set_to_none=True)
@@ -155,6 +168,16 @@ class TorchAdapter(Adapter):
             return functional.cross_entropy(outputs, labels)
         return functional.mse_loss(outputs[:, 0], labels.to(outputs.dtype))
 
+    def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        self.optimiser.zero_grad(set_to_none=True)
+        loss = self.forward(images, labels)
+        loss.backward()
+        self.optimiser.step()
+        return loss.detach()
+
+    def to_device(self, tensor: torch.Tensor) -> torch.Tensor:
+        return tensor.to(self.place, non_blocking=True)
+
     def image_batch(self, batch: Array) -> torch.Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(batch)).to(self.place)
         return tensor.contiguous(memory_format=torch.channels_last)
@@ -165,6 +188,16 @@ class TorchAdapter(Adapter):
                 return torch.optim.SGD(self.parameters, self.rate, momentum=momentum, nesterov=nesterov, fused=True)
             case adam:
                 return torch.optim.Adam(self.parameters, self.rate, (adam.beta1, adam.beta2), adam.epsilon, fused=True)
+
+
+class Samples(data.Dataset):
+    """All samples in host memory; an index is a batch's list of rows, gathered in one call."""
+
+    def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
+        self.images, self.labels = images, labels
+
+    def __getitem__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.images[rows], self.labels[rows]
 
 
 def layer_of(layer: declare.Layer, shape: Shape) -> nn.Module:

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from adapters.contract import DTYPES, MODES
+from adapters.contract import DTYPES, MODES, PIPELINES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import console, environments, exchange, machine, peak, proofs, selfcheck
@@ -49,6 +49,7 @@ def run(
     mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
     dtype: Axis = None,
     threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
+    pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
     preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "quick",
     rounds: Annotated[int | None, typer.Option(min=0, help="exactly so many speed launches of every cell")] = None,
@@ -93,8 +94,9 @@ def run(
         chosen_modes(mode),
         values(dtype, ["float32"], DTYPES, "dtype"),
         numbers(threads, [cores], "--threads", cores),
+        values(pipeline, ["resident"], PIPELINES, "pipeline"),
     )
-    cells = expand(axes, lambda f, d, m: probes[f, d].recommended(m))
+    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
     if dry_run:
         for cell in cells:
             out.print(" ".join(str(part) for part in vars(cell).values()), highlight=False, soft_wrap=True)
@@ -137,6 +139,7 @@ def lockstep(
     mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
     dtype: Annotated[list[str] | None, typer.Option(help="default float64")] = None,
     device: Axis = None,
+    pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
     steps: Annotated[int, typer.Option(min=1, help="steps of the float64 run")] = proofs.STEPS,
     dataset: Annotated[str, typer.Option()] = "mnist-5k",
     data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
@@ -151,13 +154,14 @@ def lockstep(
     data = prepare(dataset, data_dir)
     probes = probe_all(frameworks, devices)
     dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), len(physical_cpus())
-    axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores])
+    pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
+    axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], pipelines)
     display = console.Display(err)
     found = []
-    cells = expand(axes, lambda f, d, m: probes[f, d].recommended(m))
+    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
     for number, cell in enumerate(cells):
         probe = probes[cell.framework, cell.device]
-        reason = probe.problem or probe.unsupported(cell.mode, cell.dtype)
+        reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.pipeline)
         display.proof(number, len(cells), cell, None)
         proof = proofs.unproven(reason) if reason else proofs.proven(cell, data, seed, steps, fresh_proof)
         display.proof(number + 1, len(cells), cell, proof)
@@ -228,7 +232,7 @@ def exchange_weights(
     probes = probe_all(frameworks, [place])
     cores = len(physical_cpus())
     axes = Axes(frameworks, chosen_recipes(model, recipe), [data.name], [place], [None], [None], ["float32"], [cores])
-    cells = expand(axes, lambda f, d, m: probes[f, d].recommended(m))
+    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
     pairs = []
     with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
         folder = out_dir or Path(scratch)
@@ -312,7 +316,7 @@ def list_frameworks(as_json: Annotated[bool, typer.Option("--json")] = False) ->
         if name in CPU_ONLY and device == "gpu":
             continue
         reasons: dict[str, Any] = answer.facts.get("unsupported", {})
-        modes = [mode for mode in MODES if reasons and reasons[f"{mode} float32"] is None]
+        modes = [mode for mode in MODES if reasons and reasons[f"{mode} float32 resident"] is None]
         found.append(
             {
                 "framework": name,
@@ -320,7 +324,7 @@ def list_frameworks(as_json: Annotated[bool, typer.Option("--json")] = False) ->
                 "version": answer.version,
                 "device_name": answer.facts.get("devices", {}).get(device, ""),
                 "modes": modes,
-                "recommended": answer.facts.get("recommended", {}),
+                "recommended": answer.facts.get("recommended", {}).get("resident", {}),
                 "problem": answer.problem,
             }
         )

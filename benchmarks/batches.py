@@ -72,10 +72,18 @@ class Inputs:
         images (S, B, 1, 28, 28) in the cell's dtype, labels (S, B) int64. A batch larger than the data set
         wraps round.
         """
+        yield from self.cut(self.train_images, self.train_labels, self.order(epoch, batch_size), batch_size)
+
+    def order(self, epoch: int, batch_size: int) -> Array:
+        """Return the epoch's order of the training samples, (N,), or (batch_size,) where that is more."""
         order = self.orders[epoch % len(self.orders)]
-        if batch_size > len(order):
-            order = np.resize(order, batch_size)
-        yield from self.cut(self.train_images, self.train_labels, order, batch_size)
+        return np.resize(order, batch_size) if batch_size > len(order) else order
+
+    def in_memory(self, batch_size: int) -> tuple[Array, Array, Array]:
+        """Return what the first full batches are gathered from: images (N, 1, 28, 28), labels (N,), rows (S, B)."""
+        order = self.order(0, batch_size).astype(np.int64)
+        rows = order[: len(order) // batch_size * batch_size].reshape(-1, batch_size)
+        return self.pixels[self.train_images][:, None], self.train_labels.astype(np.int64), rows
 
     def steps(self, count: int, batch_size: int) -> tuple[Array, Array]:
         """Return the first `count` batches, epoch after epoch without a break: (S, B, 1, 28, 28), (S, B)."""

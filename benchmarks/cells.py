@@ -63,10 +63,11 @@ class Axes:
     modes: Sequence[str | None]
     dtypes: Sequence[str]
     threads: Sequence[int]
+    pipelines: Sequence[str] = ("resident",)
 
 
-def expand(axes: Axes, recommended: Callable[[str, str, str], str]) -> list[Cell]:
-    """Return every cell once, in the axes' order; `recommended(framework, device, model)` resolves modes."""
+def expand(axes: Axes, recommended: Callable[[str, str, str, str], str]) -> list[Cell]:
+    """Return every cell once, in the axes' order; `recommended(framework, device, model, pipeline)` resolves modes."""
     points = itertools.product(
         axes.recipes,
         axes.datasets,
@@ -74,15 +75,16 @@ def expand(axes: Axes, recommended: Callable[[str, str, str], str]) -> list[Cell
         axes.batch_sizes,
         axes.dtypes,
         axes.threads,
+        axes.pipelines,
         axes.frameworks,
         axes.modes,
     )
     cells = (
         Cell(
             framework, recipe, dataset, device, batch_size or RECIPES[recipe].batch_size,
-            mode or recommended(framework, device, RECIPES[recipe].model.name), dtype, threads,
+            mode or recommended(framework, device, RECIPES[recipe].model.name, pipeline), dtype, threads, pipeline,
         )
-        for recipe, dataset, device, batch_size, dtype, threads, framework, mode in points
+        for recipe, dataset, device, batch_size, dtype, threads, pipeline, framework, mode in points
     )  # fmt: skip
     return list(dict.fromkeys(cells))
 

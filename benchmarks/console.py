@@ -26,6 +26,7 @@ from benchmarks.proofs import Proof
 from benchmarks.selfcheck import Check
 
 Row = dict[str, Any]
+DATA = {"resident": "resident data", "host": "data fed from host memory"}  # pipelines, as titles say them
 
 
 class Display:
@@ -41,7 +42,7 @@ class Display:
         """Show that a launch begins (row is None) or how it ended."""
         cell = planned.cell
         name = f"{planned.task} {cell.framework} {cell.recipe} {cell.device}"
-        name += f" batch {cell.batch_size} {cell.mode} {cell.dtype}"
+        name += f" batch {cell.batch_size} {cell.mode} {cell.dtype} {cell.pipeline}"
         self.progress.update(self.task, completed=done, total=total, description=name)
         if self.console.is_terminal:
             self.progress.start()
@@ -53,13 +54,14 @@ class Display:
         """Show that the gate begins on a cell (proof is None) or what it says."""
         if proof is None:
             if self.console.is_terminal:
-                description = f"proving {cell.framework} {cell.recipe} {cell.mode} {cell.dtype}"
+                description = f"proving {cell.framework} {cell.recipe} {cell.mode} {cell.dtype} {cell.pipeline}"
                 self.progress.update(self.task, completed=done, total=total, description=description)
                 self.progress.start()
                 self.progress.refresh()
             return
         words = proof_words(proof)
-        name = f"{cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size} {cell.mode} {cell.dtype}"
+        name = f"{cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size}"
+        name += f" {cell.mode} {cell.dtype} {cell.pipeline}"
         self.console.print(f"[dim]proof {done}/{total}[/dim] {name} {words}", highlight=False, soft_wrap=True)
 
     def close(self) -> None:
@@ -107,13 +109,13 @@ def run_app(app: Callable[[], Any]) -> None:
 
 def summary(rows: Sequence[Row]) -> Iterator[Table]:
     """Yield a table per comparison with a line per cell: launches, median speed, accuracy, how it ended."""
-    shared = ("model", "dataset", "device", "batch_size", "dtype", "threads")
+    shared = ("model", "dataset", "device", "batch_size", "dtype", "threads", "pipeline")
     comparisons: dict[tuple[Any, ...], dict[tuple[str, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         comparisons[tuple(row[axis] for axis in shared)][row["framework"], row["mode"]].append(row)
     for key in sorted(comparisons):
-        model, dataset, device, batch_size, dtype, threads = key
-        title = f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {threads} threads"
+        model, dataset, device, batch_size, dtype, threads, pipeline = key
+        title = f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {threads} threads, {DATA[pipeline]}"
         table = Table(title=escape(plain(title)), title_justify="left")
         for heading in ("framework", "version", "mode"):
             table.add_column(heading)
@@ -131,6 +133,7 @@ def stopped(stop: Row) -> str:
     """Say why a comparison was measured no further."""
     width = "" if stop["half_width"] is None else f", ratios known to {100 * stop['half_width']:.1f} %"
     name = f"{stop['recipe']}, {stop['dataset']}, {stop['device']}, batch {stop['batch_size']}, {stop['dtype']}"
+    name += f", {DATA[stop['pipeline']]}"
     return f"{escape(plain(name))}: stopped after {stop['rounds']} rounds ({stop['reason']}){width}"
 
 
@@ -206,7 +209,7 @@ def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
     kinds = ("loss", "gradient", "weights", "outputs")
     title = "Largest relative deviation from the oracle: of a float64 loss up to step N, of single steps in the dtype"
     table = Table(title=title, title_justify="left")
-    for heading in ("recipe", "framework", "mode", "dtype", "verdict"):
+    for heading in ("recipe", "framework", "mode", "dtype", "pipeline", "verdict"):
         table.add_column(heading)
     for heading in (*(f"to {step}" for step in milestones), *kinds):
         table.add_column(heading, justify="right")
@@ -215,7 +218,7 @@ def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
         by_step, single = proof.verdict.get("by_step", {}), proof.verdict.get("deviations", {})
         figures = [by_step.get(str(step)) for step in milestones] + [single.get(kind) for kind in kinds]
         table.add_row(
-            *(cell.recipe, cell.framework, cell.mode, cell.dtype, proof.lockstep),
+            *(cell.recipe, cell.framework, cell.mode, cell.dtype, cell.pipeline, proof.lockstep),
             *("" if figure is None else f"{figure:.1e}" for figure in figures),
             escape(plain(proof.reason)),
         )

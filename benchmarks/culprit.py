@@ -6,6 +6,7 @@ order in which a step computes: weights, outputs layer by layer, loss, gradients
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
@@ -16,14 +17,20 @@ from adapters.contract import Adapter
 from adapters.declaration import WEIGHTED, Flatten, Model
 from adapters.numpy import NumpyAdapter
 from adapters.weights import Weights
+from benchmarks.training import Training
 
 Array = npt.NDArray[Any]
 FLOAT32_LIKE = (1e-9, 1e-5)
 UPDATES = 4
 
 
-def find(adapter: Adapter, weights: Weights, images: Array, labels: Array, step: int, bound: float) -> str:
-    """Return one clause that names what parts first at `step` (from 0); images (S, B, C, H, W) float64."""
+def find(
+    adapter: Adapter, weights: Weights, images: Array, labels: Array, step: int, bound: float, pipeline: str
+) -> str:
+    """Return one clause that names what parts first at `step` (from 0); images (S, B, C, H, W) float64.
+
+    The arithmetic is asked on resident batches, which batch a step sees through the cell's own pipeline.
+    """
     oracle = NumpyAdapter(adapter.recipe, "cpu", "eager", "float64")
     oracle.set_weights(weights)
     oracle.train(oracle.put(images, labels), 0, step)
@@ -32,7 +39,7 @@ def find(adapter: Adapter, weights: Weights, images: Array, labels: Array, step:
     for question in (changed_weights, outputs, loss, gradient, update):
         if answer := question(adapter, oracle, start, batch, bound):
             return answer
-    return order(adapter, oracle, start, images, labels, step, bound)
+    return order(adapter, oracle, start, (images, labels), step, bound, pipeline)
 
 
 def part(found: Array, expected: Array) -> float:
@@ -147,20 +154,34 @@ def update(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array
 
 
 def order(
-    adapter: Adapter, oracle: Adapter, start: Weights, images: Array, labels: Array, step: int, bound: float
+    adapter: Adapter,
+    oracle: Adapter,
+    start: Weights,
+    batches: tuple[Array, Array],
+    step: int,
+    bound: float,
+    pipeline: str,
 ) -> str:
-    """Is a step taken on another batch than the order says?"""
-    adapter.set_weights(start)
-    resident = adapter.put(images.astype(adapter.dtype), labels)
-    adapter.train(resident, step, 1)
-    found = adapter.losses(resident)
-    seen = [int(index) for index in np.flatnonzero(np.isfinite(found))]
-    losses = [
-        trained(oracle, start, (images[i : i + 1], labels[i : i + 1]), 1)[0] for i in range(min(len(labels), step + 3))
-    ]
+    """Is a step taken on another batch than the order says, or fed with other pixels?"""
+    images, labels = batches
+    with closing(Training(adapter, images.astype(adapter.dtype), labels, pipeline)) as training:
+        training.skip(step)
+        before = training.losses()
+        adapter.set_weights(start)
+        training.train(1)
+        found = training.losses()
+    seen = [int(index) for index in np.flatnonzero(np.isfinite(found) & (found != before))]
     if not seen:
         return f"there is no loss of batch {step + 1}: it was not trained on"
-    for index, expected in enumerate(losses):
-        if index != step and abs(found[seen[0]] / expected - 1) < 10 * bound:
+
+    def fits(index: int, factor: float = 1.0) -> bool:
+        batch = images[index : index + 1] * factor, labels[index : index + 1]
+        return bool(abs(found[seen[0]] / trained(oracle, start, batch, 1)[0] - 1) < 10 * bound)
+
+    for index in range(min(len(labels), step + 3)):
+        if index != step and fits(index):
             return f"step {step + 1} is taken on batch {index + 1}: the order of the batches is shifted"
+    for factor in (255.0, 1 / 255.0):
+        if fits(step, factor):
+            return f"the pixels that are fed are multiplied by {factor:g}"
     return "one step from the oracle's weights agrees: look at what is kept from step to step"

@@ -35,12 +35,12 @@ class Probe:
         """Return the processor's name as the kernel gives it, or the card's as the framework does."""
         return cpu_name() if self.device == "cpu" else str(self.facts.get("devices", {}).get(self.device, "unknown"))
 
-    def recommended(self, model: str) -> str:
-        """Return the adapter's mode for a model; eager where it could not be asked."""
-        return str(self.facts.get("recommended", {}).get(model, "eager"))
+    def recommended(self, model: str, pipeline: str) -> str:
+        """Return the adapter's mode for a model fed by a pipeline; eager where it could not be asked."""
+        return str(self.facts.get("recommended", {}).get(pipeline, {}).get(model, "eager"))
 
-    def unsupported(self, mode: str, dtype: str) -> str | None:
-        reason = self.facts["unsupported"][f"{mode} {dtype}"]
+    def unsupported(self, mode: str, dtype: str, pipeline: str) -> str | None:
+        reason = self.facts["unsupported"][f"{mode} {dtype} {pipeline}"]
         return None if reason is None else str(reason)
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from benchmarks import culprit
 from benchmarks.batches import Inputs
 from benchmarks.bounds import BOUNDS, Bounds, bounds_of
 from benchmarks.ties import SPARE, sure_batches
+from benchmarks.training import Training
 
 Array = npt.NDArray[Any]
 FLOAT64_LOSS = 1e-12
@@ -83,7 +85,7 @@ def prove(
 ) -> dict[str, Any]:
     """Return the verdict on one cell as JSON values.
 
-    `cell` gives device, mode, dtype and batch_size; `folders` the prepared data, the inputs and where the
+    `cell` gives device, mode, dtype, pipeline and batch_size; `folders` the prepared data, the inputs and where the
     oracle's losses are kept. Raises nothing that the adapter does not raise.
     """
     verdict = Verdict(steps=steps)
@@ -93,25 +95,32 @@ def prove(
     verdict.oracle_sha256 = hashlib.sha256(np.ascontiguousarray(expected).tobytes()).hexdigest()
 
     adapter = adapter_class(recipe, cell["device"], cell["mode"], "float64")
-    free_run(verdict, adapter, inputs.weights, images, labels, expected)
+    free_run(verdict, adapter, inputs.weights, images, labels, expected, cell["pipeline"])
     if verdict.lockstep == "pass":
         judged = adapter_class(recipe, cell["device"], cell["mode"], cell["dtype"])
         tests = inputs.tests(TEST_IMAGES, TEST_BATCH)
         chooser = NumpyAdapter(recipe, "cpu", "eager", "float64")
         chooser.set_weights(inputs.weights)
         batches = sure_batches(chooser, *inputs.steps(SPARE * RESTARTS, cell["batch_size"]), RESTARTS)
-        restarted(verdict, judged, inputs.weights, batches, tests, bounds_of(adapter.framework, cell["dtype"]))
+        bounds = bounds_of(adapter.framework, cell["dtype"])
+        restarted(verdict, judged, inputs.weights, batches, tests, bounds, cell["pipeline"])
     return asdict(verdict)
 
 
 def free_run(
-    verdict: Verdict, adapter: Adapter, weights: Weights, images: Array, labels: Array, expected: Array
+    verdict: Verdict,
+    adapter: Adapter,
+    weights: Weights,
+    images: Array,
+    labels: Array,
+    expected: Array,
+    pipeline: str = "resident",
 ) -> None:
     """Train all steps in one go in float64 and compare every loss."""
     adapter.set_weights(weights)
-    resident = adapter.put(images, labels)
-    adapter.train(resident, 0, resident.steps)
-    losses = adapter.losses(resident)
+    with closing(Training(adapter, images, labels, pipeline)) as training:
+        training.train(len(expected))
+        losses = training.losses()
     deviations = np.nan_to_num(np.abs(losses / expected - 1), nan=HUGE, posinf=HUGE)
     verdict.float64_deviation = float(deviations.max())
     for step in MILESTONES:
@@ -119,7 +128,7 @@ def free_run(
             verdict.by_step[str(step)] = float(deviations[:step].max())
     if verdict.float64_deviation >= FLOAT64_LOSS:
         first = int(np.argmax(deviations >= FLOAT64_LOSS))
-        cause = culprit.find(adapter, weights, images, labels, first, BOUNDS["float64"].loss)
+        cause = culprit.find(adapter, weights, images, labels, first, BOUNDS["float64"].loss, pipeline)
         verdict.fail(
             f"float64 losses part at step {first + 1} by {deviations[first]:.1e} (bound {FLOAT64_LOSS:.0e}): {cause}"
         )
@@ -132,6 +141,7 @@ def restarted(
     batches: tuple[Array, Array],
     tests: tuple[Array, Array],
     bounds: Bounds,
+    pipeline: str,
 ) -> None:
     """Take single steps in the cell's dtype, each from the oracle's weights, and compare all that can be seen."""
     recipe, dtype = adapter.recipe, adapter.dtype
@@ -139,6 +149,7 @@ def restarted(
     oracle.set_weights(weights)
     images, labels = batches
     resident, reference = adapter.put(images.astype(dtype), labels), oracle.put(images, labels)
+    training = Training(adapter, images.astype(dtype), labels, pipeline)
     test, test_reference = adapter.put(tests[0].astype(dtype), tests[1]), oracle.put(*tests)
     verdict.deviations = dict.fromkeys(asdict(bounds), 0.0)
 
@@ -157,14 +168,15 @@ def restarted(
         adapter.set_weights(start)
         gradients = adapter.gradients(resident, step)
         adapter.set_weights(start)
-        adapter.train(resident, step, 1)
+        training.train(1)
         loss = oracle.losses(reference)[step]
-        note("loss", relative(adapter.losses(resident)[step : step + 1], np.array([loss])), f"at step {step + 1}")
+        note("loss", relative(training.losses()[step : step + 1], np.array([loss])), f"at step {step + 1}")
         for name in reversed(slopes):  # in the order of the backward pass
             note("gradient", relative(gradients[name], slopes[name]), f"of {name} at step {step + 1}")
         judged = decided(recipe.optimiser, slopes, bounds)
         found, expected = (flat(a.get_weights())[judged] for a in (adapter, stepper))
         note("weights", relative(found, expected), f"after step {step + 1}")
+    training.close()
     stepper.set_weights(adapter.get_weights())  # judged above; what is left is the evaluation's own deviation
     pairs = ((adapter, test), (stepper, test_reference))
     outputs, expected = (a.fetch(a.evaluate(r, 0, r.steps)) for a, r in pairs)

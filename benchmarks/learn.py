@@ -7,7 +7,7 @@ float64, from the outputs that the adapter returns, so that no framework's idea 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -15,10 +15,19 @@ import numpy.typing as npt
 from adapters.contract import Adapter, Resident
 from benchmarks.batches import Inputs
 from benchmarks.measure import Stopwatch
+from benchmarks.training import Training
 
 Array = npt.NDArray[Any]
-Stack = tuple[Resident, Array]  # batches of one size on the device, and their labels (S, B) here
+Placed = tuple[Resident, Array]  # batches of one size on the device, and their labels (S, B) here
 BY_EPOCH = ("train_loss_by_epoch", "accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch")
+
+
+class Stack(NamedTuple):
+    """Batches of one size to train on, their labels (S, B), and where they lie resident, if they do."""
+
+    training: Training
+    labels: Array
+    resident: Resident | None
 
 
 def score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
@@ -32,13 +41,13 @@ def score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
     return int((outputs.argmax(axis=1) == labels).sum()), float((sums - outputs[np.arange(len(labels)), labels]).sum())
 
 
-def placed(adapter: Adapter, batches: Iterable[tuple[Array, Array]]) -> Iterator[Stack]:
+def placed(adapter: Adapter, batches: Iterable[tuple[Array, Array]]) -> Iterator[Placed]:
     """Yield each stack of batches on the device, with its labels."""
     for images, labels in batches:
         yield adapter.put(images, labels), labels
 
 
-def evaluate(adapter: Adapter, stacks: Iterable[Stack]) -> tuple[float, float]:
+def evaluate(adapter: Adapter, stacks: Iterable[Placed]) -> tuple[float, float]:
     """Return (accuracy, mean loss) over resident batches, each stack with its labels."""
     correct, total, samples = 0, 0.0, 0
     for resident, labels in stacks:
@@ -48,11 +57,26 @@ def evaluate(adapter: Adapter, stacks: Iterable[Stack]) -> tuple[float, float]:
     return correct / samples, total / samples
 
 
-def compile_shapes(adapter: Adapter, trains: Sequence[Stack], tests: Sequence[Stack]) -> None:
+def train_stacks(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int, pipeline: str) -> list[Stack]:
+    """Place an epoch's batches, or begin to feed them; return when they are there."""
+    found = []
+    for images, labels in inputs.train(epoch, batch_size):
+        training = Training(adapter, images, labels, pipeline)
+        resident = training.batches if isinstance(training.batches, Resident) else None
+        if resident is None and adapter.recipe.stop_when_accuracy_falls:  # it evaluates between steps
+            resident = adapter.put(images, labels)
+        found.append(Stack(training, labels, resident))
+    adapter.synchronise([(stack.resident.images, stack.resident.labels) for stack in found if stack.resident])
+    return found
+
+
+def compile_shapes(adapter: Adapter, stacks: Sequence[Stack], tests: Iterable[Placed]) -> None:
     """Take one step and one evaluation of every shape that will occur, so that none is compiled on the clock."""
-    for resident, _ in trains:
-        adapter.train(resident, 0, 1)
-    for resident, _ in [*tests, *(trains if adapter.recipe.stop_when_accuracy_falls else ())]:
+    for stack in stacks:
+        stack.training.train(1)
+        stack.training.close()
+    between = [stack.resident for stack in stacks if stack.resident and adapter.recipe.stop_when_accuracy_falls]
+    for resident in [*(resident for resident, _ in tests), *between]:
         adapter.fetch(adapter.evaluate(resident, 0, 1))
     adapter.synchronise()
 
@@ -65,55 +89,61 @@ def train_epoch(adapter: Adapter, stacks: Iterable[Stack], epoch: int) -> float 
     """
     adapter.set_rate(adapter.recipe.schedule.rate(adapter.recipe.optimiser, epoch))
     correct, samples = 0, 0
-    for resident, labels in stacks:
+    for training, labels, resident in stacks:
         samples += labels.size
-        if not adapter.recipe.stop_when_accuracy_falls:
-            adapter.train(resident, 0, resident.steps)
+        if resident is None or not adapter.recipe.stop_when_accuracy_falls:
+            training.train(len(labels))
             continue
-        for index in range(resident.steps):
+        for index in range(len(labels)):
             outputs = adapter.fetch(adapter.evaluate(resident, index, 1))
             correct += score(outputs, labels[index], adapter.recipe.loss)[0]
-            adapter.train(resident, index, 1)
+            training.train(1)
     adapter.synchronise()
     return correct / samples if adapter.recipe.stop_when_accuracy_falls else None
 
 
 def one_epoch(
-    adapter: Adapter, trains: Sequence[Stack], tests: Sequence[Stack], epoch: int, clock: Stopwatch
+    adapter: Adapter, stacks: Sequence[Stack], tests: Sequence[Placed], epoch: int, clock: Stopwatch
 ) -> tuple[float | None, tuple[float, ...]]:
     """Train and evaluate on the clock; return (running training accuracy or None, BY_EPOCH's figures)."""
     with clock:
-        train_accuracy = train_epoch(adapter, trains, epoch)
-    train_loss = float(np.concatenate([adapter.losses(resident) for resident, _ in trains]).mean())
+        train_accuracy = train_epoch(adapter, stacks, epoch)
+    train_loss = float(np.concatenate([stack.training.losses() for stack in stacks]).mean())
     with clock:
         accuracy, loss = evaluate(adapter, tests)
     return train_accuracy, (train_loss, accuracy, loss, clock.seconds)
 
 
 def learn(
-    adapter: Adapter, inputs: Inputs, batch_size: int, epochs: int, target: float | None = None
+    adapter: Adapter,
+    inputs: Inputs,
+    batch_size: int,
+    epochs: int,
+    target: float | None = None,
+    pipeline: str = "resident",
 ) -> dict[str, Any]:
     """Train `epochs` epochs from the initial weights; return the row's columns on accuracy, loss and time.
 
-    On the clock: each epoch's training until the device has finished, then the evaluation on the test images, with
-    fetching and scoring. Apart: compilation, and gathering and placing batches (`placing_s`). `target` is the accuracy
-    whose first reaching is timed. A recipe that stops when its training accuracy falls ends after the epoch in which
-    it did.
+    On the clock: each epoch's training until the device has finished, feeding it where batches come from host memory,
+    then the evaluation on the test images, with fetching and scoring. Apart: compilation, and gathering and placing
+    resident batches (`placing_s`). `target` is the accuracy whose first reaching is timed. A recipe that stops when its
+    training accuracy falls ends after the epoch in which it did.
     """
     tests = list(placed(adapter, inputs.test(batch_size)))
     clock, placing = Stopwatch(), Stopwatch()
     by_epoch: dict[str, list[float]] = {name: [] for name in BY_EPOCH}
     before = 0.0
     for epoch in range(epochs):
-        with placing:
-            trains = list(placed(adapter, inputs.train(epoch, batch_size)))
-            adapter.synchronise([(resident.images, resident.labels) for resident, _ in trains])
         if epoch == 0:
-            compile_shapes(adapter, trains, tests)
+            compile_shapes(adapter, train_stacks(adapter, inputs, epoch, batch_size, pipeline), tests)
             adapter.set_weights(inputs.weights)  # forgets what those steps did, the optimiser's state too
             adapter.synchronise()
-        train_accuracy, figures = one_epoch(adapter, trains, tests, epoch, clock)
-        del trains  # makes room for the next epoch's
+        with placing:
+            stacks = train_stacks(adapter, inputs, epoch, batch_size, pipeline)
+        train_accuracy, figures = one_epoch(adapter, stacks, tests, epoch, clock)
+        for stack in stacks:
+            stack.training.close()
+        del stacks  # makes room for the next epoch's
         if not np.isfinite(figures).all():
             return {"status": "nan", "reason": f"loss is not finite after epoch {epoch + 1}", "epochs": epoch + 1}
         for name, figure in zip(BY_EPOCH, figures, strict=True):

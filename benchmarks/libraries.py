@@ -18,7 +18,12 @@ from adapters.recipes import RECIPES
 
 NUMERIC = re.compile(r"^lib.*(blas|lapack|mkl|dnnl|blis|omp|tbb|cudnn|nccl)")
 ALLOCATORS = re.compile(r"jemalloc|tcmalloc|mimalloc")
-CORE_NAMES = ("openblas_get_corename", "openblas_get_corename64_", "scipy_openblas_get_corename64_")
+CORE_NAMES = (
+    "openblas_get_corename",
+    "openblas_get_corename64_",
+    "scipy_openblas_get_corename",
+    "scipy_openblas_get_corename64_",
+)
 DENORMAL = {"float32": 1e-40, "float64": 1e-310}
 
 

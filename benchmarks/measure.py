@@ -16,8 +16,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.contract import Adapter, Resident
+from adapters.contract import Adapter, Feed, Resident
 from benchmarks import evidence
+from benchmarks.batches import Array
 from benchmarks.evidence import Counters
 
 CHUNK_S = 0.1
@@ -78,6 +79,26 @@ def training(adapter: Adapter, resident: Resident) -> Work:
         position += steps
 
     return work
+
+
+def feeding(adapter: Adapter, images: Array, labels: Array, order: Array) -> tuple[Work, Callable[[], None]]:
+    """Return work(steps) that trains on batches fed from host memory, and what ends their stream.
+
+    The stream is made by the first call: that belongs to the first step and never to a chunk.
+    """
+    made: list[Feed] = []
+
+    def work(steps: int) -> None:
+        if not made:
+            made.append(adapter.feed(images, labels, order))
+        adapter.train_fed(made[0], steps)
+        adapter.synchronise()
+
+    def close() -> None:
+        for feed in made:
+            feed.close()
+
+    return work, close
 
 
 def evaluation(adapter: Adapter, resident: Resident) -> tuple[Work, Settle]:

@@ -23,7 +23,7 @@ from benchmarks.launch import launch_in
 
 STEPS = 200
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
-GATE_CODE = ("gate.py", "bounds.py", "ties.py", "culprit.py", "batches.py", "worker.py")
+GATE_CODE = ("gate.py", "bounds.py", "ties.py", "culprit.py", "batches.py", "training.py", "worker.py")
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ def proven(
         "data": data.sha256,
         "seed": seed,
         "steps": steps,
-        **{name: getattr(cell, name) for name in ("framework", "device", "mode", "dtype", "threads")},
+        **{name: getattr(cell, name) for name in ("framework", "device", "mode", "dtype", "threads", "pipeline")},
         "batch_size": batch_size,
     }
     folder = default_cache() / "proofs"

@@ -219,7 +219,7 @@ class Sweep:
         probe = self.probes[cell.framework, cell.device]
         if probe.problem:
             return {"status": "skipped" if probe.missing else "failed", "reason": probe.problem}
-        if reason := probe.unsupported(cell.mode, cell.dtype):
+        if reason := probe.unsupported(cell.mode, cell.dtype, cell.pipeline):
             return {"status": "unsupported", "reason": reason, "framework_version": probe.version}
         return None
 

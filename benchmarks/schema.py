@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from adapters.contract import PIPELINES
 from benchmarks.errors import SchemaError
 
 SCHEMA_VERSION = 3
@@ -66,7 +67,14 @@ COLUMNS = (
     Column("batch_size", "int", "samples", "samples in a step", True, positive),
     Column("mode", "str", "", "eager, compiled or fused", True),
     Column("dtype", "str", "", "type of weights, activations and updates", True),
-    Column("pipeline", "str", "", "resident: the batches lie on the device beforehand", True),
+    Column(
+        "pipeline",
+        "str",
+        "",
+        "resident: the batches lie on the device beforehand; host: gathered from host memory and fed while training",
+        True,
+        lambda value: value in PIPELINES,
+    ),
     Column("threads", "int", "", "CPU threads asked for, and CPUs in the affinity mask", True, positive),
     Column("task", "str", "", "speed: timed; accuracy: trained as the recipe says", True, lambda value: value in TASKS),
     Column("round", "int", "", "number of this cell's launch of this task, from 0", True, lambda value: value >= 0),

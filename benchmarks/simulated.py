@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.contract import Array, Resident
+from adapters.contract import Array, Feed, Resident
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import Weights
@@ -51,9 +51,9 @@ class SimulatedAdapter(NumpyAdapter):
     def synchronise(self, pending: Any = None) -> None:
         self.drain()
 
-    def losses(self, resident: Resident) -> npt.NDArray[np.float64]:
+    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
         self.drain()
-        return super().losses(resident)
+        return super().losses(batches)
 
     def fetch(self, outputs: Any) -> Array:
         self.drain()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,19 +19,22 @@ PLAN = ("chunk_steps", "warm_up_chunks", "eval_passes")  # found by a cell's fir
 
 
 def speeds(
-    adapter: Adapter, inputs: Inputs, batch_size: int, plan: dict[str, int] | None, chunk_s: float = measure.CHUNK_S
+    adapter: Adapter,
+    inputs: Inputs,
+    batch_size: int,
+    plan: dict[str, int] | None,
+    pipeline: str = "resident",
+    chunk_s: float = measure.CHUNK_S,
 ) -> dict[str, Any]:
-    """Time training and evaluation on resident full batches; return the row's columns.
+    """Time training on full batches that come by `pipeline`, and evaluation on resident ones; return the row's columns.
 
     `plan` is what an earlier launch of the cell found (PLAN), or None; `chunk_s` is how long a chunk lasts at least.
     """
     begin = time.perf_counter_ns()
-    images, labels = next(inputs.train(0, batch_size))  # the full batches; the remainder is never timed
-    resident, test = adapter.put(images, labels), adapter.put(*next(inputs.test(batch_size)))
-    adapter.synchronise([(each.images, each.labels) for each in (resident, test)])
-    del images
+    train, end_of_training = batches_by(pipeline, adapter, inputs, batch_size)
+    test = adapter.put(*next(inputs.test(batch_size)))
+    adapter.synchronise((test.images, test.labels))
     placed = time.perf_counter_ns()
-    train = measure.training(adapter, resident)
     evaluate, settle = measure.evaluation(adapter, test)
     first_step_s, first_eval_s = measure.clock(train, 1), measure.clock(evaluate, 1)
     warming = time.perf_counter_ns()
@@ -40,6 +44,8 @@ def speeds(
         train(math.ceil(plan["warm_up_chunks"] * plan["chunk_steps"] * measure.CHUNK_S / chunk_s))
     warm = time.perf_counter_ns()
     timed = measure.time_chunks(train, plan["chunk_steps"], CHUNKS, settle=adapter.get_weights)
+    waited_for = latency.latencies(train)
+    end_of_training()
     if not all(np.isfinite(array).all() for array in adapter.get_weights().values()):
         return {"status": "nan", "reason": "the weights are not finite after the timed steps"}
     timed_eval = measure.time_chunks(evaluate, plan["eval_passes"], EVAL_CHUNKS, settle)
@@ -47,7 +53,7 @@ def speeds(
     return {
         **plan,
         **evidence.columns(timed.counters),
-        **latency.latencies(train),
+        **waited_for,
         "placing_s": (placed - begin) / 1e9,
         "first_step_s": first_step_s,
         "first_eval_s": first_eval_s,
@@ -59,6 +65,20 @@ def speeds(
         "cpu_per_wall": timed.cpu_s / timed.wall_s,
         "flags": evidence.flags(timed.counters) + ([] if timed.steady else ["not_steady"]),
     }
+
+
+def batches_by(
+    pipeline: str, adapter: Adapter, inputs: Inputs, batch_size: int
+) -> tuple[measure.Work, Callable[[], None]]:
+    """Return work(steps) that trains on the first epoch's full batches, and what ends their stream.
+
+    The remainder is never timed.
+    """
+    if pipeline == "host":
+        return measure.feeding(adapter, *inputs.in_memory(batch_size))
+    resident = adapter.put(*next(inputs.train(0, batch_size)))
+    adapter.synchronise((resident.images, resident.labels))
+    return measure.training(adapter, resident), lambda: None
 
 
 def explore(train: measure.Work, evaluate: measure.Work, chunk_s: float) -> dict[str, int]:

@@ -9,6 +9,7 @@ framework.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import resource
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.contract import DTYPES, MODES, Adapter, ContractError
+from adapters.contract import DTYPES, MODES, PIPELINES, Adapter, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
 from benchmarks import bandwidth, gate, latency, libraries, measure, products, threads
@@ -44,7 +45,7 @@ def since_exec() -> float:
 
 
 def probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
-    """Say what is there: versions, devices, libraries, why a mode and dtype cannot run, the recommended modes."""
+    """Say what is there: versions, devices, libraries, why a combination cannot run, the recommended modes."""
     device = request["device"]
     devices = adapter.devices()
     return {
@@ -52,9 +53,13 @@ def probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
         "devices": devices,
         "libraries": libraries.facts(adapter, device) if device in devices else {},
         "unsupported": {
-            f"{mode} {dtype}": adapter.unsupported(device, mode, dtype) for mode in MODES for dtype in DTYPES
+            " ".join(combination): adapter.unsupported(device, *combination)
+            for combination in itertools.product(MODES, DTYPES, PIPELINES)
         },
-        "recommended": {name: adapter.recommended_mode(model, device) for name, model in MODELS.items()},
+        "recommended": {
+            pipeline: {name: adapter.recommended_mode(model, device, pipeline) for name, model in MODELS.items()}
+            for pipeline in PIPELINES
+        },
     }
 
 
@@ -66,7 +71,7 @@ def speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
     cell, plan = request["cell"], request["plan"]
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        found = speeds(adapter, inputs, batch_size, plan, request["chunk_s"])
+        found = speeds(adapter, inputs, batch_size, plan, cell["pipeline"], request["chunk_s"])
         if cell["device"] == "cpu":
             found["threads_computing"] = threads.computing(adapter)
         if plan is None:
@@ -85,7 +90,7 @@ def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> 
     target = ACCURACY_TARGETS.get((request["cell"]["recipe"], request["cell"]["dataset"]))
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        learnt = learn(adapter, inputs, batch_size, request["epochs"], target)
+        learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["pipeline"])
         if "save" in request:
             write_weights(Path(request["save"]), adapter.get_weights())
         return learnt

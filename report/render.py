@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.bounds import BOUNDS, WIDER, Wider
-from benchmarks.console import plain
+from benchmarks.console import DATA, plain
 from report.compare import COMPARISON
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -72,7 +72,7 @@ def title(values: dict[str, Any]) -> str:
     return plain(
         f"{values['model']} ({values['recipe']} recipe), {values['dataset']}, batch {values['batch_size']}, "
         f"{values['dtype']}, {values['device']} ({values['device_name']}), {values['threads']} threads, "
-        f"{values['pipeline']} data"
+        f"{DATA[values['pipeline']]}"
     )
 
 

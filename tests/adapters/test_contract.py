@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.contract import DTYPES, MODES, ContractError
+from adapters.contract import DTYPES, MODES, PIPELINES, ContractError
 from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
@@ -35,8 +35,8 @@ ODD = Recipe(
 ALL = {**RECIPES, "odd": ODD}
 
 
-def modes(adapter_class, dtype="float32"):
-    return [mode for mode in MODES if adapter_class.unsupported("cpu", mode, dtype) is None]
+def modes(adapter_class, dtype="float32", pipeline="resident"):
+    return [mode for mode in MODES if adapter_class.unsupported("cpu", mode, dtype, pipeline) is None]
 
 
 def test_names_itself_by_its_import_name(adapter_class, request):
@@ -58,7 +58,9 @@ def test_every_combination_runs_or_has_a_reason(adapter_class):
 
 def test_recommends_a_mode_it_has(adapter_class):
     for recipe in RECIPES.values():
-        assert adapter_class.recommended_mode(recipe.model, "cpu") in modes(adapter_class)
+        for pipeline in PIPELINES:
+            recommended = adapter_class.recommended_mode(recipe.model, "cpu", pipeline)
+            assert recommended in modes(adapter_class, pipeline=pipeline)
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -29,8 +29,8 @@ def with_layer(old, new):
 
 
 class ForgottenBias(NumpyAdapter):
-    def differentiate(self, resident, index):
-        loss = super().differentiate(resident, index)
+    def differentiate(self, images, labels):
+        loss = super().differentiate(images, labels)
         self.weighted[1].bias_gradient = np.zeros_like(self.weighted[1].bias_gradient)
         return loss
 
@@ -45,9 +45,9 @@ class WrongRate(NumpyAdapter):
 
 
 class SummedLoss(NumpyAdapter):
-    def differentiate(self, resident, index):
-        loss = super().differentiate(resident, index)
-        n = len(resident.labels[index])
+    def differentiate(self, images, labels):
+        loss = super().differentiate(images, labels)
+        n = len(labels)
         for layer in self.weighted:
             layer.weight_gradient = layer.weight_gradient * n
             layer.bias_gradient = layer.bias_gradient * n
@@ -118,6 +118,31 @@ class DropsTheLastTestBatch(NumpyAdapter):
 class RawPixels(NumpyAdapter):
     def put(self, images, labels):
         return super().put(images * np.asarray(255, images.dtype), labels)
+
+
+class FeedOfRawPixels(NumpyAdapter):
+    def feed(self, images, labels, order):
+        return super().feed(images * np.asarray(255, images.dtype), labels, order)
+
+
+class FeedShifted(NumpyAdapter):
+    def feed(self, images, labels, order):
+        return super().feed(images, labels, np.roll(order, -1, axis=0))
+
+
+class FeedWithoutOrder(NumpyAdapter):
+    def feed(self, images, labels, order):
+        return super().feed(images, labels, np.arange(order.size).reshape(order.shape))
+
+
+class FeedOfOtherLabels(NumpyAdapter):
+    def feed(self, images, labels, order):
+        return super().feed(images, np.roll(labels, 1), order)
+
+
+class FeedThatStandsStill(NumpyAdapter):
+    def feed(self, images, labels, order):
+        return super().feed(images, labels, np.broadcast_to(order[:1], order.shape))
 
 
 class Float32Inside(NumpyAdapter):
@@ -197,8 +222,8 @@ class OwnInitialiser(NumpyAdapter):
 class SkipsBackward(NumpyAdapter):
     """Three times as fast, because it learns nothing."""
 
-    def differentiate(self, resident, index):
-        self.forward(resident.images[index])
+    def differentiate(self, images, labels):
+        self.forward(images)
         for layer in self.weighted:
             layer.weight_gradient, layer.bias_gradient = np.zeros_like(layer.weight), np.zeros_like(layer.bias)
         return 2.3

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.contract import ContractError
+from adapters.contract import PIPELINES, ContractError
 from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, MaxPool2D
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
@@ -80,7 +80,7 @@ REFUSED = {"same for valid padding"}  # another number of weights: the contract 
 
 @pytest.fixture
 def prove(tmp_path):
-    def go(adapter_class, recipe, dtype="float64"):
+    def go(adapter_class, recipe, dtype="float64", pipeline="resident"):
         generator = np.random.default_rng(0)
         pictures = np.random.default_rng(9).random((10, 28, 28)) > 0.8
         for part, size in (("train", 700), ("test", 200)):
@@ -89,7 +89,7 @@ def prove(tmp_path):
             np.save(tmp_path / f"{part}_images.npy", (pictures[labels] * noise).astype(np.uint8))
             np.save(tmp_path / f"{part}_labels.npy", labels)
         write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 3), 3, 700, 2)
-        cell = {"device": "cpu", "mode": "eager", "dtype": dtype, "batch_size": 50}
+        cell = {"device": "cpu", "mode": "eager", "dtype": dtype, "batch_size": 50, "pipeline": pipeline}
         folders = {"data": tmp_path, "inputs": tmp_path, "oracle": tmp_path / "losses.npy"}
         return gate.prove(adapter_class, recipe, cell, folders, STEPS)
 
@@ -102,8 +102,9 @@ def prove(tmp_path):
     [RECIPE, LENET, MOMENTUM, ADAM, RECIPES["lenet_tutorial"]],  # the last one's windows are full of near ties
     ids=["mlp", "lenet", "momentum", "adam", "lenet_tutorial"],
 )
-def test_an_honest_adapter_passes(prove, recipe, dtype):
-    verdict = prove(NumpyAdapter, recipe, dtype)
+@pytest.mark.parametrize("pipeline", PIPELINES)
+def test_an_honest_adapter_passes(prove, recipe, dtype, pipeline):
+    verdict = prove(NumpyAdapter, recipe, dtype, pipeline)
     assert (verdict["lockstep"], verdict["why"]) == ("pass", "")
     assert verdict["steps"] == STEPS
     assert set(verdict["by_step"]) == {"1", "10"}
@@ -122,6 +123,34 @@ def test_a_broken_adapter_is_caught_and_the_cause_is_named(prove, name):
     print(f"{name}: {verdict['why']}")
     assert verdict["lockstep"] == "fail"
     assert re.search(words, verdict["why"]), verdict["why"]
+
+
+FED = {
+    "fed batches shifted by one": (broken.FeedShifted, r"step 1 is taken on batch 2"),
+    "fed pixels not scaled": (broken.FeedOfRawPixels, r"the pixels that are fed are multiplied by 255"),
+    "fed in the order of memory": (broken.FeedWithoutOrder, r"step 1 by"),
+    "fed labels of other samples": (broken.FeedOfOtherLabels, r"step 1 by"),
+    "fed the first batch for ever": (broken.FeedThatStandsStill, r"step 2 is taken on batch 1"),
+}
+
+
+@pytest.mark.parametrize("name", FED)
+def test_a_broken_feed_is_caught_where_cells_are_fed_and_only_there(prove, name):
+    adapter_class, words = FED[name]
+    verdict = prove(adapter_class, RECIPE, pipeline="host")
+    print(f"{name}: {verdict['why']}")
+    assert verdict["lockstep"] == "fail"
+    assert re.search(words, verdict["why"]), verdict["why"]
+    assert prove(adapter_class, RECIPE)["lockstep"] == "pass"
+
+
+def test_a_feed_that_is_broken_in_the_cell_s_dtype_alone_is_caught(prove):
+    class Broken(broken.FeedOfRawPixels):
+        def feed(self, images, labels, order):
+            wrong = self.dtype == "float32"
+            return (super() if wrong else super(broken.FeedOfRawPixels, self)).feed(images, labels, order)
+
+    assert re.match(r"float32 loss at step 1 deviates", prove(Broken, RECIPE, "float32", "host")["why"])
 
 
 @pytest.mark.parametrize(("bits", "precision", "narrower"), [(10, "tf32", 7), (7, "bfloat16", 3)])

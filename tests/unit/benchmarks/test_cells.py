@@ -21,8 +21,8 @@ def axes(**changes):
     return Axes(**{**defaults, **changes})
 
 
-def recommended(framework, device, model):
-    return "fused" if (framework, model) == ("jax", "mlp") else "eager"
+def recommended(framework, device, model, pipeline):
+    return "fused" if (framework, model, pipeline) == ("jax", "mlp", "resident") else "eager"
 
 
 def test_every_point_once_with_modes_resolved():
@@ -38,6 +38,16 @@ def test_a_mode_asked_for_twice_is_one_cell():
 
 def test_a_recipe_brings_its_own_batch_size():
     assert {cell.batch_size for cell in expand(axes(recipes=("cnn_32_64",), batch_sizes=(None,)), recommended)} == {64}
+
+
+def test_pipelines_are_comparisons_of_their_own_with_modes_of_their_own():
+    cells = expand(axes(recipes=("mlp",), pipelines=("resident", "host")), recommended)
+    assert len(cells) == 6
+    assert {(cell.pipeline, cell.mode) for cell in cells if cell.framework == "jax"} == {
+        ("resident", "fused"),
+        ("host", "eager"),
+    }
+    assert len({cell.comparison() for cell in cells}) == 2
 
 
 def test_rounds_keep_comparisons_together_and_give_each_cell_every_place():

@@ -10,7 +10,7 @@ from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.batches import Inputs, write_inputs
-from benchmarks.learn import learn, placed, score, train_epoch
+from benchmarks.learn import learn, score, train_epoch, train_stacks
 from benchmarks.simulated import SimulatedAdapter
 
 RECIPE = replace(RECIPES["mlp"], stop_when_accuracy_falls=True)
@@ -59,10 +59,10 @@ def test_watching_the_accuracy_changes_nothing_that_is_learnt(inputs):
 def test_the_remainder_is_trained_on_and_the_accuracy_is_that_before_each_step(inputs):
     adapter = NumpyAdapter(RECIPE)
     adapter.set_weights(inputs.weights)
-    accuracy = train_epoch(adapter, placed(adapter, inputs.train(0, 20)), 0)
+    accuracy = train_epoch(adapter, train_stacks(adapter, inputs, 0, 20, "resident"), 0)
     assert adapter.step_count == 6  # five batches of 20 and one of 5
     assert accuracy < 0.9
-    assert train_epoch(adapter, placed(adapter, inputs.train(1, 20)), 1) > accuracy
+    assert train_epoch(adapter, train_stacks(adapter, inputs, 1, 20, "resident"), 1) > accuracy
 
 
 def test_a_loss_that_is_not_finite_ends_as_nan(inputs):
@@ -78,7 +78,7 @@ def test_accuracies_and_losses_are_means_over_their_own_images(inputs, optimiser
     learnt = train(inputs, recipe, epochs=1)
     adapter = NumpyAdapter(recipe)
     adapter.set_weights(inputs.weights)
-    train_epoch(adapter, placed(adapter, inputs.train(0, 20)), 0)
+    train_epoch(adapter, train_stacks(adapter, inputs, 0, 20, "resident"), 0)
     for images, labels, accuracy in (
         (inputs.test_images, inputs.test_labels, learnt["accuracy"]),
         (inputs.train_images, inputs.train_labels, learnt["train_accuracy"]),

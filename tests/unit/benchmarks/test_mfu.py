@@ -25,7 +25,7 @@ def row_of(monkeypatch):
     """Return the row of a cell whose worker says 1,000 samples/s (454.4 MFLOP/s) where the peak is as given."""
 
     def make(peaks, status="ok"):
-        probe = Probe("numpy", "cpu", facts={"unsupported": {"eager float32": None}, "devices": {}})
+        probe = Probe("numpy", "cpu", facts={"unsupported": {"eager float32 resident": None}, "devices": {}})
         data = Prepared("some", "0" * 64, Path(), 4000, 1000, "")
         sweep = Sweep([CELL], {("numpy", "cpu"): probe}, {"some": data}, Path(), Preset(1, 0), None, 0, 1.0)
         sweep.ceilings = {point: Ceiling(peak) for point, peak in peaks.items()}

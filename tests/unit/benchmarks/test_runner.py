@@ -13,7 +13,7 @@ from benchmarks.frameworks import Probe
 from benchmarks.presets import PRESETS, Preset
 from benchmarks.runner import Sweep
 
-FACTS = {"unsupported": {"eager float32": None}, "versions": {}}
+FACTS = {"unsupported": {"eager float32 resident": None}, "versions": {}}
 
 
 class Pretended(Sweep):

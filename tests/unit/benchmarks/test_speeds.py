@@ -23,7 +23,7 @@ def simulated(clock, monkeypatch, tmp_path):
     write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 0), 0, 250, 1)
     inputs = Inputs.open(tmp_path, tmp_path, recipe.pixels, "float32")
     monkeypatch.setattr(SimulatedAdapter, "clock", clock)
-    return lambda adapter=SimulatedAdapter, plan=None, chunk_s=0.1: speeds(adapter(), inputs, 20, plan, chunk_s)
+    return lambda adapter=SimulatedAdapter, plan=None, chunk_s=0.1: speeds(adapter(), inputs, 20, plan, chunk_s=chunk_s)
 
 
 def test_a_known_speed_is_measured_from_end_to_end(simulated):

@@ -1,0 +1,124 @@
+"""Batches fed from host memory: the resident ones, in the same order, and nothing left behind."""
+
+from __future__ import annotations
+
+import gc
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adapters.contract import MODES
+from adapters.recipes import HEADLINE, RECIPES
+
+STEPS, BATCH = 5, 20
+
+
+def fed_modes(adapter_class, dtype="float64"):
+    return [mode for mode in MODES if adapter_class.unsupported("cpu", mode, dtype, "host") is None]
+
+
+@pytest.fixture
+def memory(digits):
+    """Samples in memory, some of which are in no batch, and an order that takes others twice."""
+
+    def make(dtype):
+        images, labels = digits(1, 150, dtype)
+        return images[0], labels[0], np.random.default_rng(6).integers(0, 140, (STEPS, BATCH))
+
+    return make
+
+
+@pytest.mark.parametrize("name", [*HEADLINE, "lenet5", "linear"])
+def test_trains_as_resident_batches_do_for_more_than_two_passes(adapter_class, made, memory, name):
+    images, labels, order = memory("float64")
+    for mode in fed_modes(adapter_class):
+        fed, resident = (made(adapter_class, RECIPES[name], mode) for _ in range(2))
+        feed, batches = fed.feed(images, labels, order), resident.put(images[order], labels[order])
+        first = 0
+        for count in (1, 3, STEPS, STEPS - 2):
+            fed.train_fed(feed, count)
+            resident.train(batches, first, count)
+            first = (first + count) % STEPS
+            found, expected = fed.losses(feed), resident.losses(batches)
+            np.testing.assert_allclose(found, expected, rtol=1e-13, err_msg=f"{mode}, {count} more")
+        feed.close()
+        for parameter, array in resident.get_weights().items():
+            np.testing.assert_allclose(fed.get_weights()[parameter], array, rtol=0, atol=1e-14, err_msg=parameter)
+
+
+def test_float32_is_fed_as_float32(adapter_class, oracle_class, made, memory):
+    images, labels, order = memory("float32")
+    oracle = made(oracle_class, RECIPES["mlp"])
+    batches = oracle.put(images[order].astype("float64"), labels[order])
+    oracle.train(batches, 0, STEPS)
+    for mode in fed_modes(adapter_class, "float32"):
+        adapter = made(adapter_class, RECIPES["mlp"], mode, "float32")
+        feed = adapter.feed(images, labels, order)
+        adapter.train_fed(feed, STEPS)
+        adapter.synchronise()
+        np.testing.assert_allclose(adapter.losses(feed), oracle.losses(batches), rtol=1e-4, err_msg=mode)
+        feed.close()
+
+
+def test_two_feeds_and_resident_batches_do_not_disturb_each_other(adapter_class, made, memory):
+    images, labels, order = memory("float64")
+    for mode in fed_modes(adapter_class):
+        alone, mixed = (made(adapter_class, RECIPES["mlp"], mode) for _ in range(2))
+        batches = alone.put(images[order], labels[order])
+        for index in (0, 2, 1, 4):
+            alone.train(batches, index, 1)
+        one, other = mixed.feed(images, labels, order), mixed.feed(images, labels, order[2:])
+        resident = mixed.put(images[order], labels[order])
+        mixed.train_fed(one, 1)
+        mixed.train_fed(other, 1)
+        mixed.train_fed(one, 1)
+        mixed.train(resident, 4, 1)
+        for feed in (one, other):
+            feed.close()
+        for parameter, array in alone.get_weights().items():
+            np.testing.assert_allclose(mixed.get_weights()[parameter], array, rtol=0, atol=1e-14, err_msg=mode)
+
+
+def test_a_mode_that_cannot_be_fed_says_so(adapter_class, made, memory):
+    for mode in set(MODES) - set(fed_modes(adapter_class)):
+        if adapter_class.unsupported("cpu", mode, "float64") is None:
+            reason = adapter_class.unsupported("cpu", mode, "float64", "host")
+            with pytest.raises(ValueError, match=reason[:20]):
+                made(adapter_class, RECIPES["mlp"], mode).feed(*memory("float64"))
+
+
+def tasks():
+    """Return the ids of this process's threads and of its children, from /proc."""
+    threads = {path.name for path in Path("/proc/self/task").iterdir()}
+    children = {child for thread in threads for child in children_of(thread)}
+    return threads | children
+
+
+def children_of(thread):
+    try:
+        return Path(f"/proc/self/task/{thread}/children").read_text().split()
+    except FileNotFoundError:  # the thread has ended meanwhile
+        return []
+
+
+def test_close_leaves_no_thread_and_no_process_behind(adapter_class, made, memory):
+    for mode in fed_modes(adapter_class, "float32"):
+        adapter = made(adapter_class, RECIPES["mlp"], mode, "float32")
+
+        def feed_and_close(adapter=adapter):
+            feed = adapter.feed(*memory("float32"))
+            adapter.train_fed(feed, STEPS + 1)
+            adapter.synchronise()
+            feed.close()
+
+        feed_and_close()  # thread pools that the framework keeps for ever start here
+        before = tasks()
+        for _ in range(5):
+            feed_and_close()
+        gc.collect()
+        deadline = time.monotonic() + 5
+        while (left := tasks() - before) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert not left, f"{mode}: {len(left)} tasks are left"
