@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,11 @@ LEARNT = {
     "accuracy_target": "Float64", "time_to_accuracy_s": "Float64", "difference": "Float64", "difference_low": "Float64",
     "difference_high": "Float64", "difference_to": "string", "accuracy_verdict": "string",
 }  # fmt: skip
+MEDIANS = [  # over a cell's launches; what a row's columns mean stands in results/README.md
+    "train_samples_per_s", "eval_samples_per_s", "mfu", "roofline_share", "start_s", "import_s", "build_s", "placing_s",
+    "first_step_s", "first_eval_s", "warm_up_chunks", "step_latency_p50_s", "step_latency_p95_s", "step_latency_p99_s",
+    "dispatch_s", "peak_rss_bytes", "cpu_s",
+]  # fmt: skip
 ORACLE = "numpy"
 Launches = dict[tuple[Any, ...], float]  # speed by (sweep, round), or accuracy by (seed, epochs)
 
@@ -33,8 +39,10 @@ def newest(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
-    """Return one line per cell: median speed of its launches, GFLOP/s, MFU, ratio to `base` and a verdict, accuracy.
+    """Return one line per cell: medians over its launches, GFLOP/s, ratio to `base` and a verdict, accuracy.
 
+    `undisturbed` counts the launches that nothing disturbed, `undisturbed_samples_per_s` is their median: a disturbed
+    launch is kept, never left out of the other figures.
     `base` is a framework, or None for the fastest of each comparison. `low` and `high` are the 95 % interval of the
     speed, `ratio_low` and `ratio_high` that of the ratio, paired by rounds; missing where there are too few launches.
     The columns on accuracy (with_accuracies) come from launches of their own. Only launches with status ok count in the
@@ -45,26 +53,35 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     frame = newest(frame)
     speeds = frame[(frame["status"] == "ok") & (frame["task"] == "speed")]
     good = speeds.groupby(CELL)
-    table = pd.DataFrame(
-        {
-            "launches": good.size(),
-            "train_samples_per_s": good["train_samples_per_s"].median(),
-            "eval_samples_per_s": good["eval_samples_per_s"].median(),
-            "gflops_per_s": good["flops_per_s"].median() / 1e9,
-            "mfu": good["mfu"].median(),
-            "first_step_s": good["first_step_s"].median(),
-        }
-    )
+    quiet = speeds.loc[undisturbed(speeds["flags"])].groupby(CELL)
+    table = good[MEDIANS].median()
+    table["gflops_per_s"] = good["flops_per_s"].median() / 1e9
+    table["launches"] = good.size()
+    table["undisturbed"] = quiet.size()
+    table["undisturbed_samples_per_s"] = quiet["train_samples_per_s"].median()
+    table["flags"] = good["flags"].agg(counted)
     versions = frame.groupby(CELL)["framework_version"].last()
     endings = frame.groupby(CELL)["status"].agg(lambda statuses: ", ".join(sorted(set(statuses))))
     verdicts = frame.groupby(CELL)["lockstep"].agg(lambda found: ", ".join(sorted(set(found))))
     table = table.join(endings.rename("status"), how="right").join([verdicts, versions])
     table = table.reset_index()
-    table["launches"] = table["launches"].fillna(0).astype(int)
+    counts = ["launches", "undisturbed"]
+    table[counts] = table[counts].fillna(0).astype(int)
     table = with_accuracies(with_ratio(table, speeds, base), frame[frame["task"] == "accuracy"], base)
     return table.sort_values(
         [*COMPARISON, "train_samples_per_s"], ascending=[True] * len(COMPARISON) + [False], ignore_index=True
     )
+
+
+def undisturbed(flags: pd.Series) -> pd.Series:
+    """Return for each launch whether it lacks the flag `disturbed`."""
+    return pd.Series(["disturbed" not in (found or []) for found in flags], flags.index, bool)
+
+
+def counted(flags: pd.Series) -> str:
+    """Count the flags of some launches: `disturbed 2, not_steady 1`."""
+    counts = Counter(flag for found in flags for flag in found or [])
+    return ", ".join(f"{flag} {count}" for flag, count in sorted(counts.items()))
 
 
 def with_ratio(table: pd.DataFrame, speeds: pd.DataFrame, base: str | None) -> pd.DataFrame:

@@ -29,11 +29,30 @@ HEADINGS = {
     "verdict": "verdict",
     "gflops_per_s": "GFLOP/s",
     "mfu": "MFU",
+    "roofline_share": "of the roofline",
     "eval_samples_per_s": "eval samples/s",
     "accuracy": "accuracy",
     "lockstep": "lockstep",
-    "first_step_s": "first step s",
     "status": "status",
+    "flags": "flags",
+    "undisturbed_samples_per_s": "undisturbed samples/s",
+}
+TIMES_HEADINGS = {
+    "framework": "framework",
+    "mode": "mode",
+    "start_s": "start s",
+    "import_s": "import s",
+    "build_s": "build s",
+    "placing_s": "placing s",
+    "first_step_s": "first step s",
+    "first_eval_s": "first evaluation s",
+    "warm_up_chunks": "warm-up chunks",
+    "step_latency_p50_s": "step p50 s",
+    "step_latency_p95_s": "p95 s",
+    "step_latency_p99_s": "p99 s",
+    "dispatch_s": "dispatch s",
+    "cpu_s": "CPU s",
+    "peak_rss_bytes": "peak memory bytes",
 }
 ACCURACY_HEADINGS = {
     "framework": "framework",
@@ -52,8 +71,11 @@ ACCURACY_HEADINGS = {
 }
 FORMATS = {
     "train_samples_per_s": "{:,.0f}", "eval_samples_per_s": "{:,.0f}", "gflops_per_s": "{:,.1f}", "mfu": "{:.1%}",
-    "accuracy": "{:.4f}", "ratio": "{:.3f}", "first_step_s": "{:.2f}", "difference": "{:+z.4f}",
-    "accuracy_target": "{:.3f}", "time_to_accuracy_s": "{:,.2f}",
+    "accuracy": "{:.4f}", "ratio": "{:.3f}", "difference": "{:+z.4f}",
+    "accuracy_target": "{:.3f}", "time_to_accuracy_s": "{:,.2f}", "roofline_share": "{:.1%}",
+    "undisturbed_samples_per_s": "{:,.0f}", "peak_rss_bytes": "{:,.0f}", "warm_up_chunks": "{:.0f}",
+    **{name: "{:.2f}" for name in TIMES_HEADINGS if name.endswith("_s")},
+    **{name: "{:.6f}" for name in TIMES_HEADINGS if name.startswith(("step_", "dispatch_"))},
 }  # fmt: skip
 
 
@@ -77,7 +99,7 @@ def title(values: dict[str, Any]) -> str:
 
 
 def sections(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], Lines]]:
-    """Yield (title, headings, lines) per comparison, of its speeds and, where some were trained, of its accuracies.
+    """Yield (title, headings, lines) per comparison: of its speeds and, where there are any, accuracies, other times.
 
     Each line maps the headings' columns to text.
     """
@@ -90,6 +112,10 @@ def sections(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], Lines]]
             to = f", differences to {plain(reference.iloc[0])}" if len(reference) else ""
             lines = [line(record, ACCURACY_HEADINGS) for record in trained.to_dict("records")]
             yield f"{shared}: accuracy{to}", ACCURACY_HEADINGS, lines
+        timed = group[group["launches"] > 0]
+        if len(timed):
+            lines = [line(record, TIMES_HEADINGS) for record in timed.to_dict("records")]
+            yield f"{shared}: what is not in the speed, medians over launches", TIMES_HEADINGS, lines
 
 
 def line(record: dict[Any, Any], headings: dict[str, str]) -> dict[str, str]:
@@ -104,7 +130,7 @@ def line(record: dict[Any, Any], headings: dict[str, str]) -> dict[str, str]:
 
 
 def as_tables(table: pd.DataFrame) -> Iterator[Table]:
-    """Yield the terminal's tables, one or two per comparison."""
+    """Yield the terminal's tables, up to three per comparison."""
     for heading, headings, lines in sections(table):
         made = Table(title=escape(heading), title_justify="left")
         for name, text in headings.items():

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import pandas as pd
 import pytest
 
 from benchmarks.errors import StorageError, UsageError
@@ -115,8 +116,31 @@ def test_mfu_is_shown_where_it_is_known_and_an_impossible_speed_is_none(results,
     assert table.loc["torch", "mfu"] == 0.25
     assert table.loc["torch", "train_samples_per_s"] == 1000
     assert table.loc["torch", "status"] == "impossible, ok"
-    lines = {line["framework"]: line["mfu"] for _, _, lines in render.sections(compare(frame)) for line in lines}
-    assert lines == {"torch": "25.0%", "jax": ""}
+    _, _, lines = next(render.sections(compare(frame)))
+    assert {line["framework"]: line["mfu"] for line in lines} == {"torch": "25.0%", "jax": ""}
+
+
+def test_disturbed_launches_are_kept_and_shown_apart(results, make):
+    launches = [make(round=n, train_samples_per_s=speed) for n, speed in enumerate((1000.0, 1010.0))]
+    disturbed = [
+        make(round=n, train_samples_per_s=speed, flags=["disturbed", "not_steady"])
+        for n, speed in ((2, 500.0), (3, 600.0))
+    ]
+    table = compare(load(results(*launches, *disturbed, make(framework="jax", flags=["disturbed"]))))
+    torch, jax = (table.set_index("framework").loc[name] for name in ("torch", "jax"))
+    assert (torch["train_samples_per_s"], torch["undisturbed_samples_per_s"]) == (800, 1005)
+    assert (torch["launches"], torch["undisturbed"], torch["flags"]) == (4, 2, "disturbed 2, not_steady 2")
+    assert jax["undisturbed"] == 0
+    assert pd.isna(jax["undisturbed_samples_per_s"])
+
+
+def test_times_that_are_no_speed_have_a_table_of_their_own(results, make):
+    times = {"import_s": 1.5, "first_step_s": 0.25, "step_latency_p50_s": 0.000123, "warm_up_chunks": 4}
+    table = compare(load(results(make(**times, dispatch_s=0.00005), make(round=1, **times))))
+    title, _, [line] = list(render.sections(table))[-1]
+    assert "not in the speed" in title
+    assert (line["import_s"], line["first_step_s"], line["step_latency_p50_s"]) == ("1.50", "0.25", "0.000123")
+    assert (line["warm_up_chunks"], line["dispatch_s"], line["step_latency_p99_s"]) == ("4", "0.000050", "")
 
 
 def test_only_the_newest_sweep_of_each_cell_counts(results, make):
@@ -174,7 +198,7 @@ def test_text_from_rows_is_escaped_everywhere(results, make):
     markdown = render.as_markdown(table)
     assert "<script" not in markdown
     widths = {line.count(" | ") + 1 for line in markdown.splitlines() if line.startswith("|")}
-    assert widths == {len(render.HEADINGS), len(render.ACCURACY_HEADINGS)}
+    assert widths == {len(made) for made in (render.HEADINGS, render.ACCURACY_HEADINGS, render.TIMES_HEADINGS)}
     for made in render.as_tables(table):
         assert "\x1b" not in str(made.title)
 
