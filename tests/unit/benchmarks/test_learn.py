@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from adapters.contract import PIPELINES
 from adapters.declaration import SGD, Exponential
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
@@ -51,6 +52,30 @@ def test_stops_after_the_epoch_in_which_training_accuracy_falls(inputs):
 def test_watching_the_accuracy_changes_nothing_that_is_learnt(inputs):
     watched, plain = (train(inputs, replace(RECIPE, stop_when_accuracy_falls=stop)) for stop in (True, False))
     assert watched == plain
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_what_is_fed_is_learnt_as_what_is_resident(inputs, stop):
+    recipe = replace(RECIPE, stop_when_accuracy_falls=stop)
+    resident, fed = (learn(NumpyAdapter(recipe), inputs, 20, 3, pipeline) for pipeline in PIPELINES)
+    assert fed == resident
+
+
+def test_feeds_train_where_feeding_was_asked_for_and_are_ended(inputs):
+    open_feeds = []
+
+    class Watched(NumpyAdapter):
+        def feed(self, images, labels, order):
+            made = super().feed(images, labels, order)
+            open_feeds.append(made)
+            made.close = lambda: open_feeds.remove(made)
+            return made
+
+        def train(self, resident, first, count):
+            raise AssertionError("trained on resident batches")
+
+    assert learn(Watched(RECIPE), inputs, 20, 2, "host")["epochs"] == 2
+    assert not open_feeds
 
 
 def test_the_remainder_is_trained_on_and_the_accuracy_is_that_before_each_step(inputs):

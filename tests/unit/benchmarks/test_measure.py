@@ -68,7 +68,7 @@ def simulated(clock, monkeypatch, tmp_path):
     write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 0), 0, 250, 1)
     inputs = Inputs.open(tmp_path, tmp_path, recipe.pixels, "float32")
     monkeypatch.setattr(SimulatedAdapter, "clock", clock)
-    return lambda adapter=SimulatedAdapter, plan=None: measure.speeds(adapter(), inputs, 20, plan)
+    return lambda adapter=SimulatedAdapter, plan=None, **options: measure.speeds(adapter(), inputs, 20, plan, **options)
 
 
 def test_a_known_speed_is_measured_from_end_to_end(simulated):
@@ -79,6 +79,32 @@ def test_a_known_speed_is_measured_from_end_to_end(simulated):
     assert len(found["train_chunk_s"]) == measure.CHUNKS
     assert min(found["train_chunk_s"]) >= measure.CHUNK_S
     assert found["train_chunk_s"] == pytest.approx([found["chunk_steps"] * SimulatedAdapter.step_s] * 10, rel=1e-3)
+
+
+def test_a_feed_is_made_in_the_first_step_and_ended_before_evaluation_is_timed(simulated, clock):
+    events = []
+
+    class Fed(SimulatedAdapter):
+        def feed(self, images, labels, order):
+            clock.sleep(0.5)
+            assert (images.shape, labels.shape, order.shape) == ((250, 1, 28, 28), (250,), (12, 20))
+            assert (images.dtype, labels.dtype, order.dtype) == (np.float32, np.int64, np.int64)
+            made = super().feed(images, labels, order)
+            made.close = lambda: events.append("closed")
+            return made
+
+        def train(self, resident, first, count):
+            raise AssertionError("a cell that is fed trains on resident batches")
+
+        def evaluate(self, resident, first, count):
+            events.append("evaluated")
+            return super().evaluate(resident, first, count)
+
+    found = simulated(Fed, pipeline="host")
+    assert found["first_step_s"] == pytest.approx(0.5 + Fed.step_s, rel=1e-3)
+    assert found["train_samples_per_s"] == pytest.approx(20 / Fed.step_s, rel=1e-3)
+    assert events[:2] == ["closed", "evaluated"]
+    assert events.count("closed") == 1
 
 
 def test_a_plan_is_followed(simulated):
