@@ -119,15 +119,11 @@ class JaxAdapter(Adapter):
         if reason := self.unsupported(self.device, self.mode, self.dtype, "host"):
             raise ValueError(reason)
         last, digits = np.ascontiguousarray(images.transpose(0, 2, 3, 1)), labels.astype(np.int32)
-
-        def batches() -> Iterator[Any]:
-            placed = (self.device_put((last[rows], digits[rows])) for rows in itertools.cycle(order))
-            ahead = next(placed)
-            for after in placed:  # the next batch is on its way before this one is trained on
-                yield ahead
-                ahead = after
-
-        return Feed(batches(), len(order), [np.nan] * len(order))
+        gathered = ((last[rows], digits[rows]) for rows in itertools.cycle(order))
+        # On a CPU a jitted step takes NumPy's arrays at less cost than device_put does: mlp, 0.82 against 0.72 of the
+        # resident speed. To a GPU the next batch is on its way before this one is trained on.
+        batches = gathered if self.device == "cpu" else ahead(map(self.device_put, gathered))
+        return Feed(batches, len(order), [np.nan] * len(order))
 
     def train_fed(self, feed: Feed, count: int) -> None:
         for images, labels in itertools.islice(feed.batches, count):
@@ -217,6 +213,14 @@ class JaxAdapter(Adapter):
             return parameters, state, losses.at[index].set(loss)
 
         return lax.fori_loop(first, first + count, body, (parameters, state, losses))
+
+
+def ahead(batches: Iterator[Any]) -> Iterator[Any]:
+    """Yield the batches, the next one always asked for before."""
+    batch = next(batches)
+    for after in batches:
+        yield batch
+        batch = after
 
 
 def updates(

@@ -86,10 +86,12 @@ class NumpyAdapter(Adapter):
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         channel_first = np.ascontiguousarray(images.transpose(1, 0, 2, 3))  # (C, N, H, W)
+        batch = np.empty((len(channel_first), order.shape[1], *images.shape[2:]), self.dtype)
 
         def batches() -> Iterator[tuple[Array, Array]]:
             for rows in itertools.cycle(order):
-                yield channel_first.take(rows, axis=1), labels.take(rows)
+                # One buffer for all batches spares new pages; without mode="clip" take would fill another one first.
+                yield channel_first.take(rows, axis=1, out=batch, mode="clip"), labels[rows]
 
         return Feed(batches(), len(order), np.full(len(order), np.nan))
 

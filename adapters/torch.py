@@ -104,8 +104,9 @@ class TorchAdapter(Adapter):
             resident.losses[index] = self.step(resident.images[index], resident.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        # No workers: 313 kB cost more to pass between processes than to gather (NOTES-host.md).
         samples = Samples(torch.from_numpy(images), torch.from_numpy(labels))
-        endless = itertools.cycle(order.tolist())
+        endless = itertools.cycle(torch.from_numpy(order).unbind(0))
         loader = data.DataLoader(samples, batch_size=None, sampler=endless, pin_memory=self.device == "gpu")
         batches = (
             (self.to_device(some).contiguous(memory_format=torch.channels_last), self.to_device(digits))
@@ -191,13 +192,13 @@ class TorchAdapter(Adapter):
 
 
 class Samples(data.Dataset):
-    """All samples in host memory; an index is a batch's list of rows, gathered in one call."""
+    """All samples in host memory; an index is a batch's rows, gathered in one call."""
 
     def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
         self.images, self.labels = images, labels
 
-    def __getitem__(self, rows: list[int]) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.images[rows], self.labels[rows]
+    def __getitem__(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return self.images.index_select(0, rows), self.labels.index_select(0, rows)
 
 
 def layer_of(layer: declare.Layer, shape: Shape) -> nn.Module:

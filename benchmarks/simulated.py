@@ -1,7 +1,7 @@
 """An adapter whose speed is known, to measure the measuring with: it sleeps instead of computing.
 
-It behaves as an asynchronous device does: `train` and `evaluate` queue work and return at once; only synchronise, and
-whatever copies results to the host, waits until the queue has drained.
+It behaves as an asynchronous device does: `train`, `train_fed` and `evaluate` queue work and return at once; only
+synchronise, and whatever copies results to the host, waits until the queue has drained.
 """
 
 from __future__ import annotations
@@ -43,6 +43,11 @@ class SimulatedAdapter(NumpyAdapter):
     def train(self, resident: Resident, first: int, count: int) -> None:
         self.queue(count * self.step_s)
         resident.losses[first % resident.steps] = 1.0
+
+    def train_fed(self, feed: Feed, count: int) -> None:
+        self.queue(count * self.step_s)
+        feed.losses[feed.taken % feed.steps] = 1.0
+        feed.taken += count
 
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
         self.queue(count * self.batch_s)

@@ -33,7 +33,8 @@ def memory(digits):
 @pytest.mark.parametrize("name", [*HEADLINE, "lenet5", "linear"])
 def test_trains_as_resident_batches_do_for_more_than_two_passes(adapter_class, made, memory, name):
     images, labels, order = memory("float64")
-    for mode in fed_modes(adapter_class):
+    recommended = adapter_class.recommended_mode(RECIPES[name].model, "cpu", "host")
+    for mode in fed_modes(adapter_class) if name == "mlp" else [recommended]:  # torch compiles for seconds
         fed, resident = (made(adapter_class, RECIPES[name], mode) for _ in range(2))
         feed, batches = fed.feed(images, labels, order), resident.put(images[order], labels[order])
         first = 0

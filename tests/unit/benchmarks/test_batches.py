@@ -37,6 +37,15 @@ def test_each_epoch_has_an_order_of_its_own(inputs):
         np.testing.assert_array_equal(labels.ravel(), inputs.train_labels[order[:20]])
 
 
+@pytest.mark.parametrize("batch_size", [10, 40])
+def test_what_is_fed_are_the_full_batches_of_the_first_epoch(inputs, batch_size):
+    samples, digits, rows = inputs.in_memory(batch_size)
+    images, labels = next(inputs.train(0, batch_size))
+    np.testing.assert_array_equal(samples[rows], images)
+    np.testing.assert_array_equal(digits[rows], labels)
+    assert samples.dtype == images.dtype
+
+
 def test_a_batch_larger_than_the_data_set_wraps_round(inputs):
     [(images, labels)] = inputs.train(0, 40)
     assert images.shape == (1, 40, 1, 28, 28)

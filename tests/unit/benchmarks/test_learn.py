@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from adapters.contract import PIPELINES
 from adapters.declaration import SGD, Adam, Exponential
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
@@ -32,6 +33,11 @@ def train(inputs, recipe, adapter_class=NumpyAdapter, epochs=6):
     return learn(adapter_class(recipe), inputs, 20, epochs)
 
 
+def what(learnt):
+    """Return what was learnt, without how long it took."""
+    return {name: value for name, value in learnt.items() if name not in ("seconds_by_epoch", "placing_s")}
+
+
 class Forgets(NumpyAdapter):
     """Learns for three epochs of six batches, then loses its weights."""
 
@@ -51,9 +57,31 @@ def test_stops_after_the_epoch_in_which_training_accuracy_falls(inputs):
 
 def test_watching_the_accuracy_changes_nothing_that_is_learnt(inputs):
     watched, plain = (train(inputs, replace(RECIPE, stop_when_accuracy_falls=stop)) for stop in (True, False))
-    for learnt in (watched, plain):
-        del learnt["seconds_by_epoch"], learnt["placing_s"]
-    assert watched == plain
+    assert what(watched) == what(plain)
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_what_is_fed_is_learnt_as_what_is_resident(inputs, stop):
+    recipe = replace(RECIPE, stop_when_accuracy_falls=stop)
+    resident, fed = (learn(NumpyAdapter(recipe), inputs, 20, 3, pipeline=pipeline) for pipeline in PIPELINES)
+    assert what(fed) == what(resident)
+
+
+def test_feeds_train_where_feeding_was_asked_for_and_are_ended(inputs):
+    open_feeds = []
+
+    class Watched(NumpyAdapter):
+        def feed(self, images, labels, order):
+            made = super().feed(images, labels, order)
+            open_feeds.append(made)
+            made.close = lambda: open_feeds.remove(made)
+            return made
+
+        def train(self, resident, first, count):
+            raise AssertionError("trained on resident batches")
+
+    assert learn(Watched(RECIPE), inputs, 20, 2, pipeline="host")["epochs"] == 2
+    assert not open_feeds
 
 
 def test_the_remainder_is_trained_on_and_the_accuracy_is_that_before_each_step(inputs):

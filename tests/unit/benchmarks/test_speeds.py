@@ -10,7 +10,7 @@ from adapters.weights import initial_weights
 from benchmarks import latency, measure
 from benchmarks.batches import Inputs, write_inputs
 from benchmarks.simulated import NeverWaits, SimulatedAdapter
-from benchmarks.speeds import CHUNKS, PLAN, speeds
+from benchmarks.speeds import CHUNKS, EVAL_CHUNKS, PLAN, speeds
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def simulated(clock, monkeypatch, tmp_path):
     write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 0), 0, 250, 1)
     inputs = Inputs.open(tmp_path, tmp_path, recipe.pixels, "float32")
     monkeypatch.setattr(SimulatedAdapter, "clock", clock)
-    return lambda adapter=SimulatedAdapter, plan=None, chunk_s=0.1: speeds(adapter(), inputs, 20, plan, chunk_s=chunk_s)
+    return lambda adapter=SimulatedAdapter, plan=None, **options: speeds(adapter(), inputs, 20, plan, **options)
 
 
 def test_a_known_speed_is_measured_from_end_to_end(simulated):
@@ -47,6 +47,33 @@ def test_each_quantity_has_a_column_of_its_own(simulated):
     assert found["step_latency_p50_s"] == found["step_latency_p95_s"] == pytest.approx(step_s, rel=1e-3)
     assert found["latency_steps"] == pytest.approx(latency.LATENCY_S / step_s, abs=2)
     assert found["flags"] == []
+
+
+def test_a_feed_is_made_in_the_first_step_and_ended_before_evaluation_is_timed(simulated, clock):
+    events = []
+
+    class Fed(SimulatedAdapter):
+        def feed(self, images, labels, order):
+            clock.sleep(0.5)
+            assert (images.shape, labels.shape, order.shape) == ((250, 1, 28, 28), (250,), (12, 20))
+            assert (images.dtype, labels.dtype, order.dtype) == (np.float32, np.int64, np.int64)
+            made = super().feed(images, labels, order)
+            made.close = lambda: events.append("closed")
+            return made
+
+        def train(self, resident, first, count):
+            raise AssertionError("a cell that is fed trains on resident batches")
+
+        def evaluate(self, resident, first, count):
+            events.append("evaluated")
+            return super().evaluate(resident, first, count)
+
+    found = simulated(Fed, pipeline="host")
+    assert found["first_step_s"] == pytest.approx(0.5 + Fed.step_s, rel=1e-3)
+    assert found["train_samples_per_s"] == pytest.approx(20 / Fed.step_s, rel=1e-3)
+    assert events.count("closed") == 1
+    timed = EVAL_CHUNKS * found["eval_passes"]
+    assert events[-timed - 1 :] == ["closed"] + ["evaluated"] * timed
 
 
 def test_a_plan_is_followed(simulated):
