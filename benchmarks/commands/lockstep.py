@@ -1,0 +1,61 @@
+"""`lockstep`: the gate alone, nothing timed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.contract import DTYPES, PIPELINES
+from adapters.recipes import MODELS
+from benchmarks import console, proofs
+from benchmarks.cells import Axes, expand
+from benchmarks.commands.terminal import Axis, err, out
+from benchmarks.datasets import prepare
+from benchmarks.frameworks import probe_all
+from benchmarks.machine import physical_cpus
+from benchmarks.options import DEVICES, chosen_frameworks, chosen_modes, chosen_recipes, values
+
+
+def lockstep(
+    framework: Axis = None,
+    model: Annotated[list[str] | None, typer.Option(help="default: all eight")] = None,
+    recipe: Axis = None,
+    mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="default float64")] = None,
+    device: Axis = None,
+    pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
+    steps: Annotated[int, typer.Option(min=1, help="steps of the float64 run")] = proofs.STEPS,
+    dataset: Annotated[str, typer.Option()] = "mnist-5k",
+    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Run the gate alone: deviation of the losses from the oracle by step. Exit code 1 when one does not pass."""
+    devices = values(device, ["cpu"], DEVICES, "device")
+    frameworks = chosen_frameworks(framework, devices)
+    recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)
+    data = prepare(dataset, data_dir)
+    probes = probe_all(frameworks, devices)
+    dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), len(physical_cpus())
+    pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
+    axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], pipelines)
+    display = console.Display(err)
+    found = []
+    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
+    for number, cell in enumerate(cells):
+        probe = probes[cell.framework, cell.device]
+        reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.pipeline)
+        display.proof(number, len(cells), cell, None)
+        proof = proofs.unproven(reason) if reason else proofs.proven(cell, data, seed, steps, fresh_proof)
+        display.proof(number + 1, len(cells), cell, proof)
+        found.append((cell, proof))
+    display.close()
+    if as_json:
+        print(json.dumps([{**vars(cell), **vars(proof)} for cell, proof in found], indent=1))  # noqa: T201
+    else:
+        out.print(console.deviations(found))
+    raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in found) else 1)

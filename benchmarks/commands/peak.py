@@ -1,0 +1,53 @@
+"""`peak`: what the machine can do at most."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from adapters.contract import DTYPES
+from benchmarks import console, machine, peak
+from benchmarks.commands.terminal import Axis, out, say
+from benchmarks.machine import physical_cpus
+from benchmarks.options import DEVICES, chosen_frameworks, numbers, values
+
+
+def machine_peak(
+    framework: Annotated[list[str] | None, typer.Option(help="default: all; rows take only a peak of all")] = None,
+    dtype: Axis = None,
+    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
+    device: Axis = None,
+    sizes: Annotated[list[str] | None, typer.Option(help="N of N x N; rows take only a peak of the default's")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="measure anew what is kept")] = False,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Measure what the machine can do at most: products of matrices in every framework, memory's bandwidth.
+
+    Kept for later runs, whose rows then have an MFU. Exit code 1 when a framework fails.
+    """
+    devices, dtypes = values(device, ["cpu"], DEVICES, "device"), values(dtype, ["float32"], DTYPES, "dtype")
+    frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
+    counts = numbers(threads, [cores], "--threads", cores)
+    edges = sorted(numbers(sizes, peak.SIZES, "--sizes", 1 << 14))
+    points = [peak.Point(*axes) for axes in itertools.product(devices, dtypes, counts)]
+    peaks = [peak.measured(point, able(frameworks, point.device), edges, fresh, say) for point in points]
+    with_memory = "cpu" in devices and "numpy" in peak.there("cpu")
+    bandwidths = [peak.bandwidth(count, fresh, say) for count in counts if with_memory]
+    if as_json:
+        about = {"machine": machine.facts(), "machine_kind": machine.fingerprint()}
+        print(json.dumps({**about, "peaks": peaks, "bandwidths": bandwidths}, indent=1))  # noqa: T201
+    else:
+        for table in console.peaks(peaks, bandwidths):
+            out.print(table)
+    fine = all(part["complete"] for part in peaks) and all(part["status"] == "ok" for part in bandwidths)
+    raise typer.Exit(0 if fine else 1)
+
+
+def able(frameworks: Sequence[str], device: str) -> list[str]:
+    """Return those of the frameworks that have an environment for this device."""
+    there = peak.there(device)
+    return [name for name in frameworks if name in there]

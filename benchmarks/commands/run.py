@@ -1,0 +1,136 @@
+"""`run`: measure cells and show what became of each."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.contract import DTYPES, PIPELINES
+from benchmarks import console, environments, peak
+from benchmarks.cells import Axes, Cell, expand
+from benchmarks.commands.terminal import Axis, err, out, say
+from benchmarks.datasets import prepare
+from benchmarks.errors import UsageError
+from benchmarks.frameworks import probe_all
+from benchmarks.machine import physical_cpus
+from benchmarks.options import DEVICES, chosen_frameworks, chosen_modes, chosen_recipes, numbers, values
+from benchmarks.presets import PRESETS, Preset
+from benchmarks.roofline import Ceiling
+from benchmarks.runner import Row, Sweep
+
+
+def run(
+    framework: Axis = None,
+    model: Axis = None,
+    recipe: Annotated[list[str] | None, typer.Option(help="published settings, batch size included")] = None,
+    device: Axis = None,
+    batch_size: Annotated[list[str] | None, typer.Option(help="default 100; a recipe's own with --recipe")] = None,
+    mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
+    dtype: Axis = None,
+    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
+    pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
+    dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
+    preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "quick",
+    rounds: Annotated[int | None, typer.Option(min=0, help="exactly so many speed launches of every cell")] = None,
+    seeds: Annotated[int | None, typer.Option(min=0, help="accuracy launches of every cell, a seed each")] = None,
+    epochs: Annotated[int | None, typer.Option(min=0, help="of an accuracy launch; default: the recipe's")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    timeout: Annotated[float, typer.Option(min=1, help="seconds one launch may take")] = 900.0,
+    time_cap: Annotated[float, typer.Option(min=0, help="seconds after which no new round begins")] = math.inf,
+    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    results: Annotated[Path, typer.Option(help="folder that rows are kept in")] = environments.ROOT / "results",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the cells and stop")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="skip launches that are already there and ok")] = False,
+    fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
+    with_peak: Annotated[
+        bool | None, typer.Option("--peak/--no-peak", help="measure the peak if none is kept; default: the preset's")
+    ] = None,
+) -> None:
+    """Measure: every cell in fresh processes, a row for each launch, a table at the end.
+
+    Exit code: 0 all ok, 1 some not, 2 usage or data, 74 results cannot be written, 130 interrupted.
+    """
+    amount = amount_of(preset, rounds, seeds, epochs)
+    devices = values(device, ["cpu"], DEVICES, "device")
+    frameworks = chosen_frameworks(framework, devices)
+    recipes = chosen_recipes(model, recipe)
+    cores = len(physical_cpus())
+    sizes = numbers(batch_size, [], "--batch-size", 1 << 20)
+    data = {found.name: found for found in (prepare(name, data_dir) for name in values(dataset, ["mnist-5k"]))}
+    probes = probe_all(frameworks, devices)
+    axes = Axes(
+        frameworks,
+        recipes,
+        list(data),
+        devices,
+        sizes or ([None] if recipe else [100]),
+        chosen_modes(mode),
+        values(dtype, ["float32"], DTYPES, "dtype"),
+        numbers(threads, [cores], "--threads", cores),
+        values(pipeline, ["resident"], PIPELINES, "pipeline"),
+    )
+    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
+    if dry_run:
+        show_plan(cells, amount)
+        return
+    display = console.Display(err)
+    sweep = Sweep(cells, probes, data, results, amount, epochs, seed, timeout, resume, display, display.proof)
+    sweep.fresh_proof, sweep.time_cap_s = fresh_proof, time_cap
+    sweep.ceilings = ceilings(cells, amount.peak if with_peak is None else with_peak)
+    try:
+        rows = sweep.run()
+    except KeyboardInterrupt:  # caught here, because typer would end with a message of its own
+        err.print(f"interrupted; finished rows are in {sweep.path.name}; go on with the same command and --resume")
+        raise typer.Exit(130) from None
+    finally:
+        display.close()
+    show_outcome(sweep, rows)
+    raise typer.Exit(0 if all(row["status"] == "ok" for row in rows) else 1)
+
+
+def amount_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | None) -> Preset:
+    """Return the preset with what was said exactly in place of its own; UsageError where nothing would be measured."""
+    [name] = values([preset], [], list(PRESETS), "preset")
+    amount = PRESETS[name]
+    if rounds is not None:
+        amount = replace(amount, rounds=rounds, looks=())
+    amount = replace(amount, seeds=0 if epochs == 0 else amount.seeds if seeds is None else seeds)
+    if not amount.rounds and not amount.seeds:
+        raise UsageError("--rounds 0 without accuracy launches leaves nothing to do; give --rounds or --seeds")
+    return amount
+
+
+def show_plan(cells: Sequence[Cell], amount: Preset) -> None:
+    """Print every cell and how many launches there would be."""
+    for cell in cells:
+        out.print(" ".join(str(part) for part in vars(cell).values()), highlight=False, soft_wrap=True)
+    most = "at most " if amount.looks else ""
+    launches = f"{amount.rounds} rounds, {amount.seeds} seeds: {most}{len(cells) * (amount.rounds + amount.seeds)}"
+    out.print(f"{len(cells)} cells, {launches} launches")
+
+
+def ceilings(cells: Sequence[Cell], measure: bool) -> dict[peak.Point, Ceiling]:
+    """Return what is kept of this machine's peak and bandwidth for each point of the cells, measured if asked for."""
+    points = dict.fromkeys(peak.Point(cell.device, cell.dtype, cell.threads) for cell in cells)
+    for point in points if measure else ():
+        peak.measured(point, peak.there(point.device), report=say)
+        if point.device == "cpu" and "numpy" in peak.there("cpu"):
+            peak.bandwidth(point.threads, report=say)
+    return {point: peak.ceiling(point) for point in points}
+
+
+def show_outcome(sweep: Sweep, rows: Sequence[Row]) -> None:
+    """Print what became of every cell, why comparisons stopped, and where the time went."""
+    for table in console.summary(rows):
+        out.print(table)
+    for stop in sweep.stops.values():
+        out.print(console.stopped(stop), highlight=False)
+    out.print(console.spent(sweep.wall), highlight=False)
+    out.print(
+        f"{len(rows)} launches: {console.tally(rows)}; rows in {sweep.path.name}", highlight=False, soft_wrap=True
+    )

@@ -1,0 +1,69 @@
+"""`list` and `describe`: what there is to measure."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from adapters.contract import MODES
+from adapters.recipes import HEADLINE, MODELS, RECIPES
+from adapters.registry import ADAPTERS, CPU_ONLY
+from benchmarks.commands.terminal import out
+from benchmarks.describe import as_table, describe
+from benchmarks.frameworks import probe_all
+from benchmarks.options import DEVICES, values
+
+
+def list_frameworks(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+    """Show frameworks, whether their environments exist, what they see and which modes they have."""
+    answers = probe_all(list(ADAPTERS), DEVICES)
+    found = []
+    for (name, device), answer in answers.items():
+        if name in CPU_ONLY and device == "gpu":
+            continue
+        reasons: dict[str, Any] = answer.facts.get("unsupported", {})
+        modes = [mode for mode in MODES if reasons and reasons[f"{mode} float32 resident"] is None]
+        found.append(
+            {
+                "framework": name,
+                "device": device,
+                "version": answer.version,
+                "device_name": answer.facts.get("devices", {}).get(device, ""),
+                "modes": modes,
+                "recommended": answer.facts.get("recommended", {}).get("resident", {}),
+                "problem": answer.problem,
+            }
+        )
+    if as_json:
+        out.print_json(json.dumps(found))
+        return
+    table = Table("framework", "device", "version", "device name", "modes", "recommended for mlp, lenet", "problem")
+    for item in found:
+        best = ", ".join(item["recommended"].get(name, "") for name in HEADLINE) if item["recommended"] else ""
+        cells = [
+            item["framework"],
+            item["device"],
+            item["version"],
+            item["device_name"],
+            ", ".join(item["modes"]),
+            best,
+        ]
+        table.add_row(*cells, item["problem"])
+    out.print(table)
+
+
+def describe_model(
+    model: Annotated[str, typer.Argument(help=", ".join(MODELS))],
+    batch_size: Annotated[int, typer.Option(min=1)] = 1,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+) -> None:
+    """Show each layer's weight shape, parameters, output shape and FLOPs, and the totals."""
+    [name] = values([model], [], list(MODELS), "model")
+    described = describe(RECIPES[name], batch_size)
+    if as_json:
+        print(json.dumps(described, indent=2))  # noqa: T201  # for programs: no wrapping, no colours
+    else:
+        out.print(as_table(described))

@@ -1,0 +1,17 @@
+"""What all commands share: the terminal they speak to, and how an axis of a sweep is typed."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from benchmarks import console
+
+out, err = console.terminal(), console.terminal(stderr=True)
+Axis = Annotated[list[str] | None, typer.Option(help="repeatable, or comma-separated")]
+
+
+def say(text: str) -> None:
+    """Print progress where it does not mix with what programs read."""
+    err.print(text, markup=False, highlight=False, soft_wrap=True)
