@@ -47,13 +47,11 @@ class TensorflowAdapter(Adapter):
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
-        if mode == "fused" and pipeline == "host":
-            return "a loop of steps in one tf.function takes its batches from the device, none from host memory"
         return None
 
     @classmethod
     def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
-        return "compiled" if pipeline == "host" or (device == "cpu" and convolves(model)) else "fused"
+        return "compiled" if device == "cpu" and convolves(model) else "fused"
 
     # The network
 
@@ -74,6 +72,8 @@ class TensorflowAdapter(Adapter):
         graph = partial(tf.function, jit_compile=xla, autograph=False)
         self.one_step: Any = self.step if self.mode == "eager" else graph(self.step)
         self.many_steps = graph(self.loop)
+        # The loop itself is a graph, because XLA cannot take batches off an iterator; its steps are compiled as ever.
+        self.many_fed = tf.function(self.fed_loop, autograph=False)
         self.slopes = self.differentiate if self.mode == "eager" else graph(self.differentiate)
         self.infer = self.forward if self.mode == "eager" else graph(self.forward)
         # tf.gather, because XLA compiles a slice anew for every index: 100 batches took 29 s the first time.
@@ -98,8 +98,7 @@ class TensorflowAdapter(Adapter):
         last = np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))  # (S, B, H, W, C)
         with tf.device(self.place):
             if self.mode == "fused":
-                losses = tf.Variable(tf.fill([len(labels)], tf.constant(np.nan, self.dtype)))
-                return Resident(tf.constant(last), tf.constant(labels), len(labels), losses)
+                return Resident(tf.constant(last), tf.constant(labels), len(labels), self.no_losses(len(labels)))
             batches = [tf.constant(batch) for batch in last]
             return Resident(batches, [tf.constant(batch) for batch in labels], len(labels), [np.nan] * len(labels))
 
@@ -114,15 +113,20 @@ class TensorflowAdapter(Adapter):
             resident.losses[index] = step(resident.images[index], resident.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
-        if reason := self.unsupported(self.device, self.mode, self.dtype, "host"):
-            raise ValueError(reason)
         with tf.device("/CPU:0"):
             last, digits = tf.constant(images.transpose(0, 2, 3, 1)), tf.constant(labels)
         rows = tf.data.Dataset.from_tensor_slices(order).repeat()
         gathered = rows.map(lambda rows: (tf.gather(last, rows), tf.gather(digits, rows)))
-        return Feed(iter(gathered.prefetch(1)), len(order), [np.nan] * len(order))
+        losses = self.no_losses(len(order)) if self.mode == "fused" else [np.nan] * len(order)
+        feed = Feed(iter(gathered.prefetch(1)), len(order), losses)
+        feed.close = partial(setattr, feed, "batches", None)  # the thread that prefetches ends with the iterator
+        return feed
 
     def train_fed(self, feed: Feed, count: int) -> None:
+        if self.mode == "fused":
+            self.many_fed(feed.batches, feed.losses, tf.constant(feed.taken), tf.constant(feed.taken + count))
+            feed.taken += count
+            return
         step = self.step_for(*feed.batches.element_spec)
         for images, labels in itertools.islice(feed.batches, count):
             feed.losses[feed.taken % feed.steps] = step(images, labels)
@@ -202,6 +206,10 @@ class TensorflowAdapter(Adapter):
             loss = self.loss(self.forward(images), labels)
         return loss, tape.gradient(loss, self.parameters)
 
+    def no_losses(self, steps: int) -> tf.Variable:
+        with tf.device(self.place):
+            return tf.Variable(tf.fill([steps], tf.constant(np.nan, self.dtype)))
+
     def step_for(self, images: Any, labels: Any) -> Any:
         """Return the step for batches of these shapes; found once, it spares each call the search, 0.2 ms."""
         return self.one_step.get_concrete_function(images, labels) if self.mode == "compiled" else self.one_step
@@ -212,13 +220,10 @@ class TensorflowAdapter(Adapter):
         return loss
 
     def loop(self, images: tf.Tensor, labels: tf.Tensor, losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
-        def body(position: tf.Tensor) -> tuple[tf.Tensor]:
-            index = position % images.shape[0]
-            loss = self.step(images[index], labels[index])
-            losses.scatter_nd_update([[index]], [loss])
-            return (position + 1,)
+        repeat(lambda index: self.step(images[index], labels[index]), losses, first, end)
 
-        tf.while_loop(lambda position: position < end, body, (first,), parallel_iterations=1)
+    def fed_loop(self, batches: Any, losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
+        repeat(lambda index: self.one_step(*next(batches)), losses, first, end)
 
     def update(self, gradients: list[tf.Tensor]) -> None:
         """Apply the declared update by hand: Keras keeps the rate inside momentum and epsilon outside Adam's hat."""
@@ -240,6 +245,17 @@ class TensorflowAdapter(Adapter):
                     m.assign(beta1 * m + (1 - beta1) * g)
                     v.assign(beta2 * v + (1 - beta2) * g * g)
                     w.assign_sub(rate * (m / correction1) / (tf.sqrt(v / correction2) + epsilon))
+
+
+def repeat(step: Callable[[tf.Tensor], tf.Tensor], losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
+    """Take steps first .. end-1, wrapping round; note the loss of step(index) at `index` of losses (S,)."""
+
+    def body(position: tf.Tensor) -> tuple[tf.Tensor]:
+        index = position % losses.shape[0]
+        losses.scatter_nd_update([[index]], [step(index)])
+        return (position + 1,)
+
+    tf.while_loop(lambda position: position < end, body, (first,), parallel_iterations=1)
 
 
 def slots(optimiser: declare.Optimiser) -> int:

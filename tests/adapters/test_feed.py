@@ -107,12 +107,14 @@ def children_of(thread):
 def test_close_leaves_no_thread_and_no_process_behind(adapter_class, made, memory):
     for mode in fed_modes(adapter_class, "float32"):
         adapter = made(adapter_class, RECIPES["mlp"], mode, "float32")
+        closed = []  # held on to: it is close that ends them, not the collector
 
-        def feed_and_close(adapter=adapter):
+        def feed_and_close(adapter=adapter, closed=closed):
             feed = adapter.feed(*memory("float32"))
             adapter.train_fed(feed, STEPS + 1)
             adapter.synchronise()
             feed.close()
+            closed.append(feed)
 
         feed_and_close()  # thread pools that the framework keeps for ever start here
         before = tasks()
