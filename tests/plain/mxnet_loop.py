@@ -57,7 +57,7 @@ class MeanLoss(gluon.HybridBlock):
         super().__init__()
         self.net = net
 
-    def hybrid_forward(self, F: Any, x: Any, y: Any) -> Any:
+    def hybrid_forward(self, F: Any, x: Any, y: Any) -> Any:  # noqa: N803  # gluon's name
         return -F.pick(F.log_softmax(self.net(x)), y).mean()
 
 

@@ -62,7 +62,7 @@ def mlp(images: Any, labels: Any, weights: Any) -> Run:
     return loop(step, np.ascontiguousarray(images.reshape(*labels.shape, 784)), labels)
 
 
-def lenet(images: Any, labels: Any, weights: Any) -> Run:
+def lenet(images: Any, labels: Any, weights: Any) -> Run:  # noqa: PLR0915  # by hand, every buffer by name
     """Images as (channels, batch, height, width), so that a convolution is one product that needs no transposition."""
     own = [array.copy() for array in weights.values()]
     k1, b1, k2, b2, w3, b3, w4, b4 = own

@@ -1,4 +1,4 @@
-"""TensorFlow by hand: variables, tf.nn, GradientTape; op by op, one tf.function a step, or one that loops over steps."""
+"""TensorFlow by hand: variables, tf.nn, GradientTape; op by op, a tf.function a step, or one that loops over steps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def make_step(weights: dict[str, Any]) -> Callable[[Any, Any], Any]:
         with tf.GradientTape() as tape:
             loss = tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(y, logits(own, x)))
         for variable, gradient in zip(own, tape.gradient(loss, own), strict=True):
-            variable.assign_sub(RATE * gradient)
+            tf.raw_ops.ResourceApplyGradientDescent(var=variable.handle, alpha=RATE, delta=gradient)
         return loss
 
     return step
