@@ -179,15 +179,16 @@ class JaxAdapter(Adapter):
 
     def forward(self, parameters: list[Any], x: Any) -> Any:  # (B, H, W, C) -> (B, outputs)
         rest = iter(parameters)
+        as_matmuls = self.device == "cpu" and self.mode != "eager"
         for layer in self.recipe.model.layers:
-            x = apply(layer, x, rest, self.device == "cpu")
+            x = apply(layer, x, rest, as_matmuls)
         return x
 
     def loss(self, parameters: list[Any], images: Any, labels: Any) -> Any:
         outputs = self.forward(parameters, images)
         if self.recipe.loss == "cross_entropy":
-            picked = jnp.take_along_axis(outputs, labels[:, None], axis=1)[:, 0]
-            return jnp.mean(jax.nn.logsumexp(outputs, axis=1) - picked)
+            # log_softmax is jitted, logsumexp is not: op by op, mlp runs at 0.6 of the speed with it.
+            return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(outputs), labels[:, None], axis=1))
         return jnp.mean(jnp.square(outputs[:, 0] - labels.astype(outputs.dtype)))
 
     def step(self, parameters: list[Any], state: list[Any], images: Any, labels: Any, rate: Any) -> Any:
@@ -248,11 +249,11 @@ def updates(
             return change, [first, second, step]
 
 
-def apply(layer: declare.Layer, x: Any, parameters: Iterator[Any], on_cpu: bool) -> Any:
+def apply(layer: declare.Layer, x: Any, parameters: Iterator[Any], as_matmuls: bool) -> Any:
     """Return what a declared layer makes of a batch; weighted layers take their parameters off the iterator."""
     match layer:
         case declare.Conv2D(_, _, stride, padding):
-            return convolve(x, next(parameters), stride, padding, on_cpu) + next(parameters)
+            return convolve(x, next(parameters), stride, padding, as_matmuls) + next(parameters)
         case declare.Dense():
             return x @ next(parameters) + next(parameters)
         case declare.MaxPool2D(size, stride):
@@ -265,14 +266,14 @@ def apply(layer: declare.Layer, x: Any, parameters: Iterator[Any], on_cpu: bool)
             return (x.transpose(0, 3, 1, 2) if x.ndim == 4 else x).reshape(len(x), -1)  # C order of (C, H, W)
 
 
-def convolve(x: Any, weight: Any, stride: int, padding: int, on_cpu: bool) -> Any:
+def convolve(x: Any, weight: Any, stride: int, padding: int, as_matmuls: bool) -> Any:
     """Return the cross-correlation of x (B, H, W, C) with weight (O, C, K, K).
 
-    On a CPU as one matmul per kernel row where the images need a gradient: XLA's gradient of a convolution with
-    many channels crawls there (lenet, batch 100: 2.5 times slower).
+    Compiled for a CPU as one matmul per kernel row where the images need a gradient: XLA's gradient of a convolution
+    with many channels crawls there (lenet, batch 100: 2.5 times slower). Op by op the convolution is the faster.
     """
     outputs, inputs, size, _ = weight.shape
-    if inputs == 1 or not on_cpu:
+    if inputs == 1 or not as_matmuls:
         return lax.conv_general_dilated(x, weight, (stride, stride), [(padding, padding)] * 2, dimension_numbers=NHWC)
     x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
     columns = jnp.concatenate(windows(x, 2, size, stride), axis=-1)  # (B, H, W', K*C)

@@ -57,7 +57,7 @@ class Dense(Weighted):
 
     def backward(self, dy: Array) -> Array:
         self.weight_gradient = np.matmul(self.x.T, dy, out=self.buffer("dw", self.weight.shape, dy))
-        self.bias_gradient = dy.sum(axis=0)
+        self.bias_gradient = dy.sum(axis=0, out=self.buffer("db", self.bias.shape, dy))
         if not self.needs_input_gradient:
             return dy
         return np.matmul(dy, self.weight.T, out=self.buffer("dx", self.x.shape, dy))
@@ -98,8 +98,9 @@ class Conv2D(Weighted):
     def backward(self, dy: Array) -> Array:
         co = len(self.weight)
         flat = dy.reshape(co, -1)
-        self.weight_gradient = (flat @ self.columns.T).reshape(self.weight.shape)
-        self.bias_gradient = flat.sum(axis=1)
+        product = np.matmul(flat, self.columns.T, out=self.buffer("dw", (co, len(self.columns)), dy))
+        self.weight_gradient = product.reshape(self.weight.shape)
+        self.bias_gradient = flat.sum(axis=1, out=self.buffer("db", (co,), dy))
         if not self.needs_input_gradient:
             return dy
         ci, n, height, width = self.x_shape
@@ -147,9 +148,11 @@ class Pool2D(Layer):
             for gradient in self.views(dx):
                 gradient += share
             return dx
-        rest = dy.copy()  # what no earlier place of the window has claimed: of tied maxima the first takes all
+        rest = self.buffer("rest", dy.shape, dy)  # what no earlier place of the window has claimed:
+        np.copyto(rest, dy)  # of tied maxima the first takes all
+        claimed = self.buffer("claimed", dy.shape, dy)
         for view, gradient in zip(self.views(self.x), self.views(dx), strict=True):
-            claimed = rest * (view == self.y)
+            np.multiply(rest, view == self.y, out=claimed)
             gradient += claimed
             rest -= claimed
         return dx
@@ -158,11 +161,16 @@ class Pool2D(Layer):
 class Flatten(Layer):
     def forward(self, x: Array) -> Array:  # (C, N, H, W) -> (N, C*H*W)
         self.x_shape = x.shape
-        return np.ascontiguousarray(x.transpose(1, 0, 2, 3)).reshape(x.shape[1], -1)
+        c, n, height, width = x.shape
+        y = self.buffer("y", (n, c, height, width), x)
+        np.copyto(y, x.transpose(1, 0, 2, 3))
+        return y.reshape(n, -1)
 
     def backward(self, dy: Array) -> Array:
         c, n, height, width = self.x_shape
-        return np.ascontiguousarray(dy.reshape(n, c, height, width).transpose(1, 0, 2, 3))
+        dx = self.buffer("dx", self.x_shape, dy)
+        np.copyto(dx, dy.reshape(n, c, height, width).transpose(1, 0, 2, 3))
+        return dx
 
 
 class Activation(Layer):
@@ -188,12 +196,14 @@ class Activation(Layer):
         return y
 
     def backward(self, dy: Array) -> Array:
-        y = self.y
+        y, dx = self.y, self.buffer("dx", dy.shape, dy)
         match self.function:
             case "relu":
-                return dy * (y > 0)
+                return np.multiply(dy, y > 0, out=dx)
             case "tanh":
-                return dy * (1 - y * y)
+                np.multiply(y, y, out=dx)
+                np.subtract(1, dx, out=dx)
+                return np.multiply(dy, dx, out=dx)
             case "sigmoid":
                 return dy * (y * (1 - y))
             case _:

@@ -227,11 +227,11 @@ class TensorflowAdapter(Adapter):
 
     def update(self, gradients: list[tf.Tensor]) -> None:
         """Apply the declared update by hand: Keras keeps the rate inside momentum and epsilon outside Adam's hat."""
-        rate, taken = self.rate_variable, self.taken
+        rate, taken = self.rate_variable.value(), self.taken
         match self.recipe.optimiser:
             case SGD(momentum=0.0):
-                for w, g in zip(self.parameters, gradients, strict=True):
-                    w.assign_sub(rate * g)
+                for w, g in zip(self.parameters, gradients, strict=True):  # one operation for w.assign_sub(rate * g)
+                    tf.raw_ops.ResourceApplyGradientDescent(var=w.handle, alpha=rate, delta=g)
             case SGD(_, momentum, nesterov):
                 for w, v, g in zip(self.parameters, self.slots, gradients, strict=True):
                     v.assign(momentum * v + g)

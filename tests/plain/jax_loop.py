@@ -1,4 +1,4 @@
-"""JAX as a careful user writes it: a dict of parameters, value_and_grad, one jitted step that donates its input."""
+"""JAX by hand: value_and_grad of a pure function, one jitted step that donates its input, or a loop of them."""
 
 from __future__ import annotations
 
@@ -8,53 +8,131 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
-import numpy.typing as npt
+from jax import lax
 
-SHAPES: dict[str, list[tuple[int, ...]]] = {
-    "mlp": [(784, 128), (128, 64), (64, 10)],
-    "lenet": [(20, 1, 5, 5), (50, 20, 5, 5), (800, 500), (500, 10)],
-}
+Run = Callable[[int, int], float]
+RATE = 0.1
 
 
-def initial(model: str) -> list[tuple[Any, Any]]:
-    keys = jax.random.split(jax.random.key(0), len(SHAPES[model]))
-    pairs = []
-    for key, shape in zip(keys, SHAPES[model], strict=True):
-        fans = (1, 0) if len(shape) == 4 else (0, 1)  # axes of inputs and outputs
-        pairs.append((jax.nn.initializers.glorot_uniform(*fans)(key, shape), jnp.zeros(shape[fans[1]])))
-    return pairs
+def loss_of(model: str, convolve: Callable[..., Any], nhwc: bool) -> Callable[..., Any]:
+    def logits(p: list[Any], x: Any) -> Any:
+        if model == "mlp":
+            x = jax.nn.relu(x.reshape(len(x), -1) @ p[0] + p[1])
+            x = jax.nn.relu(x @ p[2] + p[3])
+            return x @ p[4] + p[5]
+        x = pool(jnp.tanh(convolve(x, p[0], p[1])), nhwc)
+        x = pool(jnp.tanh(convolve(x, p[2], p[3])), nhwc)
+        if nhwc:
+            x = x.transpose(0, 3, 1, 2)
+        x = jnp.tanh(x.reshape(len(x), -1) @ p[4] + p[5])
+        return x @ p[6] + p[7]
 
-
-def logits(model: str, parameters: list[tuple[Any, Any]], x: Any) -> Any:
-    *hidden, (w_last, b_last) = parameters
-    activation = jax.nn.relu if model == "mlp" else jnp.tanh
-    for w, b in hidden:
-        if w.ndim == 4:
-            x = activation(jax.lax.conv(x, w, (1, 1), "VALID") + b[:, None, None])
-            x = jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
-        else:
-            x = activation(x.reshape(len(x), -1) @ w + b)
-    return x @ w_last + b_last
-
-
-def make(model: str, images: npt.NDArray[np.float32], labels: npt.NDArray[np.int64]) -> Callable[[int], None]:
-    batches = [(jnp.asarray(x), jnp.asarray(y, jnp.int32)) for x, y in zip(images, labels, strict=True)]
-    parameters = initial(model)
-
-    def loss(parameters: Any, x: Any, y: Any) -> Any:
-        log_p = jax.nn.log_softmax(logits(model, parameters, x))
+    def loss(p: list[Any], x: Any, y: Any) -> Any:
+        log_p = jax.nn.log_softmax(logits(p, x))
         return -jnp.mean(jnp.take_along_axis(log_p, y[:, None], axis=1))
 
-    @partial(jax.jit, donate_argnums=0)
+    return loss
+
+
+def built_in(x: Any, w: Any, b: Any) -> Any:
+    return lax.conv(x, w, (1, 1), "VALID") + b[:, None, None]
+
+
+def built_in_nhwc(x: Any, w: Any, b: Any) -> Any:
+    return lax.conv_general_dilated(x, w, (1, 1), "VALID", dimension_numbers=("NHWC", "OIHW", "NHWC")) + b
+
+
+def matmuls(x: Any, w: Any, b: Any) -> Any:
+    """NHWC; one matmul per kernel row of the windows along the width: XLA's own gradient is slow on a CPU."""
+    outputs, inputs, size, _ = w.shape
+    if inputs == 1:
+        return built_in_nhwc(x, w, b)
+    height, width = x.shape[1] - size + 1, x.shape[2] - size + 1
+    columns = jnp.concatenate([x[:, :, j : j + width] for j in range(size)], axis=-1)
+    rows = w.transpose(2, 3, 1, 0).reshape(size, size * inputs, outputs)
+    return sum(columns[:, i : i + height] @ rows[i] for i in range(size)) + b
+
+
+def pool(x: Any, nhwc: bool) -> Any:
+    """Largest of strided slices: reduce_window's gradient is slow on a CPU."""
+    if nhwc:
+        rows = jnp.maximum(x[:, ::2], x[:, 1::2])
+        return jnp.maximum(rows[:, :, ::2], rows[:, :, 1::2])
+    return lax.reduce_window(x, -jnp.inf, lax.max, (1, 1, 2, 2), (1, 1, 2, 2), "VALID")
+
+
+def make_step(model: str, convolve: Callable[..., Any]) -> Callable[..., Any]:
+    loss = loss_of(model, convolve, convolve is not built_in)
+
     def step(parameters: Any, x: Any, y: Any) -> tuple[Any, Any]:
         value, gradients = jax.value_and_grad(loss)(parameters, x, y)
-        return jax.tree.map(lambda w, g: w - 0.1 * g, parameters, gradients), value
+        return [w - RATE * g for w, g in zip(parameters, gradients, strict=True)], value
 
-    def run(steps: int) -> None:
+    return step
+
+
+def placed(convolve: Callable[..., Any], images: Any, labels: Any) -> tuple[Any, Any]:
+    if convolve is not built_in:
+        images = images.transpose(0, 1, 3, 4, 2)
+    return images, labels.astype("int32")
+
+
+def by_step(step: Callable[..., Any], convolve: Callable[..., Any], images: Any, labels: Any, weights: Any) -> Run:
+    batches = [(jnp.array(x), jnp.array(y)) for x, y in zip(*placed(convolve, images, labels), strict=True)]
+    parameters = [jnp.array(array) for array in weights.values()]
+
+    def run(first: int, count: int) -> float:
         nonlocal parameters
-        for index in range(steps):
-            parameters, _ = step(parameters, *batches[index % len(batches)])
+        for index in range(first, first + count):
+            parameters, loss = step(parameters, *batches[index % len(batches)])
         jax.block_until_ready(parameters)
+        return float(loss)
 
     return run
+
+
+def by_loop(step: Callable[..., Any], convolve: Callable[..., Any], images: Any, labels: Any, weights: Any) -> Run:
+    images, labels = (jnp.array(array) for array in placed(convolve, images, labels))
+    parameters, loss = [jnp.array(array) for array in weights.values()], jnp.zeros(())
+
+    @partial(jax.jit, donate_argnums=(0,))
+    def steps(carried: Any, images: Any, labels: Any, first: Any, count: Any) -> Any:
+        def body(index: Any, carried: Any) -> Any:
+            return step(carried[0], images[index % len(images)], labels[index % len(images)])
+
+        return lax.fori_loop(first, first + count, body, carried)
+
+    def run(first: int, count: int) -> float:
+        nonlocal parameters, loss
+        parameters, loss = steps((parameters, loss), images, labels, first, count)
+        jax.block_until_ready(parameters)
+        return float(loss)
+
+    return run
+
+
+def op_by_op(model: str, images: Any, labels: Any, weights: Any) -> Run:
+    return by_step(make_step(model, built_in), built_in, images, labels, weights)
+
+
+def op_by_op_nhwc(model: str, images: Any, labels: Any, weights: Any) -> Run:
+    return by_step(make_step(model, built_in_nhwc), built_in_nhwc, images, labels, weights)
+
+
+def jit(model: str, images: Any, labels: Any, weights: Any) -> Run:
+    return by_step(jax.jit(make_step(model, built_in), donate_argnums=0), built_in, images, labels, weights)
+
+
+def jit_matmuls(model: str, images: Any, labels: Any, weights: Any) -> Run:
+    return by_step(jax.jit(make_step(model, matmuls), donate_argnums=0), matmuls, images, labels, weights)
+
+
+def fori_loop(model: str, images: Any, labels: Any, weights: Any) -> Run:
+    return by_loop(make_step(model, built_in), built_in, images, labels, weights)
+
+
+def fori_loop_matmuls(model: str, images: Any, labels: Any, weights: Any) -> Run:
+    return by_loop(make_step(model, matmuls), matmuls, images, labels, weights)
+
+
+LOOPS = {"eager": (op_by_op, op_by_op_nhwc), "compiled": (jit, jit_matmuls), "fused": (fori_loop, fori_loop_matmuls)}

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from tests.plain import ratios
+from tests.plain import digits, ratios
 
 
 def keras():
@@ -65,6 +65,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("framework", choices=["tensorflow", "mxnet"])
     parser.add_argument("--pairs", type=int, default=11)
+    parser.add_argument("--data", default=os.environ.get("LOCKSTEP_DATA"), help=digits.HELP)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     options = parser.parse_args()
     ratios.fix_environment(options.threads)
@@ -74,14 +75,13 @@ def main() -> None:
 
     ours, theirs = {"tensorflow": keras, "mxnet": gluon}[options.framework]()
     ours.set_threads(options.threads)
-    images, labels = ratios.digits(100)
+    images, labels = digits.batches(*digits.load(options.data), 100)
     for name in ("mlp", "lenet"):
         for label, optimiser in (("SGD", SGD(0.01)), ("momentum", SGD(0.01, 0.9)), ("Adam", Adam(0.001))):
             recipe = replace(RECIPES[name], optimiser=optimiser)
             mode = ours.recommended_mode(recipe.model, "cpu")
-            built_in, replaced = (
-                ratios.adapter_loop(adapter(recipe, "cpu", mode), recipe, images, labels) for adapter in (theirs, ours)
-            )
+            pair = (adapter(recipe, "cpu", mode) for adapter in (theirs, ours))
+            built_in, replaced = (ratios.adapter_loop(a, ratios.place(a, recipe, images, labels)) for a in pair)
             rates = ratios.compare(built_in, replaced, options.pairs, 100)
             found = [ours_rate / their_rate for their_rate, ours_rate in rates]
             print(

@@ -1,11 +1,14 @@
-"""Compare an adapter with a plain loop in one process: python tests/plain/ratios.py torch --models lenet.
+"""Compare an adapter with hand-written loops in one process: python tests/plain/ratios.py torch --models lenet.
 
-Run it with the python of that framework's environment and PYTHONPATH at the checkout's root. Both sides train the
-same network on the same batches in turn, A B then B A, so that a machine others use disturbs both alike; only the
-ratio means anything. Every line says which mode of the adapter it compares; `like` marks the one whose compilation
-equals the plain loop's. The last figure is the plain loop's speed before any adapter was built: if it is far above
-the plain loop's speed beside the adapter, the adapter slows the whole process and the ratio hides it (an array copy
-of over 200,000 elements on mxnet's main thread halved lenet so).
+Run it with the python of that framework's environment and PYTHONPATH at the checkout's root. Both sides start from the
+same weights and train the same network on the same batches in turn, A B then B A, so that a machine others use disturbs
+both alike; only the ratio means anything. Their losses must agree after five steps, else nothing is timed.
+
+`--against plain`: NAME_loop.py holds one or several loops a mode, each as an expert would write it; a pilot picks the
+fastest and the line names it. The last figure is its speed before any adapter was built: if it is far above its speed
+beside the adapter, the adapter slows the whole process and the ratio hides it (an array copy of over 200,000 elements
+on mxnet's main thread halved lenet so). `--against trainer`: NAME_trainer.py holds what users call instead (Keras fit,
+DataLoaders), an epoch a call, fed as its API is; the adapter still trains on resident batches.
 """
 
 from __future__ import annotations
@@ -13,28 +16,34 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import json
 import os
 import statistics
 import sys
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
+from tests.plain import digits
+
 if TYPE_CHECKING:  # the program starts itself again before it imports a framework
-    from adapters.contract import Adapter
+    from adapters.contract import Adapter, Resident
     from adapters.declaration import Recipe
 
 Array = npt.NDArray[Any]
-Run = Callable[[int], None]
-LIKE_FOR_LIKE = {"torch": "eager", "tensorflow": "compiled", "paddle": "eager", "mxnet": "compiled", "jax": "compiled"}
+Run = Callable[[int, int], Any]  # train on `count` batches from `first` on, wrapping; plain loops return the last loss
+FRAMEWORKS = ("torch", "tensorflow", "paddle", "mxnet", "jax", "numpy")
+MODES = ("eager", "compiled", "fused")
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 FORCED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they choose BLAS kernels for another machine
 SHORTEST_S = 0.2
-STEPS = 50  # batches of digits held by both sides
+CHECKED = 5  # steps after which the losses must agree
+LOSS_BOUND = 1e-4  # relative, float32; another network or rate is off by far more
 
 
 def main() -> None:
@@ -46,100 +55,151 @@ def main() -> None:
 
     adapter_class = load(ADAPTERS[options.framework])
     adapter_class.set_threads(options.threads)
-    plain = importlib.import_module(f"tests.plain.{options.framework}_loop")
-    images, labels = digits(options.batch_size)
-    loops = {name: plain.make(name, images, labels) for name in options.models.split(",")}
-    alone = {name: rate_alone(loop, options.batch_size) for name, loop in loops.items()}
-    for name, loop in loops.items():
-        recipe = RECIPES[name]
-        like = LIKE_FOR_LIKE[options.framework]
-        modes = [options.mode] if options.mode else [like, adapter_class.recommended_mode(recipe.model, "cpu")]
-        for mode in dict.fromkeys(modes):
-            run_adapter = adapter_loop(adapter_class(recipe, "cpu", mode), recipe, images, labels)
-            rates = compare(loop, run_adapter, options.pairs, options.batch_size)
-            label = mode + (" (like)" if mode == like else "")
-            print(line(options.framework, label, name, options.batch_size, rates, alone[name]), flush=True)
+    pixels, labels = digits.load(options.data)
+    for name in options.models.split(","):
+        for batch_size in map(int, options.batch_size.split(",")):
+            batches = digits.batches(pixels, labels, batch_size)
+            recipe = RECIPES[name]
+            for mode in options.modes.split(","):
+                if not adapter_class.unsupported("cpu", mode, "float32"):
+                    row = COMPARE[options.against](options, adapter_class, recipe, mode, batches)
+                    row = {"framework": options.framework, "model": name, "mode": mode, "batch_size": batch_size} | row
+                    row["recommended"] = adapter_class.recommended_mode(recipe.model, "cpu") == mode
+                    print(json.dumps(row) if options.json else line(row), flush=True)
 
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("framework", choices=sorted(LIKE_FOR_LIKE))
-    parser.add_argument("--mode", help="the adapter's mode; default: the recommended and the like-for-like one")
+    parser.add_argument("framework", choices=FRAMEWORKS)
+    parser.add_argument("--against", choices=list(COMPARE), default="plain")
     parser.add_argument("--models", default="mlp,lenet")
-    parser.add_argument("--batch-size", type=int, default=100)
+    parser.add_argument("--modes", default=",".join(MODES), help="the adapter's modes; those it lacks are left out")
+    parser.add_argument("--batch-size", default="100,1000")
     parser.add_argument("--pairs", type=int, default=15)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--data", type=Path, default=os.environ.get("LOCKSTEP_DATA"), help=digits.HELP)
+    parser.add_argument("--loop", help="only this plain loop, by the name of its function")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser.parse_args()
 
 
 def fix_environment(threads: int) -> None:
     """Start this program again with the thread pools' settings in place: libraries read them when loaded."""
     wanted = {name: value for name, value in os.environ.items() if name not in FORCED}
-    wanted |= dict.fromkeys(POOLS, str(threads))
+    wanted |= dict.fromkeys(POOLS, str(threads)) | {"TF_CPP_MIN_LOG_LEVEL": "2", "GLOG_minloglevel": "2"}
     if wanted != dict(os.environ):
         os.execve(sys.executable, [sys.executable, *sys.argv], wanted)  # noqa: S606  # itself, no shell
 
 
-def digits(batch_size: int) -> tuple[Array, Array]:
-    """Return (S, B, 1, 28, 28) pixels of 0..1 and (S, B) labels, the same in every framework."""
-    generator = np.random.default_rng(0)
-    pixels = generator.integers(0, 256, (STEPS, batch_size, 1, 28, 28), np.uint8)
-    return pixels.astype(np.float32) / 255, generator.integers(0, 10, (STEPS, batch_size))
+def against_plain(options: Any, adapter_class: type[Adapter], recipe: Recipe, mode: str, batches: Any) -> dict:
+    from adapters.weights import initial_weights
+
+    plain = importlib.import_module(f"tests.plain.{options.framework}_loop")
+    weights = initial_weights(recipe.model, recipe.initialiser, 0)
+    loops = {
+        make.__name__: make(recipe.name, *batches, {name: array.astype(np.float32) for name, array in weights.items()})
+        for make in plain.LOOPS[mode]
+        if options.loop in (None, make.__name__)
+    }
+    expected = {name: run(0, CHECKED) for name, run in loops.items()}
+    batch_size = batches[1].shape[1]
+    alone = {name: rate_alone(run, batch_size) for name, run in loops.items()}
+    best = max(alone, key=alone.get)
+    adapter = adapter_class(recipe, "cpu", mode)
+    resident = place(adapter, recipe, *batches)
+    run_adapter = adapter_loop(adapter, resident)
+    run_adapter(0, CHECKED)
+    found = adapter.losses(resident)[CHECKED - 1]
+    for name, loss in expected.items():
+        if not abs(loss / found - 1) < LOSS_BOUND:
+            raise SystemExit(
+                f"{name} computes something else: loss {loss} after {CHECKED} steps, the adapter's is {found}"
+            )
+    rates = compare(loops[best], run_adapter, options.pairs, batch_size)
+    return {"against": best, "rates": rates, "alone": alone}
 
 
-def adapter_loop(adapter: Adapter, recipe: Recipe, images: Array, labels: Array) -> Run:
+def against_trainer(options: Any, adapter_class: type[Adapter], recipe: Recipe, mode: str, batches: Any) -> dict:
+    trainers = importlib.import_module(f"tests.plain.{options.framework}_trainer")
+    samples = 60_000 if recipe.name == "mlp" else 10_000  # an epoch long enough to pay for its beginning
+    images, labels = (array.reshape(-1, *array.shape[2:])[:samples] for array in batches)
+    batch_size = batches[1].shape[1]
+    epoch = trainers.make(recipe.name, images, labels, batch_size)
+    steps = len(images) // batch_size
+    adapter = adapter_class(recipe, "cpu", mode)
+    run_adapter = adapter_loop(adapter, place(adapter, recipe, *batches))
+
+    def train(_first: int, count: int) -> None:
+        for _ in range(count // steps):
+            epoch()
+
+    rates = compare(train, run_adapter, options.pairs, batch_size, unit=steps)
+    return {"against": trainers.NAME, "rates": rates, "alone": {}}
+
+
+COMPARE = {"plain": against_plain, "trainer": against_trainer}
+
+
+def place(adapter: Adapter, recipe: Recipe, images: Array, labels: Array) -> Resident:
     from adapters.weights import initial_weights
 
     adapter.set_weights(initial_weights(recipe.model, recipe.initialiser, 0))
-    resident = adapter.put(images, labels)
-    position = 0
+    return adapter.put(images, labels)
 
-    def run(steps: int) -> None:
-        nonlocal position
-        adapter.train(resident, position, steps)
+
+def adapter_loop(adapter: Adapter, resident: Resident) -> Run:
+    def run(first: int, count: int) -> None:
+        adapter.train(resident, first % resident.steps, count)
         adapter.synchronise()
-        position = (position + steps) % resident.steps
 
     return run
 
 
-def rate_alone(plain: Run, batch_size: int) -> float:
-    """Return the median samples/s of five runs of 20 steps, after a warm-up."""
-    plain(STEPS)
-    return 20 * batch_size / statistics.median(timed(plain, 20) for _ in range(5))
+def rate_alone(run: Run, batch_size: int) -> float:
+    """Return the best samples/s of three runs of at least 50 ms."""
+    seconds, steps = timed(run, 0, 1), 1
+    while seconds < SHORTEST_S / 4:
+        steps *= 2
+        seconds = timed(run, 0, steps)
+    return steps * batch_size / min(seconds, timed(run, 0, steps), timed(run, 0, steps))
 
 
-def compare(plain: Run, adapter: Run, pairs: int, batch_size: int) -> list[tuple[float, float]]:
-    """Return (plain, adapter) samples/s of each pair; every run takes the same number of steps."""
-    for run in (plain, adapter):
-        run(5)
-        run(STEPS)
-    steps = 10
-    while min(timed(plain, steps), timed(adapter, steps)) < SHORTEST_S:
-        steps = steps * 3 // 2
-    rates = []
+def compare(plain: Run, adapter: Run, pairs: int, batch_size: int, unit: int = 1) -> list[tuple[float, float]]:
+    """Return (plain, adapter) samples/s of each pair; every run takes the same number of steps, a multiple of unit."""
+    steps = unit
+    while min(timed(plain, 0, steps), timed(adapter, 0, steps)) < SHORTEST_S:
+        steps = 2 * steps
+    rates, first = [], 0
     gc.collect()
     gc.disable()
     for pair in range(pairs):
         order = (plain, adapter) if pair % 2 == 0 else (adapter, plain)
-        seconds = {run: timed(run, steps) for run in order}
+        seconds = {run: timed(run, first, steps) for run in order}
+        first += steps
         rates.append((steps * batch_size / seconds[plain], steps * batch_size / seconds[adapter]))
     gc.enable()
     return rates
 
 
-def timed(run: Run, steps: int) -> float:
+def timed(run: Run, first: int, steps: int) -> float:
     begin = time.perf_counter_ns()
-    run(steps)
+    run(first, steps)
     return (time.perf_counter_ns() - begin) / 1e9
 
 
-def line(framework: str, mode: str, model: str, batch_size: int, rates: list[tuple[float, float]], alone: float) -> str:
-    plain, adapter = (statistics.median(side) for side in zip(*rates, strict=True))
-    ratios = [b / a for a, b in rates]
-    spread = f"{statistics.median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]"
-    cell = f"{framework:10} {mode:15} {model:6} batch {batch_size}"
-    return f"{cell}: plain {plain:9,.0f}, adapter {adapter:9,.0f} samples/s, {spread}, plain alone {alone:9,.0f}"
+def line(row: dict) -> str:
+    plain, adapter = (statistics.median(side) for side in zip(*row["rates"], strict=True))
+    cell = f"{row['framework']:10} {row['mode']:8} {row['model']:5} batch {row['batch_size']:4}"
+    alone = ", ".join(f"{name} {rate:,.0f}" for name, rate in row["alone"].items())
+    return f"{cell}: {spread(row)} of {row['against']}; {plain:9,.0f} and {adapter:9,.0f} samples/s" + (
+        f" (alone: {alone})" if alone else ""
+    )
+
+
+def spread(row: dict) -> str:
+    """Return the median of a row's ratios and [least, greatest]."""
+    ratios = [adapter / plain for plain, adapter in row["rates"]]
+    return f"{statistics.median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]"
 
 
 if __name__ == "__main__":

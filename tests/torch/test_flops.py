@@ -30,9 +30,9 @@ def counted(model: Model, batch_size: int = 2) -> tuple[int, int]:
     adapter = TorchAdapter(Recipe("drawn", model, SGD(0.1)), "cpu", "eager", "float32")
     images = torch.rand(batch_size, *model.input_shape)
     with FlopCounterMode(display=False) as forward:
-        adapter.network(images)
+        adapter.network(adapter.parameters, images)
     with FlopCounterMode(display=False) as training:
-        adapter.network(images).sum().backward()
+        adapter.network(adapter.parameters, images).sum().backward()
     return forward.get_total_flops() // batch_size, training.get_total_flops() // batch_size
 
 
