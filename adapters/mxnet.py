@@ -78,6 +78,7 @@ class MxnetAdapter(Adapter):
             target[:] = array.T if array.ndim == 2 else array  # nn.Dense keeps (out, in)
         self.velocity = [mx.nd.zeros_like(target) for target in self.blocks]
         self.square = [mx.nd.zeros_like(target) for target in self.blocks]
+        self.scratch = [mx.nd.zeros_like(target) for target in self.blocks]
         self.step_count = 0
 
     def get_weights(self) -> Weights:
@@ -169,22 +170,45 @@ class MxnetAdapter(Adapter):
     def update(self) -> None:
         """Apply the declared update with mxnet's operators: its own keep the rate inside the momentum buffer."""
         self.step_count += 1
-        state = zip(self.blocks, self.slopes, self.velocity, self.square, strict=True)
+        w, g, v, s, t = self.blocks, self.slopes, self.velocity, self.square, self.scratch
         match self.recipe.optimiser:
             case SGD(momentum=0.0):
-                pairs = [array for w, g, _, _ in state for array in (w, g)]
-                n = len(self.blocks)
-                mx.nd.multi_sgd_update(*pairs, lrs=[self.rate] * n, wds=[0.0] * n, num_weights=n, out=self.blocks)
+                combine(w, 1.0, g, -self.rate)
             case SGD(_, momentum, nesterov):
-                for w, g, v, _ in state:
-                    v[:] = momentum * v + g
-                    w -= self.rate * (g + momentum * v if nesterov else v)
+                combine(v, momentum, g, 1.0)
+                if nesterov:
+                    combine(v, momentum, g, 1.0, out=t)
+                combine(w, 1.0, t if nesterov else v, -self.rate)
             case Adam(_, beta1, beta2, epsilon) as adam:
                 correction1, correction2 = adam.corrections(self.step_count)
-                for w, g, m, v in state:
-                    m[:] = beta1 * m + (1 - beta1) * g
-                    v[:] = beta2 * v + (1 - beta2) * g * g
-                    w -= (self.rate / correction1) * m / (mx.nd.sqrt(v / correction2) + epsilon)
+                combine(v, beta1, g, 1 - beta1)
+                for gradient, scratch in zip(g, t, strict=True):
+                    mx.nd.square(gradient, out=scratch)
+                combine(s, beta2, t, 1 - beta2)
+                for first, second, scratch in zip(v, s, t, strict=True):
+                    mx.nd.sqrt(second / correction2, out=scratch)
+                    scratch += epsilon
+                    mx.nd.elemwise_div(first, scratch, out=scratch)
+                    scratch *= self.rate / correction1  # here, not below, where it would be rounded to float32
+                combine(w, 1.0, t, -1.0)
+
+
+def combine(
+    arrays: list[mx.nd.NDArray],
+    factor: float,
+    others: list[mx.nd.NDArray],
+    share: float,
+    out: list[mx.nd.NDArray] | None = None,
+) -> None:
+    """Make every array factor * array + share * other, in one call of the operator that plain SGD has.
+
+    It computes (1 - lr * wd) * weight - lr * gradient with scalars of float32; the declared ones are that, and so are
+    1 - factor and its products here. One call for all: 24 small ones for momentum took as long as mlp's whole step.
+    """
+    n = len(arrays)
+    pairs = [array for pair in zip(arrays, others, strict=True) for array in pair]
+    decay = (factor - 1) / share
+    mx.nd.multi_sgd_update(*pairs, lrs=[-share] * n, wds=[decay] * n, num_weights=n, out=out or arrays)
 
 
 class Loss(mx.gluon.HybridBlock):

@@ -236,7 +236,7 @@ class Samples(data.Dataset):
 
 def channels_last(tensor: torch.Tensor) -> torch.Tensor:
     """Return images or kernels with their channels last in memory; anything else as it is."""
-    return tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
+    return tensor.to(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
 
 
 def layer_of(layer: declare.Layer) -> Callable[[torch.Tensor, Iterator[torch.Tensor]], torch.Tensor]:

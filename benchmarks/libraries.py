@@ -7,6 +7,7 @@ was loaded. Runs in its environment.
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ CORE_NAMES = (
     "scipy_openblas_get_corename",
     "scipy_openblas_get_corename64_",
 )
+SETTING = re.compile(r"(FLAGS|KMP|MKL|MXNET|OMP|OPENBLAS|TF|TORCH|XLA)_")  # what a worker was given or set itself
 DENORMAL = {"float32": 1e-40, "float64": 1e-310}
 
 
@@ -67,4 +69,5 @@ def facts(adapter_class: type[Adapter], device: str) -> dict[str, Any]:
         "openblas_cores": openblas_cores(libraries),
         "allocator": next((path.name for path in libraries if ALLOCATORS.search(path.name)), "libc"),
         "denormals": behaviour,
+        "settings": {name: value for name, value in sorted(os.environ.items()) if SETTING.match(name)},
     }

@@ -13,7 +13,7 @@ Run = Callable[[int, int], float]
 RATE = 0.1
 
 
-def network(model: str, weights: dict[str, Any]) -> nn.HybridSequential:
+def network(model: str, weights: dict[str, Any] | None = None) -> nn.HybridSequential:
     net = nn.HybridSequential()
     if model == "mlp":
         net.add(nn.Flatten(), nn.Dense(128, "relu"), nn.Dense(64, "relu"), nn.Dense(10))
@@ -21,9 +21,9 @@ def network(model: str, weights: dict[str, Any]) -> nn.HybridSequential:
         net.add(nn.Conv2D(20, 5, activation="tanh"), nn.MaxPool2D(2))
         net.add(nn.Conv2D(50, 5, activation="tanh"), nn.MaxPool2D(2))
         net.add(nn.Flatten(), nn.Dense(500, "tanh"), nn.Dense(10))
-    net.initialize(ctx=mx.cpu())
+    net.initialize(mx.init.Xavier(), ctx=mx.cpu())
     net(mx.nd.zeros((1, 1, 28, 28)))  # shapes of the weights
-    for own, given in zip(net.collect_params().values(), weights.values(), strict=True):
+    for own, given in zip(net.collect_params().values(), weights.values(), strict=True) if weights else ():
         own.set_data(mx.nd.array(given.T if given.ndim == 2 else given))
     return net
 

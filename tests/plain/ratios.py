@@ -39,6 +39,7 @@ Array = npt.NDArray[Any]
 Run = Callable[[int, int], Any]  # train on `count` batches from `first` on, wrapping; plain loops return the last loss
 FRAMEWORKS = ("torch", "tensorflow", "paddle", "mxnet", "jax", "numpy")
 MODES = ("eager", "compiled", "fused")
+UNTRAINED = ("jax", "numpy")  # they bring no trainer with them
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 FORCED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they choose BLAS kernels for another machine
 SHORTEST_S = 0.2
@@ -120,6 +121,8 @@ def against_plain(options: Any, adapter_class: type[Adapter], recipe: Recipe, mo
 
 
 def against_trainer(options: Any, adapter_class: type[Adapter], recipe: Recipe, mode: str, batches: Any) -> dict:
+    if options.framework in UNTRAINED:
+        raise SystemExit(f"{options.framework} has no trainer of its own")
     trainers = importlib.import_module(f"tests.plain.{options.framework}_trainer")
     samples = 60_000 if recipe.name == "mlp" else 10_000  # an epoch long enough to pay for its beginning
     images, labels = (array.reshape(-1, *array.shape[2:])[:samples] for array in batches)

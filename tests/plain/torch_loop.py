@@ -17,7 +17,7 @@ def parameters(weights: dict[str, Any]) -> list[torch.Tensor]:
     found = []
     for array in weights.values():
         tensor = torch.from_numpy(array.T.copy() if array.ndim == 2 else array.copy())
-        found.append(tensor.contiguous(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor)
+        found.append(tensor.to(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor)
     return found
 
 
@@ -50,14 +50,18 @@ def loop(step: Callable[..., torch.Tensor], images: Any, labels: Any) -> Run:
     return run
 
 
-def modules(model: str, images: Any, labels: Any, weights: Any) -> Run:
-    """As the tutorials have it: Sequential, autograd, torch.optim.SGD with its fused kernel."""
+def network(model: str) -> nn.Sequential:
     if model == "mlp":
         layers = [nn.Flatten(), nn.Linear(784, 128), nn.ReLU(), nn.Linear(128, 64), nn.ReLU(), nn.Linear(64, 10)]
     else:
         layers = [nn.Conv2d(1, 20, 5), nn.Tanh(), nn.MaxPool2d(2), nn.Conv2d(20, 50, 5), nn.Tanh(), nn.MaxPool2d(2)]
         layers += [nn.Flatten(), nn.Linear(800, 500), nn.Tanh(), nn.Linear(500, 10)]
-    net = nn.Sequential(*layers).to(memory_format=torch.channels_last)
+    return nn.Sequential(*layers)
+
+
+def modules(model: str, images: Any, labels: Any, weights: Any) -> Run:
+    """Sequential, autograd, torch.optim.SGD with its fused kernel."""
+    net = network(model).to(memory_format=torch.channels_last)
     for own, given in zip(net.parameters(), parameters(weights), strict=True):
         own.data.copy_(given)
     optimizer = torch.optim.SGD(net.parameters(), lr=RATE, fused=True)

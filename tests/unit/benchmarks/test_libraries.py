@@ -21,10 +21,14 @@ def test_denormals_are_looked_at_and_not_asked_for(dtype):
     assert libraries.denormals(Flushing, "cpu", dtype) == "flushed"
 
 
-def test_numpy_s_blas_is_found_with_the_kernels_it_chose():
+def test_numpy_s_blas_is_found_with_the_kernels_it_chose(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setenv("HOME_OF_NO_LIBRARY", "secret")
     found = libraries.facts(NumpyAdapter, "cpu")
     loaded = {name for name in found["numeric_libraries"] if "openblas" in name}  # scipy may have brought its own
     assert loaded == set(found["openblas_cores"]) != set()
     assert all(found["openblas_cores"].values())
     assert found["allocator"] == "libc"
     assert all("/" not in name for name in found["numeric_libraries"])  # no paths of this machine
+    assert found["settings"]["OMP_NUM_THREADS"] == "2"
+    assert "secret" not in found["settings"].values()
