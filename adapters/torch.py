@@ -117,8 +117,9 @@ class TorchAdapter(Adapter):
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         # No workers: 313 kB cost more to pass between processes than to gather (NOTES-host.md).
-        samples = Samples(torch.from_numpy(images), torch.from_numpy(labels))
-        endless = itertools.cycle(torch.from_numpy(order).unbind(0))
+        # torch takes no arrays with negative strides: a view may have them.
+        pixels, digits, rows = (torch.from_numpy(np.ascontiguousarray(array)) for array in (images, labels, order))
+        samples, endless = Samples(pixels, digits), itertools.cycle(rows.unbind(0))
         loader = data.DataLoader(samples, batch_size=None, sampler=endless, pin_memory=self.device == "gpu")
         batches = ((channels_last(self.to_device(some)), self.to_device(digits)) for some, digits in loader)
         return Feed(batches, len(order), [None] * len(order))

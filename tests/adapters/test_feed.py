@@ -21,11 +21,11 @@ def fed_modes(adapter_class, dtype="float64"):
 
 @pytest.fixture
 def memory(digits):
-    """Samples in memory, some of which are in no batch, and an order that takes others twice."""
+    """Samples in memory, some in no batch, and an order that takes others twice; all are views, back to front."""
 
     def make(dtype):
         images, labels = digits(1, 150, dtype)
-        return images[0], labels[0], np.random.default_rng(6).integers(0, 140, (STEPS, BATCH))
+        return images[0][::-1], labels[0][::-1], np.random.default_rng(6).integers(0, 140, (STEPS, BATCH))[::-1]
 
     return make
 
