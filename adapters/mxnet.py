@@ -100,7 +100,7 @@ class MxnetAdapter(Adapter):
             resident.losses[index] = self.step(resident.images[index], resident.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
-        # take runs in mxnet's engine while Python goes on (NOTES-host.md). Rows are int64: its default, float32, counts
+        # take runs in mxnet's engine while Python goes on (NOTES.md). Rows are int64: its default, float32, counts
         # no further than 2^24.
         samples, digits = (mx.nd.array(part, mx.cpu(), self.dtype) for part in (images, labels))
         endless = itertools.cycle([mx.nd.array(rows, mx.cpu(), "int64") for rows in order])

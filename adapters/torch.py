@@ -116,7 +116,7 @@ class TorchAdapter(Adapter):
             resident.losses[index] = self.step(resident.images[index], resident.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
-        # No workers: 313 kB cost more to pass between processes than to gather (NOTES-host.md).
+        # No workers: 313 kB cost more to pass between processes than to gather (NOTES.md).
         # torch takes no arrays with negative strides: a view may have them.
         pixels, digits, rows = (torch.from_numpy(np.ascontiguousarray(array)) for array in (images, labels, order))
         samples, endless = Samples(pixels, digits), itertools.cycle(rows.unbind(0))
