@@ -166,7 +166,7 @@ class NumpyAdapter(Adapter):
         for w, g, v, s, scratch in state:
             match self.recipe.optimiser:
                 case SGD(momentum=0.0):
-                    w -= np.multiply(g, self.rate, out=scratch)
+                    w -= np.multiply(g, self.rate, out=g)  # the gradient is not needed again
                 case SGD(_, momentum, nesterov):
                     v *= momentum
                     v += g

@@ -150,10 +150,11 @@ class Pool2D(Layer):
             return dx
         rest = self.buffer("rest", dy.shape, dy)  # what no earlier place of the window has claimed:
         np.copyto(rest, dy)  # of tied maxima the first takes all
-        claimed = self.buffer("claimed", dy.shape, dy)
+        apart = self.stride >= self.size  # then no two windows share a place, and nothing need be added up
         for view, gradient in zip(self.views(self.x), self.views(dx), strict=True):
-            np.multiply(rest, view == self.y, out=claimed)
-            gradient += claimed
+            claimed = np.multiply(rest, view == self.y, out=gradient if apart else self.buffer("claimed", dy.shape, dy))
+            if not apart:
+                gradient += claimed
             rest -= claimed
         return dx
 

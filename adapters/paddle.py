@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-# The MKL 2019 that Paddle bundles takes its slowest kernels on processors that are not Intel's, unless told to take those
-# for AVX2 (undocumented, gone in MKL 2020.1). Only there: on Intel's it would take AVX-512 away.
+# The MKL 2019 that Paddle bundles takes its slowest kernels on processors that are not Intel's, unless told to take
+# those for AVX2 (undocumented, gone in MKL 2020.1). Only there: on Intel's it would take AVX-512 away.
 if "AuthenticAMD" in Path("/proc/cpuinfo").read_text():
     os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
 import numpy as np  # MKL reads the environment when paddle loads it
