@@ -30,15 +30,15 @@ def losses(adapter, batches, steps):
 
 def check(adapter_class, oracle_class, made, batches, recipe, steps, record_property):
     """Hold every mode to the oracle: the recommended one over all steps, the others over ten at most."""
+    oracles = {}
     for mode in MODES:
         if adapter_class.unsupported("cpu", mode, "float64"):
             continue
         count = steps if mode == adapter_class.recommended_mode(recipe.model, "cpu") else min(10, steps)
         some = tuple(part[:count] for part in batches)
-        expected, found = (
-            losses(made(cls, recipe, chosen), some, count)
-            for cls, chosen in ((oracle_class, "eager"), (adapter_class, mode))
-        )
+        if count not in oracles:
+            oracles[count] = losses(made(oracle_class, recipe, "eager"), some, count)
+        expected, found = oracles[count], losses(made(adapter_class, recipe, mode), some, count)
         worst = float(np.abs(found / expected - 1).max())
         record_property(f"{adapter_class.framework} {recipe.name} {mode}", worst)
         print(f"{adapter_class.framework} {mode} {recipe.name} {type(recipe.optimiser).__name__}: {worst:.1e}")
@@ -47,7 +47,7 @@ def check(adapter_class, oracle_class, made, batches, recipe, steps, record_prop
 
 @pytest.mark.parametrize("name", HEADLINE)
 def test_fifty_steps_of_the_headline_models(adapter_class, oracle_class, made, digits, record_property, name):
-    batches = digits(50, 100, "float64")
+    batches = digits(50, 25, "float64")  # the gate proves larger batches in every sweep
     check(adapter_class, oracle_class, made, batches, RECIPES[name], 50, record_property)
 
 
