@@ -203,11 +203,11 @@ def combine(
     """Make every array factor * array + share * other, in one call of the operator that plain SGD has.
 
     It computes (1 - lr * wd) * weight - lr * gradient with scalars of float32; the declared ones are that, and so are
-    1 - factor and its products here. One call for all: 24 small ones for momentum took as long as mlp's whole step.
+    1 - factor and its products here.
     """
     n = len(arrays)
     pairs = [array for pair in zip(arrays, others, strict=True) for array in pair]
-    decay = (factor - 1) / share
+    decay = (factor - 1) / share if factor != 1 else 0.0  # a rate of 0 is a share of 0
     mx.nd.multi_sgd_update(*pairs, lrs=[-share] * n, wds=[decay] * n, num_weights=n, out=out or arrays)
 
 
