@@ -70,6 +70,7 @@ class MxnetAdapter(Adapter):
         self.bound: dict[tuple[int, ...], mx.executor.Executor] = {}  # by shape of a batch
         self.blocks = [block.data(self.place) for block in self.network.collect_params().values()]
         self.slopes = [block.grad(self.place) for block in self.network.collect_params().values()]
+        self.pairs = [array for pair in zip(self.blocks, self.slopes, strict=True) for array in pair]
         self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
 
     def set_weights(self, weights: Weights) -> None:
@@ -195,8 +196,9 @@ class MxnetAdapter(Adapter):
         self.step_count += 1
         w, g, v, s, t = self.blocks, self.slopes, self.velocity, self.square, self.scratch
         match self.recipe.optimiser:
-            case SGD(momentum=0.0):
-                combine(w, 1.0, g, -self.rate)
+            case SGD(momentum=0.0):  # combine(w, 1.0, g, -self.rate), its lists made once
+                n = len(w)
+                mx.nd.multi_sgd_update(*self.pairs, lrs=[self.rate] * n, wds=[0.0] * n, num_weights=n, out=w)
             case SGD(_, momentum, nesterov):
                 combine(v, momentum, g, 1.0)
                 if nesterov:
