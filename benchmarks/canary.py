@@ -1,32 +1,40 @@
 """A small fixed piece of NumPy work, timed before and after each launch: has the machine itself changed speed?
 
-The parent runs it while no worker lives, on each CPU that the worker has, one thread and no BLAS: it takes equally
-long on a machine that is left alone, whatever framework is measured in between.
+The parent runs it while no worker lives, on all the CPUs that the worker has at the same time: what virtual CPUs share
+with each other, or with a neighbour on the host, only shows under load. It multiplies matrices, because that is what
+slows: on one virtual machine products ran at two thirds of their speed for seconds while square roots did not change.
 """
 
 from __future__ import annotations
 
+import os
 import statistics
+import threading
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.launch import on_cpus
-
 DRIFT = 0.05  # more than this between before and after: `disturbed` (measurement.md, One launch, 8)
+SLOWER = 0.15  # or so much slower than the fastest of the sweep on that CPU
+VOICES = 8  # CPUs at most: with more, threads would wait for Python's lock
 REPEATS = 9
-PASSES = 400
-NUMBERS = np.linspace(0.0, 1.0, 4096)  # 32 KiB and as much for the result: a core's own caches hold them
+PASSES = 10
+# So small that BLAS takes one thread, and so many in one call (each of the three stacks 512 KiB) that Python's lock,
+# which NumPy lets go meanwhile, does not matter.
+MATRICES = np.full((32, 64, 64), 0.5, np.float32)
 
 
 class Canary:
-    """Around one launch: the work's seconds on each CPU before and after it; nothing where `sings` is False."""
+    """Around each launch of a sweep: the work's seconds on each CPU before and after it, and the fastest ever."""
 
-    def __init__(self, cpus: Sequence[int], sings: bool = True) -> None:
-        self.cpus = list(cpus) if sings else []
+    def __init__(self, cpus: Sequence[int], fastest: dict[int, float]) -> None:
+        """Sing on these CPUs, on none if there are none; `fastest` holds seconds by CPU and is brought up to date."""
+        self.cpus, self.fastest = list(cpus[:VOICES]), fastest
         self.before: list[float] = []
         self.after: list[float] = []
 
@@ -36,36 +44,48 @@ class Canary:
 
     def __exit__(self, *ending: object) -> None:
         self.after = sing(self.cpus)
+        for cpu, *taken in zip(self.cpus, self.before, self.after, strict=True):
+            self.fastest[cpu] = min(*taken, self.fastest.get(cpu, taken[0]))
+
+    def changed(self) -> bool:
+        """Return whether a CPU changed its speed during the launch, or is slower than it was in this sweep before."""
+        songs = zip(self.cpus, self.before, self.after, strict=True)
+        return any(
+            abs(after / before - 1) > DRIFT or max(before, after) > (1 + SLOWER) * self.fastest[cpu]
+            for cpu, before, after in songs
+        )
 
     def mark(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return the row with its columns on the canary, and with the flag `disturbed` where the machine changed."""
         if not self.cpus:
             return row
         flags = list(row.get("flags") or [])
-        if drift(self.before, self.after) > DRIFT and "disturbed" not in flags:
+        if self.changed() and "disturbed" not in flags:
             flags.append("disturbed")
         return {**row, "canary_before_s": self.before, "canary_after_s": self.after, "flags": flags}
 
 
 def sing(cpus: Sequence[int]) -> list[float]:
-    """Return the median seconds of the work on each of these CPUs, in their order; about 20 ms a CPU."""
-    result = np.empty_like(NUMBERS)
-    taken = []
-    for cpu in cpus:
-        with on_cpus([cpu]):
-            work(result)  # wakes the CPU
-            taken.append(statistics.median(work(result) for _ in range(REPEATS)))
-    return taken
+    """Return the median seconds of the work on each of these CPUs, all at once, in their order; some 20 ms."""
+    if not cpus:
+        return []
+    together = threading.Barrier(len(cpus))
+    with ThreadPoolExecutor(len(cpus)) as pool:
+        return list(pool.map(partial(voice, together), cpus))
 
 
-def work(result: npt.NDArray[np.float64]) -> float:
+def voice(together: threading.Barrier, cpu: int) -> float:
+    """Return the median seconds on one CPU; the thread is its own and keeps this CPU until it ends."""
+    os.sched_setaffinity(0, {cpu})
+    result = np.empty_like(MATRICES)
+    together.wait()
+    work(result)  # wakes the CPU
+    return statistics.median(work(result) for _ in range(REPEATS))
+
+
+def work(result: npt.NDArray[np.float32]) -> float:
     """Return the seconds of a fixed number of passes."""
     start = time.perf_counter_ns()
     for _ in range(PASSES):
-        np.sqrt(NUMBERS, out=result)
+        np.matmul(MATRICES, MATRICES, out=result)
     return (time.perf_counter_ns() - start) / 1e9
-
-
-def drift(before: Sequence[float], after: Sequence[float]) -> float:
-    """Return the largest relative change of any CPU, 0.1 for one a tenth faster or slower."""
-    return max(abs(late / early - 1) for early, late in zip(before, after, strict=True))

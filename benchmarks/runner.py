@@ -61,6 +61,7 @@ class Sweep:
     time_cap_s: float = math.inf  # of all speed launches; a comparison always gets one round
     plans: dict[str, dict[str, int]] = field(default_factory=dict)  # PLAN's columns by identity
     speeds: dict[Cell, dict[int, float | None]] = field(default_factory=dict)  # by round, None where it has none
+    fastest_canary: dict[int, float] = field(default_factory=dict)  # seconds by CPU
     stops: dict[tuple[object, ...], Row] = field(default_factory=dict)  # by comparison: rounds, reason, half_width
 
     def run(self) -> list[Row]:
@@ -241,7 +242,8 @@ class Sweep:
             "plan": self.plans.get(self.identity(planned)),
             "chunk_s": self.preset.chunk_s,
         }
-        with Canary(machine.physical_cpus()[: cell.threads], planned.task == "speed") as canary:
+        timed = machine.physical_cpus()[: cell.threads] if planned.task == "speed" else []
+        with Canary(timed, self.fastest_canary) as canary:
             ending = launch_in(cell.framework, cell.device, request, cell.threads, self.timeout_s)
         answer = ending.answer or {}
         known = {name: value for name, value in answer.items() if name in BY_NAME}
