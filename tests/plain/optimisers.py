@@ -56,6 +56,8 @@ def gluon():
             self.own = mx.gluon.Trainer(self.network.collect_params(), *settings, kvstore=None)
 
         def update(self):
+            for block in self.blocks:  # a bound program writes gradients without gluon's knowing
+                block._fresh_grad = True
             self.own.step(1)  # the loss is a mean already
 
     return MxnetAdapter, Gluon
