@@ -143,11 +143,12 @@ class TensorflowAdapter(Adapter):
         return self.canonical(self.slopes(resident.images[index], resident.labels[index])[1])
 
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
-        if self.mode == "fused" and count == resident.steps:
+        batches = range(first, first + count)
+        if self.mode != "fused":
+            return [self.infer(resident.images[index]) for index in batches]
+        if count == resident.steps:
             return [self.infer_all(resident.images)]
-        if self.mode == "fused":
-            return [self.infer_at(resident.images, tf.constant(index)) for index in range(first, first + count)]
-        return [self.infer(resident.images[index]) for index in range(first, first + count)]
+        return [self.infer_at(resident.images, tf.constant(index)) for index in batches]
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate([output.numpy() for output in outputs])

@@ -90,6 +90,7 @@ def facts() -> dict[str, Any]:
         "frequencies_mhz": frequencies_mhz(),
         "governor": first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
         "cpu_quota": cpu_quota(),
+        "gpu_driver": first_line(Path("/proc/driver/nvidia/version")),
         "transparent_huge_pages": first_line(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
         "load_average": os.getloadavg()[0],
         "physical_cores": len(physical_cpus()),

@@ -29,13 +29,21 @@ HEADINGS = {
     "verdict": "verdict",
     "gflops_per_s": "GFLOP/s",
     "mfu": "MFU",
-    "roofline_share": "of the roofline",
     "eval_samples_per_s": "eval samples/s",
     "accuracy": "accuracy",
     "lockstep": "lockstep",
     "status": "status",
-    "flags": "flags",
+}
+NOISE_HEADINGS = {
+    "framework": "framework",
+    "mode": "mode",
+    "train_samples_per_s": "train samples/s",
+    "launches": "launches",
     "undisturbed_samples_per_s": "undisturbed samples/s",
+    "undisturbed": "undisturbed launches",
+    "flags": "flags",
+    "mfu": "MFU",
+    "roofline_share": "of the roofline",
 }
 TIMES_HEADINGS = {
     "framework": "framework",
@@ -85,7 +93,7 @@ INTERVALS = {  # column: columns of its bounds, and how one is written
     "accuracy_interval": ("accuracy_low", "accuracy_high", "{:.4f}-{:.4f}"),
     "difference_interval": ("difference_low", "difference_high", "{:+z.4f} to {:+z.4f}"),
 }
-NUMERIC = {*FORMATS, *INTERVALS, "launches", "seeds", "reached"}
+NUMERIC = {*FORMATS, *INTERVALS, "launches", "undisturbed", "seeds", "reached"}
 Lines = list[dict[str, str]]
 
 
@@ -99,7 +107,7 @@ def title(values: dict[str, Any]) -> str:
 
 
 def sections(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], Lines]]:
-    """Yield (title, headings, lines) per comparison: of its speeds and, where there are any, accuracies, other times.
+    """Yield (title, headings, lines) per comparison: of its speeds, accuracies, noise and times.
 
     Each line maps the headings' columns to text.
     """
@@ -114,6 +122,8 @@ def sections(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], Lines]]
             yield f"{shared}: accuracy{to}", ACCURACY_HEADINGS, lines
         timed = group[group["launches"] > 0]
         if len(timed):
+            lines = [line(record, NOISE_HEADINGS) for record in timed.to_dict("records")]
+            yield f"{shared}: with and without disturbed launches", NOISE_HEADINGS, lines
             lines = [line(record, TIMES_HEADINGS) for record in timed.to_dict("records")]
             yield f"{shared}: what is not in the speed, medians over launches", TIMES_HEADINGS, lines
 
@@ -130,7 +140,7 @@ def line(record: dict[Any, Any], headings: dict[str, str]) -> dict[str, str]:
 
 
 def as_tables(table: pd.DataFrame) -> Iterator[Table]:
-    """Yield the terminal's tables, up to three per comparison."""
+    """Yield the terminal's tables, up to four per comparison."""
     for heading, headings, lines in sections(table):
         made = Table(title=escape(heading), title_justify="left")
         for name, text in headings.items():

@@ -198,7 +198,8 @@ def test_text_from_rows_is_escaped_everywhere(results, make):
     markdown = render.as_markdown(table)
     assert "<script" not in markdown
     widths = {line.count(" | ") + 1 for line in markdown.splitlines() if line.startswith("|")}
-    assert widths == {len(made) for made in (render.HEADINGS, render.ACCURACY_HEADINGS, render.TIMES_HEADINGS)}
+    headings = (render.HEADINGS, render.ACCURACY_HEADINGS, render.NOISE_HEADINGS, render.TIMES_HEADINGS)
+    assert widths == {len(made) for made in headings}
     for made in render.as_tables(table):
         assert "\x1b" not in str(made.title)
 
