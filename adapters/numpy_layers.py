@@ -163,6 +163,8 @@ class Flatten(Layer):
     def forward(self, x: Array) -> Array:  # (C, N, H, W) -> (N, C*H*W)
         self.x_shape = x.shape
         c, n, height, width = x.shape
+        if c == 1:  # it lies as it should: mlp, batch 100: a copy took a tenth of the step
+            return x.reshape(n, -1)
         y = self.buffer("y", (n, c, height, width), x)
         np.copyto(y, x.transpose(1, 0, 2, 3))
         return y.reshape(n, -1)
