@@ -18,6 +18,9 @@ from adapters.contract import Adapter, Array, Feed, Resident
 from adapters.declaration import SGD, Adam, Conv2D, Dense, Flatten, Model, Parameter
 from adapters.weights import Weights
 
+# Where nothing convolves XLA pays on a CPU up to this batch size; above it a graph's products are faster (NOTES.md).
+XLA_UP_TO = {"compiled": 200, "fused": 2_000}
+
 ACTIVATIONS = {"relu": tf.nn.relu, "tanh": tf.tanh, "sigmoid": tf.sigmoid, "softmax": tf.nn.softmax}
 
 
@@ -58,8 +61,6 @@ class TensorflowAdapter(Adapter):
     def build(self) -> None:
         self.place = "/GPU:0" if self.device == "gpu" else "/CPU:0"
         tf.config.experimental.enable_tensor_float_32_execution(False)  # on by default; no TF32 unless asked
-        # XLA's convolutions crawl on a CPU: lenet, batch 100: 441 samples/s in an XLA loop, 10,200 as a graph.
-        xla = self.device == "gpu" or not convolves(self.recipe.model)
         parameters = self.recipe.model.parameters()
         self.after_flatten = flattened_image(self.recipe.model)
         with tf.device(self.place):
@@ -68,13 +69,12 @@ class TensorflowAdapter(Adapter):
             self.rate_variable = tf.Variable(self.rate, dtype=self.dtype)
             self.slots = [tf.Variable(v) for v in self.parameters for _ in range(slots(self.recipe.optimiser))]
             self.taken = tf.Variable(0, dtype=self.dtype)  # optimiser steps, for Adam
-        # Nothing here needs AutoGraph, and it cannot read match statements.
-        graph = partial(tf.function, jit_compile=xla, autograph=False)
-        self.one_step: Any = self.step if self.mode == "eager" else graph(self.step)
-        self.many_steps = graph(self.loop)
+        self.one_step = self.compile(self.step)
+        self.many_steps = self.compile(self.loop)
         # The loop itself is a graph, because XLA cannot take batches off an iterator; its steps are compiled as ever.
         self.many_fed = tf.function(self.fed_loop, autograph=False)
-        self.slopes = self.differentiate if self.mode == "eager" else graph(self.differentiate)
+        self.slopes = self.compile(self.differentiate)
+        graph = partial(tf.function, jit_compile=self.pays(1), autograph=False)
         self.infer = self.forward if self.mode == "eager" else graph(self.forward)
         # tf.gather, because XLA compiles a slice anew for every index: 100 batches took 29 s the first time.
         self.infer_at = graph(lambda images, index: self.forward(tf.gather(images, index)))
@@ -108,7 +108,8 @@ class TensorflowAdapter(Adapter):
     def train(self, resident: Resident, first: int, count: int) -> None:
         if self.mode == "fused":
             begin, end = tf.constant(first), tf.constant(first + count)
-            self.many_steps(resident.images, resident.labels, resident.losses, begin, end)
+            many_steps = self.many_steps[self.pays(resident.images.shape[1])]
+            many_steps(resident.images, resident.labels, resident.losses, begin, end)
             return
         step = self.step_for(resident.images[0], resident.labels[0])
         for index in range(first, first + count):
@@ -140,7 +141,8 @@ class TensorflowAdapter(Adapter):
         return np.array(losses.numpy() if self.mode == "fused" else [float(loss) for loss in losses], np.float64)
 
     def gradients(self, resident: Resident, index: int) -> Weights:
-        return self.canonical(self.slopes(resident.images[index], resident.labels[index])[1])
+        images, labels = resident.images[index], resident.labels[index]
+        return self.canonical(self.slopes[self.pays(len(images))](images, labels)[1])
 
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
         batches = range(first, first + count)
@@ -216,9 +218,26 @@ class TensorflowAdapter(Adapter):
         with tf.device(self.place):
             return tf.Variable(tf.fill([steps], tf.constant(np.nan, self.dtype)))
 
+    def pays(self, batch_size: int) -> bool:
+        """Return whether XLA is the faster compiler for batches of this size.
+
+        Its convolutions crawl on a CPU: lenet, batch 100: 441 samples/s in an XLA loop, 10,200 as a graph.
+        """
+        if self.device == "gpu":
+            return True
+        return not convolves(self.recipe.model) and batch_size <= XLA_UP_TO.get(self.mode, 0)
+
+    def compile(self, function: Callable[..., Any]) -> dict[bool, Any]:
+        """Return the function as XLA compiles it (True) and as a graph (False); as it is in eager mode."""
+        if self.mode == "eager":
+            return {True: function, False: function}
+        # Nothing here needs AutoGraph, and it cannot read match statements.
+        return {xla: tf.function(function, jit_compile=xla, autograph=False) for xla in (True, False)}
+
     def step_for(self, images: Any, labels: Any) -> Any:
         """Return the step for batches of these shapes; found once, it spares each call the search, 0.2 ms."""
-        return self.one_step.get_concrete_function(images, labels) if self.mode == "compiled" else self.one_step
+        step = self.one_step[self.pays(images.shape[0])]
+        return step.get_concrete_function(images, labels) if self.mode == "compiled" else step
 
     def step(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         loss, gradients = self.differentiate(images, labels)
@@ -229,7 +248,8 @@ class TensorflowAdapter(Adapter):
         repeat(lambda index: self.step(images[index], labels[index]), losses, first, end)
 
     def fed_loop(self, batches: Any, losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
-        repeat(lambda index: self.one_step(*next(batches)), losses, first, end)
+        step = self.one_step[self.pays(batches.element_spec[1].shape[0])]
+        repeat(lambda index: step(*next(batches)), losses, first, end)
 
     def update(self, gradients: list[tf.Tensor]) -> None:
         """Apply the declared update by hand: Keras keeps the rate inside momentum and epsilon outside Adam's hat."""
