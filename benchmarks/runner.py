@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -15,7 +14,7 @@ from typing import Any
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, machine, pictures, revisions, storage, wall
+from benchmarks import batches, environments, machine, pictures, record, revisions, storage, wall
 from benchmarks.canary import Canary
 from benchmarks.cells import SHARED, Cell, Launch, launches
 from benchmarks.datasets import Prepared
@@ -107,31 +106,11 @@ class Sweep:
             self.results.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot make the results folder {self.results}: {error.strerror}") from error
-        record = {
-            "sweep": self.name,
-            "machine": machine.facts(),
-            "machine_kind": machine.fingerprint(),
-            "code": environments.code_hash(),
-            "commit": environments.commit(),
-            "frameworks": {environments.name(*key): self.about(*key) for key in self.probes},
-            "data": {name: data.sha256 for name, data in self.data.items()},
-            "worker_variables": {k: v for k, v in environments.FIXED.items() if k != "PYTHONPATH"},
-            "openblas_coretype": environments.FIXED.get("OPENBLAS_CORETYPE", "not set: each library looks for itself"),
-            "python": sys.version.split()[0],
-            "preset": dataclasses.asdict(self.preset),
-            "seed": self.seed,
-            "resumes": self.resumed,
-            "ceilings": [{**point._asdict(), **dataclasses.asdict(found)} for point, found in self.ceilings.items()],
-        }
-        storage.append(self.path, "run", record)
+        about = {"preset": dataclasses.asdict(self.preset), "seed": self.seed, "resumes": self.resumed}
+        facts = record.facts(self.probes, self.data, self.ceilings)
+        storage.append(self.path, "run", {"sweep": self.name, **facts, **about})
         for data in self.data.values():
             storage.append(self.path, "dataset", pictures.about(data))
-
-    def about(self, framework: str, device: str) -> Row:
-        """Return what is recorded of a framework's environment once per run."""
-        facts = self.probes[framework, device].facts
-        lock = environments.lock_hash(framework, device)
-        return {"lock": lock, "versions": facts.get("versions"), **facts.get("libraries", {})}
 
     def prove(self) -> None:
         """Put every cell that can run through the lockstep gate, or take the proof that is kept."""
