@@ -1,6 +1,6 @@
 """One results file as Arrow tables: blocks of undamaged lines at once, whatever is odd line by line.
 
-storage.take is the judge of what a line holds and needs a tenth of a millisecond for it. A line of the newest version
+storage.judge is the judge of what a line holds and needs a tenth of a millisecond for it. A line of the newest version
 whose checksum holds is as our own writer left it, so Arrow parses such lines by the thousand and the schema's checks
 run on whole columns; lines that Arrow or a check does not like go to the judge. Both ways give the same table.
 """
@@ -60,7 +60,7 @@ def block(lines: Sequence[bytes], before: int, sweep: storage.Sweep) -> pa.Table
     rows: list[dict[str, Any]] = []
     judged: list[int] = []
     for number in sorted(set(range(len(lines))).difference(taken)):
-        storage.take(sweep, before + number + 1, lines[number][:-1])
+        storage.judge(sweep, before + number + 1, lines[number][:-1])
         if sweep.rows:
             rows.append(sweep.rows.pop())
             judged.append(number)
