@@ -25,7 +25,7 @@ MEDIANS = [  # over a cell's launches; what a row's columns mean stands in resul
 TRAINED = ["recipe", "seed", "epochs", "accuracy", "accuracy_target", "time_to_accuracy_s"]
 NEEDED = [  # the columns that compare reads: `load(source, NEEDED)`
     *CELL, "sweep", "session", "revision", "task", "round", "status", "flags", "lockstep", "framework_version",
-    *MEDIANS, "flops_per_s", *TRAINED,
+    *MEDIANS, "flops_per_s", *(name for name in TRAINED if name not in CELL),
 ]  # fmt: skip
 MANY = 20  # comparisons; more are no longer read on a screen, and to lay out thousands of tables takes minutes
 SHOWN = 4  # of many
