@@ -58,7 +58,10 @@ def load(source: str | Path, columns: Sequence[str] | None = None, categories: b
 
 
 def records(source: str | Path) -> list[Sweep]:
-    """Return the sweeps of `source` without their rows: run records, stops and whatever else stands beside rows."""
+    """Return the sweeps of `source` without their rows: run records, stops and whatever else stands beside rows.
+
+    Problems are in them, not on stderr. The paths of a git revision's files are no longer there.
+    """
     return [sweep for _, sweep in sorted(parts_of(source, []), key=lambda part: part[1].path.name)]
 
 
@@ -83,9 +86,13 @@ def parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
 def files(source: str | Path) -> Iterator[list[Path]]:
     """Yield the results files of `source`, as long as they are needed; StorageError if it is none."""
     path = Path(source)
-    if path.is_dir():
+    try:
+        is_folder, is_file = path.is_dir(), path.is_file()
+    except OSError as error:  # a folder above that may not be entered, a name too long
+        raise StorageError(f"cannot read {plain(str(path))}: {error.strerror}") from error
+    if is_folder:
         yield sorted(path.glob("*.jsonl"))
-    elif path.is_file():
+    elif is_file:
         if path.suffix != ".jsonl":
             raise StorageError(f"{path} is no results file, whose name ends in .jsonl; pass one, or a folder")
         yield [path]

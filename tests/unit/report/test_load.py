@@ -93,6 +93,8 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path):
 
 
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    with pytest.raises(StorageError, match="cannot read xxx.*too long"):
+        load("x" * 5000)
     (tmp_path / "folder.jsonl").mkdir()
     with pytest.raises(StorageError, match=r"cannot read .*folder\.jsonl"):
         load(tmp_path)
@@ -179,5 +181,6 @@ def test_sessions_go_through_what_lies_between_and_survive_nonsense():
     assert sessions([{"sweep": 5, "resumes": 7}, {"resumes": [None, {}, 3]}, {"sweep": None, "resumes": "1"}]) == {}
 
 
-def test_the_kept_results_load():
+def test_the_kept_results_load(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path))
     assert len(load(ROOT / "results" / "reference")) == 102
