@@ -24,8 +24,8 @@ POINTS = (10_000, 100_000, 1_000_000)
 WARM_RUNS = 3  # the median is shown
 
 
-def measured(command: list[str], cache: Path) -> tuple[float, int]:
-    """Run a command; return its seconds and the largest memory it had, in bytes."""
+def measured(command: list[str], cache: Path) -> tuple[float, float, int]:
+    """Run a command; return its seconds, its CPU seconds and the largest memory it had, in bytes."""
     variables = {**os.environ, "LOCKSTEP_CACHE": str(cache), "PYTHONPATH": str(ROOT)}
     started = time.perf_counter()
     with subprocess.Popen(command, env=variables, cwd=ROOT, stdout=subprocess.PIPE) as process:
@@ -34,7 +34,7 @@ def measured(command: list[str], cache: Path) -> tuple[float, int]:
         seconds, process.returncode = time.perf_counter() - started, os.waitstatus_to_exitcode(status)
     if process.returncode or not shown:
         raise SystemExit(f"{' '.join(command)} ended with {process.returncode}, {len(shown)} bytes shown")
-    return seconds, usage.ru_maxrss * 1024
+    return seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * 1024
 
 
 def size(folder: Path) -> int:
@@ -48,11 +48,12 @@ def point(count: int, command: list[str]) -> str:
         results, cache = Path(folder) / "results", Path(folder) / "cache"
         rows.write(results, count)
         time.sleep(SETTLED_S + 1)  # what has just been written is not kept
-        cold_s, cold_bytes = measured([*command, str(results)], cache)
+        cold_s, cold_cpu_s, cold_bytes = measured([*command, str(results)], cache)
         warm = sorted(measured([*command, str(results)], cache) for _ in range(WARM_RUNS))
-        warm_s, warm_bytes = warm[WARM_RUNS // 2][0], max(peak for _, peak in warm)
-        megabytes = [f"{n / 1e6:,.0f}" for n in (cold_bytes, warm_bytes, size(results), size(cache))]
-        figures = [f"{count:,}", f"{cold_s:.1f}", megabytes[0], f"{warm_s:.1f}", *megabytes[1:]]
+        warm_s, warm_cpu_s, _ = warm[WARM_RUNS // 2]
+        peaks = cold_bytes, max(peak for _, _, peak in warm)
+        megabytes = [f"{n / 1e6:,.0f}" for n in (*peaks, size(results), size(cache))]
+        figures = [f"{count:,}", *(f"{s:.1f}" for s in (cold_s, cold_cpu_s, warm_s, warm_cpu_s)), *megabytes]
         return f"| {' | '.join(figures)} |"
 
 
@@ -61,7 +62,18 @@ if __name__ == "__main__":
     parser.add_argument("--points", type=lambda text: [int(n) for n in text.split(",")], default=POINTS)
     parser.add_argument("command", nargs="*", default=[sys.executable, "-m", "report", "compare", "--results"])
     given = parser.parse_args()
-    print("| rows | cold s | cold peak MB | warm s | warm peak MB | JSON lines MB | cache MB |")
-    print("| --- " * 7 + "|")
+    headings = [
+        "rows",
+        "cold s",
+        "CPU s",
+        "warm s",
+        "CPU s",
+        "cold peak MB",
+        "warm peak MB",
+        "JSON lines MB",
+        "cache MB",
+    ]
+    print(f"| {' | '.join(headings)} |")
+    print("| --- " * len(headings) + "|")
     for rows_wanted in given.points:
         print(point(rows_wanted, given.command), flush=True)
