@@ -103,12 +103,7 @@ def compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: 
         for figure in ("median", "low", "high"):
             table[f"{name}_{figure}"] = found[figure].astype("Float64")
         table[f"{name}_launches"] = found["n"].fillna(0).astype("Int64")
-    table = table.join(
-        [
-            judged(both, cells, sums, pairs, asked, shared),
-            seeds.differences(base, new, pairs if base is not new else pairs.assign(base=pd.NA)),
-        ]
-    )
+    table = table.join([judged(both, cells, sums, pairs, asked, shared), seeds.differences(base, new, pairs)])
     if base is not new:
         for task in ("", "accuracy_"):
             words = validity(cells["base"], cells["new"], task)

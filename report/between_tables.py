@@ -16,8 +16,8 @@ from report.render import title
 HEADINGS = {
     "framework": "framework", "mode": "mode", "base": "BASE", "base_interval": "95 % interval", "new": "NEW",
     "new_interval": "95 % interval", "ratio": "ratio", "ratio_interval": "95 % interval of the ratio",
-    "verdict": "verdict", "times": "measured at", "difference": "accuracy difference", "difference_interval": "95 % interval",
-    "accuracy_verdict": "verdict", "changes": "changed", "notes": "not ok",
+    "verdict": "verdict", "times": "measured at", "difference": "accuracy difference",
+    "difference_interval": "95 % interval", "accuracy_verdict": "verdict", "changes": "changed", "notes": "not ok",
 }  # fmt: skip
 NUMERIC = (
     "base", "base_interval", "new", "new_interval", "ratio", "ratio_interval", "difference", "difference_interval",

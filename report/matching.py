@@ -63,7 +63,7 @@ def refusal(pairs: pd.DataFrame, differs: pd.DataFrame, across: Sequence[str]) -
 def change(axis: str, pair: Any) -> str:
     """Say in which value of an axis BASE (`_x`) and NEW (`_y`) differ."""
     if axis == "threads":
-        return f"{pair['threads_x']} thread{'s' * (pair['threads_x'] != 1)} in BASE, {pair['threads_y']} in NEW"
+        return f"{pair['threads_x']} thread{'' if pair['threads_x'] == 1 else 's'} in BASE, {pair['threads_y']} in NEW"
     if axis == "mode":
         return f"mode {pair['mode_x']} in BASE, {pair['mode_y']} in NEW"
     one, other = (f"{pair['device_name' + s]} ({pair['machine_kind' + s][:8]})" for s in ("_x", "_y"))

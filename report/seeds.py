@@ -18,13 +18,14 @@ TYPES = {
 def differences(base: Side, new: Side, pairs: pd.DataFrame) -> pd.DataFrame:
     """Return means, difference (new - base) with its interval, seeds and accuracy_verdict for pairs of cells.
 
-    Only launches of the same seed and number of epochs are pairs; verdicts are one Holm family.
+    Only launches of the same seed and number of epochs are pairs; verdicts are one Holm family. A side that is
+    compared with itself (frameworks by another metric) has no differences: report/compare.py has them.
     """
     theirs, ours = by_cell(base.learnt), by_cell(new.learnt)
     lines: dict[Any, dict[str, Any]] = {}
     found: dict[str, accuracies.Difference] = {}
     for line, one, other in pairs[["base", "new"]].itertuples(name=None):
-        reference, mine = theirs.get(one, {}), ours.get(other, {})
+        reference, mine = theirs.get(one, {}) if base is not new else {}, ours.get(other, {})
         lines[line] = {"base_accuracy": mean(reference), "new_accuracy": mean(mine)}
         common = sorted(reference.keys() & mine.keys())
         if common:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import io
 
 import pandas as pd
-import pyarrow as pa  # type: ignore[import-untyped]  # has no types
-import pyarrow.parquet as pq  # type: ignore[import-untyped]
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmarks.schema import COLUMNS
 from report.metrics import Metric
