@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,7 @@ from benchmarks.errors import UsageError
 from benchmarks.storage import read_all
 from report import between_tables, load, ratios
 from report.between import between, frameworks, revisions
-from report.metrics import metric, numeric
+from report.metrics import DEFAULT, metric, numeric
 
 LATER = {"sweep": "20260201T000000-bbbbbb"}
 STEADY = (1000.0, 1010.0, 990.0, 1005.0, 995.0, 1002.0)
@@ -19,10 +21,11 @@ SLOWER = tuple(0.9 * speed for speed in STEADY)
 
 @pytest.fixture
 def compare(write_set):
-    """Compare two lists of rows, given as BASE and NEW."""
+    """Compare two lists of rows, given as BASE and NEW, in folders of their own."""
+    count = itertools.count()
 
-    def write(base, new, *arguments, **options):
-        return between(load(write_set("base", *base)), load(write_set("new", *new)), *arguments, **options)
+    def write(*sides, name=DEFAULT, across=()):
+        return between(*(load(write_set(str(next(count)), *rows)) for rows in sides), name, across)
 
     return write
 
@@ -123,7 +126,7 @@ def test_unlike_cells_are_refused_until_asked_for_then_labelled(compare, launche
     with pytest.raises(UsageError, match=f"torch mlp: {words}; .*--across {axis}") as caught:
         compare(base, new)
     assert "\n" not in str(caught.value)
-    [line] = compare((), (), across=[axis]).to_dict("records")  # the same two folders
+    [line] = compare(base, new, across=[axis]).to_dict("records")
     assert line["verdict"] == "equivalent"
     [(name, value)] = became.items()
     assert line[name] == value
@@ -155,7 +158,7 @@ def test_an_unknown_axis_or_metric_lists_what_there_is(compare, launches):
     with pytest.raises(UsageError, match="threads, machine, mode"):
         compare(launches(1), launches(1), across=["dtype"])
     with pytest.raises(UsageError, match=r"did you mean import_s\?"):
-        compare(launches(1), launches(1), "imports_s")
+        compare(launches(1), launches(1), name="imports_s")
     for name in ("framework", "threads", "train_chunk_s", "seed"):
         with pytest.raises(UsageError, match="no numeric column"):
             metric(name)
@@ -170,7 +173,7 @@ def test_words_follow_what_is_better(compare, make):
         ]
 
     base, new = rows(1), rows(1.2, **LATER)
-    found = {name: compare(base, new, name) for name in ("import_s", "peak_rss_bytes", "chunk_steps")}
+    found = {name: compare(base, new, name=name) for name in ("import_s", "peak_rss_bytes", "chunk_steps")}
     assert {name: table["verdict"].tolist() for name, table in found.items()} == {
         "import_s": ["slower"], "peak_rss_bytes": ["worse"], "chunk_steps": ["higher"],
     }  # fmt: skip
@@ -185,7 +188,9 @@ def test_every_number_of_a_row_is_a_metric_with_words():
 
 def test_values_of_0_have_medians_and_no_ratio(compare, make):
     base = [make(round=n, stolen_share=0.0) for n in range(6)]
-    [line] = compare(base, [row | LATER | {"stolen_share": 0.1} for row in base], "stolen_share").to_dict("records")
+    [line] = compare(base, [row | LATER | {"stolen_share": 0.1} for row in base], name="stolen_share").to_dict(
+        "records"
+    )
     assert (line["base_median"], line["new_median"], line["verdict"]) == (0, 0.1, "")
     assert pd.isna(line["ratio"])
 
@@ -194,7 +199,7 @@ def test_no_verdict_where_some_ok_launches_lack_the_metric(compare, make):
     """Seeds that never reached the target would flatter those that did, were they left out."""
     base = [make(round=n, task="accuracy", seed=n, accuracy=0.9, time_to_accuracy_s=9.0 + n / 10) for n in range(7)]
     new = [row | LATER | {"time_to_accuracy_s": row["time_to_accuracy_s"] / 3 if row["seed"] else None} for row in base]
-    [line] = compare(base, new, "time_to_accuracy_s").to_dict("records")
+    [line] = compare(base, new, name="time_to_accuracy_s").to_dict("records")
     assert line["ratio"] == pytest.approx(1 / 3, rel=0.05)
     assert line["verdict"] == ""
 
