@@ -11,10 +11,6 @@ from report import load
 from report.between import between
 from report.metrics import DEFAULT
 
-LATER = {"sweep": "20260201T000000-bbbbbb"}
-STEADY = (1000.0, 1010.0, 990.0, 1005.0, 995.0, 1002.0)
-SLOWER = tuple(0.9 * speed for speed in STEADY)
-
 
 @pytest.fixture
 def make(row):

@@ -8,7 +8,7 @@ from benchmarks.storage import read_all
 from report import between_tables, load
 from report.between import between, frameworks, revisions
 from report.metrics import metric
-from tests.unit.report.conftest import LATER, SLOWER, STEADY
+from tests.unit.report.known import LATER, SLOWER, STEADY
 
 
 def verdicts(table):

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.errors import UsageError
 from report import between_tables, formats
 from report.metrics import metric
-from tests.unit.report.conftest import LATER, SLOWER, STEADY
+from tests.unit.report.known import LATER, SLOWER, STEADY
 
 HOSTILE = "</script> | **x** [red]y[/red] \x1b[31m \\input{x} 50% $a_b^c$ & # ~\n| y |"
 SPEED = metric("train_samples_per_s")

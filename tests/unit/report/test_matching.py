@@ -5,7 +5,7 @@ import pytest
 from benchmarks.errors import UsageError
 from report import load
 from report.between import between
-from tests.unit.report.conftest import LATER, STEADY
+from tests.unit.report.known import LATER, STEADY
 
 
 @pytest.mark.parametrize(

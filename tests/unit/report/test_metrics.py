@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.errors import UsageError
 from report.metrics import metric, numeric
-from tests.unit.report.conftest import LATER, STEADY
+from tests.unit.report.known import LATER, STEADY
 
 
 def test_words_follow_what_is_better(compare, make):

@@ -9,7 +9,7 @@ from scipy import stats
 
 from benchmarks import intervals
 from report import ratios
-from tests.unit.report.conftest import STEADY
+from tests.unit.report.known import STEADY
 
 
 def test_welch_is_scipy_s():

@@ -5,7 +5,7 @@ import pytest
 from benchmarks.errors import UsageError
 from report import regressions
 from report.metrics import metric
-from tests.unit.report.conftest import LATER, SLOWER, STEADY
+from tests.unit.report.known import LATER, SLOWER, STEADY
 
 SPEED = metric("train_samples_per_s")
 
