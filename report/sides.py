@@ -34,7 +34,7 @@ class Side:
 def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = None) -> Side:
     """Return the newest launches of each cell of these rows as a side."""
     frame = newest(frame)
-    frame = frame.assign(cell=frame.groupby(CELL).ngroup(), ok=frame["status"] == "ok")
+    frame = frame.assign(cell=frame.groupby(CELL).ngroup().astype("Int64"), ok=frame["status"] == "ok")
     described = frame.drop_duplicates("cell", keep="last").set_index("cell").sort_index()
     measured, trained = (frame[frame["task"] == task] for task in (metric.task, "accuracy"))
     facts = [name for name in ("framework_version", "revision", "sweep") if name in described]

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import itertools
+
 import pandas as pd
 import pytest
 
 from benchmarks.errors import UsageError
 from benchmarks.storage import read_all
-from report import between_tables, load
+from report import between_tables, load, regressions
 from report.between import between, frameworks, revisions
 from report.metrics import metric
 from tests.unit.report.known import LATER, SLOWER, STEADY
@@ -169,3 +171,22 @@ def test_a_verdict_counts_how_many_were_asked_for(compare, launches):
     same = [row for size in sizes for row in launches(*STEADY[::-1], batch_size=size, **LATER)]
     table = compare([*base, *launches(*STEADY)], [*same, *launches(*faint, **LATER)])
     assert table[table["batch_size"] == 100]["verdict"].tolist() == ["not distinguished"]
+
+
+@pytest.mark.parametrize(("base", "new"), [*itertools.product(range(5), repeat=2)])
+def test_odd_sets_have_tables_and_gates_too(compare, make, base, new):
+    """One row, all failed, only a revision's rows, accuracies alone, a row without its speed."""
+    odd = [
+        make(),
+        make(status="oom", train_samples_per_s=None),
+        make(revision="abc1234"),
+        make(task="accuracy", accuracy=0.9, epochs=1, train_samples_per_s=None),
+        make(train_samples_per_s=None),
+    ]
+    asked = metric("train_samples_per_s")
+    table = compare([odd[base]], [odd[new]])
+    list(between_tables.sections(table, asked))
+    found = regressions.judge(table, regressions.rules("slower,accuracy,only-in-base", asked), asked)
+    assert len(table) == (0 if base == new == 2 else 1)
+    assert not table["verdict"].isin(["faster", "slower", "equivalent"]).any()
+    assert bool(found.regressions) == table["verdict"].isin(["no longer valid", "only in base"]).any()
