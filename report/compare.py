@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.console import plain
 from benchmarks.errors import UsageError
 from report.grouping import Flags, Numbers, counted, equal, first, floats, joined, last, number
 from report.learnt import with_accuracies
@@ -87,7 +88,7 @@ def own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
         frame = frame[frame["revision"].isna()]
     if base is not None and not equal(frame["framework"], base).any():
         there = ", ".join(sorted(frame["framework"].unique())) or "no rows at all"
-        raise UsageError(f"no rows of base {base!r}; there are: {there}")
+        raise UsageError(f"no rows of base {base!r}; there are: {plain(there)}")
     return frame
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.console import plain
 from benchmarks.errors import StorageError, UsageError
 from benchmarks.schema import BY_NAME, COLUMNS
 from benchmarks.storage import Sweep
@@ -51,7 +52,7 @@ def load(source: str | Path, columns: Sequence[str] | None = None, categories: b
     parts = sorted(parts_of(source, read), key=lambda part: part[1].path.name)
     for _, sweep in parts:
         for problem in sweep.problems:
-            print(problem, file=sys.stderr)  # noqa: T201  # a table must not hide what it leaves out
+            print(plain(problem), file=sys.stderr)  # noqa: T201  # a table must not hide what it leaves out
     last = sessions([sweep.run for _, sweep in parts])
     return framed([with_derived(table, sweep, last) for table, sweep in parts], names, categories)
 

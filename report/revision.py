@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from benchmarks.console import plain
 from benchmarks.environments import ROOT
 from benchmarks.errors import UsageError
 
@@ -28,7 +29,7 @@ def extracted(revision: str) -> Iterator[list[Path] | None]:
         return
     found = entries(commit.strip(), path)
     if not found:
-        raise UsageError(f"{rev} has no .jsonl files in {path}; {others(rev, commit.strip())}")
+        raise UsageError(plain(f"{rev} has no .jsonl files in {path}; {others(rev, commit.strip())}"))
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
         for name, blob in found.items():
             (Path(folder) / name).write_bytes(git("cat-file", "blob", blob) or b"")

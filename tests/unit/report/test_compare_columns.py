@@ -177,6 +177,12 @@ def test_no_rows_one_row_and_failures_alone_are_tables(row):
         compare(frame.iloc[:0], "torch")
 
 
+def test_names_from_rows_forge_no_message(row):
+    with pytest.raises(UsageError, match=r"there are: \\x1b") as caught:
+        compare(frame_of([{**row, "framework": "\x1b[31m\n"}]), "torch")
+    assert "\n" not in str(caught.value)
+
+
 def test_a_frame_without_a_needed_column_is_refused_by_name(row):
     with pytest.raises(UsageError, match="without round, mfu;"):
         compare(frame_of([row]).drop(columns=["mfu", "round"]))

@@ -127,6 +127,15 @@ def test_no_file_no_row_and_nothing_but_damage_are_empty_frames(tmp_path, capsys
     assert "a.jsonl, line 1: not JSON" in capsys.readouterr().err
 
 
+def test_what_a_damaged_line_says_forges_nothing_on_the_terminal(tmp_path, capsys):
+    append(tmp_path / "a\x1b[31m.jsonl", "row", {"schema_version": "\x1b[2J\n"})
+    assert load(tmp_path).empty
+    said = capsys.readouterr().err
+    assert "line 1" in said
+    assert "\x1b" not in said
+    assert len(said.splitlines()) == 1
+
+
 def test_a_kind_of_machine_that_is_no_text_is_unknown(tmp_path, row):
     for name, run in (("a", {}), ("b", {"machine_kind": 5}), ("c", {"machine_kind": "\ud800"})):
         append(tmp_path / f"{name}.jsonl", "run", run)
