@@ -1,0 +1,90 @@
+"""Where something changes with the batch size, in words: the device that is faster, the leader, what a step costs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import pandas as pd
+
+from report.compare import CELL, COMPARISON
+from report.page import words
+
+DISPATCH_DOMINATES = 0.5  # of a step: an empty step takes at least half as long
+Speeds = Mapping[int, float]
+
+
+def by_batch(cells: pd.DataFrame) -> dict[int, float]:
+    """Return samples/s by batch size, smallest first."""
+    found = zip(cells["batch_size"], cells["train_samples_per_s"], strict=True)
+    return {int(size): float(speed) for size, speed in sorted(found)}
+
+
+def overtakes(ours: Speeds, theirs: Speeds) -> int | None:
+    """Return the smallest common batch size from which on ours is faster at every larger one; None if at none."""
+    first = None
+    for size in sorted(ours.keys() & theirs.keys(), reverse=True):
+        if ours[size] <= theirs[size]:
+            break
+        first = size
+    return first
+
+
+def sentences(cells: pd.DataFrame) -> Iterator[str]:
+    """Yield what can be said about these cells, devices first, then leaders, then dispatch."""
+    yield from devices(cells)
+    yield from leaders(cells)
+    yield from dispatch(cells)
+
+
+def devices(cells: pd.DataFrame) -> Iterator[str]:
+    """Yield for each network, framework and mode that ran on both where the GPU overtakes the CPU."""
+    apart = ["model", "recipe", "dataset", "dtype", "pipeline", "framework", "mode"]
+    for _, group in cells.groupby(apart, sort=False):
+        sides = {device: by_batch(lines) for device, lines in group.groupby("device")}
+        if {"cpu", "gpu"} <= sides.keys() and (common := sorted(sides["cpu"].keys() & sides["gpu"].keys())):
+            first = group.iloc[0]
+            name = f"{words.short(first['recipe'])}, {words.short(first['framework'])}, {words.short(first['mode'])}"
+            found = overtakes(sides["gpu"], sides["cpu"])
+            most = common[-1]
+            factor = sides["gpu"][most] / sides["cpu"][most]
+            if found is None:
+                yield f"{name}: the CPU is faster up to batch {most:,}, the largest measured on both."
+            elif found == common[0]:
+                yield f"{name}: the GPU is faster at every batch size, {factor:.3g} times at {most:,}."
+            else:
+                yield f"{name}: from batch {found:,} on the GPU overtakes the CPU, {factor:.3g} times at {most:,}."
+
+
+def leaders(cells: pd.DataFrame) -> Iterator[str]:
+    """Yield for each network and device who leads up to which batch size, where there are several."""
+    shared = [name for name in COMPARISON if name != "batch_size"]
+    for _, group in cells.groupby(shared, sort=False):
+        tops = group.sort_values("train_samples_per_s").drop_duplicates("batch_size", keep="last")
+        tops = tops.sort_values("batch_size")
+        if len(tops) < 2 or group["framework"].nunique() < 2:
+            continue
+        first = group.iloc[0]
+        names = [words.short(name) for name in tops["framework"]]
+        sizes = [int(size) for size in tops["batch_size"]]
+        starts = [place for place, name in enumerate(names) if place == 0 or name != names[place - 1]]
+        said = [f"{names[place]} leads from batch {sizes[place]:,}" for place in starts]
+        said = said if len(said) > 1 else [f"{names[0]} leads at every batch size"]
+        yield f"{words.comparison(first, 'batch_size', 'threads', 'dataset')}: {', '.join(said)}."
+
+
+def dispatch(cells: pd.DataFrame) -> Iterator[str]:
+    """Yield where an almost empty step takes at least half as long as a real one: dispatch dominates there."""
+    stepped = cells[(cells["mode"] != "fused") & cells["dispatch_s"].notna()]  # fused steps are not dispatched
+    apart = [name for name in CELL if name != "batch_size"]
+    found: dict[tuple[str, int], list[str]] = {}
+    for _, group in stepped.groupby(apart, sort=False):
+        if group["batch_size"].nunique() < 2:
+            continue
+        step_s = group["batch_size"] / group["train_samples_per_s"]
+        ruled = group[(group["dispatch_s"] / step_s).astype(float) >= DISPATCH_DOMINATES]
+        if len(ruled):
+            first = group.iloc[0]
+            key = (f"{words.short(first['recipe'])} on the {first['device']}", int(ruled["batch_size"].max()))
+            found.setdefault(key, []).append(f"{words.short(first['framework'])} {words.short(first['mode'])}")
+    for (name, size), who in sorted(found.items()):
+        yield f"{name}: up to batch {size:,} dispatch dominates a step of {words.listed(sorted(set(who)))}."
