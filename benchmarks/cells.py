@@ -1,6 +1,6 @@
 """A sweep's axes become cells, and cells become launches in an order that favours no framework.
 
-A cell is one point of the sweep; a comparison is all cells that differ only in framework and mode. Within a
+A cell is one point of the sweep; a comparison is all cells that differ only in framework, mode and revision. Within a
 round, each comparison's cells follow one another, so that what drifts on the machine drifts for all of them.
 """
 
@@ -30,10 +30,16 @@ class Cell:
     dtype: str
     threads: int
     pipeline: str = "resident"
+    revision: str = ""  # the commit whose adapters are measured; empty: the checkout's own
 
     @property
     def model(self) -> str:
         return RECIPES[self.recipe].model.name
+
+    def words(self) -> str:
+        """Return how the cell is computed, as people are told: fused float32 resident, adapters of abc."""
+        words = f"{self.mode} {self.dtype} {self.pipeline}"
+        return f"{words}, adapters of {self.revision}" if self.revision else words
 
     def comparison(self) -> tuple[object, ...]:
         """Return what all cells of one comparison share."""
@@ -45,7 +51,8 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-SHARED = tuple(field.name for field in dataclasses.fields(Cell) if field.name not in ("framework", "mode"))
+APART = ("framework", "mode", "revision")
+SHARED = tuple(field.name for field in dataclasses.fields(Cell) if field.name not in APART)
 
 
 @dataclass(frozen=True)
@@ -64,6 +71,7 @@ class Axes:
     dtypes: Sequence[str]
     threads: Sequence[int]
     pipelines: Sequence[str] = ("resident",)
+    revisions: Sequence[str] = ("",)
 
 
 def expand(axes: Axes, recommended: Callable[[str, str, str, str], str]) -> list[Cell]:
@@ -78,13 +86,15 @@ def expand(axes: Axes, recommended: Callable[[str, str, str, str], str]) -> list
         axes.pipelines,
         axes.frameworks,
         axes.modes,
+        axes.revisions,
     )
     cells = (
         Cell(
             framework, recipe, dataset, device, batch_size or RECIPES[recipe].batch_size,
             mode or recommended(framework, device, RECIPES[recipe].model.name, pipeline), dtype, threads, pipeline,
+            revision,
         )
-        for recipe, dataset, device, batch_size, dtype, threads, pipeline, framework, mode in points
+        for recipe, dataset, device, batch_size, dtype, threads, pipeline, framework, mode, revision in points
     )  # fmt: skip
     return list(dict.fromkeys(cells))
 

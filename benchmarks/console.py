@@ -42,7 +42,7 @@ class Display:
         """Show that a launch begins (row is None) or how it ended."""
         cell = planned.cell
         name = f"{planned.task} {cell.framework} {cell.recipe} {cell.device}"
-        name += f" batch {cell.batch_size} {cell.mode} {cell.dtype} {cell.pipeline}"
+        name += f" batch {cell.batch_size} {cell.words()}"
         self.progress.update(self.task, completed=done, total=total, description=name)
         if self.console.is_terminal:
             self.progress.start()
@@ -54,14 +54,13 @@ class Display:
         """Show that the gate begins on a cell (proof is None) or what it says."""
         if proof is None:
             if self.console.is_terminal:
-                description = f"proving {cell.framework} {cell.recipe} {cell.mode} {cell.dtype} {cell.pipeline}"
+                description = f"proving {cell.framework} {cell.recipe} {cell.words()}"
                 self.progress.update(self.task, completed=done, total=total, description=description)
                 self.progress.start()
                 self.progress.refresh()
             return
         words = proof_words(proof)
-        name = f"{cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size}"
-        name += f" {cell.mode} {cell.dtype} {cell.pipeline}"
+        name = f"{cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size} {cell.words()}"
         self.console.print(f"[dim]proof {done}/{total}[/dim] {name} {words}", highlight=False, soft_wrap=True)
 
     def close(self) -> None:
@@ -112,7 +111,8 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
     shared = ("model", "dataset", "device", "batch_size", "dtype", "threads", "pipeline")
     comparisons: dict[tuple[Any, ...], dict[tuple[str, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        comparisons[tuple(row[axis] for axis in shared)][row["framework"], row["mode"]].append(row)
+        mode = row["mode"] + (f" (adapters of {row['revision']})" if row["revision"] else "")
+        comparisons[tuple(row[axis] for axis in shared)][row["framework"], mode].append(row)
     for key in sorted(comparisons):
         model, dataset, device, batch_size, dtype, threads, pipeline = key
         title = f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {threads} threads, {DATA[pipeline]}"

@@ -36,7 +36,7 @@ FREE_BATCH = 25  # the float64 run takes batches of this size at most, to stay c
 RESTARTS = 10
 TEST_IMAGES, TEST_BATCH = 1000, 250
 HUGE = 1e300  # stands for what is not finite, which JSON cannot say
-MILESTONES = (1, 10, 50, 100, 200)
+MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200)
 
 
 @dataclass

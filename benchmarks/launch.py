@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from adapters.registry import ADAPTERS
-from benchmarks import environments, machine
+from benchmarks import environments, machine, revisions
 
 MAX_ANSWER_BYTES = 8 << 20
 KEPT_OUTPUT_CHARACTERS = 16 << 10
@@ -36,18 +36,31 @@ class Ending:
     output: str
 
 
-def launch_in(framework: str, device: str, request: Mapping[str, Any], threads: int, timeout_s: float) -> Ending:
+def launch_in(
+    framework: str, device: str, request: Mapping[str, Any], threads: int, timeout_s: float, revision: str = ""
+) -> Ending:
     """Run one worker in a framework's environment, on as many physical cores as it has threads.
 
-    Raises EnvironmentMissing where there is none.
+    Its adapters are those of a revision's commit, or the checkout's. Raises EnvironmentMissing where there is none.
     """
     python = environments.interpreter(framework, device)
     asked = {**request, "adapter": ADAPTERS[framework]}
-    return launch(python, asked, threads, machine.physical_cpus()[:threads], timeout_s)
+    cpus = machine.physical_cpus()[:threads]
+    return launch(python, asked, threads, cpus, timeout_s, revisions.folder(revision) if revision else None)
 
 
-def launch(python: Path, request: Mapping[str, Any], threads: int, cpus: Sequence[int], timeout_s: float) -> Ending:
-    """Run one worker to its end. Never raises for what the worker does."""
+def launch(
+    python: Path,
+    request: Mapping[str, Any],
+    threads: int,
+    cpus: Sequence[int],
+    timeout_s: float,
+    folder: Path | None = None,
+) -> Ending:
+    """Run one worker to its end. Never raises for what the worker does.
+
+    `folder`, by default the checkout, is where it starts and where Python looks first for adapters/.
+    """
     reader, writer = os.pipe()
     try:
         with on_cpus(cpus):
@@ -57,7 +70,7 @@ def launch(python: Path, request: Mapping[str, Any], threads: int, cpus: Sequenc
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 env=environments.variables(threads),
-                cwd=environments.ROOT,
+                cwd=folder or environments.ROOT,
                 pass_fds=(writer,),
                 start_new_session=True,
             )

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from adapters.contract import Adapter, Resident
 from benchmarks.batches import Inputs
 from benchmarks.measure import Stopwatch
+from benchmarks.mistakes import misread, readings
 from benchmarks.training import Training
 
 Array = npt.NDArray[Any]
@@ -32,13 +33,8 @@ class Stack(NamedTuple):
 
 def score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
     """Return (correct answers, sum of losses) of outputs (N, K), labels (N,); a regression's output is rounded."""
-    outputs = outputs.astype(np.float64)
-    if loss == "mean_squared_error":
-        digits = np.rint(outputs[:, 0])
-        return int((digits == labels).sum()), float(np.square(outputs[:, 0] - labels).sum())
-    largest = outputs.max(axis=1, keepdims=True)
-    sums = np.log(np.exp(outputs - largest).sum(axis=1)) + largest[:, 0]
-    return int((outputs.argmax(axis=1) == labels).sum()), float((sums - outputs[np.arange(len(labels)), labels]).sum())
+    read_as, losses = readings(outputs.astype(np.float64), labels, loss)
+    return int((read_as == labels).sum()), float(losses.sum())
 
 
 def placed(adapter: Adapter, batches: Iterable[tuple[Array, Array]]) -> Iterator[Placed]:
@@ -156,6 +152,7 @@ def learn(
         **by_epoch,
         "epochs": len(by_epoch["accuracy_by_epoch"]),
         "train_accuracy": evaluate(adapter, placed(adapter, inputs.train(0, batch_size)))[0],
+        **misread(adapter, tests),
         "accuracy": by_epoch["accuracy_by_epoch"][-1],
         "loss": by_epoch["loss_by_epoch"][-1],
         "accuracy_target": target,

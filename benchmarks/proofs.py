@@ -15,7 +15,7 @@ from typing import Any
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, kept, machine
+from benchmarks import batches, environments, kept, machine, revisions
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
 from benchmarks.datasets.prepared import default_cache
@@ -52,10 +52,11 @@ def unproven(reason: str) -> Proof:
 
 
 @functools.cache
-def code_hash() -> str:
+def code_hash(revision: str = "") -> str:
     """Return a hash of the code that a proof depends on: adapters, declarations, the gate."""
     gate = [environments.ROOT / "benchmarks" / name for name in GATE_CODE]
-    return environments.digest([*sorted((environments.ROOT / "adapters").glob("*.py")), *gate])
+    root = revisions.folder(revision) if revision else environments.ROOT
+    return environments.digest([*sorted((root / "adapters").glob("*.py")), *gate])
 
 
 def proven(
@@ -64,7 +65,7 @@ def proven(
     """Return the kept proof of a cell, or make one and keep it if it is a pass or a fail."""
     batch_size = min(cell.batch_size, LARGEST_BATCH)
     decisive = {
-        "code": code_hash(),
+        "code": code_hash(cell.revision),
         "lock": environments.lock_hash(cell.framework, cell.device),
         "machine": machine.fingerprint(),
         "recipe": repr(RECIPES[cell.recipe]),
@@ -111,7 +112,7 @@ def make(cell: Cell, batch_size: int, data: Prepared, seed: int, steps: int, fol
         "folders": {"data": str(data.folder), "inputs": str(inputs), "oracle": str(inputs / "losses.npy")},
         "steps": steps,
     }
-    ending = launch_in(cell.framework, cell.device, request, cell.threads, timeout_s)
+    ending = launch_in(cell.framework, cell.device, request, cell.threads, timeout_s, cell.revision)
     if ending.status == "invalid":  # what it built is not what is declared
         return Proof("fail", ending.reason, {})
     if ending.status != "ok" or ending.answer is None:

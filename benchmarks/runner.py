@@ -5,17 +5,16 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
-import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, machine, storage, wall
+from benchmarks import batches, environments, machine, pictures, record, revisions, storage, wall
 from benchmarks.canary import Canary
 from benchmarks.cells import SHARED, Cell, Launch, launches
 from benchmarks.datasets import Prepared
@@ -63,14 +62,18 @@ class Sweep:
     speeds: dict[Cell, dict[int, float | None]] = field(default_factory=dict)  # by round, None where it has none
     fastest_canary: dict[int, float] = field(default_factory=dict)  # seconds by CPU
     stops: dict[tuple[object, ...], Row] = field(default_factory=dict)  # by comparison: rounds, reason, half_width
+    resumed: list[str] = field(default_factory=list)  # sweeps whose launches count with this one's
+    pictured: set[tuple[str, int]] = field(default_factory=set)  # test images kept: data set, index
 
     def run(self) -> list[Row]:
         """Launch what is to be launched, append a row for each, return all rows, resumed ones included."""
         started, begin = datetime.datetime.now(datetime.UTC), time.monotonic()
-        self.name = f"{started:%Y%m%dT%H%M%S}-{environments.code_hash()[:6]}"
+        milliseconds = started.microsecond // 1000  # two sweeps may begin within a second, and must not share a file
+        self.name = f"{started:%Y%m%dT%H%M%S}.{milliseconds:03d}-{environments.code_hash()[:6]}"
         self.path = self.results / f"{self.name}.jsonl"
-        finished = self.finished() if self.resume else {}
         todo = list(launches(self.cells, self.preset.rounds, self.preset.seeds, self.seed))
+        finished = self.finished(todo) if self.resume else {}
+        self.resumed = sorted({row["sweep"] for row in finished.values()})
         self.begin()
         self.prove()
         proofs_s = time.monotonic() - begin
@@ -84,6 +87,7 @@ class Sweep:
                 if row is None:
                     row = self.one(planned, Path(folder))
                     storage.append(self.path, "row", row)
+                    self.picture(planned, row)
                 rows.append(row)
                 self.remember_plan(row)
                 self.report(len(rows), len(todo), planned, row)
@@ -102,27 +106,11 @@ class Sweep:
             self.results.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot make the results folder {self.results}: {error.strerror}") from error
-        record = {
-            "sweep": self.name,
-            "machine": machine.facts(),
-            "machine_kind": machine.fingerprint(),
-            "code": environments.code_hash(),
-            "commit": environments.commit(),
-            "frameworks": {environments.name(*key): self.about(*key) for key in self.probes},
-            "data": {name: data.sha256 for name, data in self.data.items()},
-            "worker_variables": {k: v for k, v in environments.FIXED.items() if k != "PYTHONPATH"},
-            "openblas_coretype": environments.FIXED.get("OPENBLAS_CORETYPE", "not set: each library looks for itself"),
-            "python": sys.version.split()[0],
-            "preset": dataclasses.asdict(self.preset),
-            "seed": self.seed,
-        }
-        storage.append(self.path, "run", record)
-
-    def about(self, framework: str, device: str) -> Row:
-        """Return what is recorded of a framework's environment once per run."""
-        facts = self.probes[framework, device].facts
-        lock = environments.lock_hash(framework, device)
-        return {"lock": lock, "versions": facts.get("versions"), **facts.get("libraries", {})}
+        about = {"preset": dataclasses.asdict(self.preset), "seed": self.seed, "resumes": self.resumed}
+        facts = record.facts(self.probes, self.data, self.ceilings)
+        storage.append(self.path, "run", {"sweep": self.name, **facts, **about})
+        for data in self.data.values():
+            storage.append(self.path, "dataset", pictures.about(data))
 
     def prove(self) -> None:
         """Put every cell that can run through the lockstep gate, or take the proof that is kept."""
@@ -130,7 +118,8 @@ class Sweep:
         for number, cell in enumerate(able):
             self.report_proof(number, len(able), cell, None)
             data = self.data[cell.dataset]
-            self.proofs[cell] = proven(cell, data, self.seed, self.proof_steps, self.fresh_proof)
+            proof = self.proofs[cell] = proven(cell, data, self.seed, self.proof_steps, self.fresh_proof)
+            storage.append(self.path, "proof", {**dataclasses.asdict(cell), **dataclasses.asdict(proof)})
             self.report_proof(number + 1, len(able), cell, self.proofs[cell])
 
     def identity(self, planned: Launch) -> str:
@@ -139,6 +128,7 @@ class Sweep:
         return cell.identity(
             task=planned.task,
             code=environments.code_hash(),
+            adapters=revisions.adapters_hash(cell.revision) if cell.revision else "",
             lock=environments.lock_hash(cell.framework, cell.device),
             machine=machine.fingerprint(),
             data=self.data[cell.dataset].sha256,
@@ -147,12 +137,14 @@ class Sweep:
             chunk_s=self.preset.chunk_s if planned.task == "speed" else 0.0,
         )
 
-    def finished(self) -> dict[tuple[str, int], Row]:
-        """Return the rows that are already there and ok, by cell identity and round."""
+    def finished(self, todo: Sequence[Launch]) -> dict[tuple[str, int], Row]:
+        """Return the rows of these launches that are already there and ok, by cell identity and round."""
         if not self.results.is_dir():
             return {}
         rows = (row for sweep in storage.read_all(self.results) for row in sweep.rows)
-        return {(row["cell"], row["round"]): row for row in rows if row["status"] == "ok"}
+        found = {(row["cell"], row["round"]): row for row in rows if row["status"] == "ok"}
+        wanted = {(self.identity(planned), planned.round) for planned in todo}
+        return {key: row for key, row in found.items() if key in wanted}
 
     def epochs_of(self, cell: Cell) -> int:
         return RECIPES[cell.recipe].epochs if self.epochs is None else self.epochs
@@ -187,11 +179,20 @@ class Sweep:
         if row["task"] == "speed" and row["status"] == "ok":
             self.plans.setdefault(row["cell"], {name: row[name] for name in PLAN})
 
+    def picture(self, planned: Launch, row: Row) -> None:
+        """Keep the test images that a cell's first accuracy launch misread worst, each once in a sweep."""
+        data = self.data[planned.cell.dataset]
+        for index in (row["mistakes"] or []) if planned.round == 0 else []:
+            if (data.name, index) not in self.pictured:
+                self.pictured.add((data.name, index))
+                storage.append(self.path, "image", pictures.test_image(data, index))
+
     def one(self, planned: Launch, folder: Path) -> Row:
         """Launch one cell once and return its row."""
         begin, cell = time.monotonic(), planned.cell
         row: Row = {
             **dataclasses.asdict(cell),
+            "revision": cell.revision or None,
             "sweep": self.name,
             "cell": self.identity(planned),
             "started_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -244,7 +245,7 @@ class Sweep:
         }
         timed = machine.physical_cpus()[: cell.threads] if planned.task == "speed" else []
         with Canary(timed, self.fastest_canary) as canary:
-            ending = launch_in(cell.framework, cell.device, request, cell.threads, self.timeout_s)
+            ending = launch_in(cell.framework, cell.device, request, cell.threads, self.timeout_s, cell.revision)
         answer = ending.answer or {}
         known = {name: value for name, value in answer.items() if name in BY_NAME}
         return canary.mark({**known, "status": ending.status, "reason": ending.reason})

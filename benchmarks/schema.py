@@ -13,8 +13,8 @@ from typing import Any
 from adapters.contract import PIPELINES
 from benchmarks.errors import SchemaError
 
-SCHEMA_VERSION = 3
-READABLE = (2, 3)  # columns that a version lacks are null
+SCHEMA_VERSION = 4
+READABLE = (2, 3, 4)  # columns that a version lacks are null
 TASKS = ("speed", "accuracy")
 STATUSES = (
     "ok", "unsupported", "skipped", "failed", "timeout", "oom", "crashed", "nan", "invalid", "impossible",
@@ -32,7 +32,7 @@ Check = Callable[[Any], bool]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `kind` is str, int, float, strings, floats; `required` columns are never null."""
+    """One column: `kind` is str, int, float, strings, ints, floats; `required` columns are never null."""
 
     name: str
     kind: str
@@ -76,6 +76,7 @@ COLUMNS = (
         lambda value: value in PIPELINES,
     ),
     Column("threads", "int", "", "CPU threads asked for, and CPUs in the affinity mask", True, positive),
+    Column("revision", "str", "", "git revision whose adapters this launch used; null: the checkout's own"),
     Column("task", "str", "", "speed: timed; accuracy: trained as the recipe says", True, lambda value: value in TASKS),
     Column("round", "int", "", "number of this cell's launch of this task, from 0", True, lambda value: value >= 0),
     Column("seed", "int", "", "seed of initial weights and batch order; each accuracy launch has its own", True),
@@ -128,6 +129,9 @@ COLUMNS = (
     Column("accuracy", "float", "", "on the test images after the last epoch", False, fraction),
     Column("loss", "float", "", "on the test images after the last epoch"),
     Column("train_accuracy", "float", "", "on the training images after the last epoch", False, fraction),
+    Column("confusion", "ints", "", "test images by label (10 rows) and digit read (10 columns), row after row"),
+    Column("mistakes", "ints", "", "indices of the misread test images with the largest losses, largest first"),
+    Column("mistakes_read_as", "ints", "", "what each of them was read as"),
     Column("epochs", "int", "", "epochs trained for the accuracy, fewer where the recipe stops early"),
     Column("accuracy_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("loss_by_epoch", "floats", "", "on the test images, after each epoch"),
@@ -152,7 +156,7 @@ def fits(kind: str, value: Any) -> bool:
         case "strings":
             return isinstance(value, list) and all(isinstance(item, str) for item in value)
         case _:
-            return isinstance(value, list) and all(fits("float", item) for item in value)
+            return isinstance(value, list) and all(fits(kind.removesuffix("s"), item) for item in value)
 
 
 def validate(row: Mapping[str, Any]) -> dict[str, Any]:

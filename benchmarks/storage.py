@@ -1,8 +1,9 @@
 """Rows on disk: append-only JSON lines, one file per sweep, one write and one fsync per line.
 
-The first line of a file is the run's record (machine, versions, command), the others are rows, when a comparison has
-been measured enough its stop, and at the end where the time went. Each line carries the schema's version and a
-checksum of itself. Readers never rewrite: a torn last line is left alone, a damaged line is reported with its number.
+The first line of a file is the run's record (machine, versions, command), the others are what was trained on, proofs,
+rows, images that were misread, when a comparison has been measured enough its stop, and at the end where the time went.
+Each line carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line is left alone,
+a damaged line is reported with its number.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,19 +20,34 @@ from typing import Any
 from benchmarks.errors import SchemaError, StorageError
 from benchmarks.schema import BY_NAME, READABLE, SCHEMA_VERSION, validate
 
+Record = dict[str, Any]
+
 MAX_LINE_BYTES = 1 << 20
+# The checksum ends a line and covers the bytes before it: to hash these costs a tenth of writing the JSON anew.
+SEALED = re.compile(rb'(?P<body>.*), "checksum": "(?P<checksum>[0-9a-f]{16})"\}')
+CANONICAL = 3  # up to this version the checksum is that of the record's canonical JSON
 
 
-def checksum(record: Mapping[str, Any]) -> str:
-    """Return the first 16 hex digits of the SHA-256 of a record's canonical JSON."""
-    text = json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def checksum(body: bytes) -> str:
+    """Return the first 16 hex digits of the SHA-256 of the bytes that a line's checksum covers."""
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+def canonical(record: Mapping[str, Any]) -> bytes:
+    """Return a record's JSON with sorted keys and no spaces."""
+    return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
+
+
+def sealed(line: bytes) -> bool:
+    """Return whether a line ends with the checksum of the bytes before it, as lines do since version 4."""
+    match = SEALED.fullmatch(line)
+    return match is not None and checksum(match["body"]).encode() == match["checksum"]
 
 
 def append(path: Path, kind: str, record: Mapping[str, Any]) -> None:
-    """Append one line (`kind`: run, row, stop, end); return when it is on the disk, StorageError if it cannot be."""
-    body = {"kind": kind, "schema_version": SCHEMA_VERSION, **record}
-    line = json.dumps({**body, "checksum": checksum(body)}, allow_nan=False) + "\n"
+    """Append one line (`kind`: one of KINDS); return when it is on the disk, StorageError if it cannot be."""
+    body = json.dumps({"kind": kind, "schema_version": SCHEMA_VERSION, **record}, allow_nan=False)[:-1]
+    line = f'{body}, "checksum": "{checksum(body.encode())}"}}\n'
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
@@ -48,11 +65,28 @@ class Sweep:
     """What a results file holds: the run's record, valid rows, and a line for each that is not valid."""
 
     path: Path
-    run: dict[str, Any] = field(default_factory=dict)
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    stops: list[dict[str, Any]] = field(default_factory=list)  # why each comparison was measured no further
-    end: dict[str, Any] = field(default_factory=dict)  # empty where it was interrupted
+    run: Record = field(default_factory=dict)
+    rows: list[Record] = field(default_factory=list)
+    stops: list[Record] = field(default_factory=list)  # why each comparison was measured no further
+    proofs: list[Record] = field(default_factory=list)  # the gate's whole answers, one for each cell that has one
+    datasets: list[Record] = field(default_factory=list)  # class balance and sample digits
+    images: list[Record] = field(default_factory=list)  # test images that rows name as mistakes
+    end: Record = field(default_factory=dict)  # empty where it was interrupted
     problems: list[str] = field(default_factory=list)
+
+    def take(self, kind: str, record: Record) -> None:
+        """Keep the record of one line; SchemaError for an unknown kind."""
+        if kind in LISTS:
+            getattr(self, LISTS[kind]).append(record)
+        elif kind in SINGLE:
+            setattr(self, kind, record)
+        else:
+            raise SchemaError(f"unknown kind {kind!r}")
+
+
+SINGLE = ("run", "end")
+LISTS = {"row": "rows", "stop": "stops", "proof": "proofs", "dataset": "datasets", "image": "images"}
+KINDS = (*SINGLE, *LISTS)
 
 
 def parse(line: bytes) -> tuple[str, dict[str, Any]]:
@@ -61,11 +95,15 @@ def parse(line: bytes) -> tuple[str, dict[str, Any]]:
         body = json.loads(line, object_pairs_hook=unique, parse_constant=refuse)
     except (ValueError, RecursionError) as error:
         raise SchemaError(f"not JSON: {error}") from None
-    if not isinstance(body, dict) or body.pop("checksum", None) != checksum(body):
+    if not isinstance(body, dict):
         raise SchemaError("checksum does not match")
-    version, kind = body.get("schema_version"), body.pop("kind", None)
+    said, version = body.pop("checksum", None), body.get("schema_version")
+    old = isinstance(version, int) and version <= CANONICAL
+    if not (said == checksum(canonical(body)) if old else sealed(line)):
+        raise SchemaError("checksum does not match")
+    kind = body.pop("kind", None)
     if version not in READABLE:
-        raise SchemaError(f"schema version {version}, this program reads {' and '.join(map(str, READABLE))}")
+        raise SchemaError(f"schema version {version}, this program reads {', '.join(map(str, READABLE))}")
     if kind == "row":
         return "row", validate({name: value for name, value in body.items() if name in BY_NAME})
     return str(kind), body
@@ -95,21 +133,9 @@ def read(path: Path) -> Sweep:
         try:
             if len(line) > MAX_LINE_BYTES:
                 raise SchemaError(f"longer than {MAX_LINE_BYTES} bytes")
-            kind, record = parse(line)
+            sweep.take(*parse(line))
         except SchemaError as error:
             sweep.problems.append(f"{path.name}, line {number}: {error}; line ignored")
-            continue
-        match kind:
-            case "run":
-                sweep.run = record
-            case "stop":
-                sweep.stops.append(record)
-            case "end":
-                sweep.end = record
-            case "row":
-                sweep.rows.append(record)
-            case _:
-                sweep.problems.append(f"{path.name}, line {number}: unknown kind {kind!r}; line ignored")
     return sweep
 
 

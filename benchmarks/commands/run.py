@@ -20,6 +20,7 @@ from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
 from benchmarks.options import DEVICES, chosen_frameworks, chosen_modes, chosen_recipes, numbers, values
 from benchmarks.presets import PRESETS, Preset
+from benchmarks.revisions import resolved
 from benchmarks.roofline import Ceiling
 from benchmarks.runner import Row, Sweep
 
@@ -44,6 +45,7 @@ def run(
     time_cap: Annotated[float, typer.Option(min=0, help="seconds after which no new round begins")] = math.inf,
     data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
     results: Annotated[Path, typer.Option(help="folder that rows are kept in")] = environments.ROOT / "results",
+    against: Annotated[str | None, typer.Option(help="measure the adapters of this git revision beside these")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the cells and stop")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="skip launches that are already there and ok")] = False,
     fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
@@ -73,6 +75,7 @@ def run(
         values(dtype, ["float32"], DTYPES, "dtype"),
         numbers(threads, [cores], "--threads", cores),
         values(pipeline, ["resident"], PIPELINES, "pipeline"),
+        ("",) if against is None else ("", resolved(against)),
     )
     cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
     if dry_run:

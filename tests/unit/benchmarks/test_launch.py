@@ -22,10 +22,10 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     monkeypatch.setitem(environments.FIXED, "PYTHONPATH", str(tmp_path))
 
-    def go(program: str, timeout_s: float = 20) -> Ending:
+    def go(program: str, timeout_s: float = 20, folder: Path | None = None) -> Ending:
         head = "import json, os, signal, sys, time\nfd = int(sys.argv[1])\nrequest = json.load(sys.stdin)\n"
         (tmp_path / "benchmarks" / "worker.py").write_text(head + program)
-        return launch.launch(Path(sys.executable), {"number": 7}, 1, [min(os.sched_getaffinity(0))], timeout_s)
+        return launch.launch(Path(sys.executable), {"number": 7}, 1, [min(os.sched_getaffinity(0))], timeout_s, folder)
 
     return go
 
@@ -37,6 +37,15 @@ def test_the_answer_comes_on_its_own_descriptor(run):
     ending = run('print("noise", flush=True); os.write(2, b"more")\n' + ANSWER % "request['number']")
     assert (ending.status, ending.answer) == ("ok", {"said": 7})
     assert "noise" in ending.output
+
+
+def test_adapters_of_another_folder_come_first(run, tmp_path):
+    for place in (tmp_path, tmp_path / "other"):
+        (place / "adapters").mkdir(parents=True)
+        (place / "adapters" / "word.py").write_text(f"WORD = {place.name!r}\n")
+    ask = "from adapters.word import WORD\n" + ANSWER % "WORD"
+    assert run(ask).answer == {"said": tmp_path.name}
+    assert run(ask, folder=tmp_path / "other").answer == {"said": "other"}
 
 
 def test_affinity_and_threads_are_set_before_it_starts(run):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from benchmarks import storage
 from benchmarks.cells import Cell
+from benchmarks.datasets import Prepared
 from benchmarks.frameworks import Probe
 from benchmarks.presets import PRESETS, Preset
 from benchmarks.runner import Sweep
@@ -26,20 +27,27 @@ class Pretended(Sweep):
 
     def measured(self, planned, folder):
         if planned.task == "accuracy":
-            return {"status": "ok", "reason": "", "accuracy": 0.9}
+            return {"status": "ok", "reason": "", "accuracy": 0.9, "mistakes": [3, 7, 3 + planned.round]}
         found = self.speed(planned.cell, planned.round)
         plan = {"chunk_steps": 10, "warm_up_chunks": 4, "eval_passes": 2}
         return {"status": "ok", "train_samples_per_s": found, **plan} if found else {"status": "crashed"}
 
 
 @pytest.fixture
-def pretend(tmp_path):
-    def run(preset, speed, frameworks=("torch", "jax"), recipes=("mlp",), **options):
+def pretend(tmp_path, monkeypatch):
+    def run(preset, speed, frameworks=("torch", "jax"), recipes=("mlp",), revisions=("",), **options):
+        monkeypatch.setattr("benchmarks.revisions.adapters_hash", lambda commit: f"hash of {commit}")
         cells = [
-            Cell(name, recipe, "tiny", "cpu", 100, "eager", "float32", 1) for recipe in recipes for name in frameworks
+            Cell(name, recipe, "tiny", "cpu", 100, "eager", "float32", 1, revision=revision)
+            for recipe in recipes
+            for name in frameworks
+            for revision in revisions
         ]
         probes = {(name, "cpu"): Probe(name, "cpu", facts=FACTS) for name in frameworks}
-        data = {"tiny": SimpleNamespace(sha256="0" * 64)}
+        for part in ("train", "test"):
+            np.save(tmp_path / f"{part}_images.npy", np.zeros((20, 28, 28), np.uint8))
+            np.save(tmp_path / f"{part}_labels.npy", np.arange(20, dtype=np.uint8) % 10)
+        data = {"tiny": Prepared("tiny", "0" * 64, tmp_path, 20, 20, "made up")}
         sweep = Pretended(cells, probes, data, tmp_path / "results", preset, None, 0, 60.0, **options)
         sweep.speed = speed
         rows = sweep.run()
@@ -118,3 +126,30 @@ def test_stops_are_kept_beside_the_rows(pretend):
     assert len(kept.rows) == sum(counts.values())
     assert [stop["reason"] for stop in kept.stops] == ["precise"]
     assert kept.run["preset"]["half_width"] == 0.02
+
+
+def test_the_data_and_the_images_that_were_misread_are_kept_once(pretend):
+    sweep, _ = pretend(PRESETS["standard"], steady)
+    found = storage.read(sweep.path)
+    assert [(one["name"], one["train_counts"], len(one["samples"])) for one in found.datasets] == [
+        ("tiny", [2] * 10, 10)
+    ]
+    # of the first seed's launches only: those of two frameworks, which misread the same
+    assert [(one["dataset"], one["index"], one["label"]) for one in found.images] == [("tiny", 3, 3), ("tiny", 7, 7)]
+    assert {len(one["pixels"]) for one in found.images} == {1048}
+
+
+def test_a_resumed_sweep_says_whose_launches_count_with_its_own(pretend):
+    first, _ = pretend(PRESETS["quick"], steady)
+    second, counts = pretend(PRESETS["quick"], steady, resume=True)
+    assert storage.read(second.path).run["resumes"] == [first.name]
+    assert storage.read(second.path).rows == []
+    assert sum(counts.values()) == 8
+
+
+def test_two_revisions_are_cells_of_one_comparison(pretend):
+    sweep, _ = pretend(PRESETS["quick"], steady, frameworks=("torch",), revisions=("", "0123456789ab"))
+    rows = storage.read(sweep.path).rows
+    assert {row["revision"] for row in rows} == {None, "0123456789ab"}
+    assert len({row["cell"] for row in rows if row["task"] == "speed"}) == 2
+    assert len(sweep.stops) == 1

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from benchmarks.errors import StorageError
-from benchmarks.storage import append, checksum, read, read_all
+from benchmarks.storage import KINDS, append, canonical, checksum, read, read_all
 
 
 @pytest.fixture
@@ -65,18 +65,39 @@ def test_a_damaged_middle_line_is_reported_with_its_number(path, row, damage):
 
 
 def test_a_newer_schema_is_refused_untouched(path, row):
-    body = {"kind": "row", **row, "schema_version": 99}
-    path.write_text(json.dumps({**body, "checksum": checksum(body)}) + "\n")
+    body = json.dumps({"kind": "row", **row, "schema_version": 99})[:-1]
+    path.write_text(f'{body}, "checksum": "{checksum(body.encode())}"}}\n')
     assert "schema version 99" in read(path).problems[0]
 
 
-def test_rows_of_the_version_before_are_read_and_lack_what_it_had_not(tmp_path, row):
+@pytest.mark.parametrize("version", [2, 3])
+def test_rows_of_the_versions_before_are_read_and_lack_what_these_had_not(tmp_path, row, version):
     path = tmp_path / "old.jsonl"
-    body = {"kind": "row", **row, "schema_version": 2}
-    path.write_text(json.dumps({**body, "checksum": checksum(body)}) + "\n")
+    body = {"kind": "row", **row, "schema_version": version}
+    line = json.dumps({**body, "checksum": checksum(canonical(body))})
+    changed = line.replace('"round": 0', '"round": 1')
+    path.write_text(f"{line}\n{changed}\n")
     found = read(path)
-    assert not found.problems
-    assert (found.rows[0]["schema_version"], found.rows[0]["timed_s"]) == (2, None)
+    assert [(r["schema_version"], r["timed_s"], r["confusion"]) for r in found.rows] == [(version, None, None)]
+    assert found.problems == ["old.jsonl, line 2: checksum does not match; line ignored"]
+
+
+def test_a_line_cannot_say_that_it_is_older_to_be_believed(path, row):
+    """The old rule holds for old versions alone: a line with that checksum and this version is none."""
+    body = {"kind": "row", **row}
+    path.write_text(json.dumps({**body, "checksum": checksum(canonical(body))}) + "\n")
+    assert "checksum" in read(path).problems[0]
+
+
+def test_every_kind_of_line_comes_back(path, row):
+    for kind in KINDS:
+        append(path, kind, row if kind == "row" else {"name": kind})
+    append(path, "riddle", {})
+    found = read(path)
+    assert (found.run["name"], found.end["name"], len(found.rows)) == ("run", "end", 1)
+    lists = (found.stops, found.proofs, found.datasets, found.images)
+    assert [one["name"] for [one] in lists] == ["stop", "proof", "dataset", "image"]
+    assert "unknown kind 'riddle'" in found.problems[0]
 
 
 def test_where_the_time_went_stands_at_the_end(tmp_path):
