@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import stats
 
 Logs = npt.NDArray[np.float64]
+Floats = npt.NDArray[np.float64]
 
 CONFIDENCE = 0.95
 EQUIVALENT = (0.97, 1.03)  # a ratio whose whole interval lies within is no difference that matters
@@ -60,11 +61,16 @@ def paired(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
 
 def p_value(logs: Logs) -> float:
     """Return the two-sided p value of Student's t test that the mean is 0; 1 with fewer than two values."""
-    n, mean = len(logs), abs(float(logs.mean()))
-    if n < 2 or mean == 0:
-        return 1.0
-    error = float(logs.std(ddof=1)) / math.sqrt(n)
-    return 2 * float(stats.t.sf(mean / error, n - 1)) if error else 0.0
+    n = len(logs)
+    return float(p_values(logs.mean(), logs.std(ddof=1), n)) if n > 1 else 1.0
+
+
+def p_values(means: npt.ArrayLike, deviations: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:
+    """Return p_value of many samples at once, from their means, standard deviations (n - 1) and sizes."""
+    size, n = np.abs(np.asarray(means, float)), np.asarray(counts, float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = 2 * stats.t.sf(size / (np.asarray(deviations, float) / np.sqrt(n)), n - 1)
+    return np.where((n < 2) | (size == 0), 1.0, found)
 
 
 def t_bounds(logs: Logs) -> tuple[float, float]:
@@ -76,7 +82,15 @@ def t_bounds(logs: Logs) -> tuple[float, float]:
 def t_half_width(values: Logs, confidence: float = CONFIDENCE) -> float:
     """Return half the width of the mean's interval by Student's t; infinite with fewer than two values."""
     n = len(values)
-    return float(stats.t.ppf((1 + confidence) / 2, n - 1) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else math.inf
+    return float(half_widths(values.std(ddof=1), n, confidence)) if n > 1 else math.inf
+
+
+def half_widths(deviations: npt.ArrayLike, counts: npt.ArrayLike, confidence: float = CONFIDENCE) -> Floats:
+    """Return t_half_width of many samples at once, from their standard deviations (n - 1) and sizes."""
+    n = np.asarray(counts, float)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found = stats.t.ppf((1 + confidence) / 2, n - 1) * np.asarray(deviations, float) / np.sqrt(n)
+    return np.where(n > 1, found, math.inf)
 
 
 def verdicts(ratios: Mapping[str, Ratio]) -> dict[str, str]:
@@ -85,8 +99,8 @@ def verdicts(ratios: Mapping[str, Ratio]) -> dict[str, str]:
     p values are adjusted by Holm over all the pairs that get a verdict: 5 % of tables hold a wrong faster or slower.
     """
     judged = {name: ratio for name, ratio in ratios.items() if ratio.n >= FEWEST}
-    adjusted = holm({name: ratio.p for name, ratio in judged.items()})
-    return {name: verdict(judged[name], adjusted[name]) if name in judged else "" for name in ratios}
+    sure = holm({name: ratio.p for name, ratio in judged.items()})
+    return {name: verdict(judged[name], sure[name]) if name in judged else "" for name in ratios}
 
 
 def verdict(ratio: Ratio, p: float) -> str:
@@ -100,11 +114,16 @@ def verdict(ratio: Ratio, p: float) -> str:
 
 def holm(p_values: Mapping[str, float]) -> dict[str, float]:
     """Return p values adjusted for having asked them all (Holm 1979, Scandinavian Journal of Statistics 6)."""
-    adjusted, largest = {}, 0.0
-    for rank, name in enumerate(sorted(p_values, key=lambda name: p_values[name])):
-        largest = max(largest, min(1.0, (len(p_values) - rank) * p_values[name]))
-        adjusted[name] = largest
-    return adjusted
+    return dict(zip(p_values, adjusted(list(p_values.values())).tolist(), strict=True))
+
+
+def adjusted(p_values: npt.ArrayLike) -> Floats:
+    """Return many p values adjusted by Holm, in the order in which they came."""
+    given = np.asarray(p_values, float)
+    order = np.argsort(given)
+    found = np.empty_like(given)
+    found[order] = np.maximum.accumulate(np.minimum(1.0, np.arange(len(given), 0, -1) * given[order]))
+    return found
 
 
 def widest(speeds: Mapping[str, Mapping[int, float]]) -> float:

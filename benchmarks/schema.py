@@ -5,7 +5,7 @@ results/README.md's list of columns is generated from here (`python -m report co
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -145,14 +145,17 @@ BY_NAME = {column.name: column for column in COLUMNS}
 
 
 def fits(kind: str, value: Any) -> bool:
-    """Return whether a JSON value is of a column's kind; bool is no int, NaN and infinities are no floats."""
+    """Return whether a JSON value is of a column's kind; bool is no int, NaN and infinities are no floats.
+
+    Integers are those of 64 bits, as in every frame; one too large for a float is no float either.
+    """
     match kind:
         case "str":
             return isinstance(value, str)
         case "int":
-            return isinstance(value, int) and not isinstance(value, bool)
+            return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
         case "float":
-            return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+            return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         case "strings":
             return isinstance(value, list) and all(isinstance(item, str) for item in value)
         case _:

@@ -130,13 +130,18 @@ def read(path: Path) -> Sweep:
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error}") from error
     for number, line in enumerate(lines[:-1], 1):  # what follows the last newline was torn off by a crash
-        try:
-            if len(line) > MAX_LINE_BYTES:
-                raise SchemaError(f"longer than {MAX_LINE_BYTES} bytes")
-            sweep.take(*parse(line))
-        except SchemaError as error:
-            sweep.problems.append(f"{path.name}, line {number}: {error}; line ignored")
+        judge(sweep, number, line)
     return sweep
+
+
+def judge(sweep: Sweep, number: int, line: bytes) -> None:
+    """Add what the line with this number holds, newline apart, or a problem that says why it holds nothing."""
+    try:
+        if len(line) > MAX_LINE_BYTES:
+            raise SchemaError(f"longer than {MAX_LINE_BYTES} bytes")
+        sweep.take(*parse(line))
+    except SchemaError as error:
+        sweep.problems.append(f"{sweep.path.name}, line {number}: {error}; line ignored")
 
 
 def read_all(results: Path) -> Iterator[Sweep]:

@@ -1,28 +1,153 @@
-"""The one loader: every results file of a folder as one typed pandas frame."""
+"""The one loader: the results files of a folder, a file or a git revision as one typed pandas frame."""
 
 from __future__ import annotations
 
+import difflib
+import os
 import sys
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from benchmarks.schema import COLUMNS
-from benchmarks.storage import read_all
+from benchmarks.errors import StorageError, UsageError
+from benchmarks.schema import BY_NAME, COLUMNS
+from benchmarks.storage import Sweep
+from report import cache, reading
+from report.revision import extracted
 
-DTYPES = {"str": "string", "int": "Int64", "float": "Float64"}  # nullable: an absent number is no zero and no NaN
+DERIVED = ("machine_kind", "session")  # columns of the frame that stand in a file's run record, not in its rows
+COLUMN_NAMES = (*(column.name for column in COLUMNS), *DERIVED)
+DTYPES = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.string(): pd.StringDtype()}
+KEYS = (  # what tells launches and cells apart; always loaded
+    "sweep", "framework", "model", "recipe", "dataset", "device", "device_name", "batch_size", "mode", "dtype",
+    "pipeline", "threads", "task", "round", "seed", "status", *DERIVED,
+)  # fmt: skip
+TEXT = pa.dictionary(pa.int32(), pa.string())
+READERS = 2  # threads; parsing and hashing leave the interpreter's lock
+Part = tuple[pa.Table, Sweep]
 
 
-def load(results: Path) -> pd.DataFrame:
-    """Return all valid rows of a results folder: one line a launch, the schema's columns, `machine_kind` added.
+def load(source: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return all valid rows of `source`: one line a launch, the schema's columns, `machine_kind` and `session` added.
 
-    Lists stay Python lists. Lines that cannot be read are named on stderr and left out. StorageError if there
-    is no such folder.
+    `source` is a folder with .jsonl files, one such file, or a git revision of this repository: `REV` for its results/,
+    or `REV:path/to/folder`. Numbers and text have nullable dtypes, an absent number is no zero and no NaN; lists are
+    Python lists. `machine_kind` is from the file's run record; `session` is the sweep that resumed this launch's sweep
+    last, or that sweep itself. With `columns` only those and KEYS are read, in the schema's order.
+    Lines that cannot be read are named on stderr and left out. StorageError if there is no such source,
+    UsageError for a column that is none.
     """
-    rows = []
-    for sweep in read_all(results):
+    names = wanted(columns)
+    read = [name for name in names if name in BY_NAME]
+    parts = sorted(parts_of(source, read), key=lambda part: part[1].path.name)
+    for _, sweep in parts:
         for problem in sweep.problems:
             print(problem, file=sys.stderr)  # noqa: T201  # a table must not hide what it leaves out
-        rows += [{**row, "machine_kind": sweep.run.get("machine_kind", "unknown")} for row in sweep.rows]
-    frame = pd.DataFrame(rows, columns=[*(column.name for column in COLUMNS), "machine_kind"])
-    return frame.astype({c.name: DTYPES[c.kind] for c in COLUMNS if c.kind in DTYPES} | {"machine_kind": "string"})
+    last = sessions([sweep.run for _, sweep in parts])
+    return framed([with_derived(table, sweep, last) for table, sweep in parts], names)
+
+
+def records(source: str | Path) -> list[Sweep]:
+    """Return the sweeps of `source` without their rows: run records, stops and whatever else stands beside rows."""
+    return [sweep for _, sweep in sorted(parts_of(source, []), key=lambda part: part[1].path.name)]
+
+
+def wanted(columns: Sequence[str] | None) -> list[str]:
+    """Return the names of the frame's columns in order; UsageError for an unknown one."""
+    if columns is None:
+        return list(COLUMN_NAMES)
+    for name in columns:
+        if name not in COLUMN_NAMES:
+            close = difflib.get_close_matches(name, COLUMN_NAMES) or ["python -m report columns lists them"]
+            raise UsageError(f"no column {name!r} in the rows; did you mean: {', '.join(close)}")
+    return [name for name in COLUMN_NAMES if name in KEYS or name in columns]
+
+
+def parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
+    """Return the columns and the sweep of each file of `source`, a few files at a time."""
+    with files(source) as paths, ThreadPoolExecutor(READERS) as readers:
+        return list(readers.map(lambda path: cache.read(path, columns), paths))
+
+
+@contextmanager
+def files(source: str | Path) -> Iterator[list[Path]]:
+    """Yield the results files of `source`, as long as they are needed; StorageError if it is none."""
+    path = Path(source)
+    if path.is_dir():
+        yield sorted(path.glob("*.jsonl"))
+    elif path.is_file():
+        if path.suffix != ".jsonl":
+            raise StorageError(f"{path} is no results file: its name does not end in .jsonl; pass such a file or a folder")
+        yield [path]
+    else:
+        with extracted(os.fspath(source)) as found:
+            if found is None:
+                raise StorageError(
+                    f"no results folder, .jsonl file or git revision {source}; make rows with `tox -e bench`,"
+                    " or pass --results DIR"
+                )
+            yield found
+
+
+def sessions(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return for each sweep that another resumed the last one that did, through all that lie between.
+
+    A run record's `resumes` names the sweeps it went on with; names sort by time, and only older ones count.
+    """
+    last: dict[str, str] = {}
+    named = {str(run.get("sweep")): run.get("resumes") for run in runs}
+    for name in sorted(named, reverse=True):
+        resumed = named[name]
+        for older in resumed if isinstance(resumed, list) else []:
+            if isinstance(older, str) and older < name:
+                last.setdefault(older, last.get(name, name))
+    return last
+
+
+def with_derived(table: pa.Table, sweep: Sweep, last: Mapping[str, str]) -> pa.Table:
+    """Add the columns that do not stand in the rows themselves."""
+    kind = sweep.run.get("machine_kind")
+    kinds = pa.array([reading.clean("str", kind) if isinstance(kind, str) else "unknown"])
+    table = table.append_column("machine_kind", pa.DictionaryArray.from_arrays(np.zeros(len(table), np.int32), kinds))
+    return table.append_column("session", pa.chunked_array([gone_on(c, last) for c in table["sweep"].chunks], TEXT))
+
+
+def gone_on(sweep: pa.DictionaryArray, last: Mapping[str, str]) -> pa.DictionaryArray:
+    """Return each launch's session."""
+    names = [last.get(name, name) for name in sweep.dictionary.to_pylist()]
+    return pa.DictionaryArray.from_arrays(sweep.indices, pa.array(names, pa.string()))
+
+
+def framed(tables: Sequence[pa.Table], names: Sequence[str]) -> pd.DataFrame:
+    """Return tables as one frame with these columns, none of them of one of pandas' classic dtypes."""
+    empty = with_derived(cache.encoded(reading.SCHEMA.empty_table()), Sweep(Path()), {}).select(names)
+    table = pa.concat_tables([empty, *(table.select(names) for table in tables)])
+    return pd.DataFrame({name: series(table[name]) for name in names})
+
+
+def series(values: pa.ChunkedArray) -> pd.Series:
+    """Return a column with its nullable dtype, lists as Python lists."""
+    if pa.types.is_list(values.type):
+        return pd.Series(lists(values), dtype=object)
+    if pa.types.is_dictionary(values.type):
+        values = values.cast(pa.string())
+    return values.to_pandas(types_mapper=DTYPES.get)
+
+
+def lists(values: pa.ChunkedArray) -> list[list[Any] | None]:
+    """Return a column of lists; most are empty or absent where they name what is rare."""
+    lengths = pc.list_value_length(values).fill_null(0).to_numpy()
+    ends, items = lengths.cumsum(), pc.list_flatten(values).to_pylist()
+    found: list[list[Any] | None] = [[] for _ in range(len(values))]
+    for place in np.flatnonzero(lengths).tolist():
+        found[place] = items[ends[place] - lengths[place] : ends[place]]
+    for place in np.flatnonzero(values.is_null().to_numpy()).tolist():
+        found[place] = None
+    return found

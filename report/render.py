@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import html
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import pandas as pd
-from rich.markup import escape
 from rich.table import Table
 
 from benchmarks.bounds import BOUNDS, WIDER, Wider
 from benchmarks.console import DATA, plain
+from report import formats
 from report.compare import COMPARISON
+from report.formats import Section
 
 TEMPLATES = Path(__file__).parent / "templates"
 HEADINGS = {
@@ -94,7 +94,6 @@ INTERVALS = {  # column: columns of its bounds, and how one is written
     "difference_interval": ("difference_low", "difference_high", "{:+z.4f} to {:+z.4f}"),
 }
 NUMERIC = {*FORMATS, *INTERVALS, "launches", "undisturbed", "seeds", "reached"}
-Lines = list[dict[str, str]]
 
 
 def title(values: dict[str, Any]) -> str:
@@ -106,7 +105,7 @@ def title(values: dict[str, Any]) -> str:
     )
 
 
-def sections(table: pd.DataFrame) -> Iterator[tuple[str, dict[str, str], Lines]]:
+def sections(table: pd.DataFrame) -> Iterator[Section]:
     """Yield (title, headings, lines) per comparison: of its speeds, accuracies, noise and times.
 
     Each line maps the headings' columns to text.
@@ -141,29 +140,12 @@ def line(record: dict[Any, Any], headings: dict[str, str]) -> dict[str, str]:
 
 def as_tables(table: pd.DataFrame) -> Iterator[Table]:
     """Yield the terminal's tables, up to four per comparison."""
-    for heading, headings, lines in sections(table):
-        made = Table(title=escape(heading), title_justify="left")
-        for name, text in headings.items():
-            made.add_column(text, justify="right" if name in NUMERIC else "left")
-        for cells in lines:
-            made.add_row(*(escape(text) for text in cells.values()))
-        yield made
+    return formats.terminal(sections(table), NUMERIC)
 
 
 def as_markdown(table: pd.DataFrame) -> str:
     """Return Markdown, a heading for each table; what a row says cannot end a table cell."""
-    parts = []
-    for heading, headings, lines in sections(table):
-        rows = [list(headings.values()), ["---"] * len(headings), *(list(cells.values()) for cells in lines)]
-        body = "\n".join("| " + " | ".join(markdown_text(cell) for cell in row) + " |" for row in rows)
-        parts.append(f"### {markdown_text(heading)}\n\n{body}\n")
-    return "\n".join(parts)
-
-
-def markdown_text(text: str) -> str:
-    """Escape what Markdown or HTML would read as more than text."""
-    text = " ".join(html.escape(text, quote=False).split())
-    return "".join("\\" + c if c in "\\|`[]*_" else c for c in text)
+    return formats.markdown(sections(table))
 
 
 def wider_bounds(table: pd.DataFrame) -> list[Wider]:

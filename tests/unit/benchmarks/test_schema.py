@@ -26,6 +26,8 @@ def test_a_valid_row_gets_every_column_in_order(row):
         ("train_samples_per_s", math.nan),
         ("train_samples_per_s", math.inf),
         ("accuracy", 98.0),
+        ("seed", 2**63),
+        ("loss", 10**400),
         ("flags", "not_steady"),
         ("train_chunk_s", [0.1, None]),
         ("device", "tpu"),

@@ -1,0 +1,161 @@
+"""Two sets of results beside each other, cell by cell: what became faster, slower, different or invalid, how surely.
+
+between(load(base), load(new))          two sets, measured at different times
+revisions(load(set))                    two checkouts of the adapters, interleaved in one sweep: the strong form
+frameworks(load(set), metric)           the frameworks of one set, by any metric
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.errors import UsageError
+from benchmarks.storage import Sweep
+from report import changes, ratios, seeds
+from report.compare import CELL, COMPARISON
+from report.matching import AXES, matched
+from report.metrics import DEFAULT, Metric, metric
+from report.sides import Side, origins, side
+
+ONLY_BASE, ONLY_NEW = "only in base", "only in new"
+NO_LONGER, NEWLY, NEVER = "no longer valid", "newly valid", "valid in neither"
+AXIS_COLUMNS = [name for columns in AXES.values() for name in columns]
+RATIO = ["ratio", "ratio_low", "ratio_high"]
+
+
+def between(
+    base: pd.DataFrame,
+    new: pd.DataFrame,
+    name: str = DEFAULT,
+    across: Sequence[str] = (),
+    records: tuple[Iterable[Sweep], Iterable[Sweep]] = ((), ()),
+) -> pd.DataFrame:
+    """Return one line per cell of BASE and NEW, which are frames as load gives them.
+
+    Columns: CELL as NEW has it (BASE where that is alone); base_framework and what else may differ, base_threads and
+    so on; base_median, base_low, base_high, base_launches of the
+    metric `name`, with a 95 % interval over launches, and the same of new; ratio (new over base), ratio_low,
+    ratio_high, verdict; `times` (different times, same launches, same rounds); base_accuracy, new_accuracy,
+    difference, difference_low, difference_high, seeds (that both have), accuracy_verdict; `changes` and `notes`, text.
+    Intervals are not adjusted, verdicts are one Holm family. `records` are the sweeps of each side, for what changed.
+    UsageError for an unknown metric or axis, and for cells that only a difference not in `across` keeps apart.
+    """
+    if unknown := [axis for axis in across if axis not in AXES]:
+        raise UsageError(f"--across {unknown[0]}: known are {', '.join(AXES)}")
+    asked = metric(name)
+    theirs, ours = (
+        side(own(frame), asked, origins(sweeps)) for frame, sweeps in zip((base, new), records, strict=True)
+    )
+    return compared(theirs, ours, matched(theirs.cells, ours.cells, across), asked, "same launches")
+
+
+def revisions(frame: pd.DataFrame, name: str = DEFAULT) -> pd.DataFrame:
+    """Return the same table of one set: the cells of `run --against REV`, REV's launches as base, paired by rounds."""
+    if "revision" not in frame or frame["revision"].isna().all():
+        raise UsageError(
+            "no launches of another revision here; make some with `python -m benchmarks run --against REV`"
+        )
+    asked = metric(name)
+    theirs = frame[frame["revision"].notna()]
+    base, new = side(theirs, asked), side(frame[frame["sweep"].isin(theirs["sweep"]) & frame["revision"].isna()], asked)
+    return compared(base, new, matched(base.cells, new.cells), asked, "same rounds")
+
+
+def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None) -> pd.DataFrame:
+    """Return the same table of one set: each cell against the best median of its comparison, or against `base`'s.
+
+    A cell that is its comparison's reference has ratio 1 and no verdict; cells without a value have no figures.
+    """
+    asked = metric(name)
+    found = side(own(frame), asked)
+    cells = found.cells.join(ratios.summary(found.launches, "cell")["median"])
+    known = cells.dropna(subset="median")
+    candidates = known[known["framework"] == base] if base else known
+    if candidates.empty:
+        there = ", ".join(sorted(set(known["framework"]))) or "none"
+        raise UsageError(f"no ok launches of {base or 'any framework'} with {name}; there are: {there}")
+    best = candidates.sort_values("median", ascending=not asked.rising).drop_duplicates(COMPARISON)
+    references = cells[COMPARISON].merge(best[COMPARISON].assign(base=best.index), on=COMPARISON, how="left")["base"]
+    pairs = pd.DataFrame({"base": references.to_numpy(), "new": cells.index}).astype("Int64")
+    return compared(found, found, pairs, asked, "same rounds")
+
+
+def own(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the launches of the checkout's own adapters, without those of a revision it was measured against."""
+    return frame[frame["revision"].isna()] if "revision" in frame else frame
+
+
+def compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: str) -> pd.DataFrame:
+    """Return the table that between describes for pairs of cells' numbers; `shared` is what rounds in common are."""
+    both = {"base": base, "new": new}
+    cells = {name: found.cells.reindex(pairs[name]).set_axis(pairs.index) for name, found in both.items()}
+    sums = {
+        name: ratios.summary(found.launches, "cell").reindex(pairs[name]).set_axis(pairs.index)
+        for name, found in both.items()
+    }
+    table = cells["new"][CELL].fillna(cells["base"][CELL])
+    moved = cells["base"][[name for name in ("framework", *AXIS_COLUMNS, "revision") if name in cells["base"]]]
+    table = table.join(moved.add_prefix("base_"))
+    for name, found in sums.items():
+        for figure in ("median", "low", "high"):
+            table[f"{name}_{figure}"] = found[figure].astype("Float64")
+        table[f"{name}_launches"] = found["n"].fillna(0).astype("Int64")
+    table = table.join([judged(both, cells, sums, pairs, asked, shared), seeds.differences(base, new, pairs)])
+    if base is not new:
+        for task in ("", "accuracy_"):
+            words = validity(cells["base"], cells["new"], task)
+            table[f"{task}verdict"] = words.where(words != "", table[f"{task}verdict"])
+    tasks = [""] if asked.task == "accuracy" else ["", "accuracy_"]
+    table["changes"] = changes.changes(cells["base"], cells["new"]) if base is not new else ""
+    table["notes"] = changes.notes(
+        {"BASE": cells["base"], "NEW": cells["new"]} if base is not new else {"": cells["new"]}, tasks
+    )
+    return table.sort_values([*COMPARISON, "framework", "mode"], ignore_index=True)
+
+
+def judged(
+    both: dict[str, Side],
+    cells: dict[str, pd.DataFrame],
+    sums: dict[str, pd.DataFrame],
+    pairs: pd.DataFrame,
+    asked: Metric,
+    shared: str,
+) -> pd.DataFrame:
+    """Return RATIO, verdict and times: paired where launches share sweep and round, else by Welch's test."""
+    found = ratios.welch(sums["base"], sums["new"])
+    same = ratios.paired(in_common(both, pairs), "line")
+    found.loc[same.index] = same
+    complete = np.logical_and(*((sums[name]["n"] == cells[name]["ok"]).to_numpy() for name in both))
+    reference = (pairs["base"] == pairs["new"]).fillna(False).to_numpy(bool) & (both["base"] is both["new"])
+    words = ratios.verdicts(found[complete & ~reference & asked.judged]).reindex(found.index, fill_value="")
+    result = found[RATIO].astype("Float64")
+    result.loc[reference, ["ratio_low", "ratio_high"]] = pd.NA
+    result["verdict"] = words.map(lambda word: {"faster": asked.above, "slower": asked.below}.get(word, word))
+    result["times"] = pd.Series("different times", found.index, "string").where(result["ratio"].notna(), "")
+    result.loc[same.index, "times"] = shared
+    return result
+
+
+def in_common(both: dict[str, Side], pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return the values of launches that a line's two cells made in the same round: line, base, new."""
+    lines = pairs.rename_axis("line").reset_index().dropna()
+    for name, found in both.items():
+        values = found.launches.rename(columns={"cell": name, "value": f"{name}_value"})
+        lines = lines.merge(values, on=[name] if name == "base" else [name, "sweep", "round"])
+    return lines[["line"]].assign(base=lines["base_value"], new=lines["new_value"])
+
+
+def validity(base: pd.DataFrame, new: pd.DataFrame, task: str) -> pd.Series:
+    """Return what became of cells that do not have ok launches on both sides, "" of the others."""
+    tried, ok = ([side[f"{task}{what}"].fillna(0) > 0 for side in (base, new)] for what in ("tried", "ok"))
+    cases = [
+        (ok[0] & tried[1] & ~ok[1], NO_LONGER),
+        (tried[0] & ~ok[0] & ok[1], NEWLY),
+        (tried[0] & tried[1] & ~ok[0] & ~ok[1], NEVER),
+        (tried[0] & ~tried[1] & (task == ""), ONLY_BASE),
+        (tried[1] & ~tried[0] & (task == ""), ONLY_NEW),
+    ]
+    return pd.Series(np.select([case for case, _ in cases], [word for _, word in cases], ""), base.index, "string")

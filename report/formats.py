@@ -1,0 +1,111 @@
+"""A comparison in every form: terminal, Markdown and LaTeX for people, CSV and JSON for programs.
+
+People get sections of text (title, headings by column, lines of cells), programs the frame itself with all digits.
+What a row says is text in all of them: no markup, no control characters.
+"""
+
+from __future__ import annotations
+
+import html
+import io
+import json
+from collections.abc import Iterable, Iterator, Sequence
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from benchmarks.console import plain
+from benchmarks.errors import UsageError
+
+FORMATS = ("table", "markdown", "csv", "json", "latex")
+SHOWN = 50  # comparisons that a terminal shows unless asked for all
+Lines = list[dict[str, str]]
+Section = tuple[str, dict[str, str], Lines]
+LATEX = str.maketrans(
+    {c: f"\\{c}" for c in "&%$#_{}"}
+    | {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}"}
+    | {">": "\\textgreater{}", "|": "\\textbar{}", '"': "\\textquotedbl{}"}
+)
+
+
+def known(form: str) -> str:
+    """Return the form; UsageError lists what there is."""
+    if form not in FORMATS:
+        raise UsageError(f"--format {form}: expected {', '.join(FORMATS)}")
+    return form
+
+
+def first(table: pd.DataFrame, comparison: Sequence[str], most: int = SHOWN) -> tuple[pd.DataFrame, int]:
+    """Return the lines of the first comparisons, and how many comparisons that leaves out."""
+    number = table.groupby(list(comparison), sort=False, dropna=False).ngroup()
+    return table[number < most], max(0, int(number.max()) + 1 - most) if len(table) else 0
+
+
+def text(form: str, table: pd.DataFrame, sections: Iterable[Section], numeric: Iterable[str] = ()) -> str:
+    """Return a table in any form but the terminal's; `numeric` are the columns that stand to the right."""
+    match known(form):
+        case "markdown":
+            return markdown(sections)
+        case "latex":
+            return latex(sections, set(numeric))
+        case "csv":
+            return table.to_csv(index=False)
+        case _:
+            known_only = table.astype(object).where(table.notna(), None)
+            return json.dumps(known_only.to_dict("records"), indent=2, allow_nan=False) + "\n"
+
+
+def terminal(sections: Iterable[Section], numeric: Iterable[str]) -> Iterator[Table]:
+    """Yield the terminal's table of each section."""
+    right = set(numeric)
+    for title, headings, lines in sections:
+        made = Table(title=escape(plain(title)), title_justify="left")
+        for name, heading in headings.items():
+            made.add_column(escape(heading), justify="right" if name in right else "left")
+        for cells in lines:
+            made.add_row(*(escape(plain(cells[name])) for name in headings))
+        yield made
+
+
+def markdown(sections: Iterable[Section]) -> str:
+    """Return Markdown, a heading for each section; what a row says cannot end a table cell."""
+    parts = []
+    for title, headings, lines in sections:
+        rows = [list(headings.values()), *([cells[name] for name in headings] for cells in lines)]
+        written = ["| " + " | ".join(map(markdown_text, row)) + " |" for row in rows]
+        body = "\n".join([written[0], "| " + " | ".join(["---"] * len(headings)) + " |", *written[1:]])
+        parts.append(f"### {markdown_text(title)}\n\n{body}\n")
+    return "\n".join(parts)
+
+
+def markdown_text(words: str) -> str:
+    """Escape what Markdown or HTML would read as more than text."""
+    words = " ".join(html.escape(words, quote=False).split())
+    return "".join("\\" + c if c in "\\|`[]*_" else c for c in words)
+
+
+def latex(sections: Iterable[Section], numeric: set[str]) -> str:
+    """Return a LaTeX table for each section, its title as the caption; needs the package booktabs."""
+    parts = []
+    for title, headings, lines in sections:
+        cells = [[latex_text(line[name]) for name in headings] for line in lines]
+        frame = pd.DataFrame(cells, columns=[latex_text(heading) for heading in headings.values()], dtype="string")
+        sides = "".join("r" if name in numeric else "l" for name in headings)
+        parts.append(frame.to_latex(index=False, escape=False, caption=latex_text(title), column_format=sides))
+    return "\n".join(parts)
+
+
+def latex_text(words: str) -> str:
+    """Escape what LaTeX would read as more than text."""
+    return " ".join(plain(words).split()).translate(LATEX)
+
+
+def plain_tables(sections: Iterable[Section], numeric: Iterable[str]) -> str:
+    """Return the terminal's tables as text without colours, as wide as they need to be."""
+    written = io.StringIO()
+    console = Console(file=written, width=1000, no_color=True)
+    for made in terminal(sections, numeric):
+        console.print(made)
+    return "".join(line.rstrip() + "\n" for line in written.getvalue().splitlines())

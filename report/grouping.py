@@ -1,0 +1,91 @@
+"""Launches in groups by the thousand: numbers in place of keys, and statistics of whole columns at once.
+
+A million launches may be 50,000 cells. To call a function for each of them takes a minute; a column takes a moment.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmarks.intervals import half_widths
+
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+def number(frame: pd.DataFrame, names: Sequence[str]) -> Numbers:
+    """Return for each line the number of its group, the lines that agree in these columns; from 0, in sorted order."""
+    if frame.empty:
+        return np.empty(0, np.int64)
+    return frame[list(names)].groupby(list(names), dropna=False).ngroup().to_numpy(np.int64)
+
+
+def first(numbers: Numbers) -> Numbers:
+    """Return of each group the place of its first line."""
+    return np.unique(numbers, return_index=True)[1].astype(np.int64)
+
+
+def equal(texts: pd.Series, word: str) -> Flags:
+    """Return which texts are this word; an absent one is not."""
+    return (texts == word).to_numpy(bool, na_value=False)
+
+
+def floats(values: pd.Series) -> Floats:
+    """Return a column's numbers, NaN where there is none."""
+    return values.to_numpy(float, na_value=np.nan)
+
+
+def joined(texts: pd.Series, groups: Numbers, size: int) -> list[str | None]:
+    """Return of each group its different texts in order, with commas; None for a group without any."""
+    pairs = pd.DataFrame({"group": groups, "text": texts.to_numpy()}).drop_duplicates().sort_values(["group", "text"])
+    found: dict[int, list[str]] = defaultdict(list)
+    for group, text in zip(pairs["group"].tolist(), pairs["text"].tolist(), strict=True):
+        found[group].append(str(text))
+    return [", ".join(found[group]) if group in found else None for group in range(size)]
+
+
+def spread(values: npt.ArrayLike, groups: npt.ArrayLike, size: int) -> pd.DataFrame:
+    """Return of each of `size` groups the columns n, mean and std (n - 1) of its values; NaN where there are none."""
+    grouped = pd.Series(np.asarray(values, float)).groupby(np.asarray(groups))
+    found = pd.DataFrame({"n": grouped.count(), "mean": grouped.mean(), "std": grouped.std()}).reindex(range(size))
+    return found.assign(n=found["n"].fillna(0).astype(int))
+
+
+def bounds(found: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return the 95 % bounds of spread's means by Student's t, NaN with fewer than two values."""
+    mean, half = found["mean"].to_numpy(), half_widths(found["std"], found["n"])
+    known = found["n"].to_numpy() > 1
+    return np.where(known, mean - half, np.nan), np.where(known, mean + half, np.nan)
+
+
+def differences(launches: pd.DataFrame, pairing: Sequence[str], reference: Numbers) -> pd.DataFrame:
+    """Return cell and `value` of each launch minus the value of the reference's launch that it is paired with.
+
+    `launches` has the columns cell, value and those of `pairing`, in which the launches of a pair agree; no two of a
+    cell do. `reference` is for each cell the cell that it is compared with, below 0 where there is none; the
+    reference's own launches are no pairs.
+    """
+    launches = launches.assign(reference=reference[launches["cell"].to_numpy()])
+    theirs = launches[launches["cell"] == launches["reference"]].drop(columns="cell")
+    ours = launches[(launches["cell"] != launches["reference"]) & (launches["reference"] >= 0)]
+    pairs = ours.merge(theirs, on=["reference", *pairing], suffixes=("", "_theirs"))
+    return pd.DataFrame({"cell": pairs["cell"], "value": pairs["value"] - pairs["value_theirs"]})
+
+
+def chosen(comparison: Numbers, order: dict[str, Any]) -> Numbers:
+    """Return for each cell the cell that comes first in its comparison by the columns of `order`; -1 where none may.
+
+    A cell may not where one of the columns is NaN. What is equal goes by number.
+    """
+    cells = pd.DataFrame({"comparison": comparison, **order}).dropna()
+    best = cells.sort_values([*order], kind="stable").drop_duplicates("comparison")
+    found = np.full(comparison.max(initial=-1) + 1, -1)
+    found[best["comparison"].to_numpy()] = best.index.to_numpy()
+    return found[comparison]

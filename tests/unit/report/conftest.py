@@ -1,0 +1,41 @@
+"""Sets of results as a user would have them: folders of rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.storage import append
+
+
+@pytest.fixture
+def make(row):
+    """Make an ok speed row with a few changes."""
+    measured = {"framework_version": "2.13.0", "train_samples_per_s": 1000.0, "flops_per_s": 454_400_000.0}
+    return lambda **changes: {**row, "sweep": "20260101T000000-aaaaaa", **measured, **changes}
+
+
+@pytest.fixture
+def write_set(tmp_path):
+    """Write rows into a folder of this name, a file a sweep; return the folder. `run` changes the runs' records."""
+
+    def write(name, *rows, **run):
+        folder = tmp_path / name
+        folder.mkdir(exist_ok=True)
+        for row in rows:
+            path = folder / f"{row['sweep']}.jsonl"
+            if not path.exists():
+                append(path, "run", {"machine_kind": "abc", "sweep": row["sweep"], **run})
+            append(path, "row", row)
+        return folder
+
+    return write
+
+
+@pytest.fixture
+def launches(make):
+    """Make speed launches, one for each speed."""
+
+    def write(*speeds, **changes):
+        return [make(round=n, train_samples_per_s=float(speed), **changes) for n, speed in enumerate(speeds)]
+
+    return write
