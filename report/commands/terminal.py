@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,9 +22,9 @@ Results = Annotated[Path, typer.Option(help="folder that holds the rows")]
 Base = Annotated[str | None, typer.Option(help="framework to compare with; default: the fastest, in accuracy numpy")]
 
 
-def loaded(source: str | Path) -> pd.DataFrame:
-    """Return a set's rows; UsageError if there are none."""
-    frame = load(Path(source))
+def loaded(source: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    """Return a set's rows, all columns or those asked for; UsageError if there are none."""
+    frame = load(Path(source), columns)
     if frame.empty:
         raise UsageError(f"no rows in {source}; make some with `tox -e bench`, or pass --results DIR")
     return frame

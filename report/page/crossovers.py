@@ -37,22 +37,31 @@ def sentences(cells: pd.DataFrame) -> Iterator[str]:
 
 
 def devices(cells: pd.DataFrame) -> Iterator[str]:
-    """Yield for each network, framework and mode that ran on both where the GPU overtakes the CPU."""
-    apart = ["model", "recipe", "dataset", "dtype", "pipeline", "framework", "mode"]
+    """Yield for each network where the GPU overtakes the CPU, and in which frameworks and modes."""
+    apart = [name for name in CELL if name not in ("device", "device_name", "batch_size")]
+    found: dict[tuple[str, str], list[tuple[str, float]]] = {}
     for _, group in cells.groupby(apart, sort=False):
         sides = {device: by_batch(lines) for device, lines in group.groupby("device")}
-        if {"cpu", "gpu"} <= sides.keys() and (common := sorted(sides["cpu"].keys() & sides["gpu"].keys())):
+        common = sorted(sides.get("cpu", {}).keys() & sides.get("gpu", {}).keys())
+        if len(common) > 1:
             first = group.iloc[0]
-            name = f"{words.short(first['recipe'])}, {words.short(first['framework'])}, {words.short(first['mode'])}"
-            found = overtakes(sides["gpu"], sides["cpu"])
-            most = common[-1]
-            factor = sides["gpu"][most] / sides["cpu"][most]
-            if found is None:
-                yield f"{name}: the CPU is faster up to batch {most:,}, the largest measured on both."
-            elif found == common[0]:
-                yield f"{name}: the GPU is faster at every batch size, {factor:.3g} times at {most:,}."
-            else:
-                yield f"{name}: from batch {found:,} on the GPU overtakes the CPU, {factor:.3g} times at {most:,}."
+            factor = sides["gpu"][common[-1]] / sides["cpu"][common[-1]]
+            said = changes(overtakes(sides["gpu"], sides["cpu"]), common)
+            name = f"{words.short(first['framework'])} {words.short(first['mode'])}"
+            found.setdefault((words.comparison(first, "device", "batch_size"), said), []).append((name, factor))
+    for (shared, said), who in found.items():
+        least, *_, most = sorted([factor for _, factor in who] * 2)
+        times = f"{least:.2g} times" if len(who) == 1 else f"{least:.2g} to {most:.2g} times"
+        yield f"{shared}: {said} (there {times} its speed) in {words.listed(sorted(name for name, _ in who))}."
+
+
+def changes(start: int | None, sizes: list[int]) -> str:
+    """Say from which of these batch sizes on the GPU is faster; its lead is counted at the largest."""
+    if start is None:
+        return f"the GPU does not overtake the CPU up to batch {sizes[-1]:,}"
+    if start == sizes[0]:
+        return f"the GPU is ahead of the CPU at every batch size, up to {sizes[-1]:,}"
+    return f"from batch {start:,} on the GPU overtakes the CPU, up to {sizes[-1]:,}"
 
 
 def leaders(cells: pd.DataFrame) -> Iterator[str]:
@@ -84,7 +93,10 @@ def dispatch(cells: pd.DataFrame) -> Iterator[str]:
         ruled = group[(group["dispatch_s"] / step_s).astype(float) >= DISPATCH_DOMINATES]
         if len(ruled):
             first = group.iloc[0]
-            key = (f"{words.short(first['recipe'])} on the {first['device']}", int(ruled["batch_size"].max()))
+            key = (
+                f"{words.short(first['recipe'])} on the {str(first['device']).upper()}",
+                int(ruled["batch_size"].max()),
+            )
             found.setdefault(key, []).append(f"{words.short(first['framework'])} {words.short(first['mode'])}")
     for (name, size), who in sorted(found.items()):
         yield f"{name}: up to batch {size:,} dispatch dominates a step of {words.listed(sorted(set(who)))}."

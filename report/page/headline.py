@@ -28,14 +28,14 @@ COLUMNS = (
 SURE = {
     "slower": "the lead is statistically sure",
     "equivalent": "a tie: they are within 3 % of each other",
-    "not distinguished": "statistically the two are not told apart",
+    "not distinguished": "not told apart once all pairs of the table are allowed for",
 }
-SAID = {  # the title's words by the verdict on the second
-    "slower": "{} is fastest on {}",
-    "equivalent": "{} ties for the lead on {}",
-    "alone": "{} was measured alone on {}",
+SURELY = {  # how the title says the verdict on the second
+    "slower": ("is fastest on", ""),
+    "equivalent": ("ties for the lead on", ""),
+    "alone": ("was measured alone on", ""),
 }
-UNSURE = "{} leads on {}, not yet surely"
+UNSURE = ("leads on", ", not yet surely")
 Cells = pd.DataFrame
 
 
@@ -47,21 +47,23 @@ def best(cells: Cells) -> Cells:
 
 def place(first: Any, several: bool) -> str:
     """Return what a headline's comparison is about, the device only where there are several."""
-    return words.short(first["model"]) + (f" on the {str(first['device']).upper()}" if several else "")
+    return words.short(first["model"]) + (f" ({str(first['device']).upper()})" if several else "")
 
 
 def title(inputs: Inputs) -> str:
     """Return the page's first line: who is fastest where, and where that is not sure."""
     several = len({cells["device"].iloc[0] for cells in inputs.headline}) > 1
-    winners: dict[tuple[str, str], list[str]] = {}
+    winners: dict[tuple[str, str], dict[str, list[str]]] = {}
     for cells in inputs.headline:
         lines = best(cells)
         found = text_of(lines["verdict"].iloc[1]) if len(lines) > 1 else "alone"
-        key = words.short(lines["framework"].iloc[0]), SAID.get(found, UNSURE)
-        winners.setdefault(key, []).append(place(cells.iloc[0], several))
-    if not winners:
-        return "No speed was measured"
-    return ", ".join(said.format(name, words.listed(places)) for (name, said), places in winners.items())
+        names = winners.setdefault(SURELY.get(found, UNSURE), {})
+        names.setdefault(words.short(lines["framework"].iloc[0]), []).append(place(cells.iloc[0], several))
+    said = []
+    for (verb, sure), names in sorted(winners.items(), key=lambda item: item[0] == UNSURE):
+        what = [f"{name} {verb} {words.listed(places)}" for name, places in names.items()]
+        said.append(", ".join(what) + sure)
+    return "; ".join(said) or "No speed was measured"
 
 
 def sentences(inputs: Inputs) -> Iterator[str]:

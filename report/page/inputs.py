@@ -11,24 +11,34 @@ import pandas as pd
 
 from adapters.recipes import HEADLINE, RECIPES
 from benchmarks.storage import Sweep
-from report.compare import COMPARISON, compare, newest
+from report.compare import COMPARISON, NEEDED, compare, newest
 
 Record = dict[str, Any]
+COLUMNS = [  # what the page reads of rows: `load(source, COLUMNS)`
+    *NEEDED, "started_at", "reason", "lockstep_float64_deviation", "lockstep_max_deviation", "lockstep_steps",
+    "warm_up_s", "peak_flops_per_s", "accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch", "confusion", "mistakes",
+    "mistakes_read_as",
+]  # fmt: skip
 LIKE_FOR_LIKE = ("compiled", "eager", "fused")  # which mode is preferred where several are shared by as many
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The rows of a results folder (report.load.load), its files (storage.Sweep), and the framework to compare with."""
+    """The rows of a results folder (load with COLUMNS), its files (load.records), and the framework to compare with."""
 
     rows: pd.DataFrame
     sweeps: Sequence[Sweep]
     base: str | None = None
 
     @cached_property
+    def own(self) -> pd.DataFrame:
+        """The launches of the checkout's own adapters; those of other revisions are `report compare`'s."""
+        return self.rows[self.rows["revision"].isna()]
+
+    @cached_property
     def frame(self) -> pd.DataFrame:
         """The newest launches of each cell."""
-        return newest(self.rows)
+        return newest(self.own)
 
     @cached_property
     def speeds(self) -> pd.DataFrame:
@@ -54,7 +64,7 @@ class Inputs:
     def used(self) -> list[Sweep]:
         """The files whose rows the page shows, oldest first."""
         names = set(self.frame["sweep"])
-        return [sweep for sweep in self.sweeps if sweep.run.get("sweep") in names or named(sweep) & names]
+        return [sweep for sweep in self.sweeps if name_of(sweep) in names]
 
     def records(self, kind: str) -> list[Record]:
         """Return the records of one kind (stops, proofs, datasets, images) from the files that are shown."""
@@ -85,17 +95,17 @@ class Inputs:
                 name,
             ),
         )
-        there = self.rows["mode"] == mode
+        there = self.own["mode"] == mode
         for column in COMPARISON:
-            there &= self.rows[column] == cells[column].iloc[0]
-        base = self.base if self.base in set(self.rows.loc[there, "framework"]) else None
-        found = compare(self.rows[there], base)
+            there &= self.own[column] == cells[column].iloc[0]
+        base = self.base if self.base in set(self.own.loc[there, "framework"]) else None
+        found = compare(self.own[there], base)
         return str(mode), found[found["launches"] > 0]
 
 
-def named(sweep: Sweep) -> set[str]:
-    """Return the names under which a file's rows go."""
-    return {str(row["sweep"]) for row in sweep.rows}
+def name_of(sweep: Sweep) -> str:
+    """Return the name under which a file's rows go: the file's own, unless someone renamed it."""
+    return str(sweep.run.get("sweep", sweep.path.stem))
 
 
 def weight(cells: pd.DataFrame) -> tuple[Any, ...]:

@@ -40,10 +40,10 @@ def section(inputs: Inputs) -> Section:
     else:
         parts.append(accuracies(trained))
     if pictures:
-        parts.append(Pictures(pictures))
+        parts.append(Pictures(pictures, style="small"))
     elif len(trained):
         parts.append(Words(["Only one epoch was trained, which makes no curve."]))
-    parts += [Pictures(found)] if (found := list(rates(inputs.learnt))) else []
+    parts += [Pictures(found, style="small")] if (found := list(rates(inputs.learnt))) else []
     parts += mistakes.parts(inputs)
     return Section("learning", "What they learn", parts)
 
@@ -119,6 +119,7 @@ def picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any,
     """Draw one measure of a comparison by epoch or by second: means over seeds, the band from least to largest."""
     column, label, title = MEASURES[measure]
     scale = 100 if measure == "accuracy" else 1
+    labelled: set[str] = set()  # several modes of one framework look alike
     with Drawing(name, height=225) as drawing:
         axes = drawing.axes
         for (framework, mode), curve in found.items():
@@ -129,8 +130,9 @@ def picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any,
             every = max(1, len(x) // 5)
             [line] = axes.plot(
                 x, mean, color=style.colour, linestyle=style.line, marker=style.marker, markevery=every,
-                markersize=3.5, label=f"{words.short(framework, 14)}",
+                markersize=3.5, label="" if framework in labelled else words.short(framework, 14),
             )  # fmt: skip
+            labelled.add(framework)
             drawing.mark(line, f"{words.short(framework)}, {words.short(mode)}: {mean[-1]:.4g} at the end", facet)
         if by == "seconds":
             axes.set_xscale("log")

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from report.formats import markdown_text
 from report.page import headline
 from report.page.document import facts
 from report.page.inputs import Inputs
 from report.page.parts import Cell, Column, Group
-from report.render import markdown_text
 
 
 def as_markdown(inputs: Inputs) -> str:

@@ -87,6 +87,7 @@ class Pictures:
 
     kind: ClassVar[str] = "pictures"
     pictures: Sequence[Picture]
+    style: str = ""
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,7 @@ class Grid:
     kind: ClassVar[str] = "grid"
     caption: str
     tables: Sequence[tuple[Table, Facets]]
+    folded: bool = False
 
 
 @dataclass(frozen=True)

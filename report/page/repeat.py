@@ -10,7 +10,7 @@ import pandas as pd
 
 from benchmarks.storage import Sweep
 from report.page import words
-from report.page.inputs import Inputs, named
+from report.page.inputs import Inputs, name_of
 from report.page.parts import Cell, Column, Command, Group, Line, Part, Section, Table, Words
 
 AXES = {  # option of `benchmarks run`: column of a row
@@ -28,14 +28,14 @@ def section(inputs: Inputs) -> Section:
     """Return the section, newest file first."""
     parts: list[Part] = []
     for sweep in reversed(inputs.used):
-        parts += measured(sweep, inputs.frame[inputs.frame["sweep"].isin(named(sweep))])
+        parts += measured(sweep, inputs.frame[inputs.frame["sweep"] == name_of(sweep)])
     parts.append(Command("The page itself", ["tox -e report"]))
     return Section("repeat", "Measure it again", parts)
 
 
 def measured(sweep: Sweep, rows: pd.DataFrame) -> Iterator[Part]:
     """Yield what one file says about itself."""
-    name = words.short(sweep.run.get("sweep", sweep.path.stem), 60)
+    name = words.short(name_of(sweep), 60)
     commit = sweep.run.get("commit")
     lines = [f"git checkout {shlex.quote(words.short(commit, 60))}"] if isinstance(commit, str) and commit else []
     yield Command(f"Sweep {name}", [*lines, command(rows)])

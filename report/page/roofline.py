@@ -75,6 +75,9 @@ def picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Pic
         x = np.geomspace(least, most, 60)
         for label, speed in slopes or [("", math.inf)]:
             [roof] = axes.plot(x, np.minimum(peak, x * speed) / 1e9, color=BLACK, linewidth=1.1)
+            axes.annotate(
+                label, (x[0], min(peak, x[0] * speed) / 1e9), (3, -11), textcoords="offset points", fontsize=8.5
+            )
             drawing.mark(roof, f"{label}: {speed / 1e9:,.0f} GB/s" if label else f"peak: {peak / 1e9:,.0f} GFLOP/s")
         axes.annotate(
             f"peak {peak / 1e9:,.0f} GFLOP/s", (most, peak / 1e9), (0, 4), textcoords="offset points", ha="right"

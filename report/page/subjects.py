@@ -78,7 +78,8 @@ def data(name: str, dataset: Record) -> Iterator[Part]:
     said = f"Of each digit {min(train):,} to {max(train):,} to train on, {min(test):,} to {max(test):,} to test on."
     yield Pictures([Picture(drawing.svg, title, said, table=counted(train, test))])
     shape, samples = (dataset.get("height"), dataset.get("width")), dataset.get("samples") or []
-    found = [(digit, digits.uri(sample, *shape)) for digit, sample in enumerate(samples)]
+    present = [digit for digit, images in enumerate(train) if images]  # a class without images has no sample
+    found = [(digit, digits.uri(sample, *shape)) for digit, sample in zip(present, samples, strict=False)]
     if shown := [Digit(uri, f"{digit}") for digit, uri in found if uri]:
         yield Digits("One training image of each digit", shown)
 

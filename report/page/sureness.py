@@ -37,11 +37,15 @@ def section(inputs: Inputs) -> Section:
     endings = Counter(str(status) for status in rows["status"])
     said = ", ".join(f"{amount:,} {status}" for status, amount in endings.most_common())
     files = words.count(len(inputs.used), "results file")
-    older = len(inputs.rows) - len(rows)
+    older, foreign = len(inputs.own) - len(rows), len(inputs.rows) - len(inputs.own)
     sentence = f"{words.count(len(rows), 'launch', 'launches')} from {files}: {said}."
     if older:
         sentence += (
             f" {words.count(older, 'launch', 'launches')} of cells that were measured again later are not shown."
+        )
+    if foreign:
+        sentence += (
+            f" {words.count(foreign, 'launch', 'launches')} of other revisions' adapters are for `report compare`."
         )
     parts: list[Part] = [Words([sentence]), failures(rows)]
     parts += [stops(found)] if (found := inputs.records("stops")) else []

@@ -69,8 +69,8 @@ def listed(names: Iterable[str]) -> str:
 
 def short(text: Any, longest: int = 24) -> str:
     """Return text that is safe to show and no longer than a label may be."""
-    text = plain(str(text))
-    return text if len(text) <= longest else text[: longest - 1] + "…"
+    safe = plain(str(text))
+    return safe if len(safe) <= longest else safe[: longest - 1] + "…"
 
 
 def comparison(values: Mapping[Any, Any] | pd.Series[Any], *without: str) -> str:
@@ -84,4 +84,4 @@ def comparison(values: Mapping[Any, Any] | pd.Series[Any], *without: str) -> str
         "dataset": short(values["dataset"], 40),
         "pipeline": DATA.get(str(values["pipeline"]), short(values["pipeline"])),
     }
-    return ", ".join(text for name, text in parts.items() if name not in without)
+    return ", ".join(parts[name] for name in parts if name not in without)
