@@ -33,11 +33,16 @@ def section(inputs: Inputs) -> Section:
     if not len(cells):
         said = "The machine's peak was not measured; `python -m benchmarks peak` does, and later rows have their MFU."
         return Section("roofline", "How near to what the machine can do", [Words([said])])
-    ceilings = [ceiling for sweep in inputs.used for ceiling in sweep.run.get("ceilings") or []]
+    ceilings = [ceiling for sweep in inputs.used for ceiling in measured(sweep.run.get("ceilings"))]
     parts: list[Part] = [Words([NOTE], style="note"), Pictures(list(drawn(with_intensity(cells), inputs, ceilings)))]
     if not ceilings:
         parts.append(Words(["These results do not say which bandwidths were measured; only the peak is drawn."]))
     return Section("roofline", "How near to what the machine can do", parts)
+
+
+def measured(found: Any) -> list[Record]:
+    """Return the ceilings of a run's record, none where it does not have them."""
+    return [ceiling for ceiling in found if isinstance(ceiling, dict)] if isinstance(found, list) else []
 
 
 def with_intensity(cells: pd.DataFrame) -> pd.DataFrame:
