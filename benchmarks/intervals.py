@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy import stats
+from scipy import special  # scipy.stats takes a second to import; its Student's t is these functions
 
 Logs = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float64]
@@ -69,7 +69,7 @@ def p_values(means: npt.ArrayLike, deviations: npt.ArrayLike, counts: npt.ArrayL
     """Return p_value of many samples at once, from their means, standard deviations (n - 1) and sizes."""
     size, n = np.abs(np.asarray(means, float)), np.asarray(counts, float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = 2 * stats.t.sf(size / (np.asarray(deviations, float) / np.sqrt(n)), n - 1)
+        found = 2 * special.stdtr(n - 1, -size / (np.asarray(deviations, float) / np.sqrt(n)))
     return np.where((n < 2) | (size == 0), 1.0, found)
 
 
@@ -89,7 +89,7 @@ def half_widths(deviations: npt.ArrayLike, counts: npt.ArrayLike, confidence: fl
     """Return t_half_width of many samples at once, from their standard deviations (n - 1) and sizes."""
     n = np.asarray(counts, float)
     with np.errstate(divide="ignore", invalid="ignore"):
-        found = stats.t.ppf((1 + confidence) / 2, n - 1) * np.asarray(deviations, float) / np.sqrt(n)
+        found = special.stdtrit(n - 1, (1 + confidence) / 2) * np.asarray(deviations, float) / np.sqrt(n)
     return np.where(n > 1, found, math.inf)
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.errors import UsageError
-from report.grouping import Flags, Numbers, equal, first, floats, joined, number
+from report.grouping import Flags, Numbers, equal, first, floats, joined, last, number
 from report.learnt import with_accuracies
 from report.paired import with_ratio
 
@@ -29,7 +29,8 @@ NEEDED = [  # the columns that compare reads: `load(source, NEEDED)`
     *CELL, "sweep", "session", "revision", "task", "round", "status", "flags", "lockstep", "framework_version",
     *MEDIANS, "flops_per_s", *TRAINED,
 ]  # fmt: skip
-COMPARISONS_SHOWN = 20  # on a screen; a million launches are thousands of comparisons
+MANY = 20  # comparisons; more are no longer read on a screen, and to lay out thousands of tables takes minutes
+SHOWN = 4  # of many
 
 
 def newest(frame: pd.DataFrame) -> pd.DataFrame:
@@ -65,9 +66,10 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     cell = number(frame, CELL)
     new, ok, speed = is_newest(frame, cell), equal(frame["status"], "ok"), equal(frame["task"], "speed")
     table = frame[CELL].iloc[first(cell)].reset_index(drop=True)
+    table = table.astype({name: "string" for name in CELL if isinstance(table[name].dtype, pd.CategoricalDtype)})
     table = with_launches(table, frame, cell, np.flatnonzero(new & ok & speed))
-    table["status"] = pd.array(joined(frame["status"][new], cell[new], len(table)), "string")
-    table["lockstep"] = pd.array(joined(frame["lockstep"][new], cell[new], len(table)), "string")
+    table["status"] = joined(frame["status"][new], cell[new], len(table))
+    table["lockstep"] = joined(frame["lockstep"][new], cell[new], len(table))
     table["framework_version"] = last(frame["framework_version"][new], cell[new], len(table))
     comparison = number(table, COMPARISON)
     table = with_ratio(table, comparison, speeds(frame, cell, np.flatnonzero(new & ok & speed)), base)
@@ -130,17 +132,13 @@ def speeds(frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
     return pd.DataFrame({"cell": cell[rows], "sweep": sweep, "round": rounds, "value": value[~np.isnan(value)]})
 
 
-def last(texts: pd.Series, cells: Numbers, size: int) -> pd.Series:
-    """Return each cell's last text that there is."""
-    known = texts.notna().to_numpy()
-    found = pd.Series(texts.to_numpy()[known], cells[known], dtype="string")
-    return found[~found.index.duplicated(keep="last")].reindex(range(size))
+def first_comparisons(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the lines of a table to show on a screen, and what to say of the others; empty if these are all.
 
-
-def first_comparisons(table: pd.DataFrame, shown: int = COMPARISONS_SHOWN) -> tuple[pd.DataFrame, str]:
-    """Return the lines of a table's first comparisons, and what to say of the others; empty if there are none."""
+    Up to MANY comparisons are shown, of more the first SHOWN.
+    """
     comparison = number(table, COMPARISON)
-    more = comparison.max(initial=-1) + 1 - shown
-    if more <= 0:
+    count = comparison.max(initial=-1) + 1
+    if count <= MANY:
         return table, ""
-    return table[comparison < shown], f"{more:,} more comparisons; --all shows them, --format csv is for programs"
+    return table[comparison < SHOWN], f"{count - SHOWN:,} more comparisons; --all shows them, --format csv writes them"

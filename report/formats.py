@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import io
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import pandas as pd
 from rich.console import Console
@@ -20,7 +20,6 @@ from benchmarks.console import plain
 from benchmarks.errors import UsageError
 
 FORMATS = ("table", "markdown", "csv", "json", "latex")
-SHOWN = 50  # comparisons that a terminal shows unless asked for all
 Lines = list[dict[str, str]]
 Section = tuple[str, dict[str, str], Lines]
 LATEX = str.maketrans(
@@ -35,12 +34,6 @@ def known(form: str) -> str:
     if form not in FORMATS:
         raise UsageError(f"--format {form}: expected {', '.join(FORMATS)}")
     return form
-
-
-def first(table: pd.DataFrame, comparison: Sequence[str], most: int = SHOWN) -> tuple[pd.DataFrame, int]:
-    """Return the lines of the first comparisons, and how many comparisons that leaves out."""
-    number = table.groupby(list(comparison), sort=False, dropna=False).ngroup()
-    return table[number < most], max(0, int(number.max()) + 1 - most) if len(table) else 0
 
 
 def text(form: str, table: pd.DataFrame, sections: Iterable[Section], numeric: Iterable[str] = ()) -> str:

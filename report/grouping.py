@@ -24,7 +24,7 @@ def number(frame: pd.DataFrame, names: Sequence[str]) -> Numbers:
     """Return for each line the number of its group, the lines that agree in these columns; from 0, in sorted order."""
     if frame.empty:
         return np.empty(0, np.int64)
-    return frame[list(names)].groupby(list(names), dropna=False).ngroup().to_numpy(np.int64)
+    return frame[list(names)].groupby(list(names), dropna=False, observed=True).ngroup().to_numpy(np.int64)
 
 
 def first(numbers: Numbers) -> Numbers:
@@ -42,13 +42,22 @@ def floats(values: pd.Series) -> Floats:
     return values.to_numpy(float, na_value=np.nan)
 
 
-def joined(texts: pd.Series, groups: Numbers, size: int) -> list[str | None]:
-    """Return of each group its different texts in order, with commas; None for a group without any."""
-    pairs = pd.DataFrame({"group": groups, "text": texts.to_numpy()}).drop_duplicates().sort_values(["group", "text"])
+def joined(texts: pd.Series, groups: Numbers, size: int) -> pd.Series:
+    """Return of each group its different texts in order, with commas; missing for a group without any."""
+    codes, different = pd.factorize(texts, sort=True)
     found: dict[int, list[str]] = defaultdict(list)
-    for group, text in zip(pairs["group"].tolist(), pairs["text"].tolist(), strict=True):
-        found[group].append(str(text))
-    return [", ".join(found[group]) if group in found else None for group in range(size)]
+    pairs = np.sort(pd.unique(groups[codes >= 0] * len(different) + codes[codes >= 0]))
+    for group, code in zip(*(part.tolist() for part in divmod(pairs, max(len(different), 1))), strict=True):
+        found[group].append(str(different[code]))
+    return pd.Series([", ".join(found[n]) if n in found else None for n in range(size)], dtype="string")
+
+
+def last(texts: pd.Series, groups: Numbers, size: int) -> pd.Series:
+    """Return of each group its last text; missing for a group without any."""
+    codes, different = pd.factorize(texts)
+    found = np.full(size, -1)
+    found[groups[codes >= 0]] = codes[codes >= 0]  # of values for one place, the last stays
+    return pd.Series(different, dtype="string").reindex(found).reset_index(drop=True)
 
 
 def spread(values: npt.ArrayLike, groups: npt.ArrayLike, size: int) -> pd.DataFrame:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import gc
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,7 +25,7 @@ from report.revision import extracted
 
 DERIVED = ("machine_kind", "session")  # columns of the frame that stand in a file's run record, not in its rows
 COLUMN_NAMES = (*(column.name for column in COLUMNS), *DERIVED)
-DTYPES = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.string(): pd.StringDtype()}
+DTYPES = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.large_string(): pd.StringDtype()}
 KEYS = (  # what tells launches and cells apart; always loaded
     "sweep", "framework", "model", "recipe", "dataset", "device", "device_name", "batch_size", "mode", "dtype",
     "pipeline", "threads", "task", "round", "seed", "status", *DERIVED,
@@ -34,13 +35,14 @@ READERS = 2  # threads; parsing and hashing leave the interpreter's lock
 Part = tuple[pa.Table, Sweep]
 
 
-def load(source: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def load(source: str | Path, columns: Sequence[str] | None = None, categories: bool = False) -> pd.DataFrame:
     """Return all valid rows of `source`: one line a launch, the schema's columns, `machine_kind` and `session` added.
 
     `source` is a folder with .jsonl files, one such file, or a git revision of this repository: `REV` for its results/,
     or `REV:path/to/folder`. Numbers and text have nullable dtypes, an absent number is no zero and no NaN; lists are
     Python lists. `machine_kind` is from the file's run record; `session` is the sweep that resumed this launch's sweep
-    last, or that sweep itself. With `columns` only those and KEYS are read, in the schema's order.
+    last, or that sweep itself. With `columns` only those and KEYS are read, in the schema's order; with `categories`
+    text is a pandas category, sorted by name, which takes a tenth of the memory where rows are many.
     Lines that cannot be read are named on stderr and left out. StorageError if there is no such source,
     UsageError for a column that is none.
     """
@@ -51,7 +53,7 @@ def load(source: str | Path, columns: Sequence[str] | None = None) -> pd.DataFra
         for problem in sweep.problems:
             print(problem, file=sys.stderr)  # noqa: T201  # a table must not hide what it leaves out
     last = sessions([sweep.run for _, sweep in parts])
-    return framed([with_derived(table, sweep, last) for table, sweep in parts], names)
+    return framed([with_derived(table, sweep, last) for table, sweep in parts], names, categories)
 
 
 def records(source: str | Path) -> list[Sweep]:
@@ -125,27 +127,53 @@ def gone_on(sweep: pa.DictionaryArray, last: Mapping[str, str]) -> pa.Dictionary
     return pa.DictionaryArray.from_arrays(sweep.indices, pa.array(names, pa.string()))
 
 
-def framed(tables: Sequence[pa.Table], names: Sequence[str]) -> pd.DataFrame:
-    """Return tables as one frame with these columns, none of them of one of pandas' classic dtypes."""
+def framed(tables: Sequence[pa.Table], names: Sequence[str], categories: bool) -> pd.DataFrame:
+    """Return tables as one frame with these columns."""
     empty = with_derived(cache.encoded(reading.SCHEMA.empty_table()), Sweep(Path()), {}).select(names)
-    table = pa.concat_tables([empty, *(table.select(names) for table in tables)])
-    return pd.DataFrame({name: series(table[name]) for name in names})
+    table = pa.concat_tables([empty, *(table.select(names) for table in tables)]).unify_dictionaries()
+    with ThreadPoolExecutor(READERS) as converters:
+        columns = converters.map(lambda name: series(table[name], categories), names)
+        return pd.DataFrame(dict(zip(names, columns, strict=True)), copy=False)
 
 
-def series(values: pa.ChunkedArray) -> pd.Series:
+def series(values: pa.ChunkedArray, categories: bool) -> pd.Series:
     """Return a column with its nullable dtype, lists as Python lists."""
     if pa.types.is_list(values.type):
         return pd.Series(lists(values), dtype=object)
+    if pa.types.is_dictionary(values.type) and categories:
+        return pd.Series(category(values))
     if pa.types.is_dictionary(values.type):
-        values = values.cast(pa.string())
+        values = values.cast(pa.large_string())  # as pandas keeps text
     return values.to_pandas(types_mapper=DTYPES.get)
+
+
+def category(values: pa.ChunkedArray) -> pd.Categorical:
+    """Return text whose chunks share a dictionary as a category, its names sorted."""
+    names = pd.Index(values.chunk(0).dictionary.to_pylist(), dtype="str")
+    order = names.argsort()
+    place = np.append(np.argsort(order), -1)  # where each name has gone; what is absent is -1 before and after
+    codes = [place[chunk.indices.fill_null(-1).to_numpy()] for chunk in values.chunks]
+    return pd.Categorical.from_codes(np.concatenate(codes), categories=names[order])
+
+
+@contextmanager
+def collector_off() -> Iterator[None]:
+    """Keep the garbage collector from looking through a million lists again and again while they are made."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def lists(values: pa.ChunkedArray) -> list[list[Any] | None]:
     """Return a column of lists; most are empty or absent where they name what is rare."""
     lengths = pc.list_value_length(values).fill_null(0).to_numpy()
     ends, items = lengths.cumsum(), pc.list_flatten(values).to_pylist()
-    found: list[list[Any] | None] = [[] for _ in range(len(values))]
+    with collector_off():
+        found: list[list[Any] | None] = [[] for _ in range(len(values))]
     for place in np.flatnonzero(lengths).tolist():
         found[place] = items[ends[place] - lengths[place] : ends[place]]
     for place in np.flatnonzero(values.is_null().to_numpy()).tolist():

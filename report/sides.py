@@ -12,6 +12,7 @@ from benchmarks.storage import Sweep
 from report.compare import CELL, newest
 from report.metrics import Metric
 
+READ = ["framework_version", "revision", "reason", "epochs", "accuracy"]  # beside load.KEYS and the metric
 ORIGIN = ["commit", "code", "lock"]  # what a sweep's record says about where its rows come from
 
 

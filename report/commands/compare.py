@@ -11,11 +11,13 @@ import typer
 from benchmarks.errors import UsageError
 from benchmarks.options import values
 from report import between, between_tables, formats, regressions, render
-from report.commands.terminal import RESULTS, Base, Results, deliver, err, loaded, out, records
-from report.compare import COMPARISON, compare
+from report.commands.terminal import RESULTS, Base, Results, deliver, err, loaded, out
+from report.compare import NEEDED, compare, first_comparisons
 from report.formats import FORMATS
+from report.load import records
 from report.matching import AXES
 from report.metrics import DEFAULT, Metric, metric
+from report.sides import READ
 
 BY = ("sets", "framework", "revision")
 SET = "a folder, a file, or a git revision of results/"
@@ -43,16 +45,16 @@ def compare_sets(
     gate = regressions.rules(fail_on, asked) if fail_on is not None else []
     source = base_set or results
     if how == "framework" and name == DEFAULT:
-        table = compare(loaded(source), base)
+        table = compare(loaded(source, NEEDED), base)
         show(table, form, out_file, show_all, asked, None)
         return
     if how == "framework":
-        table, sides = between.frameworks(loaded(source), name, base), ("reference", "this")
+        table, sides = between.frameworks(loaded(source, [*READ, name]), name, base), ("reference", "this")
     elif how == "revision":
-        table, sides = between.revisions(loaded(source), name), ("revision", "checkout")
+        table, sides = between.revisions(loaded(source, [*READ, name]), name), ("revision", "checkout")
     else:
         sets = (source, new_set or "")
-        pair = [loaded(found) for found in sets]
+        pair = [loaded(found, [*READ, name]) for found in sets]
         table = between.between(pair[0], pair[1], name, axes, (records(sets[0]), records(sets[1])))
         sides = ("BASE", "NEW")
     show(table, form, out_file, show_all, asked, sides)
@@ -82,9 +84,9 @@ def show(
     table: pd.DataFrame, form: str, path: Path | None, everything: bool, asked: Metric, sides: tuple[str, str] | None
 ) -> None:
     """Print or write a table in the form asked for; a terminal gets the first comparisons unless asked for all."""
-    left_out = 0
+    left_out = ""
     if form == "table" and not path and not everything:
-        table, left_out = formats.first(table, COMPARISON)
+        table, left_out = first_comparisons(table)
     sections = between_tables.sections(table, asked, sides) if sides else render.sections(table)
     numeric = between_tables.NUMERIC if sides else render.NUMERIC
     if form != "table":
@@ -95,7 +97,7 @@ def show(
         for made in formats.terminal(sections, numeric):
             out.print(made)
     if left_out:
-        out.print(f"{left_out} more comparisons: --all shows them, --format csv and json always do", highlight=False)
+        out.print(left_out, highlight=False)
 
 
 def conclude(outcome: regressions.Outcome) -> None:

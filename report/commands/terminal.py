@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,6 @@ import typer
 from benchmarks import console
 from benchmarks.environments import ROOT
 from benchmarks.errors import StorageError, UsageError
-from benchmarks.storage import Sweep, read_all
 from report.load import load
 
 out, err = console.terminal(), console.terminal(stderr=True)
@@ -23,16 +22,11 @@ Base = Annotated[str | None, typer.Option(help="framework to compare with; defau
 
 
 def loaded(source: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return a set's rows, all columns or those asked for; UsageError if there are none."""
-    frame = load(Path(source), columns)
+    """Return a set's rows, of all columns or of these and the keys; UsageError if there are none."""
+    frame = load(source, columns)
     if frame.empty:
         raise UsageError(f"no rows in {source}; make some with `tox -e bench`, or pass --results DIR")
     return frame
-
-
-def records(source: str | Path) -> Iterable[Sweep]:
-    """Return a set's sweeps: their run records say what was measured where."""
-    return read_all(Path(source))
 
 
 def deliver(content: str | bytes, path: Path | None) -> None:

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 
 from benchmarks.storage import append
+from report import load
+from report.between import between
+from report.metrics import DEFAULT
 
 
 @pytest.fixture
@@ -37,5 +42,16 @@ def launches(make):
 
     def write(*speeds, **changes):
         return [make(round=n, train_samples_per_s=float(speed), **changes) for n, speed in enumerate(speeds)]
+
+    return write
+
+
+@pytest.fixture
+def compare(write_set):
+    """Compare two lists of rows, given as BASE and NEW, in folders of their own."""
+    count = itertools.count()
+
+    def write(*sides, name=DEFAULT, across=()):
+        return between(*(load(write_set(str(next(count)), *rows)) for rows in sides), name, across)
 
     return write

@@ -1,56 +1,18 @@
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
 
-from benchmarks import intervals
 from benchmarks.errors import UsageError
 from benchmarks.storage import read_all
-from report import between_tables, load, ratios
+from report import between_tables, load
 from report.between import between, frameworks, revisions
-from report.metrics import metric, numeric
-
-LATER = {"sweep": "20260201T000000-bbbbbb"}
-STEADY = (1000.0, 1010.0, 990.0, 1005.0, 995.0, 1002.0)
-SLOWER = tuple(0.9 * speed for speed in STEADY)
-
-
-@pytest.fixture
-def compare(write_set):
-    """Compare two lists of rows, given as BASE and NEW."""
-
-    def write(base, new, *arguments, **options):
-        return between(load(write_set("base", *base)), load(write_set("new", *new)), *arguments, **options)
-
-    return write
+from report.metrics import metric
+from tests.unit.report.known import LATER, SLOWER, STEADY
 
 
 def verdicts(table):
     return dict(zip(table["framework"], table["verdict"], strict=True))
-
-
-def test_welch_is_scipy_s():
-    generator = np.random.default_rng(0)
-    sides = [np.exp(generator.normal(mean, spread, n)) for mean, spread, n in ((0, 0.1, 6), (0.1, 0.3, 9))]
-    base, new = (ratios.summary(pd.DataFrame({"cell": 0, "value": values}), "cell") for values in sides)
-    found = ratios.welch(base, new).loc[0]
-    expected = stats.ttest_ind(np.log(sides[1]), np.log(sides[0]), equal_var=False)
-    bounds = np.exp(expected.confidence_interval(0.95))
-    assert found["p"] == pytest.approx(expected.pvalue)
-    assert (found["ratio_low"], found["ratio_high"]) == pytest.approx((bounds[0], bounds[1]))
-    assert found["n"] == 6
-    alone = intervals.speed(sides[0].tolist())
-    assert tuple(base.loc[0, ["median", "low", "high"]]) == pytest.approx((alone.estimate, alone.low, alone.high))
-
-
-def test_pairs_are_those_of_the_intervals_module():
-    base, new = np.array(STEADY), np.array([1100.0, 900, 1200, 1300, 800, 1150])
-    found = ratios.paired(pd.DataFrame({"line": 3, "base": base, "new": new}), "line").loc[3]
-    expected = intervals.paired(new.tolist(), base.tolist())
-    shown = tuple(found[["ratio", "ratio_low", "ratio_high", "p"]])
-    assert shown == pytest.approx((expected.estimate, expected.low, expected.high, expected.p))
 
 
 def test_each_verdict_is_found(compare, launches):
@@ -108,95 +70,6 @@ def test_launches_that_failed_among_others_are_told(compare, launches, make):
     wrong = make(round=6, status="nan", train_samples_per_s=None, **LATER)
     [line] = compare(launches(*STEADY), [*launches(*STEADY, **LATER), wrong]).to_dict("records")
     assert (line["verdict"], line["notes"]) == ("equivalent", "NEW 1 of 7 nan")
-
-
-@pytest.mark.parametrize(
-    ("axis", "was", "became", "words"),
-    [
-        ("threads", {"threads": 1}, {"threads": 2}, "1 thread in BASE, 2 in NEW"),
-        ("mode", {"mode": "eager"}, {"mode": "fused"}, "mode eager in BASE, fused in NEW"),
-        ("machine", {"device_name": "Old"}, {"device_name": "New"}, r"machine Old \(abc\) in BASE, New \(abc\) in NEW"),
-    ],
-)
-def test_unlike_cells_are_refused_until_asked_for_then_labelled(compare, launches, axis, was, became, words):
-    base, new = launches(*STEADY, **was), launches(*STEADY, **became, **LATER)
-    with pytest.raises(UsageError, match=f"torch mlp: {words}; .*--across {axis}") as caught:
-        compare(base, new)
-    assert "\n" not in str(caught.value)
-    [line] = compare((), (), across=[axis]).to_dict("records")  # the same two folders
-    assert line["verdict"] == "equivalent"
-    [(name, value)] = became.items()
-    assert line[name] == value
-    assert f": {next(iter(was.values()))} -> {value}" in line["changes"]
-
-
-def test_kinds_of_machines_are_machines_though_their_processors_have_one_name(write_set, launches):
-    base = load(write_set("base", *launches(*STEADY), machine_kind="small"))
-    new = load(write_set("new", *launches(*STEADY, **LATER), machine_kind="large"))
-    with pytest.raises(UsageError, match="--across machine"):
-        between(base, new)
-
-
-def test_every_axis_that_is_needed_is_named_at_once(compare, launches):
-    base = [*launches(*STEADY), *launches(*STEADY, framework="jax", mode="compiled")]
-    new = [*launches(*STEADY, threads=1, **LATER), *launches(*STEADY, framework="jax", mode="fused", **LATER)]
-    with pytest.raises(UsageError, match=r"and 1 more such cells.*--across threads,mode"):
-        compare(base, new)
-
-
-def test_a_cell_with_its_equal_meets_no_other(compare, launches):
-    """A new number of threads beside the old one is news, not a reason to refuse."""
-    new = [*launches(*STEADY, **LATER), *launches(*STEADY, threads=1, **LATER)]
-    table = compare(launches(*STEADY), new)
-    assert dict(zip(table["threads"], table["verdict"], strict=True)) == {2: "equivalent", 1: "only in new"}
-
-
-def test_an_unknown_axis_or_metric_lists_what_there_is(compare, launches):
-    with pytest.raises(UsageError, match="threads, machine, mode"):
-        compare(launches(1), launches(1), across=["dtype"])
-    with pytest.raises(UsageError, match=r"did you mean import_s\?"):
-        compare(launches(1), launches(1), "imports_s")
-    for name in ("framework", "threads", "train_chunk_s", "seed"):
-        with pytest.raises(UsageError, match="no numeric column"):
-            metric(name)
-
-
-def test_words_follow_what_is_better(compare, make):
-    def rows(scale, **changes):
-        return [
-            make(round=n, import_s=speed * scale, peak_rss_bytes=int(speed * scale), chunk_steps=int(speed * scale))
-            | changes
-            for n, speed in enumerate(STEADY)
-        ]
-
-    base, new = rows(1), rows(1.2, **LATER)
-    found = {name: compare(base, new, name) for name in ("import_s", "peak_rss_bytes", "chunk_steps")}
-    assert {name: table["verdict"].tolist() for name, table in found.items()} == {
-        "import_s": ["slower"], "peak_rss_bytes": ["worse"], "chunk_steps": ["higher"],
-    }  # fmt: skip
-
-
-def test_every_number_of_a_row_is_a_metric_with_words():
-    for found in numeric().values():
-        assert found.worse in ("", found.above, found.below)
-    assert metric("train_samples_per_s").worse == metric("train_samples_per_s").below == "slower"
-    assert metric("step_latency_p50_s").worse == metric("step_latency_p50_s").above == "slower"
-
-
-def test_values_of_0_have_medians_and_no_ratio(compare, make):
-    base = [make(round=n, stolen_share=0.0) for n in range(6)]
-    [line] = compare(base, [row | LATER | {"stolen_share": 0.1} for row in base], "stolen_share").to_dict("records")
-    assert (line["base_median"], line["new_median"], line["verdict"]) == (0, 0.1, "")
-    assert pd.isna(line["ratio"])
-
-
-def test_no_verdict_where_some_ok_launches_lack_the_metric(compare, make):
-    """Seeds that never reached the target would flatter those that did, were they left out."""
-    base = [make(round=n, task="accuracy", seed=n, accuracy=0.9, time_to_accuracy_s=9.0 + n / 10) for n in range(7)]
-    new = [row | LATER | {"time_to_accuracy_s": row["time_to_accuracy_s"] / 3 if row["seed"] else None} for row in base]
-    [line] = compare(base, new, "time_to_accuracy_s").to_dict("records")
-    assert line["ratio"] == pytest.approx(1 / 3, rel=0.05)
-    assert line["verdict"] == ""
 
 
 def test_accuracies_are_paired_by_seed_and_epochs(compare, make):

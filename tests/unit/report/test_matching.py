@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.errors import UsageError
+from report import load
+from report.between import between
+from tests.unit.report.known import LATER, STEADY
+
+
+@pytest.mark.parametrize(
+    ("axis", "was", "became", "words"),
+    [
+        ("threads", {"threads": 1}, {"threads": 2}, "1 thread in BASE, 2 in NEW"),
+        ("mode", {"mode": "eager"}, {"mode": "fused"}, "mode eager in BASE, fused in NEW"),
+        ("machine", {"device_name": "Old"}, {"device_name": "New"}, r"machine Old \(abc\) in BASE, New \(abc\) in NEW"),
+    ],
+)
+def test_unlike_cells_are_refused_until_asked_for_then_labelled(compare, launches, axis, was, became, words):
+    base, new = launches(*STEADY, **was), launches(*STEADY, **became, **LATER)
+    with pytest.raises(UsageError, match=f"torch mlp: {words}; .*--across {axis}") as caught:
+        compare(base, new)
+    assert "\n" not in str(caught.value)
+    [line] = compare(base, new, across=[axis]).to_dict("records")
+    assert line["verdict"] == "equivalent"
+    [(name, value)] = became.items()
+    assert line[name] == value
+    assert f": {next(iter(was.values()))} -> {value}" in line["changes"]
+
+
+def test_kinds_of_machines_are_machines_though_their_processors_have_one_name(write_set, launches):
+    base = load(write_set("base", *launches(*STEADY), machine_kind="small"))
+    new = load(write_set("new", *launches(*STEADY, **LATER), machine_kind="large"))
+    with pytest.raises(UsageError, match="--across machine"):
+        between(base, new)
+
+
+def test_every_axis_that_is_needed_is_named_at_once(compare, launches):
+    base = [*launches(*STEADY), *launches(*STEADY, framework="jax", mode="compiled")]
+    new = [*launches(*STEADY, threads=1, **LATER), *launches(*STEADY, framework="jax", mode="fused", **LATER)]
+    with pytest.raises(UsageError, match=r"and 1 more such cells.*--across threads,mode"):
+        compare(base, new)
+
+
+def test_a_cell_with_its_equal_meets_no_other(compare, launches):
+    """A new number of threads beside the old one is news, not a reason to refuse."""
+    new = [*launches(*STEADY, **LATER), *launches(*STEADY, threads=1, **LATER)]
+    table = compare(launches(*STEADY), new)
+    assert dict(zip(table["threads"], table["verdict"], strict=True)) == {2: "equivalent", 1: "only in new"}
