@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 
 import pandas as pd
 
@@ -11,6 +11,7 @@ from report.page import words
 
 DISPATCH_DOMINATES = 0.5  # of a step: an empty step takes at least half as long
 Speeds = Mapping[int, float]
+Pair = tuple[str, str]  # framework, mode
 
 
 def by_batch(cells: pd.DataFrame) -> dict[int, float]:
@@ -39,7 +40,7 @@ def sentences(cells: pd.DataFrame) -> Iterator[str]:
 def devices(cells: pd.DataFrame) -> Iterator[str]:
     """Yield for each network where the GPU overtakes the CPU, and in which frameworks and modes."""
     apart = [name for name in CELL if name not in ("device", "device_name", "batch_size")]
-    found: dict[tuple[str, str], list[tuple[str, float]]] = {}
+    found: dict[tuple[str, str], list[tuple[Pair, float]]] = {}
     for _, group in cells.groupby(apart, sort=False):
         sides = {device: by_batch(lines) for device, lines in group.groupby("device")}
         common = sorted(sides.get("cpu", {}).keys() & sides.get("gpu", {}).keys())
@@ -47,12 +48,12 @@ def devices(cells: pd.DataFrame) -> Iterator[str]:
             first = group.iloc[0]
             factor = sides["gpu"][common[-1]] / sides["cpu"][common[-1]]
             said = changes(overtakes(sides["gpu"], sides["cpu"]), common)
-            name = f"{words.short(first['framework'])} {words.short(first['mode'])}"
-            found.setdefault((words.comparison(first, "device", "batch_size"), said), []).append((name, factor))
+            pair = (words.short(first["framework"]), words.short(first["mode"]))
+            found.setdefault((words.comparison(first, "device", "batch_size"), said), []).append((pair, factor))
     for (shared, said), who in found.items():
         least, *_, most = sorted([factor for _, factor in who] * 2)
         times = f"{least:.2g} times" if len(who) == 1 else f"{least:.2g} to {most:.2g} times"
-        yield f"{shared}: {said} (there {times} its speed) in {words.listed(sorted(name for name, _ in who))}."
+        yield f"{shared}: {said} (there {times} its speed) in {by_name(pair for pair, _ in who)}."
 
 
 def changes(start: int | None, sizes: list[int]) -> str:
@@ -85,7 +86,7 @@ def dispatch(cells: pd.DataFrame) -> Iterator[str]:
     """Yield where an almost empty step takes at least half as long as a real one: dispatch dominates there."""
     stepped = cells[(cells["mode"] != "fused") & cells["dispatch_s"].notna()]  # fused steps are not dispatched
     apart = [name for name in CELL if name != "batch_size"]
-    found: dict[tuple[str, int], list[str]] = {}
+    found: dict[tuple[str, int], set[Pair]] = {}
     for _, group in stepped.groupby(apart, sort=False):
         if group["batch_size"].nunique() < 2:
             continue
@@ -97,6 +98,14 @@ def dispatch(cells: pd.DataFrame) -> Iterator[str]:
                 f"{words.short(first['recipe'])} on the {str(first['device']).upper()}",
                 int(ruled["batch_size"].max()),
             )
-            found.setdefault(key, []).append(f"{words.short(first['framework'])} {words.short(first['mode'])}")
+            found.setdefault(key, set()).add((words.short(first["framework"]), words.short(first["mode"])))
     for (name, size), who in sorted(found.items()):
-        yield f"{name}: up to batch {size:,} dispatch dominates a step of {words.listed(sorted(set(who)))}."
+        yield f"{name}: up to batch {size:,} dispatch dominates a step of {by_name(who)}."
+
+
+def by_name(pairs: Iterable[Pair]) -> str:
+    """Return frameworks with their modes: `jax (compiled, eager) and torch (eager)`."""
+    modes: dict[str, list[str]] = {}
+    for framework, mode in sorted(pairs):
+        modes.setdefault(framework, []).append(mode)
+    return words.listed(f"{framework} ({', '.join(found)})" for framework, found in modes.items())

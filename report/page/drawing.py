@@ -93,6 +93,7 @@ def clean(text: str, name: str, marks: Mapping[str, tuple[Facets, str]]) -> Mark
             if child.tag.endswith(("}metadata", "}style")):
                 parent.remove(child)
     root.attrib |= {"stroke-linejoin": "round", "stroke-linecap": "butt"}  # what the removed style sheet said
+    root.attrib["fill"] = "currentColor"  # where matplotlib leaves out that something is black
     used = set(re.findall(r"#([\w.-]+)", " ".join(value for item in root.iter() for value in item.attrib.values())))
     for item in root.iter():
         item.tag = item.tag.rpartition("}")[2]

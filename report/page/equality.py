@@ -10,8 +10,8 @@ import pandas as pd
 from adapters.recipes import RECIPES
 from benchmarks.bounds import BOUNDS, WIDER
 from report.page import words
+from report.page.cells import batch, lockstep, value_of
 from report.page.drawing import Drawing
-from report.page.headline import value_of
 from report.page.inputs import Inputs, Record
 from report.page.palette import BLACK, look
 from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
@@ -116,7 +116,7 @@ def proven(proofs: list[Record]) -> Table:
         cells = (
             Cell(words.short(proof.get("framework")), words.short(proof.get("mode"))),
             *(Cell(words.short(proof.get(name))) for name in ("recipe", "device", "batch_size", "dtype", "pipeline")),
-            Cell(words.short(proof.get("lockstep")), style="good" if proof.get("lockstep") == "pass" else "bad"),
+            lockstep(proof.get("lockstep")),
             *(Cell(words.number(figure, ".1e"), value=value_of(figure)) for figure in figures),
             Cell(words.short(proof.get("reason") or "", 300)),
         )
@@ -151,10 +151,10 @@ def largest_lines(found: pd.DataFrame) -> list[Line]:
                 Cell(words.short(record["framework"]), words.short(record["mode"])),
                 Cell(words.short(record["recipe"])),
                 Cell(str(record["device"])),
-                Cell(f"{record['batch_size']:,}", value=float(record["batch_size"])),
+                batch(record["batch_size"]),
                 Cell(words.short(record["dtype"])),
                 Cell(words.short(record["pipeline"])),
-                Cell(words.short(record["lockstep"]), style="good" if record["lockstep"] == "pass" else "bad"),
+                lockstep(record["lockstep"]),
                 figure(record["lockstep_float64_deviation"]),
                 Cell(words.number(record["lockstep_steps"]), value=value_of(record["lockstep_steps"])),
                 figure(record["lockstep_max_deviation"]),

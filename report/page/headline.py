@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from report.page import words
+from report.page.cells import lockstep, ratio, text_of, value_of, verdict
 from report.page.drawing import Drawing
 from report.page.inputs import Inputs
 from report.page.palette import look
@@ -112,7 +113,6 @@ def line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
     """Return one framework's line; `alike` is its cell in the mode that most have, if it has that mode."""
     accuracy = words.between(record["accuracy_low"], record["accuracy_high"], ".4f")
     undisturbed = record["launches"] - record["undisturbed"]
-    passed = record["lockstep"] == "pass"
     cells = (
         Cell(words.short(record["framework"]), words.short(text_of(record["framework_version"]))),
         Cell(words.short(record["mode"])),
@@ -126,22 +126,10 @@ def line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
         like_for_like(alike),
         Cell(words.number(record["mfu"], ".1%"), value=value_of(record["mfu"])),
         Cell(words.number(record["accuracy"], ".4f"), accuracy, value_of(record["accuracy"])),
-        Cell(words.short(record["lockstep"]), style="good" if passed else "bad"),
+        lockstep(record["lockstep"]),
         Cell(f"{undisturbed} of {record['launches']}", value=float(undisturbed)),
     )
     return Line(cells, facets(record))
-
-
-def verdict(record: dict[Any, Any]) -> str:
-    """Return the verdict on a ratio, or why there is none."""
-    undecided = "too few rounds" if words.known(record["ratio_low"]) else ""
-    return text_of(record["verdict"]) or undecided
-
-
-def ratio(record: dict[Any, Any]) -> Cell:
-    """Return a ratio with its interval."""
-    interval = words.between(record["ratio_low"], record["ratio_high"], ".3f")
-    return Cell(words.number(record["ratio"], ".3f"), interval, value_of(record["ratio"]))
 
 
 def like_for_like(alike: dict[Any, Any] | None) -> Cell:
@@ -150,16 +138,6 @@ def like_for_like(alike: dict[Any, Any] | None) -> Cell:
         return Cell(words.NONE)
     speed = alike["train_samples_per_s"]
     return Cell(words.speed(speed), words.number(alike["ratio"], ".3f"), float(speed))
-
-
-def value_of(number: Any) -> float | None:
-    """Return what a cell is sorted by, nothing where there is no figure."""
-    return float(number) if words.known(number) else None
-
-
-def text_of(text: Any) -> str:
-    """Return text that may be missing."""
-    return str(text) if words.known(text) else ""
 
 
 def picture(name: str, cells: Cells) -> Picture:

@@ -13,8 +13,8 @@ from adapters.recipes import RECIPES
 from benchmarks.console import plain
 from report.compare import COMPARISON
 from report.page import mistakes, words
+from report.page.cells import text_of, value_of
 from report.page.drawing import Drawing
-from report.page.headline import text_of, value_of
 from report.page.inputs import Inputs
 from report.page.palette import BLACK, look
 from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets

@@ -13,8 +13,8 @@ from adapters.recipes import RECIPES
 from benchmarks import roofline
 from benchmarks.flops import model_flops
 from report.page import words
+from report.page.cells import batch, value_of
 from report.page.drawing import Drawing
-from report.page.headline import value_of
 from report.page.inputs import Inputs, Record
 from report.page.palette import BLACK, look
 from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
@@ -138,7 +138,7 @@ def table(cells: pd.DataFrame) -> Table:
                 (
                     Cell(words.short(record["framework"]), words.short(record["mode"])),
                     Cell(words.short(record["recipe"])),
-                    Cell(f"{record['batch_size']:,}", value=float(record["batch_size"])),
+                    batch(record["batch_size"]),
                     Cell(f"{record['flop_per_byte']:.1f}", value=float(record["flop_per_byte"])),
                     Cell(words.number(record["gflops_per_s"], ",.1f"), value=value_of(record["gflops_per_s"])),
                     *shares,

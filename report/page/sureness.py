@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.console import DATA
 from report.compare import CELL, COMPARISON
 from report.page import words
-from report.page.headline import text_of, value_of
+from report.page.cells import batch, text_of, value_of
 from report.page.inputs import Inputs, Record
 from report.page.parts import Cell, Column, Group, Line, Part, Section, Table, Words, facets
 
@@ -72,7 +72,7 @@ def failures(rows: pd.DataFrame) -> Part:
             Cell(words.short(record["framework"]), words.short(record["mode"])),
             Cell(words.short(record["recipe"])),
             Cell(str(record["device"])),
-            Cell(f"{record['batch_size']:,}", value=float(record["batch_size"])),
+            batch(record["batch_size"]),
             Cell(words.short(record["task"])),
             Cell(words.short(record["status"]), style="bad"),
             Cell(f"{len(group):,}", value=float(len(group))),
@@ -90,7 +90,7 @@ def stops(found: list[Record]) -> Table:
         cells = (
             Cell(words.short(stop.get("recipe"))),
             Cell(words.short(stop.get("device"))),
-            Cell(words.number(stop.get("batch_size")), value=value_of(stop.get("batch_size"))),
+            batch(stop.get("batch_size")),
             Cell(words.short(stop.get("dtype"))),
             Cell(DATA.get(str(stop.get("pipeline")), words.short(stop.get("pipeline")))),
             Cell(words.number(rounds), value=value_of(rounds)),
@@ -119,7 +119,7 @@ def noise_line(record: dict[Any, Any]) -> Line:
         Cell(words.short(record["framework"]), words.short(record["mode"])),
         Cell(words.short(record["recipe"])),
         Cell(str(record["device"])),
-        Cell(f"{record['batch_size']:,}", value=float(record["batch_size"])),
+        batch(record["batch_size"]),
         Cell(f"{record['launches']:,}", value=float(record["launches"])),
         Cell(f"± {half:.1%}" if half is not None else words.NONE, value=half),
         Cell(words.speed(record["train_samples_per_s"]), value=float(record["train_samples_per_s"])),

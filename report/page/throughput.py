@@ -10,8 +10,8 @@ import pandas as pd
 from benchmarks.console import plain
 from report.compare import COMPARISON
 from report.page import crossovers, words
+from report.page.cells import batch, lockstep, ratio, text_of, value_of, verdict
 from report.page.drawing import Drawing
-from report.page.headline import ratio, text_of, value_of, verdict
 from report.page.inputs import Inputs
 from report.page.palette import look
 from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
@@ -137,7 +137,7 @@ def cell_line(record: dict[Any, Any]) -> Line:
         Cell(words.short(record["framework"]), words.short(text_of(record["framework_version"]))),
         Cell(words.short(record["model"])),
         Cell(str(record["device"])),
-        Cell(f"{record['batch_size']:,}", value=float(record["batch_size"])),
+        batch(record["batch_size"]),
         Cell(words.short(record["mode"])),
         Cell(words.speed(speed), words.between(record["low"], record["high"]), float(speed)),
         ratio(record),
@@ -146,6 +146,6 @@ def cell_line(record: dict[Any, Any]) -> Line:
         Cell(words.number(record["roofline_share"], ".1%"), value=value_of(record["roofline_share"])),
         Cell(words.speed(record["eval_samples_per_s"]), value=value_of(record["eval_samples_per_s"])),
         Cell(words.seconds(latency), words.seconds(record["step_latency_p99_s"]), value_of(latency)),
-        Cell(words.short(record["lockstep"]), style="good" if record["lockstep"] == "pass" else "bad"),
+        lockstep(record["lockstep"]),
     )
     return Line(cells, facets(record))

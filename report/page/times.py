@@ -8,8 +8,8 @@ import pandas as pd
 
 from report.compare import CELL
 from report.page import palette, words
+from report.page.cells import batch, value_of
 from report.page.drawing import Drawing
-from report.page.headline import value_of
 from report.page.inputs import Inputs
 from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
 
@@ -124,7 +124,7 @@ def table(cells: pd.DataFrame) -> Table:
             Cell(words.short(record["framework"]), words.short(record["mode"])),
             Cell(words.short(record["recipe"])),
             Cell(str(record["device"])),
-            Cell(f"{record['batch_size']:,}", value=float(record["batch_size"])),
+            batch(record["batch_size"]),
             Cell(words.short(record["pipeline"])),
         )
         lines.append(Line((*head, *figures, *others, memory), facets(record)))

@@ -53,7 +53,7 @@ def test_crossovers_are_named_in_words(cells):
 def test_dispatch_dominates_up_to_the_largest_batch_whose_step_it_is_half_of(cells):
     found = cells({("torch", "eager", "cpu"): {1: 1000, 64: 40_000, 512: 50_000}}, dispatch_s=0.0009)
     [said] = list(crossovers.dispatch(found.timed))  # a step of 64 takes 1.6 ms, of 512 10 ms
-    assert "up to batch 64 dispatch dominates a step of torch eager" in said
+    assert "up to batch 64 dispatch dominates a step of torch (eager)" in said
     fused = found.timed.assign(mode="fused")
     assert list(crossovers.dispatch(fused)) == []
 
@@ -133,6 +133,7 @@ def test_a_drawing_has_no_styles_and_draws_black_in_the_colour_of_the_text():
         drawing.axes.legend()
     assert "style" not in re.sub(r"font-style", "", drawing.svg)
     assert "#000000" not in drawing.svg
+    assert drawing.svg.startswith("<svg ") and 'fill="currentColor"' in drawing.svg.split(">")[0]
     assert 'data-framework="numpy"' in drawing.svg
     assert "<title>a &lt;b&gt; &amp; c</title>" in drawing.svg
     assert "$x$ &lt;b&gt;" in drawing.svg
