@@ -15,7 +15,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -135,9 +134,8 @@ def written(entry: Path | None) -> Iterator[Writer]:
 
 def place(path: Path, stat: os.stat_result) -> Path:
     """Return the entry that is, or would be, kept of a file in this state."""
-    state = [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
     path_key = kept.digest({"path": str(path.resolve())})
-    return default_cache() / "rows" / f"{path_key}-{kept.digest({'state': state, 'code': code()})}.parquet"
+    return default_cache() / "rows" / f"{path_key}-{kept.digest({'state': state(stat), 'code': code()})}.parquet"
 
 
 @functools.cache
@@ -150,7 +148,12 @@ def code() -> str:
 
 def same(one: os.stat_result, other: os.stat_result) -> bool:
     """Return whether a file has not changed between two looks."""
-    return all(getattr(one, name) == getattr(other, name) for name in ("st_size", "st_mtime_ns", "st_ctime_ns", "st_ino"))
+    return state(one) == state(other)
+
+
+def state(stat: os.stat_result) -> list[int]:
+    """Return what changes when a file does."""
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
 def settled(stat: os.stat_result) -> bool:

@@ -1,8 +1,6 @@
-"""Frameworks beside each other, cell by cell, and how sure the differences are: whole columns, no loop over launches."""
+"""Frameworks beside each other, cell by cell, and how sure the differences are; no loop over launches."""
 
 from __future__ import annotations
-
-from collections import defaultdict
 
 import numpy as np
 import pandas as pd
@@ -10,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.errors import UsageError
-from report.grouping import Flags, Numbers, equal, first, floats, joined, last, number
+from report.grouping import Flags, Numbers, counted, equal, first, floats, joined, last, number
 from report.learnt import with_accuracies
 from report.paired import with_ratio
 
@@ -27,7 +25,7 @@ MEDIANS = [  # over a cell's launches; what a row's columns mean stands in resul
 TRAINED = ["recipe", "seed", "epochs", "accuracy", "accuracy_target", "time_to_accuracy_s"]
 NEEDED = [  # the columns that compare reads: `load(source, NEEDED)`
     *CELL, "sweep", "session", "revision", "task", "round", "status", "flags", "lockstep", "framework_version",
-    *MEDIANS, "flops_per_s", *TRAINED,
+    *MEDIANS, "flops_per_s", *(name for name in TRAINED if name not in CELL),
 ]  # fmt: skip
 MANY = 20  # comparisons; more are no longer read on a screen, and to lay out thousands of tables takes minutes
 SHOWN = 4  # of many
@@ -116,15 +114,12 @@ def flagged(flags: pd.Series, cells: Numbers) -> tuple[Flags, dict[int, str]]:
     launches, items = pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
     quiet = np.ones(len(flags), bool)
     quiet[launches[pc.equal(items, "disturbed").to_numpy(zero_copy_only=False)]] = False
-    counts = pd.DataFrame({"cell": cells[launches], "flag": items.to_pylist()}).value_counts(["cell", "flag"])
-    words = defaultdict(list)
-    for (cell, flag), count in counts.sort_index().items():
-        words[cell].append(f"{flag} {count}")
-    return quiet, {cell: ", ".join(found) for cell, found in words.items()}
+    counts = counted(pd.Series(items.to_pylist(), dtype="string"), cells[launches])
+    return quiet, {n: ", ".join(f"{flag} {count}" for flag, count in found.items()) for n, found in counts.items()}
 
 
 def speeds(frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
-    """Return cell, sweep and round (numbers) and `value` (samples/s) of the launches in these rows that have a speed."""
+    """Return cell, sweep, round and `value`, samples/s, of the launches in these rows that have a speed."""
     value = floats(frame["train_samples_per_s"])[rows]
     rows = rows[~np.isnan(value)]
     sweep = pd.factorize(frame["sweep"])[0][rows]

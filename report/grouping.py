@@ -24,7 +24,8 @@ def number(frame: pd.DataFrame, names: Sequence[str]) -> Numbers:
     """Return for each line the number of its group, the lines that agree in these columns; from 0, in sorted order."""
     if frame.empty:
         return np.empty(0, np.int64)
-    return frame[list(names)].groupby(list(names), dropna=False, observed=True).ngroup().to_numpy(np.int64)
+    groups = frame[list(names)].groupby(list(names), dropna=False, observed=True)
+    return np.asarray(groups.ngroup(), np.int64)
 
 
 def first(numbers: Numbers) -> Numbers:
@@ -44,12 +45,19 @@ def floats(values: pd.Series) -> Floats:
 
 def joined(texts: pd.Series, groups: Numbers, size: int) -> pd.Series:
     """Return of each group its different texts in order, with commas; missing for a group without any."""
+    words = {group: ", ".join(counts) for group, counts in counted(texts, groups).items()}
+    return pd.Series([words.get(group) for group in range(size)], dtype="string")
+
+
+def counted(texts: pd.Series, groups: Numbers) -> dict[int, dict[str, int]]:
+    """Return of each group that has any its different texts in order, and how often each occurs."""
     codes, different = pd.factorize(texts, sort=True)
-    found: dict[int, list[str]] = defaultdict(list)
-    pairs = np.sort(pd.unique(groups[codes >= 0] * len(different) + codes[codes >= 0]))
-    for group, code in zip(*(part.tolist() for part in divmod(pairs, max(len(different), 1))), strict=True):
-        found[group].append(str(different[code]))
-    return pd.Series([", ".join(found[n]) if n in found else None for n in range(size)], dtype="string")
+    names = [str(text) for text in different]
+    pairs, counts = np.unique(groups[codes >= 0] * len(names) + codes[codes >= 0], return_counts=True)
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        found[pair // len(names)][names[pair % len(names)]] = count
+    return found
 
 
 def last(texts: pd.Series, groups: Numbers, size: int) -> pd.Series:

@@ -86,7 +86,7 @@ def files(source: str | Path) -> Iterator[list[Path]]:
         yield sorted(path.glob("*.jsonl"))
     elif path.is_file():
         if path.suffix != ".jsonl":
-            raise StorageError(f"{path} is no results file: its name does not end in .jsonl; pass such a file or a folder")
+            raise StorageError(f"{path} is no results file, whose name ends in .jsonl; pass one, or a folder")
         yield [path]
     else:
         with extracted(os.fspath(source)) as found:
@@ -130,7 +130,7 @@ def gone_on(sweep: pa.DictionaryArray, last: Mapping[str, str]) -> pa.Dictionary
 def framed(tables: Sequence[pa.Table], names: Sequence[str], categories: bool) -> pd.DataFrame:
     """Return tables as one frame with these columns."""
     empty = with_derived(cache.encoded(reading.SCHEMA.empty_table()), Sweep(Path()), {}).select(names)
-    table = pa.concat_tables([empty, *(table.select(names) for table in tables)]).unify_dictionaries()
+    table = pa.concat_tables([empty, *(table.select(names) for table in tables)])
     with ThreadPoolExecutor(READERS) as converters:
         columns = converters.map(lambda name: series(table[name], categories), names)
         return pd.DataFrame(dict(zip(names, columns, strict=True)), copy=False)
@@ -144,16 +144,16 @@ def series(values: pa.ChunkedArray, categories: bool) -> pd.Series:
         return pd.Series(category(values))
     if pa.types.is_dictionary(values.type):
         values = values.cast(pa.large_string())  # as pandas keeps text
-    return values.to_pandas(types_mapper=DTYPES.get)
+    made: pd.Series = values.to_pandas(types_mapper=DTYPES.get)
+    return made
 
 
 def category(values: pa.ChunkedArray) -> pd.Categorical:
-    """Return text whose chunks share a dictionary as a category, its names sorted."""
-    names = pd.Index(values.chunk(0).dictionary.to_pylist(), dtype="str")
-    order = names.argsort()
-    place = np.append(np.argsort(order), -1)  # where each name has gone; what is absent is -1 before and after
-    codes = [place[chunk.indices.fill_null(-1).to_numpy()] for chunk in values.chunks]
-    return pd.Categorical.from_codes(np.concatenate(codes), categories=names[order])
+    """Return text, given as dictionaries, as a category with sorted names."""
+    one = values.combine_chunks()
+    codes, names = pd.factorize(pd.Index(one.dictionary.to_pylist(), dtype="str"), sort=True)
+    known = np.append(codes, -1)  # -1, what is absent, takes the last
+    return pd.Categorical.from_codes(known[one.indices.fill_null(-1).to_numpy()], categories=names)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal, get_args
 
 import pandas as pd
 
@@ -10,13 +11,14 @@ from benchmarks.errors import UsageError
 from report.compare import COMPARISON
 
 APART = (*COMPARISON, "mode")  # what must not differ within one figure without being named
-METHODS = ("median", "mean", "min", "max", "count", "std")
+Method = Literal["median", "mean", "min", "max", "count", "std"]
+METHODS = get_args(Method)
 
 Names = str | Sequence[str]
 
 
 def pivot(
-    frame: pd.DataFrame, rows: Names, columns: Names, metric: str = "train_samples_per_s", how: str = "median"
+    frame: pd.DataFrame, rows: Names, columns: Names, metric: str = "train_samples_per_s", how: Method = "median"
 ) -> pd.DataFrame:
     """Return `metric` of launches (load) or of a table's lines (compare), a line per `rows`, a column per `columns`.
 
@@ -55,4 +57,4 @@ def mixes(frame: pd.DataFrame, axes: Sequence[str]) -> list[str]:
     """Return what takes several values within one field."""
     fields = frame.groupby(list(axes), dropna=False)
     others = [name for name in APART if name in frame and name not in axes]
-    return [name for name in others if frame.empty is False and fields[name].nunique().max() > 1]
+    return [name for name in others if len(frame) and fields[name].nunique().max() > 1]

@@ -23,7 +23,7 @@ BATCH_SIZES = [1, 8, 32, 64, 100, 128, 256, 512, 1024, 4096]
 RECIPES = ["mlp", "lenet", "mlp_tutorial", "lenet_tutorial"]
 MODES = ["eager", "compiled"]
 ROUNDS, SEEDS = 16, 5
-CHUNKS = [name for name in ("train_chunk_s", "train_chunk_cpu_s", "train_chunk_stolen_s", "train_chunk_pressure_s")]
+CHUNKS = ["train_chunk_s", "train_chunk_cpu_s", "train_chunk_stolen_s", "train_chunk_pressure_s"]
 RATES = ["train_samples_per_s", "eval_samples_per_s", "flops_per_s", "mfu", "roofline_share"]
 TIMES = ["import_s", "build_s", "first_step_s", "first_eval_s", "step_latency_p50_s", "step_latency_p95_s", "cpu_s"]
 FAILED = ("crashed", "timeout", "oom", "nan")
@@ -69,7 +69,7 @@ def changed(row: dict[str, object], noise: list[float]) -> dict[str, object]:
 
 def failed(row: dict[str, object], status: str) -> dict[str, object]:
     """Return a row of a launch that measured nothing."""
-    empty = {name: None for name in (*RATES, *TIMES, *CHUNKS, "accuracy", "loss", "confusion", "time_to_accuracy_s")}
+    empty = dict.fromkeys((*RATES, *TIMES, *CHUNKS, "accuracy", "loss", "confusion", "time_to_accuracy_s"))
     return row | empty | {"status": status, "reason": f"made up: {status}"}
 
 

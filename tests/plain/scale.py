@@ -51,8 +51,8 @@ def point(count: int, command: list[str]) -> str:
         cold_s, cold_bytes = measured([*command, str(results)], cache)
         warm = sorted(measured([*command, str(results)], cache) for _ in range(WARM_RUNS))
         warm_s, warm_bytes = warm[WARM_RUNS // 2][0], max(peak for _, peak in warm)
-        figures = [f"{count:,}", f"{cold_s:.1f}", f"{cold_bytes / 1e6:,.0f}", f"{warm_s:.1f}", f"{warm_bytes / 1e6:,.0f}"]
-        figures += [f"{size(results) / 1e6:,.0f}", f"{size(cache) / 1e6:,.0f}"]
+        megabytes = [f"{n / 1e6:,.0f}" for n in (cold_bytes, warm_bytes, size(results), size(cache))]
+        figures = [f"{count:,}", f"{cold_s:.1f}", megabytes[0], f"{warm_s:.1f}", *megabytes[1:]]
         return f"| {' | '.join(figures)} |"
 
 

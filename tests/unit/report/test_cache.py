@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+
+from benchmarks.environments import ROOT
+from benchmarks.storage import append
+from report import cache, load, reading, records
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Return the folder of the cache, in which what has only just been written is kept too."""
+    monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(cache, "SETTLED_S", -60)
+    return tmp_path / "cache" / "rows"
+
+
+@pytest.fixture
+def results(tmp_path, row):
+    folder = tmp_path / "results"
+    folder.mkdir()
+    append(folder / "a.jsonl", "run", {"sweep": row["sweep"], "machine_kind": "abc"})
+    for n in range(3):
+        append(folder / "a.jsonl", "row", {**row, "round": n, "flags": ["disturbed"] * n, "train_chunk_s": [0.1, 0.2]})
+    with (folder / "a.jsonl").open("ab") as file:
+        file.write(b"damage\n")
+    append(folder / "a.jsonl", "stop", {"reason": "precise"})
+    return folder
+
+
+@pytest.fixture
+def count(monkeypatch):
+    """Return a list that grows with each file that is parsed."""
+    parsed = []
+    blocks = reading.blocks
+    monkeypatch.setattr(reading, "blocks", lambda file, sweep: (parsed.append(sweep.path.name), blocks(file, sweep))[1])
+    return parsed
+
+
+def test_a_file_is_parsed_once_and_read_the_same_again(kept, results, count, capsys):
+    cold, cold_said = load(results), capsys.readouterr().err
+    warm, warm_said = load(results), capsys.readouterr().err
+    assert count == ["a.jsonl"]
+    pd.testing.assert_frame_equal(cold, warm)
+    assert "a.jsonl, line 5" in cold_said
+    assert warm_said == cold_said
+    assert records(results)[0].stops[0]["reason"] == "precise"
+    assert load(results, ["loss"])["round"].tolist() == [0, 1, 2]
+    assert count == ["a.jsonl"]
+
+
+def test_a_file_that_grew_is_parsed_anew_and_its_old_entry_goes(kept, results, row):
+    assert len(load(results)) == 3
+    append(results / "a.jsonl", "row", {**row, "round": 3})
+    assert load(results)["round"].tolist() == [0, 1, 2, 3]
+    assert len(list(kept.iterdir())) == 1
+
+
+def test_a_file_of_the_same_size_and_time_is_not_taken_for_the_old_one(kept, results):
+    path = results / "a.jsonl"
+    load(results)
+    before, text = path.stat(), path.read_bytes()
+    time.sleep(0.02)  # more than the grain of the file system's clock
+    path.write_bytes(text.replace(b'"round": 2', b'"round": 7'))  # breaks the line's checksum
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert load(results)["round"].tolist() == [0, 1]
+
+
+def test_a_file_that_has_only_just_changed_is_not_kept(kept, results, monkeypatch):
+    monkeypatch.setattr(cache, "SETTLED_S", 2.0)
+    assert len(load(results)) == 3
+    assert not kept.exists()
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_kept(kept, results, row, monkeypatch):
+    blocks = reading.blocks
+
+    def slowly(file, sweep):
+        yield from blocks(file, sweep)
+        append(results / "a.jsonl", "row", row)
+
+    monkeypatch.setattr(reading, "blocks", slowly)
+    assert len(load(results)) == 3
+    assert list(kept.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda data: b"",
+        lambda data: b"no Parquet at all",
+        lambda data: data[: len(data) // 2],
+        lambda data: data[:-9] + bytes(9),
+        lambda data: data[:400] + bytes(b ^ 255 for b in data[400:500]) + data[500:],
+        lambda data: data.replace(b"lockstep", b"lockstop"),
+    ],
+)
+def test_a_damaged_entry_is_made_again(kept, results, count, damage):
+    frame = load(results)
+    [entry] = kept.iterdir()
+    sound = entry.read_bytes()
+    entry.write_bytes(damage(sound))
+    for _ in range(2):
+        pd.testing.assert_frame_equal(load(results), frame)
+    assert count == ["a.jsonl"] * 2
+    assert len(entry.read_bytes()) == len(sound)
+
+
+@pytest.mark.parametrize("place", ["file", "/proc/lockstep"])
+def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(kept, results, monkeypatch, tmp_path, place):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / place))
+    assert len(load(results)) == 3
+
+
+def test_a_full_disk_leaves_no_entry(kept, results, monkeypatch):
+    def full(self, block):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(cache.pq.ParquetWriter, "write_table", full)
+    assert len(load(results)) == 3
+    assert list(kept.iterdir()) == []
+
+
+def test_other_code_reads_anew(kept, results, count, monkeypatch):
+    load(results)
+    monkeypatch.setattr(cache, "code", lambda: "another hash")
+    load(results)
+    assert len(count) == 2
+    assert len(list(kept.iterdir())) == 1
+
+
+def test_files_of_one_name_in_two_folders_are_two_entries(kept, results, tmp_path, row):
+    append(tmp_path / "a.jsonl", "row", {**row, "round": 9})
+    assert len(load(results)) == 3
+    assert load(tmp_path)["round"].tolist() == [9]
+    assert len(list(kept.iterdir())) == 2
+
+
+def test_two_processes_read_at_once(kept, results):
+    program = (
+        "import sys; from report import cache, load; cache.SETTLED_S = -60\n"
+        "for _ in range(5): assert len(load(sys.argv[1])) == 3"
+    )
+    command = [sys.executable, "-c", program, str(results)]
+    running = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)]
+    said = [process.communicate()[1] for process in running]
+    assert [process.returncode for process in running] == [0, 0], said
+    assert len(list(kept.iterdir())) == 1

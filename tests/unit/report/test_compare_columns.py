@@ -1,0 +1,196 @@
+"""A comparison of whole columns says what intervals.py and accuracies.py say, launch by launch."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from benchmarks import accuracies, intervals
+from benchmarks.errors import UsageError
+from benchmarks.schema import COLUMNS, validate
+from report import compare
+from report.compare import COMPARISON, MANY, NEEDED, SHOWN, first_comparisons, newest
+
+FRAMEWORKS = ("jax", "numpy", "torch")
+KINDS = {"int": "Int64", "float": "Float64", "str": "string"}
+
+
+def frame_of(rows) -> pd.DataFrame:
+    """Return rows as load does, without writing them."""
+    frame = pd.DataFrame([validate(row) for row in rows], columns=[column.name for column in COLUMNS])
+    frame = frame.astype({column.name: KINDS[column.kind] for column in COLUMNS if column.kind in KINDS})
+    return frame.assign(machine_kind=pd.array(["abc"] * len(frame), "string"), session=frame["sweep"])
+
+
+speeds = st.sampled_from([900.0, 1000.0, 1010.0, 1500.0]) | st.floats(1, 1e6)
+launches = st.lists(
+    st.tuples(st.sampled_from(FRAMEWORKS), st.sampled_from(["a", "b"]), st.integers(0, 7), speeds),
+    unique_by=lambda launch: launch[:3],
+    max_size=40,
+)
+fixture_is_constant = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+
+
+@fixture_is_constant
+@given(launches, st.sampled_from([None, *FRAMEWORKS]))
+def test_speeds_ratios_and_verdicts_are_those_of_each_pair(row, found, base):
+    rows = [
+        {**row, "framework": framework, "sweep": "one", "batch_size": 1 + (half == "b"), "round": n,
+         "train_samples_per_s": speed}
+        for framework, half, n, speed in found
+    ]  # fmt: skip
+    if base not in {None, *(framework for framework, *_ in found)}:
+        return
+    table = compare(frame_of(rows), base).set_index(["batch_size", "framework"])
+    by_cell: dict = {}
+    for framework, half, n, speed in found:
+        by_cell.setdefault((1 + (half == "b"), framework), {})[n] = speed
+    pairs = {}
+    for (size, framework), rounds in by_cell.items():
+        line, own = table.loc[(size, framework)], intervals.speed(list(rounds.values()))
+        assert line["train_samples_per_s"] == own.estimate
+        assert_bounds(line, "", own)
+        medians = {name: np.median(list(r.values())) for (s, name), r in by_cell.items() if s == size}
+        reference = base or max(sorted(medians), key=medians.get)
+        if reference not in medians:
+            assert pd.isna(line["ratio"])
+        elif reference == framework:
+            assert line["ratio"] == 1
+        elif common := sorted(rounds.keys() & by_cell[size, reference].keys()):
+            pair = intervals.paired(*([by_cell[size, name][n] for n in common] for name in (framework, reference)))
+            pairs[size, framework] = pair
+            assert line["ratio"] == pytest.approx(pair.estimate)
+            assert_bounds(line, "ratio_", pair)
+        else:
+            assert line["ratio"] == pytest.approx(own.estimate / medians[reference])
+    words = intervals.verdicts(pairs)
+    assert {key: table.loc[key, "verdict"] for key in by_cell} == {key: words.get(key, "") for key in by_cell}
+
+
+def assert_bounds(line, prefix, interval):
+    """Check a line's bounds, which are missing with fewer than two values."""
+    for name in ("low", "high"):
+        shown = line[f"{prefix}{name}"]
+        assert pd.isna(shown) if interval.n < 2 else shown == pytest.approx(getattr(interval, name), rel=1e-6)
+
+
+seeds = st.lists(
+    st.tuples(
+        st.sampled_from(FRAMEWORKS), st.integers(0, 5), st.sampled_from([0.9, 0.901, 0.95]), st.none() | st.floats(1, 9)
+    ),
+    unique_by=lambda launch: launch[:2],
+    max_size=18,
+)
+
+
+@fixture_is_constant
+@given(seeds)
+def test_accuracies_are_those_of_each_pair(row, found):
+    trained = {**row, "sweep": "one", "task": "accuracy", "epochs": 3, "accuracy_target": 0.9}
+    rows = [
+        {**trained, "framework": framework, "seed": seed, "accuracy": accuracy, "time_to_accuracy_s": time}
+        for framework, seed, accuracy, time in found
+    ]
+    table = compare(frame_of(rows)).set_index("framework")
+    by_cell: dict = {}
+    for framework, seed, accuracy, _ in found:
+        by_cell.setdefault(framework, {})[seed] = accuracy
+    reference = "numpy" if "numpy" in by_cell else min(by_cell, default=None)
+    pairs = {}
+    for framework, own in by_cell.items():
+        line, mean = table.loc[framework], accuracies.mean(list(own.values()))
+        times = [time for name, _, _, time in found if name == framework]
+        assert line["seeds"] == mean.n
+        assert line["accuracy"] == pytest.approx(mean.estimate)
+        assert_bounds(line, "accuracy_", mean)
+        assert line["difference_to"] == reference
+        assert line["reached"] == len(times) - times.count(None)
+        expected = accuracies.median_time(times)
+        assert pd.isna(line["time_to_accuracy_s"]) if expected is None else line["time_to_accuracy_s"] == expected
+        if framework != reference and (common := sorted(own.keys() & by_cell[reference].keys())):
+            pairs[framework] = accuracies.difference([own[n] for n in common], [by_cell[reference][n] for n in common])
+            assert line["difference"] == pytest.approx(pairs[framework].estimate)
+    words = accuracies.verdicts(pairs)
+    assert {name: table.loc[name, "accuracy_verdict"] for name in by_cell} == {n: words.get(n, "") for n in by_cell}
+
+
+def test_many_samples_at_once_have_the_bounds_and_p_values_of_each():
+    samples = [np.log(np.random.default_rng(n).lognormal(size=2 + n)) for n in range(8)]
+    n, mean, std = ([f(s) for s in samples] for f in (len, np.mean, lambda s: s.std(ddof=1)))
+    assert intervals.half_widths(std, n) == pytest.approx([intervals.t_half_width(s) for s in samples])
+    p = intervals.p_values(mean, std, n)
+    assert p == pytest.approx([intervals.p_value(s) for s in samples])
+    assert intervals.adjusted(p) == pytest.approx(list(intervals.holm(dict(enumerate(p))).values()))
+    assert intervals.half_widths([np.nan], [1]).tolist() == [np.inf]
+    assert intervals.p_values([0.0, 1.0, 1.0], [0.0, 0.0, np.nan], [2, 2, 1]).tolist() == [1.0, 0.0, 1.0]
+
+
+def test_student_s_t_is_scipy_s():
+    from scipy import stats
+
+    assert float(intervals.half_widths([1.0], [4])[0]) == stats.t.ppf(0.975, 3) / 2
+    assert float(intervals.p_values([1.0], [1.0], [4])[0]) == 2 * stats.t.sf(2, 3)
+
+
+def test_a_resumed_sweep_s_launches_count_with_those_of_the_sweep_that_resumed_it(row):
+    rows = [{**row, "sweep": sweep, "round": n, "train_samples_per_s": 100.0} for n, sweep in enumerate(("1", "2"))]
+    frame = frame_of(rows)
+    assert compare(frame)["launches"].tolist() == [1]
+    frame["session"] = pd.array(["2", "2"], "string")
+    assert compare(frame)["launches"].tolist() == [2]
+    assert len(newest(frame)) == 2
+    assert newest(frame.drop(columns="session"))["sweep"].tolist() == ["2"]
+
+
+def test_another_revision_s_adapters_do_not_count(row):
+    measured = {**row, "train_samples_per_s": 100.0}
+    frame = frame_of([measured, {**measured, "revision": "abc", "train_samples_per_s": 9.0, "round": 1}])
+    assert compare(frame)["train_samples_per_s"].tolist() == [100]
+    assert compare(frame.iloc[1:]).empty
+
+
+def test_an_ok_launch_without_a_speed_has_no_figures_and_hides_none(row):
+    table = compare(frame_of([row, {**row, "framework": "jax", "train_samples_per_s": 10.0}])).set_index("framework")
+    assert table.loc["torch", "launches"] == 1
+    assert table.loc["torch", ["train_samples_per_s", "low", "ratio"]].isna().all()
+    assert table.loc["jax", "ratio"] == 1
+
+
+def test_a_launch_written_twice_counts_once_in_an_interval(row):
+    rows = [{**row, "round": n, "train_samples_per_s": speed} for n, speed in ((0, 5.0), (0, 100.0), (1, 100.0))]
+    [line] = compare(frame_of(rows)).to_dict("records")
+    assert (line["low"], line["high"]) == pytest.approx((100, 100))
+
+
+def test_no_rows_one_row_and_failures_alone_are_tables(row):
+    frame = frame_of([row])
+    assert compare(frame.iloc[:0]).empty
+    assert list(compare(frame.iloc[:0])) == list(compare(frame))
+    failed = frame_of([{**row, "status": "oom", "flags": ["disturbed"]}])
+    [line] = compare(failed).to_dict("records")
+    assert (line["status"], line["launches"], line["verdict"]) == ("oom", 0, "")
+    assert pd.isna(line["flags"])
+    with pytest.raises(UsageError, match="no rows at all"):
+        compare(frame.iloc[:0], "torch")
+
+
+def test_a_frame_without_a_needed_column_is_refused_by_name(row):
+    with pytest.raises(UsageError, match="without round, mfu;"):
+        compare(frame_of([row]).drop(columns=["mfu", "round"]))
+    frame = frame_of([{**row, "train_samples_per_s": 10.0}])
+    pd.testing.assert_frame_equal(compare(frame[NEEDED]), compare(frame))
+
+
+def test_of_many_comparisons_the_first_are_shown_and_the_others_counted(row):
+    rows = [{**row, "batch_size": n, "framework": f, "round": 0} for n in range(1, MANY + 2) for f in FRAMEWORKS]
+    table = compare(frame_of(rows))
+    shown, more = first_comparisons(table)
+    assert shown[COMPARISON].drop_duplicates()["batch_size"].tolist() == list(range(1, SHOWN + 1))
+    assert len(shown) == SHOWN * len(FRAMEWORKS)
+    assert more.startswith(f"{MANY + 1 - SHOWN} more comparisons; --all")
+    few = table[table["batch_size"] <= MANY]
+    shown, more = first_comparisons(few)
+    assert (len(shown), more) == (len(few), "")

@@ -1,0 +1,172 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+
+import pandas as pd
+import pytest
+
+from benchmarks.environments import ROOT
+from benchmarks.errors import LockstepError, StorageError, UsageError
+from benchmarks.schema import COLUMNS
+from benchmarks.storage import append
+from report import load, records, revision
+from report.load import COLUMN_NAMES, KEYS, sessions
+
+OTHER = "20260102T000000-bbbbbb"
+
+
+@pytest.fixture
+def results(row, tmp_path):
+    """A folder with two sweeps, one row each and two."""
+    folder = tmp_path / "results"
+    folder.mkdir()
+    for sweep, count in ((row["sweep"], 1), (OTHER, 2)):
+        append(folder / f"{sweep}.jsonl", "run", {"sweep": sweep, "machine_kind": "abc"})
+        for n in range(count):
+            flags = [["disturbed"], [], None][n]
+            append(folder / f"{sweep}.jsonl", "row", {**row, "sweep": sweep, "round": n, "flags": flags, "loss": 1})
+    return folder
+
+
+@pytest.fixture
+def repository(results, monkeypatch):
+    """A git repository whose first commit has both files and whose second has neither."""
+    root = results.parent
+    git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@example.org"]
+    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "rows"]):
+        subprocess.run([*git, *command], check=True)
+    shutil.move(results, root / "elsewhere")
+    for command in (["add", "-A"], ["commit", "-qm", "none"]):
+        subprocess.run([*git, *command], check=True)
+    monkeypatch.setattr(revision, "ROOT", root)
+    return root
+
+
+def test_a_frame_has_the_schema_s_columns_and_two_more_all_nullable(results):
+    frame = load(results)
+    assert list(frame) == [*(column.name for column in COLUMNS), "machine_kind", "session"]
+    assert list(frame) == list(COLUMN_NAMES)
+    assert frame["flags"].tolist() == [["disturbed"], ["disturbed"], []]
+    assert frame["loss"].dtype == "Float64"
+    assert frame["round"].dtype == "Int64"
+    assert frame["framework"].dtype == "string"
+    assert frame["accuracy"].isna().all()
+    assert frame["train_chunk_s"].tolist() == [None] * 3
+    assert set(frame["machine_kind"]) == {"abc"}
+    assert frame["session"].tolist() == frame["sweep"].tolist()
+
+
+def test_the_same_rows_as_text_path_file_or_revision(results, repository):
+    folder = repository / "elsewhere"
+    frame = load(folder)
+    for source in (str(folder), "HEAD^", "HEAD^:results", "HEAD:elsewhere/"):
+        pd.testing.assert_frame_equal(load(source), frame)
+    one = f"{OTHER}.jsonl"
+    for source in (folder / one, f"HEAD^:results/{one}"):
+        pd.testing.assert_frame_equal(load(source), frame[frame["sweep"] == OTHER].reset_index(drop=True))
+    assert not (repository / "results").exists()  # nothing was checked out
+
+
+def test_a_revision_without_results_says_where_there_are_some(repository):
+    with pytest.raises(UsageError, match=r"no \.jsonl files in results; it has none in any folder"):
+        load("HEAD")
+    with pytest.raises(UsageError, match="in nowhere; there are: HEAD\\^:results"):
+        load("HEAD^:nowhere")
+
+
+@pytest.mark.parametrize("source", ["absent", "absent:results", "-x", "--all", ":results", "HEAD..HEAD", "a\0b"])
+def test_what_is_no_source_is_one_line_that_says_what_is(repository, monkeypatch, source):
+    monkeypatch.chdir(repository)
+    with pytest.raises(StorageError, match=r"folder, \.jsonl file or git revision") as caught:
+        load(source)
+    assert "tox -e bench" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_none_of_ours_is_refused(tmp_path):
+    (tmp_path / "notes.txt").write_text("")
+    with pytest.raises(StorageError, match=r"ends in \.jsonl"):
+        load(tmp_path / "notes.txt")
+
+
+def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
+    (tmp_path / "folder.jsonl").mkdir()
+    with pytest.raises(StorageError, match=r"cannot read .*folder\.jsonl"):
+        load(tmp_path)
+
+
+def test_some_columns_come_with_those_that_tell_launches_apart(results):
+    frame = load(results, columns=["loss", "framework"])
+    assert set(frame) == {*KEYS, "loss"}
+    pd.testing.assert_frame_equal(frame, load(results)[list(frame)])
+    with pytest.raises(UsageError, match="did you mean: accuracy") as caught:
+        load(results, columns=["acuracy"])
+    assert isinstance(caught.value, LockstepError)
+
+
+def test_categories_are_the_same_text_in_less_memory(results):
+    frame, compact = load(results), load(results, categories=True)
+    assert compact["sweep"].dtype == "category"
+    assert compact["reason"].isna().all()
+    pd.testing.assert_frame_equal(compact.astype(frame.dtypes), frame)
+    assert list(compact["sweep"].cat.categories) == sorted(set(frame["sweep"]))
+
+
+def test_no_file_no_row_and_nothing_but_damage_are_empty_frames(tmp_path, capsys):
+    assert load(tmp_path).empty
+    (tmp_path / "a.jsonl").write_bytes(b"")
+    assert load(tmp_path, categories=True).empty
+    (tmp_path / "a.jsonl").write_bytes(b"damage\n")
+    frame = load(tmp_path)
+    assert frame.empty
+    assert list(frame) == list(COLUMN_NAMES)
+    assert frame["loss"].dtype == "Float64"
+    assert "a.jsonl, line 1: not JSON" in capsys.readouterr().err
+
+
+def test_a_kind_of_machine_that_is_no_text_is_unknown(tmp_path, row):
+    for name, run in (("a", {}), ("b", {"machine_kind": 5}), ("c", {"machine_kind": "\ud800"})):
+        append(tmp_path / f"{name}.jsonl", "run", run)
+        append(tmp_path / f"{name}.jsonl", "row", row)
+    assert load(tmp_path)["machine_kind"].tolist() == ["unknown", "unknown", "\\ud800"]
+
+
+def test_records_stand_beside_the_rows(results, row):
+    append(results / f"{OTHER}.jsonl", "stop", {"reason": "time cap"})
+    append(results / f"{OTHER}.jsonl", "proof", {"framework": "torch"})
+    append(results / f"{OTHER}.jsonl", "end", {"wall_s": {"import": 1.0}})
+    first, second = records(results)
+    assert (first.run["sweep"], first.rows, first.stops) == (row["sweep"], [], [])
+    assert second.path.name == f"{OTHER}.jsonl"
+    assert second.stops[0]["reason"] == "time cap"
+    assert second.proofs[0]["framework"] == "torch"
+    assert second.end["wall_s"] == {"import": 1.0}
+
+
+def test_launches_of_a_resumed_sweep_belong_to_the_last_that_resumed_it(results, row):
+    append(results / "c.jsonl", "run", {"sweep": "20260103T000000-cccccc", "resumes": [OTHER]})
+    append(results / "c.jsonl", "row", {**row, "sweep": "20260103T000000-cccccc"})
+    frame = load(results).set_index("sweep")["session"]
+    assert set(frame[OTHER]) == {"20260103T000000-cccccc"}
+    assert frame[row["sweep"]] == row["sweep"]
+
+
+def test_sweeps_that_one_resumed_may_share_a_file(tmp_path, row):
+    append(tmp_path / "a.jsonl", "run", {"sweep": "3", "resumes": ["1", "2"]})
+    for sweep in "123":
+        append(tmp_path / "a.jsonl", "row", {**row, "sweep": sweep})
+    for categories in (False, True):
+        assert load(tmp_path, categories=categories)["session"].tolist() == ["3"] * 3
+
+
+def test_sessions_go_through_what_lies_between_and_survive_nonsense():
+    runs = [{"sweep": "1"}, {"sweep": "2", "resumes": ["1"]}, {"sweep": "3", "resumes": ["2"]}]
+    assert sessions(runs) == {"1": "3", "2": "3"}
+    circle = [{"sweep": "1", "resumes": ["2", "1"]}, {"sweep": "2", "resumes": ["1"]}]
+    assert sessions(circle) == {"1": "2"}
+    assert sessions([{"sweep": 5, "resumes": 7}, {"resumes": [None, {}, 3]}, {"sweep": None, "resumes": "1"}]) == {}
+
+
+def test_the_kept_results_load():
+    assert len(load(ROOT / "results" / "reference")) == 102
