@@ -36,10 +36,10 @@ def between(
     """Return one line per cell of BASE and NEW, which are frames as load gives them.
 
     Columns: CELL as NEW has it (BASE where that is alone); base_framework and what else may differ, base_threads and
-    so on; base_median, base_low, base_high, base_launches of the
-    metric `name`, with a 95 % interval over launches, and the same of new; ratio (new over base), ratio_low,
-    ratio_high, verdict; `times` (different times, same launches, same rounds); base_accuracy, new_accuracy,
-    difference, difference_low, difference_high, seeds (that both have), accuracy_verdict; `changes` and `notes`, text.
+    so on; base_median, base_low, base_high of the metric `name`, with a 95 % interval over base_launches launches, of
+    which base_disturbed were disturbed, and the same of new; ratio (new over base), ratio_low, ratio_high, verdict;
+    `times` (different times, same launches, same rounds); base_accuracy, new_accuracy, difference, difference_low,
+    difference_high, seeds (that both have), accuracy_verdict; `changes` and `notes`, text.
     Intervals are not adjusted, verdicts are one Holm family. `records` are the sweeps of each side, for what changed.
     UsageError for an unknown metric or axis, and for cells that only a difference not in `across` keeps apart.
     """
@@ -103,6 +103,7 @@ def compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: 
         for figure in ("median", "low", "high"):
             table[f"{name}_{figure}"] = found[figure].astype("Float64")
         table[f"{name}_launches"] = found["n"].fillna(0).astype("Int64")
+        table[f"{name}_disturbed"] = cells[name]["disturbed"].fillna(0).astype("Int64")
     table = table.join([judged(both, cells, sums, pairs, asked, shared), seeds.differences(base, new, pairs)])
     if base is not new:
         for task in ("", "accuracy_"):

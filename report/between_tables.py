@@ -16,13 +16,20 @@ from report.render import title
 HEADINGS = {
     "framework": "framework", "mode": "mode", "base": "BASE", "base_interval": "95 % interval", "new": "NEW",
     "new_interval": "95 % interval", "ratio": "ratio", "ratio_interval": "95 % interval of the ratio",
-    "verdict": "verdict", "times": "measured at", "difference": "accuracy difference",
+    "verdict": "verdict", "times": "measured at", "disturbed": "disturbed", "difference": "accuracy difference",
     "difference_interval": "95 % interval", "accuracy_verdict": "verdict", "changes": "changed", "notes": "not ok",
 }  # fmt: skip
 NUMERIC = (
     "base", "base_interval", "new", "new_interval", "ratio", "ratio_interval", "difference", "difference_interval",
 )  # fmt: skip
-OPTIONAL = ("difference", "difference_interval", "accuracy_verdict", "changes", "notes")  # left out where empty
+OPTIONAL = (
+    "disturbed",
+    "difference",
+    "difference_interval",
+    "accuracy_verdict",
+    "changes",
+    "notes",
+)  # left out where empty
 
 
 def sections(table: pd.DataFrame, asked: Metric, sides: tuple[str, str] = ("BASE", "NEW")) -> Iterator[Section]:
@@ -60,6 +67,10 @@ def line(record: dict[Any, Any], asked: Metric, everywhere: list[str]) -> dict[s
     shown["ratio_interval"] = written("{:.3f}", record["ratio_low"], record["ratio_high"])
     shown["difference"] = written("{:+z.4f}", record["difference"])
     shown["difference_interval"] = written("{:+z.4f}", record["difference_low"], record["difference_high"])
+    if record["base_disturbed"] or record["new_disturbed"]:
+        shown["disturbed"] = " and ".join(
+            f"{record[f'{s}_disturbed']}/{record[f'{s}_launches']}" for s in ("base", "new")
+        )
     changed = shown["changes"].split("; ")
     shown["changes"] = "; ".join(change for change in changed if change not in everywhere)
     return {name: plain(words) for name, words in shown.items()}

@@ -81,7 +81,9 @@ def apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) -
             outcome.judged += both(record)
             if record["verdict"] == asked.worse and worse_by(record["ratio"], asked) >= rule.share:
                 bounds = f"{record['ratio_low']:.3f} to {record['ratio_high']:.3f}"
-                words = f"{asked.worse}: {cell}: {asked.name} is {record['ratio']:.3f} of BASE's ({bounds})"
+                words = (
+                    f"{asked.worse}: {cell}: {asked.name} is {record['ratio']:.3f} of BASE's ({bounds}){noise(record)}"
+                )
                 outcome.regressions.append(plain(words))
         case "slower":
             counts = f"{record['base_launches']} launches in BASE, {record['new_launches']} in NEW"
@@ -102,6 +104,14 @@ def apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) -
 def both(record: dict[Any, Any]) -> bool:
     """Return whether there is a ratio to judge."""
     return bool(pd.notna(record["ratio"]))
+
+
+def noise(record: dict[Any, Any]) -> str:
+    """Say how many launches were disturbed: at different times a busy machine looks like a slower one."""
+    if not record["base_disturbed"] and not record["new_disturbed"]:
+        return ""
+    sides = (f"{record[f'{s}_disturbed']} of {record[f'{s}_launches']} in {s.upper()}" for s in ("base", "new"))
+    return f"; disturbed launches: {', '.join(sides)}"
 
 
 def worse_by(ratio: float, asked: Metric) -> float:

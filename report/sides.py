@@ -12,7 +12,7 @@ from benchmarks.storage import Sweep
 from report.compare import CELL, newest
 from report.metrics import Metric
 
-READ = ["framework_version", "revision", "reason", "epochs", "accuracy"]  # beside load.KEYS and the metric
+READ = ["framework_version", "revision", "reason", "flags", "epochs", "accuracy"]  # beside load.KEYS and the metric
 ORIGIN = ["commit", "code", "lock"]  # what a sweep's record says about where its rows come from
 
 
@@ -21,7 +21,8 @@ class Side:
     """A side's tables, all with the cell's number: `cells` (its index), `launches` and `learnt` (column `cell`).
 
     cells: CELL, framework_version, sweep, revision and ORIGIN where known; of the metric's task, and with the prefix
-    accuracy_ of accuracy launches: how many were `tried` and `ok`, `statuses` and first `reason` of the others.
+    accuracy_ of accuracy launches: how many were `tried` and `ok`, `statuses` and first `reason` of the others; how
+    many of the metric's ok launches were `disturbed`.
     launches: sweep, round, value of each ok launch. learnt: seed, epochs, accuracy of each ok accuracy launch.
     """
 
@@ -40,6 +41,7 @@ def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = Non
     cells = described[[*CELL, *facts]].join([endings(measured, ""), endings(trained, "accuracy_")])
     if origins is not None:
         cells = cells.join(origins, on=["sweep", "framework", "device"])
+    cells["disturbed"] = disturbed(measured[measured["ok"]]).reindex(cells.index, fill_value=0)
     counts = ["tried", "ok", "accuracy_tried", "accuracy_ok"]
     cells[counts] = cells[counts].fillna(0).astype(int)
     launches = measured.loc[measured["ok"], ["cell", "sweep", "round", metric.name]]
@@ -54,6 +56,12 @@ def endings(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
     found["statuses"] = wrong["status"].agg(lambda statuses: ", ".join(sorted(set(statuses))))
     found["reason"] = wrong["reason"].first()
     return found.add_prefix(prefix)
+
+
+def disturbed(good: pd.DataFrame) -> pd.Series:
+    """Return how many of a cell's launches say that others took CPU time or the machine changed its speed."""
+    marked = [isinstance(flags, list) and "disturbed" in flags for flags in good["flags"]]
+    return pd.Series(marked, good["cell"], dtype=int).groupby(level=0).sum()
 
 
 def learnt(trained: pd.DataFrame) -> pd.DataFrame:

@@ -45,7 +45,7 @@ def compare_sets(
     gate = regressions.rules(fail_on, asked) if fail_on is not None else []
     source = base_set or results
     if how == "framework" and name == DEFAULT:
-        table = compare(loaded(source, NEEDED), base)
+        table = compare(loaded(source, NEEDED, categories=True), base)
         show(table, form, out_file, show_all, asked, None)
         return
     if how == "framework":

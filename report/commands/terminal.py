@@ -21,9 +21,9 @@ Results = Annotated[Path, typer.Option(help="folder that holds the rows")]
 Base = Annotated[str | None, typer.Option(help="framework to compare with; default: the fastest, in accuracy numpy")]
 
 
-def loaded(source: str | Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
-    """Return a set's rows, of all columns or of these and the keys; UsageError if there are none."""
-    frame = load(source, columns)
+def loaded(source: str | Path, columns: Sequence[str] | None = None, categories: bool = False) -> pd.DataFrame:
+    """Return a set's rows as load does; UsageError if there are none."""
+    frame = load(source, columns, categories)
     if frame.empty:
         raise UsageError(f"no rows in {source}; make some with `tox -e bench`, or pass --results DIR")
     return frame

@@ -75,8 +75,14 @@ def test_an_unknown_form_lists_the_known():
         formats.text("html", pd.DataFrame(), [])
 
 
+def test_disturbed_launches_are_counted_on_both_sides(compare, launches):
+    table = compare(launches(*STEADY), launches(*STEADY[:5], flags=["disturbed"], **LATER))
+    [(_, _, [cells])] = between_tables.sections(table, SPEED)
+    assert cells["disturbed"] == "0/6 and 5/5"
+
+
 def test_columns_with_nothing_to_say_are_left_out(compare, launches):
     table = compare(launches(*STEADY), launches(*STEADY[::-1], **LATER))
     [(_, headings, [cells])] = between_tables.sections(table, SPEED)
-    assert not {"changes", "notes", "difference"} & set(headings)
+    assert not {"changes", "notes", "difference", "disturbed"} & set(headings)
     assert (cells["base"], cells["new"], cells["ratio"]) == ("1,001", "1,001", "1.000")

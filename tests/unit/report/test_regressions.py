@@ -36,6 +36,15 @@ def test_a_share_is_the_least_that_matters(gate, launches, words, fails):
     assert len(gate(launches(*STEADY), launches(*SLOWER, **LATER), words).regressions) == fails
 
 
+def test_a_busy_machine_is_told_where_a_cell_fails(gate, launches):
+    """At different times it looks like a slower adapter."""
+    new = launches(*SLOWER, flags=["not_steady", "disturbed"], **LATER)
+    [line] = gate(launches(*STEADY), new, "slower").regressions
+    assert line.endswith("; disturbed launches: 0 of 6 in BASE, 6 of 6 in NEW")
+    [line] = gate(launches(*STEADY), launches(*SLOWER, **LATER), "slower").regressions
+    assert "disturbed" not in line
+
+
 def test_of_times_more_is_slower(gate, make):
     base = [make(round=n, import_s=speed / 1000) for n, speed in enumerate(STEADY)]
     new = [row | LATER | {"import_s": 1.08 * row["import_s"]} for row in base]
