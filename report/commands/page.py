@@ -21,7 +21,7 @@ def page(
     base: Base = None,
 ) -> None:
     """Write the report page (HTML), its headline as Markdown, and the figures of every cell as CSV."""
-    if out.is_dir() or out.suffix != ".html":
+    if out.suffix != ".html":
         raise UsageError(
             f"--out {out}: expected the name of an .html file, such as {out.with_suffix('') / 'report.html'}"
         )

@@ -175,10 +175,11 @@ def test_records_that_hold_nonsense_leave_out_their_part(tmp_path, make):
     path = tmp_path / "one.jsonl"
     append(path, "run", {"sweep": row["sweep"], "machine": 3, "frameworks": [1], "commit": 5, "ceilings": None})
     append(path, "row", row | {"task": "accuracy", "train_samples_per_s": None, "mistakes": [7], "accuracy": 0.5})
-    append(path, "row", row)
+    append(path, "row", row | {"mfu": 0.5, "peak_flops_per_s": 9e9, "roofline_share": 0.5})
     append(path, "dataset", {"name": "mnist-5k", "train_counts": "many", "samples": 4})
     append(path, "image", {"dataset": "mnist-5k", "index": 7, "pixels": "!"})
-    append(path, "proof", {"by_step": None})
+    for by_step in (None, "text", {"a": 1.0}, {"1": None}):
+        append(path, "proof", {"by_step": by_step})
     append(path, "stop", {})
     append(path, "end", {"wall_s": None})
     assert "torch was measured alone" in page(tmp_path)
