@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from adapters.recipes import RECIPES
@@ -23,6 +24,8 @@ MEASURES = {  # name: (column, axis, caption)
     "accuracy": ("accuracy_by_epoch", "test accuracy, %", "Accuracy"),
     "loss": ("loss_by_epoch", "test loss", "Loss"),
 }
+BY_EPOCH = ("accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch")
+Floats = npt.NDArray[np.float64]
 COLUMNS = (
     Column("framework"), Column("mode"), Column("seeds", number=True), Column("accuracy", "95 % interval", True),
     Column("difference", "95 % interval", True), Column("verdict"), Column("time to target", "target", True),
@@ -100,19 +103,23 @@ def drawn(launches: pd.DataFrame) -> Iterator[Picture]:
 
 def curves(launches: pd.DataFrame) -> pd.DataFrame:
     """Return by epoch, from 1: each measure's mean over seeds, its least and its largest, and the mean seconds."""
-    columns = ["accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch"]
-    seeds = [
-        pd.DataFrame({name: pd.Series(values, dtype=float) for name, values in zip(columns, lists, strict=True)})
-        for lists in launches[columns].itertuples(index=False, name=None)
-        if all(isinstance(values, list) for values in lists)
-    ]
-    if not seeds:
-        return pd.DataFrame()
-    by_epoch = pd.concat(seeds).groupby(level=0)
-    found = by_epoch.mean().add_suffix("_mean")
-    found = found.join(by_epoch.min().add_suffix("_low")).join(by_epoch.max().add_suffix("_high"))
-    found.index += 1
-    return found
+    lists = [launches[name] for name in BY_EPOCH]
+    whole = [all(isinstance(found, list) for found in launch) for launch in zip(*lists, strict=True)]
+    found: dict[str, Floats] = {}
+    for name in BY_EPOCH if any(whole) else ():
+        values = padded([values for values, there in zip(launches[name], whole, strict=True) if there])
+        found |= {f"{name}_mean": np.nanmean(values, 0), f"{name}_low": np.nanmin(values, 0)}
+        found[f"{name}_high"] = np.nanmax(values, 0)
+    epochs = min((len(values) for values in found.values()), default=0)
+    return pd.DataFrame({name: values[:epochs] for name, values in found.items()}, index=range(1, epochs + 1))
+
+
+def padded(lists: Sequence[Sequence[float]]) -> Floats:
+    """Return (seeds, epochs), NaN where a seed stopped earlier than others."""
+    values = np.full((len(lists), max(map(len, lists))), np.nan)
+    for line, found in zip(values, lists, strict=True):
+        line[: len(found)] = found
+    return values
 
 
 def picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any, ...], pd.DataFrame]) -> Picture:

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from report.load import load
-from report.page import COLUMNS, Inputs, crossovers, digits, headline, mistakes, palette, times, words
+from report.page import COLUMNS, Inputs, crossovers, digits, headline, learning, mistakes, palette, times, words
 from report.page.drawing import Drawing
 from report.page.parts import facets
 
@@ -108,6 +108,22 @@ def test_host_feeding_is_what_an_epoch_takes_longer(write_set, launches):
     assert found.loc["resident", "steps"] == pytest.approx(60)
     assert found.loc["host", "steps"] == pytest.approx(60)
     assert found.loc["host", "host feeding"] == pytest.approx(15)
+
+
+def test_curves_are_means_over_the_seeds_that_got_so_far():
+    lists = {"accuracy_by_epoch": [[0.5, 0.7], [0.7], None], "loss_by_epoch": [[1.0, 0.5], [3.0], [1.0]]}
+    found = learning.curves(pd.DataFrame({**lists, "seconds_by_epoch": [[1.0, 2.0], [3.0], [5.0]]}))
+    assert found.index.tolist() == [1, 2]
+    assert found["accuracy_by_epoch_mean"].tolist() == pytest.approx([0.6, 0.7])
+    assert found["accuracy_by_epoch_low"].tolist() == pytest.approx([0.5, 0.7])
+    assert found["seconds_by_epoch_high"].tolist() == pytest.approx([3.0, 2.0])
+    assert learning.curves(pd.DataFrame({name: [None] for name in learning.BY_EPOCH})).empty
+
+
+def test_a_learning_rate_is_drawn_where_it_changes():
+    [made] = learning.rates(pd.DataFrame({"recipe": ["mlp", "cnn_28_dense"], "epochs": [5, 3]}))
+    assert made.facets == {"model": "cnn_28_dense"}
+    assert made.words == "From 0.001 to 0.00081, times 0.9 after each epoch."
 
 
 def test_a_confusion_matrix_is_summed_over_seeds_and_counts_what_is_wrong():
