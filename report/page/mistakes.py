@@ -36,7 +36,7 @@ def parts(inputs: Inputs) -> list[Part]:
             [Grid(f"The same in {words.count(len(others), 'other framework')}", others, folded=True)] if others else []
         )
         if shown := worst(group, images, shapes):
-            caption = f"Most wrong, by loss: {name}; label → what frameworks saw"
+            caption = f"Most often among the worst mistakes, by loss: {name}; label → read as (frameworks)"
             found.append(Digits(caption, shown, facets(first, "model", "device", "batch")))
     return found
 
@@ -78,7 +78,7 @@ def shade(share: float) -> int:
 def worst(
     launches: pd.DataFrame, images: dict[tuple[Any, Any], Record], shapes: dict[Any, tuple[Any, Any]]
 ) -> list[Digit]:
-    """Return the images that most launches of a comparison got most wrong, at most twelve, with what was seen.
+    """Return the images that most frameworks name among their worst mistakes, at most twelve, with what was read.
 
     `shapes` are (height, width) by data set, as their records say.
     """
