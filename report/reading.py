@@ -75,7 +75,7 @@ def is_sound(line: bytes) -> bool:
     end = len(line) - TAIL_BYTES
     return (
         line.startswith(HEAD)
-        and line.find(MARK) == end
+        and line.startswith(MARK, end)
         and line.endswith(b'"}\n')
         and len(line) <= storage.MAX_LINE_BYTES
         and line.isascii()
@@ -103,14 +103,15 @@ def parsed(lines: Sequence[bytes], numbers: list[int], tables: list[pa.Table]) -
 def at_once(lines: Sequence[bytes]) -> pa.Table | None:
     """Return the rows of sound lines, or None if Arrow or a check of the schema does not like one of them.
 
-    Each line begins and ends with a brace, so no object spans two lines, and as many rows as lines is one row a line.
-    A key that occurs twice and one that the schema lacks are errors to Arrow; NaN, and null in a list, are not.
+    Each line begins with its kind, which cannot come twice. Each begins and ends with a brace, so no object spans two
+    lines, and as many rows as lines is one row a line. A key that occurs twice and one that the schema lacks are errors
+    to Arrow; NaN, and null in a list, are not.
     """
     try:
         table = pa.json.read_json(pa.BufferReader(b"".join(lines)), AT_ONCE, STRICT)
     except (pa.ArrowException, ValueError):
         return None
-    if table.num_rows != len(lines) or table.schema != LINE or pc.unique(table["kind"]).to_pylist() != ["row"]:
+    if table.num_rows != len(lines) or table.schema != LINE:
         return None
     return table.select(SCHEMA.names) if all(holds(column, table[column.name]) for column in COLUMNS) else None
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import math
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -27,7 +29,9 @@ def results(tmp_path, row):
     folder.mkdir()
     append(folder / "a.jsonl", "run", {"sweep": row["sweep"], "machine_kind": "abc"})
     for n in range(3):
-        append(folder / "a.jsonl", "row", {**row, "round": n, "flags": ["disturbed"] * n, "train_chunk_s": [0.1, 0.2]})
+        append(
+            folder / "a.jsonl", "row", {**row, "round": n, "flags": ["disturbed"] * n, "train_chunk_s": [math.pi, 0.2]}
+        )
     with (folder / "a.jsonl").open("ab") as file:
         file.write(b"damage\n")
     append(folder / "a.jsonl", "stop", {"reason": "precise"})
@@ -100,6 +104,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(kept, results, row, mo
         lambda data: data[:-9] + bytes(9),
         lambda data: data[:400] + bytes(b ^ 255 for b in data[400:500]) + data[500:],
         lambda data: data.replace(b"lockstep", b"lockstop"),
+        lambda data: data.replace(struct.pack("<d", math.pi), struct.pack("<d", math.e)),
     ],
 )
 def test_a_damaged_entry_is_made_again(kept, results, count, damage):

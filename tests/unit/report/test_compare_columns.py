@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from benchmarks import accuracies, intervals
@@ -26,28 +26,27 @@ def frame_of(rows) -> pd.DataFrame:
 
 
 speeds = st.sampled_from([900.0, 1000.0, 1010.0, 1500.0]) | st.floats(1, 1e6)
-launches = st.lists(
-    st.tuples(st.sampled_from(FRAMEWORKS), st.sampled_from(["a", "b"]), st.integers(0, 7), speeds),
-    unique_by=lambda launch: launch[:3],
-    max_size=40,
+launches = st.dictionaries(
+    st.tuples(st.sampled_from(FRAMEWORKS), st.sampled_from([1, 2])),
+    st.dictionaries(st.integers(0, 8), speeds, min_size=1)
+    | st.lists(speeds, min_size=6, max_size=8).map(enumerate).map(dict),
 )
-fixture_is_constant = settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+fixture_is_constant = settings(
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
+)
 
 
 @fixture_is_constant
 @given(launches, st.sampled_from([None, *FRAMEWORKS]))
 def test_speeds_ratios_and_verdicts_are_those_of_each_pair(row, found, base):
     rows = [
-        {**row, "framework": framework, "sweep": "one", "batch_size": 1 + (half == "b"), "round": n,
-         "train_samples_per_s": speed}
-        for framework, half, n, speed in found
-    ]  # fmt: skip
-    if base not in {None, *(framework for framework, *_ in found)}:
-        return
+        {**row, "framework": framework, "batch_size": size, "round": n, "train_samples_per_s": speed}
+        for (framework, size), rounds in found.items()
+        for n, speed in rounds.items()
+    ]
+    assume(base in {None, *(framework for framework, _ in found)})
     table = compare(frame_of(rows), base).set_index(["batch_size", "framework"])
-    by_cell: dict = {}
-    for framework, half, n, speed in found:
-        by_cell.setdefault((1 + (half == "b"), framework), {})[n] = speed
+    by_cell = {(size, framework): rounds for (framework, size), rounds in found.items()}
     pairs = {}
     for (size, framework), rounds in by_cell.items():
         line, own = table.loc[(size, framework)], intervals.speed(list(rounds.values()))
@@ -124,6 +123,7 @@ def test_many_samples_at_once_have_the_bounds_and_p_values_of_each():
     p = intervals.p_values(mean, std, n)
     assert p == pytest.approx([intervals.p_value(s) for s in samples])
     assert intervals.adjusted(p) == pytest.approx(list(intervals.holm(dict(enumerate(p))).values()))
+    assert intervals.adjusted([0.011, 0.9, 0.01]).tolist() == [0.03, 0.9, 0.03]
     assert intervals.half_widths([np.nan], [1]).tolist() == [np.inf]
     assert intervals.p_values([0.0, 1.0, 1.0], [0.0, 0.0, np.nan], [2, 2, 1]).tolist() == [1.0, 0.0, 1.0]
 

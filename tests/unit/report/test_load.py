@@ -31,8 +31,10 @@ def results(row, tmp_path):
 
 @pytest.fixture
 def repository(results, monkeypatch):
-    """A git repository whose first commit has both files and whose second has neither."""
+    """A git repository whose first commit has both files, and one in a folder below; the second has them elsewhere."""
     root = results.parent
+    (results / "below").mkdir()
+    shutil.copy(results / f"{OTHER}.jsonl", results / "below" / "other.jsonl")
     git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@example.org"]
     for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "rows"]):
         subprocess.run([*git, *command], check=True)
