@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -157,10 +157,3 @@ class Section:
     name: str
     title: str
     parts: Sequence[Part]
-
-    def lines(self) -> Iterator[Line]:
-        """Yield every line of every table that stands in the section itself, not beside a picture."""
-        for part in self.parts:
-            if isinstance(part, Table):
-                for group in part.groups:
-                    yield from group.lines
