@@ -1,22 +1,18 @@
-"""Comparison tables in the forms people read: terminal, Markdown, HTML. Numbers keep sensible digits."""
+"""Comparison tables in the forms people read: terminal, Markdown. Numbers keep sensible digits."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import jinja2
 import pandas as pd
 from rich.table import Table
 
-from benchmarks.bounds import BOUNDS, WIDER, Wider
 from benchmarks.console import DATA, plain
 from report import formats
 from report.compare import COMPARISON
 from report.formats import Section
 
-TEMPLATES = Path(__file__).parent / "templates"
 HEADINGS = {
     "framework": "framework",
     "framework_version": "version",
@@ -146,18 +142,3 @@ def as_tables(table: pd.DataFrame) -> Iterator[Table]:
 def as_markdown(table: pd.DataFrame) -> str:
     """Return Markdown, a heading for each table; what a row says cannot end a table cell."""
     return formats.markdown(sections(table))
-
-
-def wider_bounds(table: pd.DataFrame) -> list[Wider]:
-    """Return the wider bounds that cells of this table were proven with."""
-    present = set(zip(table["framework"], table["dtype"], strict=True))
-    return [wider for wider in WIDER if (wider.framework, wider.dtype) in present]
-
-
-def as_page(table: pd.DataFrame, sweeps: list[str]) -> str:
-    """Return the whole report as one HTML page that needs no network and runs no script."""
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    environment = jinja2.Environment(loader=loader, autoescape=True, undefined=jinja2.StrictUndefined)
-    return environment.get_template("page.html").render(
-        sections=list(sections(table)), numeric=NUMERIC, sweeps=sweeps, wider_bounds=wider_bounds(table), bounds=BOUNDS
-    )

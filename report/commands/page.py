@@ -1,4 +1,4 @@
-"""`page`: the comparison as a page and as Markdown."""
+"""`page`: the report as one HTML file, beside it the headline as Markdown and every cell as CSV."""
 
 from __future__ import annotations
 
@@ -8,21 +8,24 @@ from typing import Annotated
 import typer
 
 from benchmarks.environments import ROOT
-from report import render
-from report.commands.terminal import RESULTS, Base, Results, loaded, out
-from report.compare import compare, newest
+from benchmarks.errors import UsageError
+from report.commands.terminal import RESULTS, Base, Results, deliver, loaded
+from report.load import records
+from report.page import COLUMNS, Inputs, build
+from report.page.markdown import as_markdown
 
 
 def page(
     results: Results = RESULTS,
-    out_dir: Annotated[Path, typer.Option("--out", help="folder for report.html and report.md")] = ROOT / "report/out",
+    out: Annotated[Path, typer.Option(help="the page; .md and .csv go beside it")] = ROOT / "report/out/report.html",
     base: Base = None,
 ) -> None:
-    """Write the comparison as a page (HTML) and as Markdown."""
-    frame = loaded(results)
-    table = compare(frame, base)
-    out_dir.mkdir(parents=True, exist_ok=True)
-    sweeps = sorted(set(newest(frame)["sweep"]))
-    for name, text in (("report.html", render.as_page(table, sweeps)), ("report.md", render.as_markdown(table))):
-        (out_dir / name).write_text(text)
-        out.print(f"wrote {out_dir / name}", highlight=False, soft_wrap=True)
+    """Write the report page (HTML), its headline as Markdown, and the figures of every cell as CSV."""
+    if out.suffix != ".html":
+        raise UsageError(
+            f"--out {out}: expected the name of an .html file, such as {out.with_suffix('') / 'report.html'}"
+        )
+    inputs = Inputs(loaded(results, COLUMNS), records(results), base)
+    deliver(build(inputs), out)
+    deliver(as_markdown(inputs), out.with_suffix(".md"))
+    deliver(inputs.table.to_csv(index=False), out.with_suffix(".csv"))

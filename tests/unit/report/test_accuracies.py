@@ -111,7 +111,6 @@ def test_without_accuracy_launches_there_is_no_table_of_accuracies(table):
 def test_both_tables_are_in_every_form(table):
     found = table(numpy=(0.97, 0.97), torch=(0.97, 0.97)).reset_index()
     assert "accuracy, differences to numpy" in render.as_markdown(found)
-    assert "accuracy, differences to numpy" in render.as_page(found, ["one"])
     assert [str(made.title).endswith("differences to numpy") for made in render.as_tables(found)] == [False, True]
 
 

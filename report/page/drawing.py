@@ -1,0 +1,155 @@
+"""Matplotlib's figures as inline SVG under a strict policy: no style attribute, no style sheet, no foreign id.
+
+Each mark may carry facets for the page's filter and a title that shows on hover; black becomes the page's own text
+colour, so that one drawing serves light and dark. The same marks give the same bytes.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from collections.abc import Mapping
+from typing import Any
+from xml.etree import ElementTree  # reads what matplotlib has just written, nothing from outside
+
+import matplotlib as mpl
+from markupsafe import Markup
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
+
+from report.page.parts import Facets
+
+SETTINGS = {
+    "svg.fonttype": "none", "svg.hashsalt": "lockstep", "text.parse_math": False, "font.size": 9.5,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.edgecolor": "#808080",
+    "axes.grid": True, "axes.axisbelow": True, "grid.color": "#808080", "grid.alpha": 0.22, "grid.linewidth": 0.6,
+    "xtick.color": "#808080", "ytick.color": "#808080", "xtick.labelcolor": "black", "ytick.labelcolor": "black",
+    "xtick.major.size": 2.5, "ytick.major.size": 2.5, "xtick.minor.size": 0, "ytick.minor.size": 0,
+    "legend.frameon": False, "legend.handlelength": 2.6, "lines.markersize": 4.5, "lines.linewidth": 1.4,
+}  # fmt: skip
+WIDTH = 380  # points, which are the SVG's units: a phone shows them one to one
+DROPPED = {"font-family", "white-space"}
+BLACKS = {"#000000", "black"}
+
+
+class Drawing:
+    """One figure with one pair of axes; leave the `with` block before asking for its SVG."""
+
+    def __init__(self, name: str, height: float = 250, width: float = WIDTH) -> None:
+        self.name = name
+        self.marks: dict[str, tuple[Facets, str]] = {}
+        self.settings = mpl.rc_context(SETTINGS)  # type: ignore[arg-type]  # its keys are literal types there
+        self.size = (width / 72, height / 72)
+
+    def __enter__(self) -> Drawing:
+        self.settings.__enter__()
+        self.figure = Figure(figsize=self.size, layout="constrained")
+        self.axes: Axes = self.figure.subplots()
+        return self
+
+    def __exit__(self, *raised: Any) -> None:
+        if raised[0] is None:
+            self.svg = self.drawn()
+        self.settings.__exit__(*raised)
+
+    def mark(self, artist: Artist, title: str = "", facets: Facets | None = None) -> None:
+        """Give an artist a title to show on hover, and the facets that it is filtered by."""
+        name = f"mark{len(self.marks)}"
+        artist.set_gid(name)
+        self.marks[name] = (facets or {}, title)
+
+    def decades(self, axis: Axis) -> None:
+        """Label a logarithmic axis at 1, 2 and 5 of each decade, or at whole decades where there are many."""
+        low, high = sorted(axis.get_view_interval())
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,), numticks=12))
+        axis.set_major_formatter(thousands)
+        axis.set_minor_formatter("")
+
+    def drawn(self) -> Markup:
+        """Return the figure as SVG that can stand in a page."""
+        written = io.StringIO()
+        self.figure.patch.set_visible(False)
+        self.axes.patch.set_visible(False)
+        self.figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
+        return clean(written.getvalue(), self.name, self.marks)
+
+
+def thousands(value: float, _: float) -> str:
+    """Return a tick of a logarithmic axis: 500, 20k, 3M."""
+    for limit, unit in ((1e6, "M"), (1e3, "k")):
+        if value >= limit:
+            return f"{value / limit:g}{unit}"
+    return f"{value:g}"
+
+
+def clean(text: str, name: str, marks: Mapping[str, tuple[Facets, str]]) -> Markup:
+    """Return an SVG document as an element for a page: `name` makes its ids unique, `marks` are known by theirs."""
+    root = ElementTree.fromstring(text)  # noqa: S314  # matplotlib's own output
+    for parent in list(root.iter()):
+        for child in list(parent):
+            if child.tag.endswith(("}metadata", "}style")):
+                parent.remove(child)
+    root.attrib |= {"stroke-linejoin": "round", "stroke-linecap": "butt"}  # what the removed style sheet said
+    root.attrib["fill"] = "currentColor"  # where matplotlib leaves out that something is black
+    used = set(re.findall(r"#([\w.-]+)", " ".join(value for item in root.iter() for value in item.attrib.values())))
+    for item in root.iter():
+        item.tag = item.tag.rpartition("}")[2]
+        facets, title = marks.get(item.get("id", ""), ({}, ""))
+        item.attrib = dict(attributes(item.attrib, name, used)) | {f"data-{key}": text for key, text in facets.items()}
+        if title:
+            hint = ElementTree.Element("title")
+            hint.text = title
+            item.insert(0, hint)
+        item.tail = None
+    for size in ("width", "height", "version"):
+        root.attrib.pop(size, None)
+    root.attrib |= {"aria-hidden": "true", "focusable": "false"}  # the figure around it speaks for it
+    bare(root)
+    return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704  # escaped by ElementTree
+
+
+def attributes(given: Mapping[str, str], name: str, used: set[str]) -> Any:
+    """Yield an element's attributes: styles as attributes of their own, only ids that are used, short numbers."""
+    for key, value in given.items():
+        key = key.rpartition("}")[2]
+        if key == "style":
+            for declaration in value.split(";"):
+                yield from presentation(*(part.strip() for part in declaration.partition(":")[::2]))
+        elif key == "id":
+            if value in used:
+                yield key, f"{name}-{value}"
+        elif key in ("d", "x", "y", "transform", "points"):
+            yield key, rounded(value)
+        else:
+            yield key, re.sub(r"#([\w.-]+)", rf"#{name}-\1", value) if key in ("href", "clip-path") else value
+
+
+def presentation(key: str, value: str) -> Any:
+    """Yield a declaration of a style as an attribute; `font` gives its size, black the colour of the text."""
+    if key == "font":
+        yield "font-size", (re.findall(r"([\d.]+)px", value) or ["10"])[0]
+    elif key and key not in DROPPED:
+        yield key, "currentColor" if value in BLACKS else rounded(value) if key.startswith("stroke-dash") else value
+
+
+def rounded(value: str) -> str:
+    """Return coordinates with at most two decimals: a hundredth of a point is nothing on any screen."""
+
+    def shorter(found: re.Match[str]) -> str:
+        return f"{float(found[0]):.2f}".rstrip("0").rstrip(".")
+
+    return re.sub(r"-?\d+\.\d+", shorter, " ".join(value.split()))
+
+
+def bare(item: ElementTree.Element) -> None:
+    """Take away the white space between elements, and groups that say nothing."""
+    if item.text is not None and not item.text.strip():
+        item.text = None
+    children = []
+    for child in item:
+        bare(child)
+        children += list(child) if child.tag == "g" and not child.attrib else [child]
+    item[:] = children

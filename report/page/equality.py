@@ -1,0 +1,165 @@
+"""Equality: how far each framework strays from the float64 oracle, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import pandas as pd
+
+from adapters.recipes import RECIPES
+from benchmarks.bounds import BOUNDS, WIDER
+from report.page import words
+from report.page.cells import batch, lockstep, value_of
+from report.page.drawing import Drawing
+from report.page.inputs import Inputs, Record
+from report.page.palette import BLACK, look
+from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
+
+KINDS = ("loss", "gradient", "weights", "outputs")
+FLOOR = 1e-17  # where a deviation of nothing is drawn: below float64's epsilon, 2.2e-16
+BOUND = BOUNDS["float64"].loss
+NOTE = (
+    f"Before a cell is timed it has to compute what is declared: float64 losses within {BOUND:.0e} of a NumPy oracle's "
+    "over all steps, then single steps in the cell's own precision within that precision's bounds. What fails has no "
+    "speed."
+)
+
+
+def section(inputs: Inputs) -> Section:
+    """Return the section: curves and deviations of the proofs that the files hold, else the rows' own figures."""
+    proofs = [proof for proof in inputs.records("proofs") if stepped(proof.get("by_step"))]
+    parts: list[Part] = [Words([NOTE], style="note")]
+    if proofs:
+        parts += [Pictures(list(drawn(proofs))), proven(proofs)]
+    else:
+        parts.append(Words(["These results do not hold deviations by step; the table has the largest of each cell."]))
+        parts.append(largest(inputs))
+    frame = inputs.table
+    present = set(zip(frame["framework"], frame["dtype"], strict=True))
+    wider = [wider for wider in WIDER if (wider.framework, wider.dtype) in present]
+    if wider:
+        said = [
+            f"{w.framework}, {w.dtype} {w.kind}: {w.bound:.0e} instead of {getattr(BOUNDS[w.dtype], w.kind):.0e}, "
+            f"because of {w.operation}: {w.reason} ({w.link})"
+            for w in wider
+        ]
+        parts.append(Words(["Bounds of the gate that are wider for one framework:"]))
+        parts.append(Words(said, points=True))
+    return Section("equality", "Do they compute the same?", parts)
+
+
+def stepped(by_step: Any) -> bool:
+    """Return whether a proof has deviations by step: one that failed early may have none."""
+    if not isinstance(by_step, Mapping) or not by_step:
+        return False
+    return all(step.isdecimal() and isinstance(found, (int, float)) for step, found in by_step.items())
+
+
+def drawn(proofs: list[Record]) -> Iterator[Picture]:
+    """Yield a picture for each recipe and device: of each framework the largest deviation of all its cells by step."""
+    groups: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
+    for proof in proofs:
+        key = (str(proof.get("recipe")), str(proof.get("device")))
+        line = groups.setdefault(key, {}).setdefault(str(proof.get("framework")), {})
+        for step, deviation in proof["by_step"].items():
+            line[int(step)] = max(line.get(int(step), 0.0), float(deviation))
+    for number, (key, frameworks) in enumerate(sorted(groups.items())):
+        yield picture(f"equal{number}", key, frameworks)
+
+
+def picture(name: str, key: tuple[str, str], frameworks: dict[str, dict[int, float]]) -> Picture:
+    """Draw deviations by step on logarithmic axes below the bound."""
+    with Drawing(name, height=225) as drawing:
+        axes = drawing.axes
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        for framework, line in sorted(frameworks.items()):
+            style, steps = look(framework), sorted(line)
+            [curve] = axes.plot(
+                steps, [max(FLOOR, line[step]) for step in steps], color=style.colour, linestyle=style.line,
+                marker=style.marker, label=words.short(framework, 14),
+            )  # fmt: skip
+            hint = f"{words.short(framework)}: {line[steps[-1]]:.1e} after {steps[-1]} steps"
+            drawing.mark(curve, hint, facets({"framework": framework}))
+        axes.axhline(BOUND, color=BLACK, linewidth=0.9)
+        axes.annotate(f"bound {BOUND:.0e}", (1, BOUND), (0, -11), textcoords="offset points", xycoords=("axes fraction",
+                      "data"), ha="right")  # fmt: skip
+        axes.set_ylim(FLOOR / 3, BOUND * 10)
+        drawing.decades(axes.xaxis)
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
+        axes.set_xlabel("steps")
+        axes.set_ylabel("relative deviation of the loss")
+        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
+    most = max(max(line.values()) for line in frameworks.values())
+    said = f"Largest deviation of a float64 loss up to a step; the largest of all is {most:.1e}."
+    facet = {"device": words.short(key[1]), "model": model_of(key[0])}
+    return Picture(drawing.svg, f"{words.short(key[0])} on the {words.short(key[1]).upper()}", said, facet)
+
+
+def model_of(recipe: str) -> str:
+    """Return the model that the filter knows a recipe by."""
+    return RECIPES[recipe].model.name if recipe in RECIPES else words.short(recipe)
+
+
+def proven(proofs: list[Record]) -> Table:
+    """Return every proof as a table."""
+    steps = sorted({int(step) for proof in proofs for step in proof["by_step"]})
+    columns = [Column("framework", "mode"), Column("recipe"), Column("device"), Column("batch", number=True)]
+    columns += [Column("dtype"), Column("pipeline"), Column("lockstep")]
+    columns += [Column(f"loss to {step}, float64", number=True) for step in steps]
+    columns += [Column(f"{kind}, one step", number=True) for kind in KINDS] + [Column("reason")]
+    lines = []
+    for proof in proofs:
+        single = proof.get("deviations") or {}
+        figures = [proof["by_step"].get(str(step)) for step in steps] + [single.get(kind) for kind in KINDS]
+        cells = (
+            Cell(words.short(proof.get("framework")), words.short(proof.get("mode"))),
+            *(Cell(words.short(proof.get(name))) for name in ("recipe", "device", "batch_size", "dtype", "pipeline")),
+            lockstep(proof.get("lockstep")),
+            *(Cell(words.number(figure, ".1e"), value=value_of(figure)) for figure in figures),
+            Cell(words.short(proof.get("reason") or "", 300)),
+        )
+        lines.append(Line(cells, facets(proof) | {"model": model_of(str(proof.get("recipe")))}))
+    return Table("Every proof", columns, [Group(lines)], folded=True)
+
+
+def largest(inputs: Inputs) -> Table:
+    """Return the largest deviations that rows hold, a line a cell."""
+    deviations = ["lockstep_float64_deviation", "lockstep_max_deviation"]
+    cells = inputs.frame.groupby(["framework", "mode", "model", "recipe", "device", "batch_size", "dtype", "pipeline"])
+    found = cells.agg({**dict.fromkeys(deviations, "max"), "lockstep_steps": "max", "lockstep": "last"}).reset_index()
+    return Table("Largest relative deviation of a loss", LARGEST, [Group(largest_lines(found))], folded=True)
+
+
+LARGEST = (
+    Column("framework", "mode"), Column("recipe"), Column("device"), Column("batch", number=True), Column("dtype"),
+    Column("pipeline"), Column("lockstep"), Column("float64, all steps", number=True), Column("steps", number=True),
+    Column("own precision, one step", number=True),
+)  # fmt: skip
+
+
+def largest_lines(found: pd.DataFrame) -> list[Line]:
+    """Return the lines of that table."""
+
+    def figure(value: Any) -> Cell:
+        return Cell(words.number(value, ".1e"), value=value_of(value))
+
+    return [
+        Line(
+            (
+                Cell(words.short(record["framework"]), words.short(record["mode"])),
+                Cell(words.short(record["recipe"])),
+                Cell(str(record["device"])),
+                batch(record["batch_size"]),
+                Cell(words.short(record["dtype"])),
+                Cell(words.short(record["pipeline"])),
+                lockstep(record["lockstep"]),
+                figure(record["lockstep_float64_deviation"]),
+                Cell(words.number(record["lockstep_steps"]), value=value_of(record["lockstep_steps"])),
+                figure(record["lockstep_max_deviation"]),
+            ),
+            facets(record),
+        )
+        for record in found.to_dict("records")
+    ]

@@ -1,0 +1,184 @@
+"""Who is fastest, and how sure that is: a sentence, the table that README shows too, and a picture of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from report.page import words
+from report.page.cells import lockstep, ratio, text_of, value_of, verdict
+from report.page.drawing import Drawing
+from report.page.inputs import Inputs
+from report.page.palette import look
+from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Table, Words, facets
+
+COLUMNS = (
+    Column("framework", "version"),
+    Column("mode"),
+    Column("samples/s", "95 % interval", True),
+    Column("ratio to the best", "95 % interval", True),
+    Column("verdict"),
+    Column("like for like", "ratio in one mode", True),
+    Column("MFU", number=True),
+    Column("accuracy", "95 % interval", True),
+    Column("lockstep"),
+    Column("disturbed", number=True),
+)
+SURE = {
+    "slower": "the lead is statistically sure",
+    "equivalent": "a tie: they are within 3 % of each other",
+    "not distinguished": "not told apart once all pairs of the table are allowed for",
+}
+SURELY = {  # how the title says the verdict on the second
+    "slower": ("is fastest on", ""),
+    "equivalent": ("ties for the lead on", ""),
+    "alone": ("was measured alone on", ""),
+}
+UNSURE = ("leads on", ", not yet surely")
+Cells = pd.DataFrame
+
+
+def best(cells: Cells) -> Cells:
+    """Return each framework's fastest mode, the fastest framework first."""
+    ordered = cells.sort_values("train_samples_per_s", ascending=False)
+    return ordered.drop_duplicates("framework")
+
+
+def place(first: Any, several: bool) -> str:
+    """Return what a headline's comparison is about, the device only where there are several."""
+    return words.short(first["model"]) + (f" ({str(first['device']).upper()})" if several else "")
+
+
+def title(inputs: Inputs) -> str:
+    """Return the page's first line: who is fastest where, and where that is not sure."""
+    several = len({cells["device"].iloc[0] for cells in inputs.headline}) > 1
+    winners: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for cells in inputs.headline:
+        lines = best(cells)
+        found = text_of(lines["verdict"].iloc[1]) if len(lines) > 1 else "alone"
+        names = winners.setdefault(SURELY.get(found, UNSURE), {})
+        names.setdefault(words.short(lines["framework"].iloc[0]), []).append(place(cells.iloc[0], several))
+    said = []
+    for (verb, sure), names in sorted(winners.items(), key=lambda item: item[0] == UNSURE):
+        what = [f"{name} {verb} {words.listed(places)}" for name, places in names.items()]
+        said.append(", ".join(what) + sure)
+    return "; ".join(said) or "No speed was measured"
+
+
+def sentences(inputs: Inputs) -> Iterator[str]:
+    """Yield for each headline comparison how far ahead the fastest is, and how sure that is."""
+    several = len({cells["device"].iloc[0] for cells in inputs.headline}) > 1
+    for cells in inputs.headline:
+        lines = best(cells).to_dict("records")
+        first = lines[0]
+        speed = f"{words.speed(first['train_samples_per_s'])} samples/s"
+        interval = words.between(first["low"], first["high"])
+        said = f"{place(first, several)}: {words.short(first['framework'])} trains {speed}"
+        said += f" (95 % interval {interval})" if interval else ""
+        yield f"{said}{lead(lines)}."
+    if not inputs.headline:
+        endings = ", ".join(sorted({str(status) for status in inputs.frame["status"]}))
+        yield f"No speed launch ended ok (found: {endings or 'nothing'}); section 7 says why."
+
+
+def lead(lines: list[dict[Any, Any]]) -> str:
+    """Say how the second compares with the first, as far as their rounds tell."""
+    if len(lines) < 2:
+        return ", measured alone"
+    second = lines[1]
+    if not words.known(second["ratio"]) or second["ratio"] > 1 or lines[0]["ratio"] != 1:
+        return f"; next is {words.short(second['framework'])}"
+    said = f", {1 / second['ratio']:.2f} times as many as {words.short(second['framework'])}"
+    if words.known(second["ratio_low"]):
+        said += f" ({words.between(1 / second['ratio_high'], 1 / second['ratio_low'], '.2f')})"
+        said += "; " + SURE.get(str(second["verdict"]), "too few rounds for a verdict")
+    return said
+
+
+def table(inputs: Inputs) -> Table:
+    """Return the headline: each framework in its best mode, beside its ratio where all run in the same mode."""
+    groups = []
+    for cells in inputs.headline:
+        mode, same = inputs.same_mode(cells)
+        alike = {record["framework"]: record for record in same.to_dict("records")}
+        lines = [line(record, alike.get(record["framework"])) for record in best(cells).to_dict("records")]
+        shared = f"{words.comparison(cells.iloc[0])}; like for like: {words.short(mode)}"
+        groups.append(Group(lines, shared))
+    return Table("Each framework in its fastest mode", COLUMNS, groups, style="headline")
+
+
+def line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
+    """Return one framework's line; `alike` is its cell in the mode that most have, if it has that mode."""
+    accuracy = words.between(record["accuracy_low"], record["accuracy_high"], ".4f")
+    undisturbed = record["launches"] - record["undisturbed"]
+    cells = (
+        Cell(words.short(record["framework"]), words.short(text_of(record["framework_version"]))),
+        Cell(words.short(record["mode"])),
+        Cell(
+            words.speed(record["train_samples_per_s"]),
+            words.between(record["low"], record["high"]),
+            float(record["train_samples_per_s"]),
+        ),
+        ratio(record),
+        Cell(verdict(record)),
+        like_for_like(alike),
+        Cell(words.number(record["mfu"], ".1%"), value=value_of(record["mfu"])),
+        Cell(words.number(record["accuracy"], ".4f"), accuracy, value_of(record["accuracy"])),
+        lockstep(record["lockstep"]),
+        Cell(f"{undisturbed} of {record['launches']}", value=float(undisturbed)),
+    )
+    return Line(cells, facets(record))
+
+
+def like_for_like(alike: dict[Any, Any] | None) -> Cell:
+    """Return the speed in the mode that most frameworks have, and its ratio to the fastest in that mode."""
+    if alike is None:
+        return Cell(words.NONE)
+    speed = alike["train_samples_per_s"]
+    return Cell(words.speed(speed), words.number(alike["ratio"], ".3f"), float(speed))
+
+
+def picture(name: str, cells: Cells) -> Picture:
+    """Draw each framework's speed with its interval, the fastest on top; all from 0, so that lengths compare."""
+    lines = best(cells).to_dict("records")
+    with Drawing(name, height=44 + 26 * len(lines)) as drawing:
+        axes = drawing.axes
+        for place, record in enumerate(lines):
+            style, speed = look(record["framework"]), float(record["train_samples_per_s"])
+            interval = words.between(record["low"], record["high"])
+            hint = f"{words.short(record['framework'])}, {record['mode']}: {words.speed(speed)} samples/s {interval}"
+            [bar] = axes.barh(place, speed, 0.56, color=style.colour, alpha=0.28, linewidth=0)
+            drawing.mark(bar, hint, facets(record, "framework"))
+            if interval:
+                ends = [float(record["low"]), float(record["high"])]
+                [reach] = axes.plot(ends, [place, place], color=style.colour, linewidth=2.2)
+                drawing.mark(reach, hint, facets(record, "framework"))
+            [point] = axes.plot(speed, place, style.marker, color=style.colour, markersize=6)
+            drawing.mark(point, hint, facets(record, "framework"))
+        axes.set_yticks(range(len(lines)), [words.short(record["framework"], 14) for record in lines])
+        axes.invert_yaxis()
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlim(left=0)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.locator_params(axis="x", nbins=5)
+        axes.set_xlabel("samples/s")
+    first = cells.iloc[0]
+    said = ", ".join(f"{words.short(r['framework'])} {words.speed(r['train_samples_per_s'])}" for r in lines)
+    caption = f"{words.short(first['model'])} on the {str(first['device']).upper()}, batch {first['batch_size']}"
+    return Picture(drawing.svg, caption, f"Samples per second: {said}.", facets(first, "model", "device", "batch"))
+
+
+def parts(inputs: Inputs) -> list[Part]:
+    """Return the page's first section without its title."""
+    if not inputs.headline:
+        return []
+    pictures = [picture(f"lead{number}", cells) for number, cells in enumerate(inputs.headline)]
+    note = (
+        "Medians over launches, each a process of its own; whiskers and small figures are 95 % intervals. The ratio is "
+        "paired by rounds. Like for like: the same mode for all that have it. MFU: of the machine's measured peak. "
+        "Lockstep: proven to compute what is declared. Disturbed launches are kept."
+    )
+    return [table(inputs), Words([note], style="note"), Pictures(pictures)]

@@ -1,0 +1,123 @@
+"""What every section reads: the rows, their comparison, and the records that stand beside rows in results files."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import pandas as pd
+
+from adapters.recipes import HEADLINE, RECIPES
+from benchmarks.storage import Sweep
+from report.compare import COMPARISON, NEEDED, compare, newest
+
+Record = dict[str, Any]
+COLUMNS = [  # what the page reads of rows: `load(source, COLUMNS)`
+    *NEEDED, "started_at", "reason", "lockstep_float64_deviation", "lockstep_max_deviation", "lockstep_steps",
+    "warm_up_s", "peak_flops_per_s", "accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch", "confusion", "mistakes",
+    "mistakes_read_as",
+]  # fmt: skip
+LIKE_FOR_LIKE = ("compiled", "eager", "fused")  # which mode is preferred where several are shared by as many
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The rows of a results folder (load with COLUMNS), its files (load.records), and the framework to compare with."""
+
+    rows: pd.DataFrame
+    sweeps: Sequence[Sweep]
+    base: str | None = None
+
+    @cached_property
+    def own(self) -> pd.DataFrame:
+        """The launches of the checkout's own adapters; those of other revisions are `report compare`'s."""
+        return self.rows[self.rows["revision"].isna()]
+
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """The newest launches of each cell."""
+        return newest(self.own)
+
+    @cached_property
+    def speeds(self) -> pd.DataFrame:
+        """The newest speed launches that ended ok."""
+        return self.frame[(self.frame["task"] == "speed") & (self.frame["status"] == "ok")]
+
+    @cached_property
+    def learnt(self) -> pd.DataFrame:
+        """The newest accuracy launches that ended ok."""
+        return self.frame[(self.frame["task"] == "accuracy") & (self.frame["status"] == "ok")]
+
+    @cached_property
+    def table(self) -> pd.DataFrame:
+        """One line a cell (report.compare.compare)."""
+        return compare(self.rows, self.base)
+
+    @cached_property
+    def timed(self) -> pd.DataFrame:
+        """The cells that have a speed."""
+        return self.table[self.table["launches"] > 0]
+
+    @cached_property
+    def used(self) -> list[Sweep]:
+        """The files whose rows the page shows, oldest first."""
+        names = set(self.frame["sweep"])
+        return [sweep for sweep in self.sweeps if name_of(sweep) in names]
+
+    def records(self, kind: str) -> list[Record]:
+        """Return the records of one kind (stops, proofs, datasets, images) from the files that are shown."""
+        return [record for sweep in self.used for record in getattr(sweep, kind)]
+
+    @cached_property
+    def headline(self) -> list[pd.DataFrame]:
+        """The comparisons that the page begins with, a frame of cells each: one for each headline model and device."""
+        known = self.timed[self.timed["recipe"].isin(HEADLINE)]
+        cells = known if len(known) else self.timed
+        found: dict[tuple[str, str], list[pd.DataFrame]] = {}
+        for key, group in cells.groupby(COMPARISON, sort=False):
+            values = dict(zip(COMPARISON, key, strict=True))
+            found.setdefault((str(values["device"]), str(values["model"])), []).append(group)
+        order = {name: place for place, name in enumerate(HEADLINE)}
+        keys = sorted(found, key=lambda pair: (pair[0], order.get(pair[1], len(order)), pair[1]))
+        return [max(found[key], key=weight) for key in keys]
+
+    def same_mode(self, cells: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+        """Return the mode that most frameworks of a comparison have, and the comparison within that mode alone."""
+        counts = cells.groupby("mode")["framework"].nunique()
+        mode = min(
+            counts.index,
+            key=lambda name: (
+                -counts[name],
+                name not in LIKE_FOR_LIKE,
+                LIKE_FOR_LIKE.index(name) if name in LIKE_FOR_LIKE else 0,
+                name,
+            ),
+        )
+        there = self.own["mode"] == mode
+        for column in COMPARISON:
+            there &= self.own[column] == cells[column].iloc[0]
+        base = self.base if self.base in set(self.own.loc[there, "framework"]) else None
+        found = compare(self.own[there], base)
+        return str(mode), found[found["launches"] > 0]
+
+
+def name_of(sweep: Sweep) -> str:
+    """Return the name under which a file's rows go: the file's own, unless someone renamed it."""
+    return str(sweep.run.get("sweep", sweep.path.stem))
+
+
+def weight(cells: pd.DataFrame) -> tuple[Any, ...]:
+    """Return what makes one comparison more of a headline than another: most frameworks, then the usual settings."""
+    first = cells.iloc[0]
+    recipe = RECIPES.get(first["recipe"])
+    return (
+        cells["framework"].nunique(),
+        first["pipeline"] == "resident",
+        first["dtype"] == "float32",
+        recipe is not None and first["batch_size"] == recipe.batch_size,
+        first["dataset"] == "mnist",
+        int(first["threads"]),
+        int(cells["launches"].sum()),
+    )

@@ -1,0 +1,186 @@
+"""What each framework learnt: accuracy and loss by epoch and by second, and the learning rate where it changes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from adapters.recipes import RECIPES
+from benchmarks.console import plain
+from report.compare import COMPARISON
+from report.page import mistakes, words
+from report.page.cells import text_of, value_of
+from report.page.drawing import Drawing
+from report.page.inputs import Inputs
+from report.page.palette import BLACK, look
+from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
+
+MEASURES = {  # name: (column, axis, caption)
+    "accuracy": ("accuracy_by_epoch", "test accuracy, %", "Accuracy"),
+    "loss": ("loss_by_epoch", "test loss", "Loss"),
+}
+BY_EPOCH = ("accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch")
+Floats = npt.NDArray[np.float64]
+COLUMNS = (
+    Column("framework"), Column("mode"), Column("seeds", number=True), Column("accuracy", "95 % interval", True),
+    Column("difference", "95 % interval", True), Column("verdict"), Column("time to target", "target", True),
+    Column("reached by", number=True),
+)  # fmt: skip
+
+
+def section(inputs: Inputs) -> Section:
+    """Return the section on learning: curves, the table of accuracies, learning rates, confusions and mistakes."""
+    pictures = list(drawn(inputs.learnt))
+    parts: list[Part] = []
+    trained = inputs.table[inputs.table["seeds"].fillna(0) > 0]
+    if not len(trained):
+        parts.append(Words(["No launch that trains for accuracy ended ok in these results."]))
+    else:
+        parts.append(accuracies(trained))
+    if pictures:
+        parts.append(Pictures(pictures, style="small"))
+    elif len(trained):
+        parts.append(Words(["Only one epoch was trained, which makes no curve."]))
+    parts += [Pictures(found, style="small")] if (found := list(rates(inputs.learnt))) else []
+    parts += mistakes.parts(inputs)
+    return Section("learning", "What they learn", parts)
+
+
+def accuracies(cells: pd.DataFrame) -> Table:
+    """Return the accuracy of each cell after its last epoch, its difference to the reference, time to the target."""
+    groups = []
+    for _, group in cells.groupby(COMPARISON, sort=False):
+        lines = [accuracy_line(record) for record in group.sort_values(["framework", "mode"]).to_dict("records")]
+        reference = text_of(group["difference_to"].iloc[0])
+        to = f"; differences to {words.short(reference)}" if reference else ""
+        groups.append(Group(lines, words.comparison(group.iloc[0]) + to))
+    return Table("Accuracy after the last epoch", COLUMNS, groups, folded=len(groups) > 4)
+
+
+def accuracy_line(record: dict[Any, Any]) -> Line:
+    """Return one cell's line of the table of accuracies."""
+    target, reached = record["accuracy_target"], record["reached"]
+    cells = (
+        Cell(words.short(record["framework"])),
+        Cell(words.short(record["mode"])),
+        Cell(str(record["seeds"]), value=float(record["seeds"])),
+        Cell(
+            words.number(record["accuracy"], ".4f"),
+            words.between(record["accuracy_low"], record["accuracy_high"], ".4f"),
+            value_of(record["accuracy"]),
+        ),
+        Cell(
+            words.number(record["difference"], "+z.4f"),
+            words.between(record["difference_low"], record["difference_high"], "+z.4f"),
+            value_of(record["difference"]),
+        ),
+        Cell(text_of(record["accuracy_verdict"])),
+        Cell(
+            words.seconds(record["time_to_accuracy_s"]),
+            words.number(target, ".1%") if words.known(target) else "",
+            value_of(record["time_to_accuracy_s"]),
+        ),
+        Cell(f"{reached} of {record['seeds']}" if words.known(reached) else words.NONE, value=value_of(reached)),
+    )
+    return Line(cells, facets(record))
+
+
+def drawn(launches: pd.DataFrame) -> Iterator[Picture]:
+    """Yield for each comparison with at least two epochs: accuracy and loss by epoch, accuracy by second."""
+    for number, (_, group) in enumerate(launches.groupby(COMPARISON, sort=False)):
+        found = {key: curves(lines) for key, lines in group.groupby(["framework", "mode"])}
+        found = {key: curve for key, curve in found.items() if len(curve) > 1}
+        if found:
+            for measure in MEASURES:
+                yield picture(f"{measure}{number}", measure, "epoch", group.iloc[0], found)
+            yield picture(f"seconds{number}", "accuracy", "seconds", group.iloc[0], found)
+
+
+def curves(launches: pd.DataFrame) -> pd.DataFrame:
+    """Return by epoch, from 1: each measure's mean over seeds, its least and its largest, and the mean seconds."""
+    lists = [launches[name] for name in BY_EPOCH]
+    whole = [all(isinstance(found, list) for found in launch) for launch in zip(*lists, strict=True)]
+    found: dict[str, Floats] = {}
+    for name in BY_EPOCH if any(whole) else ():
+        values = padded([values for values, there in zip(launches[name], whole, strict=True) if there])
+        found |= {f"{name}_mean": np.nanmean(values, 0), f"{name}_low": np.nanmin(values, 0)}
+        found[f"{name}_high"] = np.nanmax(values, 0)
+    epochs = min((len(values) for values in found.values()), default=0)
+    return pd.DataFrame({name: values[:epochs] for name, values in found.items()}, index=range(1, epochs + 1))
+
+
+def padded(lists: Sequence[Sequence[float]]) -> Floats:
+    """Return (seeds, epochs), NaN where a seed stopped earlier than others."""
+    values = np.full((len(lists), max(map(len, lists))), np.nan)
+    for line, found in zip(values, lists, strict=True):
+        line[: len(found)] = found
+    return values
+
+
+def picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any, ...], pd.DataFrame]) -> Picture:
+    """Draw one measure of a comparison by epoch or by second: means over seeds, the band from least to largest."""
+    column, label, title = MEASURES[measure]
+    scale = 100 if measure == "accuracy" else 1
+    labelled: set[str] = set()  # several modes of one framework look alike
+    with Drawing(name, height=225) as drawing:
+        axes = drawing.axes
+        for (framework, mode), curve in found.items():
+            style, facet = look(framework), facets({"framework": framework, "mode": mode})
+            x = curve.index.to_numpy(float) if by == "epoch" else curve["seconds_by_epoch_mean"].to_numpy(float)
+            low, mean, high = (scale * curve[f"{column}_{end}"].to_numpy(float) for end in ("low", "mean", "high"))
+            drawing.mark(axes.fill_between(x, low, high, color=style.colour, alpha=0.14, lw=0), "", facet)
+            every = max(1, len(x) // 5)
+            [line] = axes.plot(
+                x, mean, color=style.colour, linestyle=style.line, marker=style.marker, markevery=every,
+                markersize=3.5, label="" if framework in labelled else words.short(framework, 14),
+            )  # fmt: skip
+            labelled.add(framework)
+            drawing.mark(line, f"{words.short(framework)}, {words.short(mode)}: {mean[-1]:.4g} at the end", facet)
+        if by == "seconds":
+            axes.set_xscale("log")
+            drawing.decades(axes.xaxis)
+        axes.set_xlabel("epoch" if by == "epoch" else "seconds of training and evaluation")
+        axes.set_ylabel(label)
+        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
+    caption = f"{title} by {'epoch' if by == 'epoch' else 'second'}: {words.comparison(first, 'threads', 'dtype')}"
+    ends = (f"{words.short(key[0])} {curve[f'{column}_mean'].iloc[-1]:.4g}" for key, curve in found.items())
+    said = f"Mean over seeds at the end: {', '.join(ends)}."
+    return Picture(drawing.svg, caption, said, facets(first, "model", "device", "batch"), numbers(column, by, found))
+
+
+def numbers(column: str, by: str, found: dict[tuple[Any, ...], pd.DataFrame]) -> Table:
+    """Return a picture's curves as numbers: a line a framework and mode, a column an epoch."""
+    epochs = sorted({int(epoch) for curve in found.values() for epoch in curve.index})
+    lines = []
+    for (framework, mode), curve in found.items():
+        cells = []
+        for epoch in epochs:
+            there = epoch in curve.index
+            mean = curve.loc[epoch, f"{column}_mean"] if there else math.nan
+            at = words.seconds(curve.loc[epoch, "seconds_by_epoch_mean"]) if there and by == "seconds" else ""
+            cells.append(Cell(words.number(mean, ".4f"), at, value_of(mean)))
+        head = Cell(words.short(framework), words.short(mode))
+        lines.append(Line((head, *cells), facets({"framework": framework, "mode": mode})))
+    columns = [Column("framework", "mode"), *(Column(f"epoch {epoch}", number=True) for epoch in epochs)]
+    return Table("Means over seeds", columns, [Group(lines)], folded=True)
+
+
+def rates(launches: pd.DataFrame) -> Iterator[Picture]:
+    """Yield the learning rate by epoch of each recipe whose schedule changes it."""
+    trained = launches.groupby("recipe", sort=False)["epochs"].max()
+    for number, (name, epochs) in enumerate(trained.items()):
+        recipe = RECIPES.get(str(name))
+        if recipe is None or recipe.schedule.factor == 1 or not words.known(epochs):
+            continue
+        by_epoch = [recipe.schedule.rate(recipe.optimiser, epoch) for epoch in range(int(epochs))]
+        with Drawing(f"rate{number}", height=180) as drawing:
+            drawing.axes.step(np.arange(1, len(by_epoch) + 1), by_epoch, where="post", color=BLACK)
+            drawing.axes.set_xlabel("epoch")
+            drawing.axes.set_ylabel("learning rate")
+        said = f"From {by_epoch[0]:.3g} to {by_epoch[-1]:.3g}, times {recipe.schedule.factor:.3g} after each epoch."
+        yield Picture(drawing.svg, f"Learning rate of {plain(recipe.name)}", said, {"model": recipe.model.name})

@@ -1,0 +1,153 @@
+"""The roofline: what each cell achieves against what the machine's measured peak and bandwidth allow."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from adapters.recipes import RECIPES
+from benchmarks import roofline
+from benchmarks.flops import model_flops
+from report.page import words
+from report.page.cells import batch, value_of
+from report.page.drawing import Drawing
+from report.page.inputs import Inputs, Record
+from report.page.palette import BLACK, look
+from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
+
+MACHINE = ["machine_kind", "device", "device_name", "dtype", "threads"]
+NOTE = (
+    "Arithmetic that a step has to do, over the bytes that no implementation can spare, against FLOP/s. The roof is "
+    "the fastest product of matrices that any framework makes here and, left of its bend, memory's bandwidth "
+    "(Williams, Waterman and Patterson 2009)."
+)
+
+
+def section(inputs: Inputs) -> Section:
+    """Return the section, or say what was not measured."""
+    cells = inputs.timed[inputs.timed["mfu"].notna() & inputs.timed["recipe"].isin(RECIPES)]
+    if not len(cells):
+        said = "The machine's peak was not measured; `python -m benchmarks peak` does, and later rows have their MFU."
+        return Section("roofline", "How near to what the machine can do", [Words([said])])
+    ceilings = [ceiling for sweep in inputs.used for ceiling in measured(sweep.run.get("ceilings"))]
+    parts: list[Part] = [Words([NOTE], style="note"), Pictures(list(drawn(with_intensity(cells), inputs, ceilings)))]
+    if not ceilings:
+        parts.append(Words(["These results do not say which bandwidths were measured; only the peak is drawn."]))
+    return Section("roofline", "How near to what the machine can do", parts)
+
+
+def measured(found: Any) -> list[Record]:
+    """Return the ceilings of a run's record, none where it does not have them."""
+    return [ceiling for ceiling in found if isinstance(ceiling, dict)] if isinstance(found, list) else []
+
+
+def with_intensity(cells: pd.DataFrame) -> pd.DataFrame:
+    """Add each cell's FLOP per byte, as in benchmarks.roofline."""
+    found = []
+    for name, batch_size, dtype in cells[["recipe", "batch_size", "dtype"]].itertuples(index=False, name=None):
+        recipe = RECIPES[name]
+        width = dtype if dtype in ("float32", "float64", "float16") else "float32"
+        moved, _ = roofline.step_bytes(recipe, int(batch_size), width)
+        found.append(int(batch_size) * model_flops(recipe.model)[1] / moved)
+    return cells.assign(flop_per_byte=found)
+
+
+def drawn(cells: pd.DataFrame, inputs: Inputs, ceilings: Sequence[Record]) -> Iterator[Picture]:
+    """Yield a picture for each machine, device, precision and number of threads."""
+    for number, (key, group) in enumerate(cells.groupby(MACHINE, sort=False)):
+        values = dict(zip(MACHINE, key, strict=True))
+        same = inputs.speeds
+        for name in MACHINE:
+            same = same[same[name] == values[name]]
+        own = [c for c in ceilings if all(c.get(name) == values[name] for name in ("device", "dtype", "threads"))]
+        yield picture(f"roof{number}", group, float(same["peak_flops_per_s"].max()), own[-1] if own else {})
+
+
+def picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Picture:
+    """Draw roof and cells on logarithmic axes."""
+    bandwidths = {int(size): float(speed) for size, speed in ceiling.get("bandwidths") or []}
+    least, most = cells["flop_per_byte"].min() / 4, cells["flop_per_byte"].max() * 4
+    with Drawing(name, height=280) as drawing:
+        axes = drawing.axes
+        axes.set_xscale("log", base=2)
+        axes.set_yscale("log")
+        slopes = roofs(bandwidths)
+        least = min([least, *(peak / speed / 4 for _, speed in slopes)])
+        x = np.geomspace(least, most, 60)
+        for label, speed in slopes or [("", math.inf)]:
+            [roof] = axes.plot(x, np.minimum(peak, x * speed) / 1e9, color=BLACK, linewidth=1.1)
+            axes.annotate(
+                label, (x[0], min(peak, x[0] * speed) / 1e9), (3, -11), textcoords="offset points", fontsize=8.5
+            )
+            drawing.mark(roof, f"{label}: {speed / 1e9:,.0f} GB/s" if label else f"peak: {peak / 1e9:,.0f} GFLOP/s")
+        axes.annotate(
+            f"peak {peak / 1e9:,.0f} GFLOP/s", (most, peak / 1e9), (0, 4), textcoords="offset points", ha="right"
+        )
+        for framework, lines in cells.groupby("framework"):
+            points(drawing, str(framework), lines)
+        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
+        drawing.decades(axes.yaxis)
+        axes.set_xlabel("FLOP per byte")
+        axes.set_ylabel("GFLOP/s")
+        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.03), fontsize=8.5, handlelength=1)
+    first, top = cells.iloc[0], cells.sort_values("gflops_per_s").iloc[-1]
+    device = f"{str(first['device']).upper()} ({words.short(first['device_name'], 48)})"
+    caption = f"{device}, {words.short(first['dtype'])}, {first['threads']} threads"
+    said = (
+        f"Peak {peak / 1e9:,.0f} GFLOP/s; the highest cell is {words.short(top['framework'])} on "
+        f"{words.short(top['recipe'])} with {top['gflops_per_s']:,.1f} GFLOP/s, {top['mfu']:.1%} of it."
+    )
+    return Picture(drawing.svg, caption, said, facets(first, "device"), table(cells))
+
+
+def roofs(bandwidths: dict[int, float]) -> list[tuple[str, float]]:
+    """Return the slopes to draw, bytes/s: memory's, of the largest set, and the fastest of any set."""
+    if not bandwidths:
+        return []
+    memory, fastest = bandwidths[max(bandwidths)], max(bandwidths.values())
+    return [("memory", memory)] + ([("fastest cache", fastest)] if fastest > memory else [])
+
+
+def points(drawing: Drawing, framework: str, cells: pd.DataFrame) -> None:
+    """Draw one framework's cells."""
+    style = look(framework)
+    drawing.axes.plot([], [], style.marker, color=style.colour, label=words.short(framework, 14))
+    for record in cells.to_dict("records"):
+        at = (float(record["flop_per_byte"]), float(record["gflops_per_s"]))
+        [point] = drawing.axes.plot(*at, style.marker, color=style.colour, alpha=0.85)
+        drawing.mark(point, f"{cell_name(record)}: {at[1]:,.1f} GFLOP/s, MFU {record['mfu']:.1%}", facets(record))
+
+
+def cell_name(record: dict[Any, Any]) -> str:
+    """Return a cell's name in a few words."""
+    parts = (record["framework"], record["recipe"], f"batch {record['batch_size']}", record["mode"])
+    return ", ".join(words.short(part) for part in parts)
+
+
+def table(cells: pd.DataFrame) -> Table:
+    """Return a picture's points as numbers."""
+    lines = []
+    for record in cells.to_dict("records"):
+        shares = [Cell(words.number(record[n], ".1%"), value=value_of(record[n])) for n in ("mfu", "roofline_share")]
+        lines.append(
+            Line(
+                (
+                    Cell(words.short(record["framework"]), words.short(record["mode"])),
+                    Cell(words.short(record["recipe"])),
+                    batch(record["batch_size"]),
+                    Cell(f"{record['flop_per_byte']:.1f}", value=float(record["flop_per_byte"])),
+                    Cell(words.number(record["gflops_per_s"], ",.1f"), value=value_of(record["gflops_per_s"])),
+                    *shares,
+                ),
+                facets(record),
+            )
+        )
+    columns = (
+        Column("framework", "mode"), Column("network"), Column("batch", number=True), Column("FLOP/byte", number=True),
+        Column("GFLOP/s", number=True), Column("MFU", number=True), Column("of the roofline", number=True),
+    )  # fmt: skip
+    return Table("Cells under the roof", columns, [Group(lines)], folded=True)

@@ -1,0 +1,153 @@
+"""What was trained on what: the data with its class balance and sample digits, the networks layer by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from adapters.declaration import Recipe
+from adapters.recipes import RECIPES
+from benchmarks.describe import describe
+from report.page import digits, words
+from report.page.drawing import Drawing
+from report.page.inputs import Inputs, Record
+from report.page.palette import BLACK
+from report.page.parts import (
+    Cell,
+    Column,
+    Digit,
+    Digits,
+    Flow,
+    Group,
+    Line,
+    Part,
+    Picture,
+    Pictures,
+    Section,
+    Table,
+    Words,
+)
+
+CLASSES = 10
+LAYERS = (
+    Column("layer"), Column("weight shape"), Column("parameters", number=True), Column("output shape"),
+    Column("forward FLOP", number=True), Column("training FLOP", number=True),
+)  # fmt: skip
+
+
+def section(inputs: Inputs) -> Section:
+    """Return the section on the data and the networks."""
+    parts: list[Part] = []
+    datasets = {(d.get("name"), d.get("sha256")): d for d in inputs.records("datasets") if whole(d)}
+    for number, key in enumerate(sorted(datasets, key=str)):
+        parts += data(f"classes{number}", datasets[key])
+    if not datasets:
+        there = words.listed(words.short(name, 40) for name in sorted(set(inputs.frame["dataset"])))
+        parts.append(Words([f"Data: {there}. These results hold neither class counts nor samples of it."]))
+    names = sorted(set(inputs.frame["recipe"]))
+    for name in names:
+        if name in RECIPES:
+            parts += network(RECIPES[name])
+    if unknown := [words.short(name, 40) for name in names if name not in RECIPES]:
+        parts.append(Words([f"This version does not know the recipes {words.listed(unknown)}."]))
+    return Section("subjects", "The data and the networks", parts)
+
+
+def whole(dataset: Record) -> bool:
+    """Return whether a record says how many images of each digit there are."""
+    counts = [dataset.get("train_counts"), dataset.get("test_counts")]
+    return all(isinstance(c, list) and len(c) == CLASSES and all(isinstance(n, int) for n in c) for c in counts)
+
+
+def data(name: str, dataset: Record) -> Iterator[Part]:
+    """Yield a data set's class balance and one sample of each digit."""
+    train, test = dataset["train_counts"], dataset["test_counts"]
+    with Drawing(name, height=190) as drawing:
+        axes = drawing.axes
+        for label, counts, offset, alpha in (("training", train, -0.2, 0.75), ("test", test, 0.2, 0.35)):
+            bars = axes.bar([n + offset for n in range(CLASSES)], counts, 0.38, color=BLACK, alpha=alpha, label=label)
+            for digit, bar in enumerate(bars):
+                drawing.mark(bar, f"{label}, digit {digit}: {counts[digit]:,} images")
+        axes.set_xticks(range(CLASSES))
+        axes.grid(visible=False, axis="x")
+        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
+        axes.set_xlabel("digit")
+        axes.set_ylabel("images")
+        axes.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5, handlelength=1)
+    title = f"{words.short(dataset.get('name'), 60)}: {sum(train):,} images to train on, {sum(test):,} to test on"
+    said = f"Of each digit {min(train):,} to {max(train):,} to train on, {min(test):,} to {max(test):,} to test on."
+    yield Pictures([Picture(drawing.svg, title, said, table=counted(train, test))])
+    shape, samples = (dataset.get("height"), dataset.get("width")), dataset.get("samples") or []
+    present = [digit for digit, images in enumerate(train) if images]  # a class without images has no sample
+    found = [(digit, digits.uri(sample, *shape)) for digit, sample in zip(present, samples, strict=False)]
+    if shown := [Digit(uri, f"{digit}") for digit, uri in found if uri]:
+        yield Digits("One training image of each digit", shown)
+
+
+def counted(train: list[int], test: list[int]) -> Table:
+    """Return the class balance as numbers."""
+    columns = [Column("images"), *(Column(str(n), number=True) for n in range(CLASSES))]
+    named = (("training", train), ("test", test))
+    lines = [Line((Cell(label), *(Cell(f"{n:,}") for n in counts))) for label, counts in named]
+    return Table("Images by digit", columns, [Group(lines)], folded=True)
+
+
+def network(recipe: Recipe) -> Iterator[Part]:
+    """Yield a recipe's network as a chain of boxes and as a table, one sample's FLOPs."""
+    described = describe(recipe, 1)
+    boxes = [("input", by(described["input_shape"]), "")]
+    boxes += [
+        (layer_name(layer), by(layer["output_shape"]), parameters(layer["parameters"])) for layer in described["layers"]
+    ]
+    only = {"model": recipe.model.name}
+    trained = f"{recipe.loss.replace('_', ' ')}, {optimiser(recipe)}, batch {recipe.batch_size}, {recipe.epochs} epochs"
+    title = f"{recipe.name}: {described['parameters']:,} parameters; {trained}; {recipe.source}"
+    yield Flow(title, boxes, only)
+    lines = [
+        Line(
+            (
+                Cell(layer_name(layer)),
+                Cell(by(layer["weight_shape"] or []) or words.NONE),
+                Cell(f"{layer['parameters']:,}"),
+                Cell(by(layer["output_shape"])),
+                Cell(f"{layer['forward_flops']:,}"),
+                Cell(f"{layer['training_flops']:,}"),
+            ),
+            only,
+        )
+        for layer in described["layers"]
+    ]
+    totals = [f"{described[name]:,}" for name in ("forward_flops", "training_flops")]
+    whole_line = (Cell("all"), Cell(), Cell(f"{described['parameters']:,}"), Cell(), *map(Cell, totals))
+    caption = f"{recipe.name}, layer by layer, for one sample"
+    yield Table(caption, LAYERS, [Group([*lines, Line(whole_line, only)])], folded=True, style="fixed")
+
+
+def optimiser(recipe: Recipe) -> str:
+    """Return the optimiser with its rate."""
+    return f"{type(recipe.optimiser).__name__} at {recipe.optimiser.rate:.3g}"
+
+
+def by(shape: list[int]) -> str:
+    """Return a shape as `20 × 24 × 24`."""
+    return " × ".join(map(str, shape))
+
+
+def layer_name(layer: dict[str, Any]) -> str:
+    """Return a layer's kind with its settings, those that are not the usual ones."""
+    settings = layer["settings"]
+    match layer["layer"]:
+        case "Conv2D":
+            padding = f", padding {settings['padding']}" if settings["padding"] else ""
+            return f"Conv {settings['kernel']} × {settings['kernel']}{padding}"
+        case "MaxPool2D" | "AvgPool2D":
+            return f"{layer['layer'][:3]} pool {settings['size']} × {settings['size']}"
+        case "Activation":
+            return str(settings["function"])
+        case kind:
+            return str(kind)
+
+
+def parameters(amount: int) -> str:
+    """Return how many parameters a layer has, nothing where it has none."""
+    return f"{amount:,} parameters" if amount else ""

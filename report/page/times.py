@@ -1,0 +1,131 @@
+"""Where the time goes: one launch from the start of its process to the end of one epoch, in its parts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from report.compare import CELL
+from report.page import palette, words
+from report.page.cells import batch, value_of
+from report.page.drawing import Drawing
+from report.page.inputs import Inputs
+from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
+
+TRAINED, TESTED = 60_000, 10_000  # samples: an epoch and a test of MNIST, whatever data set was measured
+MEASURED = {  # part: column of a row
+    "start": "start_s",
+    "import": "import_s",
+    "build": "build_s",
+    "placing": "placing_s",
+    "first step": "first_step_s",
+    "first evaluation": "first_eval_s",
+}
+COMPUTED = ("host feeding", "steps", "evaluation")
+SHARED = [name for name in CELL if name not in ("framework", "mode", "pipeline")]
+NOTE = (
+    f"From the start of the process to the end of one epoch of {TRAINED:,} samples and one evaluation of {TESTED:,}, "
+    "medians over launches: starting Python, importing, building, placing the batches, the first step and the first "
+    "evaluation (which hold compilation), then the steps and the evaluation at their measured speed. Host feeding is "
+    "what an epoch takes longer when its batches come from host memory; warm-up belongs to the measuring and is in the "
+    "table alone."
+)
+
+
+def section(inputs: Inputs) -> Section:
+    """Return the section: bars for the headline's comparisons, a table for every cell."""
+    if not len(inputs.timed):
+        return Section("times", "Where the time goes", [Words(["No speed was measured."])])
+    cells = spent(inputs)
+    pictures = []
+    for number, headline in enumerate(inputs.headline):
+        first = headline.iloc[0]
+        there = (cells[SHARED] == first[SHARED]).all(axis=1)
+        pictures.append(picture(f"times{number}", cells[there]))
+    parts: list[Part] = [Words([NOTE], style="note"), Pictures(pictures), table(cells)]
+    return Section("times", "Where the time goes", parts)
+
+
+def spent(inputs: Inputs) -> pd.DataFrame:
+    """Return one line a cell with the seconds of each part; missing figures count as nothing."""
+    cells = inputs.timed.copy()
+    warm_up = inputs.speeds.groupby(CELL)["warm_up_s"].median().rename("warm_up_s")
+    cells = cells.join(warm_up, on=CELL)
+    for part, column in MEASURED.items():
+        cells[part] = cells[column].astype(float).fillna(0.0)
+    cells["steps"] = TRAINED / cells["train_samples_per_s"].astype(float)
+    resident = cells[cells["pipeline"] == "resident"].set_index([*SHARED, "framework", "mode"])["steps"]
+    keys = pd.MultiIndex.from_frame(cells[[*SHARED, "framework", "mode"]])
+    alone = pd.Series(resident.reindex(keys).to_numpy(float), cells.index)
+    fed = (cells["steps"] - alone).clip(lower=0).where(cells["pipeline"] == "host").fillna(0.0)
+    cells["host feeding"] = fed
+    cells["steps"] -= fed
+    cells["evaluation"] = (TESTED / cells["eval_samples_per_s"].astype(float)).fillna(0.0)
+    return cells
+
+
+def picture(name: str, cells: pd.DataFrame) -> Picture:
+    """Draw one comparison's launches as stacked bars, the shortest on top."""
+    names = [*MEASURED, *COMPUTED]
+    whole = cells[names].sum(axis=1)
+    lines = cells.assign(whole=whole).sort_values("whole").to_dict("records")
+    with Drawing(name, height=92 + 17 * len(lines)) as drawing:
+        axes = drawing.axes
+        for place, record in enumerate(lines):
+            reached = 0.0
+            for part, colour in zip(names, palette.PARTS, strict=True):
+                if record[part] > 0:
+                    label = part if place == 0 else None
+                    [bar] = axes.barh(place, record[part], 0.7, reached, color=colour, label=label, linewidth=0)
+                    drawing.mark(bar, f"{bar_name(record)}, {part}: {words.seconds(record[part])}", facet(record))
+                    reached += record[part]
+        for part, colour in zip(names, palette.PARTS, strict=True):  # the legend has every part, once
+            axes.barh(0, 0, color=colour, label=f"{part} ")
+        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
+        shown = [(handles[f"{part} "], part) for part in names]
+        axes.legend(*zip(*shown, strict=True), ncols=4, loc="lower center", bbox_to_anchor=(0.4, 1.0), fontsize=8,
+                    handlelength=0.9, columnspacing=1.0)  # fmt: skip
+        axes.set_yticks(range(len(lines)), [bar_name(record) for record in lines])
+        axes.set_ylim(len(lines) - 0.4, -0.6)
+        axes.grid(visible=False, axis="y")
+        axes.tick_params(axis="y", length=0)
+        axes.set_xlabel("seconds")
+    first, top = cells.iloc[0], lines[0]
+    said = f"{bar_name(top)} is through first, after {words.seconds(top['whole'])}; "
+    said += f"{bar_name(lines[-1])} last, after {words.seconds(lines[-1]['whole'])}."
+    caption = words.comparison(first, "threads", "dtype", "pipeline")
+    return Picture(drawing.svg, caption, said, facets(first, "model", "device", "batch"))
+
+
+def bar_name(record: dict[Any, Any]) -> str:
+    """Return what a bar is called."""
+    fed = ", host" if record["pipeline"] == "host" else ""
+    return f"{words.short(record['framework'], 14)}, {words.short(record['mode'], 10)}{fed}"
+
+
+def facet(record: dict[Any, Any]) -> dict[str, str]:
+    """Return what a bar is filtered by within its picture."""
+    return facets(record, "framework", "mode")
+
+
+def table(cells: pd.DataFrame) -> Table:
+    """Return the seconds of every cell, and what is not in them: warm-up, dispatch, memory."""
+    names = [*MEASURED, *COMPUTED]
+    columns = [Column("framework", "mode"), Column("network"), Column("device"), Column("batch", number=True)]
+    columns += [Column("pipeline"), *(Column(name, number=True) for name in names), Column("warm-up", number=True)]
+    columns += [Column("dispatch", number=True), Column("peak memory", number=True)]
+    lines = []
+    for record in cells.to_dict("records"):
+        figures = [Cell(words.seconds(record[name]), value=value_of(record[name])) for name in names]
+        others = [Cell(words.seconds(record[n]), value=value_of(record[n])) for n in ("warm_up_s", "dispatch_s")]
+        memory = Cell(words.size(record["peak_rss_bytes"]), value=value_of(record["peak_rss_bytes"]))
+        head = (
+            Cell(words.short(record["framework"]), words.short(record["mode"])),
+            Cell(words.short(record["recipe"])),
+            Cell(str(record["device"])),
+            batch(record["batch_size"]),
+            Cell(words.short(record["pipeline"])),
+        )
+        lines.append(Line((*head, *figures, *others, memory), facets(record)))
+    return Table("The parts of every cell", columns, [Group(lines)], folded=True)

@@ -1,0 +1,87 @@
+"""Numbers as people read them: sensible digits, units, and a dash for what is not known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.console import DATA, plain
+
+NONE = "–"
+
+
+def known(value: Any) -> bool:
+    """Return whether there is a value: neither None nor NaN nor NA."""
+    return value is not None and not pd.isna(value)
+
+
+def number(value: Any, form: str = ",.0f", unit: str = "") -> str:
+    """Return a number in a format with its unit, a dash where there is none."""
+    return format(float(value), form) + (f" {unit}" if unit else "") if known(value) else NONE
+
+
+def speed(value: Any) -> str:
+    """Return samples/s: whole, or three digits below 100."""
+    return number(value, ",.0f" if known(value) and value >= 100 else ".3g")
+
+
+def between(low: Any, high: Any, form: str = ",.0f") -> str:
+    """Return an interval, empty where there is none; signed bounds are joined by a word."""
+    joint = " to " if form.startswith("+") else "–"
+    return f"{float(low):{form}}{joint}{float(high):{form}}" if known(low) and known(high) else ""
+
+
+def seconds(value: Any) -> str:
+    """Return a duration in the unit that suits it: µs, ms, s or min."""
+    if not known(value):
+        return NONE
+    value = float(value)
+    for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s")):
+        if value < limit:
+            return f"{value * factor:.3g} {unit}"
+    return f"{value / 60:,.1f} min"
+
+
+def size(value: Any) -> str:
+    """Return bytes in the binary unit that suits them."""
+    if not known(value):
+        return NONE
+    value = float(value)
+    for unit in ("B", "KiB", "MiB"):
+        if value < 1024:
+            return f"{value:.4g} {unit}"
+        value /= 1024
+    return f"{value:,.3g} GiB"
+
+
+def count(amount: int, what: str, many: str = "") -> str:
+    """Return `1 launch`, `2 launches`."""
+    return f"{amount:,} {what if amount == 1 else many or what + 's'}"
+
+
+def listed(names: Iterable[str]) -> str:
+    """Return `a`, `a and b`, `a, b and c`."""
+    *rest, last = list(names) or [""]
+    return f"{', '.join(rest)} and {last}" if rest else last
+
+
+def short(text: Any, longest: int = 24) -> str:
+    """Return text that is safe to show and no longer than a label may be."""
+    safe = plain(str(text))
+    return safe if len(safe) <= longest else safe[: longest - 1] + "…"
+
+
+def comparison(values: Mapping[Any, Any] | pd.Series[Any], *without: str) -> str:
+    """Return in one line what the frameworks of a comparison share, most telling first, `without` some columns."""
+    parts: dict[str, str] = {
+        "recipe": short(values["recipe"], 40),
+        "device": f"{str(values['device']).upper()} ({short(values['device_name'], 48)})",
+        "batch_size": f"batch {values.get('batch_size', '')}",
+        "dtype": short(values["dtype"]),
+        "threads": f"{values['threads']} threads",
+        "dataset": short(values["dataset"], 40),
+        "pipeline": DATA.get(str(values["pipeline"]), short(values["pipeline"])),
+    }
+    return ", ".join(parts[name] for name in parts if name not in without)

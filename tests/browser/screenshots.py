@@ -1,0 +1,34 @@
+"""`python -m tests.browser.screenshots PAGE FOLDER`: the pictures of a page that docs/ shows, to be looked at."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from playwright.sync_api import sync_playwright
+
+from tests.browser import chromium
+
+WINDOWS = {
+    "light": {"viewport": {"width": 1280, "height": 1000}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 1000}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "device_scale_factor": 2},
+}
+
+
+def take(page: Path, folder: Path) -> None:
+    """Write page-light.png, page-dark.png and page-phone.png."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium.executable(), args=list(chromium.FLAGS))
+        for name, window in WINDOWS.items():
+            context = browser.new_context(**window)
+            shown = context.new_page()
+            shown.goto(page.resolve().as_uri())
+            shown.screenshot(path=folder / f"page-{name}.png")
+            context.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    take(Path(sys.argv[1]), Path(sys.argv[2]))

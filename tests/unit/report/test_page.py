@@ -1,0 +1,224 @@
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import pytest
+
+from benchmarks.environments import ROOT
+from benchmarks.errors import UsageError
+from benchmarks.storage import append
+from report.commands.page import page as page_command
+from report.load import load, records
+from report.page import COLUMNS, Inputs, build
+from report.page.document import values
+from report.page.markdown import as_markdown
+from tests.browser import synthetic
+
+
+class Parsed(HTMLParser):
+    """Every element's attributes, and the text of scripts and style sheets."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.elements, self.inline, self.open = [], {"script": [], "style": []}, ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        self.open = tag
+
+    def handle_endtag(self, tag):
+        self.open = ""
+
+    def handle_data(self, data):
+        if self.open in self.inline:
+            self.inline[self.open].append(data)
+
+    def all(self, name):
+        return [attributes[name] for _, attributes in self.elements if name in attributes]
+
+
+def inputs(folder):
+    return Inputs(load(folder, COLUMNS), records(folder))
+
+
+def page(folder):
+    return build(inputs(folder))
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory):
+    """Results with something for every section."""
+    return synthetic.write(tmp_path_factory.mktemp("full"), 2, ["mlp"])
+
+
+@pytest.fixture(scope="module")
+def text(full):
+    return page(full)
+
+
+def test_nothing_can_act_but_the_script_and_the_style_sheet_that_the_policy_names(text):
+    parsed = Parsed(text)
+    assert parsed.all("style") == []
+    assert not [name for _, attributes in parsed.elements for name in attributes if name.startswith("on")]
+    [policy] = [a["content"] for _, a in parsed.elements if a.get("http-equiv") == "Content-Security-Policy"]
+    allowed = dict(part.split(" ", 1) for part in policy.split("; "))
+    for kind, found in parsed.inline.items():
+        digest = base64.b64encode(hashlib.sha256("".join(found).encode()).digest()).decode()
+        assert allowed.pop(f"{kind}-src") == f"'sha256-{digest}'"
+    assert allowed == {
+        "default-src": "'none'", "img-src": "data:", "base-uri": "'none'", "form-action": "'none'"
+    }  # fmt: skip
+    assert all(link.startswith(("#", "data:")) for link in parsed.all("href") + parsed.all("src"))
+
+
+def test_every_id_is_there_once_and_every_reference_leads_to_one(text):
+    parsed = Parsed(text)
+    assert len(parsed.all("id")) == len(set(parsed.all("id")))
+    used = {link[1:] for link in parsed.all("href") if link.startswith("#")}
+    used |= set(parsed.all("aria-labelledby"))
+    used |= {found for value in parsed.all("clip-path") for found in re.findall(r"#([^)]+)", value)}
+    assert len(used) > 20
+    assert used <= set(parsed.all("id"))
+
+
+def test_the_same_rows_give_the_same_bytes_whatever_the_order_of_sets(full):
+    program = (
+        "import hashlib, sys; from report.load import load, records; from report.page import COLUMNS, Inputs, build;"
+        "print(hashlib.sha256(build(Inputs(load(sys.argv[1], COLUMNS), records(sys.argv[1]))).encode()).hexdigest())"
+    )
+    found = [
+        subprocess.run(
+            [sys.executable, "-c", program, str(full)], env={"PYTHONPATH": str(ROOT), "PYTHONHASHSEED": seed},
+            cwd=ROOT, capture_output=True, check=True, text=True,
+        ).stdout
+        for seed in ("1", "2")
+    ]  # fmt: skip
+    assert found[0] == found[1]
+
+
+def test_more_launches_make_no_heavier_page(text, tmp_path):
+    many = page(synthetic.write(tmp_path / "many", 12, ["mlp"]))
+    assert len(many) < 1.03 * len(text)
+
+
+def test_what_failed_stands_there_with_its_reason(text):
+    assert "asked for 96 GiB, the card has 80" in text
+    assert "paddle has no fused mode on the CPU" in text
+    assert "precise enough" in text
+    assert "1 oom" in text
+
+
+def test_confusions_mistakes_digits_and_class_balance_are_shown(text):
+    assert "Which digit is taken for which" in text
+    assert text.count('src="data:image/png') == 2 * 6 + 10  # two devices' mistakes, a sample of each digit
+    assert "60,000 images to train on" in text
+
+
+def test_figures_say_in_words_what_they_show_and_what_they_are_filtered_by(text):
+    drawings = [attributes for _, attributes in Parsed(text).elements if attributes.get("role") == "img"]
+    assert len(drawings) > 10
+    assert all(len(drawing["aria-label"]) > 30 for drawing in drawings)
+    assert "<title>torch, batch 8: " in text
+
+
+def test_one_row_is_a_page(write_set, make):
+    text = page(write_set("one", make()))
+    assert "torch was measured alone on mlp" in text
+    assert "a line needs two" in text
+    assert "The machine&#39;s peak was not measured" in text
+
+
+def test_all_failed_is_a_page_that_says_why(write_set, make):
+    failed = {"status": "crashed", "train_samples_per_s": None, "flops_per_s": None}
+    text = page(write_set("bad", make(**failed, reason="SIGSEGV"), make(**failed, round=1, reason="SIGABRT")))
+    assert "No speed was measured" in text
+    assert "SIGSEGV (and 1 other reason)" in text
+
+
+def test_old_schemas_leave_out_parts_and_say_so(tmp_path, full):
+    mixed = tmp_path / "mixed"
+    mixed.mkdir()
+    for path in (*full.iterdir(), ROOT / "results/reference/cpu-2-cores.jsonl", *(ROOT / "results/curves").iterdir()):
+        (mixed / path.name).write_bytes(path.read_bytes())
+    assert "tensorflow" in page(mixed)
+    old = page(ROOT / "results/reference")
+    assert "These results do not hold deviations by step" in old
+    assert "written before confusions and mistakes were kept" in old
+    assert "hold neither class counts nor samples" in old
+
+
+def test_torn_and_damaged_lines_are_named_and_do_no_harm(write_set, make, capsys):
+    folder = write_set("torn", make(), make(round=1))
+    [path] = folder.iterdir()
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([*lines[:2], lines[2].replace(b"1000.0", b"2000.0"), lines[1][:50]]))
+    text = page(folder)
+    assert "line 3: checksum does not match" in text
+    assert text.count("checksum does not match") == 1
+    assert "1 launch from 1 results file" in text
+
+
+def test_a_file_without_a_record_of_its_run_is_shown(tmp_path, make):
+    row = make()
+    append(tmp_path / f"{row['sweep']}.jsonl", "row", row)
+    assert "nothing is known of its machine" in page(tmp_path)
+
+
+def test_records_that_hold_nonsense_leave_out_their_part(tmp_path, make):
+    row = make()
+    path = tmp_path / "one.jsonl"
+    append(path, "run", {"sweep": row["sweep"], "machine": 3, "frameworks": [1], "commit": 5, "ceilings": None})
+    append(path, "row", row | {"task": "accuracy", "train_samples_per_s": None, "mistakes": [7], "accuracy": 0.5})
+    append(path, "row", row | {"mfu": 0.5, "peak_flops_per_s": 9e9, "roofline_share": 0.5})
+    append(path, "dataset", {"name": "mnist-5k", "train_counts": "many", "samples": 4})
+    append(path, "image", {"dataset": "mnist-5k", "index": 7, "pixels": "!"})
+    for by_step in (None, "text", {"a": 1.0}, {"1": None}):
+        append(path, "proof", {"by_step": by_step})
+    append(path, "stop", {})
+    append(path, "end", {"wall_s": None})
+    assert "torch was measured alone" in page(tmp_path)
+
+
+def test_another_revision_s_adapters_are_left_to_compare(write_set, make):
+    text = page(write_set("two", make(), make(framework="jax", revision="abc", train_samples_per_s=9e9)))
+    assert "torch was measured alone" in text
+    assert "1 launch of other revisions&#39; adapters" in text
+
+
+def test_wider_bounds_are_shown_with_their_reason_where_they_were_used(write_set, make):
+    used = page(write_set("used", make(), make(framework="mxnet"), make(framework="mxnet", dtype="float64")))
+    assert used.count("because of log_softmax") == 1
+    assert "5e-05 instead of" in used
+    assert "https://github.com/apache/mxnet/pull/18469" in used
+    assert "because of" not in page(write_set("unused", make()))
+
+
+def test_the_headline_as_markdown_is_one_table_a_comparison(full):
+    text = as_markdown(inputs(full))
+    rows = [line for line in text.splitlines() if line.startswith("|")]
+    assert len({line.count(" | ") for line in rows}) == 1
+    assert any(line.startswith("| torch | 1.2.3 |") for line in rows)
+    assert "2026-01-01" in text
+
+
+def test_hostile_text_ends_no_markdown_cell(write_set, make):
+    text = as_markdown(inputs(write_set("hostile", make(framework="a|b\n<script>`"), make())))
+    assert "<script" not in text
+    assert len({line.count(" | ") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+def test_the_command_writes_three_files_and_refuses_a_folder(full, tmp_path):
+    page_command(full, tmp_path / "new" / "a.html", None)
+    assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.csv", "a.html", "a.md"]
+    with pytest.raises(UsageError, match=r"report\.html"):
+        page_command(full, tmp_path, None)
+
+
+def test_a_filter_s_numbers_are_in_the_order_of_numbers():
+    assert values([8, 1024, 100, "b", "a"]) == ["8", "100", "1024", "a", "b"]
