@@ -12,20 +12,20 @@ from benchmarks.environments import ROOT
 from benchmarks.schema import SCHEMA_VERSION
 from benchmarks.storage import append, read
 
-REFERENCE = ROOT / "results" / "reference" / "cpu-2-cores.jsonl"
-VERSION = {"schema_version": SCHEMA_VERSION}  # the reference may be older
+EARLIER = ROOT / "results" / "earlier" / "schema-3.jsonl"
+VERSION = {"schema_version": SCHEMA_VERSION}  # what is written here is of today
 STEADY = (1000.0, 1010.0, 990.0, 1005.0, 995.0, 1002.0)
 
 
 @pytest.fixture
 def make_set(tmp_path):
-    """Write six lenet speed rows each of torch and paddle, taken from the reference, changed, as a set of a sweep."""
+    """Write six lenet speed rows each of torch and paddle, taken from a sweep, changed, as a set of a sweep."""
 
     def write(name, sweep, scale=1.0, **paddle):
         folder = tmp_path / name
         folder.mkdir()
-        append(folder / f"{sweep}.jsonl", "run", {**read(REFERENCE).run, "sweep": sweep, **VERSION})
-        for row in read(REFERENCE).rows:
+        append(folder / f"{sweep}.jsonl", "run", {**read(EARLIER).run, "sweep": sweep, **VERSION})
+        for row in read(EARLIER).rows:
             if row["framework"] in ("torch", "paddle") and row["model"] == "lenet" and row["task"] == "speed":
                 changed = {**VERSION, "sweep": sweep, "train_samples_per_s": scale * STEADY[row["round"]]}
                 changed |= paddle if row["framework"] == "paddle" else {}
@@ -82,7 +82,7 @@ def test_a_gate_that_could_judge_nothing_does_not_pass(make_set, compared):
 
 
 def test_a_set_is_a_folder_a_file_or_a_git_revision(compared):
-    code, shown, _ = compared("HEAD:results/reference", str(REFERENCE), "--format", "json")
+    code, shown, _ = compared("HEAD:results/earlier", str(EARLIER), "--format", "json")
     assert code == 0
     assert {line["times"] for line in json.loads(shown)} == {"same launches"}
 
@@ -101,31 +101,31 @@ def test_every_form_goes_to_the_output_or_a_file(make_set, compared, tmp_path):
 
 
 def test_the_frameworks_of_one_set_by_any_metric(compared):
-    code, shown, _ = compared(str(REFERENCE), "--metric", "import_s", "--format", "json", "--base", "torch")
+    code, shown, _ = compared(str(EARLIER), "--metric", "import_s", "--format", "json", "--base", "torch")
     found = json.loads(shown)
     assert code == 0
     assert {line["ratio"] for line in found if line["framework"] == "torch"} == {1.0}
     assert all(
         line["verdict"] == "faster" for line in found if line["framework"] == "numpy" and line["model"] == "lenet"
     )
-    code, shown, _ = compared(str(REFERENCE), "--format", "csv")
+    code, shown, _ = compared(str(EARLIER), "--format", "csv")
     assert shown.startswith("model,recipe")
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nowhere", str(REFERENCE)), "nowhere"),
-        ((str(REFERENCE), "--metric", "speed"), "no numeric column"),
-        ((str(REFERENCE), str(REFERENCE), "--by", "framework"), "two were given"),
-        ((str(REFERENCE), "--by", "sets"), "BASE and NEW"),
-        ((str(REFERENCE), "--by", "revision"), "run --against"),
-        ((str(REFERENCE), "--fail-on", "slower"), "needs BASE and NEW"),
-        ((str(REFERENCE), "--across", "mode"), "--across"),
-        ((str(REFERENCE), str(REFERENCE), "--across", "dtype"), "threads, machine, mode"),
-        ((str(REFERENCE), str(REFERENCE), "--base", "torch"), "--base"),
-        ((str(REFERENCE), str(REFERENCE), "--fail-on", "slow"), "slower, only-in-base, accuracy"),
-        ((str(REFERENCE), "--format", "xml"), "table, markdown, csv, json, latex"),
+        (("nowhere", str(EARLIER)), "nowhere"),
+        ((str(EARLIER), "--metric", "speed"), "no numeric column"),
+        ((str(EARLIER), str(EARLIER), "--by", "framework"), "two were given"),
+        ((str(EARLIER), "--by", "sets"), "BASE and NEW"),
+        ((str(EARLIER), "--by", "revision"), "run --against"),
+        ((str(EARLIER), "--fail-on", "slower"), "needs BASE and NEW"),
+        ((str(EARLIER), "--across", "mode"), "--across"),
+        ((str(EARLIER), str(EARLIER), "--across", "dtype"), "threads, machine, mode"),
+        ((str(EARLIER), str(EARLIER), "--base", "torch"), "--base"),
+        ((str(EARLIER), str(EARLIER), "--fail-on", "slow"), "slower, only-in-base, accuracy"),
+        ((str(EARLIER), "--format", "xml"), "table, markdown, csv, json, latex"),
     ],
 )
 def test_bad_input_is_one_line(compared, arguments, words):
@@ -173,8 +173,8 @@ def test_pytest_benchmark_compares_our_exports(exported):
 
 
 def test_an_export_goes_to_the_output_unless_told_otherwise(command):
-    done = command("report", "export", "--format", "github-action-benchmark", "--results", str(REFERENCE))
+    done = command("report", "export", "--format", "github-action-benchmark", "--results", str(EARLIER))
     assert done.returncode == 0
     assert len(json.loads(done.stdout)) == 12
     assert "customBiggerIsBetter" in done.stderr
-    assert command("report", "export", "--format", "xml", "--results", str(REFERENCE)).returncode == 2
+    assert command("report", "export", "--format", "xml", "--results", str(EARLIER)).returncode == 2
