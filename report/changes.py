@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.canary import DRIFT
+
 NAMES = {
     "threads": "threads", "mode": "mode", "device_name": "machine", "machine_kind": "kind of machine",
     "framework_version": "version", "revision": "adapters", "commit": "commit", "code": "code", "lock": "lock",
@@ -15,7 +17,10 @@ CHECKOUT = "checkout"  # the revision of adapters that no revision is named for
 
 
 def changes(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
-    """Return what differs between two cells, "" where one is alone: `threads: 1 -> 2; version: 2.12.0 -> 2.13.0`."""
+    """Return what differs between two cells, "" where one is alone: `threads: 1 -> 2; version: 2.12.0 -> 2.13.0`.
+
+    Where the machine itself changed its speed between two times, as the canary tells, it says so first.
+    """
     columns = [name for name in NAMES if name in base and name in new]
     lines = (
         "; ".join(
@@ -29,7 +34,16 @@ def changes(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
             base["threads"].isna() | new["threads"].isna(), rows(base, columns), rows(new, columns), strict=True
         )
     )
-    return pd.Series(list(lines), base.index, "string")
+    said = [
+        "; ".join(filter(None, both)) for both in zip(drifts(base["canary_s"], new["canary_s"]), lines, strict=True)
+    ]
+    return pd.Series(said, base.index, "string")
+
+
+def drifts(base: pd.Series, new: pd.Series) -> Iterable[str]:
+    """Return for each cell by how much longer the canary took, the same fixed work, "" where it is about equal."""
+    for share in (new / base - 1).to_numpy(float, na_value=0.0):
+        yield f"the machine itself: canary {share:+.0%} s" if abs(share) > DRIFT else ""
 
 
 def rows(cells: pd.DataFrame, columns: list[str]) -> Iterable[tuple[object, ...]]:

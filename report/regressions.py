@@ -81,10 +81,8 @@ def apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) -
             outcome.judged += both(record)
             if record["verdict"] == asked.worse and worse_by(record["ratio"], asked) >= rule.share:
                 bounds = f"{record['ratio_low']:.3f} to {record['ratio_high']:.3f}"
-                words = (
-                    f"{asked.worse}: {cell}: {asked.name} is {record['ratio']:.3f} of BASE's ({bounds}){noise(record)}"
-                )
-                outcome.regressions.append(plain(words))
+                words = f"{asked.worse}: {cell}: {asked.name} is {record['ratio']:.3f} of BASE's ({bounds})"
+                outcome.regressions.append(plain(words + circumstances(record)))
         case "slower":
             counts = f"{record['base_launches']} launches in BASE, {record['new_launches']} in NEW"
             outcome.unjudged.append(plain(f"{cell}: {counts}; a verdict needs {FEWEST} of each, all with {asked.name}"))
@@ -106,12 +104,13 @@ def both(record: dict[Any, Any]) -> bool:
     return bool(pd.notna(record["ratio"]))
 
 
-def noise(record: dict[Any, Any]) -> str:
-    """Say how many launches were disturbed: at different times a busy machine looks like a slower one."""
+def circumstances(record: dict[Any, Any]) -> str:
+    """Say how many launches were disturbed and what changed: a busy machine looks like a slower adapter."""
+    said = f"; changed: {record['changes']}" if record["changes"] else ""
     if not record["base_disturbed"] and not record["new_disturbed"]:
-        return ""
+        return said
     sides = (f"{record[f'{s}_disturbed']} of {record[f'{s}_launches']} in {s.upper()}" for s in ("base", "new"))
-    return f"; disturbed launches: {', '.join(sides)}"
+    return f"; disturbed launches: {', '.join(sides)}{said}"
 
 
 def worse_by(ratio: float, asked: Metric) -> float:

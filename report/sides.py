@@ -12,7 +12,15 @@ from benchmarks.storage import Sweep
 from report.compare import CELL, newest
 from report.metrics import Metric
 
-READ = ["framework_version", "revision", "reason", "flags", "epochs", "accuracy"]  # beside load.KEYS and the metric
+READ = [
+    "framework_version",
+    "revision",
+    "reason",
+    "flags",
+    "canary_before_s",
+    "epochs",
+    "accuracy",
+]  # beside load.KEYS and the metric
 ORIGIN = ["commit", "code", "lock"]  # what a sweep's record says about where its rows come from
 
 
@@ -22,7 +30,7 @@ class Side:
 
     cells: CELL, framework_version, sweep, revision and ORIGIN where known; of the metric's task, and with the prefix
     accuracy_ of accuracy launches: how many were `tried` and `ok`, `statuses` and first `reason` of the others; how
-    many of the metric's ok launches were `disturbed`.
+    many of the metric's ok launches were `disturbed`, and the median `canary_s` before them, where they have one.
     launches: sweep, round, value of each ok launch. learnt: seed, epochs, accuracy of each ok accuracy launch.
     """
 
@@ -42,6 +50,7 @@ def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = Non
     if origins is not None:
         cells = cells.join(origins, on=["sweep", "framework", "device"])
     cells["disturbed"] = disturbed(measured[measured["ok"]]).reindex(cells.index, fill_value=0)
+    cells["canary_s"] = canary(measured[measured["ok"]]).reindex(cells.index)
     counts = ["tried", "ok", "accuracy_tried", "accuracy_ok"]
     cells[counts] = cells[counts].fillna(0).astype(int)
     launches = measured.loc[measured["ok"], ["cell", "sweep", "round", metric.name]]
@@ -62,6 +71,13 @@ def disturbed(good: pd.DataFrame) -> pd.Series:
     """Return how many of a cell's launches say that others took CPU time or the machine changed its speed."""
     marked = [isinstance(flags, list) and "disturbed" in flags for flags in good["flags"]]
     return pd.Series(marked, good["cell"], dtype=int).groupby(level=0).sum()
+
+
+def canary(good: pd.DataFrame) -> pd.Series:
+    """Return the median over a cell's launches of the canary's mean seconds before them (benchmarks/canary.py)."""
+    songs = good["canary_before_s"] if "canary_before_s" in good else [None] * len(good)
+    seconds = [sum(song) / len(song) if isinstance(song, list) and song else None for song in songs]
+    return pd.Series(seconds, good["cell"], dtype="Float64").groupby(level=0).median()
 
 
 def learnt(trained: pd.DataFrame) -> pd.DataFrame:

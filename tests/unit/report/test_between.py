@@ -112,6 +112,22 @@ def test_what_changed_is_told_from_rows_and_run_records(write_set, launches):
     assert table["changes"].tolist() == ["version: 2.13.0 -> 2.14.0; commit: aaa -> bbb; lock: l1 -> l2"]
 
 
+@pytest.mark.parametrize(
+    ("later", "said"), [(1.2, "the machine itself: canary +20% s"), (0.8, "canary -20% s"), (1.04, "")]
+)
+def test_a_machine_that_changed_its_speed_between_two_times_says_so(compare, launches, later, said):
+    """The false `faster` of a busy hour cannot be told from a real one by its launches; the canary tells."""
+    base = launches(*STEADY, canary_before_s=[0.001, 0.003])
+    table = compare(base, launches(*SLOWER, canary_before_s=[0.001 * later, 0.003 * later], **LATER))
+    [changed] = table["changes"]
+    assert said in changed
+    assert bool(changed) == bool(said)
+    asked = metric("train_samples_per_s")
+    [line] = regressions.judge(table, regressions.rules("slower", asked), asked).regressions
+    assert said in line
+    assert not compare(launches(*STEADY), launches(*STEADY, **LATER))["changes"].any()  # rows of schema 2 have none
+
+
 def test_changes_that_all_cells_share_are_told_once(write_set, launches):
     base = write_set("base", *launches(1), *launches(1, framework="jax"), commit="aaa", frameworks=FRAMEWORKS)
     later = [*launches(1, **LATER), *launches(1, framework="jax", framework_version="3", **LATER)]
