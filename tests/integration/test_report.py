@@ -40,6 +40,15 @@ def test_the_curves_in_the_readme_are_those_of_the_rows(command):
     assert generated in (ROOT / "README.md").read_text()
 
 
+def test_the_table_in_the_readme_is_the_page_s_own(command, tmp_path):
+    results = str(ROOT / "results" / "reference")
+    done = command("report", "page", "--results", results, "--out", str(tmp_path / "report.html"))
+    assert done.returncode == 0, done.stderr
+    generated = (tmp_path / "report.md").read_text().strip()
+    assert generated.count("| tensorflow |") == 2  # mlp and lenet
+    assert generated in (ROOT / "README.md").read_text()
+
+
 def test_selfcheck_prints_each_check_with_its_bound(command):
     done = command("benchmarks", "selfcheck", "--only", "coverage,idle_parent", "--json")
     assert done.returncode == 0, done.stderr

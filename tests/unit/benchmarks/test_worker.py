@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from benchmarks.worker import mismatch, since_exec
@@ -22,3 +25,18 @@ def test_threads_are_checked_in_three_ways(granted, answer, found):
 
 def test_a_process_knows_how_long_it_has_been_there():
     assert 0 < since_exec() < 3600
+
+
+def test_the_largest_memory_is_the_worker_s_own_and_not_its_parent_s():
+    """A child begins with its parent's ru_maxrss: here half a gigabyte, in a sweep the harness's."""
+    child = (
+        "from benchmarks.worker import peak_rss_bytes as p; first = p(); kept = b'x' * (100 << 20); print(first, p())"
+    )
+    parent = (
+        "import subprocess, sys; held = b'x' * (500 << 20);"
+        "subprocess.run([sys.executable, '-c', sys.argv[1]], check=True)"
+    )
+    done = subprocess.run([sys.executable, "-c", parent, child], capture_output=True, text=True, check=True)
+    before, after = map(int, done.stdout.split())
+    assert before < 200 << 20
+    assert 95 << 20 < after - before < 110 << 20
