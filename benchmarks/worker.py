@@ -46,7 +46,7 @@ def since_exec() -> float:
 def peak_rss_bytes() -> int:
     """Return the largest resident memory since this program was loaded (proc(5), VmHWM).
 
-    getrusage's ru_maxrss begins with what the parent had when it forked, which may be more than a small framework needs.
+    getrusage's ru_maxrss begins with what the parent had when it forked: more than a small framework needs.
     """
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return int(status["VmHWM"].split()[0]) * 1024
