@@ -32,7 +32,8 @@ def test_real_workers_multiply_and_their_answers_are_kept(command, tmp_path):
     assert memory["bytes_per_s"] == memory["sets"][-1]["bytes_per_s"]
     assert 1e8 < memory["bytes_per_s"] < 1e13
     again = command("benchmarks", *arguments, "--threads", "1", "--json", **variables)
-    assert json.loads(again.stdout) == found
+    changing = {"machine": None}  # its load and clocks are those of the moment
+    assert json.loads(again.stdout) | changing == found | changing
     assert again.stderr == ""  # nothing was launched
     shown = command("benchmarks", *arguments, "--threads", "1", **variables).stdout
     for part in found["peaks"]:
