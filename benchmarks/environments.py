@@ -8,6 +8,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -46,6 +47,25 @@ def interpreter(framework: str, device: str) -> Path:
     return python
 
 
+def make_anew(framework: str, device: str) -> str:
+    """Return the command that makes an environment again which is there and of no use."""
+    return f"tox run --recreate --notest -e {name(framework, device)}"
+
+
+def lock_file(framework: str, device: str) -> Path:
+    """Return the file with the pinned requirements of a framework's environment."""
+    return ROOT / "requirements" / f"{name(framework, device)}.txt"
+
+
+def pinned(framework: str, device: str) -> dict[str, str]:
+    """Return the version of each distribution that a framework's environment must have; empty without a lock."""
+    try:
+        lines = lock_file(framework, device).read_text()
+    except FileNotFoundError:
+        return {}
+    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lines, re.MULTILINE))
+
+
 def variables(threads: int) -> dict[str, str]:
     """Return the whole environment of a worker that may use `threads` threads."""
     inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
@@ -55,7 +75,7 @@ def variables(threads: int) -> dict[str, str]:
 @functools.cache
 def lock_hash(framework: str, device: str) -> str:
     """Return a hash of the pinned requirements that made a framework's environment."""
-    return digest([ROOT / "requirements" / f"{name(framework, device)}.txt"])
+    return digest([lock_file(framework, device)])
 
 
 @functools.cache  # of the code as it is when a sweep begins

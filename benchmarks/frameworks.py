@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,12 +13,20 @@ from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import launch
 from benchmarks.machine import cpu_name, physical_cpus
 
-PROBE_TIMEOUT_S = 120.0
+PROBE_TIMEOUT_S = 120.0  # of its own: the first import in an environment may compile thousands of files
+DISTRIBUTIONS = {  # what a lock calls the packages whose versions adapters tell, where it is not the import's name
+    "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "paddle": ("paddlepaddle", "paddlepaddle-gpu"),
+    "mxnet": ("mxnet", "mxnet-cu112"),
+}
 
 
 @dataclass(frozen=True)
 class Probe:
-    """A framework's answer for one device; `problem` says why it cannot be measured there, if it cannot."""
+    """A framework's answer for one device; `problem` says why it cannot be measured there, if it cannot.
+
+    `missing`: the environment that the lock describes is not there, and `problem` holds the command that makes it.
+    """
 
     framework: str
     device: str
@@ -40,7 +48,7 @@ class Probe:
         return str(self.facts.get("recommended", {}).get(pipeline, {}).get(model, "eager"))
 
     def unsupported(self, mode: str, dtype: str, pipeline: str) -> str | None:
-        reason = self.facts["unsupported"][f"{mode} {dtype} {pipeline}"]
+        reason = self.facts["unsupported"].get(f"{mode} {dtype} {pipeline}", "its probe does not know this combination")
         return None if reason is None else str(reason)
 
 
@@ -52,11 +60,30 @@ def probe(framework: str, device: str) -> Probe:
         return Probe(framework, device, str(error), missing=True)
     request = {"task": "probe", "adapter": ADAPTERS[framework], "device": device}
     ending = launch(python, request, 1, physical_cpus(), PROBE_TIMEOUT_S)
+    anew = f"make it anew with: {environments.make_anew(framework, device)}"
     if ending.answer is None or ending.status != "ok":
-        return Probe(framework, device, f"{framework} on {device} does not answer: {ending.reason}")
+        return Probe(
+            framework, device, f"{framework} on {device} does not answer: {ending.reason}; {anew}", missing=True
+        )
+    if other := other_versions(ending.answer["versions"], environments.pinned(framework, device)):
+        return Probe(framework, device, f"{framework} on {device} is not as locked: {other}; {anew}", missing=True)
     if device not in ending.answer["devices"]:
         return Probe(framework, device, f"{framework} sees no {device} here", facts=ending.answer)
     return Probe(framework, device, facts=ending.answer)
+
+
+def other_versions(found: Mapping[str, str], pinned: Mapping[str, str]) -> str:
+    """Say which packages have other versions than the lock's, and which; empty where all are right.
+
+    A local part (2.13.0+cu128) counts only where the lock has one.
+    """
+    wrong = []
+    for package, version in found.items():
+        for distribution in DISTRIBUTIONS.get(package, (package,)):
+            wanted = pinned.get(distribution, version)
+            if wanted not in (version, version.partition("+")[0]):
+                wrong.append(f"{package} {version} in place of {wanted}")
+    return ", ".join(wrong)
 
 
 def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[str, str], Probe]:

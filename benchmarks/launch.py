@@ -1,43 +1,42 @@
 """One fresh process: start it, feed it its request, wait without working, end it, say how it ended.
 
-The worker answers on a descriptor of its own, so that whatever a framework prints cannot spoil a result.
+The worker answers on a descriptor of its own, so that whatever a framework prints cannot spoil a result. Between it and
+us stands keeper.py, which ends as the worker ends and leaves nothing of it behind.
 The parent blocks in poll(2) meanwhile: one that looks in a loop burns half of a two-core machine.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import selectors
-import signal
 import subprocess
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, cast
 
 from adapters.registry import ADAPTERS
 from benchmarks import environments, machine, revisions
+from benchmarks.ending import MAX_ANSWER_BYTES, Ending, judge, text
+from benchmarks.memory import MemoryLimit, Watch
 
-MAX_ANSWER_BYTES = 8 << 20
-KEPT_OUTPUT_CHARACTERS = 16 << 10
-GRACE_S = 5.0
-
-
-@dataclass(frozen=True)
-class Ending:
-    """How a launch ended: `answer` is what the worker said, None unless status is ok."""
-
-    status: str
-    reason: str
-    answer: dict[str, Any] | None
-    output: str
+GRACE_S = 5.0  # from SIGTERM to SIGKILL
+LOWEST_DESCRIPTOR = 200  # of an answer: what guesses at descriptors, or closes all low ones, does not meet it
+PIPE_READS = 64  # of 64 KiB: more than a pipe holds, so that a writer nobody can end does not keep us reading
+UNLIMITED = MemoryLimit()
 
 
 def launch_in(
-    framework: str, device: str, request: Mapping[str, Any], threads: int, timeout_s: float, revision: str = ""
+    framework: str,
+    device: str,
+    request: Mapping[str, Any],
+    threads: int,
+    timeout_s: float,
+    revision: str = "",
+    memory: MemoryLimit = UNLIMITED,
 ) -> Ending:
     """Run one worker in a framework's environment, on as many physical cores as it has threads.
 
@@ -46,7 +45,7 @@ def launch_in(
     python = environments.interpreter(framework, device)
     asked = {**request, "adapter": ADAPTERS[framework]}
     cpus = machine.physical_cpus()[:threads]
-    return launch(python, asked, threads, cpus, timeout_s, revisions.folder(revision) if revision else None)
+    return launch(python, asked, threads, cpus, timeout_s, revisions.folder(revision) if revision else None, memory)
 
 
 def launch(
@@ -56,31 +55,55 @@ def launch(
     cpus: Sequence[int],
     timeout_s: float,
     folder: Path | None = None,
+    memory: MemoryLimit = UNLIMITED,
 ) -> Ending:
-    """Run one worker to its end. Never raises for what the worker does.
+    """Run one worker to its end. Never raises for what the worker does, nor where the system cannot start it.
 
     `folder`, by default the checkout, is where it starts and where Python looks first for adapters/.
     """
-    reader, writer = os.pipe()
     try:
-        with on_cpus(cpus):
-            process = subprocess.Popen(
-                [str(python), "-m", "benchmarks.worker", str(writer)],
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                env=environments.variables(threads),
-                cwd=folder or environments.ROOT,
-                pass_fds=(writer,),
-                start_new_session=True,
-            )
-    finally:
-        os.close(writer)
-    try:
-        return _attend(process, reader, request, timeout_s)
-    finally:
-        _end(process)
-        os.close(reader)
+        with memory.watch() as watch:
+            return _run(python, request, threads, cpus, timeout_s, folder, watch).explained(watch)
+    except OSError as error:  # no more processes, descriptors or memory; an interpreter that cannot be executed
+        return Ending("failed", f"the worker could not be started: {error.strerror}", None, "")
+
+
+def _run(
+    python: Path,
+    request: Mapping[str, Any],
+    threads: int,
+    cpus: Sequence[int],
+    timeout_s: float,
+    folder: Path | None,
+    watch: Watch,
+) -> Ending:
+    """Start the keeper, which starts the worker, and attend to both until they have ended."""
+    reader, low = os.pipe()
+    with contextlib.ExitStack() as descriptors:
+        descriptors.callback(os.close, reader)
+        try:
+            writer = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR)
+        finally:
+            os.close(low)
+        try:
+            arguments = [str(writer), str(os.getpid()), str(GRACE_S), watch.argument]
+            with on_cpus(cpus):
+                process = subprocess.Popen(
+                    [str(python), "-m", "benchmarks.keeper", *arguments],
+                    stdin=subprocess.PIPE,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    env=environments.variables(threads),
+                    cwd=folder or environments.ROOT,
+                    pass_fds=(writer,),
+                    start_new_session=True,
+                )
+        finally:
+            os.close(writer)
+        try:
+            return _attend(process, reader, request, timeout_s)
+        finally:
+            _end(process)
 
 
 @contextlib.contextmanager
@@ -119,63 +142,33 @@ def _attend(process: subprocess.Popen[bytes], reader: int, request: Mapping[str,
                         selector.unregister(descriptor)
     finally:
         os.close(exited)
-    return _judge(process.wait(), bytes(said), text(printed))
+    return judge(process.wait(), bytes(said), text(printed), str(request.get("task")))
 
 
 def _receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
     """Read once, or all that is there; keep no more than MAX_ANSWER_BYTES; return whether more may come."""
     os.set_blocking(descriptor, False)
     try:
-        while data := os.read(descriptor, 65536):
+        for _ in range(PIPE_READS if drain else 1):
+            if not (data := os.read(descriptor, 65536)):
+                return drain  # when it has exited nothing is waited for, and nothing need be unregistered
             kept += data
             del kept[: -MAX_ANSWER_BYTES - 1]
-            if not drain:
-                return True
     except BlockingIOError:
-        return True
-    return drain  # when it has exited nothing is waited for any more, and nothing need be unregistered
-
-
-def _judge(code: int, answer: bytes, output: str) -> Ending:
-    """Turn an exit code and an answer into an ending."""
-    last = output.strip().splitlines()[-1:] or ["it printed nothing"]
-    if code < 0:
-        return Ending("crashed", f"ended by {signal.Signals(-code).name}; {last[0]}", None, output)
-    if code > 0:
-        return Ending("failed", f"worker exited with {code}: {last[0]}", None, output)
-    if len(answer) > MAX_ANSWER_BYTES:
-        return Ending("invalid", f"the worker's answer is longer than {MAX_ANSWER_BYTES} bytes", None, output)
-    try:
-        said = json.loads(answer, parse_constant=_refuse)
-        return Ending(said.pop("status"), said.pop("reason"), said, output)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        return Ending("invalid", f"the worker's answer cannot be read: {error}", None, output)
-
-
-def text(printed: bytearray) -> str:
-    """Return the end of what a worker printed; bytes that are no UTF-8 are replaced."""
-    return printed[-KEPT_OUTPUT_CHARACTERS:].decode(errors="replace")
-
-
-def _refuse(constant: str) -> Any:
-    raise ValueError(f"{constant} in the answer")
+        pass
+    return True
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """Leave nothing of the worker's session behind: TERM, a few seconds, KILL."""
-    for signal_number in (signal.SIGTERM, signal.SIGKILL):
-        if process.poll() is None:
-            _signal_group(process.pid, signal_number)
-            try:
-                process.wait(GRACE_S)
-            except subprocess.TimeoutExpired:
-                continue
-    _signal_group(process.pid, signal.SIGKILL)  # children it left in its group
+    """Leave nothing of the worker behind: tell its keeper, which needs the grace twice at most; then kill that too."""
+    if process.poll() is None:
+        process.terminate()
+        try:
+            process.wait(2 * GRACE_S + 1)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
     for stream in (process.stdin, process.stdout):
         if stream is not None and not stream.closed:
-            stream.close()
-
-
-def _signal_group(group: int, signal_number: int) -> None:
-    with contextlib.suppress(ProcessLookupError):  # nothing is left of it, which is what was wanted
-        os.killpg(group, signal_number)
+            with contextlib.suppress(BrokenPipeError):
+                stream.close()

@@ -16,8 +16,9 @@ import psutil
 
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import environments, kept, machine
+from benchmarks.ending import Ending
 from benchmarks.errors import EnvironmentMissing
-from benchmarks.launch import Ending, launch_in
+from benchmarks.launch import launch_in
 from benchmarks.roofline import Ceiling
 
 SIZES = (256, 512, 1024, 2048, 4096)

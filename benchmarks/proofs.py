@@ -19,9 +19,11 @@ from benchmarks import batches, environments, kept, machine, revisions
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
 from benchmarks.datasets.prepared import default_cache
-from benchmarks.launch import launch_in
+from benchmarks.launch import UNLIMITED, launch_in
+from benchmarks.memory import MemoryLimit
 
 STEPS = 200
+TIMEOUT_S = 1800.0
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
 GATE_CODE = ("gate.py", "bounds.py", "ties.py", "culprit.py", "batches.py", "training.py", "worker.py")
 
@@ -60,7 +62,13 @@ def code_hash(revision: str = "") -> str:
 
 
 def proven(
-    cell: Cell, data: Prepared, seed: int, steps: int = STEPS, fresh: bool = False, timeout_s: float = 1800
+    cell: Cell,
+    data: Prepared,
+    seed: int,
+    steps: int = STEPS,
+    fresh: bool = False,
+    timeout_s: float = TIMEOUT_S,
+    memory: MemoryLimit = UNLIMITED,
 ) -> Proof:
     """Return the kept proof of a cell, or make one and keep it if it is a pass or a fail."""
     batch_size = min(cell.batch_size, LARGEST_BATCH)
@@ -79,13 +87,22 @@ def proven(
     folder.mkdir(parents=True, exist_ok=True)
     if not fresh and (found := kept.read("proofs", decisive)):
         return Proof(**found)
-    proof = make(cell, batch_size, data, seed, steps, folder, timeout_s)
+    proof = make(cell, batch_size, data, seed, steps, folder, timeout_s, memory)
     if proof.lockstep != "unproven":
         kept.write("proofs", decisive, asdict(proof))
     return proof
 
 
-def make(cell: Cell, batch_size: int, data: Prepared, seed: int, steps: int, folder: Path, timeout_s: float) -> Proof:
+def make(
+    cell: Cell,
+    batch_size: int,
+    data: Prepared,
+    seed: int,
+    steps: int,
+    folder: Path,
+    timeout_s: float,
+    memory: MemoryLimit,
+) -> Proof:
     """Let a worker put the cell through the gate."""
     recipe = RECIPES[cell.recipe]
     trace = {
@@ -112,7 +129,7 @@ def make(cell: Cell, batch_size: int, data: Prepared, seed: int, steps: int, fol
         "folders": {"data": str(data.folder), "inputs": str(inputs), "oracle": str(inputs / "losses.npy")},
         "steps": steps,
     }
-    ending = launch_in(cell.framework, cell.device, request, cell.threads, timeout_s, cell.revision)
+    ending = launch_in(cell.framework, cell.device, request, cell.threads, timeout_s, cell.revision, memory)
     if ending.status == "invalid":  # what it built is not what is declared
         return Proof("fail", ending.reason, {})
     if ending.status != "ok" or ending.answer is None:

@@ -18,14 +18,16 @@ from benchmarks import batches, environments, machine, pictures, record, revisio
 from benchmarks.canary import Canary
 from benchmarks.cells import SHARED, Cell, Launch, launches
 from benchmarks.datasets import Prepared
-from benchmarks.errors import StorageError
+from benchmarks.errors import SchemaError, StorageError
 from benchmarks.flops import model_flops, step_all_flops
 from benchmarks.frameworks import Probe
 from benchmarks.intervals import widest
-from benchmarks.launch import launch_in
+from benchmarks.launch import UNLIMITED, launch_in
+from benchmarks.memory import MemoryLimit
+from benchmarks.outgrown import Outgrown
 from benchmarks.peak import Point
 from benchmarks.presets import Preset
-from benchmarks.proofs import STEPS, Proof, proven, unproven
+from benchmarks.proofs import STEPS, TIMEOUT_S, Proof, proven, unproven
 from benchmarks.roofline import Ceiling, utilised
 from benchmarks.schema import BY_NAME, SCHEMA_VERSION, validate
 from benchmarks.speeds import PLAN
@@ -54,6 +56,9 @@ class Sweep:
     report: Callable[[int, int, Launch, Row | None], None] = lambda done, total, planned, row: None
     report_proof: Callable[[int, int, Cell, Proof | None], None] = lambda done, total, cell, proof: None
     proof_steps: int = STEPS
+    proof_timeout_s: float = TIMEOUT_S
+    memory: MemoryLimit = UNLIMITED  # of each worker, a proof's too
+    outgrown: Outgrown = field(default_factory=Outgrown)
     fresh_proof: bool = False
     proofs: dict[Cell, Proof] = field(default_factory=dict)
     ceilings: dict[Point, Ceiling] = field(default_factory=dict)  # absent: not known
@@ -90,6 +95,7 @@ class Sweep:
                     self.picture(planned, row)
                 rows.append(row)
                 self.remember_plan(row)
+                self.outgrown.note(planned, row["status"])
                 self.report(len(rows), len(todo), planned, row)
                 if planned.task == "speed" and self.enough(planned, row):
                     comparison = planned.cell.comparison()
@@ -108,7 +114,7 @@ class Sweep:
             raise StorageError(f"cannot make the results folder {self.results}: {error.strerror}") from error
         about = {"preset": dataclasses.asdict(self.preset), "seed": self.seed, "resumes": self.resumed}
         facts = record.facts(self.probes, self.data, self.ceilings)
-        storage.append(self.path, "run", {"sweep": self.name, **facts, **about})
+        storage.append(self.path, "run", {"sweep": self.name, **facts, **about, "memory_limit": self.memory.about()})
         for data in self.data.values():
             storage.append(self.path, "dataset", pictures.about(data))
 
@@ -118,7 +124,9 @@ class Sweep:
         for number, cell in enumerate(able):
             self.report_proof(number, len(able), cell, None)
             data = self.data[cell.dataset]
-            proof = self.proofs[cell] = proven(cell, data, self.seed, self.proof_steps, self.fresh_proof)
+            proof = self.proofs[cell] = proven(
+                cell, data, self.seed, self.proof_steps, self.fresh_proof, self.proof_timeout_s, self.memory
+            )
             storage.append(self.path, "proof", {**dataclasses.asdict(cell), **dataclasses.asdict(proof)})
             self.report_proof(number + 1, len(able), cell, self.proofs[cell])
 
@@ -206,7 +214,9 @@ class Sweep:
         }
         proof = self.proofs.get(cell, unproven(""))
         row |= proof.columns()
-        row |= self.skipped(cell) or disproven(proof) or self.measured(planned, folder)
+        row |= (
+            self.skipped(cell) or disproven(proof) or self.outgrown.skipped(planned) or self.measured(planned, folder)
+        )
         if proof.lockstep == "unproven" and row["status"] == "ok":
             row["reason"] = proof.reason  # a speed without a proof says why it has none
         row["duration_s"] = time.monotonic() - begin
@@ -214,7 +224,12 @@ class Sweep:
             row["flops_per_s"] = speed * row["train_flops_per_sample"]
             ceiling = self.ceilings.get(Point(cell.device, cell.dtype, cell.threads), Ceiling())
             row |= utilised(RECIPES[cell.recipe], cell.batch_size, cell.dtype, row["flops_per_s"], ceiling)
-        return validate({"schema_version": SCHEMA_VERSION, **row})
+        row["schema_version"] = SCHEMA_VERSION
+        try:
+            return validate(row)
+        except SchemaError as error:  # of figures computed from an answer that was valid by itself
+            kept = {name: value for name, value in row.items() if BY_NAME[name].required}
+            return validate({**kept, "status": "invalid", "reason": str(error)})
 
     def skipped(self, cell: Cell) -> Row | None:
         """Return the outcome of a cell that need not be launched to know how it ends."""
@@ -245,7 +260,10 @@ class Sweep:
         }
         timed = machine.physical_cpus()[: cell.threads] if planned.task == "speed" else []
         with Canary(timed, self.fastest_canary) as canary:
-            ending = launch_in(cell.framework, cell.device, request, cell.threads, self.timeout_s, cell.revision)
-        answer = ending.answer or {}
-        known = {name: value for name, value in answer.items() if name in BY_NAME}
-        return canary.mark({**known, "status": ending.status, "reason": ending.reason})
+            ending = launch_in(
+                cell.framework, cell.device, request, cell.threads, self.timeout_s, cell.revision, self.memory
+            )
+        found: Row = {**(ending.answer or {}), "status": ending.status, "reason": ending.reason}
+        if strange := [index for index in found.get("mistakes") or [] if not 0 <= index < data.test_size]:
+            found = {"status": "invalid", "reason": f"the worker's answer names test image {strange[0]}: there is none"}
+        return canary.mark(found)

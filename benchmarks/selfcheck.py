@@ -27,8 +27,9 @@ from benchmarks import batches, gate, measure
 from benchmarks.batches import Inputs
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared, prepare
+from benchmarks.ending import Ending
 from benchmarks.intervals import CONFIDENCE, LOOKS, Ratio, paired, verdicts
-from benchmarks.launch import Ending, launch_in, on_cpus
+from benchmarks.launch import launch_in, on_cpus
 from benchmarks.machine import physical_cpus
 from benchmarks.simulated import NeverWaits, SimulatedAdapter
 from benchmarks.speeds import speeds

@@ -1,6 +1,6 @@
 """The process in which one framework computes: reads a request, loads the adapter, answers, ends.
 
-Started by launch.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
+Started by keeper.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
 request as JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the lockstep
 gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `products` and
 `bandwidth` (a framework's and memory's part of the machine's peak). Imports the standard library, NumPy and that
@@ -26,6 +26,7 @@ from adapters.registry import load
 from benchmarks import bandwidth, gate, latency, libraries, measure, products, threads
 from benchmarks.batches import Inputs, read_weights, write_weights
 from benchmarks.learn import learn
+from benchmarks.out_of_memory import is_out_of_memory
 from benchmarks.speeds import speeds
 
 Answer = dict[str, Any]
@@ -37,9 +38,9 @@ def seconds_since(start_ns: int) -> float:
     return (time.perf_counter_ns() - start_ns) / 1e9
 
 
-def since_exec() -> float:
-    """Return the seconds since the kernel started this process, to its tick of 10 ms (proc(5), stat, field 22)."""
-    started = int(Path("/proc/self/stat").read_text().rpartition(")")[2].split()[19])
+def since_start(process: int) -> float:
+    """Return the seconds since the kernel started a process, to its tick of 10 ms (proc(5), stat, field 22)."""
+    started = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
 
 
@@ -171,25 +172,31 @@ TASKS = {
 
 def perform(request: Answer) -> Answer:
     """Do what is asked; an exception becomes a status with its reason."""
-    start_s = since_exec()
+    start_s = since_start(os.getppid())  # the keeper's: this process was forked from it
     start = time.perf_counter_ns()
+    framework = ""
     try:
         adapter = load(request["adapter"])
+        framework = adapter.framework
         answer = TASKS[request["task"]](adapter, request, seconds_since(start))
-    except MemoryError as error:
-        return {"status": "oom", "reason": f"MemoryError: {error}"}
     except (ContractError, measure.Inconsistent) as error:
         return {"status": "invalid", "reason": str(error)}
     except Exception as error:  # whatever a framework raises ends this launch and no other
-        return {"status": "failed", "reason": f"{type(error).__name__}: {error}"}
+        memory = is_out_of_memory(error, framework)
+        return {"status": "oom" if memory else "failed", "reason": f"{type(error).__name__}: {error}"}
     return {"status": "ok", "reason": "", "start_s": start_s, **answer}  # a task may say otherwise of itself
 
 
 def main() -> None:
     """Answer on the descriptor, where nothing that a framework prints can come between."""
-    request = json.load(sys.stdin)
-    with os.fdopen(int(sys.argv[1]), "w") as channel:
-        json.dump(perform(request), channel, allow_nan=False)
+    request, descriptor = json.load(sys.stdin), int(sys.argv[1])
+    os.set_inheritable(descriptor, False)  # not for programs that the framework starts
+    answer = perform(request)
+    with os.fdopen(descriptor, "w") as channel:
+        try:
+            channel.write(json.dumps(answer, allow_nan=False))
+        except (TypeError, ValueError) as error:  # NaN, or what is no JSON at all
+            channel.write(json.dumps({"status": "invalid", "reason": f"the answer is no JSON: {error}"}))
 
 
 if __name__ == "__main__":

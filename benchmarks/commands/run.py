@@ -18,8 +18,10 @@ from benchmarks.datasets import prepare
 from benchmarks.errors import UsageError
 from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
+from benchmarks.memory import MemoryLimit, size_bytes
 from benchmarks.options import DEVICES, chosen_frameworks, chosen_modes, chosen_recipes, numbers, values
 from benchmarks.presets import PRESETS, Preset
+from benchmarks.proofs import TIMEOUT_S
 from benchmarks.revisions import resolved
 from benchmarks.roofline import Ceiling
 from benchmarks.runner import Row, Sweep
@@ -41,7 +43,10 @@ def run(
     seeds: Annotated[int | None, typer.Option(min=0, help="accuracy launches of every cell, a seed each")] = None,
     epochs: Annotated[int | None, typer.Option(min=0, help="of an accuracy launch; default: the recipe's")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    timeout: Annotated[float, typer.Option(min=1, help="seconds one launch may take")] = 900.0,
+    timeout: Annotated[
+        float | None, typer.Option(min=1, help="seconds one launch or proof may take; default: 900, a proof 1800")
+    ] = None,
+    memory_limit: Annotated[str | None, typer.Option(help="memory a worker may have, such as 500M or 4G")] = None,
     time_cap: Annotated[float, typer.Option(min=0, help="seconds after which no new round begins")] = math.inf,
     data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
     results: Annotated[Path, typer.Option(help="folder that rows are kept in")] = environments.ROOT / "results",
@@ -58,6 +63,7 @@ def run(
     Exit code: 0 all ok, 1 some not, 2 usage or data, 74 results cannot be written, 130 interrupted.
     """
     amount = amount_of(preset, rounds, seeds, epochs)
+    memory = MemoryLimit.of(None if memory_limit is None else size_bytes(memory_limit))
     devices = values(device, ["cpu"], DEVICES, "device")
     frameworks = chosen_frameworks(framework, devices)
     recipes = chosen_recipes(model, recipe)
@@ -82,7 +88,8 @@ def run(
         show_plan(cells, amount)
         return
     display = console.Display(err)
-    sweep = Sweep(cells, probes, data, results, amount, epochs, seed, timeout, resume, display, display.proof)
+    sweep = Sweep(cells, probes, data, results, amount, epochs, seed, timeout or 900.0, resume, display, display.proof)
+    sweep.proof_timeout_s, sweep.memory = timeout or TIMEOUT_S, memory
     sweep.fresh_proof, sweep.time_cap_s = fresh_proof, time_cap
     sweep.ceilings = ceilings(cells, amount.peak if with_peak is None else with_peak)
     try:

@@ -1,0 +1,142 @@
+"""Control groups of memory, versions 1 and 2: which one is ours, what the kernel killed in it, groups below it.
+
+cgroups(7); https://docs.kernel.org/admin-guide/cgroup-v2.html and .../cgroup-v1/memory.html.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import re
+import subprocess
+import uuid
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from benchmarks import confinement
+
+PREFIX = "lockstep-"
+MOUNTS, MEMBERSHIPS = Path("/proc/self/mountinfo"), Path("/proc/self/cgroup")
+EVENTS = {1: "memory.oom_control", 2: "memory.events"}  # both have a line `oom_kill N` (v1 since Linux 4.13)
+LIMIT_FILES = {  # the second: no way out into swap, where there is any
+    1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
+    2: ("memory.max", "memory.swap.max"),
+}
+
+
+@dataclass(frozen=True)
+class Group:
+    """One control group of memory: its folder, and whether it is of version 1 or 2."""
+
+    folder: Path
+    version: int
+
+    def oom_kills(self) -> int | None:
+        """Return how many processes the kernel killed here for want of memory; None where it does not say."""
+        try:
+            found = re.search(r"^oom_kill (\d+)", (self.folder / EVENTS[self.version]).read_text(), re.MULTILINE)
+        except OSError:
+            return None
+        return int(found[1]) if found else None
+
+    def limit(self, size_bytes: int) -> None:
+        """Bound the memory, and the swap as far as there is any, of all members together; OSError if it cannot be."""
+        memory, swap = LIMIT_FILES[self.version]
+        (self.folder / memory).write_text(str(size_bytes))
+        with contextlib.suppress(OSError):
+            if (self.folder / swap).exists():
+                (self.folder / swap).write_text(str(size_bytes) if self.version == 1 else "0")
+
+    def child(self, size_bytes: int) -> Group:
+        """Make a group below this one, named by this process, with a limit; OSError if it cannot be."""
+        made = Group(self.folder / f"{PREFIX}{os.getpid()}-{uuid.uuid4().hex[:8]}", self.version)
+        made.folder.mkdir()
+        try:
+            made.limit(size_bytes)
+        except OSError:
+            made.remove()
+            raise
+        return made
+
+    def remove(self) -> None:
+        """Remove this group; one that still has members stays, and a later run's sweep() takes it."""
+        with contextlib.suppress(OSError):
+            self.folder.rmdir()
+
+    def sweep(self) -> None:
+        """Remove the empty groups below this one that processes of ours left when they were killed."""
+        for folder in self.folder.glob(f"{PREFIX}*"):
+            owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+            if owner.isdecimal() and not psutil.pid_exists(int(owner)):
+                Group(folder, self.version).remove()
+
+
+@functools.cache
+def own() -> Group | None:
+    """Return the group that accounts this process's memory; None where there is none to be seen."""
+    return located(MOUNTS.read_text(), MEMBERSHIPS.read_text())
+
+
+def located(mounts: str, memberships: str) -> Group | None:
+    """Return the group that mountinfo and cgroup of proc(5) say: version 1 where its memory controller is mounted."""
+    paths = {}
+    for line in memberships.splitlines():
+        _, controllers, path = line.split(":", 2)
+        paths[2 if not controllers else 1 if "memory" in controllers.split(",") else 0] = path
+    found = {}
+    for line in mounts.splitlines():
+        fields, _, tail = line.partition(" - ")
+        root, point = (field.replace("\\040", " ") for field in fields.split()[3:5])
+        kind, _, options = tail.split()[:3]
+        version = 2 if kind == "cgroup2" else 1 if kind == "cgroup" and "memory" in options.split(",") else 0
+        path = paths.get(version, "")
+        if version and path.startswith(root.rstrip("/") + "/" if path != root else root):
+            found[version] = Group(Path(point) / os.path.relpath(path, root), version)
+    return found.get(1) or found.get(2)
+
+
+def where_children_may_be() -> Group | None:
+    """Return the group below which this user may confine a process, found by doing it; None where none may be.
+
+    In version 2 a group with members hands no memory to children of its own; then the parent of ours is tried.
+    """
+    ours = own()
+    if ours is None:
+        return None
+    if ours.version == 1:
+        places = [ours]
+    else:
+        places = [Group(folder, 2) for folder in (ours.folder, ours.folder.parent) if hands_memory_down(folder)]
+    return next((place for place in places if confines(place)), None)
+
+
+def hands_memory_down(folder: Path) -> bool:
+    """Return whether children of a version 2 group have a memory controller."""
+    try:
+        return "memory" in (folder / "cgroup.subtree_control").read_text().split()
+    except OSError:
+        return False
+
+
+def confines(place: Group) -> bool:
+    """Return whether a process can be put into a new group below this one."""
+    place.sweep()
+    try:
+        made = place.child(1 << 30)
+    except OSError:
+        return False
+    enter = ["/bin/sh", "-c", 'echo $$ > "$1"', "sh", str(made.folder / "cgroup.procs")]
+    try:
+        done = subprocess.run(enter, check=False, capture_output=True).returncode == 0
+    except OSError:
+        done = False
+    made.remove()
+    return done and made.oom_kills() is None  # it is gone again
+
+
+def argument(group: Group) -> str:
+    """Return what confinement.enter takes for a group."""
+    return f"{confinement.GROUP}{group.folder}"
