@@ -67,6 +67,11 @@ def count(value: Any) -> bool:
     return fits("int", value) and value > 0
 
 
+def whole(value: Any) -> bool:
+    """Return whether a value is a whole number; its column says which may be."""
+    return fits("int", value)
+
+
 def optional(check: Check) -> Check:
     """Return a check that lets null pass, too."""
     return lambda value: value is None or check(value)
@@ -77,7 +82,13 @@ def one_of(*known: str) -> Check:
     return lambda value: value in known
 
 
+def strings(value: Any) -> bool:
+    """Return whether a value is a list of strings."""
+    return fits("strings", value)
+
+
 TEXTS = mapping(text)
+LAUNCH: dict[str, Check] = {"framework_version": text, "flags": strings}
 NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
     "probe": {
         "versions": TEXTS,
@@ -95,9 +106,9 @@ NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
         "deviations": mapping(optional(number)),
         "oracle_sha256": text,
     },
-    "speed": {name: lambda value: value is not None for name in ("train_samples_per_s", "eval_samples_per_s", *PLAN)},
-    "accuracy": {"accuracy": number, "epochs": count},
-    "products": {"flags": lambda value: fits("strings", value), "sizes": items(size=count, flops_per_s=optional(rate))},
+    "speed": {**LAUNCH, "train_samples_per_s": rate, "eval_samples_per_s": rate, **dict.fromkeys(PLAN, whole)},
+    "accuracy": {**LAUNCH, "accuracy": number, "epochs": count},
+    "products": {"flags": strings, "sizes": items(size=count, flops_per_s=optional(rate))},
     "bandwidth": {"sets": items(set_bytes=count, bytes_per_s=rate)},
 }
 

@@ -93,7 +93,8 @@ def located(mounts: str, memberships: str) -> Group | None:
         kind, _, options = tail.split()[:3]
         version = 2 if kind == "cgroup2" else 1 if kind == "cgroup" and "memory" in options.split(",") else 0
         path = paths.get(version, "")
-        if version and path.startswith(root.rstrip("/") + "/" if path != root else root):
+        inside = path == root or path.startswith(root.rstrip("/") + "/")
+        if version and inside and ".." not in path.split("/"):  # otherwise it lies outside of what is mounted here
             found[version] = Group(Path(point) / os.path.relpath(path, root), version)
     return found.get(1) or found.get(2)
 

@@ -51,8 +51,9 @@ def judge(code: int, answer: bytes, output: str, task: str) -> Ending:
     """Turn an exit code and an answer into an ending; `task` is what the worker was asked."""
     last = (output.strip().splitlines()[-1:] or ["it printed nothing"])[0]
     if code < 0:
-        status = "oom" if code == -signal.SIGABRT and aborted(output) else "crashed"
-        reason = f"ended by {name(-code)}; {fault(output) or last}"
+        no_memory = code == -signal.SIGABRT and aborted(output)
+        status, why = ("oom", "nobody caught std::bad_alloc; ") if no_memory else ("crashed", "")
+        reason = f"ended by {name(-code)}; {why}{fault(output) or last}"
         return Ending(status, reason[:MAX_REASON_CHARACTERS], None, output, -code)
     if code > 0:
         return Ending("failed", f"worker exited with {code}: {last}"[:MAX_REASON_CHARACTERS], None, output)

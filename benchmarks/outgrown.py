@@ -29,7 +29,7 @@ class Outgrown:
         for (cell, task), smallest in self.smallest.items():
             again = task == planned.task and smallest == batch_size
             if cell == alike(planned.cell) and (smallest < batch_size or again):
-                return {"status": "skipped", "reason": f"a {task} launch with batch {smallest} ran out of memory"}
+                return {"status": "skipped", "reason": f"the {task} launch with batch {smallest} ran out of memory"}
         return None
 
 

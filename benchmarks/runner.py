@@ -14,7 +14,7 @@ from typing import Any
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, machine, pictures, record, revisions, storage, wall
+from benchmarks import batches, environments, gpu_neighbours, machine, pictures, record, revisions, storage, wall
 from benchmarks.canary import Canary
 from benchmarks.cells import SHARED, Cell, Launch, launches
 from benchmarks.datasets import Prepared
@@ -228,7 +228,7 @@ class Sweep:
         try:
             return validate(row)
         except SchemaError as error:  # of figures computed from an answer that was valid by itself
-            kept = {name: value for name, value in row.items() if BY_NAME[name].required}
+            kept = {name: value for name, value in row.items() if BY_NAME[name].required or name == "duration_s"}
             return validate({**kept, "status": "invalid", "reason": str(error)})
 
     def skipped(self, cell: Cell) -> Row | None:
@@ -259,6 +259,7 @@ class Sweep:
             "chunk_s": self.preset.chunk_s,
         }
         timed = machine.physical_cpus()[: cell.threads] if planned.task == "speed" else []
+        beside = gpu_neighbours.present(cell.device)
         with Canary(timed, self.fastest_canary) as canary:
             ending = launch_in(
                 cell.framework, cell.device, request, cell.threads, self.timeout_s, cell.revision, self.memory
@@ -266,4 +267,4 @@ class Sweep:
         found: Row = {**(ending.answer or {}), "status": ending.status, "reason": ending.reason}
         if strange := [index for index in found.get("mistakes") or [] if not 0 <= index < data.test_size]:
             found = {"status": "invalid", "reason": f"the worker's answer names test image {strange[0]}: there is none"}
-        return canary.mark(found)
+        return gpu_neighbours.mark(canary.mark(found), beside)

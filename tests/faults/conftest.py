@@ -6,16 +6,63 @@ import json
 import os
 import subprocess
 import sys
+import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 QUICK = ("--model", "linear", "--rounds", "1", "--seeds", "0", "--no-peak")
+ACCURACY = ("--rounds", "0", "--seeds", "1", "--epochs", "1")  # of the fakes: half a second, where a speed takes five
+
+
+def marked(folder: Path) -> list[psutil.Process]:
+    """Return the living processes, this one apart, whose TMPDIR is this folder: workers see it, and hand it on."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get("TMPDIR") == str(folder) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except psutil.Error:  # it ended meanwhile, or is another user's
+            continue
+    return [process for process in found if process.pid != os.getpid()]
+
+
+def left(folder: Path, within_s: float = 8.0) -> list[psutil.Process]:
+    """Return what is still there after some seconds of waiting; nothing is waited for where there is nothing."""
+    end = time.monotonic() + within_s
+    while (found := marked(folder)) and time.monotonic() < end:
+        time.sleep(0.1)
+    return found
+
+
+def end_and_name(processes: list[psutil.Process]) -> list[str]:
+    """End processes that should not be there and say which they were."""
+    named = []
+    for process in processes:
+        try:
+            named.append(f"{process.pid}: {' '.join(process.cmdline())}")
+            process.kill()
+        except psutil.Error:
+            continue
+    return named
+
+
+@pytest.fixture(autouse=True)
+def temporary(tmp_path, monkeypatch) -> Iterator[Path]:
+    """TMPDIR of all that this test starts, directly or not; at its end no such process may be left."""
+    folder = tmp_path / "tmp"
+    folder.mkdir()
+    monkeypatch.setenv("TMPDIR", str(folder))
+    yield folder
+    if named := end_and_name(left(folder)):
+        pytest.fail(f"processes were left behind: {named}")
 
 
 @pytest.fixture
-def cache(tmp_path):
+def cache(tmp_path, temporary):
     """Proofs and data are kept here alone, by every process of this test."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "LOCKSTEP_CACHE": str(tmp_path / "cache")}
 
