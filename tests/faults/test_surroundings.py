@@ -43,7 +43,7 @@ def timed(tmp_path):
         weights = initial_weights(recipe.model, recipe.initialiser, 0)
         batches.write_inputs(tmp_path, weights, 0, data.train_size, 1)
         cell = Cell("fake", "linear", data.name, "cpu", 100, "eager", "float32", threads)
-        plan = dict(zip(PLAN, (3000, 1, 1), strict=True))
+        plan = dict(zip(PLAN, (3000, 1, 1000), strict=True))
         where = {"data": str(data.folder), "inputs": str(tmp_path)}
         asked = {"task": "speed", "cell": vars(cell), "plan": plan, "chunk_s": 0.1, **where}
         request = {**asked, "adapter": f"tests.faults.fake:{name}"}

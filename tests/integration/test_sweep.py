@@ -129,6 +129,7 @@ def test_bad_input_is_one_line_and_exit_2(refused, tmp_path, arguments, words):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.fault(21)
 def test_a_missing_environment_brings_the_command_that_makes_it(command, tmp_path):
     if (ROOT / ".tox" / "torch-gpu").exists():
         pytest.fail("this test needs a checkout without .tox/torch-gpu")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -38,6 +38,7 @@ def run(tmp_path, monkeypatch):
 ANSWER = 'os.write(fd, json.dumps({"status": "ok", "reason": "", "said": %s}).encode())\n'
 
 
+@pytest.mark.fault(9)
 def test_the_answer_comes_on_its_own_descriptor(run):
     ending = run('print("noise", flush=True); os.write(2, b"more")\n' + ANSWER % "request['number']")
     assert (ending.status, ending.answer) == ("ok", {"said": 7})
@@ -67,18 +68,21 @@ def test_the_worker_sees_an_allow_list(run, monkeypatch):
     assert set(seen) <= allowed
 
 
+@pytest.mark.fault(8)
 def test_a_flood_of_output_is_bounded_and_bad_bytes_replaced(run):
     ending = run("for _ in range(3000): os.write(1, b'\\xff' * 10000)\n" + ANSWER % "1")
     assert ending.status == "ok"
     assert len(ending.output) <= KEPT_OUTPUT_CHARACTERS
 
 
+@pytest.mark.fault(5)
 def test_death_by_signal_is_named(run):
     ending = run("os.kill(os.getpid(), signal.SIGSEGV)")
     assert ending.status == "crashed"
     assert "SIGSEGV" in ending.reason
 
 
+@pytest.mark.fault(6)
 def test_a_hang_that_ignores_sigterm_is_ended(run, monkeypatch):
     monkeypatch.setattr(launch, "GRACE_S", 0.3)
     begin = time.monotonic()
@@ -90,20 +94,41 @@ def test_a_hang_that_ignores_sigterm_is_ended(run, monkeypatch):
     assert not psutil.pid_exists(int(ending.output))
 
 
+@pytest.mark.fault(7)
 def test_a_child_left_in_the_group_is_ended_and_not_waited_for(run):
     program = "pid = os.fork()\nif pid == 0:\n    time.sleep(600)\n    os._exit(0)\n" + ANSWER % "pid"
     begin = time.monotonic()
     ending = run(program)
     assert time.monotonic() - begin < 10
-    child = ending.answer["said"]
-    for _ in range(50):
-        if not psutil.pid_exists(child) or psutil.Process(child).status() == psutil.STATUS_ZOMBIE:
-            return
-        time.sleep(0.1)
-    os.kill(child, signal.SIGKILL)
-    pytest.fail("a child of the worker outlived it")
+    assert not psutil.pid_exists(ending.answer["said"])
 
 
+DAEMON = """
+if os.fork() == 0:
+    os.setsid()
+    if (pid := os.fork()) == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        time.sleep(600)
+    with open("pid", "w") as file:
+        file.write(str(pid))
+    os._exit(0)
+os.wait()
+"""
+
+
+@pytest.mark.fault(7)
+@pytest.mark.parametrize("ending", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(600)"])
+def test_a_daemon_in_a_session_of_its_own_is_ended_however_the_worker_ends(run, monkeypatch, ending):
+    monkeypatch.setattr(launch, "GRACE_S", 0.3)
+    neighbour = subprocess.Popen(["sleep", "60"])  # a child of ours that no worker started
+    run(DAEMON + ending, 1)
+    assert not psutil.pid_exists(int((environments.ROOT / "pid").read_text()))
+    assert neighbour.poll() is None
+    neighbour.kill()
+    neighbour.wait()
+
+
+@pytest.mark.fault(10)
 @pytest.mark.parametrize(
     ("said", "words"),
     [
@@ -111,6 +136,11 @@ def test_a_child_left_in_the_group_is_ended_and_not_waited_for(run):
         ('b\'{"status": "ok"\'', "cannot be read"),
         ('b\'{"status": "ok", "reason": "", "x": NaN}\'', "NaN"),
         ("b'[1]'", "cannot be read"),
+        ('json.dumps({"status": "ok", "reason": ""}).encode("utf-16")', "cannot be read"),
+        ('b\'{"status": "ok", "reason": null}\'', "no reason"),
+        ('b\'{"status": "timeout", "reason": ""}\'', "no status out of"),
+        ('b\'{"status": "ok", "reason": "", "x": 1, "x": 1}\'', "a key occurs twice"),
+        ('b\'{"status": "ok", "reason": "", "x": \' + b"[" * 9999', "recursion"),
     ],
 )
 def test_an_answer_that_is_none_is_invalid(run, said, words):
@@ -119,6 +149,7 @@ def test_an_answer_that_is_none_is_invalid(run, said, words):
     assert words in ending.reason
 
 
+@pytest.mark.fault(10)
 def test_an_endless_answer_is_invalid_and_memory_stays_bounded(run):
     ending = run("block = b'x' * 65536\nfor _ in range(400): os.write(fd, block)")
     assert ending.status == "invalid"
