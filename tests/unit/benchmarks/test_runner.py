@@ -50,7 +50,7 @@ def pretend(tmp_path, monkeypatch):
         data = {"tiny": Prepared("tiny", "0" * 64, tmp_path, 20, 20, "made up")}
         sweep = Pretended(cells, probes, data, tmp_path / "results", preset, None, 0, 60.0, **options)
         sweep.speed = speed
-        rows = sweep.run()
+        rows = sweep.run().rows
         return sweep, Counter((row["framework"], row["recipe"], row["task"]) for row in rows)
 
     return run
