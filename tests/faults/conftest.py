@@ -33,6 +33,17 @@ def start(cache, tmp_path):
 
 
 @pytest.fixture
+def program(cache, tmp_path):
+    """Run a program that changes something and then is `benchmarks run` of the fakes; return the finished process."""
+
+    def run(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-c", text, "run", *QUICK, "--results", str(tmp_path / "results"), *arguments]
+        return subprocess.run(line, cwd=ROOT, env=cache, capture_output=True, text=True, check=False, timeout=300)
+
+    return run
+
+
+@pytest.fixture
 def rows(cache, tmp_path):
     """Return all rows as `python -m report rows` tells them."""
 

@@ -2,9 +2,9 @@
 
 `python tests/plain/load.py` in .tox/test sweeps over workers that answer at once (tests/faults/instant.sh), each cell
 proven and then measured once. A cell takes two starts of a worker, which are timed bare for comparison; what remains
-is ours: files, fsyncs, rows, the display, and the canary, which is part of measuring and shown apart; on a busy machine
-it takes several times as long, and --without-canary leaves it out. Nothing else should run meanwhile; ten thousand cells
-take ten minutes, two without the canary. The rows' folder is deleted.
+is ours: the run's own start, files, fsyncs, rows, the display, and the canary, which is part of measuring and shown
+apart; on a busy machine it takes several times as long, and --without-canary leaves it out. Nothing else should run
+meanwhile; ten thousand cells take ten minutes, two without the canary. The rows' folder is deleted.
 """
 
 from __future__ import annotations
