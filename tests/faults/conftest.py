@@ -27,9 +27,15 @@ def start(cache, tmp_path):
     def begin(*arguments: str, **variables: str) -> subprocess.Popen[str]:
         line = [sys.executable, "-m", "tests.faults.harness", "run", *QUICK, "--results", str(tmp_path / "results")]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([*line, *arguments], cwd=ROOT, env={**cache, **variables}, **pipes)
+        begun.append(subprocess.Popen([*line, *arguments], cwd=ROOT, env={**cache, **variables}, **pipes))
+        return begun[-1]
 
-    return begin
+    begun: list[subprocess.Popen[str]] = []
+    yield begin
+    for process in begun:  # a test that failed may have left it running
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
 
 
 @pytest.fixture

@@ -7,13 +7,15 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks import storage
+from benchmarks import environments, machine, storage
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
 from benchmarks.frameworks import Probe
 from benchmarks.presets import PRESETS, Preset
 from benchmarks.runner import Sweep
+from report import compare, load
 
+LOCK = environments.lock_hash("torch", "cpu")
 FACTS = {"unsupported": {"eager float32 resident": None}, "versions": {}}
 
 
@@ -145,6 +147,42 @@ def test_a_resumed_sweep_says_whose_launches_count_with_its_own(pretend):
     assert storage.read(second.path).run["resumes"] == [first.name]
     assert storage.read(second.path).rows == []
     assert sum(counts.values()) == 8
+
+
+@pytest.fixture
+def counted(pretend, tmp_path):
+    """Run a sweep with --resume; return all rows and the comparison made of them, by framework."""
+
+    def run():
+        pretend(PRESETS["quick"], steady, resume=True)
+        frame = load(tmp_path / "results")
+        return frame, compare(frame).set_index("framework")
+
+    return run
+
+
+@pytest.mark.fault(27)
+def test_a_framework_s_new_lock_leaves_the_other_s_rows_and_mixes_with_no_old_ones(counted, monkeypatch):
+    """A patched hash of pinned requirements. The new sweep resumes the old one, for the other framework's sake."""
+    assert [len(counted()[0]) for _ in range(2)] == [8, 8]
+    monkeypatch.setattr(environments, "lock_hash", lambda framework, device: "new" if framework == "jax" else LOCK)
+    frame, table = counted()
+    assert len(frame) == 8 + 4
+    assert frame["session"].nunique() == 1
+    assert table["launches"].to_dict() == {"torch": 3, "jax": 3}
+    assert table["seeds"].to_dict() == {"torch": 1, "jax": 1}
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize(("where", "name"), [(machine, "fingerprint"), (environments, "code_hash")])
+def test_another_machine_or_code_makes_everything_again(counted, monkeypatch, where, name):
+    """Patched hashes: there is one machine here."""
+    counted()
+    monkeypatch.setattr(where, name, lambda: "another")
+    frame, table = counted()
+    assert len(frame) == 2 * 8
+    assert set(table["launches"]) == {3}
+    assert len(table) == (4 if where is machine else 2)  # speeds of two machines are two lines
 
 
 def test_two_revisions_are_cells_of_one_comparison(pretend):
