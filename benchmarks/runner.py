@@ -19,7 +19,7 @@ from benchmarks import batches, disk, environments, interruption, machine, pictu
 from benchmarks.canary import Canary
 from benchmarks.cells import Cell, Launch, launches
 from benchmarks.datasets import Prepared
-from benchmarks.errors import StorageError
+from benchmarks.errors import SchemaError, StorageError
 from benchmarks.finished import Finished
 from benchmarks.flops import model_flops, step_all_flops
 from benchmarks.frameworks import Probe
@@ -49,6 +49,11 @@ def said(ending: BaseException) -> str:
     if isinstance(ending, Interrupted):
         return f"the sweep was ended by {ending.signal.name}"
     return f"the sweep was ended by {type(ending).__name__}: {ending}"
+
+
+def unwritable(ending: BaseException) -> bool:
+    """Return whether a line could not be written: what the disk did not take it will not take now."""
+    return isinstance(ending, StorageError) and not isinstance(ending, SchemaError)
 
 
 @dataclass
@@ -92,17 +97,17 @@ class Sweep:
         self.ledger = Ledger(len(self.cells), len(coming))
         self.finished = Finished(self.results, self.identity, coming) if self.resume else Finished()
         self.resumed = self.finished.sweeps()
-        self.begin()
         try:
+            with interruption.held():
+                self.begin()
             self.prove()
             proofs_s = time.monotonic() - begin
             self.launch_all(coming)
-        except StorageError:
-            raise  # what the disk did not take it will not take now
         except BaseException as ending:
-            with interruption.held():
-                self.leave(coming, said(ending))
-                self.end(time.monotonic() - begin, said(ending))
+            if not unwritable(ending):
+                with interruption.held():
+                    self.leave(coming, said(ending))
+                    self.end(time.monotonic() - begin, said(ending))
             raise
         self.end(time.monotonic() - begin, "", proofs=proofs_s)
         return self.ledger

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pty
 import signal
@@ -54,9 +55,9 @@ def deaf(process):
     """Return the workers that ignore SIGTERM by now."""
     found = []
     for child in psutil.Process(process.pid).children(recursive=True):
-        with open(f"/proc/{child.pid}/status") as status:
+        with contextlib.suppress(OSError), open(f"/proc/{child.pid}/status") as status:  # it may end meanwhile
             mask = int(next(line for line in status if line.startswith("SigIgn")).split()[1], 16)
-        found += [child] if mask & (1 << (signal.SIGTERM - 1)) else []
+            found += [child] if mask & (1 << (signal.SIGTERM - 1)) else []
     return found
 
 

@@ -63,7 +63,7 @@ def holder():
 @pytest.mark.fault(18)
 def test_the_second_sweep_waits_naming_the_holder_and_has_a_file_of_its_own(start, tmp_path):
     results = tmp_path / "results"
-    first = start("--framework", "instant-0", "--rounds", "8")
+    first = start("--framework", "instant-0", "--rounds", "400")
     until(lambda: list(results.glob("*.jsonl")), "the first sweep's file")
     second = start("--framework", "instant-1")
     said = second.stderr.readline()
@@ -71,9 +71,12 @@ def test_the_second_sweep_waits_naming_the_holder_and_has_a_file_of_its_own(star
     assert "linear in instant-0; waiting until it is done" in said
     assert len(list(results.glob("*.jsonl"))) == 1
     assert first.poll() is None
-    assert [process.communicate(timeout=60)[1] and process.returncode for process in (first, second)] == [0, 0]
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=60)
+    second.communicate(timeout=60)
+    assert (first.returncode, second.returncode) == (130, 0)
     one, two = storage.read_all(results)
-    assert [len(one.rows), len(two.rows)] == [8, 1]
+    assert [len(one.rows), len(two.rows)] == [400, 1]
     assert {row["framework"] for row in two.rows} == {"instant-1"}
     assert str(tmp_path) not in said
 

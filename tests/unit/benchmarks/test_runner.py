@@ -10,6 +10,7 @@ import pytest
 from benchmarks import environments, machine, storage
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
+from benchmarks.errors import SchemaError
 from benchmarks.frameworks import Probe
 from benchmarks.presets import PRESETS, Preset
 from benchmarks.runner import Sweep
@@ -55,6 +56,7 @@ def pretend(tmp_path, monkeypatch):
         rows = sweep.run().rows
         return sweep, Counter((row["framework"], row["recipe"], row["task"]) for row in rows)
 
+    run.results = tmp_path / "results"
     return run
 
 
@@ -128,6 +130,24 @@ def test_stops_are_kept_beside_the_rows(pretend):
     assert len(kept.rows) == sum(counts.values())
     assert [stop["reason"] for stop in kept.stops] == ["precise"]
     assert kept.run["preset"]["half_width"] == 0.02
+
+
+def test_what_was_requested_is_reported_or_was_not_needed(pretend):
+    sweep, counts = pretend(PRESETS["standard"], steady)
+    kept = storage.read(sweep.path)
+    assert kept.run["requested"] == {"cells": 2, "launches": 2 * (20 + 3)}
+    assert (kept.end["reported"], kept.end["not_needed"], kept.end["interrupted"]) == (2 * (6 + 3), 2 * 14, None)
+    assert sweep.ledger.all_ok()
+    assert sum(counts.values()) == 18
+
+
+def test_a_row_that_the_schema_refuses_ends_no_other_s_row(pretend):
+    """No disk is full: what is left is written, and the error shows itself."""
+    with pytest.raises(SchemaError, match="train_samples_per_s"):
+        pretend(PRESETS["quick"], lambda cell, number: -1.0)
+    [kept] = storage.read_all(pretend.results)
+    assert [row["status"] for row in kept.rows] == ["interrupted"] * 8
+    assert "train_samples_per_s" in kept.rows[0]["reason"]
 
 
 def test_the_data_and_the_images_that_were_misread_are_kept_once(pretend):
