@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import typer
 
-from benchmarks import console
+from benchmarks import console, interruption
 from benchmarks.commands.exchange import exchange_weights
 from benchmarks.commands.lockstep import lockstep
 from benchmarks.commands.micro import micro_benchmarks
@@ -31,8 +31,14 @@ for _name, _command in COMMANDS.items():
 
 
 def main() -> None:
-    """Run the command line."""
-    console.run_app(app)
+    """Run the command line; Ctrl-C, SIGTERM and SIGHUP end it with 130, 143 and 129."""
+    console.run_app(watched)
+
+
+def watched() -> None:
+    """Run it under the handlers of these signals."""
+    with interruption.watched():
+        app()
 
 
 if __name__ == "__main__":

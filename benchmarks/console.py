@@ -10,6 +10,7 @@ import statistics
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 from rich.console import Console
@@ -21,16 +22,18 @@ from benchmarks.accuracies import median_time
 from benchmarks.cells import Cell, Launch
 from benchmarks.errors import LockstepError
 from benchmarks.exchange import Pair
+from benchmarks.interruption import Interrupted
 from benchmarks.intervals import speed
 from benchmarks.proofs import Proof
 from benchmarks.selfcheck import Check
 
 Row = dict[str, Any]
+MANY, SHOWN = 20, 4  # comparisons at a sweep's end
 DATA = {"resident": "resident data", "host": "data fed from host memory"}  # pipelines, as titles say them
 
 
 class Display:
-    """A progress bar on a terminal; one line a launch everywhere else."""
+    """A progress bar on a terminal; one line a launch everywhere else. A terminal that hung up ends no sweep."""
 
     def __init__(self, console: Console) -> None:
         self.console = console
@@ -43,28 +46,35 @@ class Display:
         cell = planned.cell
         name = f"{planned.task} {cell.framework} {cell.recipe} {cell.device}"
         name += f" batch {cell.batch_size} {cell.words()}"
-        self.progress.update(self.task, completed=done, total=total, description=name)
-        if self.console.is_terminal:
-            self.progress.start()
-            self.progress.refresh()
+        self.step(done, total, name)
         if row is not None:
-            self.console.print(f"[dim]{done}/{total}[/dim] {name} {outcome(row)}", highlight=False, soft_wrap=True)
+            self.say(f"[dim]{done}/{total}[/dim] {name} {outcome(row)}")
+
+    def step(self, done: int, total: int, description: str) -> None:
+        """Move the bar, where there is one."""
+        self.progress.update(self.task, completed=done, total=total, description=description)
+        if self.console.is_terminal:
+            with suppress(OSError):
+                self.progress.start()
+                self.progress.refresh()
+
+    def say(self, words: str) -> None:
+        """Print a line above the bar."""
+        with suppress(OSError):
+            self.console.print(words, highlight=False, soft_wrap=True)
 
     def proof(self, done: int, total: int, cell: Cell, proof: Proof | None) -> None:
         """Show that the gate begins on a cell (proof is None) or what it says."""
         if proof is None:
-            if self.console.is_terminal:
-                description = f"proving {cell.framework} {cell.recipe} {cell.words()}"
-                self.progress.update(self.task, completed=done, total=total, description=description)
-                self.progress.start()
-                self.progress.refresh()
+            self.step(done, total, f"proving {cell.framework} {cell.recipe} {cell.words()}")
             return
         words = proof_words(proof)
         name = f"{cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size} {cell.words()}"
-        self.console.print(f"[dim]proof {done}/{total}[/dim] {name} {words}", highlight=False, soft_wrap=True)
+        self.say(f"[dim]proof {done}/{total}[/dim] {name} {words}")
 
     def close(self) -> None:
-        self.progress.stop()
+        with suppress(OSError):
+            self.progress.stop()
 
 
 def proof_words(proof: Proof) -> str:
@@ -98,22 +108,28 @@ def terminal(stderr: bool = False) -> Console:
 
 
 def run_app(app: Callable[[], Any]) -> None:
-    """Run a command line; expected errors become one line on stderr and an exit code."""
+    """Run a command line; expected errors and interruptions become one line on stderr and an exit code."""
     try:
         app()
-    except LockstepError as error:
-        terminal(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+    except (LockstepError, Interrupted) as error:
+        words = str(error) if isinstance(error, LockstepError) else f"interrupted by {error.signal.name}"
+        with suppress(OSError):  # a terminal that hung up
+            terminal(stderr=True).print(words, style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 
 def summary(rows: Sequence[Row]) -> Iterator[Table]:
-    """Yield a table per comparison with a line per cell: launches, median speed, accuracy, how it ended."""
+    """Yield a table per comparison with a line per cell: launches, median speed, accuracy, how it ended.
+
+    Of more than MANY comparisons only the first SHOWN: no one reads a thousand tables on a screen.
+    """
     shared = ("model", "dataset", "device", "batch_size", "dtype", "threads", "pipeline")
     comparisons: dict[tuple[Any, ...], dict[tuple[str, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         mode = row["mode"] + (f" (adapters of {row['revision']})" if row["revision"] else "")
         comparisons[tuple(row[axis] for axis in shared)][row["framework"], mode].append(row)
-    for key in sorted(comparisons):
+    found = sorted(comparisons)
+    for key in found if len(found) <= MANY else found[:SHOWN]:
         model, dataset, device, batch_size, dtype, threads, pipeline = key
         title = f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {threads} threads, {DATA[pipeline]}"
         table = Table(title=escape(plain(title)), title_justify="left")
@@ -195,12 +211,6 @@ def median(values: Iterable[float | None], form: str = ",.0f") -> str:
     """Return the median, by default with thousands separators, empty where no value is known."""
     known = [value for value in values if value is not None]
     return format(statistics.median(known), form) if known else ""
-
-
-def tally(rows: Sequence[Row]) -> str:
-    """Return how many launches ended how: `34 ok, 2 timeout`."""
-    counts = Counter(row["status"] for row in rows)
-    return ", ".join(f"{count} {status}" for status, count in counts.most_common())
 
 
 def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:

@@ -4,8 +4,9 @@
     ├── UsageError                asked for what does not exist or cannot be            exit 2
     ├── DataError                 a data set is missing, corrupt or not what it claims  exit 2
     ├── EnvironmentMissing        a framework's environment is not there                exit 2
-    └── StorageError              results cannot be written or read                     exit 74
-        └── SchemaError           a row is not what the schema table says
+    ├── StorageError              results cannot be written or read                     exit 74
+    │   └── SchemaError           a row is not what the schema table says
+    └── Busy                      another process measures on this machine              exit 75
 
 Each message says what was asked, what was found and what to type next. Anything else that escapes is a bug
 and shows its traceback.
@@ -40,3 +41,9 @@ class StorageError(LockstepError):
 
 class SchemaError(StorageError):
     """A row is not what the schema table says; the message names the column."""
+
+
+class Busy(LockstepError):
+    """Another process measures on this machine, and we were told not to wait."""
+
+    exit_code = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed later

@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import shutil
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ STEPS = 200
 TIMEOUT_S = 1800.0
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
 GATE_CODE = ("gate.py", "bounds.py", "ties.py", "culprit.py", "batches.py", "training.py", "worker.py")
+
+BRIEF = ("deviations", "float64_deviation", "steps", "oracle_sha256")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,10 @@ class Proof:
             found["lockstep_steps"] = self.verdict["steps"]
             found["oracle_sha256"] = self.verdict["oracle_sha256"]
         return found
+
+    def brief(self) -> Proof:
+        """Return what rows need of it; a gate's whole answer for each of ten thousand cells would fill the memory."""
+        return replace(self, verdict={name: value for name, value in self.verdict.items() if name in BRIEF})
 
 
 def unproven(reason: str) -> Proof:

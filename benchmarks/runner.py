@@ -7,22 +7,36 @@ import datetime
 import math
 import tempfile
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, gpu_neighbours, machine, pictures, record, revisions, storage, wall
+from benchmarks import (
+    batches,
+    disk,
+    environments,
+    gpu_neighbours,
+    interruption,
+    machine,
+    pictures,
+    record,
+    revisions,
+    storage,
+)
 from benchmarks.canary import Canary
-from benchmarks.cells import SHARED, Cell, Launch, launches
+from benchmarks.cells import Cell, Launch, launches
 from benchmarks.datasets import Prepared
 from benchmarks.errors import SchemaError, StorageError
+from benchmarks.finished import Finished
 from benchmarks.flops import model_flops, step_all_flops
 from benchmarks.frameworks import Probe
-from benchmarks.intervals import widest
+from benchmarks.interruption import Interrupted
 from benchmarks.launch import UNLIMITED, launch_in
+from benchmarks.ledger import Ledger
 from benchmarks.memory import MemoryLimit
 from benchmarks.outgrown import Outgrown
 from benchmarks.peak import Point
@@ -31,13 +45,28 @@ from benchmarks.proofs import STEPS, TIMEOUT_S, Proof, proven, unproven
 from benchmarks.roofline import Ceiling, utilised
 from benchmarks.schema import BY_NAME, SCHEMA_VERSION, validate
 from benchmarks.speeds import PLAN
+from benchmarks.stopping import Key, Stopping
+from benchmarks.suspend import Suspend
 
 Row = dict[str, Any]
+TOGETHER = 500  # rows of launches that were not made, written with one fsync
 
 
 def disproven(proof: Proof) -> Row | None:
     """Return the outcome of a cell that does not compute what is declared: it has no speed."""
     return {"status": "invalid", "reason": proof.reason} if proof.lockstep == "fail" else None
+
+
+def said(ending: BaseException) -> str:
+    """Say why a launch was not made, or not to its end."""
+    if isinstance(ending, Interrupted):
+        return f"the sweep was ended by {ending.signal.name}"
+    return f"the sweep was ended by {type(ending).__name__}: {ending}"
+
+
+def unwritable(ending: BaseException) -> bool:
+    """Return whether a line could not be written: what the disk did not take it will not take now."""
+    return isinstance(ending, StorageError) and not isinstance(ending, SchemaError)
 
 
 @dataclass
@@ -64,59 +93,98 @@ class Sweep:
     ceilings: dict[Point, Ceiling] = field(default_factory=dict)  # absent: not known
     time_cap_s: float = math.inf  # of all speed launches; a comparison always gets one round
     plans: dict[str, dict[str, int]] = field(default_factory=dict)  # PLAN's columns by identity
-    speeds: dict[Cell, dict[int, float | None]] = field(default_factory=dict)  # by round, None where it has none
     fastest_canary: dict[int, float] = field(default_factory=dict)  # seconds by CPU
-    stops: dict[tuple[object, ...], Row] = field(default_factory=dict)  # by comparison: rounds, reason, half_width
+    stops: dict[Key, Row] = field(default_factory=dict)  # by comparison: rounds, reason, half_width
     resumed: list[str] = field(default_factory=list)  # sweeps whose launches count with this one's
     pictured: set[tuple[str, int]] = field(default_factory=set)  # test images kept: data set, index
+    ledger: Ledger = field(default_factory=lambda: Ledger(0, 0))
+    path: Path = Path()  # of the results file
 
-    def run(self) -> list[Row]:
-        """Launch what is to be launched, append a row for each, return all rows, resumed ones included."""
+    def run(self) -> Ledger:
+        """Launch what is to be launched, append a row for each; return the account, resumed launches included.
+
+        Whatever ends it early, launches that it did not come to have rows that say so, unless rows cannot be written.
+        """
         started, begin = datetime.datetime.now(datetime.UTC), time.monotonic()
         milliseconds = started.microsecond // 1000  # two sweeps may begin within a second, and must not share a file
         self.name = f"{started:%Y%m%dT%H%M%S}.{milliseconds:03d}-{environments.code_hash()[:6]}"
         self.path = self.results / f"{self.name}.jsonl"
-        todo = list(launches(self.cells, self.preset.rounds, self.preset.seeds, self.seed))
-        finished = self.finished(todo) if self.resume else {}
-        self.resumed = sorted({row["sweep"] for row in finished.values()})
-        self.begin()
-        self.prove()
-        proofs_s = time.monotonic() - begin
-        self.deadline = time.monotonic() + self.time_cap_s
-        rows: list[Row] = []
-        with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
-            while len(rows) < len(todo):
-                planned = todo[len(rows)]
-                self.report(len(rows), len(todo), planned, None)
-                row = finished.get((self.identity(planned), planned.round))
-                if row is None:
-                    row = self.one(planned, Path(folder))
-                    storage.append(self.path, "row", row)
-                    self.picture(planned, row)
-                rows.append(row)
-                self.remember_plan(row)
-                self.outgrown.note(planned, row["status"])
-                self.report(len(rows), len(todo), planned, row)
-                if planned.task == "speed" and self.enough(planned, row):
-                    comparison = planned.cell.comparison()
-                    rest = [p for p in todo[len(rows) :] if p.task != "speed" or p.cell.comparison() != comparison]
-                    todo[len(rows) :] = rest
-        made = [row for row in rows if row["sweep"] == self.name]
-        self.wall = wall.split(made, time.monotonic() - begin, proofs=proofs_s)
-        storage.append(self.path, "end", {"wall_s": self.wall})
-        return rows
+        coming = deque(launches(self.cells, self.preset.rounds, self.preset.seeds, self.seed))
+        self.ledger = Ledger(len(self.cells), len(coming))
+        self.finished = Finished(self.results, self.identity, coming) if self.resume else Finished()
+        self.resumed = self.finished.sweeps()
+        try:
+            with interruption.held():
+                self.begin()
+            self.prove()
+            proofs_s = time.monotonic() - begin
+            self.launch_all(coming)
+        except BaseException as ending:
+            if not unwritable(ending):
+                with interruption.held():
+                    self.leave(coming, said(ending))
+                    self.end(time.monotonic() - begin, said(ending))
+            raise
+        self.end(time.monotonic() - begin, "", proofs=proofs_s)
+        return self.ledger
 
     def begin(self) -> None:
         """Write the run's record, which also finds out whether results can be written at all."""
-        try:
-            self.results.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"cannot make the results folder {self.results}: {error.strerror}") from error
+        disk.check(self.results)
         about = {"preset": dataclasses.asdict(self.preset), "seed": self.seed, "resumes": self.resumed}
+        about["requested"] = self.ledger.requested
         facts = record.facts(self.probes, self.data, self.ceilings)
         storage.append(self.path, "run", {"sweep": self.name, **facts, **about, "memory_limit": self.memory.about()})
         for data in self.data.values():
             storage.append(self.path, "dataset", pictures.about(data))
+
+    def launch_all(self, coming: deque[Launch]) -> None:
+        """Take launches from the left until none is left, each when its row is written."""
+        stopping = Stopping(self.cells, self.preset, self.time_cap_s, self.stops)
+        with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
+            while coming:
+                planned = coming[0]
+                if stopping.stopped(planned):
+                    coming.popleft()
+                    continue
+                self.report(*self.ledger.progress(), planned, None)
+                there = self.finished.get(self.identity(planned), planned)
+                row = there or self.one(planned, Path(folder))
+                with interruption.held():  # a launch has one row: it is written and gone from `coming`, or neither
+                    if not there:
+                        storage.append(self.path, "row", row)
+                    coming.popleft()
+                    self.ledger.report(planned, row, made=not there)
+                    if planned.task == "speed" and (stop := stopping.enough(planned, row)):
+                        self.ledger.not_needed += stopping.spared(planned)
+                        storage.append(self.path, "stop", stop)
+                if not there:
+                    self.picture(planned, row)
+                self.remember_plan(row)
+                self.outgrown.note(planned, row["status"])
+                self.report(*self.ledger.progress(), planned, row)
+
+    def leave(self, coming: Iterable[Launch], reason: str) -> None:
+        """Append `interrupted` rows for launches that are not to be made, as many at once as memory takes lightly."""
+        stops, rows = self.stops, []
+        for planned in coming:
+            if planned.task == "speed" and planned.cell.comparison() in stops:
+                continue
+            row = self.finished.get(self.identity(planned), planned)
+            if row is None:
+                row = validate({**self.described(planned), "status": "interrupted", "reason": reason})
+                rows.append(row)
+            self.ledger.report(planned, row, made=False)
+            if len(rows) == TOGETHER:
+                storage.append(self.path, "row", *rows)
+                rows.clear()
+        storage.append(self.path, "row", *rows)
+
+    def end(self, wall_s: float, reason: str, **others_s: float) -> None:
+        """Append where the time went and how much there is; `reason` is empty where nothing ended it early."""
+        self.wall = self.ledger.wall.split(wall_s, **others_s)
+        counts = {"reported": len(self.ledger.rows), "not_needed": self.ledger.not_needed}
+        storage.append(self.path, "end", {"wall_s": self.wall, **counts, "interrupted": reason or None})
 
     def prove(self) -> None:
         """Put every cell that can run through the lockstep gate, or take the proof that is kept."""
@@ -124,11 +192,10 @@ class Sweep:
         for number, cell in enumerate(able):
             self.report_proof(number, len(able), cell, None)
             data = self.data[cell.dataset]
-            proof = self.proofs[cell] = proven(
-                cell, data, self.seed, self.proof_steps, self.fresh_proof, self.proof_timeout_s, self.memory
-            )
+            proof = proven(cell, data, self.seed, self.proof_steps, self.fresh_proof, self.proof_timeout_s, self.memory)
             storage.append(self.path, "proof", {**dataclasses.asdict(cell), **dataclasses.asdict(proof)})
-            self.report_proof(number + 1, len(able), cell, self.proofs[cell])
+            self.report_proof(number + 1, len(able), cell, proof)
+            self.proofs[cell] = proof.brief()
 
     def identity(self, planned: Launch) -> str:
         """Return the hash that decides whether an old row answers for this launch."""
@@ -140,47 +207,13 @@ class Sweep:
             lock=environments.lock_hash(cell.framework, cell.device),
             machine=machine.fingerprint(),
             data=self.data[cell.dataset].sha256,
-            seed=planned.seed,
+            seed=planned.seed if planned.task == "speed" else None,  # accuracy launches of a cell differ by their seeds
             epochs=self.epochs_of(cell) if planned.task == "accuracy" else 0,
             chunk_s=self.preset.chunk_s if planned.task == "speed" else 0.0,
         )
 
-    def finished(self, todo: Sequence[Launch]) -> dict[tuple[str, int], Row]:
-        """Return the rows of these launches that are already there and ok, by cell identity and round."""
-        if not self.results.is_dir():
-            return {}
-        rows = (row for sweep in storage.read_all(self.results) for row in sweep.rows)
-        found = {(row["cell"], row["round"]): row for row in rows if row["status"] == "ok"}
-        wanted = {(self.identity(planned), planned.round) for planned in todo}
-        return {key: row for key, row in found.items() if key in wanted}
-
     def epochs_of(self, cell: Cell) -> int:
         return RECIPES[cell.recipe].epochs if self.epochs is None else self.epochs
-
-    def enough(self, planned: Launch, row: Row) -> bool:
-        """Note a speed; at the end of a comparison's round return whether it stops there, and record why."""
-        speed = row["train_samples_per_s"] if row["status"] == "ok" else None
-        self.speeds.setdefault(planned.cell, {})[planned.round] = speed
-        comparison = planned.cell.comparison()
-        mine = {cell: self.speeds.get(cell, {}) for cell in self.cells if cell.comparison() == comparison}
-        rounds = planned.round + 1
-        if any(planned.round not in known for known in mine.values()):
-            return False  # another cell's launch of this round is still to come
-        named = {str(cell): {n: v for n, v in known.items() if v is not None} for cell, known in mine.items()}
-        width = widest(named)
-        if rounds in self.preset.looks and width <= self.preset.half_width:
-            reason = "precise"
-        elif time.monotonic() > self.deadline:
-            reason = "time cap"
-        elif rounds == self.preset.rounds:
-            reason = "rounds"
-        else:
-            return False
-        about = {name: getattr(planned.cell, name) for name in SHARED}
-        stop = {"rounds": rounds, "reason": reason, "half_width": width if math.isfinite(width) else None}
-        self.stops[comparison] = {**about, **stop}
-        storage.append(self.path, "stop", self.stops[comparison])
-        return True
 
     def remember_plan(self, row: Row) -> None:
         """Let later speed launches of a cell take the chunks of its first one, this run's or a resumed one's."""
@@ -195,10 +228,12 @@ class Sweep:
                 self.pictured.add((data.name, index))
                 storage.append(self.path, "image", pictures.test_image(data, index))
 
-    def one(self, planned: Launch, folder: Path) -> Row:
-        """Launch one cell once and return its row."""
-        begin, cell = time.monotonic(), planned.cell
-        row: Row = {
+    def described(self, planned: Launch) -> Row:
+        """Return what a launch's row says of it before it is made."""
+        cell = planned.cell
+        proof = self.proofs.get(cell, unproven(""))
+        return {
+            "schema_version": SCHEMA_VERSION,
             **dataclasses.asdict(cell),
             "revision": cell.revision or None,
             "sweep": self.name,
@@ -211,9 +246,13 @@ class Sweep:
             "seed": planned.seed,
             "train_flops_per_sample": model_flops(RECIPES[cell.recipe].model)[1],
             "train_all_flops_per_sample": step_all_flops(RECIPES[cell.recipe], cell.batch_size) / cell.batch_size,
+            **proof.columns(),
         }
-        proof = self.proofs.get(cell, unproven(""))
-        row |= proof.columns()
+
+    def one(self, planned: Launch, folder: Path) -> Row:
+        """Launch one cell once and return its row."""
+        begin, cell = time.monotonic(), planned.cell
+        row, proof = self.described(planned), self.proofs.get(cell, unproven(""))
         row |= (
             self.skipped(cell) or disproven(proof) or self.outgrown.skipped(planned) or self.measured(planned, folder)
         )
@@ -224,7 +263,6 @@ class Sweep:
             row["flops_per_s"] = speed * row["train_flops_per_sample"]
             ceiling = self.ceilings.get(Point(cell.device, cell.dtype, cell.threads), Ceiling())
             row |= utilised(RECIPES[cell.recipe], cell.batch_size, cell.dtype, row["flops_per_s"], ceiling)
-        row["schema_version"] = SCHEMA_VERSION
         try:
             return validate(row)
         except SchemaError as error:  # of figures computed from an answer that was valid by itself
@@ -260,11 +298,11 @@ class Sweep:
         }
         timed = machine.physical_cpus()[: cell.threads] if planned.task == "speed" else []
         beside = gpu_neighbours.present(cell.device)
-        with Canary(timed, self.fastest_canary) as canary:
+        with Canary(timed, self.fastest_canary) as canary, Suspend() as suspend:
             ending = launch_in(
                 cell.framework, cell.device, request, cell.threads, self.timeout_s, cell.revision, self.memory
             )
         found: Row = {**(ending.answer or {}), "status": ending.status, "reason": ending.reason}
         if strange := [index for index in found.get("mistakes") or [] if not 0 <= index < data.test_size]:
             found = {"status": "invalid", "reason": f"the worker's answer names test image {strange[0]}: there is none"}
-        return gpu_neighbours.mark(canary.mark(found), beside)
+        return gpu_neighbours.mark(suspend.mark(canary.mark(found)), beside)

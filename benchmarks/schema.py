@@ -21,7 +21,7 @@ STATUSES = (
     "interrupted",
 )  # fmt: skip
 FLAGS = {
-    "disturbed": "others took CPU time, or the machine changed speed",
+    "disturbed": "others took CPU time, or the machine changed speed or was suspended",
     "not_steady": "speed still drifted",
     "thread_mismatch": "other threads than asked",
 }

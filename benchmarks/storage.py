@@ -1,9 +1,9 @@
 """Rows on disk: append-only JSON lines, one file per sweep, one write and one fsync per line.
 
-The first line of a file is the run's record (machine, versions, command), the others are what was trained on, proofs,
-rows, images that were misread, when a comparison has been measured enough its stop, and at the end where the time went.
-Each line carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line is left alone,
-a damaged line is reported with its number.
+The first line of a file is the run's record (machine, versions, what was requested), the others are what was trained
+on, proofs, rows, images that were misread, when a comparison has been measured enough its stop, and at the end where
+the time went. Each line carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line
+is left alone, a damaged line is reported with its number.
 """
 
 from __future__ import annotations
@@ -13,10 +13,12 @@ import json
 import os
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import interruption
 from benchmarks.errors import SchemaError, StorageError
 from benchmarks.schema import BY_NAME, READABLE, SCHEMA_VERSION, validate
 
@@ -44,20 +46,55 @@ def sealed(line: bytes) -> bool:
     return match is not None and checksum(match["body"]).encode() == match["checksum"]
 
 
-def append(path: Path, kind: str, record: Mapping[str, Any]) -> None:
-    """Append one line (`kind`: one of KINDS); return when it is on the disk, StorageError if it cannot be."""
-    body = json.dumps({"kind": kind, "schema_version": SCHEMA_VERSION, **record}, allow_nan=False)[:-1]
-    line = f'{body}, "checksum": "{checksum(body.encode())}"}}\n'
+def append(path: Path, kind: str, *records: Mapping[str, Any]) -> None:
+    """Append a line for each record (`kind`: one of KINDS); return when all are on the disk.
+
+    One write a line, then one fsync. StorageError where a line cannot be written; a part of it may then stand at the
+    file's end, which readers ignore.
+    """
+    contents = [line(kind, record) for record in records]
     try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
-        try:
-            if os.write(descriptor, line.encode()) != len(line.encode()):
-                raise OSError("the disk took part of the line")
+        with interruption.held(), opened(path) as descriptor:
+            for number, content in enumerate(contents):
+                write(descriptor, content if number or whole(descriptor) else b"\n" + content)
             os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
     except OSError as error:
-        raise StorageError(f"cannot write to {path}: {error}; earlier rows are intact") from error
+        raise StorageError(f"cannot write to {path}: {error.strerror}; earlier rows are intact") from error
+
+
+def line(kind: str, record: Mapping[str, Any]) -> bytes:
+    """Return a record as a line with its newline."""
+    body = json.dumps({"kind": kind, "schema_version": SCHEMA_VERSION, **record}, allow_nan=False)[:-1].encode()
+    return body + f', "checksum": "{checksum(body)}"}}\n'.encode()
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
+    """Yield a descriptor that appends to a file; one that is not there is made, and its name put on the disk too."""
+    new = not path.exists()
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+    if new:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def whole(descriptor: int) -> bool:
+    """Return whether a file is empty or ends with a newline: after a torn line the next must begin anew."""
+    size = os.fstat(descriptor).st_size
+    return not size or os.pread(descriptor, 1, size - 1) == b"\n"
+
+
+def write(descriptor: int, content: bytes) -> None:
+    """Write all of it, at once where the disk lets us; the rest of what it took in part says what it lacks."""
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 @dataclass
@@ -71,7 +108,7 @@ class Sweep:
     proofs: list[Record] = field(default_factory=list)  # the gate's whole answers, one for each cell that has one
     datasets: list[Record] = field(default_factory=list)  # class balance and sample digits
     images: list[Record] = field(default_factory=list)  # test images that rows name as mistakes
-    end: Record = field(default_factory=dict)  # empty where it was interrupted
+    end: Record = field(default_factory=dict)  # empty where it was killed
     problems: list[str] = field(default_factory=list)
 
     def take(self, kind: str, record: Record) -> None:
@@ -125,13 +162,29 @@ def refuse(constant: str) -> Any:
 def read(path: Path) -> Sweep:
     """Read one file; a torn last line is ignored, other damaged lines become `problems`."""
     sweep = Sweep(path)
-    try:
-        lines = path.read_bytes().split(b"\n")
-    except OSError as error:
-        raise StorageError(f"cannot read {path}: {error}") from error
-    for number, line in enumerate(lines[:-1], 1):  # what follows the last newline was torn off by a crash
-        judge(sweep, number, line)
+    for number, content in enumerate(lines(path), 1):
+        judge(sweep, number, content)
     return sweep
+
+
+def rows(path: Path) -> Iterator[Record]:
+    """Yield the valid rows of one file one by one, for a reader that keeps little of each."""
+    sweep = Sweep(path)
+    for number, content in enumerate(lines(path), 1):
+        judge(sweep, number, content)
+        yield from sweep.rows
+        sweep = Sweep(path)
+
+
+def lines(path: Path) -> Iterator[bytes]:
+    """Yield the lines of one file without their newlines; what follows the last newline was torn off by a crash."""
+    try:
+        with path.open("rb") as file:
+            for content in file:
+                if content.endswith(b"\n"):
+                    yield content[:-1]
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
 
 
 def judge(sweep: Sweep, number: int, line: bytes) -> None:
@@ -146,7 +199,11 @@ def judge(sweep: Sweep, number: int, line: bytes) -> None:
 
 def read_all(results: Path) -> Iterator[Sweep]:
     """Read every results file of a folder, oldest name first; StorageError if there is no such folder."""
+    yield from (read(path) for path in files(results))
+
+
+def files(results: Path) -> list[Path]:
+    """Return the results files of a folder, oldest name first; StorageError if there is no such folder."""
     if not results.is_dir():
         raise StorageError(f"no results folder {results}; make rows with `tox -e bench`, or pass --results DIR")
-    for path in sorted(results.glob("*.jsonl")):
-        yield read(path)
+    return sorted(results.glob("*.jsonl"))

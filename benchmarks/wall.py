@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 PARTS = {  # a speed launch's columns, in the order in which they happen
@@ -18,17 +18,22 @@ PARTS = {  # a speed launch's columns, in the order in which they happen
 REST = "latency, probes, end"
 
 
-def split(rows: Iterable[Mapping[str, Any]], wall_s: float, **others_s: float) -> dict[str, float]:
-    """Return seconds by what they went to: the parts of speed launches, other launches whole, `others_s`, the rest.
+class Wall:
+    """Seconds by what they went to: the parts of speed launches, other launches whole."""
 
-    `rows` are those of launches that this sweep made, resumed ones not among them.
-    """
-    spent: Counter[str] = Counter(dict.fromkeys((*PARTS, REST), 0.0))
-    for row in rows:
+    def __init__(self) -> None:
+        self.spent: Counter[str] = Counter(dict.fromkeys((*PARTS, REST), 0.0))
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add a launch that this sweep made, by its row."""
         if row["status"] == "ok" and row["task"] == "speed":
             known = {part: sum(row[name] or 0.0 for name in names) for part, names in PARTS.items()}
-            spent.update(known | {REST: row["duration_s"] - sum(known.values())})
+            self.spent.update(known | {REST: row["duration_s"] - sum(known.values())})
         else:
-            spent[f"{row['task']} launches" if row["status"] == "ok" else "launches not ok"] += row["duration_s"]
-    spent.update(others_s)
-    return {**spent, "between launches": wall_s - sum(spent.values())}
+            self.spent[f"{row['task']} launches" if row["status"] == "ok" else "launches not ok"] += row["duration_s"]
+
+    def split(self, wall_s: float, **others_s: float) -> dict[str, float]:
+        """Return the seconds of all parts, with `others_s` and what remains of the whole sweep's."""
+        spent = Counter(self.spent)
+        spent.update(others_s)
+        return {**spent, "between launches": wall_s - sum(spent.values())}

@@ -11,6 +11,7 @@ from benchmarks.console import plain
 from benchmarks.errors import UsageError
 from report.grouping import Flags, Numbers, counted, equal, first, floats, joined, last, number
 from report.learnt import with_accuracies
+from report.newest import is_newest
 from report.paired import with_ratio
 
 # What the frameworks of one comparison share; speeds of different machines never meet in one ratio.
@@ -25,7 +26,7 @@ MEDIANS = [  # over a cell's launches; what a row's columns mean stands in resul
 ]  # fmt: skip
 TRAINED = ["recipe", "seed", "epochs", "accuracy", "accuracy_target", "time_to_accuracy_s"]
 NEEDED = [  # the columns that compare reads: `load(source, NEEDED)`
-    *CELL, "sweep", "session", "revision", "task", "round", "status", "flags", "lockstep", "framework_version",
+    *CELL, "cell", "sweep", "session", "revision", "task", "round", "status", "flags", "lockstep", "framework_version",
     *MEDIANS, "flops_per_s", *(name for name in TRAINED if name not in CELL),
 ]  # fmt: skip
 MANY = 20  # comparisons; more are no longer read on a screen, and to lay out thousands of tables takes minutes
@@ -33,21 +34,8 @@ SHOWN = 4  # of many
 
 
 def newest(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return of each cell and task only the launches of the newest session that has it.
-
-    A session is a sweep with those that it resumed (load); in a frame that does not say, each sweep is one. Names of
-    sweeps sort by time.
-    """
+    """Return of each cell and task only the launches of the newest session that measured it, as newest.py says."""
     return frame[is_newest(frame, number(frame, CELL))]
-
-
-def is_newest(frame: pd.DataFrame, cell: Numbers) -> Flags:
-    """Return which launches are of the newest session that has their cell and task."""
-    sessions = pd.factorize(frame["session"] if "session" in frame else frame["sweep"], sort=True)[0]
-    group = 2 * cell + equal(frame["task"], "speed")
-    latest = np.full(group.max(initial=-1) + 1, -1)
-    np.maximum.at(latest, group, sessions)
-    return np.asarray(sessions == latest[group], bool)
 
 
 def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
@@ -82,7 +70,7 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
 
 def own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
     """Return the launches that used the checkout's own adapters; UsageError for what compare cannot work with."""
-    if missing := [name for name in NEEDED if name not in frame and name not in ("session", "revision")]:
+    if missing := [name for name in NEEDED if name not in frame and name not in ("cell", "session", "revision")]:
         raise UsageError(f"cannot compare a frame without {', '.join(missing)}; load it with columns=compare.NEEDED")
     if "revision" in frame and frame["revision"].notna().any():
         frame = frame[frame["revision"].isna()]

@@ -28,7 +28,7 @@ DERIVED = ("machine_kind", "session")  # columns of the frame that stand in a fi
 COLUMN_NAMES = (*(column.name for column in COLUMNS), *DERIVED)
 DTYPES = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.large_string(): pd.StringDtype()}
 KEYS = (  # what tells launches and cells apart; always loaded
-    "sweep", "framework", "model", "recipe", "dataset", "device", "device_name", "batch_size", "mode", "dtype",
+    "sweep", "cell", "framework", "model", "recipe", "dataset", "device", "device_name", "batch_size", "mode", "dtype",
     "pipeline", "threads", "task", "round", "seed", "status", *DERIVED,
 )  # fmt: skip
 TEXT = pa.dictionary(pa.int32(), pa.string())

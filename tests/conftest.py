@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 GIVEN = os.environ.get("LOCKSTEP_DATA")  # read before any test changes it
+os.environ["LOCKSTEP_TURN"] = f"lockstep-tests-{os.getpid()}"  # waits for no other measurement of this machine
 
 
 @pytest.fixture(scope="session")

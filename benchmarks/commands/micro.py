@@ -11,7 +11,8 @@ import typer
 
 from adapters.contract import DTYPES
 from adapters.recipes import HEADLINE, MODELS
-from benchmarks.commands.terminal import Axis, err, out
+from benchmarks import turn
+from benchmarks.commands.terminal import Axis, Wait, err, out, say
 from benchmarks.machine import physical_cpus
 from benchmarks.micro.launcher import KINDS, RESULTS, Micro
 from benchmarks.options import DEVICES, MODE_NAMES, chosen_frameworks, numbers, values
@@ -28,10 +29,12 @@ def micro_benchmarks(
     kind: Annotated[list[str] | None, typer.Option(help=f"default: {', '.join(KINDS)}")] = None,
     max_time: Annotated[float, typer.Option(min=0.01, help="seconds that each benchmark is timed")] = 1.0,
     results: Annotated[Path, typer.Option(help="folder for pytest-benchmark's JSON")] = RESULTS,
+    wait: Wait = True,
 ) -> None:
     """Time single calls with pytest-benchmark, one process per framework, device and number of threads.
 
-    Proves nothing, `lockstep` does that. Exit code: 0 all ok, 1 some not, 2 usage, 74 results cannot be written.
+    Proves nothing, `lockstep` does that. Exit code: 0 all ok, 1 some not, 2 usage, 74 results cannot be written,
+    75 another process measures (with --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP.
     """
     devices = values(device, ["cpu"], DEVICES, "device")
     frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
@@ -44,13 +47,10 @@ def micro_benchmarks(
     }
     processes = itertools.product(frameworks, devices, numbers(threads, [cores], "--threads", cores))
     failed = []
-    try:
+    with turn.taken(f"single calls in {', '.join(frameworks)}", wait, say):
         for process in processes:
             if code := Micro(*process, kinds, axes, max_time, results).run():
                 failed.append(f"{process[0]} on {process[1]} ({code})")
-    except KeyboardInterrupt:  # caught here, because typer would end with a message of its own
-        err.print("interrupted; what finished frameworks measured is kept")
-        raise typer.Exit(130) from None
     if failed:
         err.print(f"pytest did not end well: {', '.join(failed)}", style="red", highlight=False, soft_wrap=True)
     out.print("a table of what is kept: python -m report micro", highlight=False)

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from adapters.contract import DTYPES
-from benchmarks import console, machine, peak
-from benchmarks.commands.terminal import Axis, out, say
+from benchmarks import console, machine, peak, turn
+from benchmarks.commands.terminal import Axis, Wait, out, say
 from benchmarks.machine import physical_cpus
 from benchmarks.options import DEVICES, chosen_frameworks, numbers, values
 
@@ -24,19 +24,22 @@ def machine_peak(
     sizes: Annotated[list[str] | None, typer.Option(help="N of N x N; rows take only a peak of the default's")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="measure anew what is kept")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
+    wait: Wait = True,
 ) -> None:
     """Measure what the machine can do at most: products of matrices in every framework, memory's bandwidth.
 
-    Kept for later runs, whose rows then have an MFU. Exit code 1 when a framework fails.
+    Kept for later runs, whose rows then have an MFU. Exit code 1 when a framework fails, 75 when another process
+    measures (with --no-wait).
     """
     devices, dtypes = values(device, ["cpu"], DEVICES, "device"), values(dtype, ["float32"], DTYPES, "dtype")
     frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
     counts = numbers(threads, [cores], "--threads", cores)
     edges = sorted(numbers(sizes, peak.SIZES, "--sizes", 1 << 14))
     points = [peak.Point(*axes) for axes in itertools.product(devices, dtypes, counts)]
-    peaks = [peak.measured(point, able(frameworks, point.device), edges, fresh, say) for point in points]
     with_memory = "cpu" in devices and "numpy" in peak.there("cpu")
-    bandwidths = [peak.bandwidth(count, fresh, say) for count in counts if with_memory]
+    with turn.taken(f"the machine's peak in {', '.join(frameworks)}", wait, say):
+        peaks = [peak.measured(point, able(frameworks, point.device), edges, fresh, say) for point in points]
+        bandwidths = [peak.bandwidth(count, fresh, say) for count in counts if with_memory]
     if as_json:
         about = {"machine": machine.facts(), "machine_kind": machine.fingerprint()}
         print(json.dumps({**about, "peaks": peaks, "bandwidths": bandwidths}, indent=1))  # noqa: T201

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,12 +12,13 @@ from typing import Annotated
 import typer
 
 from adapters.contract import DTYPES, PIPELINES
-from benchmarks import console, environments, peak
+from benchmarks import console, disk, environments, peak, turn
 from benchmarks.cells import Axes, Cell, expand
-from benchmarks.commands.terminal import Axis, err, out, say
+from benchmarks.commands.terminal import Axis, Wait, err, out, say
 from benchmarks.datasets import prepare
-from benchmarks.errors import UsageError
-from benchmarks.frameworks import probe_all
+from benchmarks.errors import LockstepError, UsageError
+from benchmarks.frameworks import Probe, probe_all
+from benchmarks.interruption import Interrupted
 from benchmarks.machine import physical_cpus
 from benchmarks.memory import MemoryLimit, size_bytes
 from benchmarks.options import DEVICES, chosen_frameworks, chosen_modes, chosen_recipes, numbers, values
@@ -24,7 +26,7 @@ from benchmarks.presets import PRESETS, Preset
 from benchmarks.proofs import TIMEOUT_S
 from benchmarks.revisions import resolved
 from benchmarks.roofline import Ceiling
-from benchmarks.runner import Row, Sweep
+from benchmarks.runner import Sweep
 
 
 def run(
@@ -57,10 +59,13 @@ def run(
     with_peak: Annotated[
         bool | None, typer.Option("--peak/--no-peak", help="measure the peak if none is kept; default: the preset's")
     ] = None,
+    wait: Wait = True,
 ) -> None:
     """Measure: every cell in fresh processes, a row for each launch, a table at the end.
 
-    Exit code: 0 all ok, 1 some not, 2 usage or data, 74 results cannot be written, 130 interrupted.
+    Exit code: 0 all ok, 1 some not, 2 usage or data, 74 results cannot be written, 75 another process measures (with
+    --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP: what was not reached is `interrupted` then, and
+    the same command with --resume goes on. A second Ctrl-C ends at once.
     """
     amount = amount_of(preset, rounds, seeds, epochs)
     memory = MemoryLimit.of(None if memory_limit is None else size_bytes(memory_limit))
@@ -70,7 +75,6 @@ def run(
     cores = len(physical_cpus())
     sizes = numbers(batch_size, [], "--batch-size", 1 << 20)
     data = {found.name: found for found in (prepare(name, data_dir) for name in values(dataset, ["mnist-5k"]))}
-    probes = probe_all(frameworks, devices)
     axes = Axes(
         frameworks,
         recipes,
@@ -83,24 +87,42 @@ def run(
         values(pipeline, ["resident"], PIPELINES, "pipeline"),
         ("",) if against is None else ("", resolved(against)),
     )
-    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
     if dry_run:
-        show_plan(cells, amount)
+        show_plan(expanded(axes, probe_all(frameworks, devices)), amount)
         return
-    display = console.Display(err)
-    sweep = Sweep(cells, probes, data, results, amount, epochs, seed, timeout or 900.0, resume, display, display.proof)
-    sweep.proof_timeout_s, sweep.memory = timeout or TIMEOUT_S, memory
-    sweep.fresh_proof, sweep.time_cap_s = fresh_proof, time_cap
-    sweep.ceilings = ceilings(cells, amount.peak if with_peak is None else with_peak)
+    disk.check(results)
+    with turn.taken(f"{', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
+        probes = probe_all(frameworks, devices)
+        cells = expanded(axes, probes)
+        display = console.Display(err)
+        sweep = Sweep(cells, probes, data, results, amount, epochs, seed, timeout or 900.0, resume, display)
+        sweep.report_proof, sweep.proof_timeout_s, sweep.memory = display.proof, timeout or TIMEOUT_S, memory
+        sweep.fresh_proof, sweep.time_cap_s = fresh_proof, time_cap
+        sweep.ceilings = ceilings(cells, amount.peak if with_peak is None else with_peak)
+        measure(sweep, display)
+    show_outcome(sweep)
+    raise typer.Exit(0 if sweep.ledger.all_ok() else 1)
+
+
+def expanded(axes: Axes, probes: Mapping[tuple[str, str], Probe]) -> list[Cell]:
+    """Return the cells, those without a mode in the one that their adapter recommends."""
+    return expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
+
+
+def measure(sweep: Sweep, display: console.Display) -> None:
+    """Run the sweep; where something ends it early, say what is there all the same."""
     try:
-        rows = sweep.run()
-    except KeyboardInterrupt:  # caught here, because typer would end with a message of its own
-        err.print(f"interrupted; finished rows are in {sweep.path.name}; go on with the same command and --resume")
-        raise typer.Exit(130) from None
+        sweep.run()
+    except (Interrupted, LockstepError) as ending:
+        display.close()
+        code = ending.exit_code
+        with suppress(OSError):  # a terminal that hung up
+            for words in (*sweep.ledger.words(), f"rows in {sweep.path.name}; exit code {code}"):
+                say(words)
+            say("go on with the same command and --resume")
+        raise
     finally:
         display.close()
-    show_outcome(sweep, rows)
-    raise typer.Exit(0 if all(row["status"] == "ok" for row in rows) else 1)
 
 
 def amount_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | None) -> Preset:
@@ -134,13 +156,17 @@ def ceilings(cells: Sequence[Cell], measure: bool) -> dict[peak.Point, Ceiling]:
     return {point: peak.ceiling(point) for point in points}
 
 
-def show_outcome(sweep: Sweep, rows: Sequence[Row]) -> None:
-    """Print what became of every cell, why comparisons stopped, and where the time went."""
-    for table in console.summary(rows):
+def show_outcome(sweep: Sweep) -> None:
+    """Print what became of every cell, why comparisons stopped, where the time went, and that nothing is missing."""
+    for table in console.summary(sweep.ledger.rows):
         out.print(table)
-    for stop in sweep.stops.values():
+    stops = list(sweep.stops.values())
+    for stop in stops if len(stops) <= console.MANY else stops[: console.SHOWN]:
         out.print(console.stopped(stop), highlight=False)
+    if len(stops) > console.MANY:
+        more = f"{len(stops) - console.SHOWN:,} more comparisons"
+        out.print(f"{more}: python -m report compare --all --results {sweep.results}", highlight=False, soft_wrap=True)
     out.print(console.spent(sweep.wall), highlight=False)
-    out.print(
-        f"{len(rows)} launches: {console.tally(rows)}; rows in {sweep.path.name}", highlight=False, soft_wrap=True
-    )
+    code = 0 if sweep.ledger.all_ok() else 1
+    for words in (*sweep.ledger.words(), f"rows in {sweep.path.name}; exit code {code}"):
+        out.print(words, markup=False, highlight=False, soft_wrap=True)

@@ -9,6 +9,9 @@ import typer
 from benchmarks import console
 
 out, err = console.terminal(), console.terminal(stderr=True)
+Wait = Annotated[
+    bool, typer.Option("--wait/--no-wait", help="while another process measures on this machine: wait, or exit with 75")
+]
 Axis = Annotated[list[str] | None, typer.Option(help="repeatable, or comma-separated")]
 
 

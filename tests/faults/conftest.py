@@ -74,9 +74,26 @@ def start(cache, tmp_path):
     def begin(*arguments: str, **variables: str) -> subprocess.Popen[str]:
         line = [sys.executable, "-m", "tests.faults.harness", "run", *QUICK, "--results", str(tmp_path / "results")]
         pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-        return subprocess.Popen([*line, *arguments], cwd=ROOT, env={**cache, **variables}, **pipes)
+        begun.append(subprocess.Popen([*line, *arguments], cwd=ROOT, env={**cache, **variables}, **pipes))
+        return begun[-1]
 
-    return begin
+    begun: list[subprocess.Popen[str]] = []
+    yield begin
+    for process in begun:  # a test that failed may have left it running
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+@pytest.fixture
+def program(cache, tmp_path):
+    """Run a program that changes something and then is `benchmarks run` of the fakes; return the finished process."""
+
+    def run(text: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-c", text, "run", *QUICK, "--results", str(tmp_path / "results"), *arguments]
+        return subprocess.run(line, cwd=ROOT, env=cache, capture_output=True, text=True, check=False, timeout=300)
+
+    return run
 
 
 @pytest.fixture

@@ -53,6 +53,7 @@ def broken_command(tmp_path):
 
     def run(adapter: str, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LOCKSTEP_CACHE": str(tmp_path / "cache")}
+        environment["LOCKSTEP_TURN"] = os.environ["LOCKSTEP_TURN"]
         line = [sys.executable, "-c", PROGRAM, adapter, *arguments]
         return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 

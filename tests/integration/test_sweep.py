@@ -80,6 +80,7 @@ def test_both_pipelines_are_proven_and_timed_each_in_a_table_of_its_own(sweep):
         assert words in done.stdout
 
 
+@pytest.mark.fault(27)
 def test_resume_skips_what_is_there_and_nothing_else(sweep):
     arguments = ("--framework", "numpy", "--model", "mlp", "--rounds", "1", "--epochs", "0")
     _, before = sweep(*arguments)
@@ -138,6 +139,7 @@ def test_a_missing_environment_brings_the_command_that_makes_it(command, tmp_pat
     assert "tox run --notest -e torch-gpu" in done.stderr
 
 
+@pytest.mark.fault(11)
 def test_results_that_cannot_be_written_stop_the_sweep_at_once(command, tmp_path):
     (tmp_path / "file").write_text("")
     done = command("benchmarks", "run", "--framework", "numpy", "--results", str(tmp_path / "file"))
@@ -145,6 +147,7 @@ def test_results_that_cannot_be_written_stop_the_sweep_at_once(command, tmp_path
     assert "cannot make the results folder" in done.stderr
 
 
+@pytest.mark.fault(26)
 def test_interrupted_rows_are_kept_and_no_process_is_left(command, tmp_path):
     line = [sys.executable, "-m", "benchmarks", "run", "--framework", "numpy", "--model", "mlp", "--rounds", "50"]
     # A shell lets what it starts in the background ignore SIGINT, and children inherit that, but no handler.

@@ -7,13 +7,16 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks import storage
+from benchmarks import environments, machine, storage
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
+from benchmarks.errors import SchemaError
 from benchmarks.frameworks import Probe
 from benchmarks.presets import PRESETS, Preset
 from benchmarks.runner import Sweep
+from report import compare, load
 
+LOCK = environments.lock_hash("torch", "cpu")
 FACTS = {"unsupported": {"eager float32 resident": None}, "versions": {}}
 
 
@@ -50,9 +53,10 @@ def pretend(tmp_path, monkeypatch):
         data = {"tiny": Prepared("tiny", "0" * 64, tmp_path, 20, 20, "made up")}
         sweep = Pretended(cells, probes, data, tmp_path / "results", preset, None, 0, 60.0, **options)
         sweep.speed = speed
-        rows = sweep.run()
+        rows = sweep.run().rows
         return sweep, Counter((row["framework"], row["recipe"], row["task"]) for row in rows)
 
+    run.results = tmp_path / "results"
     return run
 
 
@@ -128,6 +132,24 @@ def test_stops_are_kept_beside_the_rows(pretend):
     assert kept.run["preset"]["half_width"] == 0.02
 
 
+def test_what_was_requested_is_reported_or_was_not_needed(pretend):
+    sweep, counts = pretend(PRESETS["standard"], steady)
+    kept = storage.read(sweep.path)
+    assert kept.run["requested"] == {"cells": 2, "launches": 2 * (20 + 3)}
+    assert (kept.end["reported"], kept.end["not_needed"], kept.end["interrupted"]) == (2 * (6 + 3), 2 * 14, None)
+    assert sweep.ledger.all_ok()
+    assert sum(counts.values()) == 18
+
+
+def test_a_row_that_the_schema_refuses_ends_no_other_s_row(pretend):
+    """No disk is full: what is left is written, and the error shows itself."""
+    with pytest.raises(SchemaError, match="train_samples_per_s"):
+        pretend(PRESETS["quick"], lambda cell, number: -1.0)
+    [kept] = storage.read_all(pretend.results)
+    assert [row["status"] for row in kept.rows] == ["interrupted"] * 8
+    assert "train_samples_per_s" in kept.rows[0]["reason"]
+
+
 def test_the_data_and_the_images_that_were_misread_are_kept_once(pretend):
     sweep, _ = pretend(PRESETS["standard"], steady)
     found = storage.read(sweep.path)
@@ -145,6 +167,42 @@ def test_a_resumed_sweep_says_whose_launches_count_with_its_own(pretend):
     assert storage.read(second.path).run["resumes"] == [first.name]
     assert storage.read(second.path).rows == []
     assert sum(counts.values()) == 8
+
+
+@pytest.fixture
+def counted(pretend, tmp_path):
+    """Run a sweep with --resume; return all rows and the comparison made of them, by framework."""
+
+    def run():
+        pretend(PRESETS["quick"], steady, resume=True)
+        frame = load(tmp_path / "results")
+        return frame, compare(frame).set_index("framework")
+
+    return run
+
+
+@pytest.mark.fault(27)
+def test_a_framework_s_new_lock_leaves_the_other_s_rows_and_mixes_with_no_old_ones(counted, monkeypatch):
+    """A patched hash of pinned requirements. The new sweep resumes the old one, for the other framework's sake."""
+    assert [len(counted()[0]) for _ in range(2)] == [8, 8]
+    monkeypatch.setattr(environments, "lock_hash", lambda framework, device: "new" if framework == "jax" else LOCK)
+    frame, table = counted()
+    assert len(frame) == 8 + 4
+    assert frame["session"].nunique() == 1
+    assert table["launches"].to_dict() == {"torch": 3, "jax": 3}
+    assert table["seeds"].to_dict() == {"torch": 1, "jax": 1}
+
+
+@pytest.mark.fault(27)
+@pytest.mark.parametrize(("where", "name"), [(machine, "fingerprint"), (environments, "code_hash")])
+def test_another_machine_or_code_makes_everything_again(counted, monkeypatch, where, name):
+    """Patched hashes: there is one machine here."""
+    counted()
+    monkeypatch.setattr(where, name, lambda: "another")
+    frame, table = counted()
+    assert len(frame) == 2 * 8
+    assert set(table["launches"]) == {3}
+    assert len(table) == (4 if where is machine else 2)  # speeds of two machines are two lines
 
 
 def test_two_revisions_are_cells_of_one_comparison(pretend):

@@ -30,6 +30,7 @@ def test_rows_come_back(path, row):
     assert sweep.problems == []
 
 
+@pytest.mark.fault(1)
 def test_a_torn_last_line_is_ignored_and_left_alone(path, row):
     write(path, row)
     with path.open("ab") as file:
@@ -38,6 +39,18 @@ def test_a_torn_last_line_is_ignored_and_left_alone(path, row):
     assert len(read(path).rows) == 3
     assert read(path).problems == []
     assert path.read_bytes() == before
+
+
+def test_a_line_after_a_torn_one_begins_anew(path, row):
+    write(path, row)
+    with path.open("ab") as file:
+        file.write(b'{"kind": "row", "sch')
+    before = path.read_bytes()
+    append(path, "row", {**row, "round": 3}, {**row, "round": 4})
+    found = read(path)
+    assert [one["round"] for one in found.rows] == [0, 1, 2, 3, 4]
+    assert [problem.partition(":")[0] for problem in found.problems] == ["sweep.jsonl, line 5"]
+    assert path.read_bytes().startswith(before)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +77,14 @@ def test_a_damaged_middle_line_is_reported_with_its_number(path, row, damage):
     assert "line 3" in sweep.problems[0]
 
 
+@pytest.mark.fault(28)
 def test_a_newer_schema_is_refused_untouched(path, row):
     body = json.dumps({"kind": "row", **row, "schema_version": 99})[:-1]
     path.write_text(f'{body}, "checksum": "{checksum(body.encode())}"}}\n')
     assert "schema version 99" in read(path).problems[0]
 
 
+@pytest.mark.fault(28)
 @pytest.mark.parametrize("version", [2, 3])
 def test_rows_of_the_versions_before_are_read_and_lack_what_these_had_not(tmp_path, row, version):
     path = tmp_path / "old.jsonl"
@@ -112,6 +127,7 @@ def test_where_nothing_can_be_written_one_line_says_so(tmp_path, row):
         list(read_all(tmp_path / "absent"))
 
 
+@pytest.mark.fault(11)
 def test_a_full_disk_leaves_earlier_rows_intact(path, row):
     write(path, row)
     size = path.stat().st_size

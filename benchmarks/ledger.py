@@ -1,0 +1,82 @@
+"""What was requested and what became of it: every launch is reported once, or was not needed; nothing disappears."""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.cells import Cell, Launch
+from benchmarks.wall import Wall
+
+Row = dict[str, Any]
+# What a sweep's own tables show. Of ten thousand rows the rest would take a hundred megabytes.
+KEPT = (
+    "framework", "framework_version", "model", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads",
+    "pipeline", "revision", "task", "status", "flags", "lockstep", "train_samples_per_s", "eval_samples_per_s", "mfu",
+    "accuracy", "accuracy_target", "time_to_accuracy_s",
+)  # fmt: skip
+
+
+@dataclass
+class Ledger:
+    """One sweep's account: `not_needed` launches are those that their comparison stopped without."""
+
+    cells: int
+    launches: int
+    rows: list[Row] = field(default_factory=list)  # KEPT of each reported launch, resumed ones included
+    endings: dict[Cell, Counter[str]] = field(default_factory=dict)  # statuses by cell
+    not_needed: int = 0
+    wall: Wall = field(default_factory=Wall)
+
+    @property
+    def requested(self) -> dict[str, int]:
+        """Return how much was asked for, as the run's record has it."""
+        return {"cells": self.cells, "launches": self.launches}
+
+    @property
+    def open(self) -> int:
+        """Return how many launches are still to be reported."""
+        return self.launches - self.not_needed - len(self.rows)
+
+    def progress(self) -> tuple[int, int]:
+        """Return how many launches are reported, of how many that are needed."""
+        return len(self.rows), self.launches - self.not_needed
+
+    def report(self, planned: Launch, row: Mapping[str, Any], made: bool) -> None:
+        """Note how a launch ended; its time counts if this sweep made it."""
+        if made:
+            self.wall.add(row)
+        self.rows.append({name: shared(row[name]) for name in KEPT})
+        self.endings.setdefault(planned.cell, Counter())[row["status"]] += 1
+
+    def all_ok(self) -> bool:
+        """Return whether every requested launch ended ok."""
+        return self.open == 0 and all(set(found) == {"ok"} for found in self.endings.values())
+
+    def words(self) -> Sequence[str]:
+        """Return two lines: cells and launches, requested and reported, by status."""
+        cells = Counter(", ".join(sorted(found)) for found in self.endings.values())
+        ended = Counter(row["status"] for row in self.rows)
+        spared = f", {self.not_needed:,} not needed" if self.not_needed else ""
+        return (
+            f"{self.cells:,} cells requested, {len(self.endings):,} reported: {by_status(cells)}",
+            f"{self.launches:,} launches requested, {len(self.rows):,} reported{spared}: {by_status(ended)}",
+        )
+
+
+def shared(value: Any) -> Any:
+    """Return a value that all rows with the same text share."""
+    return sys.intern(value) if isinstance(value, str) else value
+
+
+def by_status(counts: Counter[str]) -> str:
+    """Return how many ended how: `34 ok, 2 timeout`; a cell whose launches ended differently in brackets."""
+    return (
+        ", ".join(
+            f"{count:,} {status if ', ' not in status else f'({status})'}" for status, count in counts.most_common()
+        )
+        or "none"
+    )

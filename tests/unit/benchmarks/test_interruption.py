@@ -1,0 +1,57 @@
+"""When a signal is let through, and what it becomes."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from benchmarks import interruption
+from benchmarks.interruption import Interrupted
+
+
+@pytest.fixture
+def watched():
+    """Handlers for this test alone."""
+    before = {number: signal.getsignal(number) for number in interruption.SIGNALS}
+    with interruption.watched():
+        yield
+        interruption.State.received = False  # nothing of this process is to be killed
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.parametrize(("number", "code"), [("SIGINT", 130), ("SIGTERM", 143), ("SIGHUP", 129)])
+def test_a_signal_is_an_exception_with_its_exit_code(watched, number, code):
+    with pytest.raises(Interrupted) as caught:
+        signal.raise_signal(signal.Signals[number])
+    assert (caught.value.signal.name, caught.value.exit_code) == (number, code)
+
+
+def test_a_block_that_must_not_be_left_in_the_middle_is_not(watched):
+    done = []
+
+    @interruption.held()
+    def inner():
+        signal.raise_signal(signal.SIGTERM)
+        done.append("inner")
+
+    @interruption.held()
+    def outer():
+        inner()
+        done.append("outer")
+
+    with pytest.raises(Interrupted):
+        outer()
+    assert done == ["inner", "outer"]
+
+
+def test_what_whoever_started_us_ignores_stays_ignored():
+    program = (
+        "import signal; from benchmarks import interruption\n"
+        "with interruption.watched():\n    signal.raise_signal(signal.SIGHUP); print('lives')"
+    )
+    line = ["sh", "-c", 'trap "" HUP; exec "$0" -c "$1"', sys.executable, program]
+    assert subprocess.run(line, capture_output=True, text=True, check=False).stdout == "lives\n"
