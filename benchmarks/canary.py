@@ -19,6 +19,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from benchmarks import interruption
+
 DRIFT = 0.05  # more than this between before and after: `disturbed` (measurement.md, One launch, 8)
 SLOWER = 0.15  # or so much slower than the fastest of the sweep on that CPU
 VOICES = 8  # CPUs at most: with more, threads would wait for Python's lock
@@ -70,7 +72,8 @@ def sing(cpus: Sequence[int]) -> list[float]:
     if not cpus:
         return []
     together = threading.Barrier(len(cpus))
-    with ThreadPoolExecutor(len(cpus)) as pool:
+    # A signal between the starts of two voices would leave the first at the barrier, and our exit waiting for it.
+    with interruption.held(), ThreadPoolExecutor(len(cpus)) as pool:
         return list(pool.map(partial(voice, together), cpus))
 
 

@@ -85,10 +85,14 @@ def test_a_terminal_that_hangs_up_loses_no_row(cache, tmp_path):
     child, terminal = pty.fork()
     if child == 0:
         os.execve(line[0], [*line, "--results", str(results), *MANY], cache)  # noqa: S606
-    until(lambda: ok_rows(results) > 2, "some rows")
-    os.close(terminal)
-    _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 129
+    process = psutil.Process(child)
+    try:
+        until(lambda: ok_rows(results) > 2, "some rows")
+        os.close(terminal)
+        assert process.wait(timeout=30) == 129
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
     [kept] = storage.read_all(results)
     assert {row["status"] for row in kept.rows} == {"ok", "interrupted"}
     assert len(kept.rows) == LAUNCHES

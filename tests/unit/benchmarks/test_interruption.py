@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+import threading
 
 import pytest
 
-from benchmarks import interruption
+from benchmarks import canary, interruption
 from benchmarks.interruption import Interrupted
 
 
@@ -46,6 +48,30 @@ def test_a_block_that_must_not_be_left_in_the_middle_is_not(watched):
     with pytest.raises(Interrupted):
         outer()
     assert done == ["inner", "outer"]
+
+
+def test_a_signal_between_two_voices_of_the_canary_leaves_none_of_them_waiting(watched, monkeypatch):
+    started, barriers = threading.Thread.start, []
+
+    def start(thread):
+        started(thread)
+        if not interruption.State.received:
+            signal.raise_signal(signal.SIGTERM)
+
+    def barrier(parties):
+        barriers.append(real(parties))
+        return barriers[-1]
+
+    real = threading.Barrier
+    monkeypatch.setattr(threading, "Barrier", barrier)
+    monkeypatch.setattr(threading.Thread, "start", start)
+    cpu = min(os.sched_getaffinity(0))
+    with pytest.raises(Interrupted):
+        canary.sing([cpu, cpu])
+    waiting = barriers[0].n_waiting
+    barriers[0].abort()
+    assert waiting == 0
+    assert not [thread for thread in threading.enumerate() if "ThreadPool" in thread.name]
 
 
 def test_what_whoever_started_us_ignores_stays_ignored():
