@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import mmap
 import os
@@ -238,6 +239,9 @@ class Greedy(Fake):
 
     def train(self, resident, first, count):
         os.sched_setaffinity(0, range(os.cpu_count()))
+        with contextlib.suppress(OSError):  # on a busy machine it would not get more; only root can see to it
+            os.setpriority(os.PRIO_PROCESS, 0, -20)
+            Path("/proc/self/autogroup").write_text("-20")  # sessions share CPUs evenly: sched(7), autogroup
         end = time.perf_counter() + 0.00002 * count
         threads = [threading.Thread(target=burn, args=(end,)) for _ in range(8)]  # that others compute, too
         for thread in threads:
@@ -249,7 +253,7 @@ class Greedy(Fake):
 
 def burn(end: float) -> None:
     """Compute until a moment, outside of Python's lock."""
-    array = np.ones(200_000)
+    array = np.ones(2_000_000)
     while time.perf_counter() < end:
         np.sqrt(array, out=array)
 

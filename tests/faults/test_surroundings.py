@@ -33,12 +33,17 @@ def test_parameters_on_the_cpu_are_no_gpu_row(sweep):
 
 
 @pytest.fixture
+def two_cpus():
+    """Skip where no process can compute on more CPUs than one, or on fewer."""
+    if len(physical_cpus()) < 2 and not os.environ.get("CI"):
+        pytest.skip("one CPU alone: nobody can compute on more, or on fewer")
+
+
+@pytest.fixture
 def timed(tmp_path):
     """Let a class of fake.py do a speed launch on some threads, with a plan to follow; return its answer."""
 
     def run(name: str, threads: int) -> dict[str, Any]:
-        if len(physical_cpus()) < 2 and not os.environ.get("CI"):
-            pytest.skip("one CPU alone: nobody can compute on more, or on fewer")
         recipe, data = RECIPES["linear"], prepare("mnist-5k", None)
         weights = initial_weights(recipe.model, recipe.initialiser, 0)
         batches.write_inputs(tmp_path, weights, 0, data.train_size, 1)
@@ -55,33 +60,38 @@ def timed(tmp_path):
 
 
 @pytest.mark.fault(25)
+@pytest.mark.usefixtures("two_cpus")
 def test_more_threads_than_asked_are_flagged(timed):
-    answer = timed("Greedy", 1)
+    for _ in range(5):  # a machine that is busy otherwise may not give it more
+        answer = timed("Greedy", 1)
+        if answer["cpu_per_wall"] > 1.05:
+            break
     assert answer["cpu_per_wall"] > 1.05
     assert "thread_mismatch" in answer["flags"]
 
 
 @pytest.mark.fault(25)
+@pytest.mark.usefixtures("two_cpus")
 def test_fewer_threads_than_asked_are_flagged(timed):
     answer = timed("Lazy", 2)
     assert answer["threads_computing"] == 1
     assert "thread_mismatch" in answer["flags"]
 
 
+@pytest.mark.usefixtures("two_cpus")
 @pytest.mark.parametrize("threads", [1, 2])
 def test_as_many_threads_as_asked_are_not(timed, threads):
     assert "thread_mismatch" not in timed("Fake", threads)["flags"]
 
 
 @pytest.mark.fault(33)
-def test_a_busy_neighbour_is_noticed_and_left_alone(sweep):
+def test_a_busy_neighbour_is_noticed_and_left_alone(timed):
     neighbour = subprocess.Popen([sys.executable, "-c", BURN])
     try:
         os.sched_setaffinity(neighbour.pid, physical_cpus()[:1])
-        _, said, [row] = sweep("--framework", "fake-fake", "--threads", "1")
-        assert row["status"] == "ok", said
-        assert "disturbed" in row["flags"]
-        assert row["foreign_share"] > 0.05
+        answer = timed("Fake", 1)
+        assert "disturbed" in answer["flags"]
+        assert answer["foreign_share"] > 0.05
         assert neighbour.poll() is None
         assert psutil.Process(neighbour.pid).status() == psutil.STATUS_RUNNING
     finally:
