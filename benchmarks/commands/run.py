@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from adapters.contract import DTYPES, PIPELINES
 from benchmarks import console, environments, peak
+from benchmarks.accuracies import above_chance
 from benchmarks.cells import Axes, Cell, expand
 from benchmarks.commands.terminal import Axis, err, out, say
-from benchmarks.datasets import prepare
+from benchmarks.datasets import NAMES, prepare
 from benchmarks.errors import UsageError
 from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
@@ -137,3 +139,21 @@ def show_outcome(sweep: Sweep, rows: Sequence[Row]) -> None:
     out.print(
         f"{len(rows)} launches: {console.tally(rows)}; rows in {sweep.path.name}", highlight=False, soft_wrap=True
     )
+    for name in unlearnable(rows):
+        err.print(
+            f"warning: {escape(console.plain(name))}: no launch read more digits right than chance would; its labels"
+            " may be shuffled or belong to other images: look at some together, or train for more --epochs",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def unlearnable(rows: Sequence[Row]) -> list[str]:
+    """Return the user's own data sets on which every launch that trained stayed at chance.
+
+    The named ones cannot have wrong labels: their files are held to pinned checksums.
+    """
+    learnt = [row for row in rows if row["status"] == "ok" and row["confusion"] and row["dataset"] not in NAMES]
+    above = {row["dataset"] for row in learnt if above_chance(row["confusion"])}
+    return sorted({row["dataset"] for row in learnt} - above)

@@ -39,7 +39,7 @@ def fuzz(target, seconds, folder):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_only_typed_errors_leave_a_parser(tmp_path, target):
-    fuzz(target, int(os.environ.get("LOCKSTEP_FUZZ_SECONDS", "4")), tmp_path)
+    fuzz(target, int(os.environ.get("LOCKSTEP_FUZZ_SECONDS", "3")), tmp_path)
 
 
 @pytest.mark.soak
