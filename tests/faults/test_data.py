@@ -76,7 +76,7 @@ def test_nothing_trains_on_mnist_with_a_changed_file(start, tmp_path, mnist_fold
     folder = tmp_path / "mnist"
     folder.mkdir()
     for name in FILES:
-        shutil.copy(mnist_folder / name, folder)
+        shutil.copyfile(mnist_folder / name, folder / name)  # not its mode, which may forbid to write
     (folder / FILES[file]).write_bytes(spoil((folder / FILES[file]).read_bytes()))
     said = refused(start, tmp_path, "--dataset", "mnist", "--data-dir", str(folder))
     assert f"dataset corrupt: {folder / FILES[file]}, expected sha256 " in said

@@ -1,4 +1,4 @@
-"""Fuzz one parser: `python -m tests.fuzz.fuzzing TARGET FOLDER SECONDS`, TARGET as in target_TARGET.py.
+"""Fuzz one parser: `python -m tests.fuzz.fuzzing TARGET FOLDER SECONDS [OPTION OF LIBFUZZER ...]`, TARGET as in target_TARGET.py.
 
 A target has ERRORS, the errors that may leave its parser; seeds(), files of the product's own writers or, where it
 has none, of the format's; content(data), the file made of the fuzzer's bytes; parse(path). Anything else that leaves
@@ -41,7 +41,7 @@ def prepare(target: ModuleType, folder: Path) -> list[str]:
 
 def main() -> None:
     """Run until the time is up or something is found."""
-    name, folder, seconds = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
+    name, folder, seconds, *more = sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]
     with atheris.instrument_imports(include=["benchmarks"]):
         target = importlib.import_module(f"tests.fuzz.target_{name}")
     path = folder / "input"
@@ -56,7 +56,7 @@ def main() -> None:
                 raise AssertionError(f"no short line: {message!r}") from error
 
     limits = [f"-max_total_time={seconds}", f"-timeout={INPUT_S}", f"-max_len={MAX_INPUT_BYTES}"]
-    atheris.Setup([sys.argv[0], *limits, *prepare(target, folder)], one)
+    atheris.Setup([sys.argv[0], *limits, *more, *prepare(target, folder)], one)
     limit_memory()
     atheris.Fuzz()
 

@@ -18,8 +18,8 @@ TARGETS = sorted(path.stem.removeprefix("target_") for path in Path(__file__).pa
 FEWEST = 100  # executions below which a run has shown nothing
 
 
-def fuzz(target, seconds, folder):
-    command = [sys.executable, "-m", "tests.fuzz.fuzzing", target, str(folder), str(seconds)]
+def fuzz(target, seconds, folder, *options):
+    command = [sys.executable, "-m", "tests.fuzz.fuzzing", target, str(folder), str(seconds), *options]
     variables = {**os.environ, "PYTHONPATH": str(ROOT)}
     done = subprocess.run(
         command,
@@ -39,7 +39,10 @@ def fuzz(target, seconds, folder):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_only_typed_errors_leave_a_parser(tmp_path, target):
-    fuzz(target, int(os.environ.get("LOCKSTEP_FUZZ_SECONDS", "3")), tmp_path)
+    if seconds := os.environ.get("LOCKSTEP_FUZZ_SECONDS"):
+        fuzz(target, int(seconds), tmp_path)
+    else:
+        fuzz(target, 3, tmp_path, "-seed=1")  # what is tried first is the same for everyone
 
 
 @pytest.mark.soak
