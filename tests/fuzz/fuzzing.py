@@ -1,9 +1,9 @@
-"""Fuzz one parser: `python -m tests.fuzz.fuzzing TARGET FOLDER SECONDS [OPTION OF LIBFUZZER ...]`, TARGET as in target_TARGET.py.
+"""Fuzz one parser: `python -m tests.fuzz.fuzzing TARGET FOLDER SECONDS`, and options of libFuzzer if there are any.
 
-A target has ERRORS, the errors that may leave its parser; seeds(), files of the product's own writers or, where it
-has none, of the format's; content(data), the file made of the fuzzer's bytes; parse(path). Anything else that leaves
-the parser, a message of more than one short line, memory above the limit and an input that takes seconds end the run
-with an exit code and the input, kept in FOLDER.
+target_TARGET.py has ERRORS, the errors that may leave its parser; seeds(), files of the product's own writers or,
+where it has none, of the format's; TOKENS, bytes that are worth a try; content(data), the file made of the fuzzer's
+bytes; parse(path). Anything else that leaves the parser, a message of more than one short line, memory above the limit
+and an input that takes seconds end the run with an exit code and the input, kept in FOLDER.
 """
 
 from __future__ import annotations
