@@ -70,6 +70,18 @@ def verdicts(differences: Mapping[str, Difference]) -> dict[str, str]:
     return words
 
 
+def above_chance(confusion: Sequence[int]) -> bool:
+    """Return whether more test images were read right than by always saying the commonest digit, noise apart.
+
+    `confusion` holds counts by label (10 rows) and digit read (10 columns), as in a row; noise is three binomial
+    standard errors.
+    """
+    counts = np.asarray(confusion, float).reshape(10, 10)
+    images = counts.sum()
+    commonest = counts.sum(axis=1).max() / images
+    return bool(np.trace(counts) / images > commonest + 3 * math.sqrt(commonest * (1 - commonest) / images))
+
+
 def median_time(times: Sequence[float | None]) -> float | None:
     """Return the median seconds to a target; None is a seed that never reached it and counts as longer than any.
 

@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from benchmarks.accuracies import above_chance
 from benchmarks.cells import Cell, Launch
+from benchmarks.datasets import NAMES
 from benchmarks.wall import Wall
 
 Row = dict[str, Any]
@@ -29,6 +31,7 @@ class Ledger:
     rows: list[Row] = field(default_factory=list)  # KEPT of each reported launch, resumed ones included
     endings: dict[Cell, Counter[str]] = field(default_factory=dict)  # statuses by cell
     not_needed: int = 0
+    learnt: dict[str, bool] = field(default_factory=dict)  # by data set: has any launch read more right than chance?
     wall: Wall = field(default_factory=Wall)
 
     @property
@@ -50,7 +53,17 @@ class Ledger:
         if made:
             self.wall.add(row)
         self.rows.append({name: shared(row[name]) for name in KEPT})
+        if row["status"] == "ok" and row.get("confusion"):
+            known = self.learnt.get(row["dataset"], False)
+            self.learnt[row["dataset"]] = known or above_chance(row["confusion"])
         self.endings.setdefault(planned.cell, Counter())[row["status"]] += 1
+
+    def unlearnable(self) -> list[str]:
+        """Return the user's own data sets on which every launch that trained stayed at chance.
+
+        The named ones cannot have wrong labels: their files are held to pinned checksums.
+        """
+        return sorted(name for name, above in self.learnt.items() if not above and name not in NAMES)
 
     def all_ok(self) -> bool:
         """Return whether every requested launch ended ok."""

@@ -9,7 +9,9 @@ is left alone, a damaged line is reported with its number.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -18,13 +20,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import interruption
+from benchmarks import interruption, line_blocks
 from benchmarks.errors import SchemaError, StorageError
 from benchmarks.schema import BY_NAME, READABLE, SCHEMA_VERSION, validate
 
 Record = dict[str, Any]
 
-MAX_LINE_BYTES = 1 << 20
+MAX_LINE_BYTES = 1 << 20  # a row has a few thousand
+BLOCK_BYTES = 8 << 20  # read at a time
+MAX_FILE_BYTES = 1 << 30  # some 300,000 launches; rows in memory need a few times as much
+MAX_PROBLEMS = 1000  # named; a file of damaged lines alone must not fill the memory with their descriptions
+MAX_PROBLEM_CHARS = 400
 # The checksum ends a line and covers the bytes before it: to hash these costs a tenth of writing the JSON anew.
 SEALED = re.compile(rb'(?P<body>.*), "checksum": "(?P<checksum>[0-9a-f]{16})"\}')
 CANONICAL = 3  # up to this version the checksum is that of the record's canonical JSON
@@ -129,21 +135,26 @@ KINDS = (*SINGLE, *LISTS)
 def parse(line: bytes) -> tuple[str, dict[str, Any]]:
     """Return (kind, record) of one line; SchemaError says what is wrong with it."""
     try:
-        body = json.loads(line, object_pairs_hook=unique, parse_constant=refuse)
+        body = json.loads(line, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
+        sound = isinstance(body, dict) and intact(line, body)
     except (ValueError, RecursionError) as error:
         raise SchemaError(f"not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise SchemaError("checksum does not match")
-    said, version = body.pop("checksum", None), body.get("schema_version")
-    old = isinstance(version, int) and version <= CANONICAL
-    if not (said == checksum(canonical(body)) if old else sealed(line)):
+    if not sound:
         raise SchemaError("checksum does not match")
     kind = body.pop("kind", None)
-    if version not in READABLE:
-        raise SchemaError(f"schema version {version}, this program reads {', '.join(map(str, READABLE))}")
+    if (version := body.get("schema_version")) not in READABLE:
+        raise SchemaError(f"schema version {version!r}, this program reads {', '.join(map(str, READABLE))}")
     if kind == "row":
         return "row", validate({name: value for name, value in body.items() if name in BY_NAME})
     return str(kind), body
+
+
+def intact(line: bytes, body: Record) -> bool:
+    """Return whether the line's checksum, which is taken out of `body`, is right."""
+    said, version = body.pop("checksum", None), body.get("schema_version")
+    if isinstance(version, int) and version <= CANONICAL:
+        return bool(said == checksum(canonical(body)))
+    return sealed(line)
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -155,34 +166,49 @@ def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def refuse(constant: str) -> Any:
-    """Refuse NaN and Infinity, which are not JSON."""
-    raise ValueError(f"{constant} is not JSON")
+    """Refuse what is no number of JSON's."""
+    raise ValueError(f"{constant[:20]} is not JSON")
+
+
+def finite(number: str) -> float:
+    """Return the number; ValueError on one such as 1e999, which would become infinity."""
+    value = float(number)
+    return value if math.isfinite(value) else refuse(number)
 
 
 def read(path: Path) -> Sweep:
-    """Read one file; a torn last line is ignored, other damaged lines become `problems`."""
+    """Read one file; a torn last line is ignored, other damaged lines become `problems`.
+
+    Memory is bounded by the valid rows, whatever else is in the file, and these by MAX_FILE_BYTES.
+    """
     sweep = Sweep(path)
-    for number, content in enumerate(lines(path), 1):
-        judge(sweep, number, content)
+    for number, line in numbered(path):
+        judge(sweep, number, line)
     return sweep
 
 
 def rows(path: Path) -> Iterator[Record]:
     """Yield the valid rows of one file one by one, for a reader that keeps little of each."""
     sweep = Sweep(path)
-    for number, content in enumerate(lines(path), 1):
-        judge(sweep, number, content)
+    for number, line in numbered(path):
+        judge(sweep, number, line)
         yield from sweep.rows
         sweep = Sweep(path)
 
 
-def lines(path: Path) -> Iterator[bytes]:
-    """Yield the lines of one file without their newlines; what follows the last newline was torn off by a crash."""
+def numbered(path: Path) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of one file, newlines apart, with their numbers from 1; a torn last line is not among them."""
     try:
+        size = path.stat().st_size
+        if size > MAX_FILE_BYTES or not path.is_file():
+            found = f"a file of {size} bytes" if path.is_file() else "no regular file"
+            raise StorageError(
+                f"cannot read {path}: expected a results file of at most {MAX_FILE_BYTES} bytes, found {found};"
+                " move it out of the results folder"
+            )
         with path.open("rb") as file:
-            for content in file:
-                if content.endswith(b"\n"):
-                    yield content[:-1]
+            lines = itertools.chain.from_iterable(line_blocks.read(file, BLOCK_BYTES, MAX_LINE_BYTES))
+            yield from enumerate(lines, 1)
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}") from error
 
@@ -194,7 +220,10 @@ def judge(sweep: Sweep, number: int, line: bytes) -> None:
             raise SchemaError(f"longer than {MAX_LINE_BYTES} bytes")
         sweep.take(*parse(line))
     except SchemaError as error:
-        sweep.problems.append(f"{sweep.path.name}, line {number}: {error}; line ignored")
+        if len(sweep.problems) < MAX_PROBLEMS:
+            sweep.problems.append(f"{sweep.path.name}, line {number}: {str(error)[:MAX_PROBLEM_CHARS]}; line ignored")
+        elif len(sweep.problems) == MAX_PROBLEMS:
+            sweep.problems.append(f"{sweep.path.name}, line {number} and after it: more damaged lines; all ignored")
 
 
 def read_all(results: Path) -> Iterator[Sweep]:

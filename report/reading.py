@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json
 
-from benchmarks import storage
+from benchmarks import line_blocks, storage
 from benchmarks.schema import COLUMNS, SCHEMA_VERSION, Column, fraction, positive
 
 BLOCK_BYTES = 32 << 20  # of lines at a time: memory does not grow with a file's length
@@ -32,7 +32,7 @@ SCHEMA = pa.schema([(column.name, TYPES[column.kind]) for column in COLUMNS])
 LINE = pa.schema([("kind", pa.string()), *SCHEMA, ("checksum", pa.string())])
 HEAD = f'{{"kind": "row", "schema_version": {SCHEMA_VERSION}, '.encode()
 MARK = b', "checksum": "'
-TAIL_BYTES = len(MARK) + 16 + len(b'"}\n')
+TAIL_BYTES = len(MARK) + 16 + len(b'"}')
 AT_ONCE = pa.json.ReadOptions(use_threads=False, block_size=4 << 20)  # threads read files of their own: load.py
 STRICT = pa.json.ParseOptions(explicit_schema=LINE, unexpected_field_behavior="error")
 WITHIN = (positive, fraction)  # checks that hold for all values if they hold for the smallest and the largest
@@ -45,22 +45,20 @@ def blocks(file: BinaryIO, sweep: storage.Sweep) -> Iterator[pa.Table]:
     The other records and a line on each damaged one are added to `sweep`; what follows the last newline is ignored.
     """
     before = 0
-    while lines := file.readlines(BLOCK_BYTES):
-        if not lines[-1].endswith(b"\n"):
-            lines.pop()  # torn off by a crash
-        yield block(lines, before, sweep)
-        before += len(lines)
+    for found in line_blocks.read(file, BLOCK_BYTES, storage.MAX_LINE_BYTES):
+        yield block(found, before, sweep)
+        before += len(found)
 
 
-def block(lines: Sequence[bytes], before: int, sweep: storage.Sweep) -> pa.Table:
+def block(found: Sequence[bytes], before: int, sweep: storage.Sweep) -> pa.Table:
     """Return the rows of some lines, `before` of which the file has others, and note the rest in `sweep`."""
-    sound = [number for number, line in enumerate(lines) if is_sound(line)]
+    sound = [number for number, line in enumerate(found) if is_sound(line)]
     tables: list[pa.Table] = []
-    taken = parsed(lines, sound, tables)
+    taken = parsed(found, sound, tables)
     rows: list[dict[str, Any]] = []
     judged: list[int] = []
-    for number in sorted(set(range(len(lines))).difference(taken)):
-        storage.judge(sweep, before + number + 1, lines[number][:-1])
+    for number in sorted(set(range(len(found))).difference(taken)):
+        storage.judge(sweep, before + number + 1, found[number])
         if sweep.rows:
             rows.append(sweep.rows.pop())
             judged.append(number)
@@ -71,36 +69,36 @@ def block(lines: Sequence[bytes], before: int, sweep: storage.Sweep) -> pa.Table
 
 
 def is_sound(line: bytes) -> bool:
-    """Return whether a line is a row of the newest version, with its newline, that nothing changed since."""
+    """Return whether a line is a row of the newest version that nothing changed since."""
     end = len(line) - TAIL_BYTES
     return (
         line.startswith(HEAD)
         and line.startswith(MARK, end)
-        and line.endswith(b'"}\n')
+        and line.endswith(b'"}')
         and len(line) <= storage.MAX_LINE_BYTES
         and line.isascii()
-        and hashlib.sha256(memoryview(line)[:end]).hexdigest()[:16].encode() == line[-19:-3]
+        and hashlib.sha256(memoryview(line)[:end]).hexdigest()[:16].encode() == line[-18:-2]
     )
 
 
-def parsed(lines: Sequence[bytes], numbers: list[int], tables: list[pa.Table]) -> list[int]:
+def parsed(found: Sequence[bytes], numbers: list[int], tables: list[pa.Table]) -> list[int]:
     """Add tables of the lines with these numbers, in order, and return the numbers of the lines that are in them.
 
     Lines that one among them spoils are halved until few are left.
     """
     if not numbers:
         return []
-    table = at_once([lines[number] for number in numbers])
+    table = at_once([found[number] for number in numbers])
     if table is not None:
         tables.append(table)
         return numbers
     if len(numbers) <= FEWEST:
         return []
     half = len(numbers) // 2
-    return parsed(lines, numbers[:half], tables) + parsed(lines, numbers[half:], tables)
+    return parsed(found, numbers[:half], tables) + parsed(found, numbers[half:], tables)
 
 
-def at_once(lines: Sequence[bytes]) -> pa.Table | None:
+def at_once(some: Sequence[bytes]) -> pa.Table | None:
     """Return the rows of sound lines, or None if Arrow or a check of the schema does not like one of them.
 
     Each line begins with its kind, which cannot come twice. Each begins and ends with a brace, so no object spans two
@@ -108,10 +106,10 @@ def at_once(lines: Sequence[bytes]) -> pa.Table | None:
     to Arrow; NaN, and null in a list, are not.
     """
     try:
-        table = pa.json.read_json(pa.BufferReader(b"".join(lines)), AT_ONCE, STRICT)
+        table = pa.json.read_json(pa.BufferReader(b"\n".join(some)), AT_ONCE, STRICT)
     except (pa.ArrowException, ValueError):
         return None
-    if table.num_rows != len(lines) or table.schema != LINE:
+    if table.num_rows != len(some) or table.schema != LINE:
         return None
     return table.select(SCHEMA.names) if all(holds(column, table[column.name]) for column in COLUMNS) else None
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
 from adapters.contract import DTYPES, PIPELINES
 from benchmarks import console, disk, environments, peak, turn
@@ -170,3 +171,11 @@ def show_outcome(sweep: Sweep) -> None:
     code = 0 if sweep.ledger.all_ok() else 1
     for words in (*sweep.ledger.words(), f"rows in {sweep.path.name}; exit code {code}"):
         out.print(words, markup=False, highlight=False, soft_wrap=True)
+    for name in sweep.ledger.unlearnable():
+        err.print(
+            f"warning: {escape(console.plain(name))}: no launch read more digits right than chance would; its labels"
+            " may be shuffled or belong to other images: look at some together, or train for more --epochs",
+            style="yellow",
+            highlight=False,
+            soft_wrap=True,
+        )

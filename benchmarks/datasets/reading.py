@@ -17,8 +17,8 @@ MAX_IMAGES = 250_000
 BLOCK_BYTES = 1 << 18
 
 
-def shown(path: Path) -> str:
-    """Return the path as it stands in a message: quoted where it would break the line."""
+def shown(path: Path | str) -> str:
+    """Return the path, or a name from a file, as it stands in a message: quoted where it would break the line."""
     text = str(path)
     return text if text.isprintable() else ascii(text)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from benchmarks.accuracies import MARGIN, Difference, difference, mean, median_time, verdicts
+from benchmarks.accuracies import MARGIN, Difference, above_chance, difference, mean, median_time, verdicts
 from benchmarks.presets import PRESETS
 
 SIMULATIONS = 10_000
@@ -92,3 +92,20 @@ def test_a_seed_that_never_reached_the_target_took_longer_than_any():
     assert median_time([3.0, 1.0, None]) == 3
     assert median_time([1.0, None]) is None
     assert median_time([]) is None
+
+
+@pytest.mark.fault(16)
+@pytest.mark.parametrize(
+    ("right", "above"),
+    [(10, False), (12, False), (13, True), (20, True), (100, True), (0, False)],  # of 100 in each class: 10 +- 2.8
+)
+def test_what_can_be_learnt_is_told_from_chance(right, above):
+    confusion = np.full((10, 10), (100 - right) / 9)
+    np.fill_diagonal(confusion, right)
+    assert above_chance(confusion.ravel().tolist()) == above
+
+
+def test_saying_the_commonest_digit_is_no_more_than_chance():
+    confusion = np.zeros((10, 10))
+    confusion[:, 1] = [10, 910, *[10] * 8]
+    assert not above_chance(confusion.ravel().tolist())

@@ -1,7 +1,17 @@
 from __future__ import annotations
 
+import io
+import json
+import pickle
+import re
+import subprocess
+import sys
+import textwrap
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from safetensors.numpy import save_file
 
 from adapters.declaration import Initialiser
@@ -11,6 +21,18 @@ from benchmarks import weights_file
 from benchmarks.errors import DataError
 
 MODEL = MODELS["lenet"]
+
+
+def saved(save, *arrays, **named):
+    """Return what one of NumPy's writers makes of some arrays."""
+    file = io.BytesIO()
+    save(file, *arrays, **named)
+    return file.getvalue()
+
+
+def with_header(entries):
+    header = json.dumps(entries).encode()
+    return len(header).to_bytes(8, "little") + header
 
 
 @pytest.fixture
@@ -74,3 +96,83 @@ def test_another_dtype_is_refused(tmp_path, weights):
     save_file(weights, tmp_path / "w.safetensors")  # float64
     with pytest.raises(DataError, match=r"conv1\.bias is 20 float64, declared 20 float32"):
         weights_file.read(tmp_path / "w.safetensors", MODEL)
+
+
+@given(seed=st.integers(0, 2**32), scale=st.floats(0, 1e30))
+@settings(max_examples=10, deadline=None)
+def test_any_finite_weights_come_back(tmp_path_factory, seed, scale):
+    model = MODELS["linear"]
+    generator = np.random.default_rng(seed)
+    drawn = {p.name: np.float32(scale * generator.normal(size=p.shape)) for p in model.parameters()}
+    path = tmp_path_factory.mktemp("weights") / "w.safetensors"
+    weights_file.write(path, drawn)
+    for name, array in weights_file.read(path, model).items():
+        np.testing.assert_array_equal(array, drawn[name])
+
+
+class Trap:
+    """What a pickle can be: unpickling it calls a function."""
+
+    def __reduce__(self):
+        return pytest.fail, ("it was unpickled",)
+
+
+@pytest.mark.fault(31)
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (pickle.dumps(Trap()), "found a pickle"),
+        (pickle.dumps({}, protocol=2), "found a pickle"),
+        (saved(np.savez, a=np.zeros(3)), "found a zip archive"),
+        (saved(np.save, np.array([Trap()], object)), "found a .npy file"),
+        ((2**60).to_bytes(8, "little") + b"{}", f"found a claim of {2**60} bytes"),
+        ((2**64 - 1).to_bytes(8, "little"), f"found a claim of {2**64 - 1} bytes"),
+        ((1 << 20).to_bytes(8, "little") + b"{}", f"found a claim of {1 << 20} bytes"),
+        (b"<html>Sign in</html>", "a claim of"),
+        (with_header({"a": {"dtype": "F32", "shape": [2**40], "data_offsets": [0, 2**42]}}), "cannot read weights"),
+        (
+            with_header({"a": {"dtype": "BF16", "shape": [0], "data_offsets": [0, 0]}}),
+            "a is 0 bfloat16, declared absent",
+        ),
+        (
+            with_header({"a\n\x1b[2J": {"dtype": "F32", "shape": [0], "data_offsets": [0, 0]}}),
+            r"'a\n\x1b[2J' is 0 float32",
+        ),
+        (b"\x88\x13" + bytes(6) + b"[" * 5000, "cannot read weights"),
+    ],
+    ids=lambda value: f"{len(value)} bytes" if isinstance(value, bytes) else None,
+)
+def test_a_hostile_file_is_refused_by_name(tmp_path, content, words):
+    path = tmp_path / "w.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=re.escape(words)) as caught:
+        weights_file.read(path, MODEL)
+    assert str(path) in str(caught.value)
+    assert str(caught.value).isprintable()
+
+
+READ = textwrap.dedent("""
+    import resource, sys
+    from pathlib import Path
+    from adapters.recipes import MODELS
+    from benchmarks import weights_file
+    from benchmarks.errors import DataError
+    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_DATA, (in_use + 32 * 2**20,) * 2)
+    try:
+        weights_file.read(Path(sys.argv[1]), MODELS["lenet"])
+    except DataError as error:
+        print(error)
+""")
+
+
+@pytest.mark.fault(31)
+def test_a_large_parameter_is_refused_before_it_is_read(tmp_path):
+    path = tmp_path / "w.safetensors"
+    size = 1000 << 20
+    path.write_bytes(with_header({"conv1.bias": {"dtype": "F32", "shape": [size // 4], "data_offsets": [0, size]}}))
+    with path.open("r+b") as file:
+        file.truncate(path.stat().st_size + size)  # a hole of zeros that takes no disk
+    done = subprocess.run([sys.executable, "-c", READ, path], capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "conv1.bias is 262144000 float32, declared 20 float32" in done.stdout

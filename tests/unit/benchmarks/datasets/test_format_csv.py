@@ -12,6 +12,7 @@ from benchmarks.datasets import format_csv
 from benchmarks.datasets.formats import read_csv
 
 
+@pytest.mark.fault(17)
 @given(
     count=st.integers(1, 5),
     seed=st.integers(0, 99),
@@ -73,6 +74,7 @@ GOOD = ",".join(ROW)
         (with_field(4, '"' + "\n" * 10 + '"'), 5, "found 4"),
     ],
 )
+@pytest.mark.fault(17)
 @pytest.mark.parametrize("header", [False, True])
 def test_row_and_column_are_named(tmp_path, refused, row, column, found, header):
     head = ",".join(["label", *map(str, range(784))])

@@ -49,6 +49,7 @@ def header(magic=0x0803, count=2, rows=28, columns=28):
         (struct.pack(">2I", 0x0801, 3) + b"\x00\x0a\x01", ("offset 9", "label 0-9", "found 10")),
     ],
 )
+@pytest.mark.fault(14)
 @pytest.mark.parametrize("gz", [False, True])
 def test_hostile_content(tmp_path, refused, data, words, gz):
     path = tmp_path / "train-images-idx3-ubyte"
@@ -56,6 +57,7 @@ def test_hostile_content(tmp_path, refused, data, words, gz):
     refused(lambda: read_idx(path), path, "expected", *words)
 
 
+@pytest.mark.fault(12)
 def test_every_truncation_of_a_gz_is_refused(tmp_path, refused, make):
     path = tmp_path / "f.gz"
     whole = gzip.compress(make.idx(make.digits(1)[1]))
@@ -98,6 +100,7 @@ BOMB = textwrap.dedent("""
 """)
 
 
+@pytest.mark.fault(13)
 @pytest.mark.parametrize(
     ("reader", "start", "fill", "words"),
     [

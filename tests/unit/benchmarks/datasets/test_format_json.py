@@ -133,6 +133,7 @@ def test_more_images_than_the_bound(tmp_path, make, refused, monkeypatch):
     refused(lambda: read_json(path), "at most 2 images")
 
 
+@pytest.mark.fault(12)
 def test_truncated_gz(tmp_path, make, refused):
     path = tmp_path / "mnist.json.gz"
     whole = gzip.compress(edit(make, lambda _: None).encode())

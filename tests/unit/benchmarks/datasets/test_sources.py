@@ -92,6 +92,7 @@ def test_one_folder_can_hold_both(small, tmp_path, refused):
     assert len(set(load_named("mnist", both, tmp_path).train_labels)) == 10
 
 
+@pytest.mark.fault(12)
 @pytest.mark.parametrize("where", ["data-dir", "cache", "installed"])
 def test_a_corrupt_file_is_refused_with_both_checksums(small, monkeypatch, tmp_path, refused, where):
     folder = small["mnist"]
@@ -107,6 +108,7 @@ def test_a_corrupt_file_is_refused_with_both_checksums(small, monkeypatch, tmp_p
     refused(lambda: load_named("mnist", data_dir, tmp_path / "cache"), *words)
 
 
+@pytest.mark.fault(16)
 def test_shuffled_labels_of_the_right_shape_are_refused(small, make, tmp_path, refused):
     (small["mnist"] / FILES[1]).write_bytes(gzip.compress(make.idx(make.digits(10)[1][::-1].copy())))
     refused(lambda: load_named("mnist", small["mnist"], tmp_path), "dataset corrupt", FILES[1])
@@ -121,6 +123,7 @@ def test_the_cache_and_then_the_installed_folder_are_used(small, monkeypatch, tm
     assert sources.find_folder("mnist", origin, None, tmp_path) == cached
 
 
+@pytest.mark.fault(32)
 def test_offline_names_files_checksums_and_folder(small, tmp_path, refused):
     files = [word for pair in zip(FILES, ORIGINS["mnist"].sha256, strict=True) for word in (pair[0], pair[1][0])]
     folder = tmp_path / "downloads" / "mnist"

@@ -1,0 +1,31 @@
+"""CSV tables of digits: with and without header, quotes, byte order mark and CRLF, plain and gzipped."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.datasets.formats import read_csv
+from benchmarks.errors import DataError
+
+ERRORS = DataError
+TOKENS = (b"\xef\xbb\xbf", b"\r\n", b'""', b"256", b"-1", b"1_0", b",,")
+NAMES = ["label", *(f"pixel{number}" for number in range(784))]
+
+
+def seeds() -> Iterator[bytes]:
+    rows = [[str(label), *(str((label * at) % 256) for at in range(784))] for label in range(3)]
+    plain = "".join(",".join(row) + "\n" for row in rows).encode()
+    quoted = "".join(",".join(f'"{field}"' for field in row) + "\r\n" for row in [NAMES, *rows]).encode()
+    yield from (plain, b"\xef\xbb\xbf" + quoted, gzip.compress(plain, mtime=0))
+
+
+def content(data: bytes) -> bytes:
+    return data
+
+
+def parse(path: Path) -> None:
+    images, labels = read_csv(path, "auto")
+    assert images.shape == (len(labels), 28, 28)
+    assert labels.max() <= 9

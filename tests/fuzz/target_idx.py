@@ -1,0 +1,31 @@
+"""IDX files: images and labels, plain and gzipped, and a header that claims 2^32 - 1 images."""
+
+from __future__ import annotations
+
+import gzip
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.datasets.formats import read_idx
+from benchmarks.errors import DataError
+
+ERRORS = DataError
+TOKENS = (struct.pack(">I", 0x0803), struct.pack(">I", 0x0801), struct.pack(">I", 28), b"\xff\xff\xff\xff")
+
+
+def seeds() -> Iterator[bytes]:
+    images = struct.pack(">4I", 0x0803, 2, 28, 28) + bytes(range(256)) * 6 + bytes(32)
+    labels = struct.pack(">2I", 0x0801, 10) + bytes(range(10))
+    yield from (images, labels, gzip.compress(images, mtime=0), gzip.compress(labels, mtime=0))
+    yield struct.pack(">4I", 0x0803, 2**32 - 1, 28, 28)
+
+
+def content(data: bytes) -> bytes:
+    return data
+
+
+def parse(path: Path) -> None:
+    array = read_idx(path)
+    assert array.shape[1:] in ((), (28, 28))
+    assert array.ndim == 3 or array.max() <= 9

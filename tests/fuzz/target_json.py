@@ -1,0 +1,30 @@
+"""The nested lists of mnist.json.gz, as json.dump writes them, plain and gzipped, and a deep nest."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.datasets.formats import read_json
+from benchmarks.errors import DataError
+
+ERRORS = DataError
+TOKENS = (b"1e999", b"NaN", b"[[[[", b"]]", b"-0.0", b"true", b'"x"')
+
+
+def seeds() -> Iterator[bytes]:
+    parts = [[[[(at % 3) / 2 for at in range(784)]] * count, list(range(count))] for count in (2, 1, 1)]
+    text = json.dumps(parts).encode()
+    yield from (text, json.dumps(parts, indent=0).encode(), gzip.compress(text, mtime=0), b"[" * 5000 + b"]" * 5000)
+
+
+def content(data: bytes) -> bytes:
+    return data
+
+
+def parse(path: Path) -> None:
+    train_images, train_labels, test_images, test_labels = read_json(path)
+    assert len(train_images) == len(train_labels) > 0
+    assert len(test_images) == len(test_labels) > 0

@@ -1,0 +1,123 @@
+"""Results files as a crash, a bad disk or a stranger leaves them: what is read, and in how much memory."""
+
+from __future__ import annotations
+
+import io
+import json
+import subprocess
+import sys
+import textwrap
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from benchmarks import line_blocks, storage
+from benchmarks.errors import SchemaError, StorageError
+
+FLOATS = st.floats(allow_nan=False, allow_infinity=False)
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | FLOATS | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+)
+
+
+@given(record=st.dictionaries(st.text(), JSON), kind=st.sampled_from(["stop", "proof", "dataset", "image"]))
+@settings(max_examples=50, deadline=None)
+def test_what_is_appended_comes_back(tmp_path_factory, record, kind):
+    path = tmp_path_factory.mktemp("rows") / "a.jsonl"
+    record = {name: value for name, value in record.items() if name not in ("kind", "schema_version", "checksum")}
+    storage.append(path, kind, record)
+    sweep = storage.read(path)
+    [found] = getattr(sweep, storage.LISTS[kind])
+    assert found == {"schema_version": storage.SCHEMA_VERSION, **record}
+    assert sweep.problems == []
+
+
+@given(
+    texts=st.lists(st.binary(max_size=9).map(lambda text: text.replace(b"\n", b"")), max_size=9),
+    block=st.integers(1, 30),
+)
+def test_lines_come_in_order_and_whole_up_to_their_bound(texts, block):
+    data = b"\n".join(texts)
+    found = [line for lines_ in line_blocks.read(io.BytesIO(data), block, 5) for line in lines_]
+    assert [line[:6] for line in found] == [text[:6] for text in texts[:-1]]
+    assert all(len(line) <= 6 for line in found)
+
+
+def line_with(version, value):
+    body = f'{{"schema_version": {version}, "kind": "stop", "a": {value}'.encode()
+    return body + f', "checksum": "{storage.checksum(body)}"}}'.encode()
+
+
+@pytest.mark.fault(30)
+@pytest.mark.parametrize("version", [3, storage.SCHEMA_VERSION])
+@pytest.mark.parametrize("value", ["1e999", "-1e999", "[[-1e999]]"])
+def test_a_number_that_would_become_infinite_is_no_number(version, value):
+    """Found by the fuzzer: the checksum of an older version is made from the values, and this one has no JSON."""
+    with pytest.raises(SchemaError, match="1e999 is not JSON"):
+        storage.parse(line_with(version, value))
+
+
+@pytest.mark.fault(30)
+@pytest.mark.parametrize(("start", "end"), [("[", "]"), ('{"a":', "}")])
+def test_lists_that_can_just_be_read_and_not_be_written_again(start, end):
+    """The checksum of an older version is made from the record's JSON, which needs a deeper stack than reading it."""
+    for depth in range(900, 1000):
+        with pytest.raises(SchemaError):
+            storage.parse(line_with(3, start * depth + "1" + end * depth))
+
+
+def test_damaged_lines_do_not_fill_the_memory_with_their_descriptions(tmp_path, row):
+    path = tmp_path / "a.jsonl"
+    path.write_bytes(b"\n" * 3000)
+    assert len(storage.read(path).problems) == storage.MAX_PROBLEMS + 1
+    assert "line 1001 and after it" in storage.read(path).problems[-1]
+    body = json.dumps({"kind": "row", **row, "framework": ["x" * 100_000]})[:-1]
+    path.write_text(f'{body}, "checksum": "{storage.checksum(body.encode())}"}}\n')
+    [problem] = storage.read(path).problems
+    assert "'framework'" in problem
+    assert len(problem) < 500
+
+
+READ = textwrap.dedent("""
+    import resource, sys
+    from pathlib import Path
+    from benchmarks import storage
+    from report import reading
+    in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (in_use + 96 * 2**20,) * 2)
+    path = Path(sys.argv[1])
+    sweep = storage.read(path)
+    print(len(sweep.rows), *sweep.problems)
+    sweep = storage.Sweep(path)
+    with path.open("rb") as file:
+        print(sum(len(table) for table in reading.blocks(file, sweep)), *sweep.problems)
+""")
+
+
+@pytest.mark.fault(30)
+def test_a_line_of_a_hundred_megabytes_is_one_problem_in_bounded_memory(tmp_path, row):
+    path = tmp_path / "a.jsonl"
+    storage.append(path, "row", row)
+    with path.open("r+b") as file:
+        file.seek(100 << 20)  # a hole of zeros that takes no disk
+        file.write(b"\n")
+    storage.append(path, "row", row)
+    with path.open("r+b") as file:
+        file.truncate(200 << 20)  # and one that no newline ends
+    command = [sys.executable, "-c", READ, path]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == "2 a.jsonl, line 2: longer than 1048576 bytes; line ignored\n" * 2
+
+
+def test_a_file_beyond_any_sweep_and_what_is_no_file_are_refused_unread(tmp_path):
+    path = tmp_path / "a.jsonl"
+    with path.open("wb") as file:
+        file.truncate(storage.MAX_FILE_BYTES + 1)
+    with pytest.raises(StorageError, match="found a file of 1073741825 bytes; move it out"):
+        storage.read(path)
+    (tmp_path / "b.jsonl").symlink_to("/dev/zero")
+    with pytest.raises(StorageError, match="found no regular file"):
+        storage.read(tmp_path / "b.jsonl")
