@@ -12,12 +12,15 @@ import hashlib
 import json
 import os
 import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from benchmarks import regular
 from benchmarks.errors import SchemaError, StorageError
+from benchmarks.lines import LINES, valid
 from benchmarks.schema import BY_NAME, READABLE, SCHEMA_VERSION, validate
 
 Record = dict[str, Any]
@@ -75,38 +78,38 @@ class Sweep:
     problems: list[str] = field(default_factory=list)
 
     def take(self, kind: str, record: Record) -> None:
-        """Keep the record of one line; SchemaError for an unknown kind."""
+        """Keep the record of one line that parse has read."""
         if kind in LISTS:
             getattr(self, LISTS[kind]).append(record)
-        elif kind in SINGLE:
-            setattr(self, kind, record)
         else:
-            raise SchemaError(f"unknown kind {kind!r}")
+            setattr(self, kind, record)
 
 
 SINGLE = ("run", "end")
 LISTS = {"row": "rows", "stop": "stops", "proof": "proofs", "dataset": "datasets", "image": "images"}
-KINDS = (*SINGLE, *LISTS)
+KINDS = ("row", *LINES)
 
 
 def parse(line: bytes) -> tuple[str, dict[str, Any]]:
     """Return (kind, record) of one line; SchemaError says what is wrong with it."""
     try:
         body = json.loads(line, object_pairs_hook=unique, parse_constant=refuse)
+        if not isinstance(body, dict):
+            raise SchemaError("checksum does not match")
+        said, version = body.pop("checksum", None), body.get("schema_version")
+        old = isinstance(version, int) and version <= CANONICAL
+        intact = said == checksum(canonical(body)) if old else sealed(line)
     except (ValueError, RecursionError) as error:
         raise SchemaError(f"not JSON: {error}") from None
-    if not isinstance(body, dict):
-        raise SchemaError("checksum does not match")
-    said, version = body.pop("checksum", None), body.get("schema_version")
-    old = isinstance(version, int) and version <= CANONICAL
-    if not (said == checksum(canonical(body)) if old else sealed(line)):
+    if not intact:
         raise SchemaError("checksum does not match")
     kind = body.pop("kind", None)
     if version not in READABLE:
-        raise SchemaError(f"schema version {version}, this program reads {', '.join(map(str, READABLE))}")
+        found, known = reprlib.repr(version), ", ".join(map(str, READABLE))
+        raise SchemaError(f"schema version {found}, this program reads {known}")
     if kind == "row":
         return "row", validate({name: value for name, value in body.items() if name in BY_NAME})
-    return str(kind), body
+    return str(kind), valid(str(kind), body)
 
 
 def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -123,10 +126,14 @@ def refuse(constant: str) -> Any:
 
 
 def read(path: Path) -> Sweep:
-    """Read one file; a torn last line is ignored, other damaged lines become `problems`."""
+    """Read one file; a torn last line is ignored, damaged lines and what is no file become `problems`."""
     sweep = Sweep(path)
     try:
-        lines = path.read_bytes().split(b"\n")
+        with regular.opened(path) as file:
+            lines = file.read().split(b"\n")
+    except regular.NotRegular as error:
+        sweep.problems.append(str(error))
+        return sweep
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error}") from error
     for number, line in enumerate(lines[:-1], 1):  # what follows the last newline was torn off by a crash
