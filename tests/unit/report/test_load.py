@@ -11,7 +11,7 @@ from benchmarks.errors import LockstepError, StorageError, UsageError
 from benchmarks.schema import COLUMNS
 from benchmarks.storage import append
 from report import load, records, revision
-from report.load import COLUMN_NAMES, KEYS, sessions
+from report.load import COLUMN_NAMES, KEYS
 from tests.unit.known_lines import RECORDS
 
 OTHER = "20260102T000000-bbbbbb"
@@ -176,14 +176,6 @@ def test_sweeps_that_one_resumed_may_share_a_file(tmp_path, row):
         append(tmp_path / "a.jsonl", "row", {**row, "sweep": sweep})
     for categories in (False, True):
         assert load(tmp_path, categories=categories)["session"].tolist() == ["3"] * 3
-
-
-def test_sessions_go_through_what_lies_between_and_survive_nonsense():
-    runs = [{"sweep": "1"}, {"sweep": "2", "resumes": ["1"]}, {"sweep": "3", "resumes": ["2"]}]
-    assert sessions(runs) == {"1": "3", "2": "3"}
-    circle = [{"sweep": "1", "resumes": ["2", "1"]}, {"sweep": "2", "resumes": ["1"]}]
-    assert sessions(circle) == {"1": "2"}
-    assert sessions([{"sweep": 5, "resumes": 7}, {"resumes": [None, {}, 3]}, {"sweep": None, "resumes": "1"}]) == {}
 
 
 def test_the_kept_results_load(tmp_path, monkeypatch):
