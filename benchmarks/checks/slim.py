@@ -30,21 +30,22 @@ class File:
 
 def read(path: Path) -> File:
     """Read one file line by line; what is no regular file, or cannot be read, is among its problems."""
-    sweep, rows, count, line = Sweep(path), [], 0, b""
+    sweep, rows, count, torn = Sweep(path), [], 0, False
     try:
         with regular.opened(path) as file:
-            while line := file.readline(storage.MAX_LINE_BYTES * 2):
-                if line.endswith(b"\n"):
-                    count += 1
-                    storage.judge(sweep, count, line[:-1])
-                    rows += [slim(row) for row in sweep.rows]
-                    sweep.rows.clear()
+            while line := file.readline(2 * storage.MAX_LINE_BYTES):
+                if torn := not line.endswith(b"\n"):  # or a piece of a line that is too long
+                    continue
+                count += 1
+                storage.judge(sweep, count, line[:-1])
+                rows += [slim(row) for row in sweep.rows]
+                sweep.rows.clear()
     except StorageError as error:
         sweep.problems.append(str(error))
     except OSError as error:
         sweep.problems.append(f"{path.name}: cannot be read: {error.strerror}")
     sweep.rows = rows
-    return File(sweep, count, torn=bool(line))
+    return File(sweep, count, torn)
 
 
 def slim(row: dict[str, Any]) -> dict[str, Any]:

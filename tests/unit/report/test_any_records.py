@@ -80,7 +80,7 @@ def lines() -> st.SearchStrategy[tuple[str, dict]]:
 
 
 def shown(folder: Path) -> int:
-    """Make everything there is of a folder; return how much of it was refused, by the thousand where not in one line."""
+    """Make everything there is of a folder; return how often it was refused, thousands where not in a line."""
     frame, sweeps, refused = load(folder), records(folder), 0
     inputs = Inputs(load(folder, PAGE_COLUMNS), sweeps)
     wanted = [
