@@ -102,7 +102,8 @@ def run_app(app: Callable[[], Any]) -> None:
     try:
         app()
     except LockstepError as error:
-        terminal(stderr=True).print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        for line in str(error).split("\n"):  # several where several things are missing
+            terminal(stderr=True).print(plain(line), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from adapters.recipes import PUBLISHED_ACCURACY, PUBLISHED_TRAIN_ACCURACY
+from report.formats import markdown_text
 
 CURVE = ["recipe", "dataset", "framework"]
 
@@ -27,7 +28,12 @@ def curves(frame: pd.DataFrame) -> pd.DataFrame:
 
 def as_markdown(table: pd.DataFrame) -> str:
     """Return a Markdown table per recipe that has published figures, in percent, the published line first."""
-    return "\n\n".join("\n".join("| " + " | ".join(line) + " |" for line in lines) for lines in tables(table))
+    return "\n\n".join("\n".join(map(markdown_line, lines)) for lines in tables(table))
+
+
+def markdown_line(cells: list[str]) -> str:
+    """Return one line of a table."""
+    return "| " + " | ".join(map(markdown_text, cells)) + " |"
 
 
 def tables(table: pd.DataFrame) -> Iterator[list[list[str]]]:

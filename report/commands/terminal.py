@@ -41,4 +41,4 @@ def deliver(content: str | bytes, path: Path | None) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}; choose another --out") from error
-    err.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+    err.print(console.plain(f"wrote {path}"), markup=False, highlight=False, soft_wrap=True)

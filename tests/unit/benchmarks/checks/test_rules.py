@@ -83,7 +83,8 @@ def test_a_healthy_set_keeps_every_rule(healthy, write):
 @pytest.mark.parametrize("what", BROKEN)
 def test_what_breaks_a_rule_is_found_and_nothing_else(healthy, write, what):
     number, level, breaking = BROKEN[what]
-    folder = [write(lines, f"{n}.jsonl") for n, lines in enumerate(split(breaking(healthy)))][0]
+    for place, lines in enumerate(split(breaking(healthy))):
+        folder = write(lines, f"{place}.jsonl")
     broken = found(folder)
     assert {(finding.what, finding.level) for finding in broken} == {(f"rule 1.{number}", level)}
     assert all(finding.advice for finding in broken)
