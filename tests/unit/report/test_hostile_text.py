@@ -16,31 +16,9 @@ from report.__main__ import app
 from report.exports import EXPORTS
 from report.formats import FORMATS
 from tests.browser import synthetic
+from tests.hostile import CHECKED, KNOWN, PAYLOAD, hostile
 
-LEADS = ("=1+1 ", "+cmd|", "-2+3 ", "@SUM(1)", "\t=1", " =1", "[red] ", "*")  # how a formula, or markup, begins
-PAYLOAD = (
-    "</script><img src=x onerror=alert(1)> \x1b[31m\x1b]0;x\x07 [bold]b[/bold] |a`b`|\n\r# x \u202edrowssap\u2066 \x00"
-    " \\input{/etc/passwd} $a_1^2$ 50% & {~} \"'"
-)
-CHECKED = {"device", "pipeline", "task", "status", "lockstep"}  # the schema lets only known words pass
-KNOWN = {"model", "recipe", "dataset", "dtype", "mode", "pixels", "samples", "sweep"}  # else most sections are empty
 BASE, NEW = "20260101T000000-aaaaaa", "20260201T000000-bbbbbb"
-
-
-def hostile(value, spared, name=""):
-    """Return a record with the payload in every text and every name of an environment, but in what is spared.
-
-    Equal texts stay equal, and begin with different signs.
-    """
-    match value:
-        case str() if name not in spared:
-            return LEADS[sum(map(ord, value)) % len(LEADS)] + value + PAYLOAD
-        case dict():
-            ending = PAYLOAD if name in ("frameworks", "versions", "wall_s", "data") else ""
-            return {f"{key}{ending}": hostile(inner, spared, key) for key, inner in value.items()}
-        case list():
-            return [hostile(item, spared, name) for item in value]
-    return value
 
 
 def results(folder, spared, sweep):
@@ -165,7 +143,7 @@ def test_page(sets, tmp_path):
     _, errors = say("page", "--results", sets[0], "--out", tmp_path / "a.html")
     printable(errors)
     page = printable((tmp_path / "a.html").read_text())
-    assert page.count("<script") == page.count("</script>") == 1
+    assert page.count("<script") == page.count("</script>") == 1  # ours
     assert "<img src=x" not in page
     assert html.escape("<img src=x onerror=alert(1)>") in page
     is_safe_markdown((tmp_path / "a.md").read_text())
