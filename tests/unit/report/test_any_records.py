@@ -121,7 +121,7 @@ SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 @pytest.mark.fault(30)
 @pytest.mark.filterwarnings("ignore")  # of numbers too large to reckon with: said on stderr, no traceback
-@settings(max_examples=15, **SETTINGS)
+@settings(max_examples=8, **SETTINGS)
 @given(found=st.lists(lines(), min_size=1, max_size=6))
 def test_any_lines_end_in_a_page_or_in_one_line(tmp_path, found):
     check(tmp_path / "results", found)
