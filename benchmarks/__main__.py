@@ -7,6 +7,7 @@ from collections.abc import Callable
 import typer
 
 from benchmarks import console, interruption
+from benchmarks.commands.check import check_up
 from benchmarks.commands.exchange import exchange_weights
 from benchmarks.commands.lockstep import lockstep
 from benchmarks.commands.micro import micro_benchmarks
@@ -25,6 +26,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "micro": micro_benchmarks,
     "list": list_frameworks,
     "describe": describe_model,
+    "check": check_up,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

@@ -114,7 +114,8 @@ def run_app(app: Callable[[], Any]) -> None:
     except (LockstepError, Interrupted) as error:
         words = str(error) if isinstance(error, LockstepError) else f"interrupted by {error.signal.name}"
         with suppress(OSError):  # a terminal that hung up
-            terminal(stderr=True).print(words, style="red", markup=False, highlight=False, soft_wrap=True)
+            for line in words.split("\n"):  # several where several things are missing
+                terminal(stderr=True).print(plain(line), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 

@@ -5,8 +5,9 @@ results/README.md's list of columns is generated from here (`python -m report co
 
 from __future__ import annotations
 
+import reprlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -32,7 +33,10 @@ Check = Callable[[Any], bool]
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `kind` is str, int, float, strings, ints, floats; `required` columns are never null."""
+    """One column: `kind` is str, int, float, strings, ints, floats; `required` columns are never null.
+
+    In lines that are no rows (lines.py) a kind may also be object, objects, or floatss, lists of floats.
+    """
 
     name: str
     kind: str
@@ -158,6 +162,8 @@ def fits(kind: str, value: Any) -> bool:
             return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
         case "strings":
             return isinstance(value, list) and all(isinstance(item, str) for item in value)
+        case "object":
+            return isinstance(value, dict)
         case _:
             return isinstance(value, list) and all(fits(kind.removesuffix("s"), item) for item in value)
 
@@ -166,12 +172,18 @@ def validate(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row with every column, in the table's order, null where absent; SchemaError names what is wrong."""
     if unknown := sorted(set(row) - set(BY_NAME)):
         raise SchemaError(f"row has unknown columns: {', '.join(unknown)}")
-    complete = {column.name: row.get(column.name) for column in COLUMNS}
-    for column in COLUMNS:
+    return checked(COLUMNS, row, "row")
+
+
+def checked(columns: Sequence[Column], record: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Return these columns of a record, null where absent; SchemaError says of `what` which column is not valid."""
+    complete = {column.name: record.get(column.name) for column in columns}
+    for column in columns:
         value = complete[column.name]
         if value is None:
             if column.required:
-                raise SchemaError(f"row lacks required column {column.name!r}")
+                raise SchemaError(f"{what} lacks required column {column.name!r}")
         elif not fits(column.kind, value) or not column.check(value):
-            raise SchemaError(f"row column {column.name!r}: {value!r} is not a valid {column.kind} ({column.meaning})")
+            found = reprlib.repr(value)  # a line may hold a megabyte of it
+            raise SchemaError(f"{what} column {column.name!r}: {found} is not a valid {column.kind} ({column.meaning})")
     return complete

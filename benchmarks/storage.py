@@ -14,14 +14,16 @@ import json
 import math
 import os
 import re
+import reprlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import interruption, line_blocks
+from benchmarks import interruption, line_blocks, regular
 from benchmarks.errors import SchemaError, StorageError
+from benchmarks.lines import LINES, valid
 from benchmarks.schema import BY_NAME, READABLE, SCHEMA_VERSION, validate
 
 Record = dict[str, Any]
@@ -118,18 +120,16 @@ class Sweep:
     problems: list[str] = field(default_factory=list)
 
     def take(self, kind: str, record: Record) -> None:
-        """Keep the record of one line; SchemaError for an unknown kind."""
+        """Keep the record of one line that parse has read."""
         if kind in LISTS:
             getattr(self, LISTS[kind]).append(record)
-        elif kind in SINGLE:
-            setattr(self, kind, record)
         else:
-            raise SchemaError(f"unknown kind {kind!r}")
+            setattr(self, kind, record)
 
 
 SINGLE = ("run", "end")
 LISTS = {"row": "rows", "stop": "stops", "proof": "proofs", "dataset": "datasets", "image": "images"}
-KINDS = (*SINGLE, *LISTS)
+KINDS = ("row", *LINES)
 
 
 def parse(line: bytes) -> tuple[str, dict[str, Any]]:
@@ -143,10 +143,11 @@ def parse(line: bytes) -> tuple[str, dict[str, Any]]:
         raise SchemaError("checksum does not match")
     kind = body.pop("kind", None)
     if (version := body.get("schema_version")) not in READABLE:
-        raise SchemaError(f"schema version {version!r}, this program reads {', '.join(map(str, READABLE))}")
+        found, known = reprlib.repr(version), ", ".join(map(str, READABLE))
+        raise SchemaError(f"schema version {found}, this program reads {known}")
     if kind == "row":
         return "row", validate({name: value for name, value in body.items() if name in BY_NAME})
-    return str(kind), body
+    return str(kind), valid(str(kind), body)
 
 
 def intact(line: bytes, body: Record) -> bool:
@@ -177,12 +178,12 @@ def finite(number: str) -> float:
 
 
 def read(path: Path) -> Sweep:
-    """Read one file; a torn last line is ignored, other damaged lines become `problems`.
+    """Read one file; a torn last line is ignored, other damaged lines and what is no file become `problems`.
 
     Memory is bounded by the valid rows, whatever else is in the file, and these by MAX_FILE_BYTES.
     """
     sweep = Sweep(path)
-    for number, line in numbered(path):
+    for number, line in numbered(path, sweep):
         judge(sweep, number, line)
     return sweep
 
@@ -190,25 +191,26 @@ def read(path: Path) -> Sweep:
 def rows(path: Path) -> Iterator[Record]:
     """Yield the valid rows of one file one by one, for a reader that keeps little of each."""
     sweep = Sweep(path)
-    for number, line in numbered(path):
+    for number, line in numbered(path, sweep):
         judge(sweep, number, line)
         yield from sweep.rows
         sweep = Sweep(path)
 
 
-def numbered(path: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield the lines of one file, newlines apart, with their numbers from 1; a torn last line is not among them."""
+def numbered(path: Path, sweep: Sweep) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of one file, newlines apart, with their numbers from 1; a torn last line is not among them.
+
+    What is no regular file becomes a problem of the sweep; StorageError for one that is too large or cannot be read.
+    """
     try:
-        size = path.stat().st_size
-        if size > MAX_FILE_BYTES or not path.is_file():
-            found = f"a file of {size} bytes" if path.is_file() else "no regular file"
-            raise StorageError(
-                f"cannot read {path}: expected a results file of at most {MAX_FILE_BYTES} bytes, found {found};"
-                " move it out of the results folder"
-            )
-        with path.open("rb") as file:
+        with regular.opened(path) as file:
+            if (size := os.fstat(file.fileno()).st_size) > MAX_FILE_BYTES:
+                asked = f"expected a results file of at most {MAX_FILE_BYTES} bytes, found one of {size}"
+                raise StorageError(f"cannot read {path}: {asked}; move it out of the results folder")
             lines = itertools.chain.from_iterable(line_blocks.read(file, BLOCK_BYTES, MAX_LINE_BYTES))
             yield from enumerate(lines, 1)
+    except regular.NotRegular as error:
+        sweep.problems.append(str(error))
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror}") from error
 

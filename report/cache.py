@@ -15,12 +15,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import fields
 from pathlib import Path
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adapters import contract
-from benchmarks import kept, schema, storage
+from benchmarks import kept, lines, regular, schema, storage
 from benchmarks.datasets.prepared import default_cache
 from benchmarks.errors import StorageError
 from benchmarks.storage import Sweep
@@ -35,13 +36,17 @@ KEY = b"lockstep"
 def read(path: Path, columns: Sequence[str]) -> tuple[pa.Table, Sweep]:
     """Return some columns of a file's valid rows, text as dictionaries, and its sweep without rows.
 
-    StorageError if the file cannot be read; the cache never is an error.
+    What is no regular file is one of the sweep's problems, StorageError if it cannot be read; the cache never is an
+    error.
     """
     try:
-        before = path.stat()
-        entry = place(path, before)
-        found = kept_table(entry, path, columns)
-        return found or parse(path, columns, entry if settled(before) else None, before)
+        with regular.opened(path) as file:
+            before = os.fstat(file.fileno())
+            entry = place(path, before)
+            found = kept_table(entry, path, columns)
+            return found or parse(file, path, columns, entry if settled(before) else None)
+    except regular.NotRegular as error:
+        return encoded(reading.SCHEMA.empty_table().select(columns)), Sweep(path, problems=[str(error)])
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -56,11 +61,11 @@ def kept_table(entry: Path, path: Path, columns: Sequence[str]) -> tuple[pa.Tabl
         return None
 
 
-def parse(path: Path, columns: Sequence[str], entry: Path | None, before: os.stat_result) -> tuple[pa.Table, Sweep]:
+def parse(file: BinaryIO, path: Path, columns: Sequence[str], entry: Path | None) -> tuple[pa.Table, Sweep]:
     """Return the same from the file itself, and keep it in the entry unless the file changes meanwhile."""
-    sweep = Sweep(path)
+    sweep, before = Sweep(path), os.fstat(file.fileno())
     parts = [reading.SCHEMA.empty_table().select(columns)]
-    with path.open("rb") as file, written(entry) as writer:
+    with written(entry) as writer:
         for block in reading.blocks(file, sweep):
             writer.write(block)
             parts.append(block.select(columns))
@@ -141,7 +146,7 @@ def place(path: Path, stat: os.stat_result) -> Path:
 @functools.cache
 def code() -> str:
     """Return a hash of what decides how a file is read."""
-    sources = (contract, schema, storage, reading)
+    sources = (contract, lines, schema, storage, reading)
     read_by = b"".join(Path(str(module.__file__)).read_bytes() for module in sources) + Path(__file__).read_bytes()
     return hashlib.sha256(read_by + pa.__version__.encode()).hexdigest()
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from adapters.recipes import PUBLISHED_ACCURACY, PUBLISHED_TRAIN_ACCURACY
+from report.formats import markdown_text
 
 CURVE = ["recipe", "dataset", "framework"]
 
@@ -17,7 +18,7 @@ def curves(frame: pd.DataFrame) -> pd.DataFrame:
     Columns accuracy, `seeds` (how many are in the mean; one that stopped early is missing later), and
     `train_accuracy`, on the training images after the last epoch. Only accuracy launches that ended ok count.
     """
-    learnt = frame[(frame["task"] == "accuracy") & (frame["status"] == "ok")]
+    learnt = frame[(frame["task"] == "accuracy") & (frame["status"] == "ok") & frame["accuracy_by_epoch"].notna()]
     by_epoch = learnt[[*CURVE, "seed", "train_accuracy"]].assign(accuracy=learnt["accuracy_by_epoch"])
     by_epoch["epoch"] = [range(1, len(accuracies) + 1) for accuracies in by_epoch["accuracy"]]
     groups = by_epoch.explode(["accuracy", "epoch"]).groupby([*CURVE, "epoch"])
@@ -39,7 +40,12 @@ def tables(table: pd.DataFrame) -> Iterator[list[list[str]]]:
         epochs = sorted(set(group["epoch"]))
         epochs = epochs if published else epochs[-1:]  # a lone training figure stands beside the last epoch
         lines = [
-            [f"{recipe}, {dataset}: % right after epoch", *map(str, epochs), "training images", "seeds"],
+            [
+                f"{recipe}, {markdown_text(str(dataset))}: % right after epoch",
+                *map(str, epochs),
+                "training images",
+                "seeds",
+            ],
             ["---"] * (len(epochs) + 3),
             [
                 "published",
@@ -51,7 +57,7 @@ def tables(table: pd.DataFrame) -> Iterator[list[list[str]]]:
         for framework, curve in group.groupby("framework"):
             found = dict(zip(curve["epoch"], curve["accuracy"], strict=True))
             figures = [*(percent(found.get(n)) for n in epochs), percent(curve["train_accuracy"].iloc[-1])]
-            lines.append([str(framework), *figures, str(curve["seeds"].max())])
+            lines.append([markdown_text(str(framework)), *figures, str(curve["seeds"].max())])
         yield lines
 
 

@@ -18,15 +18,17 @@ from rich.table import Table
 
 from benchmarks.console import plain
 from benchmarks.errors import UsageError
+from report import spreadsheet
 
 FORMATS = ("table", "markdown", "csv", "json", "latex")
 Lines = list[dict[str, str]]
 Section = tuple[str, dict[str, str], Lines]
-LATEX = str.maketrans(
-    {c: f"\\{c}" for c in "&%$#_{}"}
-    | {"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}"}
-    | {">": "\\textgreater{}", "|": "\\textbar{}", '"': "\\textquotedbl{}"}
-)
+LATEX = {  # what is special to it, in the text fonts of every encoding; a line's end takes brackets and stars too
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    **{c: f"{{{c}}}" for c in "[]*`'-"},  # the last three would join with their like: no dashes, no curly quotes
+    **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}"},
+    **{">": "\\textgreater{}", "|": "\\textbar{}", '"': "\\symbol{34}"},
+}
 
 
 def known(form: str) -> str:
@@ -44,7 +46,7 @@ def text(form: str, table: pd.DataFrame, sections: Iterable[Section], numeric: I
         case "latex":
             return latex(sections, set(numeric))
         case "csv":
-            return table.to_csv(index=False)
+            return spreadsheet.as_csv(table)
         case _:
             known_only = table.astype(object).where(table.notna(), None)
             return json.dumps(known_only.to_dict("records"), indent=2, allow_nan=False) + "\n"
@@ -75,7 +77,7 @@ def markdown(sections: Iterable[Section]) -> str:
 
 def markdown_text(words: str) -> str:
     """Escape what Markdown or HTML would read as more than text."""
-    words = " ".join(html.escape(words, quote=False).split())
+    words = html.escape(plain(" ".join(words.split())), quote=False)
     return "".join("\\" + c if c in "\\|`[]*_" else c for c in words)
 
 
@@ -91,8 +93,13 @@ def latex(sections: Iterable[Section], numeric: set[str]) -> str:
 
 
 def latex_text(words: str) -> str:
-    """Escape what LaTeX would read as more than text."""
-    return " ".join(plain(words).split()).translate(LATEX)
+    """Escape what LaTeX would read as more than text; what its text fonts may lack is written out."""
+    return "".join(LATEX.get(c, c) if c.isascii() else latex_letter(c) for c in plain(" ".join(words.split())))
+
+
+def latex_letter(letter: str) -> str:
+    """Return a letter outside of ASCII: one of Latin-1 as it is, another by its number."""
+    return letter if letter.isalpha() and letter <= "ÿ" else latex_text(f"\\u{ord(letter):04x}")
 
 
 def plain_tables(sections: Iterable[Section], numeric: Iterable[str]) -> str:

@@ -20,6 +20,7 @@ import pyarrow.compute as pc
 from benchmarks.console import plain
 from benchmarks.errors import StorageError, UsageError
 from benchmarks.schema import BY_NAME, COLUMNS
+from benchmarks.sessions import sessions
 from benchmarks.storage import Sweep
 from report import cache, reading
 from report.revision import extracted
@@ -104,21 +105,6 @@ def files(source: str | Path) -> Iterator[list[Path]]:
                     " or pass --results DIR"
                 )
             yield found
-
-
-def sessions(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
-    """Return for each sweep that another resumed the last one that did, through all that lie between.
-
-    A run record's `resumes` names the sweeps it went on with; names sort by time, and only older ones count.
-    """
-    last: dict[str, str] = {}
-    named = {str(run.get("sweep")): run.get("resumes") for run in runs}
-    for name in sorted(named, reverse=True):
-        resumed = named[name]
-        for older in resumed if isinstance(resumed, list) else []:
-            if isinstance(older, str) and older < name:
-                last.setdefault(older, last.get(name, name))
-    return last
 
 
 def with_derived(table: pa.Table, sweep: Sweep, last: Mapping[str, str]) -> pa.Table:

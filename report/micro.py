@@ -12,6 +12,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
+from benchmarks import regular
 from benchmarks.console import plain
 from benchmarks.errors import UsageError
 
@@ -48,9 +49,12 @@ def load(folder: Path) -> pd.DataFrame:
 def read(path: Path) -> list[dict[str, Any]]:
     """Return one file's benchmarks; UsageError names the file and what is wrong with it."""
     try:
-        saved = json.loads(path.read_text())
+        with regular.opened(path) as file:
+            saved = json.load(file)
         return [line(saved, benchmark) for benchmark in saved["benchmarks"]]
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except regular.NotRegular as error:
+        raise UsageError(f"{path.parent}: {error}") from None
+    except (OSError, ValueError, OverflowError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
         raise UsageError(f"{path} is no file of `tox -e micro`: {what}; move it out of the folder") from error
 

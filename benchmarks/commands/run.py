@@ -141,7 +141,8 @@ def amount_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | 
 def show_plan(cells: Sequence[Cell], amount: Preset) -> None:
     """Print every cell and how many launches there would be."""
     for cell in cells:
-        out.print(" ".join(str(part) for part in vars(cell).values()), highlight=False, soft_wrap=True)
+        words = console.plain(" ".join(str(part) for part in vars(cell).values()))
+        out.print(words, markup=False, highlight=False, soft_wrap=True)
     most = "at most " if amount.looks else ""
     launches = f"{amount.rounds} rounds, {amount.seeds} seeds: {most}{len(cells) * (amount.rounds + amount.seeds)}"
     out.print(f"{len(cells)} cells, {launches} launches")

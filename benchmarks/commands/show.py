@@ -6,12 +6,14 @@ import json
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from adapters.contract import MODES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks.commands.terminal import out
+from benchmarks.console import plain
 from benchmarks.describe import as_table, describe
 from benchmarks.frameworks import probe_all
 from benchmarks.options import DEVICES, values
@@ -46,12 +48,12 @@ def list_frameworks(as_json: Annotated[bool, typer.Option("--json")] = False) ->
         cells = [
             item["framework"],
             item["device"],
-            item["version"],
-            item["device_name"],
+            escape(plain(item["version"])),
+            escape(plain(item["device_name"])),
             ", ".join(item["modes"]),
             best,
         ]
-        table.add_row(*cells, item["problem"])
+        table.add_row(*cells, escape(plain(item["problem"])))
     out.print(table)
 
 

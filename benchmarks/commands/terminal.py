@@ -17,4 +17,4 @@ Axis = Annotated[list[str] | None, typer.Option(help="repeatable, or comma-separ
 
 def say(text: str) -> None:
     """Print progress where it does not mix with what programs read."""
-    err.print(text, markup=False, highlight=False, soft_wrap=True)
+    err.print(console.plain(text), markup=False, highlight=False, soft_wrap=True)

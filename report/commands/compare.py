@@ -8,6 +8,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
+from benchmarks.console import plain
 from benchmarks.errors import UsageError
 from benchmarks.options import values
 from report import between, between_tables, formats, regressions, render
@@ -103,9 +104,9 @@ def show(
 def conclude(outcome: regressions.Outcome) -> None:
     """Say what the gate found, on stderr, and end with its exit code."""
     for words in outcome.unjudged:
-        err.print(f"not judged: {words}", style="yellow", markup=False, highlight=False, soft_wrap=True)
+        err.print(plain(f"not judged: {words}"), style="yellow", markup=False, highlight=False, soft_wrap=True)
     for words in outcome.regressions:
-        err.print(words, style="red", markup=False, highlight=False, soft_wrap=True)
+        err.print(plain(words), style="red", markup=False, highlight=False, soft_wrap=True)
     if outcome.regressions:
         raise typer.Exit(1)
     if not outcome.judged:

@@ -13,6 +13,7 @@ from report.commands.terminal import RESULTS, Base, Results, deliver, loaded
 from report.load import records
 from report.page import COLUMNS, Inputs, build
 from report.page.markdown import as_markdown
+from report.spreadsheet import as_csv
 
 
 def page(
@@ -28,4 +29,4 @@ def page(
     inputs = Inputs(loaded(results, COLUMNS), records(results), base)
     deliver(build(inputs), out)
     deliver(as_markdown(inputs), out.with_suffix(".md"))
-    deliver(inputs.table.to_csv(index=False), out.with_suffix(".csv"))
+    deliver(as_csv(inputs.table), out.with_suffix(".csv"))

@@ -10,6 +10,7 @@ from benchmarks.errors import UsageError
 from benchmarks.schema import COLUMNS
 from report.commands.terminal import RESULTS, Results
 from report.load import load
+from report.spreadsheet import as_csv
 
 
 def rows(format: Annotated[str, typer.Option(help="csv or json")] = "csv", results: Results = RESULTS) -> None:
@@ -17,7 +18,7 @@ def rows(format: Annotated[str, typer.Option(help="csv or json")] = "csv", resul
     frame = load(results)
     match format:
         case "csv":
-            print(frame.to_csv(index=False), end="")  # noqa: T201  # for programs: no wrapping, no colours
+            print(as_csv(frame), end="")  # noqa: T201  # for programs: no wrapping, no colours
         case "json":
             print(frame.to_json(orient="records", lines=True), end="")  # noqa: T201
         case _:

@@ -22,11 +22,18 @@ Base = Annotated[str | None, typer.Option(help="framework to compare with; defau
 
 
 def loaded(source: str | Path, columns: Sequence[str] | None = None, categories: bool = False) -> pd.DataFrame:
-    """Return a set's rows as load does; UsageError if there are none."""
+    """Return a set's rows as load does; UsageError if there are none, with the folders below that have some."""
     frame = load(source, columns, categories)
     if frame.empty:
-        raise UsageError(f"no rows in {source}; make some with `tox -e bench`, or pass --results DIR")
+        others = sorted({str(path.parent) for path in Path(source).glob("*/*.jsonl")})
+        there = f"; there are some in {', '.join(shortest(Path(other)) for other in others)}" if others else ""
+        raise UsageError(f"no rows in {source}; make some with `tox -e bench`, or pass --results DIR{there}")
     return frame
+
+
+def shortest(path: Path) -> str:
+    """Return a path as it is typed from the root of the checkout."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
 def deliver(content: str | bytes, path: Path | None) -> None:
@@ -41,4 +48,4 @@ def deliver(content: str | bytes, path: Path | None) -> None:
         path.write_bytes(data)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}; choose another --out") from error
-    err.print(f"wrote {path}", markup=False, highlight=False, soft_wrap=True)
+    err.print(console.plain(f"wrote {path}"), markup=False, highlight=False, soft_wrap=True)

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from benchmarks.schema import COLUMNS
+from report import spreadsheet
 from report.metrics import Metric
 
 TYPES = {
@@ -18,8 +19,8 @@ TYPES = {
 
 
 def as_csv(frame: pd.DataFrame, asked: Metric) -> str:
-    """Return one launch a line; lists in brackets."""
-    return frame.to_csv(index=False)
+    """Return one launch a line; lists in brackets, text as spreadsheet.py makes it safe."""
+    return spreadsheet.as_csv(frame)
 
 
 def as_json(frame: pd.DataFrame, asked: Metric) -> str:

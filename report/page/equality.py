@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import pandas as pd
@@ -17,6 +17,7 @@ from report.page.palette import BLACK, look
 from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
 
 KINDS = ("loss", "gradient", "weights", "outputs")
+MOST_STEPS = 20  # columns of a table
 FLOOR = 1e-17  # where a deviation of nothing is drawn: below float64's epsilon, 2.2e-16
 BOUND = BOUNDS["float64"].loss
 NOTE = (
@@ -28,7 +29,7 @@ NOTE = (
 
 def section(inputs: Inputs) -> Section:
     """Return the section: curves and deviations of the proofs that the files hold, else the rows' own figures."""
-    proofs = [proof for proof in inputs.records("proofs") if stepped(proof.get("by_step"))]
+    proofs = [proof for proof in inputs.records("proofs") if verdict(proof).get("by_step")]
     parts: list[Part] = [Words([NOTE], style="note")]
     if proofs:
         parts += [Pictures(list(drawn(proofs))), proven(proofs)]
@@ -49,20 +50,18 @@ def section(inputs: Inputs) -> Section:
     return Section("equality", "Do they compute the same?", parts)
 
 
-def stepped(by_step: Any) -> bool:
-    """Return whether a proof has deviations by step: one that failed early may have none."""
-    if not isinstance(by_step, Mapping) or not by_step:
-        return False
-    return all(step.isdecimal() and isinstance(found, (int, float)) for step, found in by_step.items())
+def verdict(proof: Record) -> Record:
+    """Return the gate's whole answer, empty for a cell that it could not judge."""
+    found: Record = proof.get("verdict", {})
+    return found
 
 
 def drawn(proofs: list[Record]) -> Iterator[Picture]:
     """Yield a picture for each recipe and device: of each framework the largest deviation of all its cells by step."""
     groups: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
     for proof in proofs:
-        key = (str(proof.get("recipe")), str(proof.get("device")))
-        line = groups.setdefault(key, {}).setdefault(str(proof.get("framework")), {})
-        for step, deviation in proof["by_step"].items():
+        line = groups.setdefault((proof["recipe"], proof["device"]), {}).setdefault(proof["framework"], {})
+        for step, deviation in verdict(proof)["by_step"].items():
             line[int(step)] = max(line.get(int(step), 0.0), float(deviation))
     for number, (key, frameworks) in enumerate(sorted(groups.items())):
         yield picture(f"equal{number}", key, frameworks)
@@ -104,15 +103,15 @@ def model_of(recipe: str) -> str:
 
 def proven(proofs: list[Record]) -> Table:
     """Return every proof as a table."""
-    steps = sorted({int(step) for proof in proofs for step in proof["by_step"]})
+    steps = sorted({int(step) for proof in proofs for step in verdict(proof)["by_step"]})[:MOST_STEPS]
     columns = [Column("framework", "mode"), Column("recipe"), Column("device"), Column("batch", number=True)]
     columns += [Column("dtype"), Column("pipeline"), Column("lockstep")]
     columns += [Column(f"loss to {step}, float64", number=True) for step in steps]
     columns += [Column(f"{kind}, one step", number=True) for kind in KINDS] + [Column("reason")]
     lines = []
     for proof in proofs:
-        single = proof.get("deviations") or {}
-        figures = [proof["by_step"].get(str(step)) for step in steps] + [single.get(kind) for kind in KINDS]
+        by_step, single = verdict(proof)["by_step"], verdict(proof).get("deviations", {})
+        figures = [by_step.get(str(step)) for step in steps] + [single.get(kind) for kind in KINDS]
         cells = (
             Cell(words.short(proof.get("framework")), words.short(proof.get("mode"))),
             *(Cell(words.short(proof.get(name))) for name in ("recipe", "device", "batch_size", "dtype", "pipeline")),

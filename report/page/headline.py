@@ -148,7 +148,8 @@ def picture(name: str, cells: Cells) -> Picture:
         for place, record in enumerate(lines):
             style, speed = look(record["framework"]), float(record["train_samples_per_s"])
             interval = words.between(record["low"], record["high"])
-            hint = f"{words.short(record['framework'])}, {record['mode']}: {words.speed(speed)} samples/s {interval}"
+            name = f"{words.short(record['framework'])}, {words.short(record['mode'])}"
+            hint = f"{name}: {words.speed(speed)} samples/s {interval}"
             [bar] = axes.barh(place, speed, 0.56, color=style.colour, alpha=0.28, linewidth=0)
             drawing.mark(bar, hint, facets(record, "framework"))
             if interval:

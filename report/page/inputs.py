@@ -58,7 +58,7 @@ class Inputs:
     @cached_property
     def timed(self) -> pd.DataFrame:
         """The cells that have a speed."""
-        return self.table[self.table["launches"] > 0]
+        return with_speed(self.table)
 
     @cached_property
     def used(self) -> list[Sweep]:
@@ -99,8 +99,12 @@ class Inputs:
         for column in COMPARISON:
             there &= self.own[column] == cells[column].iloc[0]
         base = self.base if self.base in set(self.own.loc[there, "framework"]) else None
-        found = compare(self.own[there], base)
-        return str(mode), found[found["launches"] > 0]
+        return str(mode), with_speed(compare(self.own[there], base))
+
+
+def with_speed(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return the cells that have launches, with a speed: a row may say ok and no more."""
+    return cells[(cells["launches"] > 0) & cells["train_samples_per_s"].notna()]
 
 
 def name_of(sweep: Sweep) -> str:

@@ -9,6 +9,7 @@ import pytest
 
 from benchmarks.errors import StorageError
 from benchmarks.storage import KINDS, append, canonical, checksum, read, read_all
+from tests.unit.known_lines import RECORDS
 
 
 @pytest.fixture
@@ -105,14 +106,18 @@ def test_a_line_cannot_say_that_it_is_older_to_be_believed(path, row):
 
 
 def test_every_kind_of_line_comes_back(path, row):
+    assert set(KINDS) == {"row", *RECORDS}
     for kind in KINDS:
-        append(path, kind, row if kind == "row" else {"name": kind})
+        append(path, kind, row if kind == "row" else RECORDS[kind])
     append(path, "riddle", {})
     found = read(path)
-    assert (found.run["name"], found.end["name"], len(found.rows)) == ("run", "end", 1)
-    lists = (found.stops, found.proofs, found.datasets, found.images)
-    assert [one["name"] for [one] in lists] == ["stop", "proof", "dataset", "image"]
-    assert "unknown kind 'riddle'" in found.problems[0]
+    assert len(found.rows) == 1
+    lists = ([found.run], [found.end], found.stops, found.proofs, found.datasets, found.images)
+    names = ("run", "end", "stop", "proof", "dataset", "image")
+    for kind, [record] in zip(names, lists, strict=True):
+        assert record.items() >= RECORDS[kind].items()
+    assert len(found.problems) == 1
+    assert "line 8: unknown kind 'riddle'" in found.problems[0]
 
 
 def test_where_the_time_went_stands_at_the_end(tmp_path):

@@ -10,6 +10,9 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from benchmarks import storage
+from tests.unit.known_lines import RECORDS
+
+STOP = RECORDS["stop"]
 
 
 class Results(RuleBasedStateMachine):
@@ -44,11 +47,13 @@ class Results(RuleBasedStateMachine):
 
     def append(self, name, *texts):
         path = self.folder / name
-        self.torn[name] += path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
-        records = [{"number": self.count + n, "words": text} for n, text in enumerate(texts)]
+        self.torn[name] += (
+            bool(texts) and path.exists() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
+        )
+        records = [{**STOP, "number": self.count + n, "words": text} for n, text in enumerate(texts)]
         self.count += len(records)
         storage.append(path, "stop", *records)
-        self.said[name] += records
+        self.said[name] += [{"number": record["number"], "words": record["words"]} for record in records]
 
     @precondition(lambda self: self.said)
     @rule(texts=st.lists(st.text(max_size=5), max_size=3))
@@ -60,7 +65,7 @@ class Results(RuleBasedStateMachine):
     def a_crash_tears_an_append(self, data, words):
         """Of the line that was on its way only a part, or nothing, or all but the newline came to the disk."""
         path = self.newest()
-        line = storage.line("stop", {"number": -1, "words": words})
+        line = storage.line("stop", {**STOP, "number": -1, "words": words})
         part = line[: data.draw(st.integers(0, len(line) - 1))]
         if path.read_bytes().endswith(b"\n"):  # who finds a torn line begins anew, as append does
             path.write_bytes(path.read_bytes() + part)

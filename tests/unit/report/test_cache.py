@@ -13,6 +13,7 @@ import pytest
 from benchmarks.environments import ROOT
 from benchmarks.storage import append
 from report import cache, load, reading, records
+from tests.unit.known_lines import RECORDS
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def results(tmp_path, row):
         )
     with (folder / "a.jsonl").open("ab") as file:
         file.write(b"damage\n")
-    append(folder / "a.jsonl", "stop", {"reason": "precise"})
+    append(folder / "a.jsonl", "stop", RECORDS["stop"])
     return folder
 
 
@@ -54,7 +55,7 @@ def test_a_file_is_parsed_once_and_read_the_same_again(kept, results, count, cap
     pd.testing.assert_frame_equal(cold, warm)
     assert "a.jsonl, line 5" in cold_said
     assert warm_said == cold_said
-    assert records(results)[0].stops[0]["reason"] == "precise"
+    assert records(results)[0].stops[0]["reason"] == "time cap"
     assert load(results, ["loss"])["round"].tolist() == [0, 1, 2]
     assert count == ["a.jsonl"]
 

@@ -11,7 +11,8 @@ from benchmarks.errors import LockstepError, StorageError, UsageError
 from benchmarks.schema import COLUMNS
 from benchmarks.storage import append
 from report import load, records, revision
-from report.load import COLUMN_NAMES, KEYS, sessions
+from report.load import COLUMN_NAMES, KEYS
+from tests.unit.known_lines import RECORDS
 
 OTHER = "20260102T000000-bbbbbb"
 
@@ -95,9 +96,13 @@ def test_a_file_that_is_none_of_ours_is_refused(tmp_path):
 def test_a_file_that_cannot_be_read_is_one_line(tmp_path):
     with pytest.raises(StorageError, match=r"cannot read xxx.*too long"):
         load("x" * 5000)
-    (tmp_path / "folder.jsonl").mkdir()
-    with pytest.raises(StorageError, match=r"cannot read .*folder\.jsonl"):
-        load(tmp_path)
+
+
+def test_what_is_no_file_is_named_and_the_others_are_read(results, capsys):
+    there = len(load(results))
+    (results / "folder.jsonl").mkdir()
+    assert len(load(results)) == there
+    assert "folder.jsonl: a folder, not a regular file; ignored" in capsys.readouterr().err
 
 
 def test_some_columns_come_with_those_that_tell_launches_apart(results):
@@ -146,8 +151,8 @@ def test_a_kind_of_machine_that_is_no_text_is_unknown(tmp_path, row):
 
 
 def test_records_stand_beside_the_rows(results, row):
-    append(results / f"{OTHER}.jsonl", "stop", {"reason": "time cap"})
-    append(results / f"{OTHER}.jsonl", "proof", {"framework": "torch"})
+    append(results / f"{OTHER}.jsonl", "stop", RECORDS["stop"])
+    append(results / f"{OTHER}.jsonl", "proof", RECORDS["proof"])
     append(results / f"{OTHER}.jsonl", "end", {"wall_s": {"import": 1.0}})
     first, second = records(results)
     assert (first.run["sweep"], first.rows, first.stops) == (row["sweep"], [], [])
@@ -171,14 +176,6 @@ def test_sweeps_that_one_resumed_may_share_a_file(tmp_path, row):
         append(tmp_path / "a.jsonl", "row", {**row, "sweep": sweep})
     for categories in (False, True):
         assert load(tmp_path, categories=categories)["session"].tolist() == ["3"] * 3
-
-
-def test_sessions_go_through_what_lies_between_and_survive_nonsense():
-    runs = [{"sweep": "1"}, {"sweep": "2", "resumes": ["1"]}, {"sweep": "3", "resumes": ["2"]}]
-    assert sessions(runs) == {"1": "3", "2": "3"}
-    circle = [{"sweep": "1", "resumes": ["2", "1"]}, {"sweep": "2", "resumes": ["1"]}]
-    assert sessions(circle) == {"1": "2"}
-    assert sessions([{"sweep": 5, "resumes": 7}, {"resumes": [None, {}, 3]}, {"sweep": None, "resumes": "1"}]) == {}
 
 
 def test_the_kept_results_load(tmp_path, monkeypatch):

@@ -18,6 +18,7 @@ from report.page import COLUMNS, Inputs, build
 from report.page.document import values
 from report.page.markdown import as_markdown
 from tests.browser import synthetic
+from tests.unit.known_lines import RECORDS
 
 
 class Parsed(HTMLParser):
@@ -170,7 +171,7 @@ def test_a_file_without_a_record_of_its_run_is_shown(tmp_path, make):
     assert "nothing is known of its machine" in page(tmp_path)
 
 
-def test_records_that_hold_nonsense_leave_out_their_part(tmp_path, make):
+def test_records_that_hold_nonsense_are_named_and_left_out(tmp_path, make):
     row = make()
     path = tmp_path / "one.jsonl"
     append(path, "run", {"sweep": row["sweep"], "machine": 3, "frameworks": [1], "commit": 5, "ceilings": None})
@@ -179,10 +180,19 @@ def test_records_that_hold_nonsense_leave_out_their_part(tmp_path, make):
     append(path, "dataset", {"name": "mnist-5k", "train_counts": "many", "samples": 4})
     append(path, "image", {"dataset": "mnist-5k", "index": 7, "pixels": "!"})
     for by_step in (None, "text", {"a": 1.0}, {"1": None}):
-        append(path, "proof", {"by_step": by_step})
+        append(path, "proof", {**RECORDS["proof"], "verdict": {"by_step": by_step}})
     append(path, "stop", {})
     append(path, "end", {"wall_s": None})
-    assert "torch was measured alone" in page(tmp_path)
+    text = page(tmp_path)
+    assert "torch was measured alone" in text
+    assert "one.jsonl, line 1: run column &#39;machine&#39;: 3 is not a valid object" in text
+    assert text.count("one.jsonl, line ") == 7  # of ten, two are rows and two hold nothing
+
+
+def test_the_gate_s_answers_are_drawn_by_step(full):
+    text = page(full)
+    assert "Largest deviation of a float64 loss up to a step" in text
+    assert "do not hold deviations by step" not in text
 
 
 def test_another_revision_s_adapters_are_left_to_compare(write_set, make):

@@ -1,0 +1,26 @@
+"""What is wrong with this machine and with these results, in plain words: a section a file, a list of findings each.
+
+    environments | machine | disk | data     this machine
+    results | rules                          a folder of results files
+
+A check only looks: it changes nothing and reaches no network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.checks import data, disk, environments, machine, results, rules, slim
+from benchmarks.checks.finding import Finding
+
+
+def run(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield each section's name and findings; `folder` holds the results."""
+    yield "environments", list(environments.findings())
+    yield "machine", list(machine.findings())
+    yield "disk", list(disk.findings(folder))
+    yield "data", list(data.findings())
+    files = slim.read_all(folder)
+    yield "results", list(results.findings(folder, files))
+    yield "rules", list(rules.findings(files))

@@ -1,0 +1,78 @@
+"""The launches that tables count, with what their runs' records say of them, and names for people."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.checks.slim import File
+from benchmarks.sessions import SHARED, axes, newest, sessions
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The launches that tables count; by sweep the record of its run, its session, and its cells."""
+
+    rows: Sequence[Row]
+    runs: Mapping[str, Mapping[str, Any]]
+    last: Mapping[str, str]  # as sessions() says
+    ended: frozenset[str]  # sweeps that came to their end
+    reported: Mapping[str, set[tuple[Any, ...]]]  # cells, those of launches that tables do not count too
+
+    def ok(self, task: str = "") -> list[Row]:
+        """Return the launches that ended ok, of one task or of both."""
+        return [row for row in self.rows if row["status"] == "ok" and task in ("", row["task"])]
+
+    def session(self, row: Row) -> str:
+        """Return the sweep that went on last with a launch's sweep, or that sweep itself."""
+        return self.last.get(row["sweep"], row["sweep"])
+
+    def told(self, row: Row, name: str) -> Any:
+        """Return what the record of a launch's run says, None where it does not."""
+        return self.runs.get(row["sweep"], {}).get(name)
+
+    def environment(self, row: Row, name: str) -> Any:
+        """Return what that record says of the environment that a launch ran in, None where it does not."""
+        return (self.told(row, "frameworks") or {}).get(f"{row['framework']}-{row['device']}", {}).get(name)
+
+
+def counted(files: Sequence[File]) -> Counted:
+    """Return the launches of some files that tables count."""
+    sweeps = [file.sweep for file in files]
+    runs = {sweep.run["sweep"]: sweep.run for sweep in sweeps if "sweep" in sweep.run}
+    rows = [row for sweep in sweeps for row in sweep.rows]
+    reported: dict[str, set[tuple[Any, ...]]] = defaultdict(set)
+    for row in rows:
+        reported[row["sweep"]].add(axes(row))
+    last = sessions(list(runs.values()))
+    ended = frozenset(sweep.run["sweep"] for sweep in sweeps if sweep.end and "sweep" in sweep.run)
+    return Counted(newest(rows, last), runs, last, ended, reported)
+
+
+def cell(row: Row) -> str:
+    """Return a cell's name for people."""
+    return f"{row['framework']} {row['mode']}, {comparison(row, SHARED)}"
+
+
+def comparison(row: Row, shared: Iterable[str]) -> str:
+    """Return what launches share, for people."""
+    forms = {"batch_size": "batch {}", "threads": "{} threads", "sweep": "sweep {}"}
+    return ", ".join(forms.get(name, "{}").format(row[name]) for name in shared if name != "device_name")
+
+
+def grouped(rows: Iterable[Row], shared: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
+    """Yield (name, launches) of those that share these columns."""
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[name] for name in shared)].append(row)
+    for found in groups.values():
+        yield comparison(found[0], shared), found
+
+
+def names(rows: Iterable[Row]) -> list[str]:
+    """Return the frameworks of some launches."""
+    return sorted({row["framework"] for row in rows})

@@ -1,0 +1,57 @@
+"""Is every line of the results there and whole, and is every file a sweep that came to its end?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from benchmarks.checks.finding import Finding, shortened
+from benchmarks.checks.slim import File
+
+ENDS_SINCE = 3  # schema version; older sweeps do not say that they came to their end
+NEWER = "schema version"
+
+
+def findings(folder: Path, files: Sequence[File]) -> Iterator[Finding]:
+    """Yield what is wrong with each file of a folder, and one finding on all of them."""
+    if not folder.is_dir():
+        yield Finding("note", "results folder", "there is none yet", "make rows with: tox -e bench")
+        return
+    if not files:
+        others = " or ".join(sorted({path.parent.name for path in folder.glob("*/*.jsonl")}))
+        advice = f"look into {others} below it with --results" if others else "make rows with: tox -e bench"
+        yield Finding("note", "results files", "none in this folder", advice)
+        return
+    for file in files:
+        yield from shortened(list(lines(file)))
+        yield from ending(file)
+    whole, rows = sum(file.lines for file in files), sum(len(file.sweep.rows) for file in files)
+    yield Finding("ok", "results files", f"{len(files):,} files, {whole:,} whole lines, {rows:,} valid rows")
+
+
+def lines(file: File) -> Iterator[Finding]:
+    """Yield a finding for each line of a file that cannot be read, or for what is no file at all."""
+    for problem in file.sweep.problems:
+        what, _, why = problem.removesuffix("; line ignored").partition(": ")
+        if why.startswith(NEWER):
+            advice = "read it with the version that wrote it, or update this checkout"
+        elif ", line " in what:
+            advice = "restore the file from a copy; if there is none, --resume measures that cell again"
+        else:
+            advice = ""
+        yield Finding("error", what, why, advice)
+
+
+def ending(file: File) -> Iterator[Finding]:
+    """Yield what is wrong with a file as a sweep: a torn last line, no record of its run, no end."""
+    sweep, name = file.sweep, file.sweep.path.name
+    if file.torn:
+        found = f"what follows line {file.lines} was torn off by a crash and is ignored"
+        yield Finding("warning", name, found, "nothing that was acknowledged is lost; go on with --resume")
+    if not sweep.run and sweep.rows:
+        yield Finding("warning", name, "no record of its run: nothing is known of its machine and its versions")
+    elif not sweep.run and file.lines + file.torn:
+        yield Finding("error", name, "no sweep: it has neither a record of a run nor rows", "take it out of the folder")
+    elif sweep.run and not sweep.end and sweep.run["schema_version"] >= ENDS_SINCE:
+        found = f"no end after {len(sweep.rows):,} rows: it still runs, or was killed"
+        yield Finding("warning", name, found, "go on with the same command and --resume")

@@ -1,0 +1,144 @@
+"""The rules that results keep if figures in a table may be compared, each with its number; RULES_VERSION names the set.
+
+A rule looks at the launches that tables count, with what their runs' records say of them.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.checks.counted import Counted, cell, counted, grouped, names
+from benchmarks.checks.finding import Finding, shortened
+from benchmarks.checks.slim import File
+from benchmarks.sessions import SHARED, axes
+
+RULES_VERSION = 1
+MORE = 1.05  # CPUs for each thread asked for; more threads may take turns on them (worker.mismatch)
+Broken = Iterator[tuple[str, str]]  # (level, where and what)
+
+
+def gate(launches: Counted) -> Broken:
+    """Yield what counts although the gate says fail, or could not be proven: with a reason that is only said."""
+    for row in launches.ok():
+        if row["lockstep"] == "fail":
+            yield "error", f"{cell(row)}: its status is ok, and the gate says fail"
+        elif row["lockstep"] == "unproven" and not row["reason"]:
+            yield "error", f"{cell(row)}: unproven, and does not say why"
+    unproven = Counter(cell(row) for row in launches.ok() if row["lockstep"] == "unproven" and row["reason"])
+    yield from (("note", f"{name}: unproven, {count} launches") for name, count in unproven.items())
+
+
+def ceiling(launches: Counted) -> Broken:
+    """Yield speeds above the peak or the roofline that count."""
+    for row in launches.ok():
+        for name in ("mfu", "roofline_share"):
+            if (row[name] or 0) > 1:
+                yield "error", f"{cell(row)}, round {row['round']}: its status is ok, and its {name} {row[name]:.3g}"
+
+
+def seeds(launches: Counted) -> Broken:
+    """Yield seeds that a cell was trained with more than once in one session."""
+    trained = Counter((axes(row), launches.session(row), row["seed"]) for row in launches.ok("accuracy"))
+    for row in launches.ok("accuracy"):
+        if (times := trained.pop((axes(row), launches.session(row), row["seed"]), 1)) > 1:
+            yield "error", f"{cell(row)}: seed {row['seed']} was trained {times} times"
+
+
+def threads(launches: Counted) -> Broken:
+    """Yield sweeps whose frameworks had different threads, and launches that computed with others than asked."""
+    for where, rows in grouped(launches.rows, [name for name in (*SHARED, "sweep") if name != "threads"]):
+        asked = {name: sorted({row["threads"] for row in rows if row["framework"] == name}) for name in names(rows)}
+        if len({tuple(found) for found in asked.values()}) > 1:
+            said = "; ".join(f"{name} {', '.join(map(str, found))}" for name, found in asked.items())
+            yield "error", f"{where}: threads differ: {said}"
+    for row in launches.ok("speed"):
+        computing, cpus = row["threads_computing"] or row["threads"], row["cpu_per_wall"] or 0.0
+        if row["device"] == "cpu" and (computing < row["threads"] or cpus > MORE * row["threads"]):
+            level = "note" if "thread_mismatch" in (row["flags"] or []) else "error"
+            said = "" if level == "note" else ", and no flag says so"
+            yield level, f"{cell(row)}, round {row['round']}: {computing} threads computed on {cpus:.2f} CPUs{said}"
+
+
+def versions(launches: Counted) -> Broken:
+    """Yield versions and locks of a framework that differ, and Pythons."""
+    for where, rows in grouped(launches.ok(), SHARED):
+        for name in names(rows):
+            mine = [row for row in rows if row["framework"] == name]
+            yield from differing("error", where, f"versions of {name}", (row["framework_version"] for row in mine))
+            yield from differing("error", where, f"locks of {name}", (launches.environment(r, "lock") for r in mine))
+        told = (launches.environment(row, "versions") or {} for row in rows)
+        yield from differing("error", where, "versions of Python", (found.get("python") for found in told))
+
+
+def origin(launches: Counted) -> Broken:
+    """Yield comparisons that several codes or kinds of machine have a part in: tables keep only the latter apart."""
+    for where, rows in grouped(launches.ok(), SHARED):
+        yield from differing("warning", where, "codes", (launches.told(row, "code") for row in rows))
+        kinds = (launches.told(row, "machine_kind") for row in rows)
+        yield from differing("warning", where, "kinds of machine, a table each", kinds)
+
+
+def oracle(launches: Counted) -> Broken:
+    """Yield comparisons whose proofs rest on several oracles."""
+    for where, rows in grouped(launches.ok(), SHARED):
+        yield from differing("error", where, "oracles", (row["oracle_sha256"] for row in rows))
+
+
+def requested(launches: Counted) -> Broken:
+    """Yield sweeps that came to their end and reported fewer cells than they say were requested."""
+    for sweep in sorted(launches.ended):
+        run = launches.runs[sweep]
+        asked = run.get("requested", {}).get("cells")
+        found = set[Any]().union(*(launches.reported.get(name, set()) for name in (sweep, *run.get("resumes", []))))
+        if isinstance(asked, int) and len(found) < asked:
+            yield "error", f"sweep {sweep}: {asked:,} cells requested, {len(found):,} reported"
+
+
+@dataclass(frozen=True)
+class Rule:
+    """A rule: its number, which never changes, a sentence, what finds where it is broken, and what to do then."""
+
+    number: int
+    sentence: str
+    broken: Callable[[Counted], Broken]
+    advice: str
+
+
+ANEW = "measure them again in one sweep, or keep the sets in folders of their own"
+RULES = (
+    Rule(1, "What counts has passed the lockstep gate, or says why it could not be proven", gate,
+         "python -m benchmarks lockstep says how far it strays; measure again"),
+    Rule(2, "No speed above the machine's peak counts", ceiling, "python -m benchmarks selfcheck; measure again"),
+    Rule(3, "Each accuracy launch of a cell has a seed of its own", seeds, "take what was copied out of the folder"),
+    Rule(4, "The frameworks of a comparison have the threads that were asked for, all the same", threads, ANEW),
+    Rule(5, "In a comparison a framework has one version and one lock, and all have one Python", versions, ANEW),
+    Rule(6, "A comparison was measured by one code on one kind of machine", origin, ANEW),
+    Rule(7, "The proofs of a comparison rest on one oracle", oracle, "measure them again with --fresh-proof"),
+    Rule(8, "Every cell that was requested is reported", requested, "restore the file from a copy, or --resume"),
+)  # fmt: skip
+
+
+def findings(files: Sequence[File]) -> Iterator[Finding]:
+    """Yield for each rule that it is kept, or where it is broken; nothing where there are no rows."""
+    found = counted(files)
+    if found.rows:
+        yield from (finding for rule in RULES for finding in judged(rule, found))
+
+
+def judged(rule: Rule, launches: Counted) -> Iterator[Finding]:
+    """Yield that a rule is kept, or where it is broken."""
+    what = f"rule {RULES_VERSION}.{rule.number}"
+    broken = [Finding(level, what, f"{rule.sentence}: {where}", rule.advice) for level, where in rule.broken(launches)]
+    if all(finding.level == "note" for finding in broken):
+        yield Finding("ok", what, rule.sentence)
+    yield from shortened(broken)
+
+
+def differing(level: str, where: str, what: str, values: Iterable[Any]) -> Broken:
+    """Yield something broken where known values differ."""
+    found = sorted({str(value) for value in values if value is not None})
+    if len(found) > 1:
+        yield level, f"{where}: {len(found)} {what}: {', '.join(value[:16] for value in found[:4])}"

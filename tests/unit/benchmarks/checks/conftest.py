@@ -1,0 +1,39 @@
+"""A small set of results that keeps every rule, and a way to write it with something changed."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.storage import append
+from tests.unit.known_lines import ENVIRONMENT
+
+SWEEP = "20260101T000000-abcdef"
+
+
+@pytest.fixture
+def healthy(row):
+    """Return (kind, record) of each line: two frameworks, two rounds and two seeds each."""
+    about = {**ENVIRONMENT, "versions": {"python": "3.11.7"}}
+    run = {"sweep": SWEEP, "machine_kind": "abc", "code": "0" * 16, "requested": {"cells": 2, "launches": 8}}
+    lines = [("run", run | {"frameworks": {"torch-cpu": about, "jax-cpu": {**about, "lock": "1" * 16}}})]
+    good = {**row, "framework_version": "1", "oracle_sha256": "abc", "threads_computing": 2, "cpu_per_wall": 1.9}
+    for framework in ("torch", "jax"):
+        for number in range(2):
+            mine = {**good, "framework": framework, "round": number}
+            lines.append(("row", {**mine, "train_samples_per_s": 1000.0, "mfu": 0.5, "roofline_share": 0.6}))
+            lines.append(("row", {**mine, "task": "accuracy", "accuracy": 0.9, "seed": number}))
+    return [*lines, ("end", {"wall_s": {"import": 1.0}})]
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write lines into a file of a folder; return the folder."""
+
+    def made(lines, name="a.jsonl"):
+        folder = tmp_path / "results"
+        folder.mkdir(exist_ok=True)
+        for kind, record in lines:
+            append(folder / name, kind, record)
+        return folder
+
+    return made

@@ -1,0 +1,49 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import typer
+
+from benchmarks.checks import environments
+from benchmarks.commands.check import check_up
+from benchmarks.errors import UsageError
+from benchmarks.storage import append
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch, tmp_path):
+    """Ask no environment, and find no data: both take seconds."""
+    monkeypatch.setattr(environments, "findings", lambda: iter(()))
+    monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("LOCKSTEP_DATA", raising=False)
+
+
+def code(*arguments):
+    with pytest.raises(typer.Exit) as ended:
+        check_up(*arguments)
+    return ended.value.exit_code
+
+
+@pytest.mark.fault(29)
+def test_what_is_broken_is_said_in_plain_words(tmp_path, capsys):
+    append(tmp_path / "a.jsonl", "run", {"sweep": "\x1b[31m[red]x"})
+    (tmp_path / "\x1b]0;[red]b.jsonl").symlink_to("/etc/passwd")
+    assert code(tmp_path) == 1
+    said = capsys.readouterr().out
+    assert "warning a.jsonl: no end after 0 rows" in said
+    assert "error   \\x1b]0;[red]b.jsonl: a symbolic link, not a regular file" in said
+    assert "→ go on with the same command and --resume" in said
+    assert "\x1b" not in said
+
+
+def test_programs_get_json_and_a_healthy_set_exit_0(healthy, write, capsys):
+    assert code(write(healthy), True) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert {item["level"] for item in found} <= {"ok", "note", "warning"}
+    assert sum(item["section"] == "rules" for item in found) == 8
+
+
+def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path):
+    with pytest.raises(UsageError, match="no such folder"):
+        check_up(tmp_path / "absent")

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+import os
+
+import pytest
+
+from benchmarks.checks import results, slim
+from benchmarks.storage import append, canonical, checksum
+
+
+def found(folder):
+    return [f for f in results.findings(folder, slim.read_all(folder)) if f.level != "ok"]
+
+
+def only(folder):
+    [finding] = found(folder)
+    return finding.level, finding.what, finding.found
+
+
+def test_a_healthy_folder_is_counted(healthy, write):
+    [finding] = results.findings(folder := write(healthy), slim.read_all(folder))
+    assert (finding.level, finding.found) == ("ok", "1 files, 10 whole lines, 8 valid rows")
+
+
+def test_a_torn_last_line_is_no_loss(healthy, write):
+    folder = write(healthy)
+    with (folder / "a.jsonl").open("ab") as file:
+        file.write(b'{"kind": "row", "sch')
+    assert only(folder) == ("warning", "a.jsonl", "what follows line 10 was torn off by a crash and is ignored")
+
+
+def test_a_damaged_line_is_named_by_file_and_number(healthy, write):
+    path = write(healthy) / "a.jsonl"
+    path.write_bytes(path.read_bytes().replace(b'"round": 1', b'"round": 2', 1))
+    assert only(path.parent) == ("error", "a.jsonl, line 4", "checksum does not match")
+
+
+@pytest.mark.fault(28)
+def test_a_newer_schema_is_an_error_that_says_what_reads_it(healthy, write, row):
+    body = json.dumps({"kind": "row", **row, "schema_version": 99})[:-1]
+    folder = write(healthy)
+    with (folder / "a.jsonl").open("a") as file:
+        file.write(f'{body}, "checksum": "{checksum(body.encode())}"}}\n')
+    [finding] = found(folder)
+    assert (finding.level, finding.what) == ("error", "a.jsonl, line 11")
+    assert "schema version 99" in finding.found
+    assert "the version that wrote it" in finding.advice
+
+
+def test_a_file_that_is_no_sweep_is_called_so(healthy, write):
+    folder = write(healthy)
+    (folder / "b.jsonl").write_text('{"some": "other program\'s"}\n')
+    assert [(f.level, f.what) for f in found(folder)] == [("error", "b.jsonl, line 1"), ("error", "b.jsonl")]
+    assert "no sweep" in found(folder)[1].found
+
+
+def test_an_empty_file_is_nothing(write, healthy):
+    folder = write(healthy)
+    (folder / "b.jsonl").touch()
+    assert found(folder) == []
+
+
+def test_a_link_and_a_pipe_are_named_and_not_opened(healthy, write):
+    folder = write(healthy)
+    (folder / "b.jsonl").symlink_to("/dev/zero")
+    os.mkfifo(folder / "c.jsonl")
+    assert [(f.level, f.what) for f in found(folder)] == [("error", "b.jsonl"), ("error", "c.jsonl")]
+
+
+def test_a_sweep_without_an_end_was_killed_or_still_runs(healthy, write):
+    assert only(write(healthy[:-1])) == ("warning", "a.jsonl", "no end after 8 rows: it still runs, or was killed")
+
+
+@pytest.mark.fault(28)
+def test_an_old_sweep_could_not_say_that_it_ended(tmp_path, row):
+    with (tmp_path / "a.jsonl").open("w") as file:
+        for body in (
+            {"kind": "run", "sweep": row["sweep"], "schema_version": 2},
+            {"kind": "row", **row, "schema_version": 2},
+        ):
+            file.write(json.dumps({**body, "checksum": checksum(canonical(body))}) + "\n")
+    assert found(tmp_path) == []
+
+
+def test_rows_without_a_record_of_their_run_are_said(tmp_path, row):
+    append(tmp_path / "a.jsonl", "row", row)
+    assert only(tmp_path)[0] == "warning"
+    assert "no record of its run" in only(tmp_path)[2]
+
+
+def test_where_nothing_is_there_the_way_is_shown(tmp_path, healthy, write):
+    assert found(tmp_path / "absent")[0].advice == "make rows with: tox -e bench"
+    write(healthy)
+    [finding] = found(tmp_path)
+    assert (finding.level, finding.advice) == ("note", "look into results below it with --results")
