@@ -10,7 +10,6 @@ import pytest
 from benchmarks import environments, machine, storage
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
-from benchmarks.errors import SchemaError
 from benchmarks.frameworks import Probe
 from benchmarks.presets import PRESETS, Preset
 from benchmarks.runner import Sweep
@@ -136,18 +135,30 @@ def test_what_was_requested_is_reported_or_was_not_needed(pretend):
     sweep, counts = pretend(PRESETS["standard"], steady)
     kept = storage.read(sweep.path)
     assert kept.run["requested"] == {"cells": 2, "launches": 2 * (20 + 3)}
-    assert (kept.end["reported"], kept.end["not_needed"], kept.end["interrupted"]) == (2 * (6 + 3), 2 * 14, None)
+    assert (kept.end["reported"], kept.end["not_needed"]) == (2 * (6 + 3), 2 * 14)
+    assert "interrupted" not in kept.end
     assert sweep.ledger.all_ok()
     assert sum(counts.values()) == 18
 
 
 def test_a_row_that_the_schema_refuses_ends_no_other_s_row(pretend):
+    pretend(PRESETS["quick"], lambda cell, number: -1.0)
+    [kept] = storage.read_all(pretend.results)
+    assert [row["status"] for row in kept.rows] == ["invalid"] * 6 + ["ok"] * 2
+    assert "train_samples_per_s" in kept.rows[0]["reason"]
+
+
+def test_an_error_of_our_own_leaves_rows_for_what_it_prevented(pretend):
     """No disk is full: what is left is written, and the error shows itself."""
-    with pytest.raises(SchemaError, match="train_samples_per_s"):
-        pretend(PRESETS["quick"], lambda cell, number: -1.0)
+
+    def fail(cell, number):
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError):
+        pretend(PRESETS["quick"], fail)
     [kept] = storage.read_all(pretend.results)
     assert [row["status"] for row in kept.rows] == ["interrupted"] * 8
-    assert "train_samples_per_s" in kept.rows[0]["reason"]
+    assert "ZeroDivisionError: a bug" in kept.rows[0]["reason"]
 
 
 def test_the_data_and_the_images_that_were_misread_are_kept_once(pretend):
