@@ -24,6 +24,8 @@ HARNESS = frozenset(  # columns of a row that are not a worker's to say
         *("device_name", "batch_size", "mode", "dtype", "pipeline", "threads", "revision", "task", "round", "seed"),
         *("lockstep", "lockstep_max_deviation", "lockstep_float64_deviation", "lockstep_steps", "oracle_sha256"),
         *("canary_before_s", "canary_after_s", "train_flops_per_sample", "train_all_flops_per_sample", "flops_per_s"),
+        *("gpu_memory_peak_bytes", "gpu_sm_clock_mhz", "gpu_temperature_c", "gpu_power_w", "gpu_energy_j_per_sample"),
+        *("gpu_throttles", "gpu_other_processes"),
         *("peak_flops_per_s", "mfu", "roofline_flops_per_s", "roofline_share", "duration_s"),
     )
 )

@@ -12,6 +12,7 @@ import re
 import subprocess
 from pathlib import Path
 
+from benchmarks import devices
 from benchmarks.errors import EnvironmentMissing
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -32,7 +33,7 @@ THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"
 
 def name(framework: str, device: str) -> str:
     """Return the tox environment that serves a framework on a device."""
-    return f"{framework}-{device}"
+    return f"{framework}-{devices.kind(device)}"
 
 
 def interpreter(framework: str, device: str) -> Path:
@@ -66,10 +67,10 @@ def pinned(framework: str, device: str) -> dict[str, str]:
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lines, re.MULTILINE))
 
 
-def variables(threads: int) -> dict[str, str]:
-    """Return the whole environment of a worker that may use `threads` threads."""
+def variables(threads: int, device: str = "cpu") -> dict[str, str]:
+    """Return the whole environment of a worker that may use `threads` threads and one device."""
     inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
-    return inherited | FIXED | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    return inherited | FIXED | devices.variables(device) | dict.fromkeys(THREAD_VARIABLES, str(threads))
 
 
 @functools.cache

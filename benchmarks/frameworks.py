@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.registry import ADAPTERS
-from benchmarks import environments
+from benchmarks import devices, environments
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import launch
 from benchmarks.machine import cpu_name, physical_cpus
@@ -41,7 +41,11 @@ class Probe:
     @property
     def device_name(self) -> str:
         """Return the processor's name as the kernel gives it, or the card's as the framework does."""
-        return cpu_name() if self.device == "cpu" else str(self.facts.get("devices", {}).get(self.device, "unknown"))
+        return (
+            cpu_name()
+            if self.device == "cpu"
+            else str(self.facts.get("devices", {}).get(devices.kind(self.device), "unknown"))
+        )
 
     def recommended(self, model: str, pipeline: str) -> str:
         """Return the adapter's mode for a model fed by a pipeline; eager where it could not be asked."""
@@ -58,8 +62,8 @@ def probe(framework: str, device: str) -> Probe:
         python = environments.interpreter(framework, device)
     except EnvironmentMissing as error:
         return Probe(framework, device, str(error), missing=True)
-    request = {"task": "probe", "adapter": ADAPTERS[framework], "device": device}
-    ending = launch(python, request, 1, physical_cpus(), PROBE_TIMEOUT_S)
+    request = {"task": "probe", "adapter": ADAPTERS[framework], "device": devices.kind(device)}
+    ending = launch(python, request, 1, physical_cpus(), PROBE_TIMEOUT_S, device=device)
     anew = f"make it anew with: {environments.make_anew(framework, device)}"
     if ending.answer is None or ending.status != "ok":
         return Probe(
@@ -67,7 +71,7 @@ def probe(framework: str, device: str) -> Probe:
         )
     if other := other_versions(ending.answer["versions"], environments.pinned(framework, device)):
         return Probe(framework, device, f"{framework} on {device} is not as locked: {other}; {anew}", missing=True)
-    if device not in ending.answer["devices"]:
+    if devices.kind(device) not in ending.answer["devices"]:
         return Probe(framework, device, f"{framework} sees no {device} here", facts=ending.answer)
     return Probe(framework, device, facts=ending.answer)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from adapters.registry import ADAPTERS
-from benchmarks import environments, machine, revisions
+from benchmarks import devices, environments, machine, revisions
 from benchmarks.ending import MAX_ANSWER_BYTES, Ending, judge, text
 from benchmarks.memory import MemoryLimit, Watch
 
@@ -43,9 +43,10 @@ def launch_in(
     Its adapters are those of a revision's commit, or the checkout's. Raises EnvironmentMissing where there is none.
     """
     python = environments.interpreter(framework, device)
-    asked = {**request, "adapter": ADAPTERS[framework]}
+    asked = {**devices.addressed(request, device), "adapter": ADAPTERS[framework]}
     cpus = machine.physical_cpus()[:threads]
-    return launch(python, asked, threads, cpus, timeout_s, revisions.folder(revision) if revision else None, memory)
+    folder = revisions.folder(revision) if revision else None
+    return launch(python, asked, threads, cpus, timeout_s, folder, memory, device)
 
 
 def launch(
@@ -56,14 +57,16 @@ def launch(
     timeout_s: float,
     folder: Path | None = None,
     memory: MemoryLimit = UNLIMITED,
+    device: str = "cpu",
 ) -> Ending:
     """Run one worker to its end. Never raises for what the worker does, nor where the system cannot start it.
 
-    `folder`, by default the checkout, is where it starts and where Python looks first for adapters/.
+    `folder`, by default the checkout, is where it starts and where Python looks first for adapters/; of the machine's
+    cards it sees `device` alone.
     """
     try:
         with memory.watch() as watch:
-            return _run(python, request, threads, cpus, timeout_s, folder, watch).explained(watch)
+            return _run(python, request, threads, cpus, timeout_s, folder, watch, device).explained(watch)
     except OSError as error:  # no more processes, descriptors or memory; an interpreter that cannot be executed
         return Ending("failed", f"the worker could not be started: {error.strerror}", None, "")
 
@@ -76,6 +79,7 @@ def _run(
     timeout_s: float,
     folder: Path | None,
     watch: Watch,
+    device: str,
 ) -> Ending:
     """Start the keeper, which starts the worker, and attend to both until they have ended."""
     reader, low = os.pipe()
@@ -93,7 +97,7 @@ def _run(
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    env=environments.variables(threads),
+                    env=environments.variables(threads, device),
                     cwd=folder or environments.ROOT,
                     pass_fds=(writer,),
                     start_new_session=True,

@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 
+from benchmarks import cards, devices
+
 SYSFS_CPU = Path("/sys/devices/system/cpu")
 CPUINFO = Path("/proc/cpuinfo")
 CGROUP = Path("/sys/fs/cgroup")
@@ -90,7 +92,7 @@ def facts() -> dict[str, Any]:
         "frequencies_mhz": frequencies_mhz(),
         "governor": first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
         "cpu_quota": cpu_quota(),
-        "gpu_driver": first_line(Path("/proc/driver/nvidia/version")),
+        "gpus": [{**vars(card), "uuid": None} for card in cards.cards()],  # a UUID would name one machine
         "transparent_huge_pages": first_line(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
         "load_average": os.getloadavg()[0],
         "physical_cores": len(physical_cpus()),
@@ -103,7 +105,9 @@ def facts() -> dict[str, Any]:
 
 
 @functools.cache
-def fingerprint() -> str:
-    """Return a hash that is the same on machines of one kind: processor, cores, memory to the GiB."""
+def fingerprint(device: str = "cpu") -> str:
+    """Return a hash that is the same on machines of one kind: processor, cores, memory to the GiB, and the card."""
     kind = {"cpu": cpu_name(), "cores": len(physical_cpus()), "gib": round(psutil.virtual_memory().total / 2**30)}
+    if card := devices.card(device):
+        kind["card"] = card.name
     return hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:16]

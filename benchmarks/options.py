@@ -9,9 +9,9 @@ from adapters.contract import MODES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import environments
+from benchmarks.devices import kind
 from benchmarks.errors import EnvironmentMissing, UsageError
 
-DEVICES = ("cpu", "gpu")
 MODE_NAMES = (*MODES, "recommended")
 
 
@@ -38,7 +38,7 @@ def numbers(given: Sequence[str] | None, default: Sequence[int], what: str, larg
 def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> list[str]:
     """Return the frameworks asked for, or all that have an environment; errors hold the command to type."""
     found = values(given, [], list(ADAPTERS), "framework")
-    if impossible := [name for name in found if name in CPU_ONLY and "gpu" in devices]:
+    if impossible := [name for name in found if name in CPU_ONLY and "gpu" in map(kind, devices)]:
         raise UsageError(f"there is no such thing as {impossible[0]} on a GPU; use --device cpu")
     missing = []
     for framework in found or ADAPTERS:

@@ -70,7 +70,7 @@ def decisive(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> D
         **point._asdict(),
         "sizes": list(sizes),
         "locks": locks,
-        "machine": machine.fingerprint(),
+        "machine": machine.fingerprint(point.device),
         "code": code_hash(),
     }
 

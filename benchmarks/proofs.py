@@ -81,7 +81,7 @@ def proven(
     decisive = {
         "code": code_hash(cell.revision),
         "lock": environments.lock_hash(cell.framework, cell.device),
-        "machine": machine.fingerprint(),
+        "machine": machine.fingerprint(cell.device),
         "recipe": repr(RECIPES[cell.recipe]),
         "data": data.sha256,
         "seed": seed,

@@ -15,18 +15,7 @@ from typing import Any
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import (
-    batches,
-    disk,
-    environments,
-    gpu_neighbours,
-    interruption,
-    machine,
-    pictures,
-    record,
-    revisions,
-    storage,
-)
+from benchmarks import batches, devices, disk, environments, interruption, machine, pictures, record, revisions, storage
 from benchmarks.canary import Canary
 from benchmarks.cells import Cell, Launch, launches
 from benchmarks.datasets import Prepared
@@ -47,6 +36,7 @@ from benchmarks.schema import BY_NAME, SCHEMA_VERSION, validate
 from benchmarks.speeds import PLAN
 from benchmarks.stopping import Key, Stopping
 from benchmarks.suspend import Suspend
+from benchmarks.telemetry import Watch
 
 Row = dict[str, Any]
 TOGETHER = 500  # rows of launches that were not made, written with one fsync
@@ -205,7 +195,7 @@ class Sweep:
             code=environments.code_hash(),
             adapters=revisions.adapters_hash(cell.revision) if cell.revision else "",
             lock=environments.lock_hash(cell.framework, cell.device),
-            machine=machine.fingerprint(),
+            machine=machine.fingerprint(cell.device),
             data=self.data[cell.dataset].sha256,
             seed=planned.seed if planned.task == "speed" else None,  # accuracy launches of a cell differ by their seeds
             epochs=self.epochs_of(cell) if planned.task == "accuracy" else 0,
@@ -297,12 +287,15 @@ class Sweep:
             "chunk_s": self.preset.chunk_s,
         }
         timed = machine.physical_cpus()[: cell.threads] if planned.task == "speed" else []
-        beside = gpu_neighbours.present(cell.device)
-        with Canary(timed, self.fastest_canary) as canary, Suspend() as suspend:
+        with (
+            Canary(timed, self.fastest_canary) as canary,
+            Suspend() as suspend,
+            Watch(devices.card(cell.device)) as watch,
+        ):
             ending = launch_in(
                 cell.framework, cell.device, request, cell.threads, self.timeout_s, cell.revision, self.memory
             )
         found: Row = {**(ending.answer or {}), "status": ending.status, "reason": ending.reason}
         if strange := [index for index in found.get("mistakes") or [] if not 0 <= index < data.test_size]:
             found = {"status": "invalid", "reason": f"the worker's answer names test image {strange[0]}: there is none"}
-        return gpu_neighbours.mark(suspend.mark(canary.mark(found)), beside)
+        return suspend.mark(canary.mark(watch.mark(found, found.get("train_timed_between_s"))))

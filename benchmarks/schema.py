@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.contract import PIPELINES
+from benchmarks import devices
 from benchmarks.errors import SchemaError
 
 SCHEMA_VERSION = 4
@@ -25,6 +26,7 @@ FLAGS = {
     "disturbed": "others took CPU time, or the machine changed speed or was suspended",
     "not_steady": "speed still drifted",
     "thread_mismatch": "other threads than asked",
+    "throttled": "the card held its clock back for power or heat",
 }
 VERDICTS = ("pass", "fail", "unproven")
 
@@ -51,6 +53,11 @@ def positive(value: Any) -> bool:
     return bool(value > 0)
 
 
+def is_device(value: Any) -> bool:
+    """Return whether a text names a device."""
+    return devices.NAMES.fullmatch(value) is not None
+
+
 def fraction(value: Any) -> bool:
     """Return whether a number lies within 0..1."""
     return bool(0 <= value <= 1)
@@ -66,7 +73,7 @@ COLUMNS = (
     Column("model", "str", "", "declared network", True),
     Column("recipe", "str", "", "declared settings it is trained with", True),
     Column("dataset", "str", "", "data set", True),
-    Column("device", "str", "", "cpu or gpu, as asked", True, lambda value: value in ("cpu", "gpu")),
+    Column("device", "str", "", "as asked: cpu, gpu (the first card), gpu:N", True, is_device),
     Column("device_name", "str", "", "model name of the processor or card", True),
     Column("batch_size", "int", "samples", "samples in a step", True, positive),
     Column("mode", "str", "", "eager, compiled or fused", True),
@@ -94,6 +101,7 @@ COLUMNS = (
     Column("oracle_sha256", "str", "", "hash of the oracle's losses that this was compared with"),
     Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks", False, positive),
     Column("train_chunk_s", "floats", "s", "wall time of each timed chunk"),
+    Column("train_timed_between_s", "floats", "s", "begin and end of the timed training on the monotonic clock since boot"),
     Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch", False, positive),
     Column("warm_up_chunks", "int", "", "chunks of 100 ms before the timed ones, fixed by the first launch"),
     Column("eval_passes", "int", "", "passes over the test images in one chunk of evaluation", False, positive),
@@ -123,6 +131,13 @@ COLUMNS = (
     Column("canary_before_s", "floats", "s", "a fixed piece of work on each CPU, all at once, before the launch"),
     Column("canary_after_s", "floats", "s", "the same after it; see the flag disturbed"),
     Column("peak_rss_bytes", "int", "bytes", "largest resident memory of the worker", False, positive),
+    Column("gpu_memory_peak_bytes", "int", "bytes", "of the card: most in use, less what was before the launch"),
+    Column("gpu_sm_clock_mhz", "float", "MHz", "clock of the card's multiprocessors while training was timed: median"),
+    Column("gpu_temperature_c", "float", "°C", "of the card while training was timed: highest"),
+    Column("gpu_power_w", "float", "W", "of the card while training was timed: mean"),
+    Column("gpu_energy_j_per_sample", "float", "J/sample", "gpu_power_w times the timed seconds, by training sample"),
+    Column("gpu_throttles", "strings", "", "what held the card's clock back while training was timed"),
+    Column("gpu_other_processes", "int", "", "processes on the card before or after the launch; never ended"),
     Column("train_flops_per_sample", "int", "FLOP", "theoretical, forward and backward (flops.py)", True, positive),
     Column("train_all_flops_per_sample", "float", "FLOP", "the same with pooling, loss and update", True, positive),
     Column("flops_per_s", "float", "FLOP/s", "train_samples_per_s * train_flops_per_sample", False, positive),

@@ -43,7 +43,9 @@ def speeds(
     else:
         train(math.ceil(plan["warm_up_chunks"] * plan["chunk_steps"] * measure.CHUNK_S / chunk_s))
     warm = time.perf_counter_ns()
+    began_ns = time.perf_counter_ns()
     timed = measure.time_chunks(train, plan["chunk_steps"], CHUNKS, settle=adapter.get_weights)
+    between_s = [began_ns / 1e9, time.perf_counter_ns() / 1e9]  # CLOCK_MONOTONIC, which the parent reads, too
     waited_for = latency.latencies(train)
     end_of_training()
     if not all(np.isfinite(array).all() for array in adapter.get_weights().values()):
@@ -58,6 +60,7 @@ def speeds(
         "first_step_s": first_step_s,
         "first_eval_s": first_eval_s,
         "warm_up_s": (warm - warming) / 1e9,
+        "train_timed_between_s": between_s,
         "timed_s": sum(timed.chunk_s) + sum(timed_eval.chunk_s),
         "train_samples_per_s": measure.samples_per_s(timed, plan["chunk_steps"] * batch_size),
         "train_chunk_s": timed.chunk_s,

@@ -13,9 +13,10 @@ from benchmarks import console, exchange
 from benchmarks.cells import Axes, expand
 from benchmarks.commands.terminal import Axis, out, say
 from benchmarks.datasets import prepare
+from benchmarks.devices import chosen
 from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
-from benchmarks.options import DEVICES, chosen_frameworks, chosen_recipes, values
+from benchmarks.options import chosen_frameworks, chosen_recipes
 
 
 def exchange_weights(
@@ -31,7 +32,7 @@ def exchange_weights(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Train in each framework, evaluate its weights in every other. Exit code 1 when logits differ by 1e-4 or more."""
-    [place] = values([device], [], DEVICES, "device")
+    [place] = chosen([device])
     frameworks = chosen_frameworks(framework, [place])
     data = prepare(dataset, data_dir)
     probes = probe_all(frameworks, [place])

@@ -14,9 +14,10 @@ from benchmarks import console, proofs
 from benchmarks.cells import Axes, expand
 from benchmarks.commands.terminal import Axis, err, out
 from benchmarks.datasets import prepare
+from benchmarks.devices import chosen
 from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
-from benchmarks.options import DEVICES, chosen_frameworks, chosen_modes, chosen_recipes, values
+from benchmarks.options import chosen_frameworks, chosen_modes, chosen_recipes, values
 
 
 def lockstep(
@@ -35,7 +36,7 @@ def lockstep(
     as_json: Annotated[bool, typer.Option("--json")] = False,
 ) -> None:
     """Run the gate alone: deviation of the losses from the oracle by step. Exit code 1 when one does not pass."""
-    devices = values(device, ["cpu"], DEVICES, "device")
+    devices = chosen(device)
     frameworks = chosen_frameworks(framework, devices)
     recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)
     data = prepare(dataset, data_dir)

@@ -13,9 +13,10 @@ from adapters.contract import DTYPES
 from adapters.recipes import HEADLINE, MODELS
 from benchmarks import turn
 from benchmarks.commands.terminal import Axis, Wait, err, out, say
+from benchmarks.devices import chosen
 from benchmarks.machine import physical_cpus
 from benchmarks.micro.launcher import KINDS, RESULTS, Micro
-from benchmarks.options import DEVICES, MODE_NAMES, chosen_frameworks, numbers, values
+from benchmarks.options import MODE_NAMES, chosen_frameworks, numbers, values
 
 
 def micro_benchmarks(
@@ -36,7 +37,7 @@ def micro_benchmarks(
     Proves nothing, `lockstep` does that. Exit code: 0 all ok, 1 some not, 2 usage, 74 results cannot be written,
     75 another process measures (with --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP.
     """
-    devices = values(device, ["cpu"], DEVICES, "device")
+    devices = chosen(device)
     frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
     kinds = values(kind, KINDS, KINDS, "kind")
     axes: dict[str, Sequence[object]] = {

@@ -12,8 +12,9 @@ import typer
 from adapters.contract import DTYPES
 from benchmarks import console, machine, peak, turn
 from benchmarks.commands.terminal import Axis, Wait, out, say
+from benchmarks.devices import chosen
 from benchmarks.machine import physical_cpus
-from benchmarks.options import DEVICES, chosen_frameworks, numbers, values
+from benchmarks.options import chosen_frameworks, numbers, values
 
 
 def machine_peak(
@@ -31,7 +32,7 @@ def machine_peak(
     Kept for later runs, whose rows then have an MFU. Exit code 1 when a framework fails, 75 when another process
     measures (with --no-wait).
     """
-    devices, dtypes = values(device, ["cpu"], DEVICES, "device"), values(dtype, ["float32"], DTYPES, "dtype")
+    devices, dtypes = chosen(device), values(dtype, ["float32"], DTYPES, "dtype")
     frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
     counts = numbers(threads, [cores], "--threads", cores)
     edges = sorted(numbers(sizes, peak.SIZES, "--sizes", 1 << 14))

@@ -17,12 +17,13 @@ from benchmarks import console, disk, environments, peak, turn
 from benchmarks.cells import Axes, Cell, expand
 from benchmarks.commands.terminal import Axis, Wait, err, out, say
 from benchmarks.datasets import prepare
+from benchmarks.devices import chosen
 from benchmarks.errors import LockstepError, UsageError
 from benchmarks.frameworks import Probe, probe_all
 from benchmarks.interruption import Interrupted
 from benchmarks.machine import physical_cpus
 from benchmarks.memory import MemoryLimit, size_bytes
-from benchmarks.options import DEVICES, chosen_frameworks, chosen_modes, chosen_recipes, numbers, values
+from benchmarks.options import chosen_frameworks, chosen_modes, chosen_recipes, numbers, values
 from benchmarks.presets import PRESETS, Preset
 from benchmarks.proofs import TIMEOUT_S
 from benchmarks.revisions import resolved
@@ -70,7 +71,7 @@ def run(
     """
     amount = amount_of(preset, rounds, seeds, epochs)
     memory = MemoryLimit.of(None if memory_limit is None else size_bytes(memory_limit))
-    devices = values(device, ["cpu"], DEVICES, "device")
+    devices = chosen(device)
     frameworks = chosen_frameworks(framework, devices)
     recipes = chosen_recipes(model, recipe)
     cores = len(physical_cpus())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -12,16 +13,18 @@ from rich.table import Table
 from adapters.contract import MODES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
+from benchmarks.cards import Card, cards
 from benchmarks.commands.terminal import out
 from benchmarks.console import plain
 from benchmarks.describe import as_table, describe
+from benchmarks.devices import KINDS, at
 from benchmarks.frameworks import probe_all
-from benchmarks.options import DEVICES, values
+from benchmarks.options import values
 
 
 def list_frameworks(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
-    """Show frameworks, whether their environments exist, what they see and which modes they have."""
-    answers = probe_all(list(ADAPTERS), DEVICES)
+    """Show frameworks, whether their environments exist, what they see and which modes they have, and the GPUs."""
+    answers = probe_all(list(ADAPTERS), KINDS)
     found = []
     for (name, device), answer in answers.items():
         if name in CPU_ONLY and device == "gpu":
@@ -39,8 +42,9 @@ def list_frameworks(as_json: Annotated[bool, typer.Option("--json")] = False) ->
                 "problem": answer.problem,
             }
         )
+    gpus = cards()
     if as_json:
-        out.print_json(json.dumps(found))
+        out.print_json(json.dumps({"frameworks": found, "gpus": [vars(gpu) for gpu in gpus]}))
         return
     table = Table("framework", "device", "version", "device name", "modes", "recommended for mlp, lenet", "problem")
     for item in found:
@@ -55,6 +59,15 @@ def list_frameworks(as_json: Annotated[bool, typer.Option("--json")] = False) ->
         ]
         table.add_row(*cells, escape(plain(item["problem"])))
     out.print(table)
+    out.print(card_table(gpus) if gpus else "no GPU: NVIDIA's driver shows none here")
+
+
+def card_table(gpus: Sequence[Card]) -> Table:
+    """Return the GPUs as a table: what to type, and what each is."""
+    table = Table("--device", "GPU", "memory GiB", "driver", "compute capability")
+    for place, gpu in enumerate(gpus):
+        table.add_row(at(place), gpu.name, f"{gpu.memory_bytes / 2**30:.1f}", gpu.driver, gpu.capability)
+    return table
 
 
 def describe_model(

@@ -59,7 +59,7 @@ def test_selfcheck_prints_each_check_with_its_bound(command):
 
 
 def test_list_shows_every_framework_and_how_to_make_what_is_missing(command):
-    found = json.loads(command("benchmarks", "list", "--json").stdout)
+    found = json.loads(command("benchmarks", "list", "--json").stdout)["frameworks"]
     cpu = {item["framework"]: item for item in found if item["device"] == "cpu"}
     assert cpu["jax"]["modes"] == ["eager", "compiled", "fused"]
     assert all(item["version"] for item in cpu.values())

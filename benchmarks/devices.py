@@ -1,0 +1,92 @@
+"""Devices as people ask for them: cpu, gpu (the first card), gpu:N, or all there are.
+
+A worker sees only the card that it is to use, as its first: adapters know `cpu` and `gpu` and no numbers.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks.cards import Card, cards
+from benchmarks.errors import UsageError
+
+KINDS = ("cpu", "gpu")
+NAMES = re.compile(r"cpu|gpu(:(?P<index>\d{1,3}))?")
+
+
+def kind(device: str) -> str:
+    """Return `cpu` or `gpu`: what an adapter, an environment's name and a table's heading go by."""
+    return device.partition(":")[0]
+
+
+def place(device: str) -> int | None:
+    """Return which of the cards it is, from 0, or None for the processor."""
+    return None if kind(device) == "cpu" else int(device.partition(":")[2] or 0)
+
+
+def card(device: str) -> Card | None:
+    """Return the card that a device is; None for the processor, and where no driver tells."""
+    index = place(device)
+    found = [] if index is None else cards()
+    return found[index] if index is not None and index < len(found) else None
+
+
+def chosen(given: Sequence[str] | None) -> list[str]:
+    """Return the devices asked for, `cpu` by default and each once; UsageError for what is not there."""
+    asked = [part.strip() for item in given or [] for part in item.split(",") if part.strip()] or ["cpu"]
+    named: list[str] = []
+    for device in asked:
+        named += ["cpu", *(at(index) for index in range(len(cards())))] if device == "all" else [device]
+    for device in named:
+        check(device)
+    return list(dict.fromkeys("gpu" if device == "gpu:0" else device for device in named))
+
+
+def at(index: int) -> str:
+    """Return the name of the card at this place: the first is `gpu`."""
+    return f"gpu:{index}" if index else "gpu"
+
+
+def check(device: str) -> None:
+    """Raise UsageError for what is no device, or no card of this machine."""
+    match = NAMES.fullmatch(device)
+    if match is None:
+        raise UsageError(f"unknown device {device!r} Known: cpu, gpu, gpu:N, all")
+    if kind(device) == "cpu" or bindings_missing():
+        return  # without them nobody knows yet: each framework's probe will say what it sees
+    found = cards()
+    if not found:
+        raise UsageError(f"--device {device}: NVIDIA's driver shows no GPU here; use --device cpu")
+    if (place(device) or 0) >= len(found):
+        there = ", ".join(f"{at(index)} ({card.name})" for index, card in enumerate(found))
+        raise UsageError(f"--device {device}: no such card; there are {there}")
+
+
+def bindings_missing() -> bool:
+    """Return whether the driver cannot even be asked: a Python that was lent may lack nvidia-ml-py."""
+    try:
+        import pynvml  # noqa: F401, PLC0415 - see above
+    except ImportError:
+        return True
+    return False
+
+
+def variables(device: str) -> dict[str, str]:
+    """Return what lets a worker see its card and no other; nothing for the processor.
+
+    The order of the bus is the driver's own and NVML's; CUDA's default is fastest first.
+    """
+    mine = card(device)
+    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": mine.uuid} if mine else {}
+
+
+def addressed(request: Mapping[str, Any], device: str) -> dict[str, Any]:
+    """Return a request as its worker is to read it: its one card is `gpu`."""
+    asked = {**request}
+    if "device" in asked:
+        asked["device"] = kind(device)
+    if "cell" in asked:
+        asked["cell"] = {**asked["cell"], "device": kind(device)}
+    return asked

@@ -1,0 +1,152 @@
+"""What a GPU did while a launch ran on it: clock, temperature, power, energy, memory, what held it back, who was there.
+
+The parent asks the driver while it waits for the worker: a worker imports nothing but its framework. Both read
+CLOCK_MONOTONIC, so that what the card did can be laid beside the chunks that the worker timed.
+"""
+
+from __future__ import annotations
+
+import itertools
+import statistics
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from benchmarks.cards import Card, nvml
+
+INTERVAL_S = 0.05  # a reading takes less than 1 ms; a chunk lasts 100 or more
+
+# Why the clock is below what it could be (nvml.h, nvmlClocksEventReasons). Idle is no reason to doubt a speed, and
+# clocks that someone has set are read beside it.
+THROTTLES = {
+    0x04: "power cap",
+    0x08: "hardware slowdown",
+    0x20: "thermal slowdown, software",
+    0x40: "thermal slowdown, hardware",
+    0x80: "power brake",
+}
+
+
+class Reading(NamedTuple):
+    """One card at one moment; None for what it does not tell."""
+
+    at_s: float
+    sm_clock_mhz: float | None
+    temperature_c: float | None
+    power_w: float | None
+    energy_j: float | None  # since the driver was loaded
+    throttles: int
+    used_bytes: int | None
+
+
+class Watch:
+    """Reads one card while a launch runs, from a thread that sleeps in between; does nothing without a card."""
+
+    def __init__(self, card: Card | None) -> None:
+        self.library = nvml() if card else None
+        self.handle = self.library.nvmlDeviceGetHandleByIndex(card.index) if self.library and card else None
+        self.readings: list[Reading] = []
+        self.others = 0  # processes that were on the card while the worker was not
+        self.over = threading.Event()
+        self.thread = threading.Thread(target=self.watch, daemon=True)
+
+    def __enter__(self) -> Watch:
+        if self.library:
+            self.others = self.processes()
+            self.thread.start()
+        return self
+
+    def __exit__(self, *ending: object) -> None:
+        if self.library:
+            self.over.set()
+            self.thread.join()
+            self.others = max(self.others, self.processes())
+
+    def watch(self) -> None:
+        """Read until the launch is over."""
+        while not self.over.is_set():
+            self.readings.append(self.reading())
+            self.over.wait(INTERVAL_S)
+
+    def reading(self) -> Reading:
+        """Return the card as it is now."""
+        library, handle = self.library, self.handle
+
+        def ask(name: str, *arguments: Any) -> Any:
+            try:
+                return getattr(library, name)(handle, *arguments)
+            except library.NVMLError:  # type: ignore[union-attr]  # not every card tells everything
+                return None
+
+        power, energy = ask("nvmlDeviceGetPowerUsage"), ask("nvmlDeviceGetTotalEnergyConsumption")
+        memory = ask("nvmlDeviceGetMemoryInfo")
+        return Reading(
+            time.monotonic(),
+            ask("nvmlDeviceGetClockInfo", getattr(library, "NVML_CLOCK_SM", 1)),
+            ask("nvmlDeviceGetTemperature", getattr(library, "NVML_TEMPERATURE_GPU", 0)),
+            None if power is None else power / 1e3,
+            None if energy is None else energy / 1e3,
+            ask("nvmlDeviceGetCurrentClocksThrottleReasons") or 0,
+            None if memory is None else memory.used,
+        )
+
+    def processes(self) -> int:
+        """Return how many processes compute on the card; their numbers mean nothing inside a container."""
+        try:
+            return len(self.library.nvmlDeviceGetComputeRunningProcesses(self.handle))  # type: ignore[union-attr]
+        except self.library.NVMLError:  # type: ignore[union-attr]
+            return 0
+
+    def mark(self, row: Mapping[str, Any], timed: Sequence[float] | None) -> dict[str, Any]:
+        """Return the row with its columns on the card, and with flags where the card or others slowed it.
+
+        `timed` are the two moments between which training was timed; without them there is nothing to say of clocks.
+        """
+        if not self.library:
+            return dict(row)
+        found = columns(self.readings, timed, samples(row))
+        flags = list(row.get("flags") or [])
+        flags += ["disturbed"] if self.others and "disturbed" not in flags else []
+        flags += ["throttled"] if found.get("gpu_throttles") else []
+        return {**row, **found, "flags": flags, "gpu_other_processes": self.others}
+
+
+def samples(row: Mapping[str, Any]) -> float | None:
+    """Return how many samples the timed chunks of training held."""
+    if not row.get("train_samples_per_s"):
+        return None
+    return float(row["train_samples_per_s"] * statistics.median(row["train_chunk_s"]) * len(row["train_chunk_s"]))
+
+
+def columns(readings: Sequence[Reading], timed: Sequence[float] | None, trained: float | None) -> dict[str, Any]:
+    """Return the row's columns: memory over the whole launch, the rest while training was timed."""
+    used = [reading.used_bytes for reading in readings if reading.used_bytes is not None]
+    found: dict[str, Any] = {"gpu_memory_peak_bytes": max(used) - used[0] if used and max(used) > used[0] else None}
+    if timed is None or trained is None:
+        return found
+    begin, end = timed
+    inside = [reading for reading in readings if begin <= reading.at_s <= end]
+    clocks = [reading.sm_clock_mhz for reading in inside if reading.sm_clock_mhz is not None]
+    degrees = [reading.temperature_c for reading in inside if reading.temperature_c is not None]
+    reasons = {name for bit, name in THROTTLES.items() if any(reading.throttles & bit for reading in inside)}
+    power_w = mean_power_w(inside)
+    return found | {
+        "gpu_sm_clock_mhz": statistics.median(clocks) if clocks else None,
+        "gpu_temperature_c": max(degrees, default=None),
+        "gpu_power_w": power_w,
+        "gpu_energy_j_per_sample": None if power_w is None else power_w * (end - begin) / trained,
+        "gpu_throttles": sorted(reasons),
+    }
+
+
+def mean_power_w(readings: Sequence[Reading]) -> float | None:
+    """Return the mean power between the first and the last reading, from the energy counter where there is one.
+
+    The counter moves every 20 to 100 ms: only moments at which it moved are edges that mean something.
+    """
+    moved = [late for early, late in itertools.pairwise(readings) if late.energy_j != early.energy_j]
+    if len(moved) > 1 and moved[0].energy_j is not None and moved[-1].energy_j is not None:
+        return (moved[-1].energy_j - moved[0].energy_j) / (moved[-1].at_s - moved[0].at_s)
+    powers = [reading.power_w for reading in readings if reading.power_w is not None]
+    return statistics.fmean(powers) if powers else None

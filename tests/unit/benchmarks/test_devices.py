@@ -1,0 +1,86 @@
+"""Devices as they are typed, with a driver that only pretends to have two cards."""
+
+from __future__ import annotations
+
+import sys
+
+import pytest
+
+from benchmarks import devices, environments, machine
+from benchmarks.errors import UsageError
+from tests.unit.benchmarks.nvml import NVMLError, Pretended
+
+
+@pytest.fixture(autouse=True)
+def two_cards(monkeypatch):
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setitem(sys.modules, "pynvml", Pretended())
+    machine.fingerprint.cache_clear()
+    yield
+    machine.fingerprint.cache_clear()
+
+
+@pytest.fixture
+def no_card(monkeypatch):
+    broken = Pretended()
+    broken.nvmlInit = lambda: (_ for _ in ()).throw(NVMLError("no driver"))
+    monkeypatch.setitem(sys.modules, "pynvml", broken)
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        (None, ["cpu"]),
+        (["gpu"], ["gpu"]),
+        (["gpu:0,gpu"], ["gpu"]),
+        (["gpu:1", "cpu"], ["gpu:1", "cpu"]),
+        (["all"], ["cpu", "gpu", "gpu:1"]),
+    ],
+)
+def test_what_is_typed(typed, meant):
+    assert devices.chosen(typed) == meant
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [("tpu", "unknown device 'tpu'"), ("gpu:x", "unknown device"), ("gpu:2", "gpu (Card 0), gpu:1 (Card 1)")],
+)
+def test_what_is_not_there_is_one_line(typed, words):
+    with pytest.raises(UsageError) as error:
+        devices.chosen([typed])
+    assert words in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_without_a_card_one_line_says_so(no_card):
+    with pytest.raises(UsageError, match="driver shows no GPU here; use --device cpu"):
+        devices.chosen(["gpu"])
+    assert devices.chosen(["all"]) == ["cpu"]
+
+
+def test_where_nobody_can_ask_the_driver_the_frameworks_will_say(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert devices.chosen(["gpu:3"]) == ["gpu:3"]
+
+
+def test_a_worker_sees_its_card_alone_and_as_the_first():
+    assert environments.variables(1, "gpu:1")["CUDA_VISIBLE_DEVICES"] == "GPU-111"
+    assert environments.variables(1, "gpu")["CUDA_VISIBLE_DEVICES"] == "GPU-000"
+    assert "CUDA_VISIBLE_DEVICES" not in environments.variables(1, "cpu")
+    asked = devices.addressed({"cell": {"device": "gpu:1", "mode": "eager"}}, "gpu:1")
+    assert asked == {"cell": {"device": "gpu", "mode": "eager"}}
+    assert devices.addressed({"device": "gpu:1"}, "gpu:1") == {"device": "gpu"}
+
+
+def test_a_card_s_queue_is_kept(monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "1")
+    assert environments.variables(1, "gpu")["CUDA_VISIBLE_DEVICES"] == "GPU-111"
+
+
+def test_every_card_is_served_by_the_one_environment():
+    assert environments.name("torch", "gpu:1") == "torch-gpu"
+
+
+def test_another_card_is_another_machine():
+    prints = {device: machine.fingerprint(device) for device in ("cpu", "gpu", "gpu:1")}
+    assert len(set(prints.values())) == 3
