@@ -116,7 +116,7 @@ def test_results_are_read_by_the_report_and_by_pytest_benchmark(command, tmp_pat
         (("--batch-size", "0"), "whole numbers from 1"),
         (("--threads", "4096"), "whole numbers from 1"),
         (("--mode", "fast"), "unknown mode"),
-        (("--framework", "numpy", "--device", "gpu"), "no such thing as numpy on a GPU"),
+        (("--device", "tpu"), "unknown device 'tpu'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(refused, tmp_path, arguments, words):

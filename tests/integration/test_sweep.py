@@ -119,7 +119,7 @@ def test_a_launch_that_takes_too_long_is_a_row_and_the_sweep_goes_on(sweep):
         (("--batch-size", "0"), "whole numbers from 1"),
         (("--threads", "4096"), "whole numbers from 1"),
         (("--mode", "fast"), "unknown mode"),
-        (("--framework", "numpy", "--device", "gpu"), "no such thing as numpy on a GPU"),
+        (("--device", "tpu"), "unknown device 'tpu'"),
         (("--dataset", "/absent"), "no data set"),
         (("--model", "mlp", "--recipe", "mlp"), "give one of them"),
         (("--rounds", "0", "--epochs", "0"), "nothing to do"),

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from benchmarks import devices, environments, machine
-from benchmarks.errors import UsageError
+from benchmarks.errors import EnvironmentMissing, UsageError
+from benchmarks.options import chosen_frameworks
 from tests.unit.benchmarks.nvml import NVMLError, Pretended
 
 
@@ -79,6 +80,17 @@ def test_a_card_s_queue_is_kept(monkeypatch):
 
 def test_every_card_is_served_by_the_one_environment():
     assert environments.name("torch", "gpu:1") == "torch-gpu"
+
+
+def test_there_is_no_numpy_on_any_card():
+    with pytest.raises(UsageError, match="no such thing as numpy on a GPU; use --device cpu"):
+        chosen_frameworks(["numpy"], ["gpu:1"])
+
+
+def test_a_missing_environment_brings_the_command_that_makes_it(monkeypatch, tmp_path):
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
+    with pytest.raises(EnvironmentMissing, match="tox run --notest -e torch-gpu"):
+        chosen_frameworks(["torch"], ["gpu:1"])
 
 
 def test_another_card_is_another_machine():
