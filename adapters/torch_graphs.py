@@ -1,0 +1,132 @@
+"""torch's fused mode: training steps recorded as CUDA graphs, replayed without Python and without launches.
+
+A graph replays the same kernels on the same memory. So which batch is next is a number on the card, which the graph
+itself counts up, and everything that a step changes (weights, the optimiser's arrays, losses) is changed in place.
+https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+
+import torch
+
+from adapters.declaration import SGD, Adam, Optimiser
+
+UNROLLED = 20  # steps in a graph: one replay costs some 10 us, as much as a step of mlp
+WARM_UPS = 3  # before a capture: libraries choose kernels and allocate, which a capture cannot
+
+Work = Callable[[], object]
+Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+
+
+class Loop:
+    """Steps on the batches of two stacks, images (S, B, H, W, C) and labels (S, B), wrapping round."""
+
+    def __init__(self, step: Step, images: torch.Tensor, labels: torch.Tensor, changed: Sequence[torch.Tensor]) -> None:
+        """Take what is to be recorded; `changed` are the tensors that a step changes."""
+        self.step, self.images, self.labels = step, images, labels
+        self.losses = torch.full((len(labels),), math.nan, dtype=images.dtype, device=images.device)
+        self.position = torch.zeros(1, dtype=torch.int64, device=images.device)
+        self.changed = [*changed, self.losses, self.position]
+        self.one: Work | None = None  # recorded when first used: evaluation needs none
+        self.many: Work | None = None
+
+    def advance(self) -> None:
+        """Take one step on the batch that is next."""
+        index = self.position % len(self.labels)
+        images = self.images.index_select(0, index)[0].permute(0, 3, 1, 2)  # (B, C, H, W), channels last in memory
+        loss = self.step(images, self.labels.index_select(0, index)[0])
+        self.losses.index_copy_(0, index, loss.reshape(1))
+        self.position.add_(1)
+
+    def unrolled(self) -> None:
+        """Take as many steps as one graph holds."""
+        for _ in range(UNROLLED):
+            self.advance()
+
+    def train(self, first: int, count: int) -> None:
+        """Take `count` steps from batch `first` on; returns before they are taken."""
+        if self.one is None or self.many is None:
+            self.one = record(self.advance, self.changed)
+            self.many = record(self.unrolled, self.changed)
+        self.position.fill_(first)
+        for _ in range(count // UNROLLED):
+            self.many()
+        for _ in range(count % UNROLLED):
+            self.one()
+
+
+def record(work: Work, changed: Sequence[torch.Tensor]) -> Work:
+    """Return what repeats `work` on the card of these tensors, whose values stay; on a processor the work itself."""
+    if not changed[0].is_cuda:
+        return work
+    kept = [tensor.clone() for tensor in changed]
+    stream = torch.cuda.Stream()
+    stream.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(stream):
+        for _ in range(WARM_UPS):
+            work()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph, stream=stream):
+            work()
+    torch.cuda.current_stream().wait_stream(stream)
+    for tensor, value in zip(changed, kept, strict=True):
+        tensor.copy_(value)
+    replay: Work = graph.replay
+    return replay
+
+
+class InPlace:
+    """The declared update, every operand of it on the card: torch.optim would take the rate as a number of Python."""
+
+    def __init__(self, optimiser: Optimiser, weights: Sequence[torch.Tensor], rate: torch.Tensor) -> None:
+        self.optimiser, self.weights, self.rate = optimiser, list(weights), rate
+        arrays = 2 if isinstance(optimiser, Adam) else int(optimiser.momentum != 0.0)
+        self.slots = [[torch.zeros_like(weight) for weight in weights] for _ in range(arrays)]
+        self.taken = torch.zeros((), dtype=rate.dtype, device=rate.device)
+
+    @property
+    def changed(self) -> list[torch.Tensor]:
+        """All tensors that an update changes."""
+        return [*self.weights, *(array for slot in self.slots for array in slot), self.taken]
+
+    def forget(self) -> None:
+        """Begin anew, as after set_weights."""
+        for tensor in self.changed[len(self.weights) :]:
+            tensor.zero_()
+
+    def update(self, gradients: Sequence[torch.Tensor]) -> None:
+        """Change the weights by these gradients, which are of no use afterwards."""
+        steps = list(gradients)
+        match self.optimiser:
+            case SGD(_, momentum, nesterov) if momentum:
+                [velocity] = self.slots
+                torch._foreach_mul_(velocity, momentum)
+                torch._foreach_add_(velocity, steps)
+                if nesterov:
+                    torch._foreach_add_(steps, velocity, alpha=momentum)
+                else:
+                    steps = list(torch._foreach_add(velocity, 0.0))
+            case Adam(_, beta1, beta2, epsilon):
+                steps = self.adam(steps, beta1, beta2, epsilon)
+        torch._foreach_mul_(steps, self.rate)
+        torch._foreach_sub_(self.weights, steps)
+
+    def adam(self, gradients: list[torch.Tensor], beta1: float, beta2: float, epsilon: float) -> list[torch.Tensor]:
+        mean, square = self.slots
+        self.taken.add_(1)
+        torch._foreach_mul_(mean, beta1)
+        torch._foreach_add_(mean, gradients, alpha=1 - beta1)
+        torch._foreach_mul_(square, beta2)
+        torch._foreach_addcmul_(square, gradients, gradients, value=1 - beta2)
+        # 1 - beta^t without the cancellation that costs float32 half its digits at small t
+        correction1 = -torch.expm1(self.taken * math.log(beta1))
+        correction2 = -torch.expm1(self.taken * math.log(beta2))
+        roots = torch._foreach_div(square, correction2)
+        torch._foreach_sqrt_(roots)
+        torch._foreach_add_(roots, epsilon)
+        steps = torch._foreach_div(mean, correction1)
+        torch._foreach_div_(steps, roots)
+        return list(steps)
