@@ -1,6 +1,7 @@
 """Where each framework's interpreter is, and what a worker in it may see of this process's environment.
 
-tox makes the environments; nothing is installed from here.
+tox makes the environments, or --python names an interpreter that has the framework already; nothing is installed from
+here.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ import hashlib
 import os
 import re
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
+from adapters.registry import ADAPTERS
 from benchmarks import devices
-from benchmarks.errors import EnvironmentMissing
+from benchmarks.errors import EnvironmentMissing, UsageError
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -31,6 +34,21 @@ FIXED = {
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
+GIVEN: dict[str, Path] = {}  # interpreters by framework, in place of tox's environments
+DISTRIBUTIONS = "import importlib.metadata as m; print(sorted({(d.name or '', d.version) for d in m.distributions()}))"
+
+
+def give(pairs: Sequence[str]) -> None:
+    """Take interpreters as they are typed, FRAMEWORK=PATH; UsageError for what is none."""
+    for pair in pairs:
+        framework, _, path = pair.partition("=")
+        if framework not in ADAPTERS or not path:
+            raise UsageError(f"--python {pair!r}: expected FRAMEWORK=PATH, a framework of {', '.join(ADAPTERS)}")
+        if not os.access(path, os.X_OK) or not Path(path).is_file():
+            raise UsageError(f"--python {pair!r}: {path} is no program that can be run")
+        GIVEN[framework] = Path(path).absolute()
+
+
 def name(framework: str, device: str) -> str:
     """Return the tox environment that serves a framework on a device."""
     return f"{framework}-{devices.kind(device)}"
@@ -38,6 +56,8 @@ def name(framework: str, device: str) -> str:
 
 def interpreter(framework: str, device: str) -> Path:
     """Return the Python of a framework's environment; EnvironmentMissing holds the command that makes it."""
+    if framework in GIVEN:
+        return GIVEN[framework]
     environment = name(framework, device)
     python = ROOT / ".tox" / environment / "bin" / "python"
     if not python.exists():
@@ -49,8 +69,10 @@ def interpreter(framework: str, device: str) -> Path:
 
 
 def make_anew(framework: str, device: str) -> str:
-    """Return the command that makes an environment again which is there and of no use."""
-    return f"tox run --recreate --notest -e {name(framework, device)}"
+    """Say how to get an environment in place of one that is there and of no use."""
+    if framework in GIVEN:
+        return f"give another interpreter with --python {framework}=PATH"
+    return f"make it anew with: tox run --recreate --notest -e {name(framework, device)}"
 
 
 def lock_file(framework: str, device: str) -> Path:
@@ -60,6 +82,8 @@ def lock_file(framework: str, device: str) -> Path:
 
 def pinned(framework: str, device: str) -> dict[str, str]:
     """Return the version of each distribution that a framework's environment must have; empty without a lock."""
+    if framework in GIVEN:
+        return {}
     try:
         lines = lock_file(framework, device).read_text()
     except FileNotFoundError:
@@ -75,8 +99,19 @@ def variables(threads: int, device: str = "cpu") -> dict[str, str]:
 
 @functools.cache
 def lock_hash(framework: str, device: str) -> str:
-    """Return a hash of the pinned requirements that made a framework's environment."""
+    """Return a hash of the pinned requirements that made a framework's environment, or of what a given one has."""
+    if framework in GIVEN:
+        return hashlib.sha256(distributions(GIVEN[framework])).hexdigest()[:16]
     return digest([lock_file(framework, device)])
+
+
+@functools.cache
+def distributions(python: Path) -> bytes:
+    """Return names and versions of all packages that an interpreter has; UsageError where it cannot say."""
+    try:
+        return subprocess.run([python, "-c", DISTRIBUTIONS], capture_output=True, check=True, timeout=60).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UsageError(f"--python: {python} does not say what packages it has; is it Python?") from error
 
 
 @functools.cache  # of the code as it is when a sweep begins

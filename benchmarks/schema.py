@@ -101,7 +101,7 @@ COLUMNS = (
     Column("oracle_sha256", "str", "", "hash of the oracle's losses that this was compared with"),
     Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks", False, positive),
     Column("train_chunk_s", "floats", "s", "wall time of each timed chunk"),
-    Column("train_timed_between_s", "floats", "s", "begin and end of the timed training on the monotonic clock since boot"),
+    Column("train_timed_between_s", "floats", "s", "begin and end of the timed training, on the monotonic clock"),
     Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch", False, positive),
     Column("warm_up_chunks", "int", "", "chunks of 100 ms before the timed ones, fixed by the first launch"),
     Column("eval_passes", "int", "", "passes over the test images in one chunk of evaluation", False, positive),

@@ -10,9 +10,9 @@ import typer
 
 from adapters.contract import DTYPES, PIPELINES
 from adapters.recipes import MODELS
-from benchmarks import console, proofs
+from benchmarks import console, environments, proofs
 from benchmarks.cells import Axes, expand
-from benchmarks.commands.terminal import Axis, err, out
+from benchmarks.commands.terminal import Axis, Pythons, err, out
 from benchmarks.datasets import prepare
 from benchmarks.devices import chosen
 from benchmarks.frameworks import probe_all
@@ -34,8 +34,10 @@ def lockstep(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
+    python: Pythons = None,
 ) -> None:
     """Run the gate alone: deviation of the losses from the oracle by step. Exit code 1 when one does not pass."""
+    environments.give(python or [])
     devices = chosen(device)
     frameworks = chosen_frameworks(framework, devices)
     recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)

@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from adapters.contract import DTYPES
-from benchmarks import console, machine, peak, turn
-from benchmarks.commands.terminal import Axis, Wait, out, say
+from benchmarks import console, environments, machine, peak, turn
+from benchmarks.commands.terminal import Axis, Pythons, Wait, out, say
 from benchmarks.devices import chosen
 from benchmarks.machine import physical_cpus
 from benchmarks.options import chosen_frameworks, numbers, values
@@ -25,6 +25,7 @@ def machine_peak(
     sizes: Annotated[list[str] | None, typer.Option(help="N of N x N; rows take only a peak of the default's")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="measure anew what is kept")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
+    python: Pythons = None,
     wait: Wait = True,
 ) -> None:
     """Measure what the machine can do at most: products of matrices in every framework, memory's bandwidth.
@@ -32,6 +33,7 @@ def machine_peak(
     Kept for later runs, whose rows then have an MFU. Exit code 1 when a framework fails, 75 when another process
     measures (with --no-wait).
     """
+    environments.give(python or [])
     devices, dtypes = chosen(device), values(dtype, ["float32"], DTYPES, "dtype")
     frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
     counts = numbers(threads, [cores], "--threads", cores)

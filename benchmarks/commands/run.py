@@ -15,7 +15,7 @@ from rich.markup import escape
 from adapters.contract import DTYPES, PIPELINES
 from benchmarks import console, disk, environments, peak, turn
 from benchmarks.cells import Axes, Cell, expand
-from benchmarks.commands.terminal import Axis, Wait, err, out, say
+from benchmarks.commands.terminal import Axis, Pythons, Wait, err, out, say
 from benchmarks.datasets import prepare
 from benchmarks.devices import chosen
 from benchmarks.errors import LockstepError, UsageError
@@ -61,6 +61,7 @@ def run(
     with_peak: Annotated[
         bool | None, typer.Option("--peak/--no-peak", help="measure the peak if none is kept; default: the preset's")
     ] = None,
+    python: Pythons = None,
     wait: Wait = True,
 ) -> None:
     """Measure: every cell in fresh processes, a row for each launch, a table at the end.
@@ -71,6 +72,7 @@ def run(
     """
     amount = amount_of(preset, rounds, seeds, epochs)
     memory = MemoryLimit.of(None if memory_limit is None else size_bytes(memory_limit))
+    environments.give(python or [])
     devices = chosen(device)
     frameworks = chosen_frameworks(framework, devices)
     recipes = chosen_recipes(model, recipe)

@@ -13,8 +13,9 @@ from rich.table import Table
 from adapters.contract import MODES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
+from benchmarks import environments
 from benchmarks.cards import Card, cards
-from benchmarks.commands.terminal import out
+from benchmarks.commands.terminal import Pythons, out
 from benchmarks.console import plain
 from benchmarks.describe import as_table, describe
 from benchmarks.devices import KINDS, at
@@ -22,8 +23,9 @@ from benchmarks.frameworks import probe_all
 from benchmarks.options import values
 
 
-def list_frameworks(as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def list_frameworks(python: Pythons = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show frameworks, whether their environments exist, what they see and which modes they have, and the GPUs."""
+    environments.give(python or [])
     answers = probe_all(list(ADAPTERS), KINDS)
     found = []
     for (name, device), answer in answers.items():

@@ -13,6 +13,7 @@ Wait = Annotated[
     bool, typer.Option("--wait/--no-wait", help="while another process measures on this machine: wait, or exit with 75")
 ]
 Axis = Annotated[list[str] | None, typer.Option(help="repeatable, or comma-separated")]
+Pythons = Annotated[list[str] | None, typer.Option(help="FRAMEWORK=PATH: an interpreter in place of tox's")]
 
 
 def say(text: str) -> None:
