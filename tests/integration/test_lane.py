@@ -25,7 +25,7 @@ def test_every_part_runs_and_leaves_its_rows(command, tmp_path):
         *((size, "eager", "ok") for size in (8, 32)),
         *((size, mode, "unsupported") for size in (8, 32) for mode in ("compiled", "fused")),
     }
-    assert (tmp_path / "report.html").stat().st_size > 100_000
+    assert "batch 32" in (tmp_path / "report.html").read_text()
 
 
 def test_a_part_that_takes_too_long_is_ended_and_said(tmp_path):
