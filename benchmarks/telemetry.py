@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from benchmarks.cards import Card, nvml
 
+BUSY_PERCENT = 5  # as for CPUs: evidence.FOREIGN
 INTERVAL_S = 0.05  # a reading takes less than 1 ms; a chunk lasts 100 or more
 
 # Why the clock is below what it could be (nvml.h, nvmlClocksEventReasons). Idle is no reason to doubt a speed, and
@@ -48,12 +49,13 @@ class Watch:
         self.handle = self.library.nvmlDeviceGetHandleByIndex(card.index) if self.library and card else None
         self.readings: list[Reading] = []
         self.others = 0  # processes that were on the card while the worker was not
+        self.busy = False  # the card worked before the launch; a process of another container is seen by that alone
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.watch, daemon=True)
 
     def __enter__(self) -> Watch:
         if self.library:
-            self.others = self.processes()
+            self.others, self.busy = self.processes(), self.load_percent() > BUSY_PERCENT
             self.thread.start()
         return self
 
@@ -98,6 +100,13 @@ class Watch:
         except self.library.NVMLError:  # type: ignore[union-attr]
             return 0
 
+    def load_percent(self) -> float:
+        """Return how much of the last moments something computed on the card."""
+        try:
+            return float(self.library.nvmlDeviceGetUtilizationRates(self.handle).gpu)  # type: ignore[union-attr]
+        except self.library.NVMLError:  # type: ignore[union-attr]
+            return 0.0
+
     def mark(self, row: Mapping[str, Any], timed: Sequence[float] | None) -> dict[str, Any]:
         """Return the row with its columns on the card, and with flags where the card or others slowed it.
 
@@ -107,7 +116,7 @@ class Watch:
             return dict(row)
         found = columns(self.readings, timed, samples(row))
         flags = list(row.get("flags") or [])
-        flags += ["disturbed"] if self.others and "disturbed" not in flags else []
+        flags += ["disturbed"] if (self.others or self.busy) and "disturbed" not in flags else []
         flags += ["throttled"] if found.get("gpu_throttles") else []
         return {**row, **found, "flags": flags, "gpu_other_processes": self.others}
 

@@ -16,8 +16,9 @@ class Pretended:
     NVML_CLOCK_SM = 1
     NVML_TEMPERATURE_GPU = 0
 
-    def __init__(self, clocks=(1980,), throttles=0, silent=(), processes=(0,)):
+    def __init__(self, clocks=(1980,), throttles=0, silent=(), processes=(0,), load=0):
         self.clocks, self.throttles, self.silent = list(clocks), throttles, silent
+        self.load = load
         self.processes, self.energy_mj, self.used = list(processes), 0, 2 << 30
 
     def __getattribute__(self, name):
@@ -67,6 +68,9 @@ class Pretended:
 
     def nvmlDeviceGetCurrentClocksThrottleReasons(self, handle):  # noqa: N802
         return self.throttles
+
+    def nvmlDeviceGetUtilizationRates(self, handle):  # noqa: N802
+        return SimpleNamespace(gpu=self.load)
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle):  # noqa: N802
         return [object()] * (self.processes.pop(0) if len(self.processes) > 1 else self.processes[0])

@@ -48,6 +48,8 @@ def test_another_process_on_the_card_is_marked(watched):
     row = watched(processes=(1, 0))
     assert (row["flags"], row["gpu_other_processes"]) == (["disturbed"], 1)
     assert watched(processes=(0, 2))["gpu_other_processes"] == 2
+    assert watched(load=6)["flags"] == ["disturbed"]
+    assert watched(load=5)["flags"] == []
 
 
 def test_a_clock_held_back_is_flagged_with_its_reason_and_an_idle_one_is_not(watched):
@@ -65,6 +67,7 @@ def test_a_card_that_tells_nothing_has_no_numbers(watched):
         silent=(
             "nvmlDeviceGetTotalEnergyConsumption", "nvmlDeviceGetPowerUsage", "nvmlDeviceGetClockInfo",
             "nvmlDeviceGetTemperature", "nvmlDeviceGetMemoryInfo", "nvmlDeviceGetComputeRunningProcesses",
+            "nvmlDeviceGetUtilizationRates",
         )
     )  # fmt: skip
     names = ("sm_clock_mhz", "temperature_c", "power_w", "energy_j_per_sample", "memory_peak_bytes")
