@@ -10,8 +10,8 @@ from pathlib import Path
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import environments
 from benchmarks.checks.finding import Finding
+from benchmarks.devices import KINDS
 from benchmarks.frameworks import Probe, probe_all
-from benchmarks.options import DEVICES
 
 PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[.*\])?==([^\s;\\]+)", re.MULTILINE)
 NAMED = 3  # packages that differ are named up to so many
@@ -19,7 +19,7 @@ NAMED = 3  # packages that differ are named up to so many
 
 def findings() -> Iterator[Finding]:
     """Yield a finding for each framework on each kind of device."""
-    for (framework, device), probe in probe_all(list(ADAPTERS), DEVICES).items():
+    for (framework, device), probe in probe_all(list(ADAPTERS), KINDS).items():
         if not (device == "gpu" and framework in CPU_ONLY):
             yield judged(probe)
 

@@ -48,6 +48,7 @@ def register() -> None:
     environments.interpreter = found
     environments.lock_hash = lambda framework, device: "fake" if framework in known else lock_hash(framework, device)
     environments.pinned = lambda name, device: {"fake": "1.0"} if name in known else pinned(name, device)
+    sys.modules["pynvml"] = None  # type: ignore[assignment]  # nobody can say that there is no card
     launch.GRACE_S = float(os.environ.get("FAKE_GRACE_S", launch.GRACE_S))
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, gpu_neighbours, launch
+from benchmarks import batches, environments, launch
 from benchmarks.cells import Cell
 from benchmarks.datasets import prepare
 from benchmarks.machine import physical_cpus
@@ -97,31 +97,6 @@ def test_a_busy_neighbour_is_noticed_and_left_alone(timed):
     finally:
         neighbour.kill()
         neighbour.wait()
-
-
-@pytest.mark.fault(33)
-@pytest.mark.parametrize(
-    ("processes", "load", "there"), [("", "0", False), ("", "3", False), ("4711", "0", True), ("", "97", True)]
-)
-def test_a_neighbour_on_the_gpu_marks_the_row(tmp_path, monkeypatch, processes, load, there):
-    """The nearest thing: no GPU is here, so a program in place of nvidia-smi says what it would say."""
-    program = tmp_path / "nvidia-smi"
-    program.write_text(f"#!/bin/sh\ncase $1 in *compute-apps*) echo {processes} ;; *) echo {load} ;; esac\n")
-    program.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
-    assert gpu_neighbours.present("gpu") is there
-    assert not gpu_neighbours.present("cpu")
-    row = gpu_neighbours.mark({"status": "ok", "flags": ["not_steady"]}, there)
-    assert row["flags"] == ["not_steady", *(["disturbed"] if there else [])]
-
-
-@pytest.mark.parametrize("text", [None, "#!/bin/sh\nexit 9\n"])
-def test_where_nobody_can_say_who_is_on_the_gpu_nothing_is_claimed(tmp_path, monkeypatch, text):
-    if text:
-        (tmp_path / "nvidia-smi").write_text(text)
-        (tmp_path / "nvidia-smi").chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert not gpu_neighbours.present("gpu")
 
 
 @pytest.mark.fault(35)
