@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 
 import psutil
@@ -57,8 +58,9 @@ def test_a_worker_ends_with_its_keeper(start, temporary):
     workers = []
     while not workers and time.monotonic() < end:
         time.sleep(0.05)
-        keepers = psutil.Process(process.pid).children()
-        workers = [worker for keeper in keepers for worker in keeper.children() if worker.cpu_times().user > 0.1]
+        with contextlib.suppress(psutil.NoSuchProcess):  # a probe's keeper or worker, which ended meanwhile
+            keepers = psutil.Process(process.pid).children()
+            workers = [worker for keeper in keepers for worker in keeper.children() if worker.cpu_times().user > 0.1]
     [worker] = workers
     worker.parent().kill()
     psutil.wait_procs([worker], timeout=5)

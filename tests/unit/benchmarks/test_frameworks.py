@@ -53,7 +53,7 @@ def test_a_probe_that_hangs_ends(monkeypatch, tmp_path):
 def test_a_probe_that_says_nothing_of_a_combination_supports_it_not(monkeypatch):
     monkeypatch.setattr(environments, "interpreter", lambda framework, device: Path("python"))
     answer = {"versions": {}, "devices": {"cpu": "x"}, "unsupported": {"eager float32 resident": None}}
-    monkeypatch.setattr(frameworks, "launch", lambda *arguments: Ending("ok", "", answer, ""))
+    monkeypatch.setattr(frameworks, "launch", lambda *arguments, **named: Ending("ok", "", answer, ""))
     found = probe("numpy", "cpu")
     assert found.unsupported("eager", "float32", "resident") is None
     assert "does not know" in found.unsupported("eager", "float32", "host")
