@@ -55,7 +55,7 @@ class Story:
                     pass
             time.sleep(generator.choice([0, 0, generator.uniform(0, 0.002)]))
         else:
-            time.sleep(generator.uniform(0, 0.1 * CELLS))
+            time.sleep(generator.uniform(0, 0.05 * CELLS))
         there = intact(self.results)
         self.process.send_signal(signal.SIGKILL)
         _, said = self.process.communicate()
