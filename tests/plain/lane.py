@@ -33,7 +33,7 @@ def parts(options: argparse.Namespace) -> Iterator[Part]:
     models = "linear" if options.small else "mlp,lenet"
     sizes = "8,32" if options.small else "32,100,512,2048,8192,16384"
     share = options.seconds / 100
-    yield "list", 10 * share, [*bench, "list", "--json", *given]
+    yield "list", 5 * share, [*bench, "list", "--json", *given]
     for pair in options.python:
         framework, _, python = pair.partition("=")
         if (ROOT / "tests" / framework).is_dir():
@@ -47,11 +47,11 @@ def parts(options: argparse.Namespace) -> Iterator[Part]:
     rows = ["--results", str(options.out / "rows")]
     yield (
         "sweep",
-        45 * share,
+        40 * share,
         [*bench, "run", *axes, *modes, "--model", models, "--batch-size", sizes, *amount, *rows, *data],
     )
     page = ["--out", str(options.out / "report.html")]
-    yield "page", 10 * share, [*report, "page", *rows, *page]
+    yield "page", 5 * share, [*report, "page", *rows, *page]
 
 
 def run(name: str, seconds: float, line: Sequence[str], out: Path) -> dict[str, object]:
