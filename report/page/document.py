@@ -85,7 +85,7 @@ def choices(inputs: Inputs) -> list[tuple[str, str, list[str]]]:
 
 
 def facts(inputs: Inputs) -> Iterator[str]:
-    """Yield in short what was measured, on what and when: the newest file's machine, and the launches."""
+    """Yield in short what was measured, on what and when: the newest file's machine, all commits, and the launches."""
     run = inputs.used[-1].run if inputs.used else {}
     told = run.get("machine")
     machine = told if isinstance(told, dict) else {}
@@ -97,7 +97,9 @@ def facts(inputs: Inputs) -> Iterator[str]:
     cards = sorted(set(inputs.frame.loc[inputs.frame["device"] == "gpu", "device_name"]))
     yield from (words.short(card, 60) for card in cards)
     yield str(inputs.frame["started_at"].max())[:10]
-    if isinstance(run.get("commit"), str):
-        yield f"commit {words.short(run['commit'], 12)}"
+    said = [sweep.run.get("commit") for sweep in inputs.used]
+    commits = dict.fromkeys(words.short(commit.split("-")[0], 12) for commit in said if isinstance(commit, str))
+    if commits:
+        yield f"{'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)}"
     good = int((inputs.frame["status"] == "ok").sum())
     yield f"{words.count(len(inputs.frame), 'launch', 'launches')}, {good:,} ok"
