@@ -21,11 +21,9 @@ from rich.table import Table
 from benchmarks.accuracies import median_time
 from benchmarks.cells import Cell, Launch
 from benchmarks.errors import LockstepError
-from benchmarks.exchange import Pair
 from benchmarks.interruption import Interrupted
 from benchmarks.intervals import speed
 from benchmarks.proofs import Proof
-from benchmarks.selfcheck import Check
 
 Row = dict[str, Any]
 MANY, SHOWN = 20, 4  # comparisons at a sweep's end
@@ -212,93 +210,3 @@ def median(values: Iterable[float | None], form: str = ",.0f") -> str:
     """Return the median, by default with thousands separators, empty where no value is known."""
     known = [value for value in values if value is not None]
     return format(statistics.median(known), form) if known else ""
-
-
-def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
-    """Return the gate's answers: largest relative deviation of a loss up to a step, and the single steps'."""
-    milestones = sorted({int(step) for _, proof in found for step in proof.verdict.get("by_step", {})})
-    kinds = ("loss", "gradient", "weights", "outputs")
-    title = "Largest relative deviation from the oracle: of a float64 loss up to step N, of single steps in the dtype"
-    table = Table(title=title, title_justify="left")
-    for heading in ("recipe", "framework", "mode", "dtype", "pipeline", "verdict"):
-        table.add_column(heading)
-    for heading in (*(f"to {step}" for step in milestones), *kinds):
-        table.add_column(heading, justify="right")
-    table.add_column("reason", overflow="fold")
-    for cell, proof in found:
-        by_step, single = proof.verdict.get("by_step", {}), proof.verdict.get("deviations", {})
-        figures = [by_step.get(str(step)) for step in milestones] + [single.get(kind) for kind in kinds]
-        table.add_row(
-            *(cell.recipe, cell.framework, cell.mode, cell.dtype, cell.pipeline, proof.lockstep),
-            *("" if figure is None else f"{figure:.1e}" for figure in figures),
-            escape(plain(proof.reason)),
-        )
-    return table
-
-
-def checked(checks: Sequence[Check]) -> Table:
-    """Return the answers of the checks on ourselves."""
-    table = Table("check", "what", "found", "bound", "")
-    for check in checks:
-        words = (check.name, check.what, check.found, check.bound, "pass" if check.passed else "FAIL")
-        table.add_row(*(escape(plain(text)) for text in words))
-    return table
-
-
-def exchanged(pairs: Sequence[Pair]) -> Iterator[Table]:
-    """Yield a table per recipe: a line for each framework that trained, a column for each that evaluated."""
-    for recipe in dict.fromkeys(pair.recipe for pair in pairs):
-        mine = [pair for pair in pairs if pair.recipe == recipe]
-        title = f"{recipe}: largest difference of a logit from the one where the weights were trained"
-        table = Table(title=title, title_justify="left")
-        table.add_column("trained in")
-        table.add_column("accuracy", justify="right")
-        for name in dict.fromkeys(pair.evaluated_in for pair in mine):
-            table.add_column(f"in {name}", justify="right")
-        for trainer in dict.fromkeys(pair.trained_in for pair in mine):
-            line = [pair for pair in mine if pair.trained_in == trainer]
-            table.add_row(trainer, f"{line[0].accuracy:.4f}", *(f"{pair.deviation:.1e}" for pair in line))
-        yield table
-
-
-def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
-    """Yield a table per peak, a line per framework and a column per size, and one of memory's bandwidth by set."""
-    for peak in found:
-        title = f"{peak['dtype']}, {peak['device']}, {peak['threads']} threads: GFLOP/s of products of N x N matrices"
-        if peak["flops_per_s"]:
-            title += f"; peak {peak['flops_per_s'] / 1e9:,.1f} ({peak['framework']}, {peak['size']})"
-        table = Table(title=title, title_justify="left")
-        table.add_column("framework")
-        measured = {name: sizes(answer) for name, answer in peak["frameworks"].items()}
-        edges = list(dict.fromkeys(size for line in measured.values() for size in line))
-        for size in edges:
-            table.add_column(str(size), justify="right")
-        table.add_column("not ok, or skipped", overflow="fold")
-        for name, answer in peak["frameworks"].items():
-            table.add_row(name, *(measured[name].get(size, "") for size in edges), escape(plain(remarks(answer))))
-        yield table
-    if bandwidths:
-        table = Table(title="Triad in memory and caches, GB/s", title_justify="left")
-        table.add_column("working set", justify="right")
-        for bandwidth in bandwidths:
-            table.add_column(f"{bandwidth['threads']} threads", justify="right")
-        lines = [{part["set_bytes"]: part["bytes_per_s"] for part in b.get("sets", [])} for b in bandwidths]
-        for size in sorted({size for line in lines for size in line}):
-            figures = (f"{line[size] / 1e9:,.1f}" if size in line else "" for line in lines)
-            table.add_row(f"{size / 2**10:,.0f} KiB", *figures)
-        yield table
-
-
-def sizes(answer: Mapping[str, Any]) -> dict[int, str]:
-    """Return GFLOP/s by size, a dash for a size that was skipped."""
-    return {
-        item["size"]: f"{item['flops_per_s'] / 1e9:,.1f}" if "flops_per_s" in item else "-"
-        for item in answer.get("sizes", [])
-    }
-
-
-def remarks(answer: Mapping[str, Any]) -> str:
-    """Return why a framework has no say in the peak, and why sizes were skipped."""
-    skipped = [f"{item['size']}: {item['skipped']}" for item in answer.get("sizes", []) if "skipped" in item]
-    wrong = [] if answer["status"] == "ok" else [f"{answer['status']}: {answer['reason']}"]
-    return "; ".join([*wrong, *answer.get("flags", []), *skipped])

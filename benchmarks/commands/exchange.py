@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import console, exchange
+from benchmarks import exchange, tables
 from benchmarks.cells import Axes, expand
 from benchmarks.commands.terminal import Axis, out, say
 from benchmarks.datasets import prepare
@@ -50,6 +50,6 @@ def exchange_weights(
     if as_json:
         print(json.dumps([vars(pair) for pair in pairs], indent=1))  # noqa: T201
     else:
-        for table in console.exchanged(pairs):
+        for table in tables.exchanged(pairs):
             out.print(table)
     raise typer.Exit(0 if all(pair.deviation < exchange.LOGITS for pair in pairs) else 1)

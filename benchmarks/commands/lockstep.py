@@ -10,7 +10,7 @@ import typer
 
 from adapters.contract import DTYPES, PIPELINES
 from adapters.recipes import MODELS
-from benchmarks import console, environments, proofs
+from benchmarks import console, environments, proofs, tables
 from benchmarks.cells import Axes, expand
 from benchmarks.commands.terminal import Axis, Pythons, err, out
 from benchmarks.datasets import prepare
@@ -60,5 +60,5 @@ def lockstep(
     if as_json:
         print(json.dumps([{**vars(cell), **vars(proof)} for cell, proof in found], indent=1))  # noqa: T201
     else:
-        out.print(console.deviations(found))
+        out.print(tables.deviations(found))
     raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in found) else 1)

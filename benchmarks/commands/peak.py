@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from adapters.contract import DTYPES
-from benchmarks import console, environments, machine, peak, turn
+from benchmarks import environments, machine, peak, tables, turn
 from benchmarks.commands.terminal import Axis, Pythons, Wait, out, say
 from benchmarks.devices import chosen
 from benchmarks.machine import physical_cpus
@@ -47,7 +47,7 @@ def machine_peak(
         about = {"machine": machine.facts(), "machine_kind": machine.fingerprint()}
         print(json.dumps({**about, "peaks": peaks, "bandwidths": bandwidths}, indent=1))  # noqa: T201
     else:
-        for table in console.peaks(peaks, bandwidths):
+        for table in tables.peaks(peaks, bandwidths):
             out.print(table)
     fine = all(part["complete"] for part in peaks) and all(part["status"] == "ok" for part in bandwidths)
     raise typer.Exit(0 if fine else 1)

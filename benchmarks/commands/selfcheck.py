@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import console, selfcheck, turn
+from benchmarks import selfcheck, tables, turn
 from benchmarks.commands.terminal import Wait, out, say
 from benchmarks.options import values
 
@@ -29,5 +29,5 @@ def check_measuring(
     if as_json:
         print(json.dumps([vars(check) for check in found], indent=1))  # noqa: T201
     else:
-        out.print(console.checked(found))
+        out.print(tables.checked(found))
     raise typer.Exit(0 if all(check.passed for check in found) else 1)
