@@ -33,43 +33,50 @@ def evaluated(command, folder, *arguments):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("framework", ADAPTERS)
-def test_what_one_framework_keeps_all_six_read_alike(command, tmp_path, framework):
+def trained(command, tmp_path, framework, *arguments):
+    """Train mlp for an epoch and return its folder."""
     folder = tmp_path / framework
-    line = ("--framework", framework, "--model", "mlp", "--epochs", "1", "--save", str(folder), "--native")
-    done = command("benchmarks", "train", *line)
+    line = ("--framework", framework, "--model", "mlp", "--epochs", "1", "--save", str(folder))
+    done = command("benchmarks", "train", *line, *arguments)
     assert done.returncode == 0, done.stderr
     assert "epoch 1/1: loss " in done.stderr
-    card = saved.read(folder).card
-    assert card["training"]["framework"] == framework
-    assert set(card["native"]) == FORMATS[framework]
-    assert all(0 <= deviation < 1e-4 for deviation in card["native"].values())
-    assert {path.name for path in (folder / saved.NATIVE).iterdir()} == PIECES[framework]
     assert (folder / saved.CURVES).read_text().lstrip().startswith("<?xml")
+    return folder
 
-    found = evaluated(command, folder)
+
+def check_alike(found, card):
     agreed = found["agreement"]
     assert set(agreed["correct"]) == set(ADAPTERS)
     assert agreed["agreed"]
     assert 0.5 < card["scores"]["accuracy"] < 1
-    expected = round(card["scores"]["accuracy"] * agreed["images"])
-    ties = len(agreed["differences"])
+    expected, ties = round(card["scores"]["accuracy"] * agreed["images"]), len(agreed["differences"])
     assert all(abs(correct - expected) <= ties for correct in agreed["correct"].values())
-    assert max(agreed["deviation"].values()) < 1e-4
-    assert max(agreed["deviation"].values()) > 0  # not the same outputs compared with themselves
+    assert 0 < max(agreed["deviation"].values()) < 1e-4  # 0: the same outputs compared with themselves
 
 
-def test_a_framework_that_computes_something_else_disagrees(command, broken_command, tmp_path):
-    folder = tmp_path / "kept"
-    done = command(
-        "benchmarks", "train", "--framework", "numpy", "--model", "mlp", "--epochs", "1", "--save", str(folder)
-    )
-    assert done.returncode == 0, done.stderr
-    done = broken_command("tests.meta.broken:OwnInitialiser", "evaluate", str(folder), "--framework", "torch,numpy")
+def test_what_is_kept_all_six_read_alike_and_load_from_files_of_their_own(command, broken_command, tmp_path):
+    folder = trained(command, tmp_path, "numpy", "--native")
+    card = saved.read(folder).card
+    assert [path.name for path in (folder / saved.NATIVE).iterdir()] == ["mlp.npz"]
+    assert card["native"]["npz"] < 1e-4
+    found = evaluated(command, folder, "--framework", "all", "--native")
+    check_alike(found, card)
+    assert {name: set(forms) for name, forms in found["native"].items()} == FORMATS
+    assert all(0 <= deviation < 1e-4 for forms in found["native"].values() for deviation in forms.values())
+
+    done = broken_command("tests.meta.broken:RawPixels", "evaluate", str(folder), "--framework", "torch,numpy")
     assert done.returncode == 1, done.stderr
     assert "DISAGREEMENT" in done.stdout
-    found = evaluated(command, folder, "--framework", "numpy", "--native")
-    assert found["native"]["numpy"]["npz"] < 1e-4
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("framework", ADAPTERS)
+def test_all_thirty_six_pairs(command, tmp_path, framework):
+    folder = trained(command, tmp_path, framework, "--native")
+    card = saved.read(folder).card
+    assert set(card["native"]) == FORMATS[framework]
+    assert {path.name for path in (folder / saved.NATIVE).iterdir()} == PIECES[framework]
+    check_alike(evaluated(command, folder), card)
 
 
 def test_what_cannot_be_done_is_one_line(refused, tmp_path):
