@@ -77,7 +77,7 @@ COLUMNS = (
     Column("device_name", "str", "", "model name of the processor or card", True),
     Column("batch_size", "int", "samples", "samples in a step", True, positive),
     Column("mode", "str", "", "eager, compiled or fused", True),
-    Column("dtype", "str", "", "type of weights, activations and updates", True),
+    Column("dtype", "str", "", "float32, float64, or what products multiply: tf32, bfloat16, float16", True),
     Column(
         "pipeline",
         "str",
