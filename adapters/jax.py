@@ -17,7 +17,7 @@ import numpy.typing as npt
 from jax import lax
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Adam, Conv2D, Model
 from adapters.weights import Weights
 
@@ -156,6 +156,21 @@ class JaxAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        first = self.device_put(array)
+        negate = jax.jit(jnp.negative)
+
+        def work(count: int) -> Any:
+            copy = first
+            for _ in range(count):
+                copy = negate(copy)
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None  # jax shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         jax.block_until_ready((self.parameters, self.state, pending))

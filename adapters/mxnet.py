@@ -18,7 +18,7 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Adam, Model, Shape
 from adapters.weights import Weights
 
@@ -140,6 +140,21 @@ class MxnetAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        first = mx.nd.array(array, self.place, self.dtype)
+        targets = mx.nd.empty(array.shape, self.place, self.dtype), mx.nd.empty(array.shape, self.place, self.dtype)
+
+        def work(count: int) -> Any:
+            copy = first
+            for index in range(count):
+                copy = mx.nd.negative(copy, out=targets[index % 2])
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None  # mxnet shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         mx.nd.waitall()

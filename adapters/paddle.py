@@ -6,6 +6,7 @@ import itertools
 import os
 import platform
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from paddle import nn
 from paddle.nn import functional
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Model, Shape
 from adapters.weights import Weights
 
@@ -141,6 +142,20 @@ class PaddleAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        first = paddle.to_tensor(array, place=self.place)
+
+        def work(count: int) -> Any:
+            copy = first
+            for _ in range(count):
+                copy = paddle.neg(copy)
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return DeviceTimer(partial(paddle.device.Event, enable_timing=True)) if self.device == "gpu" else None
 
     def synchronise(self, pending: Any = None) -> None:
         if self.device == "gpu":

@@ -14,7 +14,7 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Adam, Conv2D, Dense, Flatten, Model, Parameter
 from adapters.weights import Weights
 
@@ -167,6 +167,22 @@ class TensorflowAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        with tf.device(self.place):
+            first = tf.constant(array)
+
+        def work(count: int) -> Any:
+            copy = first
+            with tf.device(self.place):
+                for _ in range(count):
+                    copy = tf.negative(copy)
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None  # tensorflow shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         tf.test.experimental.sync_devices()
