@@ -10,7 +10,9 @@ from collections.abc import Callable, Iterator
 from functools import reduce
 from typing import Any
 
-import jax
+# By default it takes three quarters of a card's memory at once, and nobody could tell how much it needs.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+import jax  # it reads the environment
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt

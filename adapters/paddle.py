@@ -17,7 +17,7 @@ if "AuthenticAMD" in Path("/proc/cpuinfo").read_text():
 import numpy as np  # MKL reads the environment when paddle loads it
 import numpy.typing as npt
 import paddle
-from paddle import nn
+from paddle import io, nn
 from paddle.nn import functional
 
 from adapters import declaration as declare
@@ -53,10 +53,12 @@ class PaddleAdapter(Adapter):
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        # paddle.device.cuda.graphs.CUDAGraph is there, undocumented: not used before somebody can try it on a card.
         return "paddle has no loop of training steps in one call" if mode == "fused" else None
 
     @classmethod
     def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+        # Python binds these steps, on a card above all, and running a static program takes more of it (NOTES.md).
         return "eager"
 
     # The network
@@ -104,6 +106,13 @@ class PaddleAdapter(Adapter):
             resident.losses[index] = self.step(resident.images[index], resident.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        if self.device == "gpu":
+            # Its reader pins each batch and copies it on a stream of its own, two ahead. A CPU has no use for it.
+            loader = io.DataLoader(Batches(images, labels, order), places=[self.place], batch_size=None)
+            feed = Feed(iter(loader), len(order), [None] * len(order))
+            feed.close = partial(setattr, feed, "batches", None)  # the thread that gathers ends with the iterator
+            return feed
+
         def batches() -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
             for rows in itertools.cycle(order):
                 yield paddle.to_tensor(images[rows], place=self.place), paddle.to_tensor(labels[rows], place=self.place)
@@ -197,6 +206,18 @@ def loss_of(network: nn.Layer, loss: str) -> Callable[[paddle.Tensor, paddle.Ten
         return functional.mse_loss(outputs[:, 0], labels.astype(outputs.dtype))
 
     return cross_entropy if loss == "cross_entropy" else mean_squared_error
+
+
+class Batches(io.IterableDataset):
+    """Batches gathered from host memory without end, in the order's rows."""
+
+    def __init__(self, images: Array, labels: Array, order: Array) -> None:
+        super().__init__()
+        self.images, self.labels, self.order = images, labels, order
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        for rows in itertools.cycle(self.order):
+            yield self.images[rows], self.labels[rows]
 
 
 class Conv2D(nn.Conv2D):
