@@ -164,7 +164,10 @@ class PaddleAdapter(Adapter):
         return work
 
     def timer(self) -> DeviceTimer | None:
-        return DeviceTimer(partial(paddle.device.Event, enable_timing=True)) if self.device == "gpu" else None
+        # The versions before 3 document events that cannot tell the time between them.
+        if self.device == "cpu" or not hasattr(paddle.device.Event, "elapsed_time"):
+            return None
+        return DeviceTimer(partial(paddle.device.Event, enable_timing=True))
 
     def synchronise(self, pending: Any = None) -> None:
         if self.device == "gpu":

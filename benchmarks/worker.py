@@ -2,9 +2,9 @@
 
 Started by keeper.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
 request as JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the lockstep
-gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `products` and
-`bandwidth` (a framework's and memory's part of the machine's peak). Imports the standard library, NumPy and that
-framework.
+gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `products`,
+`copies` and `bandwidth` (a framework's and memory's part of what the machine can do). Imports the standard library,
+NumPy and that framework.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from adapters.contract import DTYPES, MODES, PIPELINES, Adapter, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
-from benchmarks import bandwidth, gate, latency, libraries, measure, products, threads
+from benchmarks import bandwidth, copies, gate, latency, libraries, measure, products, threads
 from benchmarks.batches import Inputs, read_weights, write_weights
 from benchmarks.learn import learn
 from benchmarks.out_of_memory import is_out_of_memory
@@ -166,6 +166,7 @@ TASKS = {
     "accuracy": accuracy,
     "evaluate": evaluate,
     "products": products.sweep,
+    "copies": copies.sweep,
     "bandwidth": bandwidth.sweep,
 }
 
