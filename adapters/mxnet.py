@@ -18,7 +18,7 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, DeviceTimer, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Adam, Model, Shape
 from adapters.weights import Weights
 
@@ -48,6 +48,10 @@ class MxnetAdapter(Adapter):
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        if dtype == "tf32" and device == "cpu":
+            return NO_TF32
+        if dtype in (*NARROW, "tf32"):
+            return f"NOT YET {dtype}"
         return "mxnet has no loop of training steps in one call" if mode == "fused" else None
 
     @classmethod
