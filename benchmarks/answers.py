@@ -89,6 +89,11 @@ def strings(value: Any) -> bool:
     return fits("strings", value)
 
 
+def listed(check: Check) -> Check:
+    """Return a check for lists whose members all pass `check`."""
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
 TEXTS = mapping(text)
 LAUNCH: dict[str, Check] = {"framework_version": text, "flags": strings}
 NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
@@ -111,6 +116,8 @@ NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
     "speed": {**LAUNCH, "train_samples_per_s": rate, "eval_samples_per_s": rate, **dict.fromkeys(PLAN, whole)},
     "accuracy": {**LAUNCH, "accuracy": number, "epochs": count},
     "products": {"flags": strings, "sizes": items(size=count, flops_per_s=optional(rate))},
+    "serving": {"mode": text, "version": text},
+    "served": {"outputs": listed(number), "seconds": rate},
     "bandwidth": {"sets": items(set_bytes=count, bytes_per_s=rate)},
 }
 

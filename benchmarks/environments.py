@@ -99,10 +99,19 @@ def variables(threads: int, device: str = "cpu") -> dict[str, str]:
 
 @functools.cache
 def lock_hash(framework: str, device: str) -> str:
-    """Return a hash of the pinned requirements that made a framework's environment, or of what a given one has."""
+    """Return a hash of the pinned requirements that made a framework's environment, or of what a given one has.
+
+    UsageError where there are none.
+    """
     if framework in GIVEN:
         return hashlib.sha256(distributions(GIVEN[framework])).hexdigest()[:16]
-    return digest([lock_file(framework, device)])
+    try:
+        return digest([lock_file(framework, device)])
+    except FileNotFoundError as error:
+        missing = f"requirements/{name(framework, device)}.txt"
+        raise UsageError(
+            f"{missing} is missing; restore it (git checkout {missing}) or make it: tox -e lock"
+        ) from error
 
 
 @functools.cache

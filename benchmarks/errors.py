@@ -6,6 +6,7 @@
     ├── EnvironmentMissing        a framework's environment is not there                exit 2
     ├── StorageError              results cannot be written or read                     exit 74
     │   └── SchemaError           a row is not what the schema table says
+    ├── WorkerLost                a worker that was to stay has ended, hangs or lies    exit 1
     └── Busy                      another process measures on this machine              exit 75
 
 Each message says what was asked, what was found and what to type next. Anything else that escapes is a bug
@@ -41,6 +42,12 @@ class StorageError(LockstepError):
 
 class SchemaError(StorageError):
     """A row is not what the schema table says; the message names the column."""
+
+
+class WorkerLost(LockstepError):
+    """A worker that was to stay has ended, does not answer or answers what is none; the message says which and why."""
+
+    exit_code = 1
 
 
 class Busy(LockstepError):

@@ -18,12 +18,12 @@ Document = dict[str, Any]
 
 
 def read(kind: str, decisive: Mapping[str, Any]) -> Document | None:
-    """Return what is kept for exactly this, or None."""
-    path = place(kind, decisive)
-    if not path.exists():
+    """Return what is kept for exactly this, or None; a file that a crash or a hand left damaged keeps nothing."""
+    try:
+        found = json.loads(place(kind, decisive).read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
         return None
-    found: Document = json.loads(path.read_text())
-    return found
+    return found if isinstance(found, dict) else None
 
 
 def write(kind: str, decisive: Mapping[str, Any], document: Mapping[str, Any]) -> None:

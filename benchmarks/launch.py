@@ -66,25 +66,27 @@ def launch(
     """
     try:
         with memory.watch() as watch:
-            return _run(python, request, threads, cpus, timeout_s, folder, watch, device).explained(watch)
+            process, reader = begin(python, threads, cpus, folder, watch, device)
+            try:
+                ending = _attend(process, reader, request, timeout_s)
+            finally:
+                end(process)
+                os.close(reader)
+            return ending.explained(watch)
     except OSError as error:  # no more processes, descriptors or memory; an interpreter that cannot be executed
         return Ending("failed", f"the worker could not be started: {error.strerror}", None, "")
 
 
-def _run(
-    python: Path,
-    request: Mapping[str, Any],
-    threads: int,
-    cpus: Sequence[int],
-    timeout_s: float,
-    folder: Path | None,
-    watch: Watch,
-    device: str,
-) -> Ending:
-    """Start the keeper, which starts the worker, and attend to both until they have ended."""
+def begin(
+    python: Path, threads: int, cpus: Sequence[int], folder: Path | None, watch: Watch, device: str
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a keeper, which starts the worker; return it and the descriptor on which the worker answers.
+
+    The worker takes its request from the keeper's stdin. It does not outlive the thread that calls this (keeper.py).
+    """
     reader, low = os.pipe()
-    with contextlib.ExitStack() as descriptors:
-        descriptors.callback(os.close, reader)
+    with contextlib.ExitStack() as undo:
+        undo.callback(os.close, reader)
         try:
             writer = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR)
         finally:
@@ -104,10 +106,8 @@ def _run(
                 )
         finally:
             os.close(writer)
-        try:
-            return _attend(process, reader, request, timeout_s)
-        finally:
-            _end(process)
+        undo.pop_all()
+    return process, reader
 
 
 @contextlib.contextmanager
@@ -142,14 +142,14 @@ def _attend(process: subprocess.Popen[bytes], reader: int, request: Mapping[str,
                     return Ending("timeout", f"not finished after {timeout_s:g} s", None, text(printed))
                 running = exited not in {key.fd for key, _ in ready}
                 for descriptor in channels.keys() & {key.fd for key, _ in ready} if running else channels:
-                    if not _receive(descriptor, channels[descriptor], drain=not running):
+                    if not receive(descriptor, channels[descriptor], drain=not running):
                         selector.unregister(descriptor)
     finally:
         os.close(exited)
     return judge(process.wait(), bytes(said), text(printed), str(request.get("task")))
 
 
-def _receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
+def receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
     """Read once, or all that is there; keep no more than MAX_ANSWER_BYTES; return whether more may come."""
     os.set_blocking(descriptor, False)
     try:
@@ -163,7 +163,7 @@ def _receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
     return True
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Leave nothing of the worker behind: tell its keeper, which needs the grace twice at most; then kill that too."""
     if process.poll() is None:
         process.terminate()

@@ -1,10 +1,10 @@
 """The process in which one framework computes: reads a request, loads the adapter, answers, ends.
 
 Started by keeper.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
-request as JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the lockstep
-gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `products` and
-`bandwidth` (a framework's and memory's part of the machine's peak). Imports the standard library, NumPy and that
-framework.
+request as a line of JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the
+lockstep gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `serve` (the
+same, image by image until stdin ends), `products` and `bandwidth` (a framework's and memory's part of the machine's
+peak). Imports the standard library, NumPy and that framework.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ import numpy as np
 from adapters.contract import DTYPES, MODES, PIPELINES, Adapter, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
-from benchmarks import bandwidth, gate, latency, libraries, measure, products, threads
+from benchmarks import bandwidth, gate, latency, libraries, measure, products, serve, threads
 from benchmarks.batches import Inputs, read_weights, write_weights
 from benchmarks.learn import learn
 from benchmarks.out_of_memory import is_out_of_memory
@@ -165,6 +165,7 @@ TASKS = {
     "speed": speed,
     "accuracy": accuracy,
     "evaluate": evaluate,
+    "serve": serve.serve,
     "products": products.sweep,
     "bandwidth": bandwidth.sweep,
 }
@@ -189,9 +190,9 @@ def perform(request: Answer) -> Answer:
 
 def main() -> None:
     """Answer on the descriptor, where nothing that a framework prints can come between."""
-    request, descriptor = json.load(sys.stdin), int(sys.argv[1])
+    request, descriptor = json.loads(sys.stdin.readline()), int(sys.argv[1])
     os.set_inheritable(descriptor, False)  # not for programs that the framework starts
-    answer = perform(request)
+    answer = perform({**request, "channel": descriptor})
     with os.fdopen(descriptor, "w") as channel:
         try:
             channel.write(json.dumps(answer, allow_nan=False))

@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import exchange, tables
+from benchmarks import exchange, tables, turn
 from benchmarks.cells import Axes, expand
-from benchmarks.commands.terminal import Axis, out, say
+from benchmarks.commands.terminal import Axis, Wait, out, say
 from benchmarks.datasets import prepare
 from benchmarks.devices import chosen
 from benchmarks.frameworks import probe_all
@@ -30,17 +30,20 @@ def exchange_weights(
     seed: Annotated[int, typer.Option(min=0)] = 0,
     out_dir: Annotated[Path | None, typer.Option("--out", help="keep the safetensors files here")] = None,
     as_json: Annotated[bool, typer.Option("--json")] = False,
+    wait: Wait = True,
 ) -> None:
     """Train in each framework, evaluate its weights in every other. Exit code 1 when logits differ by 1e-4 or more."""
     [place] = chosen([device])
     frameworks = chosen_frameworks(framework, [place])
     data = prepare(dataset, data_dir)
-    probes = probe_all(frameworks, [place])
-    cores = len(physical_cpus())
-    axes = Axes(frameworks, chosen_recipes(model, recipe), [data.name], [place], [None], [None], ["float32"], [cores])
-    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
-    pairs = []
-    with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
+    cores, recipes, pairs = len(physical_cpus()), chosen_recipes(model, recipe), []
+    axes = Axes(frameworks, recipes, [data.name], [place], [None], [None], ["float32"], [cores])
+    with (
+        turn.taken(f"exchanges weights of {', '.join(recipes)} in {', '.join(frameworks)}", wait, say),
+        tempfile.TemporaryDirectory(prefix="lockstep-") as scratch,
+    ):
+        probes = probe_all(frameworks, [place])
+        cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
         folder = out_dir or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         for name in axes.recipes:

@@ -10,10 +10,10 @@ import typer
 
 from adapters.contract import DTYPES, PIPELINES
 from adapters.recipes import MODELS
-from benchmarks import console, environments, proofs, tables
-from benchmarks.cells import Axes, expand
-from benchmarks.commands.terminal import Axis, Pythons, err, out
-from benchmarks.datasets import prepare
+from benchmarks import console, environments, proofs, tables, turn
+from benchmarks.cells import Axes, Cell, expand
+from benchmarks.commands.terminal import Axis, Pythons, Wait, err, out, say
+from benchmarks.datasets import Prepared, prepare
 from benchmarks.devices import chosen
 from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
@@ -35,6 +35,7 @@ def lockstep(
     fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     python: Pythons = None,
+    wait: Wait = True,
 ) -> None:
     """Run the gate alone: deviation of the losses from the oracle by step. Exit code 1 when one does not pass."""
     environments.give(python or [])
@@ -42,23 +43,30 @@ def lockstep(
     frameworks = chosen_frameworks(framework, devices)
     recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)
     data = prepare(dataset, data_dir)
-    probes = probe_all(frameworks, devices)
     dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), len(physical_cpus())
     pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
     axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], pipelines)
-    display = console.Display(err)
-    found = []
-    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
-    for number, cell in enumerate(cells):
-        probe = probes[cell.framework, cell.device]
-        reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.pipeline)
-        display.proof(number, len(cells), cell, None)
-        proof = proofs.unproven(reason) if reason else proofs.proven(cell, data, seed, steps, fresh_proof)
-        display.proof(number + 1, len(cells), cell, proof)
-        found.append((cell, proof))
-    display.close()
+    with turn.taken(f"the lockstep gate, {', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
+        found = proven(axes, data, seed, steps, fresh_proof)
     if as_json:
         print(json.dumps([{**vars(cell), **vars(proof)} for cell, proof in found], indent=1))  # noqa: T201
     else:
         out.print(tables.deviations(found))
     raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in found) else 1)
+
+
+def proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> list[tuple[Cell, proofs.Proof]]:
+    """Return every cell with its proof, the progress shown meanwhile."""
+    probes = probe_all(axes.frameworks, axes.devices)
+    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
+    display = console.Display(err)
+    found = []
+    for number, cell in enumerate(cells):
+        probe = probes[cell.framework, cell.device]
+        reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.pipeline)
+        display.proof(number, len(cells), cell, None)
+        proof = proofs.unproven(reason) if reason else proofs.proven(cell, data, seed, steps, fresh)
+        display.proof(number + 1, len(cells), cell, proof)
+        found.append((cell, proof))
+    display.close()
+    return found

@@ -21,6 +21,7 @@ from benchmarks.devices import chosen
 from benchmarks.errors import LockstepError, UsageError
 from benchmarks.frameworks import Probe, probe_all
 from benchmarks.interruption import Interrupted
+from benchmarks.launcher import Launcher
 from benchmarks.machine import physical_cpus
 from benchmarks.memory import MemoryLimit, size_bytes
 from benchmarks.options import chosen_frameworks, chosen_modes, chosen_recipes, numbers, values
@@ -99,10 +100,10 @@ def run(
         probes = probe_all(frameworks, devices)
         cells = expanded(axes, probes)
         display = console.Display(err)
-        sweep = Sweep(cells, probes, data, results, amount, epochs, seed, timeout or 900.0, resume, display)
-        sweep.report_proof, sweep.proof_timeout_s, sweep.memory = display.proof, timeout or TIMEOUT_S, memory
-        sweep.fresh_proof, sweep.time_cap_s = fresh_proof, time_cap
-        sweep.ceilings = ceilings(cells, amount.peak if with_peak is None else with_peak)
+        launcher = Launcher(probes, data, timeout or 900.0, amount.chunk_s, epochs, memory)
+        launcher.ceilings = ceilings(cells, amount.peak if with_peak is None else with_peak)
+        sweep = Sweep(cells, launcher, results, amount, seed, resume, display, display.proof)
+        sweep.proof_timeout_s, sweep.fresh_proof, sweep.time_cap_s = timeout or TIMEOUT_S, fresh_proof, time_cap
         measure(sweep, display)
     show_outcome(sweep)
     raise typer.Exit(0 if sweep.ledger.all_ok() else 1)

@@ -99,13 +99,13 @@ def test_a_terminal_that_hangs_up_loses_no_row(cache, tmp_path):
 
 
 BROKEN = """
-from benchmarks import runner
+from benchmarks import launcher
 from tests.faults.harness import main, register
 
 def measured(self, planned, folder):
     raise ZeroDivisionError("a bug of ours")
 
-runner.Sweep.measured = measured
+launcher.Launcher.measured = measured
 register()
 main()
 """

@@ -92,8 +92,8 @@ def test_no_wait_fails_at_once_with_the_holder_s_pid(holder, start):
     assert ": something else; type the command without --no-wait to wait" in said
 
 
-@pytest.mark.parametrize("command", ["peak", "selfcheck", "micro"])
-def test_whatever_measures_takes_the_lock(command, tmp_path):
+@pytest.mark.parametrize("command", ["peak", "selfcheck", "micro", "lockstep", "exchange"])
+def test_whatever_computes_takes_the_lock(command, tmp_path):
     with turn.taken("something else", False, print):
         done = CliRunner().invoke(app, [command, "--no-wait"])
     assert isinstance(done.exception, Busy)

@@ -50,3 +50,9 @@ def test_a_program_that_is_no_python_is_one_line():
     environments.give(["torch=/bin/false"])
     with pytest.raises(UsageError, match="does not say what packages it has"):
         environments.lock_hash("torch", "cpu")
+
+
+def test_a_missing_lock_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
+    with pytest.raises(UsageError, match=r"requirements/torch-cpu\.txt is missing; restore it"):
+        environments.lock_hash("torch", "cpu")

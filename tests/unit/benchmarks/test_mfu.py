@@ -10,11 +10,10 @@ from benchmarks import console
 from benchmarks.cells import Cell, Launch
 from benchmarks.datasets import Prepared
 from benchmarks.frameworks import Probe
+from benchmarks.launcher import Launcher
 from benchmarks.peak import Point
-from benchmarks.presets import Preset
 from benchmarks.proofs import Proof
 from benchmarks.roofline import Ceiling
-from benchmarks.runner import Sweep
 
 CELL = Cell("numpy", "mlp", "some", "cpu", 100, "eager", "float32", 2)
 POINT = Point("cpu", "float32", 2)
@@ -27,12 +26,12 @@ def row_of(monkeypatch):
     def make(peaks, status="ok"):
         probe = Probe("numpy", "cpu", facts={"unsupported": {"eager float32 resident": None}, "devices": {}})
         data = Prepared("some", "0" * 64, Path(), 4000, 1000, "")
-        sweep = Sweep([CELL], {("numpy", "cpu"): probe}, {"some": data}, Path(), Preset(1, 0), None, 0, 1.0)
-        sweep.ceilings = {point: Ceiling(peak) for point, peak in peaks.items()}
-        sweep.name, sweep.proofs = "20260101T000000-abcdef", {CELL: Proof("pass", "", {})}
+        launcher = Launcher({("numpy", "cpu"): probe}, {"some": data}, 1.0, 0.2)
+        launcher.ceilings = {point: Ceiling(peak) for point, peak in peaks.items()}
+        launcher.proofs = {CELL: Proof("pass", "", {})}
         speed = {"train_samples_per_s": 1000.0, "eval_samples_per_s": 3000.0} if status == "ok" else {}
-        monkeypatch.setattr(sweep, "measured", lambda planned, folder: {"status": status, "reason": "", **speed})
-        return sweep.one(Launch("speed", 0, 0, CELL), Path())
+        monkeypatch.setattr(launcher, "measured", lambda planned, folder: {"status": status, "reason": "", **speed})
+        return launcher.row(Launch("speed", 0, 0, CELL), Path(), "20260101T000000-abcdef")
 
     return make
 

@@ -11,6 +11,7 @@ from benchmarks import environments, machine, storage
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
 from benchmarks.frameworks import Probe
+from benchmarks.launcher import Launcher
 from benchmarks.presets import PRESETS, Preset
 from benchmarks.runner import Sweep
 from report import compare, load
@@ -19,13 +20,15 @@ LOCK = environments.lock_hash("torch", "cpu")
 FACTS = {"unsupported": {"eager float32 resident": None}, "versions": {}}
 
 
-class Pretended(Sweep):
+class Unproven(Sweep):
+    def prove(self):
+        pass
+
+
+class Pretended(Launcher):
     """Launches nothing: `speed(cell, round)` says what would have been measured, None for a failure."""
 
     speed = staticmethod(lambda cell, number: 1000.0)
-
-    def prove(self):
-        pass
 
     def measured(self, planned, folder):
         if planned.task == "accuracy":
@@ -50,8 +53,9 @@ def pretend(tmp_path, monkeypatch):
             np.save(tmp_path / f"{part}_images.npy", np.zeros((20, 28, 28), np.uint8))
             np.save(tmp_path / f"{part}_labels.npy", np.arange(20, dtype=np.uint8) % 10)
         data = {"tiny": Prepared("tiny", "0" * 64, tmp_path, 20, 20, "made up")}
-        sweep = Pretended(cells, probes, data, tmp_path / "results", preset, None, 0, 60.0, **options)
-        sweep.speed = speed
+        launcher = Pretended(probes, data, 60.0, preset.chunk_s)
+        launcher.speed = speed
+        sweep = Unproven(cells, launcher, tmp_path / "results", preset, 0, **options)
         rows = sweep.run().rows
         return sweep, Counter((row["framework"], row["recipe"], row["task"]) for row in rows)
 
