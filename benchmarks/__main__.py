@@ -8,6 +8,7 @@ import typer
 
 from benchmarks import console, interruption
 from benchmarks.commands.check import check_up
+from benchmarks.commands.demo import draw
 from benchmarks.commands.exchange import exchange_weights
 from benchmarks.commands.lockstep import lockstep
 from benchmarks.commands.micro import micro_benchmarks
@@ -22,6 +23,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "lockstep": lockstep,
     "peak": machine_peak,
     "exchange": exchange_weights,
+    "demo": draw,
     "selfcheck": check_measuring,
     "micro": micro_benchmarks,
     "list": list_frameworks,
