@@ -66,9 +66,10 @@ def paper_of(image: Grey) -> Floats:
     terms = np.stack(
         [np.broadcast_to(term, image.shape)[border][::every] for term in (1, x, y, x * y, x * x, y * y)], 1
     )
-    levels = image[border][::every].astype(np.float64)
+    levels: Floats = image[border][::every].astype(np.float64)
     middle = np.median(levels)
-    fit, weights = np.zeros(6), np.ones(levels.shape)
+    fit: Floats = np.zeros(6)
+    weights: Floats = np.ones(levels.shape)
     for _ in range(20):
         fit = np.linalg.lstsq(terms * weights[:, None], (levels - middle) * weights, rcond=None)[0]
         weights = 1 / np.sqrt(np.maximum(np.abs(levels - middle - terms @ fit), 1e-3))
