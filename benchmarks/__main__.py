@@ -8,11 +8,13 @@ import typer
 
 from benchmarks import console, interruption
 from benchmarks.commands.check import check_up
+from benchmarks.commands.demo import draw
 from benchmarks.commands.evaluate import evaluate_saved
 from benchmarks.commands.exchange import exchange_weights
 from benchmarks.commands.lockstep import lockstep
 from benchmarks.commands.micro import micro_benchmarks
 from benchmarks.commands.peak import machine_peak
+from benchmarks.commands.predict import predict_digits
 from benchmarks.commands.run import run
 from benchmarks.commands.selfcheck import check_measuring
 from benchmarks.commands.show import describe_model, list_frameworks
@@ -26,6 +28,8 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "exchange": exchange_weights,
     "train": train_and_save,
     "evaluate": evaluate_saved,
+    "predict": predict_digits,
+    "demo": draw,
     "selfcheck": check_measuring,
     "micro": micro_benchmarks,
     "list": list_frameworks,

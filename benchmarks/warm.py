@@ -97,6 +97,10 @@ class Warm:
         if self.lost is not None:
             raise self.lost
 
+    def stop(self) -> None:
+        """Order it to end, from any thread; its own then finds it lost."""
+        self.process.terminate()
+
     def close(self) -> None:
         """End it; nothing is left of it afterwards."""
         self.lost = self.lost or WorkerLost(f"{self.framework}: its worker was closed")
