@@ -7,6 +7,7 @@
     ├── StorageError              results cannot be written or read                     exit 74
     │   └── SchemaError           a row is not what the schema table says
     ├── WorkerLost                a worker that was to stay has ended, hangs or lies    exit 1
+    ├── WorkerFailed              a framework could not do what a command needs it for  exit 1
     └── Busy                      another process measures on this machine              exit 75
 
 Each message says what was asked, what was found and what to type next. Anything else that escapes is a bug
@@ -46,6 +47,12 @@ class SchemaError(StorageError):
 
 class WorkerLost(LockstepError):
     """A worker that was to stay has ended, does not answer or answers what is none; the message says which and why."""
+
+    exit_code = 1
+
+
+class WorkerFailed(LockstepError):
+    """A framework could not train, evaluate, write or load; the message says which and why."""
 
     exit_code = 1
 

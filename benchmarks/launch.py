@@ -20,8 +20,10 @@ from typing import IO, Any, cast
 
 from adapters.registry import ADAPTERS
 from benchmarks import devices, environments, machine, revisions
-from benchmarks.ending import MAX_ANSWER_BYTES, Ending, judge, text
+from benchmarks.answers import AnswerInvalid
+from benchmarks.ending import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, Ending, judge, text
 from benchmarks.memory import MemoryLimit, Watch
+from benchmarks.progress import Lines, Report
 
 GRACE_S = 5.0  # from SIGTERM to SIGKILL
 LOWEST_DESCRIPTOR = 200  # of an answer: what guesses at descriptors, or closes all low ones, does not meet it
@@ -37,16 +39,18 @@ def launch_in(
     timeout_s: float,
     revision: str = "",
     memory: MemoryLimit = UNLIMITED,
+    progress: Report | None = None,
 ) -> Ending:
     """Run one worker in a framework's environment, on as many physical cores as it has threads.
 
-    Its adapters are those of a revision's commit, or the checkout's. Raises EnvironmentMissing where there is none.
+    Its adapters are those of a revision's commit, or the checkout's; `progress` hears of each epoch if the request asks
+    for it. Raises EnvironmentMissing where there is no environment.
     """
     python = environments.interpreter(framework, device)
     asked = {**devices.addressed(request, device), "adapter": ADAPTERS[framework]}
     cpus = machine.physical_cpus()[:threads]
     folder = revisions.folder(revision) if revision else None
-    return launch(python, asked, threads, cpus, timeout_s, folder, memory, device)
+    return launch(python, asked, threads, cpus, timeout_s, folder, memory, device, progress)
 
 
 def launch(
@@ -58,6 +62,7 @@ def launch(
     folder: Path | None = None,
     memory: MemoryLimit = UNLIMITED,
     device: str = "cpu",
+    progress: Report | None = None,
 ) -> Ending:
     """Run one worker to its end. Never raises for what the worker does, nor where the system cannot start it.
 
@@ -68,7 +73,7 @@ def launch(
         with memory.watch() as watch:
             process, reader = begin(python, threads, cpus, folder, watch, device)
             try:
-                ending = _attend(process, reader, request, timeout_s)
+                ending = _attend(process, reader, request, timeout_s, progress)
             finally:
                 end(process)
                 os.close(reader)
@@ -121,7 +126,9 @@ def on_cpus(cpus: Sequence[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _attend(process: subprocess.Popen[bytes], reader: int, request: Mapping[str, Any], timeout_s: float) -> Ending:
+def _attend(
+    process: subprocess.Popen[bytes], reader: int, request: Mapping[str, Any], timeout_s: float, progress: Report | None
+) -> Ending:
     """Send the request, then sleep until the worker has closed its channels or its time is over."""
     stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
     with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit code tells
@@ -130,6 +137,7 @@ def _attend(process: subprocess.Popen[bytes], reader: int, request: Mapping[str,
     deadline = time.monotonic() + timeout_s
     said, printed = bytearray(), bytearray()
     channels = {reader: said, stdout.fileno(): printed}
+    lines = Lines(progress) if progress else None
     exited = os.pidfd_open(process.pid)  # a child that it left behind may hold its channels open
     try:
         with selectors.DefaultSelector() as selector:
@@ -144,6 +152,10 @@ def _attend(process: subprocess.Popen[bytes], reader: int, request: Mapping[str,
                 for descriptor in channels.keys() & {key.fd for key, _ in ready} if running else channels:
                     if not receive(descriptor, channels[descriptor], drain=not running):
                         selector.unregister(descriptor)
+                if lines:
+                    lines.take(said)
+    except AnswerInvalid as error:
+        return Ending("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, text(printed))
     finally:
         os.close(exited)
     return judge(process.wait(), bytes(said), text(printed), str(request.get("task")))

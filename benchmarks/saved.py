@@ -41,9 +41,10 @@ def write(folder: Path, recipe: Recipe, weights: Weights, card: Card) -> None:
 
 
 def fill(part: Path, recipe: Recipe, weights: Weights, card: Card) -> None:
-    """Put weights and card into a folder that is being made."""
+    """Put weights and card into a folder that is being made; DataError if the weights are not the declared ones."""
     with writing(part):
         weights_file.write(part / WEIGHTS, weights, recipe=recipe.name)
+        weights_file.read(part / WEIGHTS, recipe.model)
         (part / CARD).write_text(model_card.text(recipe, file_sha256(part / WEIGHTS), card))
 
 

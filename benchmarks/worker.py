@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -94,17 +95,24 @@ def speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
 def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
     """Train one cell's recipe and evaluate after each epoch; return the row's columns on accuracy and loss.
 
-    The trained weights are kept where the request says `save`.
+    The trained weights are kept where the request says `save`; with `progress` each epoch's figures go before the
+    answer.
     """
     target = ACCURACY_TARGETS.get((request["cell"]["recipe"], request["cell"]["dataset"]))
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["pipeline"])
+        told = partial(tell, request["channel"]) if request.get("progress") else lambda figures: None
+        learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["pipeline"], told)
         if "save" in request:
             write_weights(Path(request["save"]), adapter.get_weights())
         return learnt
 
     return measured(adapter_class, request, import_s, work)
+
+
+def tell(channel: int, figures: dict[str, float]) -> None:
+    """Say an epoch's figures before the answer: a line of less than PIPE_BUF, so written at once (pipe(7))."""
+    os.write(channel, json.dumps(figures).encode() + b"\n")
 
 
 def evaluate(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
