@@ -26,11 +26,7 @@ FULL = 90  # percentile of the ink that counts as fully inked
 
 def seen(image: Grey) -> Grey:
     """Return the digit of a grey picture (H, W) as MNIST would have it, (28, 28); DataError where there is no ink."""
-    ink = ink_of(image)
-    rows, columns = (np.flatnonzero((ink >= 0.5).any(axis)) for axis in (1, 0))
-    if not len(rows) or max(np.ptp(rows), np.ptp(columns)) + 1 < SMALLEST:
-        raise DataError("no ink: nothing in the picture stands out as a digit; draw or photograph it larger and darker")
-    return centred(fitted(ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]))
+    return centred(fitted(cropped(ink_of(image))))
 
 
 def naive(image: Grey) -> Grey:
@@ -45,13 +41,12 @@ def naive(image: Grey) -> Grey:
 def ink_of(image: Grey) -> Floats:
     """Return for each pixel of (H, W) how much ink it has, 0 to 1: none, where it cannot be told from the paper."""
     away = image - paper_of(image)
-    away *= np.sign((away**3).sum())  # ink is on the side of the paper's level where few pixels lie far away
+    away *= np.sign((away * away * away).sum())  # ink is on the side of the paper's level where few pixels lie far away
     least = max(CONTRAST, NOISE * 1.4826 * float(np.median(np.abs(away[border_of(image.shape)]))))
     away[away < least] = 0
     if not away.any():
         return away
-    ink: Floats = np.minimum(away / np.percentile(away[away > 0], FULL), 1)
-    return clean(ink)
+    return clean(np.minimum(away / np.percentile(away[away > 0], FULL), 1))
 
 
 def paper_of(image: Grey) -> Floats:
@@ -62,15 +57,15 @@ def paper_of(image: Grey) -> Floats:
     height, width = image.shape
     y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]
     border = border_of(image.shape)
-    every = max(1, int(border.sum()) // 2000)
+    every = max(1, int(border.sum()) // 1000)
     terms = np.stack(
         [np.broadcast_to(term, image.shape)[border][::every] for term in (1, x, y, x * y, x * x, y * y)], 1
     )
-    levels: Floats = image[border][::every].astype(np.float64)
+    levels = np.asarray(image[border][::every], np.float64)
     middle = np.median(levels)
     fit: Floats = np.zeros(6)
     weights: Floats = np.ones(levels.shape)
-    for _ in range(20):
+    for _ in range(10):
         fit = np.linalg.lstsq(terms * weights[:, None], (levels - middle) * weights, rcond=None)[0]
         weights = 1 / np.sqrt(np.maximum(np.abs(levels - middle - terms @ fit), 1e-3))
     surface = fit[0] + fit[1] * x + fit[2] * y + fit[3] * x * y + fit[4] * x * x + fit[5] * y * y
@@ -88,9 +83,17 @@ def border_of(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
 
 def clean(ink: Floats) -> Floats:
     """Return the ink without specks: patches that hold little ink beside the one that holds most."""
-    patches, count = ndimage.label(ink > 0, np.ones((3, 3)))
-    held = ndimage.sum_labels(ink, patches, np.arange(count + 1))
+    patches, _ = ndimage.label(ink > 0, np.ones((3, 3)))
+    held = np.bincount(patches.ravel(), ink.ravel())
     return np.where((held >= SPECK * held.max())[patches], ink, 0)
+
+
+def cropped(ink: Floats, least: float = 0.5) -> Floats:
+    """Return the box around all pixels with at least so much ink; DataError where it is too small for a digit."""
+    rows, columns = (np.flatnonzero((ink >= least).any(axis)) for axis in (1, 0))
+    if not len(rows) or max(np.ptp(rows), np.ptp(columns)) + 1 < SMALLEST:
+        raise DataError("no ink: nothing in the picture stands out as a digit; draw or photograph it larger and darker")
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
 def fitted(ink: Floats) -> Floats:
