@@ -20,8 +20,18 @@ from adapters.weights import Weights
 
 Array = npt.NDArray[Any]
 MODES = ("eager", "compiled", "fused")
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64", "tf32", "bfloat16", "float16")
+NARROW = ("bfloat16", "float16")  # mixed precision: matrix products and convolutions have operands of this type
 PIPELINES = ("resident", "host")
+NO_TF32 = "TF32 is a number format of NVIDIA's tensor cores, a CPU has none"
+# float16 ends at 6e-8, and a gradient of the mean over a batch is far smaller than 1. A power of two is exact; this
+# one leaves a factor of 64 above gradients of 1 and reaches what is 6e-11. Gradients are unscaled before the update.
+LOSS_SCALE = 2.0**10
+
+
+def storage(dtype: str) -> str:
+    """Return the type of all arrays of a cell: weights, optimiser's state, batches, losses and outputs."""
+    return "float64" if dtype == "float64" else "float32"
 
 
 class ContractError(RuntimeError):
@@ -58,7 +68,12 @@ class Feed:
 
 
 class Adapter(ABC):
-    """One declared recipe, built by one framework on one device in one mode and dtype."""
+    """One declared recipe, built by one framework on one device in one mode and dtype.
+
+    `precision` is the dtype asked for, `dtype` the type of all arrays (storage), `operands` that of what products
+    multiply. TF32 is allowed in the precision tf32 and nowhere else. In a narrow one products of matrices and
+    convolutions round their operands and may round their result; weights, optimiser's state, loss and update do not.
+    """
 
     framework: ClassVar[str]
 
@@ -67,7 +82,10 @@ class Adapter(ABC):
         reason = self.unsupported(device, mode, dtype)
         if reason:
             raise ValueError(f"{self.framework} cannot run {mode} {dtype} on {device}: {reason}")
-        self.recipe, self.device, self.mode, self.dtype = recipe, device, mode, dtype
+        self.recipe, self.device, self.mode = recipe, device, mode
+        self.precision, self.dtype = dtype, storage(dtype)
+        self.operands = dtype if dtype in NARROW else self.dtype
+        self.loss_scale = LOSS_SCALE if dtype == "float16" else 1.0
         self.rate = recipe.schedule.rate(recipe.optimiser, 0)
         self.step_count = 0  # optimiser steps since set_weights; Adam's t is this plus one
         self.build()
@@ -172,7 +190,8 @@ class Adapter(ABC):
 
         It computes left @ right, that @ right, and so on, so that no product can be left out, moved out of a loop or
         overlap the next. It may return early; what it returns goes to synchronise and fetch, holds the last product
-        alone, and is good until work is called again. Plain arithmetic in self.dtype, as train has it: no TF32.
+        alone, and is good until work is called again. Operands and products are of the type self.operands, and TF32
+        is what it is in train.
         """
 
     @abstractmethod

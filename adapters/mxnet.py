@@ -11,6 +11,9 @@ from typing import Any
 # Copies this long run on OpenMP threads of the main thread's own. With them libgomp counts more threads than cores and
 # stops spinning at every barrier of the worker: one set_weights of lenet halved its speed. None is that long.
 os.environ.setdefault("MXNET_CPU_PARALLEL_SIZE", str(2**31 - 1))
+# Its products of float32 matrices are always allowed TF32 on a card (src/operator/linalg_impl.h,
+# VERSION_ADJUSTED_TF32_MATH); NVIDIA's libraries listen to this.
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
 import mxnet as mx  # it reads the environment
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +21,7 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Resident
 from adapters.declaration import SGD, Adam, Model, Shape
 from adapters.weights import Weights
 
@@ -48,6 +51,12 @@ class MxnetAdapter(Adapter):
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        if dtype == "tf32" and device == "cpu":
+            return NO_TF32
+        if dtype == "tf32":
+            return "mxnet cannot turn TF32 on for a cell and off for another: for its process it is off"
+        if dtype in NARROW:
+            return f"mxnet's dot has no {dtype} on a CPU, and its amp changes the operators of the whole process"
         return "mxnet has no loop of training steps in one call" if mode == "fused" else None
 
     @classmethod

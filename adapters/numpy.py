@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters import numpy_layers
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Resident
 from adapters.declaration import SGD, Adam, Model
 from adapters.numpy_layers import LOSSES, Weighted
 from adapters.weights import Weights
@@ -42,6 +42,10 @@ class NumpyAdapter(Adapter):
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
         if device != "cpu":
             return "there is no such thing as numpy on a GPU"
+        if dtype in NARROW:
+            return f"NumPy's BLAS has no products of {dtype}"
+        if dtype == "tf32":
+            return NO_TF32
         return None if mode == "eager" else "NumPy has no compiler"
 
     @classmethod

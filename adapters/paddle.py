@@ -6,6 +6,8 @@ import itertools
 import os
 import platform
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +22,7 @@ from paddle import nn
 from paddle.nn import functional
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Resident
 from adapters.declaration import SGD, Model, Shape
 from adapters.weights import Weights
 
@@ -52,6 +54,10 @@ class PaddleAdapter(Adapter):
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        if dtype == "tf32" and device == "cpu":
+            return NO_TF32
+        if dtype in NARROW and device == "cpu":
+            return "paddle.amp has no effect on a CPU, where paddle has no products of narrower types"
         return "paddle has no loop of training steps in one call" if mode == "fused" else None
 
     @classmethod
@@ -65,10 +71,14 @@ class PaddleAdapter(Adapter):
         paddle.device.set_device("gpu:0" if self.device == "gpu" else "cpu")
         paddle.set_default_dtype(self.dtype)
         if self.device == "gpu":  # TF32 is on by default (github.com/PaddlePaddle/Paddle/pull/28732); not unless asked
-            paddle.base.core.set_cublas_switch(False)
-            paddle.base.core.set_cudnn_switch(False)
+            paddle.base.core.set_cublas_switch(self.precision == "tf32")
+            paddle.base.core.set_cudnn_switch(self.precision == "tf32")
         shapes = self.recipe.model.shapes()
         modules = [layer_of(layer, shape) for layer, shape in zip(self.recipe.model.layers, shapes, strict=False)]
+        if self.precision in NARROW:
+            modules.append(Float32())
+        mixed = partial(paddle.amp.auto_cast, level="O1", dtype=self.operands)
+        self.autocast = mixed if self.precision in NARROW else nullcontext
         self.network = nn.Sequential(*modules)
         self.parameters = self.network.parameters()
         self.forward, self.infer = loss_of(self.network, self.recipe.loss), self.network
@@ -118,21 +128,22 @@ class PaddleAdapter(Adapter):
         return np.array([np.nan if loss is None else float(loss) for loss in batches.losses])
 
     def gradients(self, resident: Resident, index: int) -> Weights:
-        self.forward(resident.images[index], resident.labels[index]).backward()
+        self.differentiate(resident.images[index], resident.labels[index])
         names = (parameter.name for parameter in self.recipe.model.parameters())
         found = {name: np.array(p.grad.numpy()) for name, p in zip(names, self.parameters, strict=True)}
         self.optimiser.clear_grad(set_to_zero=False)
         return found
 
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
-        with paddle.no_grad():
+        with paddle.no_grad(), self.autocast():
             return [self.infer(resident.images[index]) for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
-        return np.concatenate([output.numpy() for output in outputs])
+        return np.concatenate([output.astype(self.dtype).numpy() for output in outputs])
 
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
-        first, factor = (paddle.to_tensor(array, place=self.place) for array in (left, right))
+        placed = (paddle.to_tensor(array, place=self.place) for array in (left, right))
+        first, factor = (array.astype(self.operands) for array in placed)
 
         def work(count: int) -> Any:
             product = first
@@ -153,11 +164,21 @@ class PaddleAdapter(Adapter):
     # Own helpers
 
     def step(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
-        loss = self.forward(images, labels)
-        loss.backward()
+        loss = self.differentiate(images, labels)
         self.optimiser.step()
         self.optimiser.clear_grad(set_to_zero=False)
         return loss.detach()
+
+    def differentiate(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+        with self.autocast():
+            loss = self.forward(images, labels)
+        if self.loss_scale == 1:
+            loss.backward()
+            return loss
+        (loss * self.loss_scale).backward()
+        for parameter in self.parameters:
+            parameter.grad.scale_(1 / self.loss_scale)
+        return loss
 
     def make_optimiser(self) -> paddle.optimizer.Optimizer:
         match self.recipe.optimiser:
@@ -169,6 +190,13 @@ class PaddleAdapter(Adapter):
                 settings = (self.rate, adam.beta1, adam.beta2, adam.epsilon, self.parameters)
                 # One kernel for all parameters; it refuses float64 (its error names the dtypes it takes).
                 return paddle.optimizer.Adam(*settings, use_multi_tensor=self.dtype == "float32")
+
+
+class Float32(nn.Layer):
+    """Outputs for the loss: of the two, automatic mixed precision sees to cross_entropy alone."""
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return x.astype("float32")
 
 
 def loss_of(network: nn.Layer, loss: str) -> Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 
@@ -16,18 +17,11 @@ from torch import nn
 from torch.nn import functional
 from torch.utils import data
 
-from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Resident
 from adapters.declaration import SGD, Model
 from adapters.torch_graphs import InPlace, Loop
+from adapters.torch_layers import channels_last, layer_of
 from adapters.weights import Weights
-
-ACTIVATIONS = {
-    "relu": torch.relu,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
-    "softmax": partial(torch.softmax, dim=-1),
-}
 
 
 class TorchAdapter(Adapter):
@@ -55,6 +49,8 @@ class TorchAdapter(Adapter):
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        if dtype == "tf32" and device == "cpu":
+            return NO_TF32
         if mode == "fused" and device == "cpu":
             return "torch has no loop of training steps in one call on a CPU; CUDA graphs need a GPU"
         if mode == "compiled" and device == "cpu" and not shutil.which("g++"):
@@ -73,7 +69,11 @@ class TorchAdapter(Adapter):
         self.place = torch.device("cuda:0" if self.device == "gpu" else "cpu")
         self.type = getattr(torch, self.dtype)
         # Same arithmetic in every framework: TF32 is off unless a cell asks for it (measurement.md, 4).
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
+        self.type_of_operands = getattr(torch, self.operands)
+        # No cache of narrow weights: each is used once a step. float32 is spared the cost of entering and leaving.
+        narrow = partial(torch.autocast, self.place.type, self.type_of_operands, cache_enabled=False)
+        self.autocast = narrow if self.precision in NARROW else nullcontext
         self.layers = [layer_of(layer) for layer in self.recipe.model.layers]
         shapes = [parameter.shape for parameter in self.recipe.model.parameters()]
         arrays = [torch.zeros(shape[::-1] if len(shape) == 2 else shape, dtype=self.type) for shape in shapes]
@@ -154,10 +154,10 @@ class TorchAdapter(Adapter):
             return [self.infer(resident.images[index]) for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
-        return np.asarray(torch.cat(outputs).cpu().numpy())
+        return np.asarray(torch.cat(outputs).to(self.type).cpu().numpy())
 
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
-        first, factor = (torch.from_numpy(array).to(self.place) for array in (left, right))
+        first, factor = (torch.from_numpy(array).to(self.place, self.type_of_operands) for array in (left, right))
         targets = torch.empty_like(first), torch.empty_like(first)
 
         def work(count: int) -> Any:
@@ -190,15 +190,25 @@ class TorchAdapter(Adapter):
 
     def network(self, parameters: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:  # (B, C, H, W) -> (B, outputs)
         rest = iter(parameters)
-        for layer in self.layers:
-            x = layer(x, rest)
-        return x
+        with self.autocast():
+            for layer in self.layers:
+                x = layer(x, rest)
+        return x.to(self.type)
 
     def loss(self, parameters: list[torch.Tensor], images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         outputs = self.network(parameters, images)
         if self.recipe.loss == "cross_entropy":
             return functional.cross_entropy(outputs, labels)
         return functional.mse_loss(outputs[:, 0], labels.to(outputs.dtype))
+
+    def scaled_loss(self, parameters: list[torch.Tensor], images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        loss = self.loss(parameters, images, labels)
+        return loss if self.loss_scale == 1 else loss * self.loss_scale
+
+    def unscaled(self, gradients: Any, loss: torch.Tensor) -> tuple[Any, torch.Tensor]:
+        if self.loss_scale == 1:
+            return gradients, loss
+        return torch._foreach_div(gradients, self.loss_scale), loss / self.loss_scale
 
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if self.whole:
@@ -225,12 +235,12 @@ class TorchAdapter(Adapter):
         return tensor.to(self.place, non_blocking=True)
 
     def differentiate(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[Any, torch.Tensor]:
-        loss = self.loss(self.parameters, images, labels)
-        return torch.autograd.grad(loss, self.parameters), loss.detach()
+        loss = self.scaled_loss(self.parameters, images, labels)
+        return self.unscaled(torch.autograd.grad(loss, self.parameters), loss.detach())
 
     def trace(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[Any, torch.Tensor]:
         """Differentiate inside what torch.compile traces: one graph, where autograd outside of it makes two."""
-        return torch.func.grad_and_value(self.loss)(self.arrays, images, labels)
+        return self.unscaled(*torch.func.grad_and_value(self.scaled_loss)(self.arrays, images, labels))
 
     def trace_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         gradients, loss = self.trace(images, labels)
@@ -256,29 +266,3 @@ class Samples(data.Dataset):
 
     def __getitem__(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         return self.images.index_select(0, rows), self.labels.index_select(0, rows)
-
-
-def channels_last(tensor: torch.Tensor) -> torch.Tensor:
-    """Return images or kernels with their channels last in memory; anything else as it is."""
-    return tensor.to(memory_format=torch.channels_last) if tensor.ndim == 4 else tensor
-
-
-def layer_of(layer: declare.Layer) -> Callable[[torch.Tensor, Iterator[torch.Tensor]], torch.Tensor]:
-    """Return a declared layer as a function of (batch, parameters); weighted layers take theirs off the iterator.
-
-    No modules: nn.Sequential's calls and torch.optim.SGD's Python take a sixth of mlp's step at batch 100.
-    """
-    match layer:
-        case declare.Conv2D(_, _, stride, padding):
-            return lambda x, rest: functional.conv2d(x, next(rest), next(rest), stride, padding)
-        case declare.Dense():
-            return lambda x, rest: functional.linear(x, next(rest), next(rest))
-        case declare.MaxPool2D(size, stride):
-            return lambda x, rest: functional.max_pool2d(x, size, stride)
-        case declare.AvgPool2D(size, stride):
-            return lambda x, rest: functional.avg_pool2d(x, size, stride)
-        case declare.Activation(function):
-            activation = ACTIVATIONS[function]
-            return lambda x, rest: activation(x)
-        case declare.Flatten():
-            return lambda x, rest: x.flatten(1)

@@ -32,12 +32,11 @@ def derived(epsilon: float) -> Bounds:
     return Bounds(loss=epsilon, gradient=2 * math.sqrt(epsilon), weights=epsilon, outputs=2 * epsilon)
 
 
+EPSILON = {"tf32": 2.0**-10, "bfloat16": 2.0**-7, "float16": 2.0**-10}  # of the operands of products
 BOUNDS = {
     "float64": Bounds(1e-12, 1e-12, 1e-12, 1e-12),
     "float32": Bounds(1e-5, 1e-5, 1e-6, 1e-4),
-    "tf32": derived(2.0**-10),
-    "bfloat16": derived(2.0**-7),
-    "float16": derived(2.0**-10),
+    **{dtype: derived(epsilon) for dtype, epsilon in EPSILON.items()},
 }
 
 
