@@ -14,6 +14,7 @@ from benchmarks.commands.exchange import exchange_weights
 from benchmarks.commands.lockstep import lockstep
 from benchmarks.commands.micro import micro_benchmarks
 from benchmarks.commands.peak import machine_peak
+from benchmarks.commands.predict import predict_digits
 from benchmarks.commands.run import run
 from benchmarks.commands.selfcheck import check_measuring
 from benchmarks.commands.show import describe_model, list_frameworks
@@ -28,6 +29,10 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "demo": draw,
     "train": train_and_save,
     "evaluate": evaluate_saved,
+    "train": train_and_save,
+    "evaluate": evaluate_saved,
+    "predict": predict_digits,
+    "demo": draw,
     "selfcheck": check_measuring,
     "micro": micro_benchmarks,
     "list": list_frameworks,

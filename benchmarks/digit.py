@@ -19,6 +19,7 @@ Floats = npt.NDArray[np.float64]
 SIDE, BOX = 28, 20  # of the result, and of the square in it that the digit fills
 CONTRAST = 16  # grey levels that ink must differ from paper by
 NOISE = 5  # standard deviations of the paper's noise that it must differ by as well
+UNEVEN = 8  # grey levels: half of the border is farther than this from its middle where the light is uneven
 SPECK = 0.05  # a patch of ink with less than this share of the ink of the largest is dirt
 SMALLEST = 5  # pixels: the longer side of what can be a digit
 FULL = 90  # percentile of the ink that counts as fully inked
@@ -46,30 +47,31 @@ def ink_of(image: Grey) -> Floats:
     away[away < least] = 0
     if not away.any():
         return away
-    return clean(np.minimum(away / np.percentile(away[away > 0], FULL), 1))
+    level = float(np.percentile(away[away > 0], FULL))
+    return clean(np.minimum(away / level, 1.0))
 
 
 def paper_of(image: Grey) -> Floats:
-    """Return the paper's grey level at each pixel: a quadratic surface through the border, which is mostly paper.
+    """Return the paper's grey level at each pixel: the middle one of the border, which is mostly paper.
 
-    Least absolute deviations (by reweighting), so that ink which reaches the border does not bend it.
+    Where that is uneven it is a quadratic surface through the border, of least absolute deviations (by reweighting), so
+    that ink which reaches the border does not bend it. Even paper needs none, and a thick digit in a tight picture
+    would bend it.
     """
-    height, width = image.shape
-    y, x = np.linspace(-1, 1, height)[:, None], np.linspace(-1, 1, width)[None]
     border = border_of(image.shape)
+    middle = float(np.median(image[border]))
+    if np.median(np.abs(image[border] - middle)) < UNEVEN:
+        return np.full(image.shape, middle)
+    y, x = (np.linspace(-1, 1, side) for side in image.shape)
+    y = y[:, None]
+    terms = np.stack([np.broadcast_to(term, image.shape) for term in (1, x, y, x * y, x * x, y * y)], -1)
     every = max(1, int(border.sum()) // 1000)
-    terms = np.stack(
-        [np.broadcast_to(term, image.shape)[border][::every] for term in (1, x, y, x * y, x * x, y * y)], 1
-    )
-    levels = np.asarray(image[border][::every], np.float64)
-    middle = np.median(levels)
-    fit: Floats = np.zeros(6)
-    weights: Floats = np.ones(levels.shape)
+    places, levels = terms[border][::every], image[border][::every] - middle
+    weights = np.ones_like(levels)
     for _ in range(10):
-        fit = np.linalg.lstsq(terms * weights[:, None], (levels - middle) * weights, rcond=None)[0]
-        weights = 1 / np.sqrt(np.maximum(np.abs(levels - middle - terms @ fit), 1e-3))
-    surface = fit[0] + fit[1] * x + fit[2] * y + fit[3] * x * y + fit[4] * x * x + fit[5] * y * y
-    paper: Floats = middle + np.round(surface, 3)  # rounded: a picture and its negative give the same digit
+        fit = np.linalg.lstsq(places * weights[:, None], levels * weights, rcond=None)[0]
+        weights = 1 / np.sqrt(np.maximum(np.abs(levels - places @ fit), 1e-3))
+    paper: Floats = middle + np.round(terms @ fit, 3)  # rounded: a picture and its negative give the same digit
     return paper
 
 
