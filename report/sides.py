@@ -29,8 +29,8 @@ class Side:
     """A side's tables, all with the cell's number: `cells` (its index), `launches` and `learnt` (column `cell`).
 
     cells: CELL, machine, framework_version, sweep, revision and ORIGIN where known; of the metric's task, and with the
-    prefix accuracy_ of accuracy launches: how many were `tried` and `ok`, `statuses` and first `reason` of the others; how
-    many of the metric's ok launches were `disturbed`, and the median `canary_s` before them, where they have one.
+    prefix accuracy_ of accuracy launches: how many were `tried` and `ok`, `statuses` and first `reason` of the others;
+    how many of the metric's ok launches were `disturbed`, and the median `canary_s` before them, where they have one.
     launches: sweep, round, value of each ok launch. learnt: seed, epochs, accuracy of each ok accuracy launch.
     """
 

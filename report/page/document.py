@@ -84,8 +84,8 @@ def together(inputs: Inputs, found: list[Machine]) -> Iterator[str]:
     for sweep in inputs.sweeps:
         asked = sweep.run.get("requested", {})
         if "engine" in sweep.run and isinstance(asked.get("launches"), int):
-            engine = words.short(sweep.run["engine"]["name"])
-            yield f"sweep {words.short(name_of(sweep), 40)} over machines ({engine}): {asked['launches']:,} launches asked"
+            engine, name = words.short(sweep.run["engine"]["name"]), words.short(name_of(sweep), 40)
+            yield f"sweep {name} over machines ({engine}): {asked['launches']:,} launches asked"
     if unread := sum(len(sweep.problems) for sweep in inputs.sweeps):
         yield f"{words.count(unread, 'line')} could not be read"
 

@@ -17,8 +17,8 @@ from report.page.inputs import Inputs, Record, name_of
 from report.page.parts import Cell, Column, Group, Line, Table
 
 COLUMNS = (
-    Column("machine"), Column("processor"), Column("cards"), Column("cores", number=True), Column("memory", number=True),
-    Column("members", number=True), Column("versions that differ"), Column("measured"), Column("launches", "ok", True),
+    Column("machine"), Column("processor"), Column("cards"), Column("cores", number=True),
+    Column("memory", number=True), Column("members", number=True), Column("versions that differ"), Column("measured"), Column("launches", "ok", True),
     Column("flags"),
 )  # fmt: skip
 
@@ -108,7 +108,8 @@ def number_of(value: Any) -> float | None:
 
 def cards_of(facts: Record) -> Iterator[str]:
     """Yield the names of the cards in a machine's facts."""
-    for card in facts.get("gpus") if isinstance(facts.get("gpus"), list) else []:
+    found = facts.get("gpus")
+    for card in found if isinstance(found, list) else []:
         if isinstance(card, Mapping) and isinstance(card.get("name"), str):
             yield card["name"]
 

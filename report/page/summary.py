@@ -33,7 +33,7 @@ class Summary:
         found = over_machines(inputs.timed, inputs.speeds, inputs.base)
         leads = [cells.iloc[0] for machine in machines for cells in machine.inputs.headline]
         keys = dict.fromkeys(tuple(first[name] for name in POINT) for first in leads)
-        groups = {key: lines for key, lines in found.groupby(POINT, sort=False)} if len(found) else {}
+        groups = dict(list(found.groupby(POINT, sort=False))) if len(found) else {}
         self.leading: list[pd.DataFrame] = [groups[key] for key in keys if key in groups]
         self.others: list[pd.DataFrame] = [lines for key, lines in groups.items() if key not in keys]
 
