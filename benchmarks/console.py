@@ -6,6 +6,7 @@ worker that is being measured.
 
 from __future__ import annotations
 
+import signal
 import statistics
 import sys
 from collections import Counter, defaultdict
@@ -18,6 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from benchmarks import output
 from benchmarks.accuracies import median_time
 from benchmarks.cells import Cell, Launch
 from benchmarks.errors import LockstepError
@@ -35,7 +37,12 @@ class Display:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         self.progress = Progress(*columns, console=console, auto_refresh=False, transient=True)
         self.task = self.progress.add_task("starting", total=None)
 
@@ -101,19 +108,23 @@ def plain(text: str) -> str:
 
 def terminal(stderr: bool = False) -> Console:
     """Return a console; where nobody says how wide it is (a pipe, a log), wide enough for a table."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=200)
+    console = Console(stderr=stderr, emoji=False)  # `:abc:` in what a user typed is no picture
+    return console if console.is_terminal else Console(stderr=stderr, emoji=False, width=200)
 
 
 def run_app(app: Callable[[], Any]) -> None:
     """Run a command line; expected errors and interruptions become one line on stderr and an exit code."""
+    output.guard()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # what a full disk refuses at the exit would be a traceback and 120
     except (LockstepError, Interrupted) as error:
         words = str(error) if isinstance(error, LockstepError) else f"interrupted by {error.signal.name}"
-        with suppress(OSError):  # a terminal that hung up
-            for line in words.split("\n"):  # several where several things are missing
-                terminal(stderr=True).print(plain(line), style="red", markup=False, highlight=False, soft_wrap=True)
+        left = isinstance(error, Interrupted) and error.signal == signal.SIGPIPE  # no word to `| head`
+        for line in [] if left else words.split("\n"):  # several where several things are missing
+            terminal(stderr=True).print(plain(line), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 
