@@ -1,0 +1,8 @@
+"""Numbers of things in words for people."""
+
+from __future__ import annotations
+
+
+def count(amount: int, what: str, many: str = "") -> str:
+    """Return `1 launch`, `2 launches`."""
+    return f"{amount:,} {what if amount == 1 else many or what + 's'}"
