@@ -19,7 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from benchmarks import output
+from benchmarks import counting, output
 from benchmarks.accuracies import median_time
 from benchmarks.cells import Cell, Launch
 from benchmarks.errors import LockstepError
@@ -29,6 +29,7 @@ from benchmarks.proofs import Proof
 
 Row = dict[str, Any]
 MANY, SHOWN = 20, 4  # comparisons at a sweep's end
+UNKNOWN = 0.5  # half of the width of an interval, on the log scale: from 0.61 to 1.65 of the ratio found
 DATA = {"resident": "resident data", "host": "data fed from host memory"}  # pipelines, as titles say them
 
 
@@ -141,7 +142,9 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
     found = sorted(comparisons)
     for key in found if len(found) <= MANY else found[:SHOWN]:
         model, dataset, device, batch_size, dtype, threads, pipeline = key
-        title = f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {threads} threads, {DATA[pipeline]}"
+        title = (
+            f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {counting.threads(threads)}, {DATA[pipeline]}"
+        )
         table = Table(title=escape(plain(title)), title_justify="left")
         for heading in ("framework", "version", "mode"):
             table.add_column(heading)
@@ -157,10 +160,15 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
 
 def stopped(stop: Row) -> str:
     """Say why a comparison was measured no further."""
-    width = "" if stop["half_width"] is None else f", ratios known to {100 * stop['half_width']:.1f} %"
+    width = "" if stop["half_width"] is None else f", {known(stop['half_width'])}"
     name = f"{stop['recipe']}, {stop['dataset']}, {stop['device']}, batch {stop['batch_size']}, {stop['dtype']}"
     name += f", {DATA[stop['pipeline']]}"
     return f"{escape(plain(name))}: stopped after {stop['rounds']} rounds ({stop['reason']}){width}"
+
+
+def known(half_width: float) -> str:
+    """Say how well a comparison's ratios are known; half or twice as much is no knowledge of a ratio."""
+    return "ratios not known yet" if half_width > UNKNOWN else f"ratios known to {100 * half_width:.1f} %"
 
 
 def spent(wall: Mapping[str, float]) -> str:

@@ -48,7 +48,7 @@ def split(given: Sequence[str] | None, what: str) -> list[str]:
     """Return what was typed for an option, split at commas; UsageError where it was given and is empty."""
     found = [part.strip() for item in given or [] for part in item.split(",") if part.strip()]
     if given and not found:
-        raise UsageError(f"an empty {what or 'value'} was given (a variable that is not set?): name one, or leave it out")
+        raise UsageError(f"an empty {what or 'value'} was given (an unset variable?): name one, or leave it out")
     return found
 
 

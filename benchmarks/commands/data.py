@@ -15,7 +15,7 @@ from benchmarks.errors import UsageError
 def prepared(name: str, data_dir: Path | None) -> Prepared:
     """Make a data set ready; say where --data-dir is of no use to it."""
     if not name.strip():
-        raise UsageError("an empty dataset was given (a variable that is not set?): name one, or leave it out")
+        raise UsageError("an empty dataset was given (an unset variable?): name one, or leave it out")
     if data_dir is not None and name not in ORIGINS:
         say(f"--data-dir {shown(data_dir)} is not used: it is for {' and '.join(ORIGINS)}, and this is {shown(name)}")
     return prepare(name, data_dir)

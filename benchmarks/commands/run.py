@@ -17,6 +17,7 @@ from benchmarks import bandwidths, console, disk, environments, peak, turn
 from benchmarks.cells import Axes, Cell, expand
 from benchmarks.commands.data import planned, prepared
 from benchmarks.commands.terminal import Axis, Pythons, Wait, err, out, say
+from benchmarks.counting import count
 from benchmarks.devices import chosen
 from benchmarks.errors import LockstepError, UsageError
 from benchmarks.frameworks import Probe, probe_all
@@ -46,10 +47,10 @@ def run(
     pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
     preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "quick",
-    rounds: Annotated[int | None, typer.Option(min=0, max=MOST, help="exactly so many speed launches of every cell")] = None,
-    seeds: Annotated[int | None, typer.Option(min=0, max=MOST, help="accuracy launches of every cell, a seed each")] = None,
+    rounds: Annotated[int | None, typer.Option(min=0, max=MOST, help="exactly so many speed launches a cell")] = None,
+    seeds: Annotated[int | None, typer.Option(min=0, max=MOST, help="accuracy launches a cell, a seed each")] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=0, max=MOST, help="of an accuracy launch; default: the recipe's; 0: no such launch")
+        int | None, typer.Option(min=0, max=MOST, help="of an accuracy launch; default: the recipe's; 0: none such")
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     timeout: Annotated[
@@ -155,9 +156,9 @@ def show_plan(cells: Sequence[Cell], amount: Preset) -> None:
         words = console.plain(" ".join(str(part) for part in vars(cell).values()))
         out.print(words, markup=False, highlight=False, soft_wrap=True)
     most = "at most " if amount.looks else ""
-    launches = console.count(len(cells) * (amount.rounds + amount.seeds), "launch", "launches")
-    each = f"{console.count(amount.rounds, 'round')}, {console.count(amount.seeds, 'seed')}"
-    out.print(f"{console.count(len(cells), 'cell')}, {each}: {most}{launches}", highlight=False)
+    launches = count(len(cells) * (amount.rounds + amount.seeds), "launch", "launches")
+    each = f"{count(amount.rounds, 'round')}, {count(amount.seeds, 'seed')}"
+    out.print(f"{count(len(cells), 'cell')}, {each}: {most}{launches}", highlight=False)
 
 
 def ceilings(cells: Sequence[Cell], measure: bool) -> dict[peak.Point, Ceiling]:

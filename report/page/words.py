@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.console import DATA, plain
+from benchmarks.counting import threads
 
 NONE = "–"
 
@@ -75,7 +76,7 @@ def comparison(values: Mapping[Any, Any] | pd.Series[Any], *without: str) -> str
         "device": f"{str(values['device']).upper()} ({short(values['device_name'], 48)})",
         "batch_size": f"batch {values.get('batch_size', '')}",
         "dtype": short(values["dtype"]),
-        "threads": count(values["threads"], "thread"),
+        "threads": threads(values["threads"]),
         "dataset": short(values["dataset"], 40),
         "pipeline": DATA.get(str(values["pipeline"]), short(values["pipeline"])),
     }

@@ -182,7 +182,7 @@ def test_an_unknown_base_is_refused_with_what_there_is(results, make):
 
 def test_an_empty_folder_is_an_empty_frame_and_no_folder_is_an_error(tmp_path):
     assert load(tmp_path).empty
-    with pytest.raises(UsageError, match="no results folder.*or name another folder, file or revision"):
+    with pytest.raises(UsageError, match=r"no results folder.*or name another folder, file or revision"):
         load(tmp_path / "absent")
 
 
