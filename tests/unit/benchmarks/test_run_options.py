@@ -26,7 +26,7 @@ def nowhere(monkeypatch, tmp_path):
 def test_more_than_weeks_of_measuring_is_refused(option):
     done = run(option, "999999999999", "--dry-run")
     assert done.exit_code == 2
-    assert "is not in the range 0<=x<=10000" in done.output
+    assert "should be less than or equal to 10000" in done.output
 
 
 def test_a_plan_says_what_a_run_would_download_and_downloads_nothing(nowhere, capsys):
