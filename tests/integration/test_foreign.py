@@ -36,9 +36,7 @@ def foreign(tmp_path):
         environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LOCKSTEP_TURN": os.environ["LOCKSTEP_TURN"]}
         environment |= {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "caches")}
         line = [sys.executable, "-c", PROGRAM, *arguments]
-        return subprocess.run(
-            line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300
-        )
+        return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=300)
 
     return run
 

@@ -62,7 +62,7 @@ def test_without_a_card_one_line_says_so(no_card):
 def test_where_nobody_can_ask_the_driver_the_frameworks_will_say(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert devices.chosen(["gpu:3"]) == ["gpu:3"]
-    with pytest.raises(EnvironmentMissing, match="needs the package nvidia-ml-py, .* or name the devices"):
+    with pytest.raises(EnvironmentMissing, match=r"needs the package nvidia-ml-py, .* or name the devices"):
         devices.chosen(["all"])
 
 
