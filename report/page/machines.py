@@ -18,13 +18,8 @@ from report.page.parts import Cell, Column, Group, Line, Table
 
 COLUMNS = (
     Column("machine"), Column("processor"), Column("cards"), Column("cores", number=True),
-<<<<<<< HEAD
     Column("memory", number=True), Column("members", number=True),
     Column("versions that differ"), Column("measured"), Column("launches", "ok", True), Column("flags"),
-=======
-    Column("memory", number=True), Column("members", number=True), Column("versions that differ"), Column("measured"),
-    Column("launches", "ok", True), Column("flags"),
->>>>>>> machines
 )  # fmt: skip
 
 
