@@ -1,8 +1,8 @@
 """What every adapter must do, so that one harness can drive, prove and time all of them.
 
-Adapters compute; only the harness times. A timed call (`train`, `train_fed`, `evaluate`, the work of `products`)
-does no I/O, no logging and no conversion of layouts. Nothing is optional: what an adapter cannot do it answers with
-a reason (`unsupported`). Needs the standard library and NumPy alone, because workers import it.
+Adapters compute; only the harness times. A timed call (`train`, `train_fed`, `evaluate`, the work of `products` and
+`copies`) does no I/O, no logging and no conversion of layouts. Nothing is optional: what an adapter cannot do it
+answers with a reason (`unsupported`). Needs the standard library and NumPy alone, because workers import it.
 """
 
 from __future__ import annotations
@@ -20,8 +20,18 @@ from adapters.weights import Weights
 
 Array = npt.NDArray[Any]
 MODES = ("eager", "compiled", "fused")
-DTYPES = ("float32", "float64")
+DTYPES = ("float32", "float64", "tf32", "bfloat16", "float16")
+NARROW = ("bfloat16", "float16")  # mixed precision: matrix products and convolutions have operands of this type
 PIPELINES = ("resident", "host")
+NO_TF32 = "TF32 is a number format of NVIDIA's tensor cores, a CPU has none"
+# float16 ends at 6e-8, and a gradient of the mean over a batch is far smaller than 1. A power of two is exact; this
+# one leaves a factor of 64 above gradients of 1 and reaches what is 6e-11. Gradients are unscaled before the update.
+LOSS_SCALE = 2.0**10
+
+
+def storage(dtype: str) -> str:
+    """Return the type of all arrays of a cell: weights, optimiser's state, batches, losses and outputs."""
+    return "float64" if dtype == "float64" else "float32"
 
 
 class ContractError(RuntimeError):
@@ -57,8 +67,35 @@ class Feed:
     taken: int = 0
 
 
+class DeviceTimer:
+    """The device's own clock, read by two events that lie in its queue as work does.
+
+    `event` makes one: it has `record()`, and `elapsed_time(later)` in milliseconds, as CUDA's have.
+    """
+
+    def __init__(self, event: Callable[[], Any]) -> None:
+        self.begin, self.end = event(), event()
+
+    def start(self) -> None:
+        """Note in the queue that what follows begins."""
+        self.begin.record()
+
+    def stop(self) -> None:
+        """Note in the queue that what went before is all."""
+        self.end.record()
+
+    def seconds(self) -> float:
+        """Return the seconds between both notes; only after a synchronisation."""
+        return float(self.begin.elapsed_time(self.end)) / 1e3
+
+
 class Adapter(ABC):
-    """One declared recipe, built by one framework on one device in one mode and dtype."""
+    """One declared recipe, built by one framework on one device in one mode and dtype.
+
+    `precision` is the dtype asked for, `dtype` the type of all arrays (storage), `operands` that of what products
+    multiply. TF32 is allowed in the precision tf32 and nowhere else. In a narrow one products of matrices and
+    convolutions round their operands and may round their result; weights, optimiser's state, loss and update do not.
+    """
 
     framework: ClassVar[str]
 
@@ -67,7 +104,10 @@ class Adapter(ABC):
         reason = self.unsupported(device, mode, dtype)
         if reason:
             raise ValueError(f"{self.framework} cannot run {mode} {dtype} on {device}: {reason}")
-        self.recipe, self.device, self.mode, self.dtype = recipe, device, mode, dtype
+        self.recipe, self.device, self.mode = recipe, device, mode
+        self.precision, self.dtype = dtype, storage(dtype)
+        self.operands = dtype if dtype in NARROW else self.dtype
+        self.loss_scale = LOSS_SCALE if dtype == "float16" else 1.0
         self.rate = recipe.schedule.rate(recipe.optimiser, 0)
         self.step_count = 0  # optimiser steps since set_weights; Adam's t is this plus one
         self.build()
@@ -164,7 +204,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def fetch(self, outputs: Any) -> Array:
-        """Copy what evaluate returned to the host, (count * B, outputs), or a product, (N, N), in self.dtype."""
+        """Copy what evaluate returned to the host, (count * B, outputs), a product or a copy, in self.dtype."""
 
     @abstractmethod
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
@@ -172,8 +212,20 @@ class Adapter(ABC):
 
         It computes left @ right, that @ right, and so on, so that no product can be left out, moved out of a loop or
         overlap the next. It may return early; what it returns goes to synchronise and fetch, holds the last product
-        alone, and is good until work is called again. Plain arithmetic in self.dtype, as train has it: no TF32.
+        alone, and is good until work is called again. Operands and products are of the type self.operands, and TF32
+        is what it is in train.
         """
+
+    @abstractmethod
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        """Place an array (N,) on the device; return work(count): `count` copies, each the negative of the one before.
+
+        So none can be left out or overlap the next. A copy reads N elements and writes N. As products otherwise.
+        """
+
+    @abstractmethod
+    def timer(self) -> DeviceTimer | None:
+        """Return what reads the device's own clock; None on a CPU, and where the framework shows no events."""
 
     @abstractmethod
     def synchronise(self, pending: Any = None) -> None:

@@ -7,23 +7,21 @@ import math
 import os
 import platform
 from collections.abc import Callable, Iterator
-from functools import reduce
 from typing import Any
 
-import jax
+# By default it takes three quarters of a card's memory at once, and nobody could tell how much it needs.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+import jax  # it reads the environment
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jax import lax
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Adam, Conv2D, Model
+from adapters.jax_layers import apply
 from adapters.weights import Weights
-
-ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid, "softmax": jax.nn.softmax}
-
-NHWC = ("NHWC", "OIHW", "NHWC")
 
 
 class JaxAdapter(Adapter):
@@ -50,6 +48,8 @@ class JaxAdapter(Adapter):
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        if dtype == "tf32" and device == "cpu":
+            return NO_TF32
         if mode == "fused" and pipeline == "host":
             return "a loop of steps in one call of XLA takes its batches from the device, none from host memory"
         return None
@@ -64,12 +64,13 @@ class JaxAdapter(Adapter):
 
     def build(self) -> None:
         jax.config.update("jax_enable_x64", self.dtype == "float64")
-        jax.config.update("jax_default_matmul_precision", "highest")  # no TF32 unless a cell asks for it
+        # On a GPU the default is TF32; not unless a cell asks for it.
+        jax.config.update("jax_default_matmul_precision", "tensorfloat32" if self.precision == "tf32" else "highest")
         self.place = jax.devices("gpu" if self.device == "gpu" else "cpu")[0]
         donated = jax.jit(self.step, donate_argnums=(0, 1))
         self.one_step = self.step if self.mode == "eager" else donated
         self.many_steps = jax.jit(self.loop, donate_argnums=(0, 1, 2))
-        self.slopes = jax.grad(self.loss) if self.mode == "eager" else jax.jit(jax.grad(self.loss))
+        self.slopes = self.differentiate if self.mode == "eager" else jax.jit(self.differentiate)
         self.infer = self.forward if self.mode == "eager" else jax.jit(self.forward)
         self.infer_at = jax.jit(lambda parameters, images, index: self.forward(parameters, images[index]))
         self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
@@ -116,7 +117,7 @@ class JaxAdapter(Adapter):
             resident.losses[index] = self.take_step(resident.images[index], resident.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
-        if reason := self.unsupported(self.device, self.mode, self.dtype, "host"):
+        if reason := self.unsupported(self.device, self.mode, self.precision, "host"):
             raise ValueError(reason)
         last, digits = np.ascontiguousarray(images.transpose(0, 2, 3, 1)), labels.astype(np.int32)
         gathered = ((last[rows], digits[rows]) for rows in itertools.cycle(order))
@@ -134,7 +135,7 @@ class JaxAdapter(Adapter):
         return np.array(batches.losses, np.float64)
 
     def gradients(self, resident: Resident, index: int) -> Weights:
-        return self.canonical(self.slopes(self.parameters, resident.images[index], resident.labels[index]))
+        return self.canonical(self.slopes(self.parameters, resident.images[index], resident.labels[index])[1])
 
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
         if self.mode == "fused":
@@ -143,10 +144,10 @@ class JaxAdapter(Adapter):
         return [self.infer(self.parameters, resident.images[index]) for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
-        return np.concatenate(outputs)
+        return np.concatenate(outputs).astype(self.dtype, copy=False)
 
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
-        first, factor = self.device_put((left, right))
+        first, factor = self.device_put((left.astype(self.operands), right.astype(self.operands)))
         multiply = jax.jit(jnp.matmul)
 
         def work(count: int) -> Any:
@@ -156,6 +157,21 @@ class JaxAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        first = self.device_put(array)
+        negate = jax.jit(jnp.negative)
+
+        def work(count: int) -> Any:
+            copy = first
+            for _ in range(count):
+                copy = negate(copy)
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None  # jax shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         jax.block_until_ready((self.parameters, self.state, pending))
@@ -181,7 +197,7 @@ class JaxAdapter(Adapter):
         rest = iter(parameters)
         as_matmuls = self.device == "cpu" and self.mode != "eager"
         for layer in self.recipe.model.layers:
-            x = apply(layer, x, rest, as_matmuls)
+            x = apply(layer, x, rest, as_matmuls, self.operands)
         return x
 
     def loss(self, parameters: list[Any], images: Any, labels: Any) -> Any:
@@ -191,8 +207,14 @@ class JaxAdapter(Adapter):
             return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(outputs), labels[:, None], axis=1))
         return jnp.mean(jnp.square(outputs[:, 0] - labels.astype(outputs.dtype)))
 
+    def differentiate(self, parameters: list[Any], images: Any, labels: Any) -> tuple[Any, list[Any]]:
+        if self.loss_scale == 1:
+            return jax.value_and_grad(self.loss)(parameters, images, labels)
+        scaled = jax.value_and_grad(lambda *given: self.loss(*given) * self.loss_scale)(parameters, images, labels)
+        return jax.tree.map(lambda part: part / self.loss_scale, scaled)
+
     def step(self, parameters: list[Any], state: list[Any], images: Any, labels: Any, rate: Any) -> Any:
-        loss, gradients = jax.value_and_grad(self.loss)(parameters, images, labels)
+        loss, gradients = self.differentiate(parameters, images, labels)
         change, state = updates(self.recipe.optimiser, gradients, state, rate)
         return [w - d for w, d in zip(parameters, change, strict=True)], state, loss
 
@@ -253,46 +275,3 @@ def updates(
                 for m, v in zip(first, second, strict=True)
             ]
             return change, [first, second, step]
-
-
-def apply(layer: declare.Layer, x: Any, parameters: Iterator[Any], as_matmuls: bool) -> Any:
-    """Return what a declared layer makes of a batch; weighted layers take their parameters off the iterator."""
-    match layer:
-        case declare.Conv2D(_, _, stride, padding):
-            return convolve(x, next(parameters), stride, padding, as_matmuls) + next(parameters)
-        case declare.Dense():
-            return x @ next(parameters) + next(parameters)
-        case declare.MaxPool2D(size, stride):
-            return pool(jnp.maximum, x, size, stride)
-        case declare.AvgPool2D(size, stride):
-            return pool(jnp.add, x, size, stride) / size**2
-        case declare.Activation(function):
-            return ACTIVATIONS[function](x)
-        case declare.Flatten():
-            return (x.transpose(0, 3, 1, 2) if x.ndim == 4 else x).reshape(len(x), -1)  # C order of (C, H, W)
-
-
-def convolve(x: Any, weight: Any, stride: int, padding: int, as_matmuls: bool) -> Any:
-    """Return the cross-correlation of x (B, H, W, C) with weight (O, C, K, K).
-
-    Compiled for a CPU as one matmul per kernel row where the images need a gradient: XLA's gradient of a convolution
-    with many channels crawls there (lenet, batch 100: 2.5 times slower). Op by op the convolution is the faster.
-    """
-    outputs, inputs, size, _ = weight.shape
-    if inputs == 1 or not as_matmuls:
-        return lax.conv_general_dilated(x, weight, (stride, stride), [(padding, padding)] * 2, dimension_numbers=NHWC)
-    x = jnp.pad(x, ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    columns = jnp.concatenate(windows(x, 2, size, stride), axis=-1)  # (B, H, W', K*C)
-    rows = weight.transpose(2, 3, 1, 0).reshape(size, size * inputs, outputs)
-    return sum(part @ row for part, row in zip(windows(columns, 1, size, stride), rows, strict=True))
-
-
-def pool(combine: Callable[[Any, Any], Any], x: Any, size: int, stride: int) -> Any:
-    """Combine strided slices: the gradient of reduce_window (select and scatter) takes ten times as long."""
-    return reduce(combine, windows(reduce(combine, windows(x, 1, size, stride)), 2, size, stride))
-
-
-def windows(x: Any, axis: int, size: int, stride: int) -> list[Any]:
-    """Return the `size` slices along `axis` whose i-th elements together are the i-th window."""
-    last = (x.shape[axis] - size) // stride * stride + 1
-    return [lax.slice_in_dim(x, i, i + last, stride, axis) for i in range(size)]

@@ -11,6 +11,9 @@ from typing import Any
 # Copies this long run on OpenMP threads of the main thread's own. With them libgomp counts more threads than cores and
 # stops spinning at every barrier of the worker: one set_weights of lenet halved its speed. None is that long.
 os.environ.setdefault("MXNET_CPU_PARALLEL_SIZE", str(2**31 - 1))
+# Its products of float32 matrices are always allowed TF32 on a card (src/operator/linalg_impl.h,
+# VERSION_ADJUSTED_TF32_MATH); NVIDIA's libraries listen to this.
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
 import mxnet as mx  # it reads the environment
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +21,7 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Adam, Model, Shape
 from adapters.weights import Weights
 
@@ -48,11 +51,17 @@ class MxnetAdapter(Adapter):
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        if dtype == "tf32" and device == "cpu":
+            return NO_TF32
+        if dtype == "tf32":
+            return "mxnet cannot turn TF32 on for a cell and off for another: for its process it is off"
+        if dtype in NARROW:
+            return f"mxnet's dot has no {dtype} on a CPU, and its amp changes the operators of the whole process"
         return "mxnet has no loop of training steps in one call" if mode == "fused" else None
 
     @classmethod
     def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
-        return "compiled"
+        return "compiled"  # on a card, too: a bound graph is launched by the engine, not from Python
 
     # The network
 
@@ -103,8 +112,10 @@ class MxnetAdapter(Adapter):
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         # take runs in mxnet's engine while Python goes on (NOTES.md). Rows are int64: its default, float32, counts
         # no further than 2^24.
-        samples, digits = (mx.nd.array(part, mx.cpu(), self.dtype) for part in (images, labels))
-        endless = itertools.cycle([mx.nd.array(rows, mx.cpu(), "int64") for rows in order])
+        # From pinned memory the engine copies to a card on a stream of its own, while a step computes.
+        host = mx.cpu_pinned(0) if self.device == "gpu" else mx.cpu()
+        samples, digits = (mx.nd.array(part, host, self.dtype) for part in (images, labels))
+        endless = itertools.cycle([mx.nd.array(rows, host, "int64") for rows in order])
         batches = (
             (samples.take(rows).as_in_context(self.place), digits.take(rows).as_in_context(self.place))
             for rows in endless
@@ -140,6 +151,21 @@ class MxnetAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        first = mx.nd.array(array, self.place, self.dtype)
+        targets = mx.nd.empty(array.shape, self.place, self.dtype), mx.nd.empty(array.shape, self.place, self.dtype)
+
+        def work(count: int) -> Any:
+            copy = first
+            for index in range(count):
+                copy = mx.nd.negative(copy, out=targets[index % 2])
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None  # mxnet shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         mx.nd.waitall()

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters import numpy_layers
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Adam, Model
 from adapters.numpy_layers import LOSSES, Weighted
 from adapters.weights import Weights
@@ -42,6 +42,10 @@ class NumpyAdapter(Adapter):
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
         if device != "cpu":
             return "there is no such thing as numpy on a GPU"
+        if dtype in NARROW:
+            return f"NumPy's BLAS has no products of {dtype}"
+        if dtype == "tf32":
+            return NO_TF32
         return None if mode == "eager" else "NumPy has no compiler"
 
     @classmethod
@@ -124,6 +128,20 @@ class NumpyAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        targets = np.empty_like(array), np.empty_like(array)
+
+        def work(count: int) -> Any:
+            copy = array
+            for index in range(count):
+                copy = np.negative(copy, out=targets[index % 2])
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None
 
     def synchronise(self, pending: Any = None) -> None:
         pass  # NumPy returns when it has finished

@@ -6,6 +6,8 @@ import itertools
 import os
 import platform
 from collections.abc import Callable, Iterator
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,11 @@ if "AuthenticAMD" in Path("/proc/cpuinfo").read_text():
 import numpy as np  # MKL reads the environment when paddle loads it
 import numpy.typing as npt
 import paddle
-from paddle import nn
+from paddle import io, nn
 from paddle.nn import functional
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Model, Shape
 from adapters.weights import Weights
 
@@ -52,10 +54,16 @@ class PaddleAdapter(Adapter):
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        if dtype == "tf32" and device == "cpu":
+            return NO_TF32
+        if dtype in NARROW and device == "cpu":
+            return "paddle.amp has no effect on a CPU, where paddle has no products of narrower types"
+        # paddle.device.cuda.graphs.CUDAGraph is there, undocumented: not used before somebody can try it on a card.
         return "paddle has no loop of training steps in one call" if mode == "fused" else None
 
     @classmethod
     def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+        # Python binds these steps, on a card above all, and running a static program takes more of it (NOTES.md).
         return "eager"
 
     # The network
@@ -65,10 +73,14 @@ class PaddleAdapter(Adapter):
         paddle.device.set_device("gpu:0" if self.device == "gpu" else "cpu")
         paddle.set_default_dtype(self.dtype)
         if self.device == "gpu":  # TF32 is on by default (github.com/PaddlePaddle/Paddle/pull/28732); not unless asked
-            paddle.base.core.set_cublas_switch(False)
-            paddle.base.core.set_cudnn_switch(False)
+            paddle.base.core.set_cublas_switch(self.precision == "tf32")
+            paddle.base.core.set_cudnn_switch(self.precision == "tf32")
         shapes = self.recipe.model.shapes()
         modules = [layer_of(layer, shape) for layer, shape in zip(self.recipe.model.layers, shapes, strict=False)]
+        if self.precision in NARROW:
+            modules.append(Float32())
+        mixed = partial(paddle.amp.auto_cast, level="O1", dtype=self.operands)
+        self.autocast = mixed if self.precision in NARROW else nullcontext
         self.network = nn.Sequential(*modules)
         self.parameters = self.network.parameters()
         self.forward, self.infer = loss_of(self.network, self.recipe.loss), self.network
@@ -103,6 +115,13 @@ class PaddleAdapter(Adapter):
             resident.losses[index] = self.step(resident.images[index], resident.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        if self.device == "gpu":
+            # Its reader pins each batch and copies it on a stream of its own, two ahead. A CPU has no use for it.
+            loader = io.DataLoader(Batches(images, labels, order), places=[self.place], batch_size=None)
+            feed = Feed(iter(loader), len(order), [None] * len(order))
+            feed.close = partial(setattr, feed, "batches", None)  # the thread that gathers ends with the iterator
+            return feed
+
         def batches() -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
             for rows in itertools.cycle(order):
                 yield paddle.to_tensor(images[rows], place=self.place), paddle.to_tensor(labels[rows], place=self.place)
@@ -118,21 +137,22 @@ class PaddleAdapter(Adapter):
         return np.array([np.nan if loss is None else float(loss) for loss in batches.losses])
 
     def gradients(self, resident: Resident, index: int) -> Weights:
-        self.forward(resident.images[index], resident.labels[index]).backward()
+        self.differentiate(resident.images[index], resident.labels[index])
         names = (parameter.name for parameter in self.recipe.model.parameters())
         found = {name: np.array(p.grad.numpy()) for name, p in zip(names, self.parameters, strict=True)}
         self.optimiser.clear_grad(set_to_zero=False)
         return found
 
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
-        with paddle.no_grad():
+        with paddle.no_grad(), self.autocast():
             return [self.infer(resident.images[index]) for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
-        return np.concatenate([output.numpy() for output in outputs])
+        return np.concatenate([output.astype(self.dtype).numpy() for output in outputs])
 
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
-        first, factor = (paddle.to_tensor(array, place=self.place) for array in (left, right))
+        placed = (paddle.to_tensor(array, place=self.place) for array in (left, right))
+        first, factor = (array.astype(self.operands) for array in placed)
 
         def work(count: int) -> Any:
             product = first
@@ -141,6 +161,23 @@ class PaddleAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        first = paddle.to_tensor(array, place=self.place)
+
+        def work(count: int) -> Any:
+            copy = first
+            for _ in range(count):
+                copy = paddle.neg(copy)
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        # The versions before 3 document events that cannot tell the time between them.
+        if self.device == "cpu" or not hasattr(paddle.device.Event, "elapsed_time"):
+            return None
+        return DeviceTimer(partial(paddle.device.Event, enable_timing=True))
 
     def synchronise(self, pending: Any = None) -> None:
         if self.device == "gpu":
@@ -153,11 +190,21 @@ class PaddleAdapter(Adapter):
     # Own helpers
 
     def step(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
-        loss = self.forward(images, labels)
-        loss.backward()
+        loss = self.differentiate(images, labels)
         self.optimiser.step()
         self.optimiser.clear_grad(set_to_zero=False)
         return loss.detach()
+
+    def differentiate(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+        with self.autocast():
+            loss = self.forward(images, labels)
+        if self.loss_scale == 1:
+            loss.backward()
+            return loss
+        (loss * self.loss_scale).backward()
+        for parameter in self.parameters:
+            parameter.grad.scale_(1 / self.loss_scale)
+        return loss
 
     def make_optimiser(self) -> paddle.optimizer.Optimizer:
         match self.recipe.optimiser:
@@ -171,6 +218,13 @@ class PaddleAdapter(Adapter):
                 return paddle.optimizer.Adam(*settings, use_multi_tensor=self.dtype == "float32")
 
 
+class Float32(nn.Layer):
+    """Outputs for the loss: of the two, automatic mixed precision sees to cross_entropy alone."""
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return x.astype("float32")
+
+
 def loss_of(network: nn.Layer, loss: str) -> Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor]:
     """Return the loss as a function of (images, labels); to_static takes functions, no methods and no lambdas."""
 
@@ -182,6 +236,18 @@ def loss_of(network: nn.Layer, loss: str) -> Callable[[paddle.Tensor, paddle.Ten
         return functional.mse_loss(outputs[:, 0], labels.astype(outputs.dtype))
 
     return cross_entropy if loss == "cross_entropy" else mean_squared_error
+
+
+class Batches(io.IterableDataset):
+    """Batches gathered from host memory without end, in the order's rows."""
+
+    def __init__(self, images: Array, labels: Array, order: Array) -> None:
+        super().__init__()
+        self.images, self.labels, self.order = images, labels, order
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        for rows in itertools.cycle(self.order):
+            yield self.images[rows], self.labels[rows]
 
 
 class Conv2D(nn.Conv2D):

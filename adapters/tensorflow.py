@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import platform
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+# By default it takes all memory of a card at once, and nobody could tell how much it needs.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
+import tensorflow as tf  # it reads the environment
 
 from adapters import declaration as declare
-from adapters.contract import Adapter, Array, Feed, Resident
-from adapters.declaration import SGD, Adam, Conv2D, Dense, Flatten, Model, Parameter
+from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
+from adapters.declaration import SGD, Adam, Model, Parameter
+from adapters.tensorflow_layers import apply, convolves, flattened_image
 from adapters.weights import Weights
 
 # Where nothing convolves XLA pays on a CPU up to this batch size; above it a graph's products are faster (NOTES.md).
 XLA_UP_TO = {"compiled": 200, "fused": 2_000}
-
-ACTIVATIONS = {"relu": tf.nn.relu, "tanh": tf.tanh, "sigmoid": tf.sigmoid, "softmax": tf.nn.softmax}
 
 
 class TensorflowAdapter(Adapter):
@@ -50,17 +52,19 @@ class TensorflowAdapter(Adapter):
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
-        return None
+        return NO_TF32 if dtype == "tf32" and device == "cpu" else None
 
     @classmethod
     def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+        # On a card XLA's loop leaves Python out and fuses what lies between products and convolutions.
         return "compiled" if device == "cpu" and convolves(model) else "fused"
 
     # The network
 
     def build(self) -> None:
         self.place = "/GPU:0" if self.device == "gpu" else "/CPU:0"
-        tf.config.experimental.enable_tensor_float_32_execution(False)  # on by default; no TF32 unless asked
+        # On by default, XLA's products too; no TF32 unless asked.
+        tf.config.experimental.enable_tensor_float_32_execution(self.precision == "tf32")
         parameters = self.recipe.model.parameters()
         self.after_flatten = flattened_image(self.recipe.model)
         with tf.device(self.place):
@@ -122,7 +126,10 @@ class TensorflowAdapter(Adapter):
         rows = tf.data.Dataset.from_tensor_slices(order).repeat()
         gathered = rows.map(lambda rows: (tf.gather(last, rows), tf.gather(digits, rows)))
         losses = self.no_losses(len(order)) if self.mode == "fused" else [np.nan] * len(order)
-        feed = Feed(iter(gathered.prefetch(1)), len(order), losses)
+        # To a card the next batch is on its way before this one is trained on; there its iterator lies on the card.
+        ahead = tf.data.experimental.prefetch_to_device(self.place, 1) if self.device == "gpu" else None
+        with tf.device(self.place):
+            feed = Feed(iter(gathered.apply(ahead) if ahead else gathered.prefetch(1)), len(order), losses)
         feed.close = partial(setattr, feed, "batches", None)  # the thread that prefetches ends with the iterator
         return feed
 
@@ -153,11 +160,11 @@ class TensorflowAdapter(Adapter):
         return [self.infer_at(resident.images, tf.constant(index)) for index in batches]
 
     def fetch(self, outputs: Any) -> Array:
-        return np.concatenate([output.numpy() for output in outputs])
+        return np.concatenate([output.numpy() for output in outputs]).astype(self.dtype, copy=False)
 
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         with tf.device(self.place):
-            first, factor = tf.constant(left), tf.constant(right)
+            first, factor = (tf.cast(tf.constant(array), self.operands) for array in (left, right))
 
         def work(count: int) -> Any:
             product = first
@@ -167,6 +174,22 @@ class TensorflowAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        with tf.device(self.place):
+            first = tf.constant(array)
+
+        def work(count: int) -> Any:
+            copy = first
+            with tf.device(self.place):
+                for _ in range(count):
+                    copy = tf.negative(copy)
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None  # tensorflow shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         tf.test.experimental.sync_devices()
@@ -201,7 +224,7 @@ class TensorflowAdapter(Adapter):
     def forward(self, x: tf.Tensor) -> tf.Tensor:  # (B, H, W, C) -> (B, outputs)
         rest = iter(self.parameters)
         for layer in self.recipe.model.layers:
-            x = apply(layer, x, rest)
+            x = apply(layer, x, rest, self.operands)
         return x
 
     def loss(self, outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -212,7 +235,9 @@ class TensorflowAdapter(Adapter):
     def differentiate(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
         with tf.GradientTape() as tape:
             loss = self.loss(self.forward(images), labels)
-        return loss, tape.gradient(loss, self.parameters)
+            scaled = loss if self.loss_scale == 1 else loss * self.loss_scale
+        gradients = tape.gradient(scaled, self.parameters)
+        return loss, gradients if self.loss_scale == 1 else [gradient / self.loss_scale for gradient in gradients]
 
     def no_losses(self, steps: int) -> tf.Variable:
         with tf.device(self.place):
@@ -287,36 +312,3 @@ def repeat(step: Callable[[tf.Tensor], tf.Tensor], losses: tf.Variable, first: t
 def slots(optimiser: declare.Optimiser) -> int:
     """Return how many arrays beside each parameter the optimiser keeps."""
     return 2 if isinstance(optimiser, Adam) else int(optimiser.momentum != 0.0)
-
-
-def convolves(model: Model) -> bool:
-    """Return whether the model has a convolution."""
-    return any(isinstance(layer, Conv2D) for layer in model.layers)
-
-
-def flattened_image(model: Model) -> dict[int, tuple[int, ...]]:
-    """Return {layer index: (C, H, W)} of the Dense layer that reads a flattened image, if there is one."""
-    shapes = model.shapes()
-    for index, layer in enumerate(model.layers):
-        if isinstance(layer, Dense):
-            before = max((i for i in range(index) if isinstance(model.layers[i], Flatten)), default=None)
-            return {} if before is None else {index: shapes[before]}
-    return {}
-
-
-def apply(layer: declare.Layer, x: tf.Tensor, parameters: Iterator[tf.Variable]) -> tf.Tensor:
-    """Return what a declared layer makes of a batch; weighted layers take their parameters off the iterator."""
-    match layer:
-        case declare.Conv2D(_, _, stride, padding):
-            amounts = [[0, 0], [padding, padding], [padding, padding], [0, 0]] if padding else "VALID"
-            return tf.nn.bias_add(tf.nn.conv2d(x, next(parameters), stride, amounts), next(parameters))
-        case declare.Dense():
-            return tf.nn.bias_add(tf.matmul(x, next(parameters)), next(parameters))
-        case declare.MaxPool2D(size, stride):
-            return tf.nn.max_pool2d(x, size, stride, "VALID")
-        case declare.AvgPool2D(size, stride):
-            return tf.nn.avg_pool2d(x, size, stride, "VALID")
-        case declare.Activation(function):
-            return ACTIVATIONS[function](x)
-        case declare.Flatten():
-            return tf.reshape(x, [x.shape[0], -1])

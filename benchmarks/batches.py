@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from adapters.contract import storage
 from adapters.declaration import Pixels
 from adapters.weights import Weights
 
@@ -40,8 +41,8 @@ def write_inputs(folder: Path, weights: Weights, seed: int, train_size: int, epo
 
 
 def pixel_values(pixels: Pixels, dtype: str) -> Array:
-    """Return what each byte of an image becomes, (256,) in `dtype`."""
-    return np.asarray(pixels.low + (pixels.high - pixels.low) * np.arange(256) / 255, dtype)
+    """Return what each byte of an image becomes, (256,) in the storage type of `dtype`."""
+    return np.asarray(pixels.low + (pixels.high - pixels.low) * np.arange(256) / 255, storage(dtype))
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class Inputs:
     test_labels: Array
     orders: Array
     weights: Weights
-    pixels: Array  # (256,) what each byte becomes, in the cell's dtype
+    pixels: Array  # (256,) what each byte becomes, in the storage type of the cell's dtype
 
     @classmethod
     def open(cls, data: Path, folder: Path, pixels: Pixels, dtype: str) -> Inputs:
@@ -69,7 +70,7 @@ class Inputs:
     def train(self, epoch: int, batch_size: int) -> Iterator[tuple[Array, Array]]:
         """Yield (images, labels) of the epoch's full batches, then of its remainder, if there is one.
 
-        images (S, B, 1, 28, 28) in the cell's dtype, labels (S, B) int64. A batch larger than the data set
+        images (S, B, 1, 28, 28) in its storage type, labels (S, B) int64. A batch larger than the data set
         wraps round.
         """
         yield from self.cut(self.train_images, self.train_labels, self.order(epoch, batch_size), batch_size)

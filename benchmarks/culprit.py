@@ -79,7 +79,7 @@ def outputs(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Arra
         recipe = replace(adapter.recipe, model=prefix, loss="cross_entropy")
         known = {parameter.name: start[parameter.name] for parameter in prefix.parameters()}
         pair = (
-            type(adapter)(recipe, adapter.device, adapter.mode, adapter.dtype),
+            type(adapter)(recipe, adapter.device, adapter.mode, adapter.precision),
             NumpyAdapter(recipe, dtype="float64"),
         )
         # Sorted, because a framework may flatten an image in its own order as long as the next layer knows it.

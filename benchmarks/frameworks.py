@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.registry import ADAPTERS
-from benchmarks import devices, environments
+from benchmarks import devices, environments, interruption
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import launch
 from benchmarks.machine import cpu_name, physical_cpus
@@ -91,7 +91,13 @@ def other_versions(found: Mapping[str, str], pinned: Mapping[str, str]) -> str:
 
 
 def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[str, str], Probe]:
-    """Ask all of them, as many at once as there are cores: nothing is timed yet."""
+    """Ask all of them, as many at once as there are cores: nothing is timed yet. What interrupts it ends all."""
     pairs = [(framework, device) for framework in frameworks for device in devices]
     with ThreadPoolExecutor(len(physical_cpus())) as pool:
-        return dict(zip(pairs, pool.map(lambda pair: probe(*pair), pairs), strict=True))
+        asked = [pool.submit(probe, *pair) for pair in pairs]
+        try:
+            return dict(zip(pairs, (answer.result() for answer in asked), strict=True))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            interruption.end_children()
+            raise

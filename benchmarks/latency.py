@@ -57,7 +57,7 @@ def dispatch_s(adapter_class: Callable[..., Adapter], device: str, mode: str, dt
     """Return the median seconds of a step with next to nothing to compute, in this mode: what a step costs at least."""
     adapter = adapter_class(EMPTY, device, mode, dtype)
     adapter.set_weights(initial_weights(EMPTY.model, EMPTY.initialiser, 0))
-    images = np.zeros((1, 1, *EMPTY.model.input_shape), dtype)
+    images = np.zeros((1, 1, *EMPTY.model.input_shape), adapter.dtype)
     train = training(adapter, adapter.put(images, np.zeros((1, 1), np.int64)))
     train(1)  # compiles
     single_steps(train, DISPATCH_S / 4)

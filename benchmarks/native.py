@@ -17,31 +17,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.declaration import WEIGHTED, Conv2D, Model, Recipe
+from adapters.declaration import Model, Recipe
+from adapters.native.layers import layers
 from adapters.weights import Weights
 from benchmarks import batches, environments
 from benchmarks.agreement import LOGITS, apart
 from benchmarks.console import plain
 from benchmarks.errors import WorkerFailed
-from benchmarks.model_card import declared
 
 Array = npt.NDArray[Any]
 HERE = environments.ROOT / "adapters" / "native"
 TIMEOUT_S = 600.0
 MAX_IMAGES = 1000  # of the test images; each loader computes them in one batch
-
-
-def described(model: Model) -> list[dict[str, Any]]:
-    """Return a model's layers as JSON: settings, input_shape, and names that agree with those of the parameters."""
-    found, counts = [], {"conv": 0, "dense": 0}
-    for index, (layer, shape) in enumerate(zip(model.layers, model.shapes(), strict=False)):
-        name = f"{type(layer).__name__.lower()}{index}"
-        if isinstance(layer, WEIGHTED):
-            kind = "conv" if isinstance(layer, Conv2D) else "dense"
-            counts[kind] += 1
-            name = f"{kind}{counts[kind]}"
-        found.append({**declared(layer), "name": name, "input_shape": list(shape)})
-    return found
 
 
 def proven(
@@ -85,7 +72,7 @@ def outputs(framework: str, device: str, model: Model, folder: Path, images: Arr
 def alone(framework: str, device: str, model: Model, folder: Path, request: Mapping[str, Any]) -> None:
     """Run adapters/native/alone.py in a framework's environment for a device, but on the CPU, isolated from us."""
     python = environments.interpreter(framework, device)
-    asked = {"module": str(HERE / f"{framework}.py"), "layers": described(model), "name": model.name, **request}
+    asked = {"module": str(HERE / f"{framework}.py"), "layers": layers(model), "name": model.name, **request}
     task = "write" if "weights" in request else "load"
     try:
         done = subprocess.run(
@@ -99,8 +86,8 @@ def alone(framework: str, device: str, model: Model, folder: Path, request: Mapp
             timeout=TIMEOUT_S,
             check=False,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
-        raise WorkerFailed(f"{framework} did not {task} its own files: {error}") from error
+    except subprocess.TimeoutExpired as error:
+        raise WorkerFailed(f"{framework} did not {task} its own files within {TIMEOUT_S:g} s") from error
     if done.returncode:
         last = (done.stderr.strip().splitlines()[-1:] or ["it said nothing"])[0]
         reason = plain(last)[:300]

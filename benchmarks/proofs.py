@@ -25,7 +25,7 @@ from benchmarks.memory import MemoryLimit
 STEPS = 200
 TIMEOUT_S = 1800.0
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
-GATE_CODE = ("gate.py", "bounds.py", "ties.py", "culprit.py", "batches.py", "training.py", "worker.py")
+GATE_CODE = ("gate.py", "bounds.py", "exactness.py", "ties.py", "culprit.py", "batches.py", "training.py", "worker.py")
 
 BRIEF = ("deviations", "float64_deviation", "steps", "oracle_sha256")
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from adapters.contract import NARROW, storage
 from adapters.declaration import SGD, WEIGHTED, Recipe
 from benchmarks.flops import model_flops
 
@@ -27,7 +28,7 @@ class Ceiling:
 
     @classmethod
     def measured(cls, peak: float | None, sets: Sequence[dict[str, Any]]) -> Ceiling:
-        """Take the sets of a document of peak.bandwidth."""
+        """Take the sets of a document of bandwidths.measured."""
         return cls(peak, tuple((part["set_bytes"], part["bytes_per_s"]) for part in sets))
 
     def bytes_per_s(self, set_bytes: int) -> float:
@@ -58,12 +59,13 @@ def step_bytes(recipe: Recipe, batch_size: int, dtype: str) -> tuple[int, int]:
     """Return (bytes that a training step moves at least, bytes of its working set).
 
     Images are read; what is kept for backward is written and read; weights and the optimiser's state are read and
-    written. Everything else could stay in registers.
+    written. Everything else could stay in registers. With narrow operands the first two may be narrow, too.
     """
     images, outputs = batch_size * math.prod(recipe.model.input_shape), batch_size * kept_outputs(recipe)
     state = state_arrays(recipe) * recipe.model.parameter_count
-    moved, held = images + 2 * outputs + 2 * state, images + outputs + state
-    return moved * np.dtype(dtype).itemsize, held * np.dtype(dtype).itemsize
+    stored = np.dtype(storage(dtype)).itemsize
+    passing = 2 if dtype in NARROW else stored
+    return (images + 2 * outputs) * passing + 2 * state * stored, (images + outputs) * passing + state * stored
 
 
 def utilised(recipe: Recipe, batch_size: int, dtype: str, flops_per_s: float, ceiling: Ceiling) -> dict[str, Any]:

@@ -15,7 +15,6 @@ import typer
 from benchmarks.commands.terminal import Axis, Pythons, Wait, out, say
 from benchmarks.devices import chosen
 from benchmarks.environments import give
-from benchmarks.machine import physical_cpus
 from benchmarks.options import chosen_frameworks
 
 PORT = 8765
@@ -54,9 +53,8 @@ def draw(
         listening = stack.enter_context(bound(host, port))  # before seconds of training
         saved = network(weights, names, wait, say)
         eyes = stack.enter_context(ThreadPoolExecutor(READERS))
-        desks = [
-            Desk(name, partial(Warm, name, place, saved.recipe, saved.weights, len(physical_cpus()))) for name in names
-        ]
+        # One thread each: they answer side by side.
+        desks = [Desk(name, partial(Warm, name, place, saved.recipe, saved.weights, 1)) for name in names]
         for desk in desks:
             stack.callback(desk.close)
         stack.enter_context(serving(site(facts(saved), desks, host, eyes), listening))

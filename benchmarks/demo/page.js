@@ -32,7 +32,7 @@ const send = async () => {
   [timer, last] = [0, start];
   asking++;
   try {
-    const response = await fetch(`/digit?page=${name}`, { method: "POST", body: await paper.bytes() });
+    const response = await fetch(`/digit?page=${name}`, { method: "POST", body: paper.bytes() });
     if (!response.ok) {
       refuse(number, (await response.json().catch(() => null))?.error ?? `The server refused: ${response.status}`);
       return false;

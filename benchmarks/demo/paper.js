@@ -37,7 +37,8 @@ export class Paper {
     const canvas = document.createElement("canvas");
     canvas.width = canvas.height = SENT;
     this.draw(canvas);
-    return new Promise((done) => canvas.toBlob(done, "image/png"));
+    const [, base64] = canvas.toDataURL("image/png").split(","); // toBlob waits until the browser is idle
+    return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   }
 
   draw(canvas = this.#canvas) {

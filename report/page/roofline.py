@@ -50,8 +50,7 @@ def with_intensity(cells: pd.DataFrame) -> pd.DataFrame:
     found = []
     for name, batch_size, dtype in cells[["recipe", "batch_size", "dtype"]].itertuples(index=False, name=None):
         recipe = RECIPES[name]
-        width = dtype if dtype in ("float32", "float64", "float16") else "float32"
-        moved, _ = roofline.step_bytes(recipe, int(batch_size), width)
+        moved, _ = roofline.step_bytes(recipe, int(batch_size), dtype)
         found.append(int(batch_size) * model_flops(recipe.model)[1] / moved)
     return cells.assign(flop_per_byte=found)
 
@@ -64,7 +63,9 @@ def drawn(cells: pd.DataFrame, inputs: Inputs, ceilings: Sequence[Record]) -> It
         for name in MACHINE:
             same = same[same[name] == values[name]]
         own = [c for c in ceilings if all(c.get(name) == values[name] for name in ("device", "dtype", "threads"))]
-        yield picture(f"roof{number}", group, float(same["peak_flops_per_s"].max()), own[-1] if own else {})
+        yield picture(
+            f"{inputs.part}roof{number}", group, float(same["peak_flops_per_s"].max()), own[-1] if own else {}
+        )
 
 
 def picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Picture:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.contract import DTYPES, MODES, PIPELINES, ContractError
+from adapters.contract import DTYPES, MODES, NARROW, PIPELINES, ContractError, storage
 from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
@@ -175,17 +175,74 @@ def test_says_where_the_parameters_are(adapter_class, made):
     assert made(adapter_class, RECIPES["mlp"], modes(adapter_class)[0]).placement() == "cpu"
 
 
+def test_copies_follow_one_another_and_are_right(adapter_class, made):
+    array = np.random.default_rng(0).standard_normal(1000).astype("float32")
+    adapter = made(adapter_class, RECIPES["linear"], modes(adapter_class)[0], "float32")
+    work = adapter.copies(array)
+    for count in (1, 2, 5, 1):
+        pending = work(count)
+        adapter.synchronise(pending)
+        np.testing.assert_array_equal(adapter.fetch(pending), array * (-1) ** count)
+
+
+def test_a_processor_s_clock_is_the_wall_s(adapter_class, made):
+    assert made(adapter_class, RECIPES["linear"], modes(adapter_class)[0]).timer() is None
+
+
+def runs(adapter_class, dtype):
+    """Return the modes that a dtype has; where there are none, every mode has to say so, as a test above holds."""
+    if not (found := modes(adapter_class, dtype)):
+        pytest.skip(adapter_class.unsupported("cpu", MODES[0], dtype))
+    return found
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_every_framework_has_the_usual_dtypes(adapter_class, dtype):
+    assert modes(adapter_class, dtype)
+
+
+def test_no_cpu_has_tf32(adapter_class):
+    assert not modes(adapter_class, "tf32")
+
+
+@pytest.mark.parametrize("dtype", NARROW)
+def test_narrow_precisions_round_what_is_multiplied_and_store_float32(adapter_class, oracle_class, made, digits, dtype):
+    recipe, epsilon = replace(ODD, optimiser=SGD(0.5)), {"bfloat16": 2.0**-7, "float16": 2.0**-10}[dtype]
+    images, labels = digits(3, 20, "float64", seed=5)
+    oracle = made(oracle_class, recipe)
+    reference = oracle.put(images, labels)
+    expected = oracle.fetch(oracle.evaluate(reference, 0, 3))
+    slopes = oracle.gradients(reference, 1)
+    oracle.train(reference, 0, 2)
+    for mode in runs(adapter_class, dtype):
+        adapter = made(adapter_class, recipe, mode, dtype)
+        assert (adapter.precision, adapter.dtype) == (dtype, "float32")
+        resident = adapter.put(images.astype("float32"), labels)
+        outputs = adapter.fetch(adapter.evaluate(resident, 0, 3))
+        assert outputs.dtype == np.float32
+        assert epsilon / 1000 < np.abs(outputs - expected).max() < epsilon, mode
+        gradients = adapter.gradients(resident, 1)
+        adapter.train(resident, 0, 2)
+        np.testing.assert_allclose(adapter.losses(resident)[:2], oracle.losses(reference)[:2], rtol=epsilon)
+        for name, weight in adapter.get_weights().items():
+            assert weight.dtype == gradients[name].dtype == np.float32
+            assert np.linalg.norm(gradients[name] - slopes[name]) < 0.25 * np.linalg.norm(slopes[name]), (mode, name)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_products_follow_one_another_and_are_right(adapter_class, made, dtype):
     generator = np.random.default_rng(0)
-    left, right = (generator.standard_normal((33, 33)).astype(dtype) / 6 for _ in range(2))
-    adapter = made(adapter_class, RECIPES["linear"], modes(adapter_class, dtype)[0], dtype)
+    mode, stored = runs(adapter_class, dtype)[0], storage(dtype)
+    left, right = (generator.standard_normal((33, 33)).astype(stored) / 6 for _ in range(2))
+    adapter = made(adapter_class, RECIPES["linear"], mode, dtype)
     work = adapter.products(left, right)
     for count in (1, 2, 5, 1):  # in the end one again: each call begins with `left`
         pending = work(count)
         adapter.synchronise(pending)
         found = adapter.fetch(pending)
-        assert found.dtype == dtype
+        assert found.dtype == stored
         expected = left.astype("float64") @ np.linalg.matrix_power(right.astype("float64"), count)
-        bound = {"float32": 1e-5, "float64": 1e-13}[dtype]
+        bound = {"float32": 1e-5, "float64": 1e-13, "bfloat16": 3e-2, "float16": 4e-3}[dtype]
         np.testing.assert_allclose(found, expected, atol=bound, rtol=bound, err_msg=f"{count} products")
+        if dtype in NARROW:
+            assert np.abs(found - expected).max() > bound / 1000

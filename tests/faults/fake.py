@@ -74,10 +74,11 @@ class Hang(Fake):
 
 
 class HangProbe(Fake):
-    """Does not even say what it can."""
+    """Does not even say what it can; notes that it was asked."""
 
     @classmethod
     def versions(cls):
+        note("probed", "hangs")
         while True:
             time.sleep(60)
 

@@ -78,6 +78,16 @@ def test_a_second_ctrl_c_does_not_wait_for_a_worker_that_hangs(start):
 
 
 @pytest.mark.fault(26)
+def test_ctrl_c_does_not_wait_for_a_framework_that_does_not_say_what_it_can(start, temporary, tmp_path):
+    process = start("--framework", "fake-hangprobe,instant-0,instant-1")
+    until((temporary / "probed").exists, "the framework to be asked")
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)  # the probe would have a minute
+    assert process.returncode == 130
+    assert not list((tmp_path / "results").glob("*.jsonl"))
+
+
+@pytest.mark.fault(26)
 def test_a_terminal_that_hangs_up_loses_no_row(cache, tmp_path):
     """A real one: its other end is closed, the kernel sends SIGHUP, and nothing can be printed any more."""
     results = tmp_path / "results"

@@ -150,16 +150,60 @@ class Float32Inside(NumpyAdapter):
         return super().forward(x.astype(np.float32)).astype(np.float32).astype(self.dtype)
 
 
-def with_operands(mantissa_bits):
-    """Return an adapter whose float32 products are of narrower operands: 10 bits is TF32 left on, 7 is bfloat16."""
+class Float32Throughout(NumpyAdapter):
+    """Answers to every precision and computes them all in float32, as one does whose autocast has no effect."""
 
-    class Narrow(NumpyAdapter):
+    @classmethod
+    def unsupported(cls, device, mode, dtype, pipeline="resident"):
+        return None
+
+
+def with_operands(mantissa_bits, precision="float32"):
+    """Return an adapter whose products in a precision are of narrower operands: 10 bits is TF32, 7 is bfloat16."""
+
+    class Narrow(Float32Throughout):
         def build(self):
             super().build()
-            for layer in self.weighted if self.dtype == "float32" else ():
+            for layer in self.weighted if self.precision == precision else ():
                 narrow_operands(layer, mantissa_bits)
 
     return Narrow
+
+
+class NarrowTrainingAlone(with_operands(7, "bfloat16")):
+    """Evaluates outside of autocast."""
+
+    def evaluate(self, resident, first, count):
+        exact = Float32Throughout(self.recipe, dtype="bfloat16")
+        exact.set_weights(self.get_weights())
+        return exact.evaluate(resident, first, count)
+
+
+class NarrowGradientsAlone(with_operands(7, "bfloat16")):
+    """Trains outside of autocast and shows gradients from within."""
+
+    def step(self, images, labels):
+        exact = Float32Throughout(self.recipe, dtype="bfloat16")
+        exact.set_weights(self.get_weights())
+        loss = exact.step(images, labels)
+        self.set_weights(exact.get_weights())
+        return loss
+
+
+class HalfTheGradients(with_operands(7, "bfloat16")):
+    """Leaves the loss scale in the gradients, or takes it out twice."""
+
+    def differentiate(self, images, labels):
+        loss = super().differentiate(images, labels)
+        for layer in self.weighted if self.precision == "bfloat16" else ():
+            layer.weight_gradient, layer.bias_gradient = layer.weight_gradient / 2, layer.bias_gradient / 2
+        return loss
+
+
+class WrongBiasInNarrow(with_operands(7, "bfloat16")):
+    def forward(self, x):
+        outputs = super().forward(x)
+        return outputs + np.asarray(0.05 if self.precision == "bfloat16" else 0, outputs.dtype)
 
 
 def narrow_operands(layer, mantissa_bits):

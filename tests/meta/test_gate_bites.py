@@ -153,18 +153,46 @@ def test_a_feed_that_is_broken_in_the_cell_s_dtype_alone_is_caught(prove):
     assert re.match(r"float32 loss at step 1 deviates", prove(Broken, RECIPE, "float32", "host")["why"])
 
 
-@pytest.mark.parametrize(("bits", "precision", "narrower"), [(10, "tf32", 7), (7, "bfloat16", 3)])
+@pytest.mark.parametrize(("bits", "precision", "narrower"), [(10, "tf32", 7), (7, "bfloat16", 3), (10, "float16", 7)])
 @pytest.mark.parametrize("recipe", [RECIPE, LENET, ADAM], ids=["mlp", "lenet", "adam"])
-def test_narrow_operands_fail_as_float32_and_pass_by_their_own_bounds(
-    prove, monkeypatch, recipe, bits, precision, narrower
-):
+def test_narrow_operands_fail_as_float32_and_pass_by_their_own_bounds(prove, recipe, bits, precision, narrower):
     verdict = prove(broken.with_operands(bits), recipe, "float32")
     print(f"{precision} where float32 was asked: {verdict['why']}")
     assert re.match(r"float32 (loss|gradient) .* deviates by", verdict["why"])
     assert verdict["float64_deviation"] < 1e-12
-    monkeypatch.setitem(gate.BOUNDS, "float32", gate.BOUNDS[precision])
-    assert prove(broken.with_operands(bits), recipe, "float32")["why"] == ""
-    assert prove(broken.with_operands(narrower), recipe, "float32")["lockstep"] == "fail"
+    assert prove(broken.with_operands(bits, precision), recipe, precision)["why"] == ""
+    why = prove(broken.with_operands(narrower, precision), recipe, precision)["why"]
+    print(f"{narrower} bits where {precision} was asked: {why}")
+    assert re.match(rf"{precision} (loss|gradient|weights|outputs) .* deviates by", why)
+
+
+@pytest.mark.parametrize("dtype", ["bfloat16", "float16"])
+@pytest.mark.parametrize("recipe", [RECIPE, LENET, ADAM], ids=["mlp", "lenet", "adam"])
+def test_float32_where_narrow_operands_were_asked_is_caught(prove, recipe, dtype):
+    why = prove(broken.Float32Throughout, recipe, dtype)["why"]
+    print(f"float32 where {dtype} was asked: {why}")
+    assert re.match(rf"{dtype} gradients deviate by no more than .*computed in float32\?", why)
+
+
+def test_float32_where_tf32_is_allowed_is_nobody_s_fault(prove):
+    assert prove(broken.Float32Throughout, RECIPE, "tf32")["lockstep"] == "pass"
+
+
+@pytest.mark.parametrize(
+    ("adapter_class", "words"),
+    [
+        (broken.NarrowTrainingAlone, r"bfloat16 outputs deviate by no more than"),
+        (broken.NarrowGradientsAlone, r"bfloat16 updates deviate by no more than"),
+        (broken.HalfTheGradients, r"bfloat16 gradient of .* at step 1 deviates by 5\.\de-01"),
+        (broken.WrongBiasInNarrow, r"bfloat16 outputs .* deviates by"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_is_wrong_in_a_narrow_precision_alone_is_caught(prove, adapter_class, words):
+    verdict = prove(adapter_class, RECIPE, "bfloat16")
+    print(f"{adapter_class.__name__}: {verdict['why']}")
+    assert verdict["float64_deviation"] < 1e-12
+    assert re.match(words, verdict["why"]), verdict["why"]
 
 
 def test_adam_s_float32_step_is_judged_where_the_gradient_is_more_than_its_rounding(prove):

@@ -21,6 +21,12 @@ def test_a_step_s_bytes_by_hand():
         4 * (images + 2 * outputs + 2 * parameters), 4 * (images + outputs + parameters)
     )  # fmt: skip
     assert step_bytes(MLP, 100, "float64")[0] == 2 * step_bytes(MLP, 100, "float32")[0]
+    assert step_bytes(MLP, 100, "tf32") == step_bytes(MLP, 100, "float32")
+    state = 4 * MLP.model.parameter_count  # weights stay float32, what passes through the network need not
+    for dtype in ("bfloat16", "float16"):
+        moved, held = step_bytes(MLP, 100, dtype)
+        assert 2 * moved == step_bytes(MLP, 100, "float32")[0] + 2 * state
+        assert 2 * held == step_bytes(MLP, 100, "float32")[1] + state
 
 
 def test_an_optimiser_s_state_is_moved_too():
