@@ -8,7 +8,10 @@ the bounds follow from the operands' epsilon:
 - a gradient parts where rounding flips a ReLU or the place of a maximum. The share of flips grows with epsilon and
   each costs an element of the gradient, so its norm grows with the root: 2 sqrt(epsilon).
 Measured with operands rounded in the NumPy adapter, all eight recipes, ten steps each: outputs up to 0.8 epsilon,
-losses up to 0.22 epsilon, gradients up to 0.84 sqrt(epsilon), for TF32 as for bfloat16.
+losses up to 0.22 epsilon, gradients up to 0.84 sqrt(epsilon), for TF32 as for bfloat16. Measured on a CPU with torch,
+tensorflow and jax, bfloat16 and float16, all but one of the recipes in all three, ten steps of batch 25: outputs up to
+0.70 epsilon, losses 0.22 epsilon, weights 0.21 epsilon, gradients 1.45 sqrt(epsilon) (bfloat16, lenet5) and 1.81
+(float16, mlp_tutorial, whose activations are so small that all three flip the same). TF32 has not met a card yet.
 """
 
 from __future__ import annotations

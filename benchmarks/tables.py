@@ -115,10 +115,10 @@ def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, 
             table.add_row(name, *(measured[name].get(size, "") for size in edges), escape(plain(remarks(answer))))
         yield table
     if bandwidths:
-        table = Table(title="Triad in memory and caches, GB/s", title_justify="left")
+        table = Table(title="Memory and caches, GB/s: triad on a CPU, copies on a GPU", title_justify="left")
         table.add_column("working set", justify="right")
         for bandwidth in bandwidths:
-            table.add_column(f"{bandwidth['threads']} threads", justify="right")
+            table.add_column(f"{bandwidth.get('device', 'cpu')}, {bandwidth['threads']} threads", justify="right")
         lines = [{part["set_bytes"]: part["bytes_per_s"] for part in b.get("sets", [])} for b in bandwidths]
         for size in sorted({size for line in lines for size in line}):
             figures = (f"{line[size] / 1e9:,.1f}" if size in line else "" for line in lines)

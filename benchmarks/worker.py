@@ -3,8 +3,8 @@
 Started by keeper.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
 request as a line of JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the
 lockstep gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `serve` (the
-same, image by image until stdin ends), `products` and `bandwidth` (a framework's and memory's part of the machine's
-peak). Imports the standard library, NumPy and that framework.
+same, image by image until stdin ends), `products`, `copies` and `bandwidth` (a framework's and memory's
+part of what the machine can do). Imports the standard library, NumPy and that framework.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ import numpy as np
 from adapters.contract import DTYPES, MODES, PIPELINES, Adapter, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
-from benchmarks import bandwidth, gate, latency, libraries, measure, products, serve, threads
+from benchmarks import bandwidth, copies, gate, latency, libraries, measure, products, serve, threads
 from benchmarks.batches import Inputs, read_weights, write_weights
 from benchmarks.learn import learn
 from benchmarks.out_of_memory import is_out_of_memory
@@ -175,6 +175,7 @@ TASKS = {
     "evaluate": evaluate,
     "serve": serve.serve,
     "products": products.sweep,
+    "copies": copies.sweep,
     "bandwidth": bandwidth.sweep,
 }
 

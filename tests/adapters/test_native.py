@@ -32,9 +32,9 @@ def test_own_files_compute_what_the_adapter_computes(adapter_class, tmp_path, mo
     loss = "cross_entropy" if model.outputs == 10 else "mean_squared_error"
     recipe = replace(RECIPES["lenet"], model=model, loss=loss)
     weights = initial_weights(model, recipe.initialiser, 0)
-    weights = {
-        name: (array + 0.1 * generator.random(array.shape)).astype(np.float32) for name, array in weights.items()
-    }
+    for name, array in weights.items():
+        noise = generator.random(array.shape) if name.endswith(".bias") else 0.0  # more would saturate every tanh
+        weights[name] = (array + 0.1 * noise).astype(np.float32)
     images = generator.random((5, 1, 28, 28)).astype(np.float32)
     adapter = adapter_class(recipe, "cpu", "eager", "float32")
     adapter.set_weights(weights)
