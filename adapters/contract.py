@@ -1,8 +1,8 @@
 """What every adapter must do, so that one harness can drive, prove and time all of them.
 
-Adapters compute; only the harness times. A timed call (`train`, `train_fed`, `evaluate`, the work of `products`)
-does no I/O, no logging and no conversion of layouts. Nothing is optional: what an adapter cannot do it answers with
-a reason (`unsupported`). Needs the standard library and NumPy alone, because workers import it.
+Adapters compute; only the harness times. A timed call (`train`, `train_fed`, `evaluate`, the work of `products` and
+`copies`) does no I/O, no logging and no conversion of layouts. Nothing is optional: what an adapter cannot do it
+answers with a reason (`unsupported`). Needs the standard library and NumPy alone, because workers import it.
 """
 
 from __future__ import annotations
@@ -65,6 +65,28 @@ class Feed:
     losses: Any
     close: Callable[[], None] = lambda: None
     taken: int = 0
+
+
+class DeviceTimer:
+    """The device's own clock, read by two events that lie in its queue as work does.
+
+    `event` makes one: it has `record()`, and `elapsed_time(later)` in milliseconds, as CUDA's have.
+    """
+
+    def __init__(self, event: Callable[[], Any]) -> None:
+        self.begin, self.end = event(), event()
+
+    def start(self) -> None:
+        """Note in the queue that what follows begins."""
+        self.begin.record()
+
+    def stop(self) -> None:
+        """Note in the queue that what went before is all."""
+        self.end.record()
+
+    def seconds(self) -> float:
+        """Return the seconds between both notes; only after a synchronisation."""
+        return float(self.begin.elapsed_time(self.end)) / 1e3
 
 
 class Adapter(ABC):
@@ -182,7 +204,7 @@ class Adapter(ABC):
 
     @abstractmethod
     def fetch(self, outputs: Any) -> Array:
-        """Copy what evaluate returned to the host, (count * B, outputs), or a product, (N, N), in self.dtype."""
+        """Copy what evaluate returned to the host, (count * B, outputs), a product or a copy, in self.dtype."""
 
     @abstractmethod
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
@@ -193,6 +215,17 @@ class Adapter(ABC):
         alone, and is good until work is called again. Operands and products are of the type self.operands, and TF32
         is what it is in train.
         """
+
+    @abstractmethod
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        """Place an array (N,) on the device; return work(count): `count` copies, each the negative of the one before.
+
+        So none can be left out or overlap the next. A copy reads N elements and writes N. As products otherwise.
+        """
+
+    @abstractmethod
+    def timer(self) -> DeviceTimer | None:
+        """Return what reads the device's own clock; None on a CPU, and where the framework shows no events."""
 
     @abstractmethod
     def synchronise(self, pending: Any = None) -> None:

@@ -9,14 +9,16 @@ import platform
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import jax
+# By default it takes three quarters of a card's memory at once, and nobody could tell how much it needs.
+os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+import jax  # it reads the environment
 import jax.numpy as jnp
 import numpy as np
 import numpy.typing as npt
 from jax import lax
 
 from adapters import declaration as declare
-from adapters.contract import NO_TF32, Adapter, Array, Feed, Resident
+from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Adam, Conv2D, Model
 from adapters.jax_layers import apply
 from adapters.weights import Weights
@@ -155,6 +157,21 @@ class JaxAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        first = self.device_put(array)
+        negate = jax.jit(jnp.negative)
+
+        def work(count: int) -> Any:
+            copy = first
+            for _ in range(count):
+                copy = negate(copy)
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None  # jax shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         jax.block_until_ready((self.parameters, self.state, pending))

@@ -21,7 +21,7 @@ from mxnet import autograd
 from mxnet.gluon import nn
 
 from adapters import declaration as declare
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Adam, Model, Shape
 from adapters.weights import Weights
 
@@ -61,7 +61,7 @@ class MxnetAdapter(Adapter):
 
     @classmethod
     def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
-        return "compiled"
+        return "compiled"  # on a card, too: a bound graph is launched by the engine, not from Python
 
     # The network
 
@@ -112,8 +112,10 @@ class MxnetAdapter(Adapter):
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         # take runs in mxnet's engine while Python goes on (NOTES.md). Rows are int64: its default, float32, counts
         # no further than 2^24.
-        samples, digits = (mx.nd.array(part, mx.cpu(), self.dtype) for part in (images, labels))
-        endless = itertools.cycle([mx.nd.array(rows, mx.cpu(), "int64") for rows in order])
+        # From pinned memory the engine copies to a card on a stream of its own, while a step computes.
+        host = mx.cpu_pinned(0) if self.device == "gpu" else mx.cpu()
+        samples, digits = (mx.nd.array(part, host, self.dtype) for part in (images, labels))
+        endless = itertools.cycle([mx.nd.array(rows, host, "int64") for rows in order])
         batches = (
             (samples.take(rows).as_in_context(self.place), digits.take(rows).as_in_context(self.place))
             for rows in endless
@@ -149,6 +151,21 @@ class MxnetAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        first = mx.nd.array(array, self.place, self.dtype)
+        targets = mx.nd.empty(array.shape, self.place, self.dtype), mx.nd.empty(array.shape, self.place, self.dtype)
+
+        def work(count: int) -> Any:
+            copy = first
+            for index in range(count):
+                copy = mx.nd.negative(copy, out=targets[index % 2])
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None  # mxnet shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         mx.nd.waitall()

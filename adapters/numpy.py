@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters import numpy_layers
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Adam, Model
 from adapters.numpy_layers import LOSSES, Weighted
 from adapters.weights import Weights
@@ -128,6 +128,20 @@ class NumpyAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        targets = np.empty_like(array), np.empty_like(array)
+
+        def work(count: int) -> Any:
+            copy = array
+            for index in range(count):
+                copy = np.negative(copy, out=targets[index % 2])
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None
 
     def synchronise(self, pending: Any = None) -> None:
         pass  # NumPy returns when it has finished

@@ -18,11 +18,11 @@ if "AuthenticAMD" in Path("/proc/cpuinfo").read_text():
 import numpy as np  # MKL reads the environment when paddle loads it
 import numpy.typing as npt
 import paddle
-from paddle import nn
+from paddle import io, nn
 from paddle.nn import functional
 
 from adapters import declaration as declare
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Model, Shape
 from adapters.weights import Weights
 
@@ -58,10 +58,12 @@ class PaddleAdapter(Adapter):
             return NO_TF32
         if dtype in NARROW and device == "cpu":
             return "paddle.amp has no effect on a CPU, where paddle has no products of narrower types"
+        # paddle.device.cuda.graphs.CUDAGraph is there, undocumented: not used before somebody can try it on a card.
         return "paddle has no loop of training steps in one call" if mode == "fused" else None
 
     @classmethod
     def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+        # Python binds these steps, on a card above all, and running a static program takes more of it (NOTES.md).
         return "eager"
 
     # The network
@@ -113,6 +115,13 @@ class PaddleAdapter(Adapter):
             resident.losses[index] = self.step(resident.images[index], resident.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        if self.device == "gpu":
+            # Its reader pins each batch and copies it on a stream of its own, two ahead. A CPU has no use for it.
+            loader = io.DataLoader(Batches(images, labels, order), places=[self.place], batch_size=None)
+            feed = Feed(iter(loader), len(order), [None] * len(order))
+            feed.close = partial(setattr, feed, "batches", None)  # the thread that gathers ends with the iterator
+            return feed
+
         def batches() -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
             for rows in itertools.cycle(order):
                 yield paddle.to_tensor(images[rows], place=self.place), paddle.to_tensor(labels[rows], place=self.place)
@@ -152,6 +161,23 @@ class PaddleAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        first = paddle.to_tensor(array, place=self.place)
+
+        def work(count: int) -> Any:
+            copy = first
+            for _ in range(count):
+                copy = paddle.neg(copy)
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        # The versions before 3 document events that cannot tell the time between them.
+        if self.device == "cpu" or not hasattr(paddle.device.Event, "elapsed_time"):
+            return None
+        return DeviceTimer(partial(paddle.device.Event, enable_timing=True))
 
     def synchronise(self, pending: Any = None) -> None:
         if self.device == "gpu":
@@ -210,6 +236,18 @@ def loss_of(network: nn.Layer, loss: str) -> Callable[[paddle.Tensor, paddle.Ten
         return functional.mse_loss(outputs[:, 0], labels.astype(outputs.dtype))
 
     return cross_entropy if loss == "cross_entropy" else mean_squared_error
+
+
+class Batches(io.IterableDataset):
+    """Batches gathered from host memory without end, in the order's rows."""
+
+    def __init__(self, images: Array, labels: Array, order: Array) -> None:
+        super().__init__()
+        self.images, self.labels, self.order = images, labels, order
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        for rows in itertools.cycle(self.order):
+            yield self.images[rows], self.labels[rows]
 
 
 class Conv2D(nn.Conv2D):

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
+import os
 import platform
 from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+# By default it takes all memory of a card at once, and nobody could tell how much it needs.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 import numpy as np
 import numpy.typing as npt
-import tensorflow as tf
+import tensorflow as tf  # it reads the environment
 
 from adapters import declaration as declare
-from adapters.contract import NO_TF32, Adapter, Array, Feed, Resident
+from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Adam, Model, Parameter
 from adapters.tensorflow_layers import apply, convolves, flattened_image
 from adapters.weights import Weights
@@ -53,6 +56,7 @@ class TensorflowAdapter(Adapter):
 
     @classmethod
     def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+        # On a card XLA's loop leaves Python out and fuses what lies between products and convolutions.
         return "compiled" if device == "cpu" and convolves(model) else "fused"
 
     # The network
@@ -122,7 +126,10 @@ class TensorflowAdapter(Adapter):
         rows = tf.data.Dataset.from_tensor_slices(order).repeat()
         gathered = rows.map(lambda rows: (tf.gather(last, rows), tf.gather(digits, rows)))
         losses = self.no_losses(len(order)) if self.mode == "fused" else [np.nan] * len(order)
-        feed = Feed(iter(gathered.prefetch(1)), len(order), losses)
+        # To a card the next batch is on its way before this one is trained on; there its iterator lies on the card.
+        ahead = tf.data.experimental.prefetch_to_device(self.place, 1) if self.device == "gpu" else None
+        with tf.device(self.place):
+            feed = Feed(iter(gathered.apply(ahead) if ahead else gathered.prefetch(1)), len(order), losses)
         feed.close = partial(setattr, feed, "batches", None)  # the thread that prefetches ends with the iterator
         return feed
 
@@ -167,6 +174,22 @@ class TensorflowAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        with tf.device(self.place):
+            first = tf.constant(array)
+
+        def work(count: int) -> Any:
+            copy = first
+            with tf.device(self.place):
+                for _ in range(count):
+                    copy = tf.negative(copy)
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None  # tensorflow shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         tf.test.experimental.sync_devices()

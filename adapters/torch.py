@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
 import platform
-import shutil
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -15,11 +15,12 @@ import numpy.typing as npt
 import torch
 from torch import nn
 from torch.nn import functional
-from torch.utils import data
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
 from adapters.declaration import SGD, Model
-from adapters.torch_graphs import InPlace, Loop
+from adapters.torch_compile import compiled, missing_compiler
+from adapters.torch_feed import endless
+from adapters.torch_graphs import InPlace, Loop, Loops
 from adapters.torch_layers import channels_last, layer_of
 from adapters.weights import Weights
 
@@ -53,15 +54,17 @@ class TorchAdapter(Adapter):
             return NO_TF32
         if mode == "fused" and device == "cpu":
             return "torch has no loop of training steps in one call on a CPU; CUDA graphs need a GPU"
-        if mode == "compiled" and device == "cpu" and not shutil.which("g++"):
-            return "torch.compile needs a C++ compiler on a CPU; install g++"
+        if mode == "compiled" and (reason := missing_compiler(device)):
+            return reason
         if mode == "fused" and pipeline == "host":
             return "a CUDA graph reads its batches where they lie on the card; use resident data"
         return None
 
     @classmethod
     def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
-        return "eager"
+        # On a card launches bind small networks, and a graph has none; fed from the host there is the compiler's alone.
+        wanted = "eager" if device == "cpu" else "compiled" if pipeline == "host" else "fused"
+        return "eager" if cls.unsupported(device, wanted, "float32", pipeline) else wanted
 
     # The network
 
@@ -80,17 +83,16 @@ class TorchAdapter(Adapter):
         # oneDNN and cuDNN are faster so: lenet, batch 100, 2 CPU threads: 9,300 samples/s against 7,000.
         self.arrays = [channels_last(array.to(self.place)) for array in arrays]
         self.parameters = [nn.Parameter(array) for array in self.arrays]  # the same memory, seen by autograd
-        # A number would be compiled in. A graph reads it on the card; elsewhere one of the host costs nothing.
-        self.rate_array = torch.tensor(self.rate, dtype=self.type, device=self.place if self.mode == "fused" else "cpu")
+        # A number would be compiled in, and a graph reads only what lies on the card.
+        self.rate_array = torch.tensor(self.rate, dtype=self.type, device=self.place)
         self.in_place = InPlace(self.recipe.optimiser, self.arrays, self.rate_array)
         self.optimiser = self.make_optimiser()
         self.slopes, self.whole = self.differentiate, None
-        self.infer = partial(self.network, self.arrays)
+        self.infer: Callable[..., Any] = partial(self.network, self.arrays)
         if self.mode == "compiled":
-            # The C++ wrapper spares each call Python's share: mlp, batch 100: 5 % faster.
-            build = partial(torch.compile, options={"cpp_wrapper": True} if self.device == "cpu" else None)
-            self.slopes, self.infer = build(self.trace), build(self.infer)
-            self.whole = build(self.trace_step) if self.optimiser is None else None
+            kept = [*self.arrays, self.rate_array]
+            self.slopes, self.infer = compiled(self.trace, kept), compiled(self.infer, kept)
+            self.whole = compiled(self.trace_step, kept) if self.optimiser is None else None
 
     def set_weights(self, weights: Weights) -> None:
         with torch.no_grad():
@@ -115,26 +117,21 @@ class TorchAdapter(Adapter):
         digits = torch.from_numpy(np.ascontiguousarray(labels)).to(self.place)
         if self.mode == "fused":
             stack = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))).to(self.place)
-            return Resident(list(stack.permute(0, 1, 4, 2, 3).unbind(0)), digits, len(labels), self.loop(stack, digits))
+            batches = list(stack.permute(0, 1, 4, 2, 3).unbind(0))
+            return Resident(batches, digits, len(labels), self.loops(stack, digits))
         batches = [self.image_batch(batch) for batch in images]
         return Resident(batches, list(digits.unbind(0)), len(labels), [None] * len(labels))
 
     def train(self, resident: Resident, first: int, count: int) -> None:
         if self.mode == "fused":
-            resident.losses.train(first, count)
+            resident.losses.train.run(first, count)
             return
         for index in range(first, first + count):
             index %= resident.steps
             resident.losses[index] = self.step(resident.images[index], resident.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
-        # No workers: 313 kB cost more to pass between processes than to gather (NOTES.md).
-        # torch takes no arrays with negative strides: a view may have them.
-        pixels, digits, rows = (torch.from_numpy(np.ascontiguousarray(array)) for array in (images, labels, order))
-        samples, endless = Samples(pixels, digits), itertools.cycle(rows.unbind(0))
-        loader = data.DataLoader(samples, batch_size=None, sampler=endless, pin_memory=self.device == "gpu")
-        batches = ((channels_last(self.to_device(some)), self.to_device(digits)) for some, digits in loader)
-        return Feed(batches, len(order), [None] * len(order))
+        return Feed(endless(images, labels, order, self.place), len(order), [None] * len(order))
 
     def train_fed(self, feed: Feed, count: int) -> None:
         for images, labels in itertools.islice(feed.batches, count):
@@ -142,15 +139,19 @@ class TorchAdapter(Adapter):
             feed.taken += 1
 
     def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
-        if isinstance(batches.losses, Loop):
-            return np.asarray(batches.losses.losses.cpu().numpy(), np.float64)
+        if isinstance(batches.losses, Loops):
+            return np.asarray(batches.losses.train.found.cpu().numpy(), np.float64)
         return np.array([np.nan if loss is None else loss.item() for loss in batches.losses])
 
     def gradients(self, resident: Resident, index: int) -> Weights:
         return self.canonical(self.slopes(resident.images[index], resident.labels[index])[0])
 
     def evaluate(self, resident: Resident, first: int, count: int) -> Any:
-        with torch.inference_mode():
+        if self.mode == "fused":
+            resident.losses.infer.run(first, count)
+            return [resident.losses.infer.found[first : first + count].flatten(0, 1).clone()]
+        # What is made in inference mode cannot be written outside of it, and a compiled graph keeps its buffers.
+        with torch.no_grad() if self.device == "gpu" else torch.inference_mode():
             return [self.infer(resident.images[index]) for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
@@ -167,6 +168,21 @@ class TorchAdapter(Adapter):
             return [product]
 
         return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        first = torch.from_numpy(array).to(self.place)
+        targets = torch.empty_like(first), torch.empty_like(first)
+
+        def work(count: int) -> Any:
+            copy = first
+            for index in range(count):
+                copy = torch.neg(copy, out=targets[index % 2])
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return DeviceTimer(partial(torch.cuda.Event, enable_timing=True)) if self.device == "gpu" else None
 
     def synchronise(self, pending: Any = None) -> None:
         if self.device == "gpu":
@@ -222,17 +238,20 @@ class TorchAdapter(Adapter):
         self.optimiser.step()
         return loss
 
-    def loop(self, images: torch.Tensor, labels: torch.Tensor) -> Loop:
-        """Return what trains on stacks (S, B, H, W, C) and (S, B); it keeps the losses, too."""
-        return Loop(self.graphed_step, images, labels, self.in_place.changed)
+    def loops(self, images: torch.Tensor, labels: torch.Tensor) -> Loops:
+        """Return what trains on stacks (S, B, H, W, C) and (S, B), and what evaluates the images."""
+        losses = torch.full((len(labels),), math.nan, dtype=self.type, device=self.place)
+        outputs = torch.empty((*labels.shape, self.recipe.model.outputs), dtype=self.type, device=self.place)
+        evaluating = Loop(self.graphed_infer, [images], outputs, [])
+        return Loops(Loop(self.graphed_step, [images, labels], losses, self.in_place.changed), evaluating)
+
+    def graphed_infer(self, images: torch.Tensor) -> torch.Tensor:  # (B, H, W, C) -> (B, outputs)
+        return self.network(self.arrays, images.permute(0, 3, 1, 2))
 
     def graphed_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        gradients, loss = self.differentiate(images, labels)
+        gradients, loss = self.differentiate(images.permute(0, 3, 1, 2), labels)
         self.in_place.update(gradients)
         return loss
-
-    def to_device(self, tensor: torch.Tensor) -> torch.Tensor:
-        return tensor.to(self.place, non_blocking=True)
 
     def differentiate(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[Any, torch.Tensor]:
         loss = self.scaled_loss(self.parameters, images, labels)
@@ -256,13 +275,3 @@ class TorchAdapter(Adapter):
                 return torch.optim.SGD(self.parameters, self.rate, momentum=momentum, nesterov=nesterov, fused=True)
             case adam:
                 return torch.optim.Adam(self.parameters, self.rate, (adam.beta1, adam.beta2), adam.epsilon, fused=True)
-
-
-class Samples(data.Dataset):
-    """All samples in host memory; an index is a batch's rows, gathered in one call."""
-
-    def __init__(self, images: torch.Tensor, labels: torch.Tensor) -> None:
-        self.images, self.labels = images, labels
-
-    def __getitem__(self, rows: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return self.images.index_select(0, rows), self.labels.index_select(0, rows)

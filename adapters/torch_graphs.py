@@ -1,4 +1,4 @@
-"""torch's fused mode: training steps recorded as CUDA graphs, replayed without Python and without launches.
+"""torch's fused mode: steps and evaluations recorded as CUDA graphs, replayed without Python and without launches.
 
 A graph replays the same kernels on the same memory. So which batch is next is a number on the card, which the graph
 itself counts up, and everything that a step changes (weights, the optimiser's arrays, losses) is changed in place.
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
+from typing import NamedTuple
 
 import torch
 
@@ -18,39 +20,44 @@ UNROLLED = 20  # steps in a graph: one replay costs some 10 us, as much as a ste
 WARM_UPS = 3  # before a capture: libraries choose kernels and allocate, which a capture cannot
 
 Work = Callable[[], object]
-Step = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+Step = Callable[..., torch.Tensor]
 
 
 class Loop:
-    """Steps on the batches of two stacks, images (S, B, H, W, C) and labels (S, B), wrapping round."""
+    """One piece of work on each batch of stacks (S, B, ...), in order, wrapping round; found (S, ...) is what came."""
 
-    def __init__(self, step: Step, images: torch.Tensor, labels: torch.Tensor, changed: Sequence[torch.Tensor]) -> None:
-        """Take what is to be recorded; `changed` are the tensors that a step changes."""
-        self.step, self.images, self.labels = step, images, labels
-        self.losses = torch.full((len(labels),), math.nan, dtype=images.dtype, device=images.device)
-        self.position = torch.zeros(1, dtype=torch.int64, device=images.device)
-        self.changed = [*changed, self.losses, self.position]
-        self.one: Work | None = None  # recorded when first used: evaluation needs none
-        self.many: Work | None = None
+    def __init__(
+        self, step: Step, stacks: Sequence[torch.Tensor], found: torch.Tensor, changed: Sequence[torch.Tensor]
+    ) -> None:
+        """Take what is to be recorded; `changed` are the tensors that a step changes beside what it returns."""
+        self.step, self.stacks, self.found = step, stacks, found
+        self.position = torch.zeros(1, dtype=torch.int64, device=found.device)
+        self.changed = [*changed, found, self.position]
 
     def advance(self) -> None:
-        """Take one step on the batch that is next."""
-        index = self.position % len(self.labels)
-        images = self.images.index_select(0, index)[0].permute(0, 3, 1, 2)  # (B, C, H, W), channels last in memory
-        loss = self.step(images, self.labels.index_select(0, index)[0])
-        self.losses.index_copy_(0, index, loss.reshape(1))
+        """Work on the batch that is next."""
+        index = self.position % len(self.found)
+        result = self.step(*(stack.index_select(0, index)[0] for stack in self.stacks))
+        self.found.index_copy_(0, index, result.unsqueeze(0))
         self.position.add_(1)
 
     def unrolled(self) -> None:
-        """Take as many steps as one graph holds."""
+        """Work on as many batches as one graph holds."""
         for _ in range(UNROLLED):
             self.advance()
 
-    def train(self, first: int, count: int) -> None:
-        """Take `count` steps from batch `first` on; returns before they are taken."""
-        if self.one is None or self.many is None:
-            self.one = record(self.advance, self.changed)
-            self.many = record(self.unrolled, self.changed)
+    @cached_property
+    def one(self) -> Work:
+        """The graph of one batch, recorded when first used."""
+        return record(self.advance, self.changed, self.advance)
+
+    @cached_property
+    def many(self) -> Work:
+        """The graph of UNROLLED batches."""
+        return record(self.unrolled, self.changed, self.advance)
+
+    def run(self, first: int, count: int) -> None:
+        """Work on `count` batches from `first` on; returns before it is done."""
         self.position.fill_(first)
         for _ in range(count // UNROLLED):
             self.many()
@@ -58,7 +65,14 @@ class Loop:
             self.one()
 
 
-def record(work: Work, changed: Sequence[torch.Tensor]) -> Work:
+class Loops(NamedTuple):
+    """Both kinds of work on one stack of batches."""
+
+    train: Loop
+    infer: Loop
+
+
+def record(work: Work, changed: Sequence[torch.Tensor], warm_up: Work) -> Work:
     """Return what repeats `work` on the card of these tensors, whose values stay; on a processor the work itself."""
     if not changed[0].is_cuda:
         return work
@@ -67,7 +81,7 @@ def record(work: Work, changed: Sequence[torch.Tensor]) -> Work:
     stream.wait_stream(torch.cuda.current_stream())
     with torch.cuda.stream(stream):
         for _ in range(WARM_UPS):
-            work()
+            warm_up()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=stream):
             work()

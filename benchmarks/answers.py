@@ -25,7 +25,7 @@ HARNESS = frozenset(  # columns of a row that are not a worker's to say
         *("lockstep", "lockstep_max_deviation", "lockstep_float64_deviation", "lockstep_steps", "oracle_sha256"),
         *("canary_before_s", "canary_after_s", "train_flops_per_sample", "train_all_flops_per_sample", "flops_per_s"),
         *("gpu_memory_peak_bytes", "gpu_sm_clock_mhz", "gpu_temperature_c", "gpu_power_w", "gpu_energy_j_per_sample"),
-        *("gpu_throttles", "gpu_other_processes"),
+        *("gpu_throttles", "gpu_other_processes", "gpu_busy_share"),
         *("peak_flops_per_s", "mfu", "roofline_flops_per_s", "roofline_share", "duration_s"),
     )
 )
@@ -89,6 +89,11 @@ def strings(value: Any) -> bool:
     return fits("strings", value)
 
 
+def listed(check: Check) -> Check:
+    """Return a check for lists whose members all pass `check`."""
+    return lambda value: isinstance(value, list) and all(map(check, value))
+
+
 TEXTS = mapping(text)
 LAUNCH: dict[str, Check] = {"framework_version": text, "flags": strings}
 NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
@@ -111,6 +116,9 @@ NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
     "speed": {**LAUNCH, "train_samples_per_s": rate, "eval_samples_per_s": rate, **dict.fromkeys(PLAN, whole)},
     "accuracy": {**LAUNCH, "accuracy": number, "epochs": count},
     "products": {"flags": strings, "sizes": items(size=count, flops_per_s=optional(rate))},
+    "copies": {"flags": strings, "sets": items(set_bytes=count, bytes_per_s=rate)},
+    "serving": {"mode": text, "version": text},
+    "served": {"outputs": listed(number), "seconds": rate},
     "bandwidth": {"sets": items(set_bytes=count, bytes_per_s=rate)},
 }
 

@@ -6,6 +6,8 @@
     ├── EnvironmentMissing        a framework's environment is not there                exit 2
     ├── StorageError              results cannot be written or read                     exit 74
     │   └── SchemaError           a row is not what the schema table says
+    ├── WorkerLost                a worker that was to stay has ended, hangs or lies    exit 1
+    ├── WorkerFailed              a framework could not do what a command needs it for  exit 1
     └── Busy                      another process measures on this machine              exit 75
 
 Each message says what was asked, what was found and what to type next. Anything else that escapes is a bug
@@ -41,6 +43,18 @@ class StorageError(LockstepError):
 
 class SchemaError(StorageError):
     """A row is not what the schema table says; the message names the column."""
+
+
+class WorkerLost(LockstepError):
+    """A worker that was to stay has ended, does not answer or answers what is none; the message says which and why."""
+
+    exit_code = 1
+
+
+class WorkerFailed(LockstepError):
+    """A framework could not train, evaluate, write or load; the message says which and why."""
+
+    exit_code = 1
 
 
 class Busy(LockstepError):

@@ -7,8 +7,8 @@ The keeper is the subreaper (prctl(2)) of all that the worker starts. A daemon t
 child, so what it ends are its own children and never somebody else's process; the harness has other children and could
 not tell. SIGTERM is the order to end the worker: it comes from the harness or, when the harness dies, from the kernel
 (PR_SET_PDEATHSIG, which follows the *thread* that forked; launch.launch stays in that thread until the keeper has
-ended). Should the keeper itself be killed, the worker gets SIGKILL likewise; of that worker only a daemon in a session
-of its own then remains. Needs the standard library alone.
+ended, and a warm.Warm belongs to it). Should the keeper itself be killed, the worker gets SIGKILL likewise; of that
+worker only a daemon in a session of its own then remains. Needs the standard library alone.
 """
 
 from __future__ import annotations

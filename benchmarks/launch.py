@@ -20,8 +20,10 @@ from typing import IO, Any, cast
 
 from adapters.registry import ADAPTERS
 from benchmarks import devices, environments, machine, revisions
-from benchmarks.ending import MAX_ANSWER_BYTES, Ending, judge, text
+from benchmarks.answers import AnswerInvalid
+from benchmarks.ending import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, Ending, judge, text
 from benchmarks.memory import MemoryLimit, Watch
+from benchmarks.progress import Lines, Report
 
 GRACE_S = 5.0  # from SIGTERM to SIGKILL
 LOWEST_DESCRIPTOR = 200  # of an answer: what guesses at descriptors, or closes all low ones, does not meet it
@@ -37,16 +39,18 @@ def launch_in(
     timeout_s: float,
     revision: str = "",
     memory: MemoryLimit = UNLIMITED,
+    progress: Report | None = None,
 ) -> Ending:
     """Run one worker in a framework's environment, on as many physical cores as it has threads.
 
-    Its adapters are those of a revision's commit, or the checkout's. Raises EnvironmentMissing where there is none.
+    Its adapters are those of a revision's commit, or the checkout's; `progress` hears of each epoch if the request asks
+    for it. Raises EnvironmentMissing where there is no environment.
     """
     python = environments.interpreter(framework, device)
     asked = {**devices.addressed(request, device), "adapter": ADAPTERS[framework]}
     cpus = machine.physical_cpus()[:threads]
     folder = revisions.folder(revision) if revision else None
-    return launch(python, asked, threads, cpus, timeout_s, folder, memory, device)
+    return launch(python, asked, threads, cpus, timeout_s, folder, memory, device, progress)
 
 
 def launch(
@@ -58,6 +62,7 @@ def launch(
     folder: Path | None = None,
     memory: MemoryLimit = UNLIMITED,
     device: str = "cpu",
+    progress: Report | None = None,
 ) -> Ending:
     """Run one worker to its end. Never raises for what the worker does, nor where the system cannot start it.
 
@@ -66,25 +71,27 @@ def launch(
     """
     try:
         with memory.watch() as watch:
-            return _run(python, request, threads, cpus, timeout_s, folder, watch, device).explained(watch)
+            process, reader = begin(python, threads, cpus, folder, watch, device)
+            try:
+                ending = _attend(process, reader, request, timeout_s, progress)
+            finally:
+                end(process)
+                os.close(reader)
+            return ending.explained(watch)
     except OSError as error:  # no more processes, descriptors or memory; an interpreter that cannot be executed
         return Ending("failed", f"the worker could not be started: {error.strerror}", None, "")
 
 
-def _run(
-    python: Path,
-    request: Mapping[str, Any],
-    threads: int,
-    cpus: Sequence[int],
-    timeout_s: float,
-    folder: Path | None,
-    watch: Watch,
-    device: str,
-) -> Ending:
-    """Start the keeper, which starts the worker, and attend to both until they have ended."""
+def begin(
+    python: Path, threads: int, cpus: Sequence[int], folder: Path | None, watch: Watch, device: str
+) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a keeper, which starts the worker; return it and the descriptor on which the worker answers.
+
+    The worker takes its request from the keeper's stdin. It does not outlive the thread that calls this (keeper.py).
+    """
     reader, low = os.pipe()
-    with contextlib.ExitStack() as descriptors:
-        descriptors.callback(os.close, reader)
+    with contextlib.ExitStack() as undo:
+        undo.callback(os.close, reader)
         try:
             writer = fcntl.fcntl(low, fcntl.F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR)
         finally:
@@ -104,10 +111,8 @@ def _run(
                 )
         finally:
             os.close(writer)
-        try:
-            return _attend(process, reader, request, timeout_s)
-        finally:
-            _end(process)
+        undo.pop_all()
+    return process, reader
 
 
 @contextlib.contextmanager
@@ -121,7 +126,9 @@ def on_cpus(cpus: Sequence[int]) -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
-def _attend(process: subprocess.Popen[bytes], reader: int, request: Mapping[str, Any], timeout_s: float) -> Ending:
+def _attend(
+    process: subprocess.Popen[bytes], reader: int, request: Mapping[str, Any], timeout_s: float, progress: Report | None
+) -> Ending:
     """Send the request, then sleep until the worker has closed its channels or its time is over."""
     stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
     with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit code tells
@@ -130,6 +137,7 @@ def _attend(process: subprocess.Popen[bytes], reader: int, request: Mapping[str,
     deadline = time.monotonic() + timeout_s
     said, printed = bytearray(), bytearray()
     channels = {reader: said, stdout.fileno(): printed}
+    lines = Lines(progress) if progress else None
     exited = os.pidfd_open(process.pid)  # a child that it left behind may hold its channels open
     try:
         with selectors.DefaultSelector() as selector:
@@ -142,14 +150,18 @@ def _attend(process: subprocess.Popen[bytes], reader: int, request: Mapping[str,
                     return Ending("timeout", f"not finished after {timeout_s:g} s", None, text(printed))
                 running = exited not in {key.fd for key, _ in ready}
                 for descriptor in channels.keys() & {key.fd for key, _ in ready} if running else channels:
-                    if not _receive(descriptor, channels[descriptor], drain=not running):
+                    if not receive(descriptor, channels[descriptor], drain=not running):
                         selector.unregister(descriptor)
+                if lines:
+                    lines.take(said)
+    except AnswerInvalid as error:
+        return Ending("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, text(printed))
     finally:
         os.close(exited)
     return judge(process.wait(), bytes(said), text(printed), str(request.get("task")))
 
 
-def _receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
+def receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
     """Read once, or all that is there; keep no more than MAX_ANSWER_BYTES; return whether more may come."""
     os.set_blocking(descriptor, False)
     try:
@@ -163,7 +175,7 @@ def _receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
     return True
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """Leave nothing of the worker behind: tell its keeper, which needs the grace twice at most; then kill that too."""
     if process.poll() is None:
         process.terminate()

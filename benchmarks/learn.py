@@ -6,7 +6,7 @@ float64, from the outputs that the adapter returns, so that no framework's idea 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -117,13 +117,15 @@ def learn(
     epochs: int,
     target: float | None = None,
     pipeline: str = "resident",
+    told: Callable[[dict[str, float]], None] = lambda figures: None,
 ) -> dict[str, Any]:
     """Train `epochs` epochs from the initial weights; return the row's columns on accuracy, loss and time.
 
     On the clock: each epoch's training until the device has finished, feeding it where batches come from host memory,
     then the evaluation on the test images, with fetching and scoring. Apart: compilation, and gathering and placing
     resident batches (`placing_s`). `target` is the accuracy whose first reaching is timed. A recipe that stops when its
-    training accuracy falls ends after the epoch in which it did.
+    training accuracy falls ends after the epoch in which it did. `told` hears of each epoch off the clock: its number
+    from 1 and BY_EPOCH's figures.
     """
     tests = list(placed(adapter, inputs.test(batch_size)))
     clock, placing = Stopwatch(), Stopwatch()
@@ -144,6 +146,7 @@ def learn(
             return {"status": "nan", "reason": f"loss is not finite after epoch {epoch + 1}", "epochs": epoch + 1}
         for name, figure in zip(BY_EPOCH, figures, strict=True):
             by_epoch[name].append(figure)
+        told({"epoch": epoch + 1} | {name.removesuffix("_by_epoch"): values[-1] for name, values in by_epoch.items()})
         if train_accuracy is not None:
             if train_accuracy < before:
                 break

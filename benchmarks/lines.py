@@ -127,6 +127,7 @@ VERDICT = (
     Column("deviations", "object", "", "of single steps, by kind", check=each("float", null=True)),
     Column("oracle_sha256", "str", "", "hash of the oracle's losses"),
 )
+ENGINE = (Column("name", "str", "", "what spreads a sweep over machines", True),)
 CELL = (
     Column("recipe", "str", "", "declared settings", True),
     Column("dataset", "str", "", "data set", True),
@@ -156,6 +157,8 @@ LINES: dict[str, tuple[Column, ...]] = {
         Column("seed", "int", "", "the first seed"),
         Column("resumes", "strings", "", "sweeps that this one went on with"),
         Column("requested", "object", "", "cells and launches that were asked for", check=told),
+        Column("part_of", "str", "", "the sweep over several machines that a member's own belongs to"),
+        Column("engine", "object", "", "what spread it over machines, and over which", check=shaped(ENGINE)),
     ),
     "end": (
         Column("wall_s", "object", "s", "where the time went", check=each("float")),

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.contract import Adapter, Feed, Resident
+from adapters.contract import Adapter, DeviceTimer, Feed, Resident
 from benchmarks import evidence
 from benchmarks.batches import Array
 from benchmarks.evidence import Counters
@@ -44,6 +44,7 @@ class Timed:
     wall_s: float
     steady: bool
     counters: tuple[Counters, ...] = ()  # a chunk's each
+    device_s: tuple[float, ...] = ()  # a chunk's each by the device's own clock, where it has one
 
 
 def clock(work: Work, amount: int) -> float:
@@ -51,6 +52,28 @@ def clock(work: Work, amount: int) -> float:
     start = time.perf_counter_ns()
     work(amount)
     return (time.perf_counter_ns() - start) / 1e9
+
+
+class DeviceClock:
+    """The device's own seconds of a chunk: events at its edges, while it is `armed` and the device has any."""
+
+    def __init__(self, timer: DeviceTimer | None) -> None:
+        self.timer, self.armed = timer, False
+
+    def start(self) -> None:
+        """Note that work is about to be asked for."""
+        if self.armed and self.timer:
+            self.timer.start()
+
+    def stop(self) -> None:
+        """Note that all work has been asked for."""
+        if self.armed and self.timer:
+            self.timer.stop()
+
+    def seconds(self) -> tuple[float, ...]:
+        """Return the seconds between the last two notes, nothing without any; for a device that has finished."""
+        found = self.timer.seconds() if self.armed and self.timer else 0.0
+        return (found,) if found > 0 else ()  # 0 is the answer of events that do not tell
 
 
 class Stopwatch:
@@ -68,20 +91,27 @@ class Stopwatch:
         gc.enable()
 
 
-def training(adapter: Adapter, resident: Resident) -> Work:
+NO_CLOCK = DeviceClock(None)
+
+
+def training(adapter: Adapter, resident: Resident, clock: DeviceClock = NO_CLOCK) -> Work:
     """Return work(steps) that trains on where it left off and returns when the device has finished."""
     position = 0
 
     def work(steps: int) -> None:
         nonlocal position
+        clock.start()
         adapter.train(resident, position % resident.steps, steps)
+        clock.stop()
         adapter.synchronise()
         position += steps
 
     return work
 
 
-def feeding(adapter: Adapter, images: Array, labels: Array, order: Array) -> tuple[Work, Callable[[], None]]:
+def feeding(
+    adapter: Adapter, images: Array, labels: Array, order: Array, clock: DeviceClock = NO_CLOCK
+) -> tuple[Work, Callable[[], None]]:
     """Return work(steps) that trains on batches fed from host memory, and what ends their stream.
 
     The stream is made by the first call: that belongs to the first step and never to a chunk.
@@ -91,7 +121,9 @@ def feeding(adapter: Adapter, images: Array, labels: Array, order: Array) -> tup
     def work(steps: int) -> None:
         if not made:
             made.append(adapter.feed(images, labels, order))
+        clock.start()
         adapter.train_fed(made[0], steps)
+        clock.stop()
         adapter.synchronise()
 
     def close() -> None:
@@ -136,8 +168,8 @@ def warm_up(work: Work, amount: int) -> int:
     return len(taken)
 
 
-def time_chunks(work: Work, amount: int, chunks: int, settle: Settle) -> Timed:
-    """Time `chunks` chunks of `amount`, the collector switched off.
+def time_chunks(work: Work, amount: int, chunks: int, settle: Settle, device: DeviceClock = NO_CLOCK) -> Timed:
+    """Time `chunks` chunks of `amount`, the collector switched off, also by the device's clock that the work has.
 
     `settle` copies a result to the host, which no work can outlast: the region ends after it.
     """
@@ -146,17 +178,21 @@ def time_chunks(work: Work, amount: int, chunks: int, settle: Settle) -> Timed:
     try:
         cpu, wall = time.process_time_ns(), time.perf_counter_ns()
         taken, readings = [], [evidence.read()]
+        device_s: tuple[float, ...] = ()
+        device.armed = True
         for _ in range(chunks):
             taken.append(clock(work, amount))
+            device_s += device.seconds()
             readings.append(evidence.read())
         settle()
         cpu, wall = time.process_time_ns() - cpu, time.perf_counter_ns() - wall
     finally:
+        device.armed = False
         gc.enable()
     half = chunks // 2
     drift = statistics.median(taken[:half]) / statistics.median(taken[half:]) - 1
     counters = tuple(after.since(before) for before, after in itertools.pairwise(readings))
-    return Timed(taken, cpu / 1e9, wall / 1e9, abs(drift) < 2 * STEADY, counters)
+    return Timed(taken, cpu / 1e9, wall / 1e9, abs(drift) < 2 * STEADY, counters, device_s)
 
 
 def samples_per_s(timed: Timed, samples_per_chunk: int) -> float:

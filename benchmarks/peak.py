@@ -1,4 +1,4 @@
-"""What this machine can do at most: the denominator of MFU, and memory's bandwidth beside it.
+"""What this machine can do at most: the denominator of MFU; bandwidths.py has memory's beside it.
 
 The peak at a (device, dtype, threads) is the fastest product of square matrices over all sizes and **all frameworks**,
 so that none is measured against its own weakness. It is kept per kind of machine, pinned environments, adapters and
@@ -12,20 +12,13 @@ import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-import psutil
-
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import environments, kept, machine
-from benchmarks.ending import Ending
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import launch_in
-from benchmarks.roofline import Ceiling
 
 SIZES = (256, 512, 1024, 2048, 4096)
 TIMEOUT_S = 300.0
-TIMES_CACHE = 3 * 4  # three arrays, each four times the last-level cache: STREAM's rule for what must come from memory
-SMALLEST_SET_BYTES = 32 << 10  # a thread's; a core's first cache
-UNKNOWN_CACHE_BYTES = 64 << 20  # where the kernel does not say how large the last one is
 CODE = ("products.py", "measure.py")
 
 Document = dict[str, Any]
@@ -57,34 +50,32 @@ def there(device: str) -> list[str]:
 
 
 @functools.cache
-def code_hash() -> str:
+def code_hash(code: Sequence[str] = CODE) -> str:
     """Return a hash of the code that a peak depends on: adapters, and what drives and times their products."""
-    own = [environments.ROOT / "benchmarks" / name for name in CODE]
+    own = [environments.ROOT / "benchmarks" / name for name in code]
     return environments.digest([*sorted((environments.ROOT / "adapters").glob("*.py")), *own])
 
 
 def decisive(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> Document:
     """Return everything that a kept peak depends on."""
-    locks = {framework: environments.lock_hash(framework, point.device) for framework in sorted(frameworks)}
     return {
         **point._asdict(),
         "sizes": list(sizes),
-        "locks": locks,
+        "locks": locks(frameworks, point.device),
         "machine": machine.fingerprint(point.device),
         "code": code_hash(),
     }
+
+
+def locks(frameworks: Sequence[str], device: str) -> dict[str, str]:
+    """Return the hash of each framework's pinned environment."""
+    return {framework: environments.lock_hash(framework, device) for framework in sorted(frameworks)}
 
 
 def known(point: Point) -> float | None:
     """Return the kept peak, FLOP/s, of all frameworks that have an environment here; None if there is none."""
     found = kept.read("peaks", decisive(point, there(point.device), SIZES))
     return None if found is None else found["flops_per_s"]
-
-
-def ceiling(point: Point) -> Ceiling:
-    """Return what is kept of this machine for a point; memory's bandwidth counts on the CPU alone."""
-    memory = kept.read("bandwidths", bandwidth_decisive(point.threads)) if point.device == "cpu" else None
-    return Ceiling.measured(known(point), memory["sets"] if memory else [])
 
 
 def measured(
@@ -100,7 +91,7 @@ def measured(
         return found
     answers = {}
     for framework in frameworks:
-        answers[framework] = ask(point, framework, sizes)
+        answers[framework] = ask(point, framework, "products", sizes=list(sizes))
         report(f"{framework}, {point}: {words(answers[framework])}")
     document = {**point._asdict(), **best(answers), "frameworks": answers, "complete": complete(answers)}
     if document["complete"] and document["flops_per_s"]:
@@ -108,14 +99,15 @@ def measured(
     return document
 
 
-def ask(point: Point, framework: str, sizes: Sequence[int]) -> Document:
-    """Let one framework multiply in a fresh process; return its answer with status and reason."""
-    request = {"task": "products", **point._asdict(), "sizes": list(sizes)}
-    return outcome(launch_in(framework, point.device, request, point.threads, TIMEOUT_S))
+def ask(point: Point, framework: str, task: str, **amounts: Sequence[int]) -> Document:
+    """Let one framework multiply or copy in a fresh process; return its answer with status and reason."""
+    request = {"task": task, **point._asdict(), **amounts}
+    return answered(framework, point.device, request, point.threads)
 
 
-def outcome(ending: Ending) -> Document:
-    """Return how a launch ended as part of a document."""
+def answered(framework: str, device: str, request: Document, threads: int) -> Document:
+    """Return how a launch ended, as part of a document."""
+    ending = launch_in(framework, device, request, threads, TIMEOUT_S)
     return {"status": ending.status, "reason": ending.reason, **(ending.answer or {})}
 
 
@@ -147,48 +139,3 @@ def words(answer: Mapping[str, Any]) -> str:
         return ", ".join([answer["status"], *answer.get("flags", []), answer["reason"]]).removesuffix(", ")
     found = best({"": answer})
     return f"{found['flops_per_s'] / 1e9:,.1f} GFLOP/s at {found['size']}"
-
-
-def bandwidth_decisive(threads: int) -> Document:
-    """Return everything that a kept bandwidth depends on."""
-    own = [environments.ROOT / "benchmarks" / name for name in ("bandwidth.py", "measure.py")]
-    hashes = {
-        "code": environments.digest(own),
-        "lock": environments.lock_hash("numpy", "cpu"),
-        "machine": machine.fingerprint(),
-    }
-    return {"threads": threads, **hashes}
-
-
-def bandwidth(threads: int, fresh: bool = False, report: Report = print) -> Document:
-    """Return memory's kept bandwidth, or measure it. Raises EnvironmentMissing where NumPy has none.
-
-    The document: threads, status, reason; `bytes_per_s` of the largest set; `sets`, each set_bytes and bytes_per_s.
-    """
-    request = {"task": "bandwidth", "threads": threads, "sets_bytes": sets_bytes(threads)}
-    depends = bandwidth_decisive(threads)
-    if not fresh and (found := kept.read("bandwidths", depends)):
-        return found
-    answer = outcome(launch_in("numpy", "cpu", request, threads, TIMEOUT_S))
-    speed = answer["sets"][-1]["bytes_per_s"] if answer["status"] == "ok" else None
-    report(f"memory, {threads} threads: " + (answer["reason"] if speed is None else f"{speed / 1e9:,.1f} GB/s"))
-    document = {"threads": threads, "bytes_per_s": speed, **answer}
-    if speed is not None:
-        kept.write("bandwidths", depends, document)
-    return document
-
-
-def sets_bytes(threads: int) -> list[int]:
-    """Return the working sets: from a core's first cache on by fours, the last one so large that it is in memory.
-
-    That is three arrays, each four times the last-level caches of the CPUs used, but no more than a quarter of what
-    memory is free.
-    """
-    cache = machine.last_level_cache_bytes(machine.physical_cpus()[:threads]) or UNKNOWN_CACHE_BYTES
-    largest = min(TIMES_CACHE * cache, psutil.virtual_memory().available // 4)
-    found = []
-    size = SMALLEST_SET_BYTES * threads
-    while size < largest:
-        found.append(size)
-        size *= 4
-    return [*found, largest]

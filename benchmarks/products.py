@@ -10,7 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -33,14 +33,9 @@ Answer = dict[str, Any]
 
 def sweep(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
     """Time products of each size; return `sizes`, what was found or why a size was skipped, in the order asked."""
-    device, dtype, threads = (request[name] for name in ("device", "dtype", "threads"))
-    has = adapter_class.set_threads(threads)
-    mode = adapter_class.recommended_mode(SMALLEST.model, device)
-    if reason := adapter_class.unsupported(device, mode, dtype):
-        return {"status": "unsupported", "reason": reason}
-    adapter = adapter_class(SMALLEST, device, mode, dtype)
-    if adapter.placement() != device:
-        raise RuntimeError(f"asked for {device}, the parameters are on {adapter.placement()}")
+    adapter, said = smallest(adapter_class, request)
+    if adapter is None:
+        return said
     found: list[Answer] = []
     for size in request["sizes"]:
         expected_s = 2 * size**3 / max((item.get("flops_per_s", 0.0) for item in found), default=np.inf)
@@ -50,8 +45,21 @@ def sweep(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
         else:
             found.append({"size": size, **rate(adapter, size)})
     busy = max(item.get("cpu_per_wall", 0.0) for item in found)
-    flags = ["thread_mismatch"] if has != threads or busy > 1.05 * threads else []
+    flags = said["flags"] or (["thread_mismatch"] if busy > 1.05 * request["threads"] else [])
     return {"framework_version": adapter.versions()[adapter.framework], "sizes": found, "flags": flags}
+
+
+def smallest(adapter_class: type[Adapter], request: Answer) -> tuple[Adapter | None, Answer]:
+    """Return the smallest network on the request's device, and the flags so far; without it, why there is none."""
+    device, dtype, threads = (request[name] for name in ("device", "dtype", "threads"))
+    has = adapter_class.set_threads(threads)
+    mode = adapter_class.recommended_mode(SMALLEST.model, device)
+    if reason := adapter_class.unsupported(device, mode, dtype):
+        return None, {"status": "unsupported", "reason": reason}
+    adapter = adapter_class(SMALLEST, device, mode, dtype)
+    if adapter.placement() != device:
+        raise RuntimeError(f"asked for {device}, the parameters are on {adapter.placement()}")
+    return adapter, {"flags": ["thread_mismatch"] if has != threads else []}
 
 
 def rate(adapter: Adapter, size: int) -> Answer:
@@ -60,25 +68,39 @@ def rate(adapter: Adapter, size: int) -> Answer:
     work = adapter.products(left, reflection(axis).astype(adapter.dtype))
     check(adapter, work, left, axis)
 
-    last: list[Any] = []
-
-    def multiply(count: int) -> None:
-        last[:] = [work(count)]
-        adapter.synchronise(last[0])
-
-    count = measure.calibrate(multiply)
-    timed: list[measure.Timed] = []
-    end = time.monotonic() + REPEATS_S
-    while len(timed) < REPEATS and (not timed or time.monotonic() < end):
-        timed.append(measure.time_chunks(multiply, count, CHUNKS, settle=lambda: adapter.fetch(last[0])))
-    rates = [measure.samples_per_s(part, count) * 2 * size**3 for part in timed]  # a sample is a product
+    found = repeated(adapter, work)
+    rates = [rate * 2 * size**3 for rate in found.rates]
     return {
         "flops_per_s": max(rates),
         "median_flops_per_s": statistics.median(rates),
         "repeats": len(rates),
-        "chunk_products": count,
-        "cpu_per_wall": sum(part.cpu_s for part in timed) / sum(part.wall_s for part in timed),
+        "chunk_products": found.amount,
+        "cpu_per_wall": sum(part.cpu_s for part in found.timed) / sum(part.wall_s for part in found.timed),
     }
+
+
+class Repeated(NamedTuple):
+    """Work that was timed a few times: how often it was done in a chunk, and how often per second, by repeat."""
+
+    amount: int
+    rates: list[float]
+    timed: list[measure.Timed]
+
+
+def repeated(adapter: Adapter, work: Callable[[int], Any]) -> Repeated:
+    """Time an adapter's products or copies, a few repeats of a few chunks."""
+    last: list[Any] = []
+
+    def some(count: int) -> None:
+        last[:] = [work(count)]
+        adapter.synchronise(last[0])
+
+    count = measure.calibrate(some)
+    timed: list[measure.Timed] = []
+    end = time.monotonic() + REPEATS_S
+    while len(timed) < REPEATS and (not timed or time.monotonic() < end):
+        timed.append(measure.time_chunks(some, count, CHUNKS, settle=lambda: adapter.fetch(last[0])))
+    return Repeated(count, [measure.samples_per_s(part, count) for part in timed], timed)
 
 
 def operands(size: int, dtype: str) -> tuple[Array, Array]:

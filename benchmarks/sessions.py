@@ -1,18 +1,34 @@
-"""Sweeps that resumed one another count as one: which launches belong together, and which of them tables show."""
+"""Sweeps that resumed one another count as one, so do the members of a sweep over several machines.
+
+Which launches belong together, and which of them tables show. A sweep BASE over several machines has a file for each
+member, whose own sweep is named BASE.m01, BASE.m02 and so on; the file BASE itself is the driver's.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
+
+MEMBER = re.compile(r"(.+)\.m\d+", re.DOTALL)
+
+
+def base_of(sweep: str) -> str:
+    """Return the sweep that a member's sweep is part of; any other sweep itself."""
+    member = MEMBER.fullmatch(sweep)
+    return member[1] if member else sweep
 
 
 def sessions(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     """Return for each sweep that another resumed the last one that did, through all that lie between.
 
-    A run record's `resumes` names the sweeps it went on with; names sort by time, and only older ones count.
+    A run record's `resumes` names the sweeps it went on with; names sort by time, and only older ones count. Members
+    are named by the sweep that they are part of.
     """
     last: dict[str, str] = {}
-    named = {str(run.get("sweep")): run.get("resumes", []) for run in runs}
+    named: dict[str, set[str]] = {}
+    for run in runs:
+        named.setdefault(base_of(str(run.get("sweep"))), set()).update(map(base_of, run.get("resumes", [])))
     for name in sorted(named, reverse=True):
         for older in named[name]:
             if older < name:
@@ -20,9 +36,16 @@ def sessions(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
     return last
 
 
-# What makes two launches launches of one cell, its revision aside; the machine's kind stands in the run's record.
+def session(sweep: str, last: Mapping[str, str]) -> str:
+    """Return the session of a sweep's launches; `last` is what sessions() says."""
+    base = base_of(sweep)
+    return last.get(base, base)
+
+
+# What makes two launches launches of one cell, its revision aside. A row's machine_kind stands in its run's record.
 AXES = (
-    "recipe", "dataset", "device", "device_name", "batch_size", "dtype", "threads", "pipeline", "framework", "mode",
+    "recipe", "dataset", "device", "device_name", "machine_kind", "batch_size", "dtype", "threads", "pipeline",
+    "framework", "mode",
 )  # fmt: skip
 SHARED = AXES[:-2]  # by all frameworks of a comparison
 
@@ -35,11 +58,33 @@ def axes(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def newest(rows: Sequence[Mapping[str, Any]], last: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """Return the launches that tables count: of each cell and task those of the newest session that has it.
 
-    `last` is what sessions() says. Launches of another revision's adapters are no part of tables.
+    `last` is what sessions() says. Launches of another revision's adapters are no part of tables, nor are those of a
+    comparison that began anew on another machine of its kind.
     """
     found: dict[tuple[Any, ...], str] = {}
     own = [row for row in rows if row["revision"] is None]
     for row in own:
-        key, session = (*axes(row), row["task"]), last.get(row["sweep"], row["sweep"])
-        found[key] = max(session, found.get(key, session))
-    return [row for row in own if found[*axes(row), row["task"]] == last.get(row["sweep"], row["sweep"])]
+        key = (*axes(row), row["task"])
+        found[key] = max(session(row["sweep"], last), found.get(key, ""))
+    anew = begun_last(own)
+    return [
+        row
+        for row in own
+        if found[*axes(row), row["task"]] == session(row["sweep"], last)
+        and anew.get(comparison(row), row["sweep"]) == row["sweep"]
+    ]
+
+
+def comparison(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what the launches of a comparison and task share that members of one sweep made."""
+    return (base_of(row["sweep"]), row["task"], *(row[name] for name in SHARED))
+
+
+def begun_last(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], str]:
+    """Return for each comparison that members made the one among them that began it last: others were lost."""
+    begun: dict[tuple[Any, ...], dict[str, str]] = {}
+    for row in rows:
+        if MEMBER.fullmatch(row["sweep"]) and row["status"] != "interrupted":
+            sweeps = begun.setdefault(comparison(row), {})
+            sweeps[row["sweep"]] = min(row["started_at"], sweeps.get(row["sweep"], row["started_at"]))
+    return {key: max(sweeps, key=lambda name: (sweeps[name], name)) for key, sweeps in begun.items()}

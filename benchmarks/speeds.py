@@ -31,7 +31,8 @@ def speeds(
     `plan` is what an earlier launch of the cell found (PLAN), or None; `chunk_s` is how long a chunk lasts at least.
     """
     begin = time.perf_counter_ns()
-    train, end_of_training = batches_by(pipeline, adapter, inputs, batch_size)
+    device = measure.DeviceClock(adapter.timer())
+    train, end_of_training = batches_by(pipeline, adapter, inputs, batch_size, device)
     test = adapter.put(*next(inputs.test(batch_size)))
     adapter.synchronise((test.images, test.labels))
     placed = time.perf_counter_ns()
@@ -44,7 +45,7 @@ def speeds(
         train(math.ceil(plan["warm_up_chunks"] * plan["chunk_steps"] * measure.CHUNK_S / chunk_s))
     warm = time.perf_counter_ns()
     began_ns = time.perf_counter_ns()
-    timed = measure.time_chunks(train, plan["chunk_steps"], CHUNKS, settle=adapter.get_weights)
+    timed = measure.time_chunks(train, plan["chunk_steps"], CHUNKS, adapter.get_weights, device)
     between_s = [began_ns / 1e9, time.perf_counter_ns() / 1e9]  # CLOCK_MONOTONIC, which the parent reads, too
     waited_for = latency.latencies(train)
     end_of_training()
@@ -64,6 +65,7 @@ def speeds(
         "timed_s": sum(timed.chunk_s) + sum(timed_eval.chunk_s),
         "train_samples_per_s": measure.samples_per_s(timed, plan["chunk_steps"] * batch_size),
         "train_chunk_s": timed.chunk_s,
+        "train_chunk_device_s": list(timed.device_s) or None,
         "eval_samples_per_s": measure.samples_per_s(timed_eval, eval_samples),
         "cpu_per_wall": timed.cpu_s / timed.wall_s,
         "flags": evidence.flags(timed.counters) + ([] if timed.steady else ["not_steady"]),
@@ -71,17 +73,17 @@ def speeds(
 
 
 def batches_by(
-    pipeline: str, adapter: Adapter, inputs: Inputs, batch_size: int
+    pipeline: str, adapter: Adapter, inputs: Inputs, batch_size: int, device: measure.DeviceClock
 ) -> tuple[measure.Work, Callable[[], None]]:
     """Return work(steps) that trains on the first epoch's full batches, and what ends their stream.
 
     The remainder is never timed.
     """
     if pipeline == "host":
-        return measure.feeding(adapter, *inputs.in_memory(batch_size))
+        return measure.feeding(adapter, *inputs.in_memory(batch_size), device)
     resident = adapter.put(*next(inputs.train(0, batch_size)))
     adapter.synchronise((resident.images, resident.labels))
-    return measure.training(adapter, resident), lambda: None
+    return measure.training(adapter, resident, device), lambda: None
 
 
 def explore(train: measure.Work, evaluate: measure.Work, chunk_s: float) -> dict[str, int]:

@@ -1,4 +1,4 @@
-"""Tables of the commands that run no sweep: the gate's deviations, the checks on ourselves, the exchange, the peak."""
+"""Tables of the commands that run no sweep: the gate's deviations, checks on ourselves, exchange, evaluation, peak."""
 
 from __future__ import annotations
 
@@ -8,11 +8,15 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
+from benchmarks.agreement import Agreement
 from benchmarks.cells import Cell
 from benchmarks.console import plain
+from benchmarks.evaluating import Evaluation
 from benchmarks.exchange import Pair
 from benchmarks.proofs import Proof
 from benchmarks.selfcheck import Check
+
+DIFFERENCES = 50  # shown of the images that frameworks read differently; --json has all
 
 
 def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
@@ -62,6 +66,38 @@ def exchanged(pairs: Sequence[Pair]) -> Iterator[Table]:
         yield table
 
 
+def evaluated(found: Evaluation) -> Iterator[Table | str]:
+    """Yield a line for each framework, then a line for each image that is read differently, or that there is none."""
+    agreed = found.agreement
+    title = f"{found.recipe} on the {agreed.images:,} test images of {found.dataset}"
+    table = Table(title=escape(plain(f"{title}, trained in {found.trained_in or '?'}")), title_justify="left")
+    for heading, justify in (("framework", "left"), ("right", "right"), ("accuracy", "right"), ("deviation", "right")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # a literal there
+    if found.native:
+        table.add_column("its own files, loaded: deviation")
+    for name, correct in agreed.correct.items():
+        own = ", ".join(f"{form} {deviation:.1e}" for form, deviation in found.native.get(name, {}).items())
+        figures = (f"{correct:,}", f"{100 * correct / agreed.images:.2f} %", f"{agreed.deviation[name]:.1e}")
+        table.add_row(name, *figures, *([escape(plain(own))] if found.native else []))
+    yield table
+    yield f"deviation: the largest of an output, from {next(iter(agreed.correct))}'s; of its own files, from its own"
+    if agreed.differences:
+        yield different(agreed)
+    alike = agreed.images - len(agreed.differences)
+    no_ties = sum(not difference.tie for difference in agreed.differences)
+    yield f"{alike:,} images read alike, {len(agreed.differences) - no_ties} differently in a tie, {no_ties} otherwise"
+
+
+def different(agreed: Agreement) -> Table:
+    """Return a line for each of the first images that frameworks read differently."""
+    table = Table("image", "label", *agreed.correct, "gap of the two best", "", title="Read differently")
+    for difference in agreed.differences[:DIFFERENCES]:
+        verdict = "tie" if difference.tie else "DISAGREEMENT"
+        read_as = (str(answer) for answer in difference.read_as.values())
+        table.add_row(str(difference.index), str(difference.label), *read_as, f"{difference.gap:.1e}", verdict)
+    return table
+
+
 def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
     """Yield a table per peak, a line per framework and a column per size, and one of memory's bandwidth by set."""
     for peak in found:
@@ -79,10 +115,10 @@ def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, 
             table.add_row(name, *(measured[name].get(size, "") for size in edges), escape(plain(remarks(answer))))
         yield table
     if bandwidths:
-        table = Table(title="Triad in memory and caches, GB/s", title_justify="left")
+        table = Table(title="Memory and caches, GB/s: triad on a CPU, copies on a GPU", title_justify="left")
         table.add_column("working set", justify="right")
         for bandwidth in bandwidths:
-            table.add_column(f"{bandwidth['threads']} threads", justify="right")
+            table.add_column(f"{bandwidth.get('device', 'cpu')}, {bandwidth['threads']} threads", justify="right")
         lines = [{part["set_bytes"]: part["bytes_per_s"] for part in b.get("sets", [])} for b in bandwidths]
         for size in sorted({size for line in lines for size in line}):
             figures = (f"{line[size] / 1e9:,.1f}" if size in line else "" for line in lines)

@@ -39,6 +39,7 @@ class Reading(NamedTuple):
     energy_j: float | None  # since the driver was loaded
     throttles: int
     used_bytes: int | None
+    load_percent: float | None = None  # of the driver's last sampling period, 1/6 to 1 s
 
 
 class Watch:
@@ -55,7 +56,7 @@ class Watch:
 
     def __enter__(self) -> Watch:
         if self.library:
-            self.others, self.busy = self.processes(), self.load_percent() > BUSY_PERCENT
+            self.others, self.busy = self.processes(), (self.load_percent() or 0.0) > BUSY_PERCENT
             self.thread.start()
         return self
 
@@ -91,6 +92,7 @@ class Watch:
             None if energy is None else energy / 1e3,
             ask("nvmlDeviceGetCurrentClocksThrottleReasons") or 0,
             None if memory is None else memory.used,
+            self.load_percent(),
         )
 
     def processes(self) -> int:
@@ -100,12 +102,12 @@ class Watch:
         except self.library.NVMLError:  # type: ignore[union-attr]
             return 0
 
-    def load_percent(self) -> float:
-        """Return how much of the last moments something computed on the card."""
+    def load_percent(self) -> float | None:
+        """Return how much of the last moments something computed on the card; None where it does not tell."""
         try:
             return float(self.library.nvmlDeviceGetUtilizationRates(self.handle).gpu)  # type: ignore[union-attr]
         except self.library.NVMLError:  # type: ignore[union-attr]
-            return 0.0
+            return None
 
     def mark(self, row: Mapping[str, Any], timed: Sequence[float] | None) -> dict[str, Any]:
         """Return the row with its columns on the card, and with flags where the card or others slowed it.
@@ -138,9 +140,11 @@ def columns(readings: Sequence[Reading], timed: Sequence[float] | None, trained:
     inside = [reading for reading in readings if begin <= reading.at_s <= end]
     clocks = [reading.sm_clock_mhz for reading in inside if reading.sm_clock_mhz is not None]
     degrees = [reading.temperature_c for reading in inside if reading.temperature_c is not None]
+    loads = [reading.load_percent for reading in inside if reading.load_percent is not None]
     reasons = {name for bit, name in THROTTLES.items() if any(reading.throttles & bit for reading in inside)}
     power_w = mean_power_w(inside)
     return found | {
+        "gpu_busy_share": statistics.fmean(loads) / 100 if loads else None,
         "gpu_sm_clock_mhz": statistics.median(clocks) if clocks else None,
         "gpu_temperature_c": max(degrees, default=None),
         "gpu_power_w": power_w,

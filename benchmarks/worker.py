@@ -1,10 +1,10 @@
 """The process in which one framework computes: reads a request, loads the adapter, answers, ends.
 
 Started by keeper.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
-request as JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the lockstep
-gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `products` and
-`bandwidth` (a framework's and memory's part of the machine's peak). Imports the standard library, NumPy and that
-framework.
+request as a line of JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the
+lockstep gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `serve` (the
+same, image by image until stdin ends), `products`, `copies` and `bandwidth` (a framework's and memory's
+part of what the machine can do). Imports the standard library, NumPy and that framework.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ import numpy as np
 from adapters.contract import DTYPES, MODES, PIPELINES, Adapter, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
-from benchmarks import bandwidth, gate, latency, libraries, measure, products, threads
+from benchmarks import bandwidth, copies, gate, latency, libraries, measure, products, serve, threads
 from benchmarks.batches import Inputs, read_weights, write_weights
 from benchmarks.learn import learn
 from benchmarks.out_of_memory import is_out_of_memory
@@ -94,17 +95,24 @@ def speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
 def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
     """Train one cell's recipe and evaluate after each epoch; return the row's columns on accuracy and loss.
 
-    The trained weights are kept where the request says `save`.
+    The trained weights are kept where the request says `save`; with `progress` each epoch's figures go before the
+    answer.
     """
     target = ACCURACY_TARGETS.get((request["cell"]["recipe"], request["cell"]["dataset"]))
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["pipeline"])
+        told = partial(tell, request["channel"]) if request.get("progress") else lambda figures: None
+        learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["pipeline"], told)
         if "save" in request:
             write_weights(Path(request["save"]), adapter.get_weights())
         return learnt
 
     return measured(adapter_class, request, import_s, work)
+
+
+def tell(channel: int, figures: dict[str, float]) -> None:
+    """Say an epoch's figures before the answer: a line of less than PIPE_BUF, so written at once (pipe(7))."""
+    os.write(channel, json.dumps(figures).encode() + b"\n")
 
 
 def evaluate(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
@@ -165,7 +173,9 @@ TASKS = {
     "speed": speed,
     "accuracy": accuracy,
     "evaluate": evaluate,
+    "serve": serve.serve,
     "products": products.sweep,
+    "copies": copies.sweep,
     "bandwidth": bandwidth.sweep,
 }
 
@@ -189,9 +199,9 @@ def perform(request: Answer) -> Answer:
 
 def main() -> None:
     """Answer on the descriptor, where nothing that a framework prints can come between."""
-    request, descriptor = json.load(sys.stdin), int(sys.argv[1])
+    request, descriptor = json.loads(sys.stdin.readline()), int(sys.argv[1])
     os.set_inheritable(descriptor, False)  # not for programs that the framework starts
-    answer = perform(request)
+    answer = perform({**request, "channel": descriptor})
     with os.fdopen(descriptor, "w") as channel:
         try:
             channel.write(json.dumps(answer, allow_nan=False))

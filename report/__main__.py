@@ -8,6 +8,7 @@ import typer
 
 from benchmarks import console
 from report.commands.compare import compare_sets
+from report.commands.curve import curve_of
 from report.commands.curves import curves_by_epoch
 from report.commands.export import export
 from report.commands.micro import micro_benchmarks
@@ -22,6 +23,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "rows": rows,
     "micro": micro_benchmarks,
     "curves": curves_by_epoch,
+    "curve": curve_of,
     "columns": columns,
 }
 for _name, _command in COMMANDS.items():

@@ -96,7 +96,8 @@ def compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: 
         name: ratios.summary(found.launches, "cell").reindex(pairs[name]).set_axis(pairs.index)
         for name, found in both.items()
     }
-    table = cells["new"][CELL].fillna(cells["base"][CELL])
+    named = [*CELL, "machine"] if "machine" in cells["new"] and "machine" in cells["base"] else CELL
+    table = cells["new"][named].fillna(cells["base"][named])
     moved = cells["base"][[name for name in ("framework", *AXIS_COLUMNS, "revision") if name in cells["base"]]]
     table = table.join(moved.add_prefix("base_"))
     for name, found in sums.items():

@@ -11,7 +11,7 @@ from benchmarks.console import plain
 from report.compare import COMPARISON
 from report.formats import Section
 from report.metrics import Metric
-from report.render import title
+from report.render import are_several, title
 
 HEADINGS = {
     "framework": "framework", "mode": "mode", "base": "BASE", "base_interval": "95 % interval", "new": "NEW",
@@ -37,8 +37,9 @@ def sections(table: pd.DataFrame, asked: Metric, sides: tuple[str, str] = ("BASE
     everywhere = common(table)
     names = dict(zip(("base", "new"), sides, strict=True))
     unit = f" ({asked.column.unit})" if asked.column.unit else ""
-    for key, group in table.groupby(COMPARISON, sort=False):
-        shared = title(dict(zip(COMPARISON, key, strict=True)))
+    several = are_several(table)
+    for _, group in table.groupby(COMPARISON, sort=False):
+        shared = title(group, several)
         lines = [line(record, asked, everywhere) for record in group.to_dict("records")]
         headings = {
             name: names.get(name, heading)

@@ -39,7 +39,7 @@ def newest(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
-    """Return one line per cell: medians over its launches, GFLOP/s, ratio to `base` and a verdict, accuracy.
+    """Return one line per cell: its machine, medians over its launches, GFLOP/s, ratio to `base`, verdict, accuracy.
 
     `undisturbed` counts the launches that nothing disturbed, `undisturbed_samples_per_s` is their median: a disturbed
     launch is kept, never left out of the other figures.
@@ -52,8 +52,9 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     frame = own_adapters(frame, base)
     cell = number(frame, CELL)
     new, ok, speed = is_newest(frame, cell), equal(frame["status"], "ok"), equal(frame["task"], "speed")
-    table = frame[CELL].iloc[first(cell)].reset_index(drop=True)
-    table = table.astype({name: "string" for name in CELL if isinstance(table[name].dtype, pd.CategoricalDtype)})
+    named = [*CELL, "machine"] if "machine" in frame else CELL
+    table = frame[named].iloc[first(cell)].reset_index(drop=True)
+    table = table.astype({name: "string" for name in named if isinstance(table[name].dtype, pd.CategoricalDtype)})
     table = with_launches(table, frame, cell, np.flatnonzero(new & ok & speed))
     table["status"] = joined(frame["status"][new], cell[new], len(table))
     table["lockstep"] = joined(frame["lockstep"][new], cell[new], len(table))

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import gc
+import glob
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,31 +21,36 @@ import pyarrow.compute as pc
 from benchmarks.console import plain
 from benchmarks.errors import StorageError, UsageError
 from benchmarks.schema import BY_NAME, COLUMNS
-from benchmarks.sessions import sessions
+from benchmarks.sessions import session, sessions
 from benchmarks.storage import Sweep
-from report import cache, reading
+from report import cache, families, machines, reading
 from report.revision import extracted
 
-DERIVED = ("machine_kind", "session")  # columns of the frame that stand in a file's run record, not in its rows
+DERIVED = ("machine_kind", "machine", "session", "overtaken")  # the frame's columns that do not stand in rows
 COLUMN_NAMES = (*(column.name for column in COLUMNS), *DERIVED)
-DTYPES = {pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.large_string(): pd.StringDtype()}
+DTYPES = {
+    pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.large_string(): pd.StringDtype(),
+    pa.bool_(): pd.BooleanDtype(),
+}  # fmt: skip
 KEYS = (  # what tells launches and cells apart; always loaded
     "sweep", "cell", "framework", "model", "recipe", "dataset", "device", "device_name", "batch_size", "mode", "dtype",
     "pipeline", "threads", "task", "round", "seed", "status", *DERIVED,
 )  # fmt: skip
 TEXT = pa.dictionary(pa.int32(), pa.string())
+Part = families.Part
 READERS = 2  # threads; parsing and hashing leave the interpreter's lock
-Part = tuple[pa.Table, Sweep]
 
 
 def load(source: str | Path, columns: Sequence[str] | None = None, categories: bool = False) -> pd.DataFrame:
-    """Return all valid rows of `source`: one line a launch, the schema's columns, `machine_kind` and `session` added.
+    """Return all valid rows of `source`: one line a launch, the schema's columns and DERIVED.
 
-    `source` is a folder with .jsonl files, one such file, or a git revision of this repository: `REV` for its results/,
-    or `REV:path/to/folder`. Numbers and text have nullable dtypes, an absent number is no zero and no NaN; lists are
-    Python lists. `machine_kind` is from the file's run record; `session` is the sweep that resumed this launch's sweep
-    last, or that sweep itself. With `columns` only those and KEYS are read, in the schema's order; with `categories`
-    text is a pandas category, sorted by name, which takes a tenth of the memory where rows are many.
+    `source` is a folder with .jsonl files, one such file with those of its members where it is a sweep's over several
+    machines, or a git revision of this repository: `REV` for its results/, or `REV:path/to/folder`. Numbers and text
+    have nullable dtypes, an absent number is no zero and no NaN; lists are Python lists. `machine_kind` is from the
+    file's run record, `machine` names that kind for people; `session` is the sweep that resumed this launch's sweep
+    last, or that sweep itself; `overtaken` launches are of a comparison that began anew on another machine of the
+    sweep, and count no more. With `columns` only those and KEYS are read, in the schema's order; with `categories` text
+    is a pandas category, sorted by name, which takes a tenth of the memory where rows are many.
     Lines that cannot be read are named on stderr and left out. StorageError if there is no such source,
     UsageError for a column that is none.
     """
@@ -54,8 +60,7 @@ def load(source: str | Path, columns: Sequence[str] | None = None, categories: b
     for _, sweep in parts:
         for problem in sweep.problems:
             print(plain(problem), file=sys.stderr)  # noqa: T201  # a table must not hide what it leaves out
-    last = sessions([sweep.run for _, sweep in parts])
-    return framed([with_derived(table, sweep, last) for table, sweep in parts], names, categories)
+    return framed(with_derived(parts), names, categories)
 
 
 def records(source: str | Path) -> list[Sweep]:
@@ -80,7 +85,15 @@ def wanted(columns: Sequence[str] | None) -> list[str]:
 def parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
     """Return the columns and the sweep of each file of `source`, a few files at a time."""
     with files(source) as paths, ThreadPoolExecutor(READERS) as readers:
-        return list(readers.map(lambda path: cache.read(path, columns), paths))
+        return list(readers.map(lambda path: part(path, columns), paths))
+
+
+def part(path: Path, columns: Sequence[str]) -> Part:
+    """Return the columns and the sweep of one file, with what a family's files need besides."""
+    found = cache.read(path, columns)
+    if columns and families.BEGUN not in columns and families.is_part(found[1]):
+        return cache.read(path, [*columns, families.BEGUN])
+    return found
 
 
 @contextmanager
@@ -96,7 +109,7 @@ def files(source: str | Path) -> Iterator[list[Path]]:
     elif is_file:
         if path.suffix != ".jsonl":
             raise StorageError(f"{path} is no results file, whose name ends in .jsonl; pass one, or a folder")
-        yield [path]
+        yield [path, *sorted(path.parent.glob(f"{glob.escape(path.stem)}.m*.jsonl"))]
     else:
         with extracted(os.fspath(source)) as found:
             if found is None:
@@ -107,24 +120,33 @@ def files(source: str | Path) -> Iterator[list[Path]]:
             yield found
 
 
-def with_derived(table: pa.Table, sweep: Sweep, last: Mapping[str, str]) -> pa.Table:
-    """Add the columns that do not stand in the rows themselves."""
-    kind = sweep.run.get("machine_kind")
-    kinds = pa.array([reading.clean("str", kind) if isinstance(kind, str) else "unknown"])
-    table = table.append_column("machine_kind", pa.DictionaryArray.from_arrays(np.zeros(len(table), np.int32), kinds))
-    return table.append_column("session", pa.chunked_array([gone_on(c, last) for c in table["sweep"].chunks], TEXT))
+def with_derived(parts: Sequence[Part]) -> Iterator[pa.Table]:
+    """Yield each file's rows with the columns that do not stand in the rows themselves."""
+    sweeps = [sweep for _, sweep in parts]
+    last, named = sessions([sweep.run for sweep in sweeps]), machines.names(sweeps)
+    kinds = families.kinds(parts)
+    for (table, _), kind, overtaken in zip(parts, kinds, families.overtaken(parts, kinds), strict=True):
+        derived = {
+            "machine_kind": kind,
+            "machine": renamed(kind, lambda key: named.get(key, key)),
+            "session": pa.chunked_array([renamed(c, lambda s: session(s, last)) for c in table["sweep"].chunks], TEXT),
+            "overtaken": pa.array(overtaken),
+        }
+        for name in DERIVED:
+            table = table.append_column(name, derived[name])
+        yield table
 
 
-def gone_on(sweep: pa.DictionaryArray, last: Mapping[str, str]) -> pa.DictionaryArray:
-    """Return each launch's session."""
-    names = [last.get(name, name) for name in sweep.dictionary.to_pylist()]
-    return pa.DictionaryArray.from_arrays(sweep.indices, pa.array(names, pa.string()))
+def renamed(texts: pa.DictionaryArray, name: Callable[[str], str]) -> pa.DictionaryArray:
+    """Return a column with another text for each of its texts."""
+    names = [name(text) for text in texts.dictionary.to_pylist()]
+    return pa.DictionaryArray.from_arrays(texts.indices, pa.array(names, pa.string()))
 
 
-def framed(tables: Sequence[pa.Table], names: Sequence[str], categories: bool) -> pd.DataFrame:
+def framed(tables: Iterable[pa.Table], names: Sequence[str], categories: bool) -> pd.DataFrame:
     """Return tables as one frame with these columns."""
-    empty = with_derived(cache.encoded(reading.SCHEMA.empty_table()), Sweep(Path()), {}).select(names)
-    table = pa.concat_tables([empty, *(table.select(names) for table in tables)])
+    [empty] = with_derived([(cache.encoded(reading.SCHEMA.empty_table()), Sweep(Path()))])
+    table = pa.concat_tables([found.select(names) for found in (empty, *tables)])
     with ThreadPoolExecutor(READERS) as converters:
         columns = converters.map(lambda name: series(table[name], categories), names)
         return pd.DataFrame(dict(zip(names, columns, strict=True)), copy=False)

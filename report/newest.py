@@ -16,14 +16,16 @@ def is_newest(frame: pd.DataFrame, cell: Numbers) -> Flags:
     """Return which launches of each cell and task count, given each launch's number of its cell.
 
     What was interrupted measured nothing: it hides no older session, and is shown until a later sweep has the launch.
+    What its comparison began anew after, on another machine of the sweep (load), is never shown.
     """
-    lost, everything = equal(frame["status"], "interrupted"), np.ones(len(frame), bool)
+    current = ~frame["overtaken"].to_numpy(bool) if "overtaken" in frame else np.ones(len(frame), bool)
+    lost = equal(frame["status"], "interrupted")
     sessions = pd.factorize(frame["session"] if "session" in frame else frame["sweep"], sort=True)[0]
     group = 2 * cell + equal(frame["task"], "speed")
-    last, measured = (highest(sessions, group, counts)[group] for counts in (everything, ~lost))
-    alike = of_one_identity(frame, group, (sessions == measured) & ~lost)
-    found = ~lost & (sessions == measured) & alike | lost & (sessions == last) & ~replaced(frame, group)
-    return np.asarray(found, bool)
+    last, measured = (highest(sessions, group, counts)[group] for counts in (current, current & ~lost))
+    alike = of_one_identity(frame, group, (sessions == measured) & ~lost & current)
+    found = ~lost & (sessions == measured) & alike | lost & (sessions == last) & ~replaced(frame, group, lost)
+    return np.asarray(found & current, bool)
 
 
 def highest(values: Numbers, group: Numbers, counts: Flags) -> Numbers:
@@ -47,9 +49,9 @@ def of_one_identity(frame: pd.DataFrame, group: Numbers, counts: Flags) -> Flags
     return np.isin(identity, identity[counts & (sweeps == latest[group])])
 
 
-def replaced(frame: pd.DataFrame, group: Numbers) -> Flags:
-    """Return which launches a later sweep has too: of the same group, round and seed."""
+def replaced(frame: pd.DataFrame, group: Numbers, lost: Flags) -> Flags:
+    """Return which launches a later sweep has too, or their own has not lost: of the same group, round and seed."""
     names = pd.DataFrame({"group": group, "round": frame["round"].to_numpy(), "seed": frame["seed"].to_numpy()})
     launch = np.asarray(names.groupby(["group", "round", "seed"], dropna=False).ngroup(), np.int64)
-    sweeps = np.asarray(pd.factorize(frame["sweep"], sort=True)[0], np.int64)
-    return np.asarray(sweeps < highest(sweeps, launch, np.ones(len(frame), bool))[launch])
+    made = 2 * np.asarray(pd.factorize(frame["sweep"], sort=True)[0], np.int64) + ~lost
+    return np.asarray(made < highest(made, launch, np.ones(len(frame), bool))[launch])

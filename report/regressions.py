@@ -17,6 +17,7 @@ from benchmarks.errors import UsageError
 from benchmarks.intervals import FEWEST
 from report.between import NO_LONGER, ONLY_BASE
 from report.metrics import Metric
+from report.render import are_several, machine_of
 
 RULES = {
     "slower": "the verdict is slower (worse, for a metric that is no time); slower:5% also asks for 5 % or more",
@@ -62,8 +63,9 @@ def rules(given: str, asked: Metric) -> list[Rule]:
 def judge(table: pd.DataFrame, given: Iterable[Rule], asked: Metric) -> Outcome:
     """Return what a table of report/between.py holds against the rules; a cell no longer valid fails every gate."""
     outcome = Outcome()
-    asked_for = list(given)
+    asked_for, several = list(given), are_several(table)
     for record in table.to_dict("records"):
+        record["where"] = f", on {machine_of(record)}" if several else ""
         for task, what in (("", "speed"), ("accuracy_", "accuracy")):
             if record[f"{task}verdict"] == NO_LONGER and (not task or asked.task != "accuracy"):
                 reasons = f": {record['notes']}" if record["notes"] else ""
@@ -119,8 +121,9 @@ def worse_by(ratio: float, asked: Metric) -> float:
 
 
 def named(record: dict[Any, Any]) -> str:
-    """Return a cell in words."""
+    """Return a cell in words, its machine among several."""
     return (
         f"{record['framework']} {record['recipe']}, {record['dataset']}, batch {record['batch_size']}, "
-        f"{record['mode']}, {record['dtype']}, {record['device']}, {record['pipeline']}, {record['threads']} threads"
+        f"{record['mode']}, {record['dtype']}, {record['device']}, {record['pipeline']}, "
+        f"{record['threads']} threads{record['where']}"
     )

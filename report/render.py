@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -92,13 +92,26 @@ INTERVALS = {  # column: columns of its bounds, and how one is written
 NUMERIC = {*FORMATS, *INTERVALS, "launches", "undisturbed", "seeds", "reached"}
 
 
-def title(values: dict[str, Any]) -> str:
-    """Return one line that says what a comparison's frameworks share."""
+def title(group: pd.DataFrame, several: bool = False) -> str:
+    """Return one line that says what a comparison's cells share; the machine's kind where a table has several."""
+    values = group.iloc[0]
+    where = f"; on {machine_of(values)}" if several else ""
     return plain(
         f"{values['model']} ({values['recipe']} recipe), {values['dataset']}, batch {values['batch_size']}, "
         f"{values['dtype']}, {values['device']} ({values['device_name']}), {values['threads']} threads, "
-        f"{DATA[values['pipeline']]}"
+        f"{DATA[values['pipeline']]}{where}"
     )
+
+
+def machine_of(values: Mapping[Any, Any] | pd.Series[Any]) -> str:
+    """Return the name of a cell's kind of machine, the kind's hash in a frame without names."""
+    found = values.get("machine")
+    return str(values["machine_kind"] if found is None or pd.isna(found) else found)
+
+
+def are_several(table: pd.DataFrame) -> bool:
+    """Return whether the cells of a table were measured on several kinds of machine."""
+    return bool(table["machine_kind"].nunique() > 1)
 
 
 def sections(table: pd.DataFrame) -> Iterator[Section]:
@@ -106,8 +119,9 @@ def sections(table: pd.DataFrame) -> Iterator[Section]:
 
     Each line maps the headings' columns to text.
     """
-    for key, group in table.groupby(COMPARISON, sort=False):
-        shared = title(dict(zip(COMPARISON, key, strict=True)))
+    several = are_several(table)
+    for _, group in table.groupby(COMPARISON, sort=False):
+        shared = title(group, several)
         yield shared, HEADINGS, [line(record, HEADINGS) for record in group.to_dict("records")]
         trained = group[group["seeds"].notna()].sort_values(["framework", "mode"])
         if len(trained):

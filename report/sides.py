@@ -28,9 +28,9 @@ ORIGIN = ["commit", "code", "lock"]  # what a sweep's record says about where it
 class Side:
     """A side's tables, all with the cell's number: `cells` (its index), `launches` and `learnt` (column `cell`).
 
-    cells: CELL, framework_version, sweep, revision and ORIGIN where known; of the metric's task, and with the prefix
-    accuracy_ of accuracy launches: how many were `tried` and `ok`, `statuses` and first `reason` of the others; how
-    many of the metric's ok launches were `disturbed`, and the median `canary_s` before them, where they have one.
+    cells: CELL, machine, framework_version, sweep, revision and ORIGIN where known; of the metric's task, and with the
+    prefix accuracy_ of accuracy launches: how many were `tried` and `ok`, `statuses` and first `reason` of the others;
+    how many of the metric's ok launches were `disturbed`, and the median `canary_s` before them, where they have one.
     launches: sweep, round, value of each ok launch. learnt: seed, epochs, accuracy of each ok accuracy launch.
     """
 
@@ -45,7 +45,7 @@ def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = Non
     frame = frame.assign(cell=frame.groupby(CELL).ngroup().astype("Int64"), ok=frame["status"] == "ok")
     described = frame.drop_duplicates("cell", keep="last").set_index("cell").sort_index()
     measured, trained = (frame[frame["task"] == task] for task in (metric.task, "accuracy"))
-    facts = [name for name in ("framework_version", "revision", "sweep") if name in described]
+    facts = [name for name in ("machine", "framework_version", "revision", "sweep") if name in described]
     cells = described[[*CELL, *facts]].join([endings(measured, ""), endings(trained, "accuracy_")])
     if origins is not None:
         cells = cells.join(origins, on=["sweep", "framework", "device"])

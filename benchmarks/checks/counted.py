@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.checks.slim import File
-from benchmarks.sessions import SHARED, axes, newest, sessions
+from benchmarks.sessions import SHARED, axes, newest, session, sessions
 
 Row = Mapping[str, Any]
+UNNAMED = ("device_name", "machine_kind")  # too long for a line, and mostly the same in all
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Counted:
 
     def session(self, row: Row) -> str:
         """Return the sweep that went on last with a launch's sweep, or that sweep itself."""
-        return self.last.get(row["sweep"], row["sweep"])
+        return session(row["sweep"], self.last)
 
     def told(self, row: Row, name: str) -> Any:
         """Return what the record of a launch's run says, None where it does not."""
@@ -44,13 +45,26 @@ def counted(files: Sequence[File]) -> Counted:
     """Return the launches of some files that tables count."""
     sweeps = [file.sweep for file in files]
     runs = {sweep.run["sweep"]: sweep.run for sweep in sweeps if "sweep" in sweep.run}
-    rows = [row for sweep in sweeps for row in sweep.rows]
+    rows = with_kinds([row for sweep in sweeps for row in sweep.rows], runs)
     reported: dict[str, set[tuple[Any, ...]]] = defaultdict(set)
     for row in rows:
         reported[row["sweep"]].add(axes(row))
     last = sessions(list(runs.values()))
     ended = frozenset(sweep.run["sweep"] for sweep in sweeps if sweep.end and "sweep" in sweep.run)
     return Counted(newest(rows, last), runs, last, ended, reported)
+
+
+def with_kinds(rows: Iterable[Row], runs: Mapping[str, Mapping[str, Any]]) -> list[Row]:
+    """Return rows with the `machine_kind` that their runs' records tell, None where they do not.
+
+    A driver tells none: what it lost is of the kind whose launches have the same identity, as far as there are any.
+    """
+    told = [(row, runs.get(row["sweep"], {})) for row in rows]
+    known = {row["cell"]: run["machine_kind"] for row, run in told if "machine_kind" in run and "engine" not in run}
+    return [
+        {**row, "machine_kind": known.get(row["cell"]) if "engine" in run else run.get("machine_kind")}
+        for row, run in told
+    ]
 
 
 def cell(row: Row) -> str:
@@ -61,7 +75,7 @@ def cell(row: Row) -> str:
 def comparison(row: Row, shared: Iterable[str]) -> str:
     """Return what launches share, for people."""
     forms = {"batch_size": "batch {}", "threads": "{} threads", "sweep": "sweep {}"}
-    return ", ".join(forms.get(name, "{}").format(row[name]) for name in shared if name != "device_name")
+    return ", ".join(forms.get(name, "{}").format(row[name]) for name in shared if name not in UNNAMED)
 
 
 def grouped(rows: Iterable[Row], shared: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from benchmarks.checks.finding import Finding, shortened
@@ -22,9 +22,10 @@ def findings(folder: Path, files: Sequence[File]) -> Iterator[Finding]:
         advice = f"look into {others} below it with --results" if others else "make rows with: tox -e bench"
         yield Finding("note", "results files", "none in this folder", advice)
         return
+    ended = {str(file.sweep.run.get("sweep")) for file in files if file.sweep.end}
     for file in files:
         yield from shortened(list(lines(file)))
-        yield from ending(file)
+        yield from ending(file, ended)
     whole, rows = sum(file.lines for file in files), sum(len(file.sweep.rows) for file in files)
     yield Finding("ok", "results files", f"{len(files):,} files, {whole:,} whole lines, {rows:,} valid rows")
 
@@ -42,8 +43,11 @@ def lines(file: File) -> Iterator[Finding]:
         yield Finding("error", what, why, advice)
 
 
-def ending(file: File) -> Iterator[Finding]:
-    """Yield what is wrong with a file as a sweep: a torn last line, no record of its run, no end."""
+def ending(file: File, ended: Collection[str]) -> Iterator[Finding]:
+    """Yield what is wrong with a file as a sweep: a torn last line, no record of its run, no end.
+
+    `ended` names the sweeps that have one: a member's file ends with its driver's.
+    """
     sweep, name = file.sweep, file.sweep.path.name
     if file.torn:
         found = f"what follows line {file.lines} was torn off by a crash and is ignored"
@@ -52,6 +56,8 @@ def ending(file: File) -> Iterator[Finding]:
         yield Finding("warning", name, "no record of its run: nothing is known of its machine and its versions")
     elif not sweep.run and file.lines + file.torn:
         yield Finding("error", name, "no sweep: it has neither a record of a run nor rows", "take it out of the folder")
+    elif sweep.run.get("part_of") in ended:
+        return
     elif sweep.run and not sweep.end and sweep.run["schema_version"] >= ENDS_SINCE:
         found = f"no end after {len(sweep.rows):,} rows: it still runs, or was killed"
         yield Finding("warning", name, found, "go on with the same command and --resume")

@@ -13,7 +13,7 @@ from typing import Any
 from benchmarks.checks.counted import Counted, cell, counted, grouped, names
 from benchmarks.checks.finding import Finding, shortened
 from benchmarks.checks.slim import File
-from benchmarks.sessions import SHARED, axes
+from benchmarks.sessions import SHARED, axes, base_of
 
 RULES_VERSION = 1
 MORE = 1.05  # CPUs for each thread asked for; more threads may take turns on them (worker.mismatch)
@@ -74,11 +74,13 @@ def versions(launches: Counted) -> Broken:
 
 
 def origin(launches: Counted) -> Broken:
-    """Yield comparisons that several codes or kinds of machine have a part in: tables keep only the latter apart."""
+    """Yield comparisons by several codes, and frameworks that met on no kind of machine: tables keep kinds apart."""
     for where, rows in grouped(launches.ok(), SHARED):
         yield from differing("warning", where, "codes", (launches.told(row, "code") for row in rows))
-        kinds = (launches.told(row, "machine_kind") for row in rows)
-        yield from differing("warning", where, "kinds of machine, a table each", kinds)
+    for where, rows in grouped(launches.ok(), [name for name in SHARED if name != "machine_kind"]):
+        kinds = {str(row["machine_kind"]) for row in rows}
+        if len({tuple(names(row for row in rows if str(row["machine_kind"]) == kind)) for kind in kinds}) > 1:
+            yield from differing("warning", where, "kinds of machine, a table each", kinds)
 
 
 def oracle(launches: Counted) -> Broken:
@@ -92,7 +94,8 @@ def requested(launches: Counted) -> Broken:
     for sweep in sorted(launches.ended):
         run = launches.runs[sweep]
         asked = run.get("requested", {}).get("cells")
-        found = set[Any]().union(*(launches.reported.get(name, set()) for name in (sweep, *run.get("resumes", []))))
+        names_of = {base_of(name) for name in (sweep, *run.get("resumes", []))}
+        found = set[Any]().union(*(cells for name, cells in launches.reported.items() if base_of(name) in names_of))
         if isinstance(asked, int) and len(found) < asked:
             yield "error", f"sweep {sweep}: {asked:,} cells requested, {len(found):,} reported"
 

@@ -12,10 +12,10 @@ from benchmarks.errors import StorageError
 from benchmarks.storage import Sweep
 
 COLUMNS = (
-    "sweep", "framework", "framework_version", "model", "recipe", "dataset", "device", "device_name", "batch_size",
+    "sweep", "cell", "started_at",
+    "framework", "framework_version", "model", "recipe", "dataset", "device", "device_name", "batch_size",
     "mode", "dtype", "pipeline", "threads", "revision", "task", "round", "seed", "status", "reason", "flags",
-    "lockstep", "oracle_sha256", "mfu", "roofline_share", "threads_computing",
-    "cpu_per_wall",
+    "lockstep", "oracle_sha256", "mfu", "roofline_share", "threads_computing", "cpu_per_wall",
 )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from benchmarks import exchange, tables, turn
+from benchmarks.agreement import LOGITS
 from benchmarks.cells import Axes, expand
 from benchmarks.commands.terminal import Axis, Wait, out, say
 from benchmarks.datasets import prepare
@@ -55,4 +56,4 @@ def exchange_weights(
     else:
         for table in tables.exchanged(pairs):
             out.print(table)
-    raise typer.Exit(0 if all(pair.deviation < exchange.LOGITS for pair in pairs) else 1)
+    raise typer.Exit(0 if all(pair.deviation < LOGITS for pair in pairs) else 1)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from adapters.contract import DTYPES
-from benchmarks import environments, machine, peak, tables, turn
+from benchmarks import bandwidths, environments, machine, peak, tables, turn
 from benchmarks.commands.terminal import Axis, Pythons, Wait, out, say
 from benchmarks.devices import chosen
 from benchmarks.machine import physical_cpus
@@ -39,17 +39,17 @@ def machine_peak(
     counts = numbers(threads, [cores], "--threads", cores)
     edges = sorted(numbers(sizes, peak.SIZES, "--sizes", 1 << 14))
     points = [peak.Point(*axes) for axes in itertools.product(devices, dtypes, counts)]
-    with_memory = "cpu" in devices and "numpy" in peak.there("cpu")
+    memories = [point for point in points if point.dtype == dtypes[0] and bandwidths.can_be_measured(point.device)]
     with turn.taken(f"the machine's peak in {', '.join(frameworks)}", wait, say):
         peaks = [peak.measured(point, able(frameworks, point.device), edges, fresh, say) for point in points]
-        bandwidths = [peak.bandwidth(count, fresh, say) for count in counts if with_memory]
+        speeds = [bandwidths.measured(point, fresh, say) for point in memories]
     if as_json:
         about = {"machine": machine.facts(), "machine_kind": machine.fingerprint()}
-        print(json.dumps({**about, "peaks": peaks, "bandwidths": bandwidths}, indent=1))  # noqa: T201
+        print(json.dumps({**about, "peaks": peaks, "bandwidths": speeds}, indent=1))  # noqa: T201
     else:
-        for table in tables.peaks(peaks, bandwidths):
+        for table in tables.peaks(peaks, speeds):
             out.print(table)
-    fine = all(part["complete"] for part in peaks) and all(part["status"] == "ok" for part in bandwidths)
+    fine = all(part["complete"] for part in peaks) and all(part["status"] == "ok" for part in speeds)
     raise typer.Exit(0 if fine else 1)
 
 

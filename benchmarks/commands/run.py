@@ -13,7 +13,7 @@ import typer
 from rich.markup import escape
 
 from adapters.contract import DTYPES, PIPELINES
-from benchmarks import console, disk, environments, peak, turn
+from benchmarks import bandwidths, console, disk, environments, peak, turn
 from benchmarks.cells import Axes, Cell, expand
 from benchmarks.commands.terminal import Axis, Pythons, Wait, err, out, say
 from benchmarks.datasets import prepare
@@ -157,9 +157,9 @@ def ceilings(cells: Sequence[Cell], measure: bool) -> dict[peak.Point, Ceiling]:
     points = dict.fromkeys(peak.Point(cell.device, cell.dtype, cell.threads) for cell in cells)
     for point in points if measure else ():
         peak.measured(point, peak.there(point.device), report=say)
-        if point.device == "cpu" and "numpy" in peak.there("cpu"):
-            peak.bandwidth(point.threads, report=say)
-    return {point: peak.ceiling(point) for point in points}
+        if bandwidths.can_be_measured(point.device):
+            bandwidths.measured(point, report=say)
+    return {point: bandwidths.ceiling(point) for point in points}
 
 
 def show_outcome(sweep: Sweep) -> None:

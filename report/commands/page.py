@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+import pandas as pd
 import typer
 
 from benchmarks.environments import ROOT
@@ -12,6 +13,7 @@ from benchmarks.errors import UsageError
 from report.commands.terminal import RESULTS, Base, Results, deliver, loaded
 from report.load import records
 from report.page import COLUMNS, Inputs, build
+from report.page.machines import machines
 from report.page.markdown import as_markdown
 from report.spreadsheet import as_csv
 
@@ -29,4 +31,5 @@ def page(
     inputs = Inputs(loaded(results, COLUMNS), records(results), base)
     deliver(build(inputs), out)
     deliver(as_markdown(inputs), out.with_suffix(".md"))
-    deliver(as_csv(inputs.table), out.with_suffix(".csv"))
+    tables = [machine.inputs.table for machine in machines(inputs)]  # as in the page: verdicts are by machine
+    deliver(as_csv(pd.concat(tables) if tables else inputs.table), out.with_suffix(".csv"))

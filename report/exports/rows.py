@@ -34,7 +34,7 @@ def as_parquet(frame: pd.DataFrame, asked: Metric) -> bytes:
         pa.field(column.name, TYPES[column.kind], metadata={"unit": column.unit, "meaning": column.meaning})
         for column in COLUMNS
     ]
-    schema = pa.schema([*described, pa.field("machine_kind", pa.string())])
+    schema = pa.schema([*described, *(pa.field(name, pa.string()) for name in ("machine_kind", "machine"))])
     written = io.BytesIO()
     pq.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False), written)
     return written.getvalue()

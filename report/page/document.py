@@ -13,17 +13,20 @@ from markupsafe import Markup
 
 from benchmarks.console import plain
 from report.page import equality, headline, learning, repeat, roofline, subjects, sureness, throughput, times, words
-from report.page.inputs import Inputs
+from report.page.inputs import Inputs, name_of
+from report.page.machines import Machine, machines, table
 from report.page.palette import BLACK, LOOKS, OTHER
 from report.page.parts import FACETS, Section
+from report.page.summary import Summary
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 SECTIONS = (throughput, learning, times, roofline, equality, sureness, subjects, repeat)
+COMMON = (subjects,)  # to all machines
 CHOICES = {"model": "network", "device": "device", "batch": "batch size", "mode": "mode"}  # facets chosen one at a time
 
 
 def build(inputs: Inputs) -> str:
-    """Return the page. The same rows give the same text."""
+    """Return the page, with a part for each kind of machine if there are several. The same rows give the same text."""
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -31,18 +34,60 @@ def build(inputs: Inputs) -> str:
     environment.filters["coded"] = coded
     script, style = ((TEMPLATES / name).read_text() for name in ("script.js", "style.css"))
     style += signs()
-    first = Section("lead", headline.title(inputs), headline.parts(inputs))
-    return environment.get_template("page.html").render(
+    found = machines(inputs)
+    if len(found) > 1:
+        style += (TEMPLATES / "machines.css").read_text()
+        name, content = "machines.html", over(inputs, found)
+    else:
+        name, content = "page.html", alone(inputs, SECTIONS)
+    return environment.get_template(name).render(
         policy=policy(script, style),
         script=Markup(script),  # noqa: S704  # ours, from the file beside the template
         style=Markup(style),  # noqa: S704
-        lead=first,
-        sentences=list(headline.sentences(inputs)),
-        facts=list(facts(inputs)),
-        sections=[module.section(inputs) for module in SECTIONS],
         choices=choices(inputs),
         frameworks=[(name, words.short(name)) for name in values(inputs.frame["framework"])],
+        **content,
     )
+
+
+def alone(inputs: Inputs, modules: Iterable[Any]) -> dict[str, Any]:
+    """Return what a page, or its part on one machine, is filled with."""
+    sections = [module.section(inputs) for module in modules]
+    return {
+        "lead": Section("lead", headline.title(inputs), headline.parts(inputs)),
+        "sentences": list(headline.sentences(inputs)),
+        "facts": list(facts(inputs)),
+        "sections": [Section(inputs.part + made.name, made.title, made.parts) for made in sections],
+    }
+
+
+def over(inputs: Inputs, found: list[Machine]) -> dict[str, Any]:
+    """Return what a page on several machines is filled with: what they say together, then each by itself."""
+    summary = Summary(inputs, found)
+    own = [module for module in SECTIONS if module not in COMMON]
+    parts = [{"part": machine.part, "name": machine.name, **alone(machine.inputs, own)} for machine in found]
+    return {
+        "lead": Section("lead", summary.title(), [table(found), *summary.parts()]),
+        "sentences": list(summary.sentences()),
+        "facts": list(together(inputs, found)),
+        "machines": parts,
+        "sections": [module.section(inputs) for module in COMMON],
+    }
+
+
+def together(inputs: Inputs, found: list[Machine]) -> Iterator[str]:
+    """Yield in short what was measured on all machines, what sweeps over machines asked for, and what is not read."""
+    yield words.count(len(found), "kind of machine", "kinds of machine")
+    days = sorted({str(began)[:10] for began in inputs.frame["started_at"]})
+    yield words.short(" to ".join(dict.fromkeys([days[0], days[-1]])))
+    yield from launches(inputs)
+    for sweep in inputs.sweeps:
+        asked = sweep.run.get("requested", {})
+        if "engine" in sweep.run and isinstance(asked.get("launches"), int):
+            engine, name = words.short(sweep.run["engine"]["name"]), words.short(name_of(sweep), 40)
+            yield f"sweep {name} over machines ({engine}): {asked['launches']:,} launches asked"
+    if unread := sum(len(sweep.problems) for sweep in inputs.sweeps):
+        yield f"{words.count(unread, 'line')} could not be read"
 
 
 def coded(text: str) -> Markup:
@@ -101,5 +146,10 @@ def facts(inputs: Inputs) -> Iterator[str]:
     commits = dict.fromkeys(words.short(commit.split("-")[0], 12) for commit in said if isinstance(commit, str))
     if commits:
         yield f"{'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)}"
+    yield from launches(inputs)
+
+
+def launches(inputs: Inputs) -> Iterator[str]:
+    """Yield how many launches there are, and how many ended ok."""
     good = int((inputs.frame["status"] == "ok").sum())
     yield f"{words.count(len(inputs.frame), 'launch', 'launches')}, {good:,} ok"

@@ -32,7 +32,7 @@ def section(inputs: Inputs) -> Section:
     proofs = [proof for proof in inputs.records("proofs") if verdict(proof).get("by_step")]
     parts: list[Part] = [Words([NOTE], style="note")]
     if proofs:
-        parts += [Pictures(list(drawn(proofs))), proven(proofs)]
+        parts += [Pictures(list(drawn(proofs, inputs.part))), proven(proofs)]
     else:
         parts.append(Words(["These results do not hold deviations by step; the table has the largest of each cell."]))
         parts.append(largest(inputs))
@@ -56,7 +56,7 @@ def verdict(proof: Record) -> Record:
     return found
 
 
-def drawn(proofs: list[Record]) -> Iterator[Picture]:
+def drawn(proofs: list[Record], part: str) -> Iterator[Picture]:
     """Yield a picture for each recipe and device: of each framework the largest deviation of all its cells by step."""
     groups: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
     for proof in proofs:
@@ -64,7 +64,7 @@ def drawn(proofs: list[Record]) -> Iterator[Picture]:
         for step, deviation in verdict(proof)["by_step"].items():
             line[int(step)] = max(line.get(int(step), 0.0), float(deviation))
     for number, (key, frameworks) in enumerate(sorted(groups.items())):
-        yield picture(f"equal{number}", key, frameworks)
+        yield picture(f"{part}equal{number}", key, frameworks)
 
 
 def picture(name: str, key: tuple[str, str], frameworks: dict[str, dict[int, float]]) -> Picture:

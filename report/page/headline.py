@@ -176,7 +176,7 @@ def parts(inputs: Inputs) -> list[Part]:
     """Return the page's first section without its title."""
     if not inputs.headline:
         return []
-    pictures = [picture(f"lead{number}", cells) for number, cells in enumerate(inputs.headline)]
+    pictures = [picture(f"{inputs.part}lead{number}", cells) for number, cells in enumerate(inputs.headline)]
     note = (
         "Medians over launches, each a process of its own; whiskers and small figures are 95 % intervals. The ratio is "
         "paired by rounds. Like for like: the same mode for all that have it. MFU: of the machine's measured peak. "

@@ -24,11 +24,15 @@ LIKE_FOR_LIKE = ("compiled", "eager", "fused")  # which mode is preferred where 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The rows of a results folder (load with COLUMNS), its files (load.records), and the framework to compare with."""
+    """The rows of a results folder (load with COLUMNS), its files (load.records), and the framework to compare with.
+
+    `part` begins the ids within a page that several machines share, each with inputs of its own.
+    """
 
     rows: pd.DataFrame
     sweeps: Sequence[Sweep]
     base: str | None = None
+    part: str = ""
 
     @cached_property
     def own(self) -> pd.DataFrame:

@@ -35,7 +35,7 @@ COLUMNS = (
 
 def section(inputs: Inputs) -> Section:
     """Return the section on learning: curves, the table of accuracies, learning rates, confusions and mistakes."""
-    pictures = list(drawn(inputs.learnt))
+    pictures = list(drawn(inputs.learnt, inputs.part))
     parts: list[Part] = []
     trained = inputs.table[inputs.table["seeds"].fillna(0) > 0]
     if not len(trained):
@@ -46,7 +46,7 @@ def section(inputs: Inputs) -> Section:
         parts.append(Pictures(pictures, style="small"))
     elif len(trained):
         parts.append(Words(["Only one epoch was trained, which makes no curve."]))
-    parts += [Pictures(found, style="small")] if (found := list(rates(inputs.learnt))) else []
+    parts += [Pictures(found, style="small")] if (found := list(rates(inputs.learnt, inputs.part))) else []
     parts += mistakes.parts(inputs)
     return Section("learning", "What they learn", parts)
 
@@ -90,15 +90,15 @@ def accuracy_line(record: dict[Any, Any]) -> Line:
     return Line(cells, facets(record))
 
 
-def drawn(launches: pd.DataFrame) -> Iterator[Picture]:
+def drawn(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
     """Yield for each comparison with at least two epochs: accuracy and loss by epoch, accuracy by second."""
     for number, (_, group) in enumerate(launches.groupby(COMPARISON, sort=False)):
         found = {key: curves(lines) for key, lines in group.groupby(["framework", "mode"])}
         found = {key: curve for key, curve in found.items() if len(curve) > 1}
         if found:
             for measure in MEASURES:
-                yield picture(f"{measure}{number}", measure, "epoch", group.iloc[0], found)
-            yield picture(f"seconds{number}", "accuracy", "seconds", group.iloc[0], found)
+                yield picture(f"{part}{measure}{number}", measure, "epoch", group.iloc[0], found)
+            yield picture(f"{part}seconds{number}", "accuracy", "seconds", group.iloc[0], found)
 
 
 def curves(launches: pd.DataFrame) -> pd.DataFrame:
@@ -170,7 +170,7 @@ def numbers(column: str, by: str, found: dict[tuple[Any, ...], pd.DataFrame]) ->
     return Table("Means over seeds", columns, [Group(lines)], folded=True)
 
 
-def rates(launches: pd.DataFrame) -> Iterator[Picture]:
+def rates(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
     """Yield the learning rate by epoch of each recipe whose schedule changes it."""
     trained = launches.groupby("recipe", sort=False)["epochs"].max()
     for number, (name, epochs) in enumerate(trained.items()):
@@ -178,7 +178,7 @@ def rates(launches: pd.DataFrame) -> Iterator[Picture]:
         if recipe is None or recipe.schedule.factor == 1 or not words.known(epochs):
             continue
         by_epoch = [recipe.schedule.rate(recipe.optimiser, epoch) for epoch in range(int(epochs))]
-        with Drawing(f"rate{number}", height=180) as drawing:
+        with Drawing(f"{part}rate{number}", height=180) as drawing:
             drawing.axes.step(np.arange(1, len(by_epoch) + 1), by_epoch, where="post", color=BLACK)
             drawing.axes.set_xlabel("epoch")
             drawing.axes.set_ylabel("learning rate")

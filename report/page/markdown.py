@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from report.formats import markdown_text
-from report.page import headline
+from report.page import headline, summary
 from report.page.document import facts
 from report.page.inputs import Inputs
-from report.page.parts import Cell, Column, Group
+from report.page.machines import machines
+from report.page.parts import Cell, Column, Group, Table
 
 
 def as_markdown(inputs: Inputs) -> str:
-    """Return who is fastest, on what machine and when, and a table a headline comparison."""
-    parts = [f"**{markdown_text(headline.title(inputs))}.** " + markdown_text(" ".join(headline.sentences(inputs)))]
-    parts.append("Measured on " + markdown_text(", ".join(facts(inputs))) + ".")
-    for group in headline.table(inputs).groups:
-        parts.append(f"**{markdown_text(group.title)}**")
-        parts.append("\n".join(lines(headline.COLUMNS, group)))
+    """Return who is fastest, on what machine and when, and a table a headline comparison; of several machines each."""
+    found = machines(inputs)
+    if len(found) < 2:
+        return "\n\n".join(alone(inputs)) + "\n"
+    means = summary.Summary(inputs, found)
+    parts = said(means.title(), means.sentences())
+    for group in (
+        group for part in means.parts() if isinstance(part, Table) and not part.folded for group in part.groups
+    ):
+        parts += tabled(summary.COLUMNS, group)
+    for machine in found:
+        parts += [f"### {markdown_text(machine.name)}", *alone(machine.inputs)]
     return "\n\n".join(parts) + "\n"
+
+
+def alone(inputs: Inputs) -> list[str]:
+    """Return the paragraphs on one machine."""
+    parts = said(headline.title(inputs), headline.sentences(inputs))
+    parts.append("Measured on " + markdown_text(", ".join(facts(inputs))) + ".")
+    return parts + [text for group in headline.table(inputs).groups for text in tabled(headline.COLUMNS, group)]
+
+
+def said(title: str, sentences: Iterable[str]) -> list[str]:
+    """Return the first paragraph: who is fastest."""
+    return [f"**{markdown_text(title)}.** " + markdown_text(" ".join(sentences))]
+
+
+def tabled(columns: tuple[Column, ...], group: Group) -> list[str]:
+    """Return a group's title and its lines as paragraphs."""
+    return [f"**{markdown_text(group.title)}**", "\n".join(lines(columns, group))]
 
 
 def lines(columns: tuple[Column, ...], group: Group) -> list[str]:

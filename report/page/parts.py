@@ -25,12 +25,16 @@ def facets(record: Mapping[Any, Any] | pd.Series[Any], *names: str) -> Facets:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table: text, a smaller note beneath, what sorting goes by (else the text), a style's name."""
+    """One cell of a table: text, a smaller note beneath, what sorting goes by (else the text), a style's name.
+
+    `link` is the id within the page that its text leads to.
+    """
 
     text: str = ""
     note: str = ""
     value: float | None = None
     style: str = ""
+    link: str = ""
 
 
 @dataclass(frozen=True)

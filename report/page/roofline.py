@@ -63,7 +63,9 @@ def drawn(cells: pd.DataFrame, inputs: Inputs, ceilings: Sequence[Record]) -> It
         for name in MACHINE:
             same = same[same[name] == values[name]]
         own = [c for c in ceilings if all(c.get(name) == values[name] for name in ("device", "dtype", "threads"))]
-        yield picture(f"roof{number}", group, float(same["peak_flops_per_s"].max()), own[-1] if own else {})
+        yield picture(
+            f"{inputs.part}roof{number}", group, float(same["peak_flops_per_s"].max()), own[-1] if own else {}
+        )
 
 
 def picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Picture:

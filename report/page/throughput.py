@@ -27,7 +27,7 @@ COLUMNS = (
 
 def section(inputs: Inputs) -> Section:
     """Return the section: what crosses where in words, the lines, and every cell as a table."""
-    pictures = list(drawn(inputs.timed))
+    pictures = list(drawn(inputs.timed, inputs.part))
     parts: list[Part] = []
     said = list(crossovers.sentences(inputs.timed))
     if said:
@@ -47,13 +47,13 @@ def section(inputs: Inputs) -> Section:
 MORE = "`tox -e bench -- --batch-size 1,8,64,512` measures more."
 
 
-def drawn(cells: pd.DataFrame) -> Iterator[Picture]:
+def drawn(cells: pd.DataFrame, part: str) -> Iterator[Picture]:
     """Yield a picture for each model, device and mode with at least two batch sizes."""
     number = 0
     for _, group in cells.groupby(SHARED, sort=False):
         for mode, lines in group.groupby("mode"):
             if lines["batch_size"].nunique() > 1:
-                yield picture(f"batch{number}", str(mode), lines)
+                yield picture(f"{part}batch{number}", str(mode), lines)
                 number += 1
 
 

@@ -42,7 +42,7 @@ def section(inputs: Inputs) -> Section:
     for number, headline in enumerate(inputs.headline):
         first = headline.iloc[0]
         there = (cells[SHARED] == first[SHARED]).all(axis=1)
-        pictures.append(picture(f"times{number}", cells[there]))
+        pictures.append(picture(f"{inputs.part}times{number}", cells[there]))
     parts: list[Part] = [Words([NOTE], style="note"), Pictures(pictures), table(cells)]
     return Section("times", "Where the time goes", parts)
 

@@ -175,6 +175,20 @@ def test_says_where_the_parameters_are(adapter_class, made):
     assert made(adapter_class, RECIPES["mlp"], modes(adapter_class)[0]).placement() == "cpu"
 
 
+def test_copies_follow_one_another_and_are_right(adapter_class, made):
+    array = np.random.default_rng(0).standard_normal(1000).astype("float32")
+    adapter = made(adapter_class, RECIPES["linear"], modes(adapter_class)[0], "float32")
+    work = adapter.copies(array)
+    for count in (1, 2, 5, 1):
+        pending = work(count)
+        adapter.synchronise(pending)
+        np.testing.assert_array_equal(adapter.fetch(pending), array * (-1) ** count)
+
+
+def test_a_processor_s_clock_is_the_wall_s(adapter_class, made):
+    assert made(adapter_class, RECIPES["linear"], modes(adapter_class)[0]).timer() is None
+
+
 def runs(adapter_class, dtype):
     """Return the modes that a dtype has; where there are none, every mode has to say so, as a test above holds."""
     if not (found := modes(adapter_class, dtype)):

@@ -90,6 +90,21 @@ def test_a_mode_that_cannot_be_fed_says_so(adapter_class, made, memory):
                 made(adapter_class, RECIPES["mlp"], mode).feed(*memory("float64"))
 
 
+def test_what_feeds_a_card_feeds_the_same_batches(adapter_class, made, memory):
+    """Where there is no card its place is the processor; torch's streams have tests of their own."""
+    images, labels, order = memory("float64")
+    if adapter_class.unsupported("gpu", "eager", "float64", "host"):
+        return  # numpy
+    fed, resident = (made(adapter_class, RECIPES["linear"], "eager") for _ in range(2))
+    fed.device = "gpu"
+    feed, batches = fed.feed(images, labels, order), resident.put(images[order], labels[order])
+    fed.device = "cpu"
+    fed.train_fed(feed, 2 * STEPS + 1)
+    resident.train(batches, 0, 2 * STEPS + 1)
+    np.testing.assert_allclose(fed.losses(feed), resident.losses(batches), rtol=1e-13)
+    feed.close()
+
+
 def tasks():
     """Return the ids of this process's threads and of its children, from /proc."""
     threads = {path.name for path in Path("/proc/self/task").iterdir()}

@@ -13,6 +13,8 @@ from jax import lax
 Run = Callable[[int, int], float]
 RATE = 0.1
 
+jax.config.update("jax_default_matmul_precision", "highest")  # as the adapter has it: no TF32
+
 
 def loss_of(model: str, convolve: Callable[..., Any], nhwc: bool) -> Callable[..., Any]:
     def logits(p: list[Any], x: Any) -> Any:
@@ -77,9 +79,12 @@ def placed(convolve: Callable[..., Any], images: Any, labels: Any) -> tuple[Any,
     return images, labels.astype("int32")
 
 
-def by_step(step: Callable[..., Any], convolve: Callable[..., Any], images: Any, labels: Any, weights: Any) -> Run:
-    batches = [(jnp.array(x), jnp.array(y)) for x, y in zip(*placed(convolve, images, labels), strict=True)]
-    parameters = [jnp.array(array) for array in weights.values()]
+def by_step(
+    step: Callable[..., Any], convolve: Callable[..., Any], images: Any, labels: Any, weights: Any, device: str
+) -> Run:
+    put = partial(jax.device_put, device=jax.devices(device)[0])
+    batches = [(put(x), put(y)) for x, y in zip(*placed(convolve, images, labels), strict=True)]
+    parameters = [put(array) for array in weights.values()]
 
     def run(first: int, count: int) -> float:
         nonlocal parameters
@@ -91,9 +96,12 @@ def by_step(step: Callable[..., Any], convolve: Callable[..., Any], images: Any,
     return run
 
 
-def by_loop(step: Callable[..., Any], convolve: Callable[..., Any], images: Any, labels: Any, weights: Any) -> Run:
-    images, labels = (jnp.array(array) for array in placed(convolve, images, labels))
-    parameters, loss = [jnp.array(array) for array in weights.values()], jnp.zeros(())
+def by_loop(
+    step: Callable[..., Any], convolve: Callable[..., Any], images: Any, labels: Any, weights: Any, device: str
+) -> Run:
+    put = partial(jax.device_put, device=jax.devices(device)[0])
+    images, labels = (put(array) for array in placed(convolve, images, labels))
+    parameters, loss = [put(array) for array in weights.values()], put(jnp.zeros(()))
 
     @partial(jax.jit, donate_argnums=(0,))
     def steps(carried: Any, images: Any, labels: Any, first: Any, count: Any) -> Any:
@@ -111,28 +119,28 @@ def by_loop(step: Callable[..., Any], convolve: Callable[..., Any], images: Any,
     return run
 
 
-def op_by_op(model: str, images: Any, labels: Any, weights: Any) -> Run:
-    return by_step(make_step(model, built_in), built_in, images, labels, weights)
+def op_by_op(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
+    return by_step(make_step(model, built_in), built_in, images, labels, weights, device)
 
 
-def op_by_op_nhwc(model: str, images: Any, labels: Any, weights: Any) -> Run:
-    return by_step(make_step(model, built_in_nhwc), built_in_nhwc, images, labels, weights)
+def op_by_op_nhwc(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
+    return by_step(make_step(model, built_in_nhwc), built_in_nhwc, images, labels, weights, device)
 
 
-def jit(model: str, images: Any, labels: Any, weights: Any) -> Run:
-    return by_step(jax.jit(make_step(model, built_in), donate_argnums=0), built_in, images, labels, weights)
+def jit(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
+    return by_step(jax.jit(make_step(model, built_in), donate_argnums=0), built_in, images, labels, weights, device)
 
 
-def jit_matmuls(model: str, images: Any, labels: Any, weights: Any) -> Run:
-    return by_step(jax.jit(make_step(model, matmuls), donate_argnums=0), matmuls, images, labels, weights)
+def jit_matmuls(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
+    return by_step(jax.jit(make_step(model, matmuls), donate_argnums=0), matmuls, images, labels, weights, device)
 
 
-def fori_loop(model: str, images: Any, labels: Any, weights: Any) -> Run:
-    return by_loop(make_step(model, built_in), built_in, images, labels, weights)
+def fori_loop(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
+    return by_loop(make_step(model, built_in), built_in, images, labels, weights, device)
 
 
-def fori_loop_matmuls(model: str, images: Any, labels: Any, weights: Any) -> Run:
-    return by_loop(make_step(model, matmuls), matmuls, images, labels, weights)
+def fori_loop_matmuls(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
+    return by_loop(make_step(model, matmuls), matmuls, images, labels, weights, device)
 
 
 LOOPS = {"eager": (op_by_op, op_by_op_nhwc), "compiled": (jit, jit_matmuls), "fused": (fori_loop, fori_loop_matmuls)}

@@ -2,7 +2,7 @@
 
     python -m tests.plain.lane OUT --device gpu --python torch=PATH --python jax=PATH --data-dir DIR
 
-What is asked: which devices there are, the tests that need a card, the gate in both dtypes and every mode, the peak,
+What is asked: which devices there are, the tests that need a card, the gate in every dtype and mode, the peak,
 the sweep over batch sizes with its page. Each part has its own share of the time; what takes longer is ended, and said
 so in OUT/parts.json. `--small` does the same with next to no work: so it runs on a processor in tests, and only the
 card is new to it.
@@ -18,6 +18,8 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+
+from adapters.contract import DTYPES
 
 ROOT = Path(__file__).resolve().parents[2]
 Part = tuple[str, float, list[str]]  # name, seconds it may take, command line
@@ -36,22 +38,30 @@ def parts(options: argparse.Namespace) -> Iterator[Part]:
     yield "list", 5 * share, [*bench, "list", "--json", *given]
     for pair in options.python:
         framework, _, python = pair.partition("=")
-        if (ROOT / "tests" / framework).is_dir():
+        if framework == "torch":  # the others have no tests that need a card
             yield f"tests of {framework}", 10 * share, [python, "-m", "pytest", "-m", "gpu", f"tests/{framework}", "-q"]
     modes = ["--mode", "eager,compiled,fused"]
-    proof = ["--model", models, "--dtype", "float64,float32", "--steps", "20" if options.small else "200", "--json"]
+    proof = ["--model", models, "--dtype", ",".join(DTYPES), "--steps", "20" if options.small else "200", "--json"]
     yield "lockstep", 25 * share, [*bench, "lockstep", *axes, *modes, *proof, *data]
-    sizes_of_peak = ["--sizes", "64" if options.small else "1024,2048,4096,8192"]
+    sizes_of_peak = ["--sizes", "64"] if options.small else []  # rows take a peak of the default's alone
     yield "peak", 10 * share, [*bench, "peak", *axes, *sizes_of_peak, "--json"]
     amount = ["--rounds", "1" if options.small else "3", "--seeds", "0", "--time-cap", str(20 * share), "--no-peak"]
     rows = ["--results", str(options.out / "rows")]
     yield (
         "sweep",
-        40 * share,
+        34 * share,
         [*bench, "run", *axes, *modes, "--model", models, "--batch-size", sizes, *amount, *rows, *data],
     )
     page = ["--out", str(options.out / "report.html")]
-    yield "page", 5 * share, [*report, "page", *rows, *page]
+    yield "page", 3 * share, [*report, "page", *rows, *page]
+    ratios = []
+    for pair in options.python:
+        framework, _, python = pair.partition("=")
+        if framework in ("torch", "jax") and not options.small:
+            own = [python, "tests/plain/ratios.py", framework, "--device", options.device, "--json", "--modes", "fused"]
+            yield f"ratios of {framework}", 6 * share, [*own, "--models", "lenet", "--batch-size", "100"]
+            ratios.append(str(options.out / f"ratios-of-{framework}.out"))
+    yield "floors", share, [sys.executable, "-m", "tests.plain.floors", rows[1], *ratios]
 
 
 def run(name: str, seconds: float, line: Sequence[str], out: Path) -> dict[str, object]:

@@ -41,6 +41,7 @@ Array = npt.NDArray[Any]
 Run = Callable[[int, int], Any]  # train on `count` batches from `first` on, wrapping; plain loops return the last loss
 FRAMEWORKS = ("torch", "tensorflow", "paddle", "mxnet", "jax", "numpy")
 MODES = ("eager", "compiled", "fused")
+ON_A_CARD = ("torch", "jax")  # they have plain loops for it
 UNTRAINED = ("jax", "numpy")  # they bring no trainer with them
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 FORCED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they choose BLAS kernels for another machine
@@ -64,13 +65,13 @@ def main() -> None:
             batches = digits.batches(pixels, labels, batch_size)
             recipe = RECIPES[name]
             for mode in options.modes.split(","):
-                if not adapter_class.unsupported("cpu", mode, "float32"):
+                if not adapter_class.unsupported(options.device, mode, "float32"):
                     cell = {"framework": options.framework, "model": name, "mode": mode, "batch_size": batch_size}
                     if options.against == "plain" and options.loop is None:
                         row = fastest_loop(cell, options.pairs)
                     else:
                         row = cell | COMPARE[options.against](options, adapter_class, recipe, mode, batches)
-                        row["recommended"] = adapter_class.recommended_mode(recipe.model, "cpu") == mode
+                        row["recommended"] = adapter_class.recommended_mode(recipe.model, options.device) == mode
                     print(json.dumps(row) if options.json else line(row), flush=True)
 
 
@@ -93,6 +94,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("framework", choices=FRAMEWORKS)
     parser.add_argument("--against", choices=list(COMPARE), default="plain")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--models", default="mlp,lenet")
     parser.add_argument("--modes", default=",".join(MODES), help="the adapter's modes; those it lacks are left out")
     parser.add_argument("--batch-size", default="100,1000")
@@ -101,7 +103,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=os.environ.get("LOCKSTEP_DATA"), help=digits.HELP)
     parser.add_argument("--loop", help="only this plain loop, by the name of its function")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.device == "gpu" and (options.framework not in ON_A_CARD or options.against != "plain"):
+        raise SystemExit(f"on a GPU there are plain loops of {' and '.join(ON_A_CARD)} alone")
+    return options
 
 
 def fix_environment(threads: int) -> None:
@@ -118,12 +123,14 @@ def against_plain(options: Any, adapter_class: type[Adapter], recipe: Recipe, mo
     plain = importlib.import_module(f"tests.plain.{options.framework}_loop")
     weights = initial_weights(recipe.model, recipe.initialiser, 0)
     (make,) = [make for make in plain.LOOPS[mode] if make.__name__ == options.loop]
-    loop = make(recipe.name, *batches, {name: array.astype(np.float32) for name, array in weights.items()})
+    weights = {name: array.astype(np.float32) for name, array in weights.items()}
+    place = {"device": options.device} if options.framework in ON_A_CARD else {}
+    loop = make(recipe.name, *batches, weights, **place)
     expected = loop(0, CHECKED)
     batch_size = batches[1].shape[1]
     alone = {options.loop: rate_alone(loop, batch_size)}
-    adapter = adapter_class(recipe, "cpu", mode)
-    resident = place(adapter, recipe, *batches)
+    adapter = adapter_class(recipe, options.device, mode)
+    resident = placed(adapter, recipe, *batches)
     run_adapter = adapter_loop(adapter, resident)
     run_adapter(0, CHECKED)
     found = adapter.losses(resident)[CHECKED - 1]
@@ -145,7 +152,7 @@ def against_trainer(options: Any, adapter_class: type[Adapter], recipe: Recipe, 
     epoch = trainers.make(recipe.name, images, labels, batch_size)
     steps = len(images) // batch_size
     adapter = adapter_class(recipe, "cpu", mode)
-    run_adapter = adapter_loop(adapter, place(adapter, recipe, *batches))
+    run_adapter = adapter_loop(adapter, placed(adapter, recipe, *batches))
 
     def train(_first: int, count: int) -> None:
         for _ in range(count // steps):
@@ -158,7 +165,7 @@ def against_trainer(options: Any, adapter_class: type[Adapter], recipe: Recipe, 
 COMPARE = {"plain": against_plain, "trainer": against_trainer}
 
 
-def place(adapter: Adapter, recipe: Recipe, images: Array, labels: Array) -> Resident:
+def placed(adapter: Adapter, recipe: Recipe, images: Array, labels: Array) -> Resident:
     from adapters.weights import initial_weights
 
     adapter.set_weights(initial_weights(recipe.model, recipe.initialiser, 0))

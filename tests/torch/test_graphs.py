@@ -64,10 +64,35 @@ def test_steps_wrap_round_and_agree_with_the_oracle(fused, name, device):
     assert adapter.placement() == device
 
 
+@pytest.mark.parametrize("device", DEVICES)
+def test_an_evaluation_is_replayed_and_outlives_the_next(fused, device):
+    adapter = fused(RECIPES["mlp"], device)
+    adapter.set_weights(initial_weights(RECIPES["mlp"].model, RECIPES["mlp"].initialiser, 0))
+    batches = torch_graphs.UNROLLED + 3
+    resident = adapter.put(np.random.default_rng(0).random((batches, 4, 1, 28, 28)), np.zeros((batches, 4), np.int64))
+    first = adapter.evaluate(resident, 0, batches)
+    before = adapter.fetch(first).copy()
+    adapter.train(resident, 0, 2)
+    second = adapter.fetch(adapter.evaluate(resident, 0, batches))
+    np.testing.assert_array_equal(adapter.fetch(first), before)
+    assert (second != before).any()
+    np.testing.assert_array_equal(adapter.fetch(adapter.evaluate(resident, 2, 3)), second[8:20])
+    assert np.isnan(adapter.losses(resident)[2:]).all()
+
+
 def test_a_graph_needs_a_card_and_resident_data():
     assert "need a GPU" in TorchAdapter.unsupported("cpu", "fused", "float32")
     assert "resident" in TorchAdapter.unsupported("gpu", "fused", "float32", "host")
     assert TorchAdapter.unsupported("gpu", "fused", "float32") is None
+
+
+def test_on_a_card_graphs_are_recommended_and_a_compiler_where_batches_are_fed(monkeypatch):
+    model = RECIPES["lenet"].model
+    found = [TorchAdapter.recommended_mode(model, *place) for place in (("cpu",), ("gpu",), ("gpu", "host"))]
+    assert found == ["eager", "fused", "compiled"]
+    monkeypatch.setattr("shutil.which", lambda name: None)
+    assert TorchAdapter.recommended_mode(model, "gpu", "host") == "eager"
+    assert "install gcc" in TorchAdapter.unsupported("gpu", "compiled", "float32")
 
 
 def test_gradients_leave_the_weights(fused):

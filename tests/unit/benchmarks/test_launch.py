@@ -14,6 +14,7 @@ import pytest
 
 from benchmarks import environments, launch
 from benchmarks.ending import KEPT_OUTPUT_CHARACTERS, Ending
+from benchmarks.progress import Report
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -25,12 +26,13 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     monkeypatch.setitem(environments.FIXED, "PYTHONPATH", str(tmp_path))
 
-    def go(program: str, timeout_s: float = 20, folder: Path | None = None) -> Ending:
+    def go(program: str, timeout_s: float = 20, folder: Path | None = None, progress: Report | None = None) -> Ending:
         for name in ("keeper.py", "confinement.py"):
             shutil.copy(ROOT / "benchmarks" / name, tmp_path / "benchmarks")
         head = "import json, os, signal, sys, time\nfd = int(sys.argv[1])\nrequest = json.load(sys.stdin)\n"
         (tmp_path / "benchmarks" / "worker.py").write_text(head + program)
-        return launch.launch(Path(sys.executable), {"number": 7}, 1, [min(os.sched_getaffinity(0))], timeout_s, folder)
+        cpus = [min(os.sched_getaffinity(0))]
+        return launch.launch(Path(sys.executable), {"number": 7}, 1, cpus, timeout_s, folder, progress=progress)
 
     return go
 
@@ -43,6 +45,38 @@ def test_the_answer_comes_on_its_own_descriptor(run):
     ending = run('print("noise", flush=True); os.write(2, b"more")\n' + ANSWER % "request['number']")
     assert (ending.status, ending.answer) == ("ok", {"said": 7})
     assert "noise" in ending.output
+
+
+EPOCH = '{"epoch": %s, "train_loss": 0.5, "accuracy": 0.25, "loss": 0.5, "seconds": 1.5}\\n'
+WAITS = """
+for epoch in (1, 2):
+    os.write(fd, (%r %% epoch).encode())
+    while not os.path.exists(f"heard{epoch}"):
+        time.sleep(0.01)
+"""
+
+
+def test_progress_is_heard_while_the_worker_goes_on(run, tmp_path):
+    heard = []
+
+    def progress(figures):
+        heard.append(figures)
+        (tmp_path / f"heard{figures['epoch']}").touch()  # only then does the worker take the next epoch
+
+    ending = run(WAITS % EPOCH.replace("\\n", "\n") + ANSWER % "3", progress=progress)
+    assert (ending.status, ending.answer) == ("ok", {"said": 3})
+    assert [figures["epoch"] for figures in heard] == [1, 2]
+    assert heard[0]["accuracy"] == 0.25
+
+
+def test_progress_that_is_none_ends_the_launch(run):
+    heard = []
+    begin = time.monotonic()
+    ending = run("os.write(fd, b'{\\n')\ntime.sleep(600)", progress=heard.append)
+    assert ending.status == "invalid"
+    assert "line of progress that cannot be read" in ending.reason
+    assert (heard, ending.answer) == ([], None)
+    assert time.monotonic() - begin < 15
 
 
 def test_adapters_of_another_folder_come_first(run, tmp_path):

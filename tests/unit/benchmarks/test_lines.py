@@ -19,6 +19,7 @@ BROKEN = [  # (kind, field, a value of the right type that means nothing)
     ("run", "ceilings", [{"device": "cpu", "dtype": "float32", "threads": 2, "bandwidths": [[1.0, 0.0]]}]),
     ("run", "machine", {"a": [[[[[[[1]]]]]]]}),
     ("run", "machine", {"a": 10**30}),
+    ("run", "engine", {"members": []}),
     ("end", "wall_s", {"import": None}),
     ("stop", "rounds", -1),
     ("stop", "half_width", -0.5),

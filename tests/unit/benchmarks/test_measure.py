@@ -62,3 +62,63 @@ def test_one_slow_chunk_does_not_move_the_speed():
     timed = measure.Timed([0.1] * 9 + [0.12], 1.0, 1.02, True)
     assert measure.samples_per_s(timed, 100) == pytest.approx(1000)
     assert measure.samples_per_s(measure.Timed([0.1, 0.11, 0.12], 0.3, 0.33, True), 110) == pytest.approx(1000)
+
+
+class Queue:
+    """A device that works when it is waited for, and times itself by notes in its queue: nine tenths of the wall."""
+
+    def __init__(self, clock):
+        self.clock, self.said, self.notes, self.asked = clock, [], [], 0
+
+    def train(self, resident, first, count):
+        self.said.append("train")
+        self.asked += count
+
+    def synchronise(self, pending=None):
+        self.said.append("wait")
+        self.clock.work(1e-3)(self.asked)
+        self.asked = 0
+
+    def start(self):
+        self.said.append("start")
+
+    def stop(self):
+        self.said.append("stop")
+        self.notes.append(0.9e-3 * self.asked)
+
+    def seconds(self):
+        assert self.said[-1] == "wait"
+        return self.notes[-1]
+
+
+def test_the_device_s_clock_lies_within_the_chunk_and_before_its_end_is_waited_for(clock):
+    queue = Queue(clock)
+    device = measure.DeviceClock(queue)
+    work = measure.training(queue, measure.Resident(None, None, 7), device)
+    work(3)
+    assert queue.said == ["train", "wait"]  # warm-up and single steps have no events
+    timed = measure.time_chunks(work, 100, 4, settle=lambda: None, device=device)
+    assert queue.said[2:] == ["start", "train", "stop", "wait"] * 4
+    assert timed.device_s == pytest.approx([0.09] * 4)
+    assert timed.chunk_s == pytest.approx([0.1] * 4)
+    work(1)
+    assert queue.said[-2:] == ["train", "wait"]
+
+
+def test_no_chunk_ends_before_the_device_was_waited_for(clock):
+    queue = Queue(clock)
+    for device in (measure.DeviceClock(queue), measure.NO_CLOCK):
+        work = measure.training(queue, measure.Resident(None, None, 7), device)
+        chunks = len(measure.time_chunks(work, 100, 5, settle=lambda: None, device=device).chunk_s)
+        assert [said for said in queue.said if said in ("train", "wait")] == ["train", "wait"] * chunks
+        assert queue.asked == 0
+        queue.said.clear()
+
+
+@pytest.mark.parametrize("timer", [None, "always 0"])
+def test_a_device_without_events_has_no_seconds_of_its_own(clock, timer):
+    queue = Queue(clock)
+    queue.stop = lambda: queue.notes.append(0.0)
+    device = measure.DeviceClock(queue if timer else None)
+    work = measure.training(queue, measure.Resident(None, None, 7), device)
+    assert measure.time_chunks(work, 100, 3, settle=lambda: None, device=device).device_s == ()

@@ -31,7 +31,7 @@ def workers(monkeypatch, tmp_path):
         return Path(framework)
 
     def launch_in(framework, device, request, threads, timeout_s):
-        assert request["task"] in ("products", "bandwidth")
+        assert request["task"] == "products"
         assert (device, threads) == ("cpu", 1)
         found.asked.append(framework)
         return found.endings[framework]
@@ -103,26 +103,3 @@ def test_rows_take_only_a_peak_of_all_frameworks_here_at_the_default_sizes(worke
 def test_there_is_no_numpy_on_a_gpu(workers):
     assert peak.there("cpu") == ["torch", "jax", "numpy"]
     assert peak.there("gpu") == ["torch", "jax"]
-
-
-def test_the_largest_set_is_three_arrays_of_four_times_the_cache_within_memory(monkeypatch):
-    class Memory:
-        available = 10**12
-
-    monkeypatch.setattr(peak.psutil, "virtual_memory", Memory)
-    monkeypatch.setattr(peak.machine, "last_level_cache_bytes", lambda cpus: 32 << 20)
-    assert peak.sets_bytes(1) == [32768 * 4**n for n in range(7)] + [12 * 32 << 20]
-    assert peak.sets_bytes(2)[0] == 65536
-    monkeypatch.setattr(Memory, "available", 400 << 20)
-    assert peak.sets_bytes(1)[-1] == 100 << 20
-
-
-def test_bandwidth_is_that_of_the_largest_set_and_is_kept(workers):
-    sets = [{"set_bytes": 1, "bytes_per_s": 9e9}, {"set_bytes": 2, "bytes_per_s": 1e9}]
-    workers.endings["numpy"] = Ending("ok", "", {"sets": sets}, "")
-    for _ in range(2):
-        assert peak.bandwidth(1, report=lambda text: None)["bytes_per_s"] == 1e9
-    assert workers.asked == ["numpy"]
-    workers.endings["numpy"] = Ending("timeout", "too long", None, "")
-    assert peak.bandwidth(1, True, lambda text: None)["bytes_per_s"] is None
-    assert peak.bandwidth(1, report=lambda text: None)["bytes_per_s"] == 1e9

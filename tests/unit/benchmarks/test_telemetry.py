@@ -52,6 +52,11 @@ def test_another_process_on_the_card_is_marked(watched):
     assert watched(load=5)["flags"] == []
 
 
+def test_how_busy_the_card_was_while_training_was_timed():
+    readings = [Reading(at, None, None, None, None, 0, None, load) for at, load in enumerate((0, 80, 90, 100, 0))]
+    assert columns(readings, [1, 3], 100)["gpu_busy_share"] == 0.9
+
+
 def test_a_clock_held_back_is_flagged_with_its_reason_and_an_idle_one_is_not(watched):
     assert watched(throttles=0x44)["flags"] == ["throttled"]
     assert watched(throttles=0x44)["gpu_throttles"] == ["power cap", "thermal slowdown, hardware"]
@@ -70,7 +75,7 @@ def test_a_card_that_tells_nothing_has_no_numbers(watched):
             "nvmlDeviceGetUtilizationRates",
         )
     )  # fmt: skip
-    names = ("sm_clock_mhz", "temperature_c", "power_w", "energy_j_per_sample", "memory_peak_bytes")
+    names = ("sm_clock_mhz", "busy_share", "temperature_c", "power_w", "energy_j_per_sample", "memory_peak_bytes")
     assert {row[f"gpu_{name}"] for name in names} == {None}
 
 

@@ -88,7 +88,7 @@ def test_parquet_has_the_schema_s_types_and_meanings(written, make):
     rows = [make(train_chunk_s=[0.1, 0.2], flags=["disturbed"]), make(round=1, status="oom", train_samples_per_s=None)]
     data = written("parquet", *rows)
     schema = pq.read_schema(io.BytesIO(data))
-    assert schema.names == [*(column.name for column in COLUMNS), "machine_kind"]
+    assert schema.names == [*(column.name for column in COLUMNS), "machine_kind", "machine"]
     types = {name: str(schema.field(name).type) for name in ("round", "mfu", "framework", "train_chunk_s", "flags")}
     assert types == {
         "round": "int64", "mfu": "double", "framework": "string", "train_chunk_s": "list<element: double>",

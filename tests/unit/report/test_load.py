@@ -48,7 +48,7 @@ def repository(results, monkeypatch):
 
 def test_a_frame_has_the_schema_s_columns_and_two_more_all_nullable(results):
     frame = load(results)
-    assert list(frame) == [*(column.name for column in COLUMNS), "machine_kind", "session"]
+    assert list(frame) == [*(column.name for column in COLUMNS), "machine_kind", "machine", "session", "overtaken"]
     assert list(frame) == list(COLUMN_NAMES)
     assert frame["flags"].tolist() == [["disturbed"], ["disturbed"], []]
     assert frame["loss"].dtype == "Float64"

@@ -18,6 +18,7 @@ from report.page import COLUMNS, Inputs, build
 from report.page.document import values
 from report.page.markdown import as_markdown
 from tests.browser import synthetic
+from tests.hostile import CHECKED, KNOWN, hostile
 from tests.unit.known_lines import RECORDS
 
 
@@ -232,3 +233,64 @@ def test_the_command_writes_three_files_and_refuses_a_folder(full, tmp_path):
 
 def test_a_filter_s_numbers_are_in_the_order_of_numbers():
     assert values([8, 1024, 100, "b", "a"]) == ["8", "100", "1024", "a", "b"]
+
+
+def three(folder, change=lambda kind, record: record):
+    """Write three kinds of machine of the synthetic sweep, the second with one thread, the third of another name."""
+    folder.mkdir()
+    for number, (threads, cpu) in enumerate([(2, "A processor"), (1, "A processor"), (8, "Another")], 1):
+        name = f"{synthetic.SWEEP}.m{number:02}"
+        facts = {"cpu": cpu, "physical_cores": threads, "memory_bytes": 24 << 30}
+        with (folder / f"{name}.jsonl").open("wb") as file:
+            for kind, record in synthetic.records(2, ["mlp"]):
+                mine = record | ({"sweep": name} if "sweep" in record else {})
+                mine |= {"machine": facts, "machine_kind": f"kind {number}"} if kind == "run" else {}
+                mine |= {"threads": threads} if "threads" in record else {}
+                file.write(synthetic.line(kind, change(kind, mine)))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def several(tmp_path_factory):
+    return three(tmp_path_factory.mktemp("three") / "results")
+
+
+@pytest.fixture(scope="module")
+def over(several):
+    return page(several)
+
+
+def test_every_kind_of_machine_has_a_part_that_the_table_of_machines_leads_to(over):
+    parsed = Parsed(over)
+    assert "Over 3 kinds of machine" in over
+    assert {f"#machine-{number}" for number in (1, 2, 3)} <= set(parsed.all("href"))
+    assert {f"m{number}-throughput" for number in (1, 2, 3)} <= set(parsed.all("id"))
+    assert all(f">{name}</h2>" in over for name in ("A processor, 1 core, 24 GiB", "Another, 8 cores, 24 GiB"))
+
+
+def test_ids_are_there_once_on_a_page_of_several_machines(over):
+    test_every_id_is_there_once_and_every_reference_leads_to_one(over)
+
+
+def test_a_machine_s_part_is_the_page_that_it_would_have_alone(several, over):
+    """Its first line and its headline's speeds, which no other machine has a part in."""
+    alone = as_markdown(Inputs(load(path := sorted(several.iterdir())[2], COLUMNS), records(path)))
+    assert alone.split("\n\n", 1)[1] in as_markdown(inputs(several))
+
+
+def test_the_csv_has_every_machine(several, tmp_path):
+    page_command(several, tmp_path / "a.html", None)
+    text = (tmp_path / "a.csv").read_text()
+    assert all(f'"{name}' in text for name in ("A processor, 1 core", "A processor, 2 cores", "Another, 8 cores"))
+    assert {line.count(" | ") for line in (tmp_path / "a.md").read_text().splitlines() if line.startswith("|")}
+
+
+@pytest.mark.fault(29)
+def test_hostile_facts_of_machines_stay_text(tmp_path):
+    folder = three(tmp_path / "hostile", lambda kind, record: hostile(record, CHECKED | KNOWN | {"sweep"}))
+    text = page(folder)
+    assert text.count("<script") == text.count("</script>") == 1
+    assert "<img src=x" not in text
+    assert "&lt;img src=x" in text
+    assert all(c.isprintable() or c == "\n" for c in text)
+    assert "<img" not in as_markdown(inputs(folder))

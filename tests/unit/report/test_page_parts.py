@@ -121,7 +121,7 @@ def test_curves_are_means_over_the_seeds_that_got_so_far():
 
 
 def test_a_learning_rate_is_drawn_where_it_changes():
-    [made] = learning.rates(pd.DataFrame({"recipe": ["mlp", "cnn_28_dense"], "epochs": [5, 3]}))
+    [made] = learning.rates(pd.DataFrame({"recipe": ["mlp", "cnn_28_dense"], "epochs": [5, 3]}), "")
     assert made.facets == {"model": "cnn_28_dense"}
     assert made.words == "From 0.001 to 0.00081, times 0.9 after each epoch."
 

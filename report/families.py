@@ -1,0 +1,89 @@
+"""What the files of one sweep over several machines say together: whose the lost launches are, and what began anew.
+
+A comparison stays on the machine that began it, as a ratio never crosses machines. Where that machine was lost, another
+one of its kind begins the comparison anew, and what the first had measured counts no more.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from benchmarks.sessions import MEMBER, SHARED, base_of
+from benchmarks.storage import Sweep
+from report.grouping import Flags, equal, number
+from report.machines import UNKNOWN, kind
+
+Part = tuple[pa.Table, Sweep]
+BEGUN = "started_at"  # what is read of a family's files besides what was asked for
+READ = [*(column for column in SHARED if column != "machine_kind"), "task", "status", "sweep", BEGUN]
+
+
+def is_part(sweep: Sweep) -> bool:
+    """Return whether a file is one of several that a sweep over several machines left."""
+    return "engine" in sweep.run or MEMBER.fullmatch(str(sweep.run.get("sweep"))) is not None
+
+
+def by_base(parts: Sequence[Part]) -> list[list[int]]:
+    """Return the places of each family's parts."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for place, (_, sweep) in enumerate(parts):
+        if is_part(sweep):
+            found[base_of(str(sweep.run.get("sweep")))].append(place)
+    return list(found.values())
+
+
+def kinds(parts: Sequence[Part]) -> list[pa.Array]:
+    """Return each launch's kind of machine.
+
+    It stands in its file's record. A driver's own launches are those that members lost: they are of the kind whose
+    launches have the same identity (column `cell`), or of the only kind that there is.
+    """
+    found = [repeated(kind(sweep), len(table)) for table, sweep in parts]
+    for family in by_base(parts):
+        members = [place for place in family if "engine" not in parts[place][1].run]
+        known = {cell: kind(parts[p][1]) for p in members for cell in pc.unique(parts[p][0]["cell"]).to_pylist()}
+        there = {kind(parts[place][1]) for place in members}
+        otherwise = there.pop() if len(there) == 1 else UNKNOWN
+        for place in set(family).difference(members):
+            cells = parts[place][0]["cell"].to_pylist()
+            texts = pa.array([known.get(cell, otherwise) for cell in cells], pa.string())
+            found[place] = texts.dictionary_encode()
+    return found
+
+
+def repeated(text: str, times: int) -> pa.DictionaryArray:
+    """Return a column of one text."""
+    return pa.DictionaryArray.from_arrays(np.zeros(times, np.int32), pa.array([text]))
+
+
+def overtaken(parts: Sequence[Part], machine_kinds: Sequence[pa.Array]) -> list[Flags]:
+    """Return which launches are of a comparison that began anew later, on another machine of the same kind."""
+    found = [np.zeros(len(table), bool) for table, _ in parts]
+    for family in by_base(parts):
+        frames = [parts[place][0].select(READ).to_pandas() for place in family]
+        given = [
+            frame.assign(machine_kind=machine_kinds[p].to_pylist()) for frame, p in zip(frames, family, strict=True)
+        ]
+        lengths = np.cumsum([len(frame) for frame in given])[:-1]
+        for place, flags in zip(family, np.split(before_the_last(pd.concat(given)), lengths), strict=True):
+            found[place] = flags
+    return found
+
+
+def before_the_last(frame: pd.DataFrame) -> Flags:
+    """Return which launches of a family their comparison's last beginning came after; lost ones begin nothing."""
+    comparison = number(frame, [*SHARED, "task"])
+    launch = pd.factorize(frame[BEGUN], sort=True)[0]
+    measured = ~equal(frame["status"], "interrupted")
+    attempt = pd.DataFrame({"comparison": comparison, "sweep": frame["sweep"].to_numpy(), "begun": launch})
+    first = attempt[measured].groupby(["comparison", "sweep"], observed=True)["begun"].min()
+    last = first.groupby("comparison").max().reindex(range(comparison.max(initial=-1) + 1), fill_value=-1)
+    keys = pd.MultiIndex.from_frame(attempt[["comparison", "sweep"]])
+    begun = np.where(measured, first.reindex(keys).to_numpy(), launch)
+    return np.asarray(begun < last.to_numpy()[comparison], bool)

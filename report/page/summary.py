@@ -1,0 +1,126 @@
+"""What several kinds of machine say together: who is ahead, by geometric means of ratios that were taken on each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from benchmarks.console import DATA
+from report.over_machines import POINT, over_machines
+from report.page import words
+from report.page.inputs import Inputs
+from report.page.machines import Machine
+from report.page.parts import Cell, Column, Group, Line, Part, Table, Words, facets
+
+COLUMNS = (
+    Column("framework"), Column("mean ratio", "95 % interval", True), Column("on one machine", "least to most", True),
+    Column("machines", number=True), Column("fastest on", number=True),
+)  # fmt: skip
+NOTE = (
+    "On each machine a framework's fastest mode is compared with the reference's, paired by rounds; the mean over "
+    "machines is geometric, of ratios and never of speeds, each kind of machine counting once. Its interval is of the "
+    "measurements on these machines and says nothing of others: how far they differ stands beside it."
+)
+
+
+class Summary:
+    """The means over machines: of the points that the machines' own headlines are about, and of all the others."""
+
+    def __init__(self, inputs: Inputs, machines: list[Machine]) -> None:
+        self.count = len(machines)
+        found = over_machines(inputs.timed, inputs.speeds, inputs.base)
+        leads = [cells.iloc[0] for machine in machines for cells in machine.inputs.headline]
+        keys = dict.fromkeys(tuple(first[name] for name in POINT) for first in leads)
+        groups = dict(list(found.groupby(POINT, sort=False))) if len(found) else {}
+        self.leading: list[pd.DataFrame] = [groups[key] for key in keys if key in groups]
+        self.others: list[pd.DataFrame] = [lines for key, lines in groups.items() if key not in keys]
+
+    def title(self) -> str:
+        """Return the page's first line: who is ahead on the whole, on how many kinds of machine."""
+        ahead: dict[str, list[str]] = {}
+        for lines in self.leading:
+            name = words.short(lines.iloc[0]["framework"])
+            ahead.setdefault(name + (" is ahead on" if sure(lines) else " leads, not surely, on"), []).append(
+                self.place(lines)
+            )
+        said = [f"{name} {words.listed(dict.fromkeys(places))}" for name, places in ahead.items()]
+        kinds = words.count(self.count, "kind of machine", "kinds of machine")
+        return f"Over {kinds} {words.listed(said)}" if said else f"{kinds}, each by itself".capitalize()
+
+    def place(self, lines: pd.DataFrame) -> str:
+        """Return what a point is about, the device only where there are several."""
+        first = lines.iloc[0]
+        several = len({found.iloc[0]["device"] for found in self.leading}) > 1
+        return words.short(first["model"]) + (f" ({str(first['device']).upper()})" if several else "")
+
+    def sentences(self) -> Iterator[str]:
+        """Yield for each leading point how far the second is behind on the whole, and where who is fastest."""
+        for lines in self.leading:
+            records = lines.to_dict("records")
+            wins = [f"{words.short(r['framework'])} on {r['fastest']}" for r in records if r["fastest"]]
+            said = f"{self.place(lines)}, batch {records[0]['batch_size']}: fastest is {words.listed(wins)} "
+            said += f"of {words.count(int(records[0]['of']), 'kind of machine', 'kinds of machine')}"
+            yield said + self.behind(records) + "."
+        if not self.leading:
+            yield "No comparison was measured on two kinds of machine, so nothing can be said of them together."
+
+    def behind(self, records: list[dict[Any, Any]]) -> str:
+        """Say how the reference compares with the framework that is nearest ahead, or behind it."""
+        if (first := nearest(records)) is None:
+            return ""
+        said = f"; on the whole {words.short(first['framework'])} has {first['ratio']:.2f} times the speed of "
+        said += words.short(first["reference"])
+        interval = words.between(first["low"], first["high"], ".2f")
+        return said + (f" ({interval})" if interval else "")
+
+    def parts(self) -> list[Part]:
+        """Return the tables of means, that of what no headline is about folded."""
+        made: list[Part] = []
+        if self.leading:
+            made += [table("Over all machines", self.leading), Words([NOTE], style="note")]
+        if self.others:
+            made.append(table("Every other comparison over all machines", self.others, folded=True))
+        return made
+
+
+def nearest(records: list[dict[Any, Any]]) -> dict[Any, Any] | None:
+    """Return the framework that the highest mean's lead is judged by: itself, or the second where it is the reference.
+
+    None where a framework is alone.
+    """
+    return next((record for record in records[:2] if record["framework"] != record["reference"]), None)
+
+
+def sure(lines: pd.DataFrame) -> bool:
+    """Return whether the interval of the ratio between the first and the reference, or the second, leaves out 1."""
+    first = nearest(lines.to_dict("records"))
+    return first is not None and bool(first["low"] > 1 or first["high"] < 1)
+
+
+def table(caption: str, points: list[pd.DataFrame], folded: bool = False) -> Table:
+    """Return the means of some points, a group each."""
+    groups = []
+    for lines in points:
+        first = lines.iloc[0]
+        said = (
+            words.short(first["recipe"], 40), str(first["device"]).upper(), f"batch {first['batch_size']}",
+            words.short(first["dtype"]), words.short(first["dataset"], 40),
+            DATA.get(str(first["pipeline"]), words.short(first["pipeline"])),
+        )  # fmt: skip
+        title = f"{', '.join(said)}; ratio to {words.short(first['reference'])}"
+        groups.append(Group([line(record) for record in lines.to_dict("records")], title))
+    return Table(caption, COLUMNS, groups, folded, "" if folded else "means")
+
+
+def line(record: dict[Any, Any]) -> Line:
+    """Return one framework's line."""
+    cells = (
+        Cell(words.short(record["framework"])),
+        Cell(f"{record['ratio']:.3f}", words.between(record["low"], record["high"], ".3f"), float(record["ratio"])),
+        Cell(words.between(record["least"], record["most"], ".3f"), value=float(record["least"])),
+        Cell(f"{record['machines']} of {record['of']}", value=float(record["machines"])),
+        Cell(f"{record['fastest']} of {record['of']}", value=float(record["fastest"])),
+    )
+    return Line(cells, facets(record))

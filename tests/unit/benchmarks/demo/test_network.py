@@ -1,0 +1,58 @@
+"""Which network is shown, and what is said of it."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.recipes import RECIPES
+from adapters.weights import initial_weights
+from benchmarks import saved
+from benchmarks.demo import network as module
+from benchmarks.demo.network import facts, kept, network
+from benchmarks.errors import DataError, UsageError
+
+
+def keep(folder, name="lenet", card=None):
+    recipe = RECIPES[name]
+    saved.write(folder, recipe, initial_weights(recipe.model, recipe.initialiser, 0), card or {})
+
+
+def test_the_cards_facts_are_told_as_far_as_there_are_any(tmp_path):
+    keep(tmp_path / "bare")
+    assert facts(network(tmp_path / "bare", ["numpy"], True, print)) == ["lenet", "431,080 parameters"]
+    card = {"dataset": {"name": "mnist"}, "training": {"framework": "jax"}, "scores": {"accuracy": 0.9871}}
+    keep(tmp_path / "full", card=card)
+    found = facts(network(tmp_path / "full", ["numpy"], True, print))
+    assert found[2:] == ["trained on mnist in jax", "98.7 % of its test images right"]
+
+
+def test_a_network_that_tells_no_ten_digits_apart_is_refused(tmp_path):
+    keep(tmp_path / "linear", "linear")
+    with pytest.raises(UsageError, match="the page shows 10 probabilities; linear has 1"):
+        network(tmp_path / "linear", ["numpy"], True, print)
+
+
+def test_a_folder_that_is_named_must_be_one(tmp_path):
+    with pytest.raises(DataError, match="no folder"):
+        network(tmp_path / "absent", ["numpy"], True, print)
+
+
+def test_what_was_trained_before_is_taken_and_what_is_damaged_trained_anew(tmp_path, monkeypatch):
+    monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path))
+    trained = []
+
+    def save(part, cell, *_):
+        trained.append(cell.framework)
+        recipe = RECIPES[cell.recipe]
+        saved.fill(part, recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
+
+    monkeypatch.setattr(module.saving, "save", save)
+    said = []
+    place = kept(["numpy"], True, said.append).folder
+    assert place.is_relative_to(tmp_path)
+    assert "training lenet on mnist-5k in numpy" in said[0]
+    assert kept(["numpy"], True, said.append).folder == place
+    assert trained == ["numpy"]
+    (place / saved.CARD).write_text("{")
+    kept(["numpy"], True, said.append)
+    assert trained == ["numpy", "numpy"]

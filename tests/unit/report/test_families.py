@@ -1,0 +1,113 @@
+"""The files of a sweep over several machines: its driver's and its members', in one folder."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import machine
+from benchmarks.storage import append
+from report import compare, load
+from report.compare import newest
+from report.machines import name
+from report.over_machines import over_machines
+from report.page import COLUMNS
+
+BASE = "20260101T000000-aaaaaa"
+SMALL = {"cpu": "A processor", "physical_cores": 2, "memory_bytes": 24 << 30}
+KINDS = {"small": SMALL, "one core": {**SMALL, "physical_cores": 1}, "large": {**SMALL, "cpu": "Another"}}
+
+
+@pytest.fixture
+def family(tmp_path):
+    """Write a sweep's files: (kind, rows) of each member, and what the driver says was lost; return the folder."""
+
+    def write(members, lost=()):
+        append(tmp_path / f"{BASE}.jsonl", "run", {"sweep": BASE, "engine": {"name": "dask"}})
+        for row in lost:
+            append(tmp_path / f"{BASE}.jsonl", "row", {**row, "sweep": BASE, "status": "interrupted", "reason": "gone"})
+        for number, (kind, rows) in enumerate(members, 1):
+            path = tmp_path / f"{BASE}.m{number:02}.jsonl"
+            about = {"machine_kind": kind, "machine": KINDS[kind], "part_of": BASE}
+            append(path, "run", {"sweep": path.stem, **about})
+            for row in rows:
+                append(path, "row", {**row, "sweep": path.stem})
+        return tmp_path
+
+    return write
+
+
+def at(second, rows, cell="0" * 16):
+    """Return rows with the second in which they began, and their identity."""
+    return [{**row, "cell": cell, "started_at": f"2026-01-01T00:00:{second + n:02}"} for n, row in enumerate(rows)]
+
+
+def test_members_of_other_kinds_hide_nothing_and_are_named(family, launches):
+    frame = load(family([("small", launches(1000)), ("one core", launches(500)), ("large", launches(2000))]))
+    assert len(newest(frame)) == 3
+    assert set(frame["session"]) == {BASE}
+    assert set(frame["machine"]) == {"A processor, 2 cores, 24 GiB", "A processor, 1 core, 24 GiB",
+                                     "Another, 2 cores, 24 GiB"}  # fmt: skip
+
+
+def test_the_driver_s_file_alone_names_its_members(family, launches):
+    folder = family([("small", launches(1000)), ("large", launches(2000))])
+    assert len(load(folder / f"{BASE}.jsonl")) == 2
+
+
+def test_what_began_anew_counts_where_it_began_last(family, launches):
+    slow, fast = at(0, launches(1000, 1000)), at(10, launches(2000, 2000))
+    lost = at(5, launches(1, 1, 1))[2:]
+    frame = load(family([("small", fast), ("small", slow)], lost))
+    assert newest(frame)["train_samples_per_s"].tolist() == [2000, 2000]  # the lost one was begun anew too
+
+
+def test_no_ratio_crosses_machines_where_the_second_attempt_lacks_a_framework(family, launches):
+    first = [*at(0, launches(1000)), *at(1, launches(500, framework="jax"))]
+    table = compare(load(family([("small", first), ("small", at(10, launches(3000)))])))
+    assert table["train_samples_per_s"].dropna().tolist() == [3000]
+
+
+def test_a_lost_launch_is_of_the_kind_that_has_its_cell_and_is_shown_until_it_was_made(family, launches):
+    members = [("small", at(0, launches(1000), "1" * 16)), ("large", at(0, launches(2000), "2" * 16))]
+    frame = load(family(members, at(5, launches(1, 1), "2" * 16)))
+    lost = frame[frame["status"] == "interrupted"]
+    assert set(lost["machine_kind"]) == {"large"}
+    shown = newest(frame)
+    assert shown.loc[shown["status"] == "interrupted", "round"].tolist() == [1]  # round 0 was made after all
+
+
+def test_kinds_of_one_name_are_told_apart(write_set, make):
+    folder = write_set("set", make(), machine_kind="abc", machine=SMALL)
+    write_set("set", make(sweep="20260102T000000-aaaaaa"), machine_kind="def", machine=SMALL)
+    assert set(load(folder)["machine"]) == {f"A processor, 2 cores, 24 GiB ({kind})" for kind in ("abc", "def")}
+
+
+def test_a_machine_s_name_has_nothing_of_host_or_user(monkeypatch):
+    facts = {**machine.facts(), "host": "lab-7", "user": "ada"}
+    assert name(facts).startswith(machine.cpu_name()[:20])
+    assert "lab-7" not in name(facts)
+    assert not {"host", "hostname", "node", "user"} & set(machine.facts())
+
+
+def test_the_mean_over_machines_is_geometric_of_ratios(family, launches):
+    """torch is twice as fast as jax on one machine, half as fast on the other, which is ten times faster."""
+    noise = (1.0, 1.01, 0.99, 1.0, 1.02, 0.98)
+
+    def both(torch, jax):
+        return launches(*(torch * n for n in noise)) + launches(*(jax / n for n in noise), framework="jax")
+
+    frame = load(family([("small", both(200, 100)), ("large", both(1000, 2000))]), COLUMNS)
+    found = over_machines(compare(frame), frame).set_index("framework")
+    assert found["ratio"].to_list() == pytest.approx([1, 1], rel=1e-3)
+    assert found["machines"].tolist() == found["of"].tolist() == [2, 2]
+    assert found["fastest"].tolist() == [1, 1]
+    other = found.drop(index=found["reference"].iloc[0])
+    assert other["low"].iloc[0] < 1 < other["high"].iloc[0] < 1.03
+    assert [other["least"].iloc[0], other["most"].iloc[0]] == pytest.approx([0.5, 2], rel=1e-3)
+    asked = over_machines(compare(frame), frame, "torch")
+    assert set(asked["reference"]) == {"torch"}
+
+
+def test_what_one_machine_measured_has_no_mean(family, launches):
+    frame = load(family([("small", launches(200)), ("large", launches(100, batch_size=8))]), COLUMNS)
+    assert over_machines(compare(frame), frame).empty
