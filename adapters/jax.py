@@ -44,7 +44,7 @@ class JaxAdapter(Adapter):
 
     @classmethod
     def set_threads(cls, threads: int) -> int:
-        return len(os.sched_getaffinity(0))  # XLA's CPU pool obeys only the affinity mask (measurement.md, 2)
+        return len(os.sched_getaffinity(0))  # XLA's CPU pool obeys only the affinity mask
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:

@@ -169,7 +169,7 @@ class MxnetAdapter(Adapter):
 
     def synchronise(self, pending: Any = None) -> None:
         mx.nd.waitall()
-        self.blocks[-1].wait_to_read()  # waitall alone has returned early on errors (measurement.md, 5)
+        self.blocks[-1].wait_to_read()  # waitall alone has returned early on errors
 
     def placement(self) -> str:
         return "+".join(sorted({target.context.device_type for target in self.blocks}))

@@ -71,7 +71,7 @@ class TorchAdapter(Adapter):
     def build(self) -> None:
         self.place = torch.device("cuda:0" if self.device == "gpu" else "cpu")
         self.type = getattr(torch, self.dtype)
-        # Same arithmetic in every framework: TF32 is off unless a cell asks for it (measurement.md, 4).
+        # Same arithmetic in every framework: TF32 is off unless a cell asks for it; in tensorflow it is on by default.
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = self.precision == "tf32"
         self.type_of_operands = getattr(torch, self.operands)
         # No cache of narrow weights: each is used once a step. float32 is spared the cost of entering and leaving.

@@ -13,6 +13,7 @@ from typing import Any
 import psutil
 
 from benchmarks import environments, kept, machine, peak
+from benchmarks.counting import threads
 from benchmarks.peak import Document, Point, Report
 from benchmarks.roofline import Ceiling
 
@@ -64,7 +65,7 @@ def measured(point: Point, fresh: bool = False, report: Report = print) -> Docum
         return found
     answer = in_memory(point) if point.device == "cpu" else on_a_card(point)
     speed = answer["sets"][-1]["bytes_per_s"] if answer["status"] == "ok" else None
-    what = f"memory of {point.device}, {point.threads} threads"
+    what = f"memory of {point.device}, {threads(point.threads)}"
     report(f"{what}: " + (answer["reason"] if speed is None else f"{speed / 1e9:,.1f} GB/s"))
     document = {"device": point.device, "threads": point.threads, "bytes_per_s": speed, **answer}
     if speed is not None:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from benchmarks import interruption
 
-DRIFT = 0.05  # more than this between before and after: `disturbed` (measurement.md, One launch, 8)
+DRIFT = 0.05  # more than this between before and after: `disturbed`, and not left out
 SLOWER = 0.15  # or so much slower than the fastest of the sweep on that CPU
 VOICES = 8  # CPUs at most: with more, threads would wait for Python's lock
 REPEATS = 9

@@ -6,6 +6,7 @@ worker that is being measured.
 
 from __future__ import annotations
 
+import signal
 import statistics
 import sys
 from collections import Counter, defaultdict
@@ -18,6 +19,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from benchmarks import counting, output
 from benchmarks.accuracies import median_time
 from benchmarks.cells import Cell, Launch
 from benchmarks.errors import LockstepError
@@ -27,6 +29,7 @@ from benchmarks.proofs import Proof
 
 Row = dict[str, Any]
 MANY, SHOWN = 20, 4  # comparisons at a sweep's end
+UNKNOWN = 0.5  # half of the width of an interval, on the log scale: from 0.61 to 1.65 of the ratio found
 DATA = {"resident": "resident data", "host": "data fed from host memory"}  # pipelines, as titles say them
 
 
@@ -35,7 +38,12 @@ class Display:
 
     def __init__(self, console: Console) -> None:
         self.console = console
-        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+        )
         self.progress = Progress(*columns, console=console, auto_refresh=False, transient=True)
         self.task = self.progress.add_task("starting", total=None)
 
@@ -101,19 +109,23 @@ def plain(text: str) -> str:
 
 def terminal(stderr: bool = False) -> Console:
     """Return a console; where nobody says how wide it is (a pipe, a log), wide enough for a table."""
-    console = Console(stderr=stderr)
-    return console if console.is_terminal else Console(stderr=stderr, width=200)
+    console = Console(stderr=stderr, emoji=False)  # `:abc:` in what a user typed is no picture
+    return console if console.is_terminal else Console(stderr=stderr, emoji=False, width=200)
 
 
 def run_app(app: Callable[[], Any]) -> None:
     """Run a command line; expected errors and interruptions become one line on stderr and an exit code."""
+    output.guard()
     try:
-        app()
+        try:
+            app()
+        finally:
+            sys.stdout.flush()  # what a full disk refuses at the exit would be a traceback and 120
     except (LockstepError, Interrupted) as error:
         words = str(error) if isinstance(error, LockstepError) else f"interrupted by {error.signal.name}"
-        with suppress(OSError):  # a terminal that hung up
-            for line in words.split("\n"):  # several where several things are missing
-                terminal(stderr=True).print(plain(line), style="red", markup=False, highlight=False, soft_wrap=True)
+        left = isinstance(error, Interrupted) and error.signal == signal.SIGPIPE  # no word to `| head`
+        for line in [] if left else words.split("\n"):  # several where several things are missing
+            terminal(stderr=True).print(plain(line), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
 
@@ -130,7 +142,9 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
     found = sorted(comparisons)
     for key in found if len(found) <= MANY else found[:SHOWN]:
         model, dataset, device, batch_size, dtype, threads, pipeline = key
-        title = f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {threads} threads, {DATA[pipeline]}"
+        title = (
+            f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {counting.threads(threads)}, {DATA[pipeline]}"
+        )
         table = Table(title=escape(plain(title)), title_justify="left")
         for heading in ("framework", "version", "mode"):
             table.add_column(heading)
@@ -146,10 +160,15 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
 
 def stopped(stop: Row) -> str:
     """Say why a comparison was measured no further."""
-    width = "" if stop["half_width"] is None else f", ratios known to {100 * stop['half_width']:.1f} %"
+    width = "" if stop["half_width"] is None else f", {known(stop['half_width'])}"
     name = f"{stop['recipe']}, {stop['dataset']}, {stop['device']}, batch {stop['batch_size']}, {stop['dtype']}"
     name += f", {DATA[stop['pipeline']]}"
     return f"{escape(plain(name))}: stopped after {stop['rounds']} rounds ({stop['reason']}){width}"
+
+
+def known(half_width: float) -> str:
+    """Say how well a comparison's ratios are known; half or twice as much is no knowledge of a ratio."""
+    return "ratios not known yet" if half_width > UNKNOWN else f"ratios known to {100 * half_width:.1f} %"
 
 
 def spent(wall: Mapping[str, float]) -> str:

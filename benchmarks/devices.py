@@ -37,7 +37,7 @@ def card(device: str) -> Card | None:
 
 def chosen(given: Sequence[str] | None) -> list[str]:
     """Return the devices asked for, `cpu` by default and each once; UsageError for what is not there."""
-    asked = [part.strip() for item in given or [] for part in item.split(",") if part.strip()] or ["cpu"]
+    asked = split(given, "device") or ["cpu"]
     named: list[str] = []
     if "all" in asked:
         require("--device all", "pynvml", instead="name the devices, such as --device cpu,gpu")
@@ -46,6 +46,14 @@ def chosen(given: Sequence[str] | None) -> list[str]:
     for device in named:
         check(device)
     return list(dict.fromkeys("gpu" if device == "gpu:0" else device for device in named))
+
+
+def split(given: Sequence[str] | None, what: str) -> list[str]:
+    """Return what was typed for an option, split at commas; UsageError where it was given and is empty."""
+    found = [part.strip() for item in given or [] for part in item.split(",") if part.strip()]
+    if given and not found:
+        raise UsageError(f"an empty {what or 'value'} was given (an unset variable?): name one, or leave it out")
+    return found
 
 
 def at(index: int) -> str:
@@ -57,7 +65,7 @@ def check(device: str) -> None:
     """Raise UsageError for what is no device, or no card of this machine."""
     match = NAMES.fullmatch(device)
     if match is None:
-        raise UsageError(f"unknown device {device!r} Known: cpu, gpu, gpu:N, all")
+        raise UsageError(f"unknown device {device!r}; known: cpu, gpu, gpu:N, all")
     if kind(device) == "cpu" or not can_be_asked():
         return  # without them nobody knows yet: each framework's probe will say what it sees
     found = cards()

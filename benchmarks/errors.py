@@ -4,7 +4,7 @@
     ├── UsageError                asked for what does not exist or cannot be            exit 2
     ├── DataError                 a data set is missing, corrupt or not what it claims  exit 2
     ├── EnvironmentMissing        a framework's environment is not there                exit 2
-    ├── StorageError              results cannot be written or read                     exit 74
+    ├── StorageError              what is there cannot be written or read               exit 74
     │   └── SchemaError           a row is not what the schema table says
     ├── WorkerLost                a worker that was to stay has ended, hangs or lies    exit 1
     ├── WorkerFailed              a framework could not do what a command needs it for  exit 1
@@ -36,7 +36,7 @@ class EnvironmentMissing(LockstepError):
 
 
 class StorageError(LockstepError):
-    """Results cannot be written or read."""
+    """Results or another output cannot be written, or a file that is there cannot be read."""
 
     exit_code = 74  # EX_IOERR of sysexits.h
 

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 
 STAT, PRESSURE = Path("/proc/stat"), Path("/proc/pressure/cpu")
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-STOLEN = 0.02  # of the CPUs' time (measurement.md, One launch, 8)
+STOLEN = 0.02  # of the CPUs' time: above it a launch is `disturbed`, and not left out
 FOREIGN = 0.05  # likewise; below it the kernel's ticks of 10 ms blur what a second can tell
 
 

@@ -19,7 +19,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """A signal asks us to end; `exit_code` is what a shell reports of a program that it ended: 130, 143, 129."""
+    """A signal asks us to end; `exit_code` is what a shell reports of a program that it ended: 130, 143, 129, 141."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)

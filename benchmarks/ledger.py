@@ -10,6 +10,7 @@ from typing import Any
 
 from benchmarks.accuracies import above_chance
 from benchmarks.cells import Cell, Launch
+from benchmarks.counting import count
 from benchmarks.datasets import NAMES
 from benchmarks.wall import Wall
 
@@ -74,9 +75,10 @@ class Ledger:
         cells = Counter(", ".join(sorted(found)) for found in self.endings.values())
         ended = Counter(row["status"] for row in self.rows)
         spared = f", {self.not_needed:,} not needed" if self.not_needed else ""
+        asked = count(self.launches, "launch", "launches")
         return (
-            f"{self.cells:,} cells requested, {len(self.endings):,} reported: {by_status(cells)}",
-            f"{self.launches:,} launches requested, {len(self.rows):,} reported{spared}: {by_status(ended)}",
+            f"{count(self.cells, 'cell')} requested, {len(self.endings):,} reported: {by_status(cells)}",
+            f"{asked} requested, {len(self.rows):,} reported{spared}: {by_status(ended)}",
         )
 
 
@@ -89,7 +91,7 @@ def by_status(counts: Counter[str]) -> str:
     """Return how many ended how: `34 ok, 2 timeout`; a cell whose launches ended differently in brackets."""
     return (
         ", ".join(
-            f"{count:,} {status if ', ' not in status else f'({status})'}" for status, count in counts.most_common()
+            f"{ended:,} {status if ', ' not in status else f'({status})'}" for status, ended in counts.most_common()
         )
         or "none"
     )

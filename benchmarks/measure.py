@@ -1,4 +1,4 @@
-"""The clock: how work is timed (measurement.md, One launch). Runs inside a framework's environment.
+"""The clock: how the work of one launch is timed. Runs inside a framework's environment.
 
 A chunk is k steps that last at least 100 ms, synchronised at its edges and never inside; k and the number of
 warm-up chunks are found by the first launch of a cell and then frozen. The clock is perf_counter_ns. What else

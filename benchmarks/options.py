@@ -9,26 +9,35 @@ from adapters.contract import MODES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import environments
-from benchmarks.devices import kind
+from benchmarks.devices import kind, split
 from benchmarks.errors import EnvironmentMissing, UsageError
 
 MODE_NAMES = (*MODES, "recommended")
 
 
 def values(given: Sequence[str] | None, default: Sequence[str], known: Sequence[str] = (), what: str = "") -> list[str]:
-    """Split commas, drop repetitions, fall back on the default; UsageError names the nearest known value."""
-    found = [part.strip() for item in given or [] for part in item.split(",") if part.strip()]
+    """Split commas, drop repetitions, fall back on the default; UsageError names the nearest known value.
+
+    An option that is there and empty is an error: a script's variable that was not set must not mean everything.
+    """
+    found = split(given, what)
     for value in found if known else []:
         if value not in known:
-            near = difflib.get_close_matches(value, known, 1)
-            hint = f"; did you mean {near[0]}?" if near else ""
-            raise UsageError(f"unknown {what} {value!r}{hint} Known: {', '.join(known)}")
+            raise UsageError(f"unknown {what} {value!r}{nearest(value, known)}")
     return list(dict.fromkeys(found)) or list(default)
+
+
+def nearest(value: str, known: Sequence[str]) -> str:
+    """Return the end of an error about a value: the one that may have been meant, whatever its case, and all."""
+    by_case = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(value.lower(), by_case, 1)
+    hint = f"; did you mean {by_case[near[0]]}? Known: " if near else "; known: "
+    return hint + ", ".join(known)
 
 
 def numbers(given: Sequence[str] | None, default: Sequence[int], what: str, largest: int) -> list[int]:
     """Read whole numbers from 1 to `largest`; UsageError otherwise."""
-    found = values(given, [str(number) for number in default])
+    found = values(given, [str(number) for number in default], what=what)
     for value in found:
         if not value.isdecimal() or not 1 <= int(value) <= largest:
             raise UsageError(f"{what} {value!r}: expected whole numbers from 1 to {largest}")

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import environments, kept, machine
+from benchmarks.counting import threads
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import launch_in
 
@@ -33,7 +34,7 @@ class Point(NamedTuple):
     threads: int
 
     def __str__(self) -> str:
-        return f"{self.dtype} on {self.device}, {self.threads} threads"
+        return f"{self.dtype} on {self.device}, {threads(self.threads)}"
 
 
 def there(device: str) -> list[str]:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import interruption, line_blocks, regular
-from benchmarks.errors import SchemaError, StorageError
+from benchmarks.errors import SchemaError, StorageError, UsageError
 from benchmarks.lines import LINES, valid
 from benchmarks.schema import BY_NAME, READABLE, SCHEMA_VERSION, validate
 
@@ -229,12 +229,12 @@ def judge(sweep: Sweep, number: int, line: bytes) -> None:
 
 
 def read_all(results: Path) -> Iterator[Sweep]:
-    """Read every results file of a folder, oldest name first; StorageError if there is no such folder."""
+    """Read every results file of a folder, oldest name first; UsageError if there is no such folder."""
     yield from (read(path) for path in files(results))
 
 
 def files(results: Path) -> list[Path]:
-    """Return the results files of a folder, oldest name first; StorageError if there is no such folder."""
+    """Return the results files of a folder, oldest name first; UsageError if there is no such folder."""
     if not results.is_dir():
-        raise StorageError(f"no results folder {results}; make rows with `tox -e bench`, or pass --results DIR")
+        raise UsageError(f"no results folder {results}; make rows with `tox -e bench`, or pass --results DIR")
     return sorted(results.glob("*.jsonl"))

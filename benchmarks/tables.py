@@ -11,6 +11,7 @@ from rich.table import Table
 from benchmarks.agreement import Agreement
 from benchmarks.cells import Cell
 from benchmarks.console import plain
+from benchmarks.counting import threads
 from benchmarks.evaluating import Evaluation
 from benchmarks.exchange import Pair
 from benchmarks.proofs import Proof
@@ -101,7 +102,7 @@ def different(agreed: Agreement) -> Table:
 def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
     """Yield a table per peak, a line per framework and a column per size, and one of memory's bandwidth by set."""
     for peak in found:
-        title = f"{peak['dtype']}, {peak['device']}, {peak['threads']} threads: GFLOP/s of products of N x N matrices"
+        title = f"{peak['dtype']}, {peak['device']}, {threads(peak['threads'])}: GFLOP/s of products of N x N matrices"
         if peak["flops_per_s"]:
             title += f"; peak {peak['flops_per_s'] / 1e9:,.1f} ({peak['framework']}, {peak['size']})"
         table = Table(title=title, title_justify="left")
@@ -118,7 +119,7 @@ def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, 
         table = Table(title="Memory and caches, GB/s: triad on a CPU, copies on a GPU", title_justify="left")
         table.add_column("working set", justify="right")
         for bandwidth in bandwidths:
-            table.add_column(f"{bandwidth.get('device', 'cpu')}, {bandwidth['threads']} threads", justify="right")
+            table.add_column(f"{bandwidth.get('device', 'cpu')}, {threads(bandwidth['threads'])}", justify="right")
         lines = [{part["set_bytes"]: part["bytes_per_s"] for part in b.get("sets", [])} for b in bandwidths]
         for size in sorted({size for line in lines for size in line}):
             figures = (f"{line[size] / 1e9:,.1f}" if size in line else "" for line in lines)

@@ -154,7 +154,7 @@ def measured(adapter_class: type[Adapter], request: Answer, import_s: float, wor
 
 
 def mismatch(asked: int, granted: int, answer: Answer) -> bool:
-    """Return whether the framework has, or computed with, other threads than it was asked to (measurement.md, 2)."""
+    """Return whether the framework has, or computed with, other threads than it was asked to."""
     more = answer.get("cpu_per_wall", 0.0) > 1.05 * asked
     fewer = answer.get("threads_computing", asked) < asked
     return granted != asked or more or fewer

@@ -105,7 +105,7 @@ def latex_letter(letter: str) -> str:
 def plain_tables(sections: Iterable[Section], numeric: Iterable[str]) -> str:
     """Return the terminal's tables as text without colours, as wide as they need to be."""
     written = io.StringIO()
-    console = Console(file=written, width=1000, no_color=True)
+    console = Console(file=written, width=1000, no_color=True, emoji=False)
     for made in terminal(sections, numeric):
         console.print(made)
     return "".join(line.rstrip() + "\n" for line in written.getvalue().splitlines())

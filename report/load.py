@@ -51,8 +51,8 @@ def load(source: str | Path, columns: Sequence[str] | None = None, categories: b
     last, or that sweep itself; `overtaken` launches are of a comparison that began anew on another machine of the
     sweep, and count no more. With `columns` only those and KEYS are read, in the schema's order; with `categories` text
     is a pandas category, sorted by name, which takes a tenth of the memory where rows are many.
-    Lines that cannot be read are named on stderr and left out. StorageError if there is no such source,
-    UsageError for a column that is none.
+    Lines that cannot be read are named on stderr and left out. UsageError if there is no such source or column,
+    StorageError for one that cannot be read.
     """
     names = wanted(columns)
     read = [name for name in names if name in BY_NAME]
@@ -98,7 +98,7 @@ def part(path: Path, columns: Sequence[str]) -> Part:
 
 @contextmanager
 def files(source: str | Path) -> Iterator[list[Path]]:
-    """Yield the results files of `source`, as long as they are needed; StorageError if it is none."""
+    """Yield the results files of `source`, as long as they are needed; UsageError if it is none."""
     path = Path(source)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()
@@ -108,14 +108,14 @@ def files(source: str | Path) -> Iterator[list[Path]]:
         yield sorted(path.glob("*.jsonl"))
     elif is_file:
         if path.suffix != ".jsonl":
-            raise StorageError(f"{path} is no results file, whose name ends in .jsonl; pass one, or a folder")
+            raise UsageError(f"{path} is no results file, whose name ends in .jsonl; pass one, or a folder")
         yield [path, *sorted(path.parent.glob(f"{glob.escape(path.stem)}.m*.jsonl"))]
     else:
         with extracted(os.fspath(source)) as found:
             if found is None:
-                raise StorageError(
-                    f"no results folder, .jsonl file or git revision {source}; make rows with `tox -e bench`,"
-                    " or pass --results DIR"
+                raise UsageError(
+                    f"no results folder, .jsonl file or git revision {plain(str(source))}; make rows with"
+                    " `tox -e bench`, or name another folder, file or revision"
                 )
             yield found
 

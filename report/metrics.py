@@ -6,10 +6,10 @@ lower, and no gate can fail on it.
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from benchmarks.errors import UsageError
+from benchmarks.options import nearest
 from benchmarks.schema import COLUMNS, Column
 
 DEFAULT = "train_samples_per_s"
@@ -76,7 +76,5 @@ def metric(name: str) -> Metric:
     """Return the metric of this name; UsageError names the nearest and lists all."""
     known = numeric()
     if name not in known:
-        near = difflib.get_close_matches(name, known, 1)
-        hint = f"did you mean {near[0]}? " if near else ""
-        raise UsageError(f"--metric {name}: no numeric column of a row; {hint}Known: {', '.join(known)}")
+        raise UsageError(f"--metric {name}: no numeric column of a row{nearest(name, list(known))}")
     return known[name]

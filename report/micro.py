@@ -12,7 +12,7 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import regular
+from benchmarks import counting, regular
 from benchmarks.console import plain
 from benchmarks.errors import UsageError
 
@@ -83,7 +83,7 @@ def as_tables(frame: pd.DataFrame) -> Iterator[Table]:
     """Yield a terminal table per kind of call, device, dtype and number of threads."""
     for key, group in newest(frame).groupby(TABLE, sort=False):
         kind, device, device_name, dtype, threads = key
-        title = f"{kind}, {dtype}, {device} ({device_name}), {threads} threads"
+        title = f"{kind}, {dtype}, {device} ({device_name}), {counting.threads(threads)}"
         made = Table(title=escape(plain(title)), title_justify="left")
         for name, heading in HEADINGS.items():
             made.add_column(heading, justify="right" if name in FORMATS else "left")

@@ -13,6 +13,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.console import plain
+from benchmarks.counting import threads
 from benchmarks.errors import UsageError
 from benchmarks.intervals import FEWEST
 from report.between import NO_LONGER, ONLY_BASE
@@ -125,5 +126,5 @@ def named(record: dict[Any, Any]) -> str:
     return (
         f"{record['framework']} {record['recipe']}, {record['dataset']}, batch {record['batch_size']}, "
         f"{record['mode']}, {record['dtype']}, {record['device']}, {record['pipeline']}, "
-        f"{record['threads']} threads{record['where']}"
+        f"{threads(record['threads'])}{record['where']}"
     )

@@ -9,6 +9,7 @@ import pandas as pd
 from rich.table import Table
 
 from benchmarks.console import DATA, plain
+from benchmarks.counting import threads
 from report import formats
 from report.compare import COMPARISON
 from report.formats import Section
@@ -98,7 +99,7 @@ def title(group: pd.DataFrame, several: bool = False) -> str:
     where = f"; on {machine_of(values)}" if several else ""
     return plain(
         f"{values['model']} ({values['recipe']} recipe), {values['dataset']}, batch {values['batch_size']}, "
-        f"{values['dtype']}, {values['device']} ({values['device_name']}), {values['threads']} threads, "
+        f"{values['dtype']}, {values['device']} ({values['device_name']}), {threads(values['threads'])}, "
         f"{DATA[values['pipeline']]}{where}"
     )
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from benchmarks.checks.slim import File
+from benchmarks.counting import threads
 from benchmarks.sessions import SHARED, axes, newest, session, sessions
 
 Row = Mapping[str, Any]
@@ -74,8 +75,8 @@ def cell(row: Row) -> str:
 
 def comparison(row: Row, shared: Iterable[str]) -> str:
     """Return what launches share, for people."""
-    forms = {"batch_size": "batch {}", "threads": "{} threads", "sweep": "sweep {}"}
-    return ", ".join(forms.get(name, "{}").format(row[name]) for name in shared if name not in UNNAMED)
+    forms = {"batch_size": "batch {}".format, "threads": threads, "sweep": "sweep {}".format}
+    return ", ".join(forms.get(name, str)(row[name]) for name in shared if name not in UNNAMED)
 
 
 def grouped(rows: Iterable[Row], shared: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:

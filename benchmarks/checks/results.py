@@ -7,6 +7,7 @@ from pathlib import Path
 
 from benchmarks.checks.finding import Finding, shortened
 from benchmarks.checks.slim import File
+from benchmarks.counting import count
 
 ENDS_SINCE = 3  # schema version; older sweeps do not say that they came to their end
 NEWER = "schema version"
@@ -27,7 +28,9 @@ def findings(folder: Path, files: Sequence[File]) -> Iterator[Finding]:
         yield from shortened(list(lines(file)))
         yield from ending(file, ended)
     whole, rows = sum(file.lines for file in files), sum(len(file.sweep.rows) for file in files)
-    yield Finding("ok", "results files", f"{len(files):,} files, {whole:,} whole lines, {rows:,} valid rows")
+    yield Finding(
+        "ok", "results files", f"{count(len(files), 'file')}, {count(whole, 'whole line')}, {count(rows, 'valid row')}"
+    )
 
 
 def lines(file: File) -> Iterator[Finding]:

@@ -13,6 +13,7 @@ from typing import Any
 from benchmarks.checks.counted import Counted, cell, counted, grouped, names
 from benchmarks.checks.finding import Finding, shortened
 from benchmarks.checks.slim import File
+from benchmarks.counting import count
 from benchmarks.sessions import SHARED, axes, base_of
 
 RULES_VERSION = 1
@@ -59,7 +60,10 @@ def threads(launches: Counted) -> Broken:
         if row["device"] == "cpu" and (computing < row["threads"] or cpus > MORE * row["threads"]):
             level = "note" if "thread_mismatch" in (row["flags"] or []) else "error"
             said = "" if level == "note" else ", and no flag says so"
-            yield level, f"{cell(row)}, round {row['round']}: {computing} threads computed on {cpus:.2f} CPUs{said}"
+            yield (
+                level,
+                f"{cell(row)}, round {row['round']}: {count(computing, 'thread')} computed on {cpus:.2f} CPUs{said}",
+            )
 
 
 def versions(launches: Counted) -> Broken:
@@ -97,7 +101,7 @@ def requested(launches: Counted) -> Broken:
         names_of = {base_of(name) for name in (sweep, *run.get("resumes", []))}
         found = set[Any]().union(*(cells for name, cells in launches.reported.items() if base_of(name) in names_of))
         if isinstance(asked, int) and len(found) < asked:
-            yield "error", f"sweep {sweep}: {asked:,} cells requested, {len(found):,} reported"
+            yield "error", f"sweep {sweep}: {count(asked, 'cell')} requested, {len(found):,} reported"
 
 
 @dataclass(frozen=True)

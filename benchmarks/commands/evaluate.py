@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from benchmarks import environments, evaluating, saved, tables
+from benchmarks.commands.data import prepared
 from benchmarks.commands.terminal import Axis, Pythons, out, say
-from benchmarks.datasets import prepare
 from benchmarks.devices import chosen
 from benchmarks.options import chosen_frameworks
 
@@ -35,7 +35,7 @@ def evaluate_saved(
     [place] = chosen([device])
     frameworks = chosen_frameworks(None if framework == ["all"] else framework, [place])
     kept = saved.read(folder)
-    data = prepare(dataset or evaluating.trained_on(kept), data_dir)
+    data = prepared(evaluating.trained_on(kept) if dataset is None else dataset, data_dir)
     with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
         found = evaluating.evaluate(kept, frameworks, place, data, Path(scratch), native, say)
     if as_json:

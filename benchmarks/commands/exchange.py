@@ -12,8 +12,8 @@ import typer
 from benchmarks import exchange, tables, turn
 from benchmarks.agreement import LOGITS
 from benchmarks.cells import Axes, expand
+from benchmarks.commands.data import prepared
 from benchmarks.commands.terminal import Axis, Wait, out, say
-from benchmarks.datasets import prepare
 from benchmarks.devices import chosen
 from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
@@ -36,7 +36,7 @@ def exchange_weights(
     """Train in each framework, evaluate its weights in every other. Exit code 1 when logits differ by 1e-4 or more."""
     [place] = chosen([device])
     frameworks = chosen_frameworks(framework, [place])
-    data = prepare(dataset, data_dir)
+    data = prepared(dataset, data_dir)
     cores, recipes, pairs = len(physical_cpus()), chosen_recipes(model, recipe), []
     axes = Axes(frameworks, recipes, [data.name], [place], [None], [None], ["float32"], [cores])
     with (

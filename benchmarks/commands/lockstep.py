@@ -12,8 +12,9 @@ from adapters.contract import DTYPES, PIPELINES
 from adapters.recipes import MODELS
 from benchmarks import console, environments, proofs, tables, turn
 from benchmarks.cells import Axes, Cell, expand
+from benchmarks.commands.data import prepared
 from benchmarks.commands.terminal import Axis, Pythons, Wait, err, out, say
-from benchmarks.datasets import Prepared, prepare
+from benchmarks.datasets import Prepared
 from benchmarks.devices import chosen
 from benchmarks.frameworks import probe_all
 from benchmarks.machine import physical_cpus
@@ -28,7 +29,7 @@ def lockstep(
     dtype: Annotated[list[str] | None, typer.Option(help="default float64")] = None,
     device: Axis = None,
     pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
-    steps: Annotated[int, typer.Option(min=1, help="steps of the float64 run")] = proofs.STEPS,
+    steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="steps of the float64 run")] = proofs.STEPS,
     dataset: Annotated[str, typer.Option()] = "mnist-5k",
     data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -42,7 +43,7 @@ def lockstep(
     devices = chosen(device)
     frameworks = chosen_frameworks(framework, devices)
     recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)
-    data = prepare(dataset, data_dir)
+    data = prepared(dataset, data_dir)
     dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), len(physical_cpus())
     pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
     axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], pipelines)

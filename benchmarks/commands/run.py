@@ -15,8 +15,9 @@ from rich.markup import escape
 from adapters.contract import DTYPES, PIPELINES
 from benchmarks import bandwidths, console, disk, environments, peak, turn
 from benchmarks.cells import Axes, Cell, expand
+from benchmarks.commands.data import planned, prepared
 from benchmarks.commands.terminal import Axis, Pythons, Wait, err, out, say
-from benchmarks.datasets import prepare
+from benchmarks.counting import count
 from benchmarks.devices import chosen
 from benchmarks.errors import LockstepError, UsageError
 from benchmarks.frameworks import Probe, probe_all
@@ -31,6 +32,8 @@ from benchmarks.revisions import resolved
 from benchmarks.roofline import Ceiling
 from benchmarks.runner import Sweep
 
+MOST = 10_000  # rounds, seeds, epochs: weeks of measuring; more is a slip of the hand
+
 
 def run(
     framework: Axis = None,
@@ -44,9 +47,11 @@ def run(
     pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
     preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "quick",
-    rounds: Annotated[int | None, typer.Option(min=0, help="exactly so many speed launches of every cell")] = None,
-    seeds: Annotated[int | None, typer.Option(min=0, help="accuracy launches of every cell, a seed each")] = None,
-    epochs: Annotated[int | None, typer.Option(min=0, help="of an accuracy launch; default: the recipe's")] = None,
+    rounds: Annotated[int | None, typer.Option(min=0, max=MOST, help="exactly so many speed launches a cell")] = None,
+    seeds: Annotated[int | None, typer.Option(min=0, max=MOST, help="accuracy launches a cell, a seed each")] = None,
+    epochs: Annotated[
+        int | None, typer.Option(min=0, max=MOST, help="of an accuracy launch; default: the recipe's; 0: none such")
+    ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     timeout: Annotated[
         float | None, typer.Option(min=1, help="seconds one launch or proof may take; default: 900, a proof 1800")
@@ -72,6 +77,8 @@ def run(
     the same command with --resume goes on. A second Ctrl-C ends at once.
     """
     amount = amount_of(preset, rounds, seeds, epochs)
+    if epochs == 0:
+        say("--epochs 0: no accuracy launches, whatever --seeds and --preset say")
     memory = MemoryLimit.of(None if memory_limit is None else size_bytes(memory_limit))
     environments.give(python or [])
     devices = chosen(device)
@@ -79,11 +86,12 @@ def run(
     recipes = chosen_recipes(model, recipe)
     cores = len(physical_cpus())
     sizes = numbers(batch_size, [], "--batch-size", 1 << 20)
-    data = {found.name: found for found in (prepare(name, data_dir) for name in values(dataset, ["mnist-5k"]))}
+    sets = values(dataset, ["mnist-5k"], what="dataset")
+    data = {} if dry_run else {found.name: found for found in (prepared(name, data_dir) for name in sets)}
     axes = Axes(
         frameworks,
         recipes,
-        list(data),
+        [planned(name, data_dir) for name in sets] if dry_run else list(data),
         devices,
         sizes or ([None] if recipe else [100]),
         chosen_modes(mode),
@@ -148,8 +156,9 @@ def show_plan(cells: Sequence[Cell], amount: Preset) -> None:
         words = console.plain(" ".join(str(part) for part in vars(cell).values()))
         out.print(words, markup=False, highlight=False, soft_wrap=True)
     most = "at most " if amount.looks else ""
-    launches = f"{amount.rounds} rounds, {amount.seeds} seeds: {most}{len(cells) * (amount.rounds + amount.seeds)}"
-    out.print(f"{len(cells)} cells, {launches} launches")
+    launches = count(len(cells) * (amount.rounds + amount.seeds), "launch", "launches")
+    each = f"{count(amount.rounds, 'round')}, {count(amount.seeds, 'seed')}"
+    out.print(f"{count(len(cells), 'cell')}, {each}: {most}{launches}", highlight=False)
 
 
 def ceilings(cells: Sequence[Cell], measure: bool) -> dict[peak.Point, Ceiling]:

@@ -12,8 +12,8 @@ from adapters.contract import DTYPES
 from adapters.recipes import RECIPES
 from benchmarks import environments, saved, saving, turn
 from benchmarks.cells import Cell
+from benchmarks.commands.data import prepared
 from benchmarks.commands.terminal import Pythons, Wait, out, say
-from benchmarks.datasets import prepare
 from benchmarks.datasets.reading import shown
 from benchmarks.devices import chosen
 from benchmarks.errors import EnvironmentMissing, UsageError
@@ -52,12 +52,12 @@ def train_and_save(
     place = only(chosen([device]), "--device")
     name = only(chosen_frameworks([framework], [place]), "--framework")
     settings = RECIPES[
-        only(chosen_recipes([model or "lenet"] if model or not recipe else None, listed(recipe)), "--model")
+        only(chosen_recipes(listed("lenet" if model is None and recipe is None else model), listed(recipe)), "--model")
     ]
     asked = only(chosen_modes([mode]), "--mode")
     kind = only(values([dtype], [], DTYPES, "dtype"), "--dtype")
     count = only(numbers(listed(threads), [cores], "--threads", cores), "--threads")
-    data = prepare(dataset, data_dir)
+    data = prepared(dataset, data_dir)
     try:
         with saved.made(save) as part, turn.taken(f"trains {settings.name} in {name}", wait, say):
             found = probe(name, place)

@@ -21,6 +21,12 @@ def load_own(path: Path) -> Dataset:
     """
     path = path.resolve()
     if path.is_dir():
+        if absent := [file.removesuffix(".gz") for file in FILES if not _idx_file(path, file).is_file()]:
+            raise DataError(
+                f"{shown(path)} is no data set: a folder must hold the four IDX files"
+                f" {', '.join(file.removesuffix('.gz') for file in FILES)}, gzipped (.gz) or not;"
+                f" it lacks {', '.join(absent)}"
+            )
         train_images, train_labels, test_images, test_labels = (read_idx(_idx_file(path, file)) for file in FILES)
         arrays = train_images, train_labels, test_images, test_labels
         return dataset(own_name(path.stem), arrays, "the user's own IDX files")

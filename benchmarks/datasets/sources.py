@@ -100,18 +100,33 @@ def load_named(name: str, data_dir: Path | None, cache: Path) -> Dataset:
 
 def find_folder(name: str, origin: Origin, data_dir: Path | None, cache: Path) -> Path:
     """Return the folder that holds the four files, after a download where no folder was given and none has them."""
-    downloads = cache / "downloads" / name
+    folder = present(name, origin, data_dir, cache)
+    if folder is None:
+        folder = cache / "downloads" / name
+        download(name, _missing(folder, origin), origin.mirrors, folder)
+    return folder
+
+
+def to_download(name: str, data_dir: Path | None, cache: Path) -> list[str]:
+    """Return the files that loading a data set would download, none where they are there or nothing is needed."""
+    origin = ORIGINS.get(name)
+    if origin is None or present(name, origin, data_dir, cache) is not None:
+        return []
+    return list(_missing(cache / "downloads" / name, origin))
+
+
+def present(name: str, origin: Origin, data_dir: Path | None, cache: Path) -> Path | None:
+    """Return the folder that holds the four files, None where none does; DataError for one given that lacks some."""
     if given := data_dir or os.environ.get("LOCKSTEP_DATA"):
         folder = Path(given) / name if (Path(given) / name).is_dir() else Path(given)
         if missing := _missing(folder, origin):
             wanted = ", ".join(f"{file} (sha256 {sha256})" for file, sha256 in missing.items())
             raise DataError(f"{name}: {shown(folder)} lacks {wanted}; put them there or pass another --data-dir")
         return folder
-    for folder in (downloads, *origin.folders):
+    for folder in (cache / "downloads" / name, *origin.folders):
         if not _missing(folder, origin):
             return folder
-    download(name, _missing(downloads, origin), origin.mirrors, downloads)
-    return downloads
+    return None
 
 
 def _missing(folder: Path, origin: Origin) -> dict[str, str]:

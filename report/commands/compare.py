@@ -39,7 +39,8 @@ def compare_sets(
 ) -> None:
     """Show BASE against NEW, cell by cell; with one set or none, the frameworks of that set or of --results.
 
-    Exit code: 0 fine, 1 a regression by --fail-on, 2 usage, or nothing that the gate could judge.
+    Exit code: 0 fine, 1 a regression by --fail-on, 2 usage, no such set, or nothing that the gate could judge, 74 a
+    file that cannot be read or an output that cannot be written, 141 a reader that left (`| head`).
     """
     asked, axes, form = metric(name), values(across, [], list(AXES), "axis"), formats.known(form)
     how = mode(base_set, new_set, by, base, fail_on, axes)
@@ -67,7 +68,7 @@ def mode(
     base_set: str | None, new_set: str | None, by: str | None, base: str | None, fail_on: str | None, axes: list[str]
 ) -> str:
     """Return how to compare, one of BY; UsageError for options that do not go together."""
-    [how] = values([by] if by else [], ["sets" if new_set else "framework"], BY, "--by")
+    [how] = values([] if by is None else [by], ["sets" if new_set else "framework"], BY, "--by")
     if how == "sets" and not (base_set and new_set):
         raise UsageError("--by sets: expected two sets, BASE and NEW; `compare BASE NEW`")
     if how != "sets" and new_set:

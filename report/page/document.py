@@ -12,6 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from benchmarks.console import plain
+from benchmarks.counting import count
 from report.page import equality, headline, learning, repeat, roofline, subjects, sureness, throughput, times, words
 from report.page.inputs import Inputs, name_of
 from report.page.machines import Machine, machines, table
@@ -77,7 +78,7 @@ def over(inputs: Inputs, found: list[Machine]) -> dict[str, Any]:
 
 def together(inputs: Inputs, found: list[Machine]) -> Iterator[str]:
     """Yield in short what was measured on all machines, what sweeps over machines asked for, and what is not read."""
-    yield words.count(len(found), "kind of machine", "kinds of machine")
+    yield count(len(found), "kind of machine", "kinds of machine")
     days = sorted({str(began)[:10] for began in inputs.frame["started_at"]})
     yield words.short(" to ".join(dict.fromkeys([days[0], days[-1]])))
     yield from launches(inputs)
@@ -87,7 +88,7 @@ def together(inputs: Inputs, found: list[Machine]) -> Iterator[str]:
             engine, name = words.short(sweep.run["engine"]["name"]), words.short(name_of(sweep), 40)
             yield f"sweep {name} over machines ({engine}): {asked['launches']:,} launches asked"
     if unread := sum(len(sweep.problems) for sweep in inputs.sweeps):
-        yield f"{words.count(unread, 'line')} could not be read"
+        yield f"{count(unread, 'line')} could not be read"
 
 
 def coded(text: str) -> Markup:
@@ -138,7 +139,7 @@ def facts(inputs: Inputs) -> Iterator[str]:
     cores, memory = machine.get("physical_cores"), machine.get("memory_bytes")
     yield words.short(name, 60)
     if isinstance(cores, int):
-        yield words.count(cores, "core") + (f", {words.size(memory)}" if isinstance(memory, int) else "")
+        yield count(cores, "core") + (f", {words.size(memory)}" if isinstance(memory, int) else "")
     cards = sorted(set(inputs.frame.loc[inputs.frame["device"] == "gpu", "device_name"]))
     yield from (words.short(card, 60) for card in cards)
     yield str(inputs.frame["started_at"].max())[:10]
@@ -152,4 +153,4 @@ def facts(inputs: Inputs) -> Iterator[str]:
 def launches(inputs: Inputs) -> Iterator[str]:
     """Yield how many launches there are, and how many ended ok."""
     good = int((inputs.frame["status"] == "ok").sum())
-    yield f"{words.count(len(inputs.frame), 'launch', 'launches')}, {good:,} ok"
+    yield f"{count(len(inputs.frame), 'launch', 'launches')}, {good:,} ok"

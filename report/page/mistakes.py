@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks.counting import count
 from report.compare import COMPARISON
 from report.page import digits, words
 from report.page.inputs import Inputs, Record
@@ -32,9 +33,7 @@ def parts(inputs: Inputs) -> list[Part]:
         first, name = group.iloc[0], words.comparison(group.iloc[0], "threads", "dtype", "pipeline")
         (table, *others) = [matrix_of(lines) for _, lines in group.groupby("framework")]
         found.append(Grid(f"Which digit is taken for which: {name}; sums over seeds", [table]))
-        found += (
-            [Grid(f"The same in {words.count(len(others), 'other framework')}", others, folded=True)] if others else []
-        )
+        found += [Grid(f"The same in {count(len(others), 'other framework')}", others, folded=True)] if others else []
         if shown := worst(group, images, shapes):
             caption = f"Most often among the worst mistakes, by loss: {name}; label → read as (frameworks)"
             found.append(Digits(caption, shown, facets(first, "model", "device", "batch")))

@@ -11,6 +11,7 @@ import pandas as pd
 
 from adapters.recipes import RECIPES
 from benchmarks import roofline
+from benchmarks.counting import threads
 from benchmarks.flops import model_flops
 from report.page import words
 from report.page.cells import batch, value_of
@@ -97,7 +98,7 @@ def picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Pic
         axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.03), fontsize=8.5, handlelength=1)
     first, top = cells.iloc[0], cells.sort_values("gflops_per_s").iloc[-1]
     device = f"{str(first['device']).upper()} ({words.short(first['device_name'], 48)})"
-    caption = f"{device}, {words.short(first['dtype'])}, {first['threads']} threads"
+    caption = f"{device}, {words.short(first['dtype'])}, {threads(first['threads'])}"
     said = (
         f"Peak {peak / 1e9:,.0f} GFLOP/s; the highest cell is {words.short(top['framework'])} on "
         f"{words.short(top['recipe'])} with {top['gflops_per_s']:,.1f} GFLOP/s, {top['mfu']:.1%} of it."

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.console import DATA
+from benchmarks.counting import count
 from report.over_machines import POINT, over_machines
 from report.page import words
 from report.page.inputs import Inputs
@@ -46,7 +47,7 @@ class Summary:
                 self.place(lines)
             )
         said = [f"{name} {words.listed(dict.fromkeys(places))}" for name, places in ahead.items()]
-        kinds = words.count(self.count, "kind of machine", "kinds of machine")
+        kinds = count(self.count, "kind of machine", "kinds of machine")
         return f"Over {kinds} {words.listed(said)}" if said else f"{kinds}, each by itself".capitalize()
 
     def place(self, lines: pd.DataFrame) -> str:
@@ -61,7 +62,7 @@ class Summary:
             records = lines.to_dict("records")
             wins = [f"{words.short(r['framework'])} on {r['fastest']}" for r in records if r["fastest"]]
             said = f"{self.place(lines)}, batch {records[0]['batch_size']}: fastest is {words.listed(wins)} "
-            said += f"of {words.count(int(records[0]['of']), 'kind of machine', 'kinds of machine')}"
+            said += f"of {count(int(records[0]['of']), 'kind of machine', 'kinds of machine')}"
             yield said + self.behind(records) + "."
         if not self.leading:
             yield "No comparison was measured on two kinds of machine, so nothing can be said of them together."

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.console import DATA
+from benchmarks.counting import count
 from report.compare import CELL, COMPARISON
 from report.page import words
 from report.page.cells import batch, text_of, value_of
@@ -36,17 +37,13 @@ def section(inputs: Inputs) -> Section:
     rows = inputs.frame
     endings = Counter(str(status) for status in rows["status"])
     said = ", ".join(f"{amount:,} {status}" for status, amount in endings.most_common())
-    files = words.count(len(inputs.used), "results file")
+    files = count(len(inputs.used), "results file")
     older, foreign = len(inputs.own) - len(rows), len(inputs.rows) - len(inputs.own)
-    sentence = f"{words.count(len(rows), 'launch', 'launches')} from {files}: {said}."
+    sentence = f"{count(len(rows), 'launch', 'launches')} from {files}: {said}."
     if older:
-        sentence += (
-            f" {words.count(older, 'launch', 'launches')} of cells that were measured again later are not shown."
-        )
+        sentence += f" {count(older, 'launch', 'launches')} of cells that were measured again later are not shown."
     if foreign:
-        sentence += (
-            f" {words.count(foreign, 'launch', 'launches')} of other revisions' adapters are for `report compare`."
-        )
+        sentence += f" {count(foreign, 'launch', 'launches')} of other revisions' adapters are for `report compare`."
     parts: list[Part] = [Words([sentence]), failures(rows)]
     parts += [stops(found)] if (found := inputs.records("stops")) else []
     parts += [noise(inputs)] if len(inputs.timed) else []
@@ -67,7 +64,7 @@ def failures(rows: pd.DataFrame) -> Part:
         record: dict[Any, Any] = dict(zip([*CELL, "task", "status"], key, strict=True))
         reasons = Counter(text_of(reason) for reason in group["reason"])
         [(reason, _), *others] = reasons.most_common()
-        also = f" (and {words.count(len(others), 'other reason')})" if others else ""
+        also = f" (and {count(len(others), 'other reason')})" if others else ""
         cells = (
             Cell(words.short(record["framework"]), words.short(record["mode"])),
             Cell(words.short(record["recipe"])),

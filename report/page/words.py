@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.console import DATA, plain
+from benchmarks.counting import threads
 
 NONE = "–"
 
@@ -56,11 +57,6 @@ def size(value: Any) -> str:
     return f"{value:,.3g} GiB"
 
 
-def count(amount: int, what: str, many: str = "") -> str:
-    """Return `1 launch`, `2 launches`."""
-    return f"{amount:,} {what if amount == 1 else many or what + 's'}"
-
-
 def listed(names: Iterable[str]) -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     *rest, last = list(names) or [""]
@@ -80,7 +76,7 @@ def comparison(values: Mapping[Any, Any] | pd.Series[Any], *without: str) -> str
         "device": f"{str(values['device']).upper()} ({short(values['device_name'], 48)})",
         "batch_size": f"batch {values.get('batch_size', '')}",
         "dtype": short(values["dtype"]),
-        "threads": f"{values['threads']} threads",
+        "threads": threads(values["threads"]),
         "dataset": short(values["dataset"], 40),
         "pipeline": DATA.get(str(values["pipeline"]), short(values["pipeline"])),
     }

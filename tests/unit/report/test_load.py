@@ -81,7 +81,7 @@ def test_a_revision_without_results_says_where_there_are_some(repository):
 @pytest.mark.parametrize("source", ["absent", "absent:results", "-x", "--all", ":results", "HEAD..HEAD", "a\0b"])
 def test_what_is_no_source_is_one_line_that_says_what_is(repository, monkeypatch, source):
     monkeypatch.chdir(repository)
-    with pytest.raises(StorageError, match=r"folder, \.jsonl file or git revision") as caught:
+    with pytest.raises(UsageError, match=r"folder, \.jsonl file or git revision") as caught:
         load(source)
     assert "tox -e bench" in str(caught.value)
     assert "\n" not in str(caught.value)
@@ -89,7 +89,7 @@ def test_what_is_no_source_is_one_line_that_says_what_is(repository, monkeypatch
 
 def test_a_file_that_is_none_of_ours_is_refused(tmp_path):
     (tmp_path / "notes.txt").write_text("")
-    with pytest.raises(StorageError, match=r"ends in \.jsonl"):
+    with pytest.raises(UsageError, match=r"ends in \.jsonl"):
         load(tmp_path / "notes.txt")
 
 

@@ -65,7 +65,7 @@ def test_the_quickest_is_first_and_tables_hold_what_can_be_compared(save):
     tables = list(micro.as_tables(micro.load(save(benchmark(), cpu="Another processor"))))
     assert [table.title for table in tables] == [
         "put, float32, cpu (A processor), 2 threads",
-        "step, float32, cpu (A processor), 1 threads",
+        "step, float32, cpu (A processor), 1 thread",
         "step, float32, cpu (A processor), 2 threads",
         "step, float32, cpu (Another processor), 2 threads",
     ]

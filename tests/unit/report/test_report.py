@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from benchmarks.errors import StorageError, UsageError
+from benchmarks.errors import UsageError
 from benchmarks.storage import append
 from report import compare, load, render
 from report.compare import newest
@@ -182,7 +182,7 @@ def test_an_unknown_base_is_refused_with_what_there_is(results, make):
 
 def test_an_empty_folder_is_an_empty_frame_and_no_folder_is_an_error(tmp_path):
     assert load(tmp_path).empty
-    with pytest.raises(StorageError, match="no results folder"):
+    with pytest.raises(UsageError, match=r"no results folder.*or name another folder, file or revision"):
         load(tmp_path / "absent")
 
 

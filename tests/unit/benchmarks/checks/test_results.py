@@ -20,7 +20,7 @@ def only(folder):
 
 def test_a_healthy_folder_is_counted(healthy, write):
     [finding] = results.findings(folder := write(healthy), slim.read_all(folder))
-    assert (finding.level, finding.found) == ("ok", "1 files, 10 whole lines, 8 valid rows")
+    assert (finding.level, finding.found) == ("ok", "1 file, 10 whole lines, 8 valid rows")
 
 
 def test_a_torn_last_line_is_no_loss(healthy, write):

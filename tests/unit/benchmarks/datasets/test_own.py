@@ -57,7 +57,7 @@ def test_too_few_to_test(tmp_path, make, refused):
 def test_a_missing_file_of_four(tmp_path, make, refused):
     folder = make.folder(tmp_path / "a", make.digits(6), make.digits(3))
     (folder / "t10k-labels-idx1-ubyte.gz").unlink()
-    refused(lambda: load_own(folder), folder / "t10k-labels-idx1-ubyte", "no such file")
+    refused(lambda: load_own(folder), folder, "must hold the four IDX files", "it lacks t10k-labels-idx1-ubyte")
 
 
 @pytest.mark.parametrize("name", ["mnst", "absent.csv", "absent.json.gz", "a\nb.csv"])

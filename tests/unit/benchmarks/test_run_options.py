@@ -1,0 +1,68 @@
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from benchmarks.__main__ import app
+from benchmarks.commands import data
+from benchmarks.datasets import download
+from benchmarks.datasets.sources import FILES
+from benchmarks.errors import DataError, UsageError
+
+
+def run(*arguments):
+    return CliRunner().invoke(app, ["run", *arguments])
+
+
+@pytest.fixture
+def nowhere(monkeypatch, tmp_path):
+    """No data set is here, and a download is an error."""
+    monkeypatch.delenv("LOCKSTEP_DATA", raising=False)
+    monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(download, "_fetch", lambda *_: pytest.fail("downloads"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("option", ["--rounds", "--seeds", "--epochs"])
+def test_more_than_weeks_of_measuring_is_refused(option):
+    done = run(option, "999999999999", "--dry-run")
+    assert done.exit_code == 2
+    assert "should be less than or equal to 10000" in done.output
+
+
+def test_a_plan_says_what_a_run_would_download_and_downloads_nothing(nowhere, capsys):
+    assert data.planned("mnist", None) == "mnist"
+    said = capsys.readouterr().err
+    assert said == f"mnist: a run would download {', '.join(FILES)}\n"
+    assert not (nowhere / "cache").exists()
+
+
+def test_a_plan_in_the_command_downloads_nothing(nowhere):
+    done = run("--framework", "numpy", "--model", "linear", "--dataset", "mnist", "--dry-run", "--epochs", "0")
+    assert done.exit_code == 0, done.output
+    assert "a run would download" in done.output
+    assert "1 cell, 3 rounds, 0 seeds: 3 launches" in done.output
+    assert "--epochs 0: no accuracy launches" in done.output
+
+
+def test_a_folder_of_no_use_is_said(nowhere, capsys):
+    assert data.prepared("mnist-5k", nowhere / "nope").name == "mnist-5k"
+    said = capsys.readouterr().err
+    assert said.startswith(f"--data-dir {nowhere / 'nope'} is not used: it is for mnist and fashion-mnist")
+    assert said.count("\n") == 1
+
+
+def test_a_folder_that_is_no_data_set_says_what_one_holds(nowhere):
+    np.save(nowhere / "images.npy", np.zeros(3))
+    (nowhere / FILES[0]).write_bytes(b"")
+    with pytest.raises(DataError) as caught:
+        data.prepared(str(nowhere), None)
+    words = "a folder must hold the four IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte,"
+    assert words in str(caught.value)
+    assert str(caught.value).endswith(
+        "it lacks train-labels-idx1-ubyte, t10k-images-idx3-ubyte, t10k-labels-idx1-ubyte"
+    )
+
+
+def test_an_empty_name_is_not_the_folder_one_stands_in():
+    with pytest.raises(UsageError, match="an empty dataset was given"):
+        data.prepared("", None)
