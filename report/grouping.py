@@ -82,8 +82,8 @@ def geometric_means(values: pd.DataFrame, groups: Numbers) -> pd.DataFrame:
     """
     middle = values.groupby(groups).median()
     with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(values / middle.reindex(groups).set_axis(values.index))
-    return middle * np.exp(logs.groupby(groups).mean())
+        logs = (values / middle.reindex(groups).set_axis(values.index)).transform(np.log)
+    return middle * logs.groupby(groups).mean().transform(np.exp)
 
 
 def bounds(found: pd.DataFrame) -> tuple[Floats, Floats]:

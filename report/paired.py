@@ -25,7 +25,7 @@ def with_ratio(table: pd.DataFrame, comparison: Numbers, launches: pd.DataFrame,
     own = spread(launches["value"], launches["cell"], len(table))
     may = np.ones(len(table), bool) if base is None else (table["framework"] == base).to_numpy(bool)
     found = to_the_best(launches, own["mean"].to_numpy(), comparison, may)
-    figures = [*bounds(own), found["ratio"], *bounds(found)]
+    figures = [*bounds(own), found["ratio"].to_numpy(), *bounds(found)]
     added = pd.DataFrame(dict(zip(FIGURES, np.exp(figures), strict=True)), table.index).astype("Float64")
     return table.join(added.assign(verdict=pd.array(verdicts(found), "string")))
 

@@ -44,14 +44,14 @@ def devices(cells: pd.DataFrame) -> Iterator[str]:
         sides = {str(device): by_batch(lines) for device, lines in group.groupby("device")}
         common = sorted(sides.get("cpu", {}).keys() & sides.get("gpu", {}).keys())
         if common:
-            first, most = group.iloc[0], common[-1]
+            first, largest = group.iloc[0], common[-1]
             speeds = {device: {size: speed for size, (speed, _) in best.items()} for device, best in sides.items()}
-            modes = [words.short(sides[device][most][1]) for device in ("cpu", "gpu")]
+            modes = [words.short(sides[device][largest][1]) for device in ("cpu", "gpu")]
             mode = modes[0] if modes[0] == modes[1] else f"{modes[0]} on the CPU, {modes[1]} on the GPU"
             said = changes(overtakes(speeds["gpu"], speeds["cpu"]), common)
             pair = (words.short(first["framework"]), mode)
             key = (words.comparison(first, "device", "batch_size"), said)
-            found.setdefault(key, []).append((pair, speeds["gpu"][most] / speeds["cpu"][most]))
+            found.setdefault(key, []).append((pair, speeds["gpu"][largest] / speeds["cpu"][largest]))
     for (shared, said), who in found.items():
         least, *_, most = sorted([factor for _, factor in who] * 2)
         times = f"{least:.2g} times" if len(who) == 1 else f"{least:.2g} to {most:.2g} times"

@@ -123,7 +123,7 @@ def test_title_sentence_order_and_ratios_agree_on_the_best(write_set, launches):
 
 def test_a_lead_is_not_sure_while_any_other_is_not_told_apart(write_set, launches):
     found = six(write_set, launches, jax=[800 + n for n in range(6)], numpy=[1500, 300, 1400, 350, 1300, 400])
-    assert [name for name in found.headline[0]["verdict"]][1:] == ["slower", "not distinguished"]
+    assert list(found.headline[0]["verdict"])[1:] == ["slower", "not distinguished"]
     assert headline.title(found).endswith("not yet surely")
     assert "torch and numpy are not told apart" in next(headline.sentences(found))
 
