@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass
 from types import ModuleType
 
+from benchmarks.packages import has
+
 
 @dataclass(frozen=True)
 class Card:
@@ -21,16 +23,21 @@ class Card:
 
 def nvml() -> ModuleType | None:
     """Return NVML's bindings, ready to be asked, or None where there is no driver or no binding."""
-    try:
-        import pynvml  # noqa: PLC0415 - a machine that is lent for its card may have no such package
-    except ImportError:
+    if not can_be_asked():
         return None
+    import pynvml  # noqa: PLC0415 - see packages.py
+
     try:
         pynvml.nvmlInit()
     except pynvml.NVMLError:
         return None
     found: ModuleType = pynvml
     return found
+
+
+def can_be_asked() -> bool:
+    """Return whether this Python has NVML's bindings; without them nobody knows which cards there are."""
+    return has("pynvml")
 
 
 def cards() -> list[Card]:

@@ -5,12 +5,14 @@ A worker sees only the card that it is to use, as its first: adapters know `cpu`
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from benchmarks.cards import Card, cards
+from benchmarks.cards import Card, can_be_asked, cards
 from benchmarks.errors import UsageError
+from benchmarks.packages import require
 
 KINDS = ("cpu", "gpu")
 NAMES = re.compile(r"cpu|gpu(:(?P<index>\d{1,3}))?")
@@ -37,6 +39,8 @@ def chosen(given: Sequence[str] | None) -> list[str]:
     """Return the devices asked for, `cpu` by default and each once; UsageError for what is not there."""
     asked = [part.strip() for item in given or [] for part in item.split(",") if part.strip()] or ["cpu"]
     named: list[str] = []
+    if "all" in asked:
+        require("--device all", "pynvml", instead="name the devices, such as --device cpu,gpu")
     for device in asked:
         named += ["cpu", *(at(index) for index in range(len(cards())))] if device == "all" else [device]
     for device in named:
@@ -54,7 +58,7 @@ def check(device: str) -> None:
     match = NAMES.fullmatch(device)
     if match is None:
         raise UsageError(f"unknown device {device!r} Known: cpu, gpu, gpu:N, all")
-    if kind(device) == "cpu" or bindings_missing():
+    if kind(device) == "cpu" or not can_be_asked():
         return  # without them nobody knows yet: each framework's probe will say what it sees
     found = cards()
     if not found:
@@ -64,22 +68,22 @@ def check(device: str) -> None:
         raise UsageError(f"--device {device}: no such card; there are {there}")
 
 
-def bindings_missing() -> bool:
-    """Return whether the driver cannot even be asked: a Python that was lent may lack nvidia-ml-py."""
-    try:
-        import pynvml  # noqa: F401, PLC0415 - see above
-    except ImportError:
-        return True
-    return False
-
-
 def variables(device: str) -> dict[str, str]:
     """Return what lets a worker see its card and no other; nothing for the processor.
 
-    The order of the bus is the driver's own and NVML's; CUDA's default is fastest first.
+    The order of the bus is the driver's own and NVML's; CUDA's default is fastest first. Where NVML cannot be asked the
+    card goes by its number, or by its place among those granted: without, gpu:1 would be measured on the first.
     """
-    mine = card(device)
-    return {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": mine.uuid} if mine else {}
+    index = place(device)
+    if index is None:
+        return {}
+    if can_be_asked():
+        mine = card(device)
+        name = mine.uuid if mine else None
+    else:
+        granted = os.environ.get("CUDA_VISIBLE_DEVICES")
+        name = str(index) if granted is None else "".join(granted.split(",")[index : index + 1])
+    return {} if name is None else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": name}
 
 
 def addressed(request: Mapping[str, Any], device: str) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """The bytes of a picture file, which anyone may have made, become grey pixels: PNG and JPEG, and nothing else.
 
 Each format is opened by its own class of Pillow, not by Image.open: that one tries every format that Pillow knows, and
-its limit of pixels is a setting of the whole process. Both tell their size from the header; WebP, for one, does not.
+its limit of pixels is a setting of the whole process. Both tell their size before anything is decompressed.
 """
 
 from __future__ import annotations

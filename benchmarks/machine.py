@@ -92,7 +92,8 @@ def facts() -> dict[str, Any]:
         "frequencies_mhz": frequencies_mhz(),
         "governor": first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
         "cpu_quota": cpu_quota(),
-        "gpus": [{**vars(card), "uuid": None} for card in cards.cards()],  # a UUID would name one machine
+        # A UUID would name one machine; None where nobody can ask the driver.
+        "gpus": [{**vars(card), "uuid": None} for card in cards.cards()] if cards.can_be_asked() else None,
         "transparent_huge_pages": first_line(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
         "load_average": os.getloadavg()[0],
         "physical_cores": len(physical_cpus()),

@@ -52,8 +52,10 @@ def fill(part: Path, recipe: Recipe, weights: Weights, card: Card) -> None:
 def made(folder: Path) -> Iterator[Path]:
     """Yield an empty folder that takes this name when the block ends well, and is removed when it does not.
 
-    UsageError where there is something already, which stays as it is; StorageError where nothing can be written.
+    UsageError where there is something already, which stays as it is; StorageError where nothing can be written;
+    EnvironmentMissing where this Python cannot write weights.
     """
+    weights_file.possible()
     part = folder.absolute().parent / f".{folder.absolute().name}.{os.getpid()}.part"
     with writing(folder):
         if folder.is_symlink() or (folder.exists() and any(folder.iterdir())):

@@ -11,13 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save
 
 from adapters.declaration import Model
 from adapters.weights import Weights
 from benchmarks.datasets.reading import shown
 from benchmarks.errors import DataError
+from benchmarks.packages import require
 
 MAX_BYTES = 1 << 30
 MAX_HEADER_BYTES = 1 << 20  # names and shapes; those of the largest declared network take 2 kB
@@ -28,6 +27,9 @@ OTHERS = {b"PK": "a zip archive, as torch.save and numpy.savez write", b"\x80": 
 
 def write(path: Path, weights: Weights, **about: str) -> None:
     """Write float32 arrays by parameter name, with `about` as the file's metadata; whole or not at all."""
+    possible()
+    from safetensors.numpy import save  # noqa: PLC0415 - see packages.py
+
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in weights.items()}
     part = path.with_suffix(f".{os.getpid()}.part")
     part.write_bytes(save(arrays, metadata=about))
@@ -39,6 +41,9 @@ def read(path: Path, model: Model) -> Weights:
 
     The header is held to the file's size, then to the declaration, before a parameter is read.
     """
+    possible()
+    from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - see packages.py
+
     try:
         check_header(path, model)
         with safe_open(path, framework="numpy") as file:
@@ -49,6 +54,11 @@ def read(path: Path, model: Model) -> Weights:
     if unusable := [name for name, array in weights.items() if not np.isfinite(array).all()]:
         raise DataError(f"{shown(path)}: {unusable[0]} holds values that are not finite")
     return weights
+
+
+def possible() -> None:
+    """Raise EnvironmentMissing where this Python cannot read and write such files: before a training, not after it."""
+    require("a file of weights", "safetensors")
 
 
 def check_header(path: Path, model: Model) -> None:

@@ -2,10 +2,14 @@
 
     from report import load, compare, pivot, records
 
-Imports benchmarks and adapters, and is imported by neither. Only this package imports pandas and pyarrow.
+Imports benchmarks and adapters, and is imported by neither. Only this package imports pandas and pyarrow. Without
+pyarrow nothing of it can be used, and `python -m report` says so.
 """
 
-from report.compare import compare as compare
-from report.load import load as load
-from report.load import records as records
-from report.pivot import pivot as pivot
+from benchmarks.packages import has
+
+if has("pyarrow"):  # an error here would come before __main__ can make one line of it
+    from report.compare import compare as compare
+    from report.load import load as load
+    from report.load import records as records
+    from report.pivot import pivot as pivot

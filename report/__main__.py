@@ -1,38 +1,22 @@
-"""The command line: `python -m report COMMAND`, in .tox/bench; --help lists the commands, commands/ holds them."""
+"""The command line: `python -m report COMMAND`, in .tox/bench; --help lists the commands, app.py holds them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import typer
-
 from benchmarks import console
-from report.commands.compare import compare_sets
-from report.commands.curve import curve_of
-from report.commands.curves import curves_by_epoch
-from report.commands.export import export
-from report.commands.micro import micro_benchmarks
-from report.commands.page import page
-from report.commands.rows import columns, rows
-
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-COMMANDS: dict[str, Callable[..., None]] = {
-    "compare": compare_sets,
-    "export": export,
-    "page": page,
-    "rows": rows,
-    "micro": micro_benchmarks,
-    "curves": curves_by_epoch,
-    "curve": curve_of,
-    "columns": columns,
-}
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+from benchmarks.packages import require
 
 
 def main() -> None:
     """Run the command line."""
-    console.run_app(app)
+    console.run_app(commands)
+
+
+def commands() -> None:
+    """Run it where it can read rows at all."""
+    require("the report", "pyarrow")
+    from report.app import app  # noqa: PLC0415 - every command of it imports pyarrow
+
+    app()
 
 
 if __name__ == "__main__":

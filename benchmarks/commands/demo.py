@@ -16,6 +16,7 @@ from benchmarks.commands.terminal import Axis, Pythons, Wait, out, say
 from benchmarks.devices import chosen
 from benchmarks.environments import give
 from benchmarks.options import chosen_frameworks
+from benchmarks.packages import require
 
 PORT = 8765
 READERS = 2  # pictures read at once, however many come
@@ -34,7 +35,8 @@ def draw(
     wait: Wait = True,
 ) -> None:
     """Serve a page to draw digits on, with each framework's probabilities while one draws; until Ctrl-C."""
-    # Other commands need no server, and Pythons that were lent have none.
+    # Other commands need no server, and Pythons that were lent have none (packages.py).
+    require("the demo", "starlette", "anyio", "uvicorn", "threadpoolctl", "safetensors")
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     from benchmarks.demo.desk import Desk  # noqa: PLC0415

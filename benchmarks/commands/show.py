@@ -14,7 +14,7 @@ from adapters.contract import MODES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import environments
-from benchmarks.cards import Card, cards
+from benchmarks.cards import Card, can_be_asked, cards
 from benchmarks.commands.terminal import Pythons, out
 from benchmarks.console import plain
 from benchmarks.describe import as_table, describe
@@ -44,9 +44,10 @@ def list_frameworks(python: Pythons = None, as_json: Annotated[bool, typer.Optio
                 "problem": answer.problem,
             }
         )
-    gpus = cards()
+    gpus = cards() if can_be_asked() else None
     if as_json:
-        out.print_json(json.dumps({"frameworks": found, "gpus": [vars(gpu) for gpu in gpus]}))
+        known = None if gpus is None else [vars(gpu) for gpu in gpus]
+        out.print_json(json.dumps({"frameworks": found, "gpus": known}))
         return
     table = Table("framework", "device", "version", "device name", "modes", "recommended for mlp, lenet", "problem")
     for item in found:
@@ -61,7 +62,10 @@ def list_frameworks(python: Pythons = None, as_json: Annotated[bool, typer.Optio
         ]
         table.add_row(*cells, escape(plain(item["problem"])))
     out.print(table)
-    out.print(card_table(gpus) if gpus else "no GPU: NVIDIA's driver shows none here")
+    if gpus is None:
+        out.print("GPUs unknown: this Python has no nvidia-ml-py; rows it measures have no telemetry of a card")
+    else:
+        out.print(card_table(gpus) if gpus else "no GPU: NVIDIA's driver shows none here")
 
 
 def card_table(gpus: Sequence[Card]) -> Table:

@@ -11,6 +11,7 @@ from typing import Any
 
 from benchmarks.datasets.reading import shown
 from benchmarks.errors import DataError
+from benchmarks.packages import require
 
 MAX_FILE_BYTES = 64 << 20  # the largest file has 26 MB; a mirror that never stops must not fill the disk
 TIMEOUT_S = (10.0, 30.0)  # to connect; between two pieces
@@ -54,7 +55,7 @@ def _fetch(url: str, output_file: str, _pooch: object) -> None:
 
 
 def _receive(url: str, output_file: str, errors: list[OSError]) -> None:
-    import requests  # noqa: PLC0415 - what pooch downloads with, needed by downloads alone
+    import requests  # noqa: PLC0415 - what pooch downloads with; see packages.py
     import urllib3  # noqa: PLC0415
 
     # Without this header a server may gzip the gz once more. What comes is kept as it comes, whatever its encoding is
@@ -87,7 +88,9 @@ def download(name: str, files: dict[str, str], mirrors: tuple[str, ...], folder:
 
     Raises DataError naming the files still missing, their sha256 and the folder to put them into.
     """
-    import pooch  # noqa: PLC0415 - pooch is needed by downloads alone
+    # Here, not in the thread of _fetch, whose errors nobody would read.
+    require(f"downloading {name}", "pooch", "requests", instead="pass --data-dir with a folder that has its files")
+    import pooch  # noqa: PLC0415 - see packages.py
 
     for file, sha256 in files.items():
         reasons = []

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +19,8 @@ from benchmarks.datasets.reading import shown
 from benchmarks.datasets.sources import NAMES, load_named
 from benchmarks.errors import DataError
 
-LOCK_TIMEOUT_S = 60.0  # writing takes about a second; the kernel frees the lock of a process that died
+LOCK_TIMEOUT_S = 60.0  # writing takes about a second
+RETRY_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -47,29 +52,42 @@ def prepare(name: str, data_dir: Path | None = None, cache: Path | None = None) 
 
 
 def default_cache() -> Path:
-    """Return LOCKSTEP_CACHE, else the folder for caches that the system gives each user."""
-    import platformdirs  # noqa: PLC0415 - only the harness's environment has it
-
-    return Path(os.environ.get("LOCKSTEP_CACHE") or platformdirs.user_cache_dir("lockstep"))
+    """Return LOCKSTEP_CACHE, else a folder among the user's caches (specifications.freedesktop.org/basedir-spec)."""
+    if own := os.environ.get("LOCKSTEP_CACHE"):
+        return Path(own)
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(caches) if os.path.isabs(caches) else Path.home() / ".cache") / "lockstep"
 
 
 def write_once(folder: Path, data: Dataset) -> None:
     """Make the folder hold the arrays: reuse it where it does, else write beside it and rename, under a lock."""
-    import filelock  # noqa: PLC0415 - only the harness's environment has it
-
-    lock = folder.with_name(folder.name + ".lock")
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with filelock.FileLock(lock, timeout=LOCK_TIMEOUT_S):
+        with locked(folder.with_name(folder.name + ".lock")):
             if not holds(folder, data):
                 _replace(folder, data)
-    except filelock.Timeout as error:
-        raise DataError(f"another process has held {shown(lock)} for {LOCK_TIMEOUT_S:.0f} s; end it or wait") from error
     except OSError as error:
         raise DataError(
             f"cannot write {data.name} to {shown(folder)}: {error.strerror or error};"
             f" set LOCKSTEP_CACHE to a folder you can write"
         ) from error
+
+
+@contextmanager
+def locked(lock: Path) -> Iterator[None]:
+    """Hold a file's lock, which the kernel frees however this process ends; DataError after LOCK_TIMEOUT_S."""
+    deadline = time.monotonic() + LOCK_TIMEOUT_S
+    with lock.open("ab") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > deadline:
+                    held = f"another process has held {shown(lock)} for {LOCK_TIMEOUT_S:.0f} s"
+                    raise DataError(f"{held}; end it or wait") from error
+                time.sleep(RETRY_S)
+        yield
 
 
 def holds(folder: Path, data: Dataset) -> bool:

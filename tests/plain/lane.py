@@ -2,10 +2,12 @@
 
     python -m tests.plain.lane OUT --device gpu --python torch=PATH --python jax=PATH --data-dir DIR
 
-What is asked: which devices there are, the tests that need a card, the gate in every dtype and mode, the peak,
-the sweep over batch sizes with its page. Each part has its own share of the time; what takes longer is ended, and said
-so in OUT/parts.json. `--small` does the same with next to no work: so it runs on a processor in tests, and only the
-card is new to it.
+What is asked, the most wanted first, so that a slow machine loses what is wanted least: the devices; gate, peak and
+sweep of lenet in float32, plain loops beside the adapters, and which floors hold; then more batch sizes, the narrower
+types, the page, the tests that need a card. Each part has its own share of the time and what the parts before it left
+of theirs; what takes longer is ended, and said so in OUT/parts.json: all of them together never take longer than
+--seconds. `--small` does the same with next to no work: so it runs on a processor in tests, and only the card is new
+to it.
 """
 
 from __future__ import annotations
@@ -22,46 +24,58 @@ from pathlib import Path
 from adapters.contract import DTYPES
 
 ROOT = Path(__file__).resolve().parents[2]
-Part = tuple[str, float, list[str]]  # name, seconds it may take, command line
+Part = tuple[str, float, list[str]]  # name, share of the time in hundredths, command line
+FIRST, NARROW = ("float64", "float32"), ("tf32", "bfloat16")  # gated first; measured beside float32
+ENDING = 0.1  # of a part's time is for ending it
 
 
 def parts(options: argparse.Namespace) -> Iterator[Part]:
-    """Yield what is to be run, in order."""
-    given = [f"--python={pair}" for pair in options.python]
-    frameworks = ",".join(pair.partition("=")[0] for pair in options.python) or "numpy"
-    axes = [*given, "--device", options.device, "--framework", frameworks]
+    """Yield what is to be run, in order; the shares of all of them are 100 at most."""
+    small, given = options.small, [f"--python={pair}" for pair in options.python]
+    pythons = dict(pair.split("=", 1) for pair in options.python)
+    axes = [*given, "--device", options.device, "--framework", ",".join(pythons) or "numpy"]
     data = ["--data-dir", options.data_dir, "--dataset", "mnist"] if options.data_dir else []
     bench, report = ([sys.executable, "-m", name] for name in ("benchmarks", "report"))
-    models = "linear" if options.small else "mlp,lenet"
-    sizes = "8,32" if options.small else "32,100,512,2048,8192,16384"
-    share = options.seconds / 100
-    yield "list", 5 * share, [*bench, "list", "--json", *given]
-    for pair in options.python:
-        framework, _, python = pair.partition("=")
-        if framework == "torch":  # the others have no tests that need a card
-            yield f"tests of {framework}", 10 * share, [python, "-m", "pytest", "-m", "gpu", f"tests/{framework}", "-q"]
-    modes = ["--mode", "eager,compiled,fused"]
-    proof = ["--model", models, "--dtype", ",".join(DTYPES), "--steps", "20" if options.small else "200", "--json"]
-    yield "lockstep", 25 * share, [*bench, "lockstep", *axes, *modes, *proof, *data]
-    sizes_of_peak = ["--sizes", "64"] if options.small else []  # rows take a peak of the default's alone
-    yield "peak", 10 * share, [*bench, "peak", *axes, *sizes_of_peak, "--json"]
-    amount = ["--rounds", "1" if options.small else "3", "--seeds", "0", "--time-cap", str(20 * share), "--no-peak"]
-    rows = ["--results", str(options.out / "rows")]
-    yield (
-        "sweep",
-        34 * share,
-        [*bench, "run", *axes, *modes, "--model", models, "--batch-size", sizes, *amount, *rows, *data],
-    )
-    page = ["--out", str(options.out / "report.html")]
-    yield "page", 3 * share, [*report, "page", *rows, *page]
-    ratios = []
-    for pair in options.python:
-        framework, _, python = pair.partition("=")
-        if framework in ("torch", "jax") and not options.small:
-            own = [python, "tests/plain/ratios.py", framework, "--device", options.device, "--json", "--modes", "fused"]
-            yield f"ratios of {framework}", 6 * share, [*own, "--models", "lenet", "--batch-size", "100"]
-            ratios.append(str(options.out / f"ratios-of-{framework}.out"))
-    yield "floors", share, [sys.executable, "-m", "tests.plain.floors", rows[1], *ratios]
+    rows = str(options.out / "rows")
+    model, modes = "linear" if small else "lenet", ["--mode", "eager,compiled,fused"]
+    gate = [*bench, "lockstep", *axes, *modes, *data, "--steps", "20" if small else "200", "--json", "--model", model]
+    peak = [*bench, "peak", *axes, *(["--sizes", "64"] if small else []), "--json"]  # rows take the default's alone
+    run = [*bench, "run", *axes, *data, "--seeds", "0", "--no-peak", "--results", rows]
+
+    def sweep(share: float, rounds: int, *cells: str) -> list[str]:
+        cap = ["--time-cap", f"{0.6 * share * options.seconds / 100:.1f}"]  # a round that has begun goes on to its end
+        return [*run, "--rounds", str(1 if small else rounds), *cap, *cells]
+
+    yield "list", 5, [*bench, "list", "--json", *given]
+    yield "lockstep", 18, [*gate, "--dtype", ",".join(FIRST)]
+    yield "peak", 6, [*peak, "--dtype", "float32"]
+    floors = "8" if small else "100,8192"
+    yield "sweep", 24, sweep(24, 3, *modes, "--model", model, "--batch-size", floors)
+    beside = [name for name in pythons if small or name in ("torch", "jax")]  # those with plain loops for a card
+    kept = []
+    for name in beside:
+        yield f"ratios of {name}", 12 / len(beside), ratios(name, pythons[name], options)
+        kept.append(str(options.out / f"ratios-of-{name}.out"))
+    yield "floors", 1, [sys.executable, "-m", "tests.plain.floors", rows, *kept]
+    models, sizes = (model, "32") if small else ("mlp,lenet", "100,512,2048,16384")
+    more = ["--mode", "eager,fused", "--model", models, "--batch-size", sizes]
+    yield "sweep of sizes", 12, sweep(12, 1, *more)
+    yield "peak of narrow types", 4, [*peak, "--dtype", ",".join(NARROW)]
+    few = ["--mode", "eager" if small else "fused", "--model", model, "--batch-size", floors]
+    yield "sweep of narrow types", 8, sweep(8, 1, *few, "--dtype", ",".join(NARROW))
+    yield "lockstep of narrow types", 4, [*gate, "--dtype", ",".join(name for name in DTYPES if name not in FIRST)]
+    yield "page", 3, [*report, "page", "--results", rows, "--out", str(options.out / "report.html")]
+    if "torch" in pythons:  # the others have no tests that need a card
+        yield "tests of torch", 3, [pythons["torch"], "-m", "pytest", "-m", "gpu", "tests/torch", "-q"]
+
+
+def ratios(name: str, python: str, options: argparse.Namespace) -> list[str]:
+    """Return the command line that holds a framework's adapter beside plain loops, at batch 100."""
+    own = [python, "tests/plain/ratios.py", name, "--device", options.device, "--json", "--batch-size", "100"]
+    own += ["--data", options.data_dir] if options.data_dir else []
+    if options.small:
+        return [*own, "--modes", "eager", "--models", "mlp", "--pairs", "1"]
+    return [*own, "--modes", "fused", "--models", "lenet"]
 
 
 def run(name: str, seconds: float, line: Sequence[str], out: Path) -> dict[str, object]:
@@ -72,17 +86,22 @@ def run(name: str, seconds: float, line: Sequence[str], out: Path) -> dict[str, 
     with file.with_suffix(".out").open("wb") as said, file.with_suffix(".log").open("wb") as progress:
         process = subprocess.Popen(line, cwd=ROOT, env=environment, stdout=said, stderr=progress)
         try:
-            code: int | None = process.wait(seconds)
+            code: int | None = process.wait((1 - ENDING) * seconds)
         except subprocess.TimeoutExpired:
-            process.terminate()  # a sweep then says what it did not come to
-            process.wait(30)
             code = None
-    return {
-        "part": name,
-        "exit_code": code,
-        "seconds": round(time.monotonic() - begin, 1),
-        "allowed": round(seconds, 1),
-    }
+            end(process, ENDING * seconds)
+    took = round(time.monotonic() - begin, 1)
+    return {"part": name, "exit_code": code, "seconds": took, "allowed": round(seconds, 1)}
+
+
+def end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """End a process: asked to, a sweep says what it did not come to; after these seconds it is not asked."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()  # its workers end with it
+        process.wait()
 
 
 def main() -> None:
@@ -99,9 +118,10 @@ def main() -> None:
     parser.add_argument("--small", action="store_true")
     options = parser.parse_args()
     options.out.mkdir(parents=True, exist_ok=True)
-    ended = []
-    for part in parts(options):
-        ended.append(run(*part, options.out))
+    ended, until = [], time.monotonic()
+    for name, share, line in parts(options):
+        until += share * options.seconds / 100
+        ended.append(run(name, max(until - time.monotonic(), 0.0), line, options.out))
         print(ended[-1], flush=True)
         (options.out / "parts.json").write_text(json.dumps(ended, indent=1) + "\n")
     sys.exit(0 if all(part["exit_code"] in (0, 1) for part in ended) else 1)

@@ -1,4 +1,4 @@
-"""The canvases of tests/plain/canvases.py, a few, read by the nearest of 3,600 digits: no weights are needed."""
+"""A few of the canvases of tests/plain/canvases.py, read by the nearest of 4,800 digits: no weights are needed."""
 
 from __future__ import annotations
 

@@ -62,6 +62,19 @@ def test_without_a_card_one_line_says_so(no_card):
 def test_where_nobody_can_ask_the_driver_the_frameworks_will_say(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
     assert devices.chosen(["gpu:3"]) == ["gpu:3"]
+    with pytest.raises(EnvironmentMissing, match=r"needs the package nvidia-ml-py, .* or name the devices"):
+        devices.chosen(["all"])
+
+
+@pytest.mark.parametrize(
+    ("granted", "device", "seen"),
+    [(None, "gpu", "0"), (None, "gpu:1", "1"), ("4,GPU-7", "gpu:1", "GPU-7"), ("4", "gpu:1", ""), ("", "gpu", "")],
+)
+def test_where_nobody_can_ask_the_driver_a_worker_still_sees_its_card_alone(monkeypatch, granted, device, seen):
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    if granted is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", granted)
+    assert devices.variables(device)["CUDA_VISIBLE_DEVICES"] == seen
 
 
 def test_a_worker_sees_its_card_alone_and_as_the_first():

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from report.__main__ import app
+from report.app import app
 from report.exports import EXPORTS
 from report.formats import FORMATS
 from tests.browser import synthetic

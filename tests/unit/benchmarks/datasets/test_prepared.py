@@ -1,9 +1,9 @@
+import fcntl
 import multiprocessing
 import subprocess
 import sys
 from pathlib import Path
 
-import filelock
 import numpy as np
 import pytest
 
@@ -75,9 +75,11 @@ def test_the_cache_follows_the_environment(tmp_path, own, monkeypatch):
     assert prepare(str(own)).folder.parent == tmp_path / "elsewhere" / "prepared"
     monkeypatch.delenv("LOCKSTEP_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert prepared.default_cache().name == "lockstep"
-    if sys.platform == "linux":
-        assert prepared.default_cache() == tmp_path / "xdg" / "lockstep"
+    assert prepared.default_cache() == tmp_path / "xdg" / "lockstep"
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for unusable in ("", "relative"):  # the specification has a relative path ignored
+        monkeypatch.setenv("XDG_CACHE_HOME", unusable)
+        assert prepared.default_cache() == tmp_path / ".cache" / "lockstep"
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, own, refused):
@@ -89,7 +91,8 @@ def test_a_lock_that_is_held_is_one_line(tmp_path, own, refused, monkeypatch):
     folder = prepare(str(own), None, tmp_path).folder
     monkeypatch.setattr(prepared, "LOCK_TIMEOUT_S", 0.1)
     lock = folder.with_name(folder.name + ".lock")
-    with filelock.FileLock(lock):
+    with lock.open() as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
         refused(lambda: prepare(str(own), None, tmp_path), lock, "another process")
 
 
@@ -108,9 +111,7 @@ def test_nothing_is_written_for_a_corrupt_set(tmp_path, own, refused):
 
 
 def test_importing_needs_only_numpy():
-    code = (
-        "import sys, benchmarks.datasets; print(*{'pooch', 'filelock', 'platformdirs', 'mlxtend'} & set(sys.modules))"
-    )
+    code = "import sys, benchmarks.datasets; print(*{'pooch', 'requests', 'mlxtend'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 
