@@ -121,6 +121,13 @@ def test_title_sentence_order_and_ratios_agree_on_the_best(write_set, launches):
     assert "torch and jax are not told apart" in next(headline.sentences(found))
 
 
+def test_the_best_is_whom_no_paired_ratio_exceeds_where_launches_are_missing(write_set, launches):
+    """The mean of torch is the higher one, as it lacks the round in which jax was slow."""
+    [group] = headline.table(six(write_set, launches, jax=[*(1030 + n for n in range(6)), 10])).groups
+    assert [line.cells[0].text for line in group.lines] == ["jax", "torch"]
+    assert [line.cells[3].text for line in group.lines] == ["1.000", "0.971"]
+
+
 def test_a_lead_is_not_sure_while_any_other_is_not_told_apart(write_set, launches):
     found = six(write_set, launches, jax=[800 + n for n in range(6)], numpy=[1500, 300, 1400, 350, 1300, 400])
     assert list(found.headline[0]["verdict"])[1:] == ["slower", "not distinguished"]
