@@ -130,7 +130,7 @@ def run_app(app: Callable[[], Any]) -> None:
 
 
 def summary(rows: Sequence[Row]) -> Iterator[Table]:
-    """Yield a table per comparison with a line per cell: launches, median speed, accuracy, how it ended.
+    """Yield a table per comparison with a line per cell: launches, mean speed, accuracy, how it ended.
 
     Of more than MANY comparisons only the first SHOWN: no one reads a thousand tables on a screen.
     """
@@ -153,7 +153,7 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
             table.add_column(heading, justify="right")
         for heading in ("lockstep", "status", "flags"):
             table.add_column(heading)
-        for (framework, mode), launches in sorted(comparisons[key].items(), key=lambda item: -fastest(item[1])):
+        for (framework, mode), launches in sorted(comparisons[key].items(), key=lambda item: -mean_speed(item[1])):
             table.add_row(*(escape(plain(text)) for text in (framework, *cell_line(mode, launches))))
         yield table
 
@@ -184,9 +184,10 @@ def flagged(launches: Sequence[Row]) -> str:
     return ", ".join(f"{flag} {count}" for flag, count in sorted(counts.items()))
 
 
-def fastest(launches: Sequence[Row]) -> float:
-    """Return the best speed among launches that ended ok, 0 if there is none."""
-    return max((row["train_samples_per_s"] or 0.0 for row in launches if row["status"] == "ok"), default=0.0)
+def mean_speed(launches: Sequence[Row]) -> float:
+    """Return the geometric mean of launches that ended ok with a speed, 0 if there is none."""
+    known = [row["train_samples_per_s"] for row in launches if row["status"] == "ok" and row["train_samples_per_s"]]
+    return speed(known).estimate if known else 0.0
 
 
 def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
@@ -198,10 +199,10 @@ def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
         next((row["framework_version"] for row in launches if row["framework_version"]), ""),
         mode,
         str(len(launches)),
-        median(row["train_samples_per_s"] for row in speeds),
+        rate(row["train_samples_per_s"] for row in speeds),
         interval([row["train_samples_per_s"] for row in speeds]),
-        median((row["mfu"] for row in speeds), ".1%"),
-        median(row["eval_samples_per_s"] for row in speeds),
+        rate((row["mfu"] for row in speeds), ".1%"),
+        rate(row["eval_samples_per_s"] for row in speeds),
         f"{statistics.mean(row['accuracy'] for row in learnt):.4f}" if learnt else "",
         to_target([row["time_to_accuracy_s"] for row in learnt if row["accuracy_target"] is not None]),
         ", ".join(sorted({row["lockstep"] for row in launches})),
@@ -225,7 +226,7 @@ def to_target(times: Sequence[float | None]) -> str:
     return reached if found is None else f"{found:,.2f} {reached}"
 
 
-def median(values: Iterable[float | None], form: str = ",.0f") -> str:
-    """Return the median, by default with thousands separators, empty where no value is known."""
-    known = [value for value in values if value is not None]
-    return format(statistics.median(known), form) if known else ""
+def rate(values: Iterable[float | None], form: str = ",.0f") -> str:
+    """Return the geometric mean, by default with thousands separators, empty where no value is known."""
+    known = [value for value in values if value]
+    return format(speed(known).estimate, form) if known else ""

@@ -47,9 +47,11 @@ class Ratio(Interval):
 
 
 def speed(samples: Sequence[float]) -> Interval:
-    """Return the median of launches' speeds with the t interval of their logarithms' mean, unadjusted."""
+    """Return the geometric mean of launches' speeds and its t interval, on their logarithms and unadjusted."""
+    middle = float(np.median(samples))  # taken out first, so that equal speeds have exactly their speed as mean
+    mean = middle * math.exp(np.log(np.asarray(samples, float) / middle).mean())
     low, high = t_bounds(np.log(samples))
-    return Interval(float(np.median(samples)), low, high, len(samples))
+    return Interval(mean, low, high, len(samples))
 
 
 def paired(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from adapters.recipes import RECIPES
 from benchmarks import disk, environments, interruption, pictures, record, storage
 from benchmarks.cells import Cell, Launch, launches
 from benchmarks.errors import SchemaError, StorageError
@@ -95,13 +96,21 @@ class Sweep:
         """Write the run's record, which also finds out whether results can be written at all."""
         disk.check(self.results)
         about = {"preset": dataclasses.asdict(self.preset), "seed": self.seed, "resumes": self.resumed}
-        about["requested"] = self.ledger.requested
+        about["requested"] = self.ledger.requested | ({"modes": "recommended"} if self.recommended() else {})
         facts = record.facts(self.launcher.probes, self.launcher.data, self.launcher.ceilings)
         storage.append(
             self.path, "run", {"sweep": self.name, **facts, **about, "memory_limit": self.launcher.memory.about()}
         )
         for data in self.launcher.data.values():
             storage.append(self.path, "dataset", pictures.about(data))
+
+    def recommended(self) -> bool:
+        """Return whether every cell is in its adapter's recommended mode, so that one command can say them all."""
+        probes = self.launcher.probes
+        return all(
+            cell.mode == probes[cell.framework, cell.device].recommended(RECIPES[cell.recipe].model.name, cell.pipeline)
+            for cell in self.cells
+        )
 
     def launch_all(self, coming: deque[Launch]) -> None:
         """Take launches from the left until none is left, each when its row is written."""

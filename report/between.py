@@ -36,9 +36,10 @@ def between(
     """Return one line per cell of BASE and NEW, which are frames as load gives them.
 
     Columns: CELL as NEW has it (BASE where that is alone); base_framework and what else may differ, base_threads and
-    so on; base_median, base_low, base_high of the metric `name`, with a 95 % interval over base_launches launches, of
-    which base_disturbed were disturbed, and the same of new; ratio (new over base), ratio_low, ratio_high, verdict;
-    `times` (different times, same launches, same rounds); base_accuracy, new_accuracy, difference, difference_low,
+    so on; base_median of the metric `name`, base_low, base_high, the 95 % interval of its geometric mean over
+    base_launches launches, of which base_disturbed were disturbed, and the same of new; ratio (new over base),
+    ratio_low, ratio_high, verdict; `times` (different times, same launches, same rounds); base_accuracy, new_accuracy,
+    difference, difference_low,
     difference_high, seeds (that both have), accuracy_verdict; `changes` and `notes`, text.
     Intervals are not adjusted, verdicts are one Holm family. `records` are the sweeps of each side, for what changed.
     UsageError for an unknown metric or axis, and for cells that only a difference not in `across` keeps apart.
@@ -65,19 +66,20 @@ def revisions(frame: pd.DataFrame, name: str = DEFAULT) -> pd.DataFrame:
 
 
 def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None) -> pd.DataFrame:
-    """Return the same table of one set: each cell against the best median of its comparison, or against `base`'s.
+    """Return the same table of one set: each cell against the best mean of its comparison, or against `base`'s.
 
     A cell that is its comparison's reference has ratio 1 and no verdict; cells without a value have no figures.
     """
     asked = metric(name)
     found = side(own(frame), asked)
-    cells = found.cells.join(ratios.summary(found.launches, "cell")["median"])
-    known = cells.dropna(subset="median")
+    sums = ratios.summary(found.launches, "cell")
+    cells = found.cells.join(np.exp(sums["mean"]).fillna(sums["median"]).rename("middle"))  # as ratios are: geometric
+    known = cells.dropna(subset="middle")
     candidates = known[known["framework"] == base] if base else known
     if candidates.empty:
         there = ", ".join(sorted(set(known["framework"]))) or "none"
         raise UsageError(f"no ok launches of {base or 'any framework'} with {name}; there are: {there}")
-    best = candidates.sort_values("median", ascending=not asked.rising).drop_duplicates(COMPARISON)
+    best = candidates.sort_values("middle", ascending=not asked.rising).drop_duplicates(COMPARISON)
     references = cells[COMPARISON].merge(best[COMPARISON].assign(base=best.index), on=COMPARISON, how="left")["base"]
     pairs = pd.DataFrame({"base": references.to_numpy(), "new": cells.index}).astype("Int64")
     return compared(found, found, pairs, asked, "same rounds")

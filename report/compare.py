@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from benchmarks.console import plain
 from benchmarks.errors import UsageError
-from report.grouping import Flags, Numbers, counted, equal, first, floats, joined, last, number
+from report.grouping import Flags, Numbers, counted, equal, first, floats, geometric_means, joined, last, number
 from report.learnt import with_accuracies
 from report.newest import is_newest
 from report.paired import with_ratio
@@ -19,15 +19,18 @@ COMPARISON = [
     "model", "recipe", "dataset", "device", "device_name", "machine_kind", "batch_size", "dtype", "threads", "pipeline",
 ]  # fmt: skip
 CELL = [*COMPARISON, "framework", "mode"]
-MEDIANS = [  # over a cell's launches; what a row's columns mean stands in results/README.md
-    "train_samples_per_s", "eval_samples_per_s", "mfu", "roofline_share", "start_s", "import_s", "build_s", "placing_s",
+RATES = [  # geometric means over a cell's launches; what a row's columns mean stands in results/README.md
+    "train_samples_per_s", "eval_samples_per_s", "mfu", "roofline_share", "flops_per_s",
+]  # fmt: skip
+MEDIANS = [  # over the same
+    "start_s", "import_s", "build_s", "placing_s",
     "first_step_s", "first_eval_s", "warm_up_chunks", "step_latency_p50_s", "step_latency_p95_s", "step_latency_p99_s",
     "dispatch_s", "peak_rss_bytes", "cpu_s",
 ]  # fmt: skip
 TRAINED = ["recipe", "seed", "epochs", "accuracy", "accuracy_target", "time_to_accuracy_s"]
 NEEDED = [  # the columns that compare reads: `load(source, NEEDED)`
     *CELL, "cell", "sweep", "session", "revision", "task", "round", "status", "flags", "lockstep", "framework_version",
-    *MEDIANS, "flops_per_s", *(name for name in TRAINED if name not in CELL),
+    *RATES, *MEDIANS, *(name for name in TRAINED if name not in CELL),
 ]  # fmt: skip
 MANY = 20  # comparisons; more are no longer read on a screen, and to lay out thousands of tables takes minutes
 SHOWN = 4  # of many
@@ -39,12 +42,14 @@ def newest(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
-    """Return one line per cell: its machine, medians over its launches, GFLOP/s, ratio to `base`, verdict, accuracy.
+    """Return one line per cell: its machine, RATES and MEDIANS over its launches, ratio to `base`, verdict, accuracy.
 
-    `undisturbed` counts the launches that nothing disturbed, `undisturbed_samples_per_s` is their median: a disturbed
+    `undisturbed` counts the launches that nothing disturbed, `undisturbed_samples_per_s` is of them: a disturbed
     launch is kept, never left out of the other figures.
-    `base` is a framework, or None for the fastest of each comparison. `low` and `high` are the 95 % interval of the
-    speed, `ratio_low` and `ratio_high` that of the ratio, paired by rounds; missing where there are too few launches.
+    `base` is a framework, or None for the best of each comparison: the cell that no paired ratio puts behind another.
+    A comparison's lines are in the order of their ratios, best first, so that order and ratios agree. `low` and `high`
+    are the 95 % interval of the speed, `ratio_low` and `ratio_high` that of the ratio, paired by rounds; missing where
+    there are too few launches.
     The columns on accuracy (with_accuracies) come from launches of their own. Only launches with status ok count in the
     figures; `launches` counts those of speed, `status` names every ending there was. Launches of another revision's
     adapters do not count at all. UsageError for an unknown base, or a frame without a column of NEEDED.
@@ -64,9 +69,8 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     rows = np.flatnonzero(new & ~speed)
     trained = frame[TRAINED].iloc[rows].assign(cell=cell[rows], ok=ok[rows])
     table = with_accuracies(table, comparison, trained, base)
-    return table.sort_values(
-        [*COMPARISON, "train_samples_per_s"], ascending=[True] * len(COMPARISON) + [False], ignore_index=True
-    )
+    order = [True] * len(COMPARISON) + [False, False]
+    return table.sort_values([*COMPARISON, "ratio", "train_samples_per_s"], ascending=order, ignore_index=True)
 
 
 def own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
@@ -82,14 +86,15 @@ def own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
 
 
 def with_launches(table: pd.DataFrame, frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
-    """Add what the launches in these rows say of each cell: medians, how many there are, what disturbed them."""
+    """Add what the launches in these rows say of each cell: means, medians, how many there are, what disturbed them."""
     cells, size = cell[rows], range(len(table))
-    values = {name: floats(frame[name])[rows] for name in (*MEDIANS, "flops_per_s")}
-    found = pd.DataFrame(values).groupby(cells).median().reindex(size).astype("Float64")
+    values = pd.DataFrame({name: floats(frame[name])[rows] for name in (*RATES, *MEDIANS)})
+    means = geometric_means(values[RATES], cells)
+    found = means.join(values[MEDIANS].groupby(cells).median()).reindex(size).astype("Float64")
     quiet, flags = flagged(frame["flags"].iloc[rows], cells)
-    undisturbed = pd.Series(values["train_samples_per_s"][quiet]).groupby(cells[quiet]).median()
+    undisturbed = geometric_means(values.loc[quiet, ["train_samples_per_s"]], cells[quiet])["train_samples_per_s"]
     launches = np.bincount(cells, minlength=len(table))
-    return table.join(found[MEDIANS]).assign(
+    return table.join(found.drop(columns="flops_per_s")).assign(
         gflops_per_s=found["flops_per_s"] / 1e9,
         launches=launches,
         undisturbed=np.bincount(cells[quiet], minlength=len(table)),

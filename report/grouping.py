@@ -75,6 +75,17 @@ def spread(values: npt.ArrayLike, groups: npt.ArrayLike, size: int) -> pd.DataFr
     return found.assign(n=found["n"].fillna(0).astype(int))
 
 
+def geometric_means(values: pd.DataFrame, groups: Numbers) -> pd.DataFrame:
+    """Return of each group its columns' geometric means, which the intervals of speeds and paired ratios are about.
+
+    Each column's median is taken out first, so that equal values have exactly this value as their mean.
+    """
+    middle = values.groupby(groups).median()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = (values / middle.reindex(groups).set_axis(values.index)).transform(np.log)
+    return middle * logs.groupby(groups).mean().transform(np.exp)
+
+
 def bounds(found: pd.DataFrame) -> tuple[Floats, Floats]:
     """Return the 95 % bounds of spread's means by Student's t, NaN with fewer than two values."""
     mean, half = found["mean"].to_numpy(), half_widths(found["std"], found["n"])

@@ -1,4 +1,4 @@
-"""What services read that draw a benchmark over time: one value a cell, the median, with its 95 % interval.
+"""What services read that draw a benchmark over time: one value a cell, the geometric mean, with its 95 % interval.
 
 Bencher Metric Format: https://bencher.dev/docs/reference/bencher-metric-format
 github-action-benchmark: https://github.com/benchmark-action/github-action-benchmark, customBiggerIsBetter for speeds
@@ -39,15 +39,16 @@ def github_action_benchmark(frame: pd.DataFrame, asked: Metric) -> str:
     found = []
     for cell, interval in intervals(frame, asked):
         facts = ", ".join(f"{name} {value}" for name, value in cell.facts.items())
+        middle = "geometric mean" if min(cell.values) > 0 else "median"
         entry = {"name": cell.name, "unit": asked.column.unit or asked.name, "value": interval.estimate}
         if interval.n > 1:
             entry["range"] = f"{interval.low:.6g} to {interval.high:.6g}"
-        found.append({**entry, "extra": f"{asked.name}: median of {len(cell.values)} launches, {facts}"})
+        found.append({**entry, "extra": f"{asked.name}: {middle} of {len(cell.values)} launches, {facts}"})
     return json.dumps(found, indent=1) + "\n"
 
 
 def intervals(frame: pd.DataFrame, asked: Metric) -> Iterator[tuple[Measured, Interval]]:
-    """Yield each cell with its median and, where every value has a logarithm, the interval over launches."""
+    """Yield each cell with its geometric mean and interval over launches, its median where a value has no logarithm."""
     for cell in measured(frame, asked):
         alone = Interval(statistics.median(cell.values), 0.0, math.inf, 1)
         yield cell, speed(cell.values) if min(cell.values) > 0 else alone

@@ -12,7 +12,11 @@ import jinja2
 from markupsafe import Markup
 
 from benchmarks.console import plain
+<<<<<<< HEAD
 from benchmarks.counting import count
+=======
+from benchmarks.storage import Sweep
+>>>>>>> pagefix
 from report.page import equality, headline, learning, repeat, roofline, subjects, sureness, throughput, times, words
 from report.page.inputs import Inputs, name_of
 from report.page.machines import Machine, machines, table
@@ -144,13 +148,28 @@ def facts(inputs: Inputs) -> Iterator[str]:
     yield from (words.short(card, 60) for card in cards)
     yield str(inputs.frame["started_at"].max())[:10]
     said = [sweep.run.get("commit") for sweep in inputs.used]
-    commits = dict.fromkeys(words.short(commit.split("-")[0], 12) for commit in said if isinstance(commit, str))
+    commits = dict.fromkeys(words.commit(commit) for commit in said if isinstance(commit, str))
     if commits:
         yield f"{'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)}"
     yield from launches(inputs)
 
 
 def launches(inputs: Inputs) -> Iterator[str]:
-    """Yield how many launches there are, and how many ended ok."""
+    """Yield how many launches there are, how many ended ok, and how many were asked for and not made, with reasons."""
     good = int((inputs.frame["status"] == "ok").sum())
+<<<<<<< HEAD
     yield f"{count(len(inputs.frame), 'launch', 'launches')}, {good:,} ok"
+=======
+    yield f"{words.count(len(inputs.frame), 'launch', 'launches')}, {good:,} ok"
+    if missing := sum(map(not_made, inputs.used)):
+        reasons = sorted({words.short(stop["reason"]) for stop in inputs.records("stops")} - {"rounds"})
+        why = f" ({words.listed(reasons)})" if reasons else ""
+        yield f"{missing:,} more asked for and not made{why}"
+
+
+def not_made(sweep: Sweep) -> int:
+    """Return how many of a sweep's launches have no row, resumed ones counted; 0 where its records do not say."""
+    requested = sweep.run.get("requested", {})
+    asked, reported = (part.get(name) for part, name in ((requested, "launches"), (sweep.end, "reported")))
+    return max(0, asked - reported) if isinstance(asked, int) and isinstance(reported, int) else 0
+>>>>>>> pagefix

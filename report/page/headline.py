@@ -7,10 +7,11 @@ from typing import Any
 
 import pandas as pd
 
-from report.page import words
+from report.page import again, words
 from report.page.cells import lockstep, ratio, text_of, value_of, verdict
 from report.page.drawing import Drawing
 from report.page.inputs import Inputs
+from report.page.leads import FEW, best, reference, standing
 from report.page.palette import look
 from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Table, Words, facets
 
@@ -26,24 +27,19 @@ COLUMNS = (
     Column("lockstep"),
     Column("disturbed", number=True),
 )
-SURE = {
+SURE = {  # how a sentence says the standing, of the first and those that it does not surely lead
     "slower": "the lead is statistically sure",
-    "equivalent": "a tie: they are within 3 % of each other",
-    "not distinguished": "not told apart once all pairs of the table are allowed for",
+    "equivalent": "a tie: {} are within 3 % of each other",
+    "not distinguished": "{} are not told apart once all pairs of the table are allowed for",
+    FEW: "too few rounds for a verdict",
 }
-SURELY = {  # how the title says the verdict on the second
+SURELY = {  # how the title says the standing
     "slower": ("is fastest on", ""),
     "equivalent": ("ties for the lead on", ""),
     "alone": ("was measured alone on", ""),
 }
 UNSURE = ("leads on", ", not yet surely")
 Cells = pd.DataFrame
-
-
-def best(cells: Cells) -> Cells:
-    """Return each framework's fastest mode, the fastest framework first."""
-    ordered = cells.sort_values("train_samples_per_s", ascending=False)
-    return ordered.drop_duplicates("framework")
 
 
 def place(first: Any, several: bool) -> str:
@@ -56,10 +52,8 @@ def title(inputs: Inputs) -> str:
     several = len({cells["device"].iloc[0] for cells in inputs.headline}) > 1
     winners: dict[tuple[str, str], dict[str, list[str]]] = {}
     for cells in inputs.headline:
-        lines = best(cells)
-        found = text_of(lines["verdict"].iloc[1]) if len(lines) > 1 else "alone"
-        names = winners.setdefault(SURELY.get(found, UNSURE), {})
-        names.setdefault(words.short(lines["framework"].iloc[0]), []).append(place(cells.iloc[0], several))
+        names = winners.setdefault(SURELY.get(standing(cells)[0], UNSURE), {})
+        names.setdefault(words.short(cells["framework"].iloc[0]), []).append(place(cells.iloc[0], several))
     said = []
     for (verb, sure), names in sorted(winners.items(), key=lambda item: item[0] == UNSURE):
         what = [f"{name} {verb} {words.listed(places)}" for name, places in names.items()]
@@ -71,29 +65,30 @@ def sentences(inputs: Inputs) -> Iterator[str]:
     """Yield for each headline comparison how far ahead the fastest is, and how sure that is."""
     several = len({cells["device"].iloc[0] for cells in inputs.headline}) > 1
     for cells in inputs.headline:
-        lines = best(cells).to_dict("records")
-        first = lines[0]
+        first = cells.iloc[0]
         speed = f"{words.speed(first['train_samples_per_s'])} samples/s"
         interval = words.between(first["low"], first["high"])
         said = f"{place(first, several)}: {words.short(first['framework'])} trains {speed}"
         said += f" (95 % interval {interval})" if interval else ""
-        yield f"{said}{lead(lines)}."
+        yield f"{said}{lead(cells)}."
     if not inputs.headline:
         endings = ", ".join(sorted({str(status) for status in inputs.frame["status"]}))
         yield f"No speed launch ended ok (found: {endings or 'nothing'}); section 7 says why."
 
 
-def lead(lines: list[dict[Any, Any]]) -> str:
-    """Say how the second compares with the first, as far as their rounds tell."""
+def lead(cells: Cells) -> str:
+    """Say how the second compares with the first, and how sure the lead is, as far as their rounds tell."""
+    lines = best(cells).to_dict("records")
     if len(lines) < 2:
         return ", measured alone"
     second = lines[1]
-    if not words.known(second["ratio"]) or second["ratio"] > 1 or lines[0]["ratio"] != 1:
+    if not words.known(second["ratio"]) or second["ratio"] > 1 or not reference(lines[0]):
         return f"; next is {words.short(second['framework'])}"
     said = f", {1 / second['ratio']:.2f} times as many as {words.short(second['framework'])}"
     if words.known(second["ratio_low"]):
         said += f" ({words.between(1 / second['ratio_high'], 1 / second['ratio_low'], '.2f')})"
-        said += "; " + SURE.get(str(second["verdict"]), "too few rounds for a verdict")
+        sure, near = standing(cells)
+        said += "; " + SURE[sure].format(words.listed([words.short(lines[0]["framework"]), *near]))
     return said
 
 
@@ -106,7 +101,15 @@ def table(inputs: Inputs) -> Table:
         lines = [line(record, alike.get(record["framework"])) for record in best(cells).to_dict("records")]
         shared = f"{words.comparison(cells.iloc[0])}; like for like: {words.short(mode)}"
         groups.append(Group(lines, shared))
-    return Table("Each framework in its fastest mode", COLUMNS, groups, style="headline")
+    return Table(f"Each framework in {shown_mode(inputs)}", COLUMNS, groups, style="headline")
+
+
+def shown_mode(inputs: Inputs) -> str:
+    """Say which mode each framework is shown in: there is a fastest one only of several that were measured."""
+    if any(cells["framework"].duplicated().any() for cells in inputs.headline):
+        return "its fastest mode"
+    recommended = [again.recommended(sweep.run) for sweep in inputs.used]
+    return "its recommended mode" if recommended and all(recommended) else "the mode measured"
 
 
 def line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
@@ -178,8 +181,8 @@ def parts(inputs: Inputs) -> list[Part]:
         return []
     pictures = [picture(f"{inputs.part}lead{number}", cells) for number, cells in enumerate(inputs.headline)]
     note = (
-        "Medians over launches, each a process of its own; whiskers and small figures are 95 % intervals. The ratio is "
-        "paired by rounds. Like for like: the same mode for all that have it. MFU: of the machine's measured peak. "
-        "Lockstep: proven to compute what is declared. Disturbed launches are kept."
+        "Geometric means over launches, each a process of its own; whiskers and small figures are 95 % intervals. In "
+        "the order of the ratios, which are paired by rounds. Like for like: the same mode for all that have it. MFU: "
+        "of the machine's measured peak. Lockstep: proven to compute what is declared. Disturbed launches are kept."
     )
     return [table(inputs), Words([note], style="note"), Pictures(pictures)]

@@ -9,19 +9,20 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.storage import Sweep
-from report.page import words
+from report.page import again, words
 from report.page.inputs import Inputs, name_of
 from report.page.parts import Cell, Column, Command, Group, Line, Part, Section, Table, Words
 
-AXES = {  # option of `benchmarks run`: column of a row
-    "--framework": "framework", "--recipe": "recipe", "--dataset": "dataset", "--device": "device",
-    "--batch-size": "batch_size", "--mode": "mode", "--dtype": "dtype", "--pipeline": "pipeline",
-}  # fmt: skip
 FACTS = (Column("fact"), Column("value"))
 LOCKS = (
     Column("environment"), Column("versions"), Column("lock"), Column("numeric libraries"), Column("denormals"),
 )  # fmt: skip
 LONGEST = 300
+MOST = 12  # commands shown of one file
+RECOMMENDED = (
+    "The rows do not say whether these were the recommended modes; if they were, one command without `--mode` measures "
+    "the frameworks in the same rounds."
+)
 
 
 def section(inputs: Inputs) -> Section:
@@ -37,8 +38,11 @@ def measured(sweep: Sweep, rows: pd.DataFrame) -> Iterator[Part]:
     """Yield what one file says about itself."""
     name = words.short(name_of(sweep), 60)
     commit = sweep.run.get("commit")
-    lines = [f"git checkout {shlex.quote(words.short(commit, 60))}"] if isinstance(commit, str) and commit else []
-    yield Command(f"Sweep {name}", [*lines, command(rows)])
+    known = isinstance(commit, str) and commit not in ("", "unknown")
+    lines = [f"git checkout {shlex.quote(words.short(str(commit).removesuffix(words.DIRTY), 60))}"] if known else []
+    made = list(again.commands(rows, sweep.run))
+    yield Command(f"Sweep {name}", [*lines, *made[:MOST]])
+    yield from notes(sweep.run, len(made))
     if not sweep.run:
         yield Words(["The file has no record of its run: nothing is known of its machine and its versions."])
         return
@@ -47,17 +51,17 @@ def measured(sweep: Sweep, rows: pd.DataFrame) -> Iterator[Part]:
         yield Table("Environments", LOCKS, [Group(locks)], folded=True, style="fixed")
 
 
-def command(rows: pd.DataFrame) -> str:
-    """Return the command that measures these cells again; shell-quoted, as rows may say anything."""
-    options = []
-    for option, column in AXES.items():
-        values = sorted(set(rows[column])) if column != "batch_size" else sorted({int(v) for v in rows[column]})
-        options += [option, ",".join(words.short(value, 60) for value in values)]
-    counts = dict(list(rows.groupby("task")))
-    rounds = int(counts["speed"]["round"].max()) + 1 if "speed" in counts else 0
-    seeds = counts["accuracy"]["seed"].nunique() if "accuracy" in counts else 0
-    options += ["--rounds", str(rounds), "--seeds", str(seeds)]
-    return "tox -e bench -- " + shlex.join(options)
+def notes(run: Mapping[str, Any], count: int) -> Iterator[Part]:
+    """Yield what these commands cannot say."""
+    if str(run.get("commit", "")).endswith(words.DIRTY):
+        code = words.short(run.get("code", "unknown"))
+        yield Words([f"The checkout had changes of its own (code hash {code}), which the commit does not have."])
+    if count > MOST:
+        yield Words([f"{count - MOST:,} more commands are not shown."])
+    if count > 1:
+        sentence = "Ratios are paired within one command. "
+        sentence += "" if again.recommended(run) else RECOMMENDED
+        yield Words([sentence.strip()])
 
 
 def facts(sweep: Sweep) -> Iterator[Line]:

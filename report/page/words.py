@@ -11,6 +11,7 @@ from benchmarks.console import DATA, plain
 from benchmarks.counting import threads
 
 NONE = "–"
+DIRTY = "-dirty"  # environments.commit's mark of a checkout with changes
 
 
 def known(value: Any) -> bool:
@@ -67,6 +68,13 @@ def short(text: Any, longest: int = 24) -> str:
     """Return text that is safe to show and no longer than a label may be."""
     safe = plain(str(text))
     return safe if len(safe) <= longest else safe[: longest - 1] + "…"
+
+
+def commit(text: Any) -> str:
+    """Return a commit's short name, with words in place of the mark that the checkout had changes of its own."""
+    name = str(text)
+    changed = " with local changes" if name.endswith(DIRTY) else ""
+    return short(name.removesuffix(DIRTY), 12) + changed
 
 
 def comparison(values: Mapping[Any, Any] | pd.Series[Any], *without: str) -> str:

@@ -63,7 +63,7 @@ def test_rows_take_the_kept_peak(sweep, command, tmp_path, monkeypatch, flops_pe
         (("--framework", "torhc"), "did you mean torch?"),
         (("--sizes", "0"), "--sizes '0': expected whole numbers from 1"),
         (("--threads", "4096"), "whole numbers from 1"),
-        (("--dtype", "float16"), "unknown dtype"),
+        (("--dtype", "float8"), "unknown dtype"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(refused, tmp_path, arguments, words):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 
 import numpy as np
@@ -135,10 +136,17 @@ def test_stops_are_kept_beside_the_rows(pretend):
     assert kept.run["preset"]["half_width"] == 0.02
 
 
+def test_modes_are_said_to_be_recommended_only_where_all_are(pretend):
+    sweep, _ = pretend(PRESETS["quick"], steady)
+    assert sweep.recommended()
+    sweep.cells.append(dataclasses.replace(sweep.cells[0], mode="fused"))
+    assert not sweep.recommended()
+
+
 def test_what_was_requested_is_reported_or_was_not_needed(pretend):
     sweep, counts = pretend(PRESETS["standard"], steady)
     kept = storage.read(sweep.path)
-    assert kept.run["requested"] == {"cells": 2, "launches": 2 * (20 + 3)}
+    assert kept.run["requested"] == {"cells": 2, "launches": 2 * (20 + 3), "modes": "recommended"}
     assert (kept.end["reported"], kept.end["not_needed"]) == (2 * (6 + 3), 2 * 14)
     assert "interrupted" not in kept.end
     assert sweep.ledger.all_ok()

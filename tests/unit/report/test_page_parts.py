@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from report.load import load
+from report.load import load, records
 from report.page import COLUMNS, Inputs, crossovers, digits, headline, learning, mistakes, palette, times, words
 from report.page.drawing import Drawing
 from report.page.parts import facets
@@ -47,7 +47,33 @@ def test_crossovers_are_named_in_words(cells):
     assert said[0].endswith(
         "from batch 64 on the GPU overtakes the CPU, up to 512 (there 10 times its speed) in torch (eager)."
     )
-    assert any("torch leads from batch 8, jax leads from batch 64" in sentence for sentence in said)
+    ahead = "is ahead, with too few rounds for a verdict"
+    assert any(f"batch 8: torch {ahead}; batch 64 to 512: jax {ahead}." in sentence for sentence in said)
+
+
+def test_only_verdicts_make_a_leader(write_set, launches):
+    noise = (1.0, 1.1, 0.9, 1.05, 0.95, 1.02)
+    speeds = {8: {"torch": 900, "jax": 300}, 64: {"torch": 900, "jax": 310}, 512: {"torch": 1000, "jax": 990}}
+    rows = []
+    for size, found in speeds.items():
+        for name, speed in found.items():
+            drift = noise if name == "torch" else noise[::-1]
+            rows += launches(*(speed * d for d in drift), framework=name, batch_size=size)
+    [said] = crossovers.leaders(Inputs(load(write_set("lead", *rows), COLUMNS), []).timed)
+    assert said.endswith("batch 8 to 64: torch leads; batch 512: torch and jax are not distinguished.")
+
+
+def test_devices_are_compared_in_the_mode_that_is_best_on_each(cells):
+    found = cells(
+        {
+            ("torch", "eager", "cpu"): {8: 100, 64: 200, 512: 300},
+            ("torch", "compiled", "cpu"): {8: 10, 64: 20, 512: 30},
+            ("torch", "fused", "gpu"): {8: 50, 64: 250, 512: 3000},
+        }
+    )
+    [said] = crossovers.devices(found.timed)
+    assert "from batch 64 on the GPU overtakes the CPU" in said
+    assert said.endswith("in torch (eager on the CPU, fused on the GPU).")
 
 
 def test_frameworks_are_named_with_their_modes():
@@ -63,9 +89,10 @@ def test_dispatch_dominates_up_to_the_largest_batch_whose_step_it_is_half_of(cel
     assert list(crossovers.dispatch(fused)) == []
 
 
-def test_one_batch_size_crosses_nothing(cells):
+def test_of_one_batch_size_nothing_but_the_devices_is_said(cells):
     found = cells({("torch", "eager", "cpu"): {8: 100}, ("torch", "eager", "gpu"): {8: 200}}, dispatch_s=0.5)
-    assert list(crossovers.sentences(found.timed)) == []
+    [said] = crossovers.sentences(found.timed)
+    assert "the GPU is ahead of the CPU at batch 8, the only size that both have (there 2 times" in said
 
 
 def six(write_set, launches, **others):
@@ -81,6 +108,46 @@ def test_the_title_says_who_is_fastest_and_whether_that_is_sure(write_set, launc
     assert headline.title(sure) == "torch is fastest on mlp"
     assert "2.00 times as many as jax" in next(headline.sentences(sure))
     assert headline.title(six(write_set, launches, jax=[900, 400, 1500, 700, 1000, 600])).endswith("not yet surely")
+
+
+def test_title_sentence_order_and_ratios_agree_on_the_best(write_set, launches):
+    """The median of jax is the higher one, its paired ratio to torch is below 1."""
+    found = six(write_set, launches, jax=[1100, 1100, 1100, 1100, 500, 500])
+    [group] = headline.table(found).groups
+    assert [line.cells[0].text for line in group.lines] == ["torch", "jax"]
+    assert group.lines[0].cells[3].text == "1.000"
+    assert float(group.lines[1].cells[3].text) < 1
+    assert headline.title(found) == "torch leads on mlp, not yet surely"
+    assert "torch and jax are not told apart" in next(headline.sentences(found))
+
+
+def test_the_best_is_whom_no_paired_ratio_exceeds_where_launches_are_missing(write_set, launches):
+    """The mean of torch is the higher one, as it lacks the round in which jax was slow."""
+    [group] = headline.table(six(write_set, launches, jax=[*(1030 + n for n in range(6)), 10])).groups
+    assert [line.cells[0].text for line in group.lines] == ["jax", "torch"]
+    assert [line.cells[3].text for line in group.lines] == ["1.000", "0.971"]
+
+
+def test_a_lead_is_not_sure_while_any_other_is_not_told_apart(write_set, launches):
+    found = six(write_set, launches, jax=[800 + n for n in range(6)], numpy=[1500, 300, 1400, 350, 1300, 400])
+    assert list(found.headline[0]["verdict"])[1:] == ["slower", "not distinguished"]
+    assert headline.title(found).endswith("not yet surely")
+    assert "torch and numpy are not told apart" in next(headline.sentences(found))
+
+
+def test_only_of_several_modes_one_is_the_fastest(write_set, launches):
+    one, fused = launches(1000.0), launches(1500.0, mode="fused")
+    captions = [
+        headline.table(Inputs(load(folder, COLUMNS), records(folder))).caption
+        for folder in (
+            write_set("one", *one),
+            write_set("several", *one, *fused),
+            write_set("asked", *one, requested={"modes": "recommended"}),
+        )
+    ]
+    assert captions == [
+        f"Each framework in {mode}" for mode in ("the mode measured", "its fastest mode", "its recommended mode")
+    ]
 
 
 def test_a_tie_is_called_one(write_set, launches):
