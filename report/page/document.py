@@ -12,11 +12,8 @@ import jinja2
 from markupsafe import Markup
 
 from benchmarks.console import plain
-<<<<<<< HEAD
 from benchmarks.counting import count
-=======
 from benchmarks.storage import Sweep
->>>>>>> pagefix
 from report.page import equality, headline, learning, repeat, roofline, subjects, sureness, throughput, times, words
 from report.page.inputs import Inputs, name_of
 from report.page.machines import Machine, machines, table
@@ -157,10 +154,7 @@ def facts(inputs: Inputs) -> Iterator[str]:
 def launches(inputs: Inputs) -> Iterator[str]:
     """Yield how many launches there are, how many ended ok, and how many were asked for and not made, with reasons."""
     good = int((inputs.frame["status"] == "ok").sum())
-<<<<<<< HEAD
     yield f"{count(len(inputs.frame), 'launch', 'launches')}, {good:,} ok"
-=======
-    yield f"{words.count(len(inputs.frame), 'launch', 'launches')}, {good:,} ok"
     if missing := sum(map(not_made, inputs.used)):
         reasons = sorted({words.short(stop["reason"]) for stop in inputs.records("stops")} - {"rounds"})
         why = f" ({words.listed(reasons)})" if reasons else ""
@@ -172,4 +166,3 @@ def not_made(sweep: Sweep) -> int:
     requested = sweep.run.get("requested", {})
     asked, reported = (part.get(name) for part, name in ((requested, "launches"), (sweep.end, "reported")))
     return max(0, asked - reported) if isinstance(asked, int) and isinstance(reported, int) else 0
->>>>>>> pagefix
