@@ -36,7 +36,7 @@ def test_every_launch_has_a_row_and_resume_goes_on(start, sweep, rows, tmp_path,
     endings = [row["status"] for row in kept.rows]
     good = endings.count("ok")
     assert endings == ["ok"] * good + ["interrupted"] * (LAUNCHES - good)
-    assert kept.run["requested"] == {"cells": 2, "launches": LAUNCHES}
+    assert kept.run["requested"] == {"cells": 2, "launches": LAUNCHES, "modes": "recommended"}
     assert kept.end["reported"] == LAUNCHES
     assert {row["reason"] for row in kept.rows if row["status"] != "ok"} == {f"the sweep was ended by {number.name}"}
     lost = LAUNCHES - good
