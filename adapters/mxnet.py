@@ -20,9 +20,9 @@ import numpy.typing as npt
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from adapters import declaration as declare
 from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
-from adapters.declaration import SGD, Adam, Model, Shape
+from adapters.declaration import SGD, Adam, Model
+from adapters.mxnet_layers import Loss, layer_of
 from adapters.weights import Weights
 
 
@@ -266,37 +266,3 @@ def combine(
     pairs = [array for pair in zip(arrays, others, strict=True) for array in pair]
     decay = (factor - 1) / share if factor != 1 else 0.0  # a rate of 0 is a share of 0
     mx.nd.multi_sgd_update(*pairs, lrs=[-share] * n, wds=[decay] * n, num_weights=n, out=out or arrays)
-
-
-class Loss(mx.gluon.HybridBlock):
-    """Network and mean loss as one block, so that hybridizing makes one graph of a whole forward pass."""
-
-    def __init__(self, network: mx.gluon.HybridBlock, loss: str) -> None:
-        super().__init__()
-        self.network = network
-        self.cross_entropy = loss == "cross_entropy"
-
-    def hybrid_forward(self, F: Any, images: Any, labels: Any) -> Any:
-        outputs = self.network(images)
-        if self.cross_entropy:
-            return -F.pick(F.log_softmax(outputs), labels).mean()
-        return F.square(outputs.reshape((-1,)) - labels).mean()  # gluon's L2Loss halves it
-
-
-def layer_of(layer: declare.Layer, shape: Shape) -> mx.gluon.HybridBlock:
-    """Return the block that a declared layer means for one sample of `shape`."""
-    match layer:
-        case declare.Conv2D(channels, kernel, stride, padding):
-            return nn.Conv2D(channels, kernel, stride, padding, in_channels=shape[0])
-        case declare.Dense(units):
-            return nn.Dense(units, flatten=False, in_units=shape[0])
-        case declare.MaxPool2D(size, stride):
-            return nn.MaxPool2D(size, stride)
-        case declare.AvgPool2D(size, stride):
-            return nn.AvgPool2D(size, stride)
-        case declare.Activation("softmax"):
-            return nn.HybridLambda(lambda F, x: F.softmax(x))
-        case declare.Activation(function):
-            return nn.Activation(function)
-        case declare.Flatten():
-            return nn.Flatten()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 import platform
 from collections.abc import Callable
@@ -16,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf  # it reads the environment
 
-from adapters import declaration as declare
 from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
-from adapters.declaration import SGD, Adam, Model, Parameter
+from adapters.declaration import Model, Parameter
 from adapters.tensorflow_layers import apply, convolves, flattened_image
+from adapters.tensorflow_update import slots, update
 from adapters.weights import Weights
 
 # Where nothing convolves XLA pays on a CPU up to this batch size; above it a graph's products are faster (NOTES.md).
@@ -277,25 +276,7 @@ class TensorflowAdapter(Adapter):
         repeat(lambda index: step(*next(batches)), losses, first, end)
 
     def update(self, gradients: list[tf.Tensor]) -> None:
-        """Apply the declared update by hand: Keras keeps the rate inside momentum and epsilon outside Adam's hat."""
-        rate, taken = self.rate_variable.value(), self.taken
-        match self.recipe.optimiser:
-            case SGD(momentum=0.0):
-                for w, g in zip(self.parameters, gradients, strict=True):  # one operation for w.assign_sub(rate * g)
-                    tf.raw_ops.ResourceApplyGradientDescent(var=w.handle, alpha=rate, delta=g)
-            case SGD(_, momentum, nesterov):
-                for w, v, g in zip(self.parameters, self.slots, gradients, strict=True):
-                    v.assign(momentum * v + g)
-                    w.assign_sub(rate * (g + momentum * v if nesterov else v))
-            case Adam(_, beta1, beta2, epsilon):
-                taken.assign_add(1)
-                # 1 - beta^t without the cancellation that costs float32 half its digits at small t
-                correction1 = -tf.math.expm1(taken * math.log(beta1))
-                correction2 = -tf.math.expm1(taken * math.log(beta2))
-                for w, m, v, g in zip(self.parameters, self.slots[::2], self.slots[1::2], gradients, strict=True):
-                    m.assign(beta1 * m + (1 - beta1) * g)
-                    v.assign(beta2 * v + (1 - beta2) * g * g)
-                    w.assign_sub(rate * (m / correction1) / (tf.sqrt(v / correction2) + epsilon))
+        update(self.recipe.optimiser, self.parameters, self.slots, gradients, self.rate_variable.value(), self.taken)
 
 
 def repeat(step: Callable[[tf.Tensor], tf.Tensor], losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
@@ -307,8 +288,3 @@ def repeat(step: Callable[[tf.Tensor], tf.Tensor], losses: tf.Variable, first: t
         return (position + 1,)
 
     tf.while_loop(lambda position: position < end, body, (first,), parallel_iterations=1)
-
-
-def slots(optimiser: declare.Optimiser) -> int:
-    """Return how many arrays beside each parameter the optimiser keeps."""
-    return 2 if isinstance(optimiser, Adam) else int(optimiser.momentum != 0.0)

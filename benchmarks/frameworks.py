@@ -97,7 +97,7 @@ def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[s
         asked = [pool.submit(probe, *pair) for pair in pairs]
         try:
             return dict(zip(pairs, (answer.result() for answer in asked), strict=True))
-        except BaseException:
+        except BaseException:  # Interrupted is one; what was asked must not outlive it, and it goes on
             pool.shutdown(wait=False, cancel_futures=True)
             interruption.end_children()
             raise
