@@ -9,9 +9,9 @@ from typing import Annotated
 
 import typer
 
-from benchmarks import environments, evaluating, saved, tables
+from benchmarks import environments, evaluating, saved, tables, turn
 from benchmarks.commands.data import prepared
-from benchmarks.commands.terminal import Axis, Pythons, out, say
+from benchmarks.commands.terminal import Axis, Pythons, Wait, out, say
 from benchmarks.devices import chosen
 from benchmarks.options import chosen_frameworks
 
@@ -25,18 +25,23 @@ def evaluate_saved(
     native: Annotated[bool, typer.Option("--native", help="also through files of each framework's own")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     python: Pythons = None,
+    wait: Wait = True,
 ) -> None:
     """Evaluate saved weights in every framework on the test images, and compare image by image.
 
     --native writes each framework's own files anew and loads those: files of the folder are never loaded. Exit code: 0
-    all agree, 1 an image is read differently though it is no tie, or a framework failed, 2 usage or data.
+    all agree, 1 an image is read differently though it is no tie, or a framework failed, 2 usage or data, 75
+    another process measures (with --no-wait).
     """
     environments.give(python or [])
     [place] = chosen([device])
     frameworks = chosen_frameworks(None if framework == ["all"] else framework, [place])
     kept = saved.read(folder)
     data = prepared(evaluating.trained_on(kept) if dataset is None else dataset, data_dir)
-    with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
+    with (
+        turn.taken(f"evaluates {kept.recipe.name} in {', '.join(frameworks)}", wait, say),
+        tempfile.TemporaryDirectory(prefix="lockstep-") as scratch,
+    ):
         found = evaluating.evaluate(kept, frameworks, place, data, Path(scratch), native, say)
     if as_json:
         print(json.dumps(found.as_json(), indent=1))  # noqa: T201

@@ -12,7 +12,9 @@ import uuid
 import pytest
 from typer.testing import CliRunner
 
-from benchmarks import storage, turn
+from adapters.recipes import RECIPES
+from adapters.weights import initial_weights
+from benchmarks import saved, storage, turn
 from benchmarks.__main__ import app
 from benchmarks.environments import ROOT
 from benchmarks.errors import Busy
@@ -96,6 +98,15 @@ def test_no_wait_fails_at_once_with_the_holder_s_pid(holder, start):
 def test_whatever_computes_takes_the_lock(command, tmp_path):
     with turn.taken("something else", False, print):
         done = CliRunner().invoke(app, [command, "--no-wait"])
+    assert isinstance(done.exception, Busy)
+
+
+def test_evaluating_what_is_kept_takes_the_lock(tmp_path):
+    recipe = RECIPES["linear"]
+    saved.write(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
+    line = ["evaluate", str(tmp_path / "net"), "--framework", "numpy", "--dataset", "mnist-5k", "--no-wait"]
+    with turn.taken("something else", False, print):
+        done = CliRunner().invoke(app, line)
     assert isinstance(done.exception, Busy)
 
 

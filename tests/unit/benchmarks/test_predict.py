@@ -61,6 +61,14 @@ def test_a_picture_is_read(folder):
     assert np.shape(found["pixels"]["seen"]) == (28, 28)
 
 
+def test_people_see_the_most_probable_digits_first(folder):
+    line = ["predict", str(folder / "one.png"), "--weights", str(folder / "net"), "--framework", "numpy", "--ascii"]
+    done = CliRunner().invoke(app, line)
+    assert done.exit_code == 0
+    [shown] = [line for line in done.stdout.splitlines() if "numpy" in line]
+    assert shown.split()[3:6] == ["3", "99.9", "%"]
+
+
 def test_bad_files_are_named_and_the_others_read(folder):
     done = run(folder, "text.png", "one.png", "empty.png", "absent.png")
     assert done.exit_code == 1
