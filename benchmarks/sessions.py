@@ -58,21 +58,41 @@ def axes(row: Mapping[str, Any]) -> tuple[Any, ...]:
 def newest(rows: Sequence[Mapping[str, Any]], last: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """Return the launches that tables count: of each cell and task those of the newest session that has it.
 
-    `last` is what sessions() says. Launches of another revision's adapters are no part of tables, nor are those of a
-    comparison that began anew on another machine of its kind.
+    `last` is what sessions() says. Launches of another revision's adapters are no part of tables.
     """
     found: dict[tuple[Any, ...], str] = {}
-    own = [row for row in rows if row["revision"] is None]
+    own = current([row for row in rows if row["revision"] is None])
     for row in own:
         key = (*axes(row), row["task"])
         found[key] = max(session(row["sweep"], last), found.get(key, ""))
-    anew = begun_last(own)
-    return [
-        row
-        for row in own
-        if found[*axes(row), row["task"]] == session(row["sweep"], last)
-        and anew.get(comparison(row), row["sweep"]) == row["sweep"]
-    ]
+    return [row for row in own if found[*axes(row), row["task"]] == session(row["sweep"], last)]
+
+
+def current(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Return the launches but for those that a later attempt of their comparison took the place of.
+
+    The last attempt that has anything but interrupted launches counts, by its number: clocks of machines differ. What
+    was interrupted in it, or in a later one, is there once, unless the attempt that counts has that launch after all.
+    """
+    counts: dict[tuple[Any, ...], int] = {}
+    for row in rows:
+        if row["status"] != "interrupted":
+            counts[comparison(row)] = max(attempt(row), counts.get(comparison(row), 1))
+    kept = [row for row in rows if attempt(row) >= counts.get(comparison(row), 1)]
+    made: dict[tuple[Any, ...], tuple[bool, int]] = {}
+    for row in kept:
+        made[launch(row)] = max(ending(row), made.get(launch(row), (False, 0)))
+    return [row for row in kept if row["status"] != "interrupted" or ending(row) == made[launch(row)]]
+
+
+def attempt(row: Mapping[str, Any]) -> int:
+    """Return the number of the attempt that a launch is of; 1 where nothing says it, as in sweeps on one machine."""
+    return row["attempt"] or 1
+
+
+def ending(row: Mapping[str, Any]) -> tuple[bool, int]:
+    """Return what sorts the endings of one launch: anything comes after interrupted, then later attempts."""
+    return row["status"] != "interrupted", attempt(row)
 
 
 def comparison(row: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -80,11 +100,6 @@ def comparison(row: Mapping[str, Any]) -> tuple[Any, ...]:
     return (base_of(row["sweep"]), row["task"], *(row[name] for name in SHARED))
 
 
-def begun_last(rows: Sequence[Mapping[str, Any]]) -> dict[tuple[Any, ...], str]:
-    """Return for each comparison that members made the one among them that began it last: others were lost."""
-    begun: dict[tuple[Any, ...], dict[str, str]] = {}
-    for row in rows:
-        if MEMBER.fullmatch(row["sweep"]) and row["status"] != "interrupted":
-            sweeps = begun.setdefault(comparison(row), {})
-            sweeps[row["sweep"]] = min(row["started_at"], sweeps.get(row["sweep"], row["started_at"]))
-    return {key: max(sweeps, key=lambda name: (sweeps[name], name)) for key, sweeps in begun.items()}
+def launch(row: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Return what tells a launch from others, whichever attempts it was part of."""
+    return (base_of(row["sweep"]), row["task"], *axes(row), row["round"], row["seed"])

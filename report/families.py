@@ -1,7 +1,7 @@
 """What the files of one sweep over several machines say together: whose the lost launches are, and what began anew.
 
-A comparison stays on the machine that began it, as a ratio never crosses machines. Where that machine was lost, another
-one of its kind begins the comparison anew, and what the first had measured counts no more.
+A comparison stays on the machine that began it, as a ratio never crosses machines. Where that machine was lost, the
+comparison begins anew on one of its kind as another attempt, and what was measured before counts no more.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ import pyarrow.compute as pc
 
 from benchmarks.sessions import MEMBER, SHARED, base_of
 from benchmarks.storage import Sweep
-from report.grouping import Flags, equal, number
+from report.grouping import Flags, equal, highest, number
 from report.machines import UNKNOWN, kind
 
 Part = tuple[pa.Table, Sweep]
-BEGUN = "started_at"  # what is read of a family's files besides what was asked for
-READ = [*(column for column in SHARED if column != "machine_kind"), "task", "status", "sweep", BEGUN]
+READ = [*(column for column in SHARED if column != "machine_kind"), "task", "status", "attempt"]
 
 
 def is_part(sweep: Sweep) -> bool:
@@ -63,7 +62,7 @@ def repeated(text: str, times: int) -> pa.DictionaryArray:
 
 
 def overtaken(parts: Sequence[Part], machine_kinds: Sequence[pa.Array]) -> list[Flags]:
-    """Return which launches are of a comparison that began anew later, on another machine of the same kind."""
+    """Return which launches are of an attempt at their comparison that a later one took the place of."""
     found = [np.zeros(len(table), bool) for table, _ in parts]
     for family in by_base(parts):
         frames = [parts[place][0].select(READ).to_pandas() for place in family]
@@ -77,13 +76,11 @@ def overtaken(parts: Sequence[Part], machine_kinds: Sequence[pa.Array]) -> list[
 
 
 def before_the_last(frame: pd.DataFrame) -> Flags:
-    """Return which launches of a family their comparison's last beginning came after; lost ones begin nothing."""
+    """Return which launches of a family are of an attempt before the last that has anything but interrupted ones.
+
+    Attempts are numbered by who plans them: when a launch began says nothing of their order, clocks of machines differ.
+    """
     comparison = number(frame, [*SHARED, "task"])
-    launch = pd.factorize(frame[BEGUN], sort=True)[0]
-    measured = ~equal(frame["status"], "interrupted")
-    attempt = pd.DataFrame({"comparison": comparison, "sweep": frame["sweep"].to_numpy(), "begun": launch})
-    first = attempt[measured].groupby(["comparison", "sweep"], observed=True)["begun"].min()
-    last = first.groupby("comparison").max().reindex(range(comparison.max(initial=-1) + 1), fill_value=-1)
-    keys = pd.MultiIndex.from_frame(attempt[["comparison", "sweep"]])
-    begun = np.where(measured, first.reindex(keys).to_numpy(), launch)
-    return np.asarray(begun < last.to_numpy()[comparison], bool)
+    attempt = frame["attempt"].fillna(1).to_numpy(np.int64)
+    last = highest(attempt, comparison, ~equal(frame["status"], "interrupted"))
+    return np.asarray(attempt < last[comparison], bool)

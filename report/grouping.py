@@ -33,6 +33,13 @@ def first(numbers: Numbers) -> Numbers:
     return np.unique(numbers, return_index=True)[1].astype(np.int64)
 
 
+def highest(values: Numbers, group: Numbers, counts: Flags) -> Numbers:
+    """Return of each group the highest value of those that count, -1 where none does."""
+    found = np.full(group.max(initial=-1) + 1, -1)
+    np.maximum.at(found, group[counts], values[counts])
+    return found
+
+
 def equal(texts: pd.Series, word: str) -> Flags:
     """Return which texts are this word; an absent one is not."""
     return (texts == word).to_numpy(bool, na_value=False)

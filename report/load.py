@@ -34,7 +34,7 @@ DTYPES = {
 }  # fmt: skip
 KEYS = (  # what tells launches and cells apart; always loaded
     "sweep", "cell", "framework", "model", "recipe", "dataset", "device", "device_name", "batch_size", "mode", "dtype",
-    "pipeline", "threads", "task", "round", "seed", "status", *DERIVED,
+    "pipeline", "threads", "task", "round", "seed", "attempt", "status", *DERIVED,
 )  # fmt: skip
 TEXT = pa.dictionary(pa.int32(), pa.string())
 Part = families.Part
@@ -48,9 +48,9 @@ def load(source: str | Path, columns: Sequence[str] | None = None, categories: b
     machines, or a git revision of this repository: `REV` for its results/, or `REV:path/to/folder`. Numbers and text
     have nullable dtypes, an absent number is no zero and no NaN; lists are Python lists. `machine_kind` is from the
     file's run record, `machine` names that kind for people; `session` is the sweep that resumed this launch's sweep
-    last, or that sweep itself; `overtaken` launches are of a comparison that began anew on another machine of the
-    sweep, and count no more. With `columns` only those and KEYS are read, in the schema's order; with `categories` text
-    is a pandas category, sorted by name, which takes a tenth of the memory where rows are many.
+    last, or that sweep itself; `overtaken` launches are of a comparison that began anew, as their machine was lost,
+    and count no more. With `columns` only those and KEYS are read, in the schema's order; with `categories` text is a
+    pandas category, sorted by name, which takes a tenth of the memory where rows are many.
     Lines that cannot be read are named on stderr and left out. UsageError if there is no such source or column,
     StorageError for one that cannot be read.
     """
@@ -85,15 +85,7 @@ def wanted(columns: Sequence[str] | None) -> list[str]:
 def parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
     """Return the columns and the sweep of each file of `source`, a few files at a time."""
     with files(source) as paths, ThreadPoolExecutor(READERS) as readers:
-        return list(readers.map(lambda path: part(path, columns), paths))
-
-
-def part(path: Path, columns: Sequence[str]) -> Part:
-    """Return the columns and the sweep of one file, with what a family's files need besides."""
-    found = cache.read(path, columns)
-    if columns and families.BEGUN not in columns and families.is_part(found[1]):
-        return cache.read(path, [*columns, families.BEGUN])
-    return found
+        return list(readers.map(lambda path: cache.read(path, columns), paths))
 
 
 @contextmanager

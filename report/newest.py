@@ -9,14 +9,15 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from report.grouping import Flags, Numbers, equal
+from benchmarks.sessions import base_of
+from report.grouping import Flags, Numbers, equal, highest, number
 
 
 def is_newest(frame: pd.DataFrame, cell: Numbers) -> Flags:
     """Return which launches of each cell and task count, given each launch's number of its cell.
 
     What was interrupted measured nothing: it hides no older session, and is shown until a later sweep has the launch.
-    What its comparison began anew after, on another machine of the sweep (load), is never shown.
+    What is of an attempt before the last one at its comparison (load) is never shown, and hides nothing.
     """
     current = ~frame["overtaken"].to_numpy(bool) if "overtaken" in frame else np.ones(len(frame), bool)
     lost = equal(frame["status"], "interrupted")
@@ -24,15 +25,8 @@ def is_newest(frame: pd.DataFrame, cell: Numbers) -> Flags:
     group = 2 * cell + equal(frame["task"], "speed")
     last, measured = (highest(sessions, group, counts)[group] for counts in (current, current & ~lost))
     alike = of_one_identity(frame, group, (sessions == measured) & ~lost & current)
-    found = ~lost & (sessions == measured) & alike | lost & (sessions == last) & ~replaced(frame, group, lost)
+    found = ~lost & (sessions == measured) & alike | lost & (sessions == last) & ~replaced(frame, group, lost, current)
     return np.asarray(found & current, bool)
-
-
-def highest(values: Numbers, group: Numbers, counts: Flags) -> Numbers:
-    """Return of each group the highest value of those that count, -1 where none does."""
-    found = np.full(group.max(initial=-1) + 1, -1)
-    np.maximum.at(found, group[counts], values[counts])
-    return found
 
 
 def of_one_identity(frame: pd.DataFrame, group: Numbers, counts: Flags) -> Flags:
@@ -49,9 +43,17 @@ def of_one_identity(frame: pd.DataFrame, group: Numbers, counts: Flags) -> Flags
     return np.isin(identity, identity[counts & (sweeps == latest[group])])
 
 
-def replaced(frame: pd.DataFrame, group: Numbers, lost: Flags) -> Flags:
-    """Return which launches a later sweep has too, or their own has not lost: of the same group, round and seed."""
+def replaced(frame: pd.DataFrame, group: Numbers, lost: Flags, counts: Flags) -> Flags:
+    """Return which launches a later sweep has too, or their own has not lost, or lost in a later attempt again.
+
+    A launch is told by its group, round and seed; only those that count replace others. The members of a sweep over
+    several machines and its driver are one sweep.
+    """
     names = pd.DataFrame({"group": group, "round": frame["round"].to_numpy(), "seed": frame["seed"].to_numpy()})
     launch = np.asarray(names.groupby(["group", "round", "seed"], dropna=False).ngroup(), np.int64)
-    made = 2 * np.asarray(pd.factorize(frame["sweep"], sort=True)[0], np.int64) + ~lost
-    return np.asarray(made < highest(made, launch, np.ones(len(frame), bool))[launch])
+    sweeps, different = pd.factorize(frame["sweep"])
+    bases = np.array([base_of(name) for name in different], object)[sweeps]
+    endings = pd.DataFrame({"base": bases, "made": ~lost})
+    endings["attempt"] = frame["attempt"].fillna(1).to_numpy(np.int64) if "attempt" in frame else 1
+    order = number(endings, ["base", "made", "attempt"])
+    return np.asarray(order < highest(order, launch, counts)[launch])

@@ -12,7 +12,7 @@ from benchmarks.errors import StorageError
 from benchmarks.storage import Sweep
 
 COLUMNS = (
-    "sweep", "cell", "started_at",
+    "sweep", "cell", "attempt",
     "framework", "framework_version", "model", "recipe", "dataset", "device", "device_name", "batch_size",
     "mode", "dtype", "pipeline", "threads", "revision", "task", "round", "seed", "status", "reason", "flags",
     "lockstep", "oracle_sha256", "mfu", "roofline_share", "threads_computing", "cpu_per_wall",

@@ -1,6 +1,10 @@
 from __future__ import annotations
 
+import pytest
+
 from benchmarks.sessions import newest, session, sessions
+
+ALONE = {"revision": None, "attempt": None}  # what a row of a sweep on one machine has besides what every row has
 
 
 def test_sessions_go_through_what_lies_between():
@@ -15,8 +19,9 @@ def test_only_an_older_sweep_can_be_resumed():
 
 
 def test_tables_count_the_newest_session_of_each_cell_and_task(row):
+    alone = {**ALONE, **row, "machine_kind": "a"}
     rows = [
-        {**row, "revision": revision, "sweep": sweep, "task": task, "framework": framework, "machine_kind": "a"}
+        {**alone, "revision": revision, "sweep": sweep, "task": task, "framework": framework}
         for sweep, task, framework, revision in [
             ("1", "speed", "torch", None), ("2", "speed", "torch", None), ("3", "speed", "torch", None),
             ("1", "accuracy", "torch", None), ("1", "speed", "jax", None), ("3", "speed", "torch", "abc"),
@@ -43,18 +48,44 @@ def test_members_are_of_the_session_of_the_sweep_that_they_are_part_of():
 
 
 def test_a_newer_machine_hides_none_of_another_kind(row):
-    rows = [{**row, "revision": None, "sweep": sweep, "machine_kind": kind} for sweep, kind in (("1", "a"), ("2", "b"))]
+    rows = [{**ALONE, **row, "sweep": sweep, "machine_kind": kind} for sweep, kind in (("1", "a"), ("2", "b"))]
     assert newest(rows, {}) == rows
     assert newest([{**found, "machine_kind": "a"} for found in rows], {}) == [{**rows[1], "machine_kind": "a"}]
 
 
-def test_a_comparison_that_began_anew_counts_where_it_began_last(row):
-    """The member with the smaller number took over: names say nothing of the order."""
-    made = [("1.m02", 0, "a"), ("1.m02", 1, "a"), ("1.m01", 2, "a"), ("1.m03", 0, "b")]
-    rows = [
-        {**row, "revision": None, "sweep": sweep, "machine_kind": kind, "started_at": f"2026-01-01T00:00:0{second}"}
-        for sweep, second, kind in made
-    ]
-    assert [found["sweep"] for found in newest(rows, {})] == ["1.m01", "1.m03"]
-    lost = {**rows[0], "sweep": "1.m04", "status": "interrupted", "started_at": "2026-01-01T00:00:09"}
-    assert "1.m01" in {found["sweep"] for found in newest([*rows, lost], {})}
+@pytest.fixture
+def made(row):
+    """Return rows from (sweep, round, kind of machine, attempt, status); a later attempt has the slower clock."""
+
+    def write(*launches):
+        names = ("sweep", "round", "machine_kind", "attempt", "status")
+        rows = [{**ALONE, **row, **dict(zip(names, launch, strict=True))} for launch in launches]
+        return [{**found, "started_at": f"2026-01-01T00:00:0{9 - found['attempt']}"} for found in rows]
+
+    return write
+
+
+def counted(rows):
+    return [(found["sweep"], found["round"], found["status"]) for found in newest(rows, {})]
+
+
+def test_the_last_attempt_counts_whatever_names_and_clocks_say(made):
+    """The member with the smaller number took over; one of another kind has its own comparison."""
+    rows = made(
+        ("1.m02", 0, "a", 1, "ok"), ("1.m02", 1, "a", 1, "ok"), ("1.m01", 2, "a", 2, "invalid"),
+        ("1.m03", 0, "b", 1, "ok"), ("1", 3, "a", 1, "interrupted"),
+    )  # fmt: skip
+    assert counted(rows) == [("1.m01", 2, "invalid"), ("1.m03", 0, "ok")]
+
+
+def test_an_attempt_that_measured_nothing_overtakes_nothing_and_is_there_once(made):
+    rows = made(
+        ("1.m02", 0, "a", 1, "ok"), ("1", 0, "a", 2, "interrupted"), ("1", 1, "a", 2, "interrupted"),
+        ("1", 1, "a", 3, "interrupted"),
+    )  # fmt: skip
+    assert counted(rows) == [("1.m02", 0, "ok"), ("1", 1, "interrupted")]
+
+
+def test_what_was_collected_after_it_was_given_up_counts_as_measured_once(made):
+    rows = made(("1", 0, "a", 1, "interrupted"), ("1", 1, "a", 1, "interrupted"), ("1.m01", 0, "a", 1, "ok"))
+    assert counted(rows) == [("1", 1, "interrupted"), ("1.m01", 0, "ok")]

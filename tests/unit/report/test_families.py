@@ -36,9 +36,10 @@ def family(tmp_path):
     return write
 
 
-def at(second, rows, cell="0" * 16):
-    """Return rows with the second in which they began, and their identity."""
-    return [{**row, "cell": cell, "started_at": f"2026-01-01T00:00:{second + n:02}"} for n, row in enumerate(rows)]
+def of(attempt, rows, cell="0" * 16):
+    """Return rows with their attempt and identity; the later an attempt, the slower was its machine's clock."""
+    began = f"2026-01-01T00:00:{50 - attempt}"
+    return [{**row, "cell": cell, "attempt": attempt, "started_at": began} for row in rows]
 
 
 def test_members_of_other_kinds_hide_nothing_and_are_named(family, launches):
@@ -54,22 +55,73 @@ def test_the_driver_s_file_alone_names_its_members(family, launches):
     assert len(load(folder / f"{BASE}.jsonl")) == 2
 
 
-def test_what_began_anew_counts_where_it_began_last(family, launches):
-    slow, fast = at(0, launches(1000, 1000)), at(10, launches(2000, 2000))
-    lost = at(5, launches(1, 1, 1))[2:]
+def endings(frame):
+    """Return (round, speed or how it ended) of each launch that counts."""
+    found = newest(frame)
+    speeds = found["train_samples_per_s"].astype(object).where(found["status"] == "ok", found["status"])
+    return sorted(zip(found["round"], speeds, strict=True), key=str)
+
+
+def test_the_last_attempt_counts_whatever_the_clocks_say(family, launches):
+    slow, fast = of(1, launches(1000, 1000)), of(2, launches(2000, 2000))
+    lost = of(1, launches(1, 1, 1))[2:]
     frame = load(family([("small", fast), ("small", slow)], lost))
-    assert newest(frame)["train_samples_per_s"].tolist() == [2000, 2000]  # the lost one was begun anew too
+    assert endings(frame) == [(0, 2000), (1, 2000)]  # the lost one was begun anew too
+
+
+def test_a_machine_that_joined_again_begins_anew_in_its_own_file(family, launches):
+    frame = load(family([("small", [*of(1, launches(1000, 1000)), *of(2, launches(2000))])]))
+    assert endings(frame) == [(0, 2000)]
+
+
+def test_what_the_last_attempt_lost_is_shown_even_where_one_before_had_it(family, launches):
+    members = [("small", of(2, launches(2000))), ("small", of(1, launches(1000, 1000)))]
+    frame = load(family(members, [*of(1, launches(1, 1, 1))[2:], *of(2, launches(1, 1))[1:]]))
+    assert endings(frame) == [(0, 2000), (1, "interrupted")]
+
+
+def test_an_attempt_that_measured_nothing_overtakes_nothing(family, launches):
+    frame = load(family([("small", of(1, launches(1000)))], of(2, launches(1, 1))))
+    assert endings(frame) == [(0, 1000), (1, "interrupted")]
+
+
+def test_what_was_lost_in_every_attempt_is_shown_once(family, launches):
+    frame = load(family([], [*of(1, launches(1)), *of(2, launches(1)), *of(3, launches(1))]))
+    assert newest(frame)["attempt"].tolist() == [3]
+
+
+def test_an_attempt_by_a_wrong_clock_counts_and_is_invalid(family, launches):
+    wrong = [{**row, "status": "invalid", "reason": "the machine's clock"} for row in of(2, launches(2000))]
+    frame = load(family([("small", of(1, launches(1000))), ("small", wrong)]))
+    assert endings(frame) == [(0, "invalid")]
+
+
+def test_what_was_collected_after_it_was_given_up_counts_as_measured_once(family, launches):
+    frame = load(family([("small", of(1, launches(1000, 1100)))], of(1, launches(1, 1, 1))))
+    assert endings(frame) == [(0, 1000), (1, 1100), (2, "interrupted")]
+
+
+def test_what_a_member_itself_says_was_interrupted_is_shown_until_another_made_it(family, launches):
+    told = [{**row, "status": "interrupted"} for row in of(2, launches(1, 1))]
+    frame = load(family([("small", of(2, launches(1000))), ("small", told)]))
+    assert endings(frame) == [(0, 1000), (1, "interrupted")]
+
+
+def test_tasks_begin_anew_by_themselves(family, launches):
+    trained = [{**row, "task": "accuracy", "accuracy": 0.9} for row in of(1, launches(1))]
+    frame = load(family([("small", [*of(1, launches(1000)), *trained]), ("small", of(2, launches(2000)))]))
+    assert set(newest(frame)["task"]) == {"speed", "accuracy"}
 
 
 def test_no_ratio_crosses_machines_where_the_second_attempt_lacks_a_framework(family, launches):
-    first = [*at(0, launches(1000)), *at(1, launches(500, framework="jax"))]
-    table = compare(load(family([("small", first), ("small", at(10, launches(3000)))])))
+    first = [*of(1, launches(1000)), *of(1, launches(500, framework="jax"))]
+    table = compare(load(family([("small", first), ("small", of(2, launches(3000)))])))
     assert table["train_samples_per_s"].dropna().tolist() == [3000]
 
 
 def test_a_lost_launch_is_of_the_kind_that_has_its_cell_and_is_shown_until_it_was_made(family, launches):
-    members = [("small", at(0, launches(1000), "1" * 16)), ("large", at(0, launches(2000), "2" * 16))]
-    frame = load(family(members, at(5, launches(1, 1), "2" * 16)))
+    members = [("small", of(1, launches(1000), "1" * 16)), ("large", of(1, launches(2000), "2" * 16))]
+    frame = load(family(members, of(1, launches(1, 1), "2" * 16)))
     lost = frame[frame["status"] == "interrupted"]
     assert set(lost["machine_kind"]) == {"large"}
     shown = newest(frame)
