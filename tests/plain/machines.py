@@ -35,8 +35,8 @@ Record = dict[str, Any]
 
 
 def renamed(record: Record, number: int) -> Record:
-    """Return a record as member `number` of the sweep has it."""
-    return record | {"sweep": f"{BASE}.m{number:02}"} if "sweep" in record else record
+    """Return a run's record or a row as member `number` of the sweep has it."""
+    return record | {"sweep": f"{BASE}.m{number:02}"}
 
 
 def changed(record: Record, made_up: Record, noise: random.Random) -> Record:
@@ -74,7 +74,7 @@ def lines(sweeps: list[storage.Sweep], number: int, kind: str, model: str) -> It
             yield "stop", stop | ({"threads": made_up["threads"]} if made_up else {})
     for row in counted(sweeps):
         if model in ("", row["model"]):
-            yield "row", renamed(changed(row, made_up, noise) if made_up else row, number)
+            yield "row", renamed(changed(row, made_up, noise) if made_up else row, number) | {"attempt": 1}
 
 
 def write(out: Path, reference: Path = REFERENCE) -> None:
