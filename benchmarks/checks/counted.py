@@ -9,7 +9,7 @@ from typing import Any
 
 from benchmarks.checks.slim import File
 from benchmarks.counting import threads
-from benchmarks.sessions import SHARED, axes, newest, session, sessions
+from benchmarks.sessions import SHARED, axes, current, newest, session, sessions
 
 Row = Mapping[str, Any]
 UNNAMED = ("device_name", "machine_kind")  # too long for a line, and mostly the same in all
@@ -23,7 +23,7 @@ class Counted:
     runs: Mapping[str, Mapping[str, Any]]
     last: Mapping[str, str]  # as sessions() says
     ended: frozenset[str]  # sweeps that came to their end
-    reported: Mapping[str, set[tuple[Any, ...]]]  # cells, those of launches that tables do not count too
+    reported: Mapping[str, set[tuple[Any, ...]]]  # cells, those of launches that a newer session has again too
 
     def ok(self, task: str = "") -> list[Row]:
         """Return the launches that ended ok, of one task or of both."""
@@ -48,7 +48,7 @@ def counted(files: Sequence[File]) -> Counted:
     runs = {sweep.run["sweep"]: sweep.run for sweep in sweeps if "sweep" in sweep.run}
     rows = with_kinds([row for sweep in sweeps for row in sweep.rows], runs)
     reported: dict[str, set[tuple[Any, ...]]] = defaultdict(set)
-    for row in rows:
+    for row in current(rows):
         reported[row["sweep"]].add(axes(row))
     last = sessions(list(runs.values()))
     ended = frozenset(sweep.run["sweep"] for sweep in sweeps if sweep.end and "sweep" in sweep.run)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from benchmarks.checks.finding import Finding, shortened
 from benchmarks.checks.slim import File
 from benchmarks.counting import count
+from benchmarks.sessions import base_of
 
 ENDS_SINCE = 3  # schema version; older sweeps do not say that they came to their end
 NEWER = "schema version"
+RESUME = "go on with the same command and --resume"
+COLLECT = "fetch what its members still have: python -m benchmarks collect ADDRESS (its scheduler's); then "
 
 
 def findings(folder: Path, files: Sequence[File]) -> Iterator[Finding]:
@@ -23,10 +27,11 @@ def findings(folder: Path, files: Sequence[File]) -> Iterator[Finding]:
         advice = f"look into {others} below it with --results" if others else "make rows with: tox -e bench"
         yield Finding("note", "results files", "none in this folder", advice)
         return
-    ended = {str(file.sweep.run.get("sweep")) for file in files if file.sweep.end}
+    made = Counter(base_of(name_of(file)) for file in files for _ in file.sweep.rows)
+    families = {name_of(file): made[name_of(file)] for file in files}
     for file in files:
         yield from shortened(list(lines(file)))
-        yield from ending(file, ended)
+        yield from ending(file, families)
     whole, rows = sum(file.lines for file in files), sum(len(file.sweep.rows) for file in files)
     yield Finding(
         "ok", "results files", f"{count(len(files), 'file')}, {count(whole, 'whole line')}, {count(rows, 'valid row')}"
@@ -46,10 +51,10 @@ def lines(file: File) -> Iterator[Finding]:
         yield Finding("error", what, why, advice)
 
 
-def ending(file: File, ended: Collection[str]) -> Iterator[Finding]:
+def ending(file: File, rows: Mapping[str, int]) -> Iterator[Finding]:
     """Yield what is wrong with a file as a sweep: a torn last line, no record of its run, no end.
 
-    `ended` names the sweeps that have one: a member's file ends with its driver's.
+    `rows` counts them by sweep, those of members as their driver's: a member's file ends with its driver's.
     """
     sweep, name = file.sweep, file.sweep.path.name
     if file.torn:
@@ -59,8 +64,21 @@ def ending(file: File, ended: Collection[str]) -> Iterator[Finding]:
         yield Finding("warning", name, "no record of its run: nothing is known of its machine and its versions")
     elif not sweep.run and file.lines + file.torn:
         yield Finding("error", name, "no sweep: it has neither a record of a run nor rows", "take it out of the folder")
-    elif sweep.run.get("part_of") in ended:
-        return
+    elif "part_of" in sweep.run:
+        yield from apart(file, rows)
     elif sweep.run and not sweep.end and sweep.run["schema_version"] >= ENDS_SINCE:
-        found = f"no end after {len(sweep.rows):,} rows: it still runs, or was killed"
-        yield Finding("warning", name, found, "go on with the same command and --resume")
+        found = f"no end after {rows[name_of(file)]:,} rows: it still runs, or was killed"
+        yield Finding("warning", name, found, (COLLECT if "engine" in sweep.run else "") + RESUME)
+
+
+def apart(file: File, sweeps: Container[str]) -> Iterator[Finding]:
+    """Yield that a member's file is here without that of its driver, which knows what was asked for and lost."""
+    driver = file.sweep.run["part_of"]
+    if driver not in sweeps:
+        found = f"of a sweep over several machines, whose driver's file {driver}.jsonl is not here"
+        yield Finding("warning", file.sweep.path.name, found, "put it, and those of all its members, into this folder")
+
+
+def name_of(file: File) -> str:
+    """Return the name of a file's sweep."""
+    return str(file.sweep.run.get("sweep"))

@@ -50,7 +50,8 @@ def seeds(launches: Counted) -> Broken:
 
 def threads(launches: Counted) -> Broken:
     """Yield sweeps whose frameworks had different threads, and launches that computed with others than asked."""
-    for where, rows in grouped(launches.rows, [name for name in (*SHARED, "sweep") if name != "threads"]):
+    asked_for = [{**row, "sweep": base_of(row["sweep"])} for row in launches.rows]
+    for where, rows in grouped(asked_for, [name for name in (*SHARED, "sweep") if name != "threads"]):
         asked = {name: sorted({row["threads"] for row in rows if row["framework"] == name}) for name in names(rows)}
         if len({tuple(found) for found in asked.values()}) > 1:
             said = "; ".join(f"{name} {', '.join(map(str, found))}" for name, found in asked.items())

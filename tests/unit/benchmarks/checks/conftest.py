@@ -37,3 +37,19 @@ def write(tmp_path):
         return folder
 
     return made
+
+
+@pytest.fixture
+def family(row, write):
+    """Write a sweep over machines: its driver's lines and the rows of each member, by number; return the folder."""
+
+    def made(driver, members):
+        run = {"sweep": SWEEP, "engine": {"name": "dask"}, "requested": {"cells": 2, "launches": 4}}
+        folder = write([("run", run), *driver], f"{SWEEP}.jsonl")
+        for number, rows in members.items():
+            name = f"{SWEEP}.m0{number}"
+            lines = [("run", {"sweep": name, "part_of": SWEEP, "machine_kind": "abc"})]
+            write([*lines, *(("row", {**found, "sweep": name}) for found in rows)], f"{name}.jsonl")
+        return folder
+
+    return made

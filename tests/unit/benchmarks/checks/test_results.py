@@ -83,6 +83,35 @@ def test_an_old_sweep_could_not_say_that_it_ended(tmp_path, row):
     assert found(tmp_path) == []
 
 
+END = ("end", {"wall_s": {"import": 1.0}})
+
+
+def test_members_end_with_their_driver(row, family):
+    assert found(family([END], {1: [row], 2: [row, row]})) == []
+
+
+def test_a_killed_driver_is_told_once_with_how_to_fetch_what_members_have(row, family):
+    folder = family([("row", {**row, "status": "interrupted"})], {1: [row], 2: [row, row]})
+    [finding] = found(folder)
+    assert (finding.level, finding.what) == ("warning", f"{row['sweep']}.jsonl")
+    assert finding.found == "no end after 4 rows: it still runs, or was killed"
+    assert "python -m benchmarks collect ADDRESS" in finding.advice
+    assert finding.advice.endswith("--resume")
+
+
+def test_a_driver_that_was_killed_before_any_row_is_told_too(family):
+    assert "no end after 0 rows" in only(family([], {1: []}))[2]
+
+
+def test_members_without_their_driver_s_file_are_told(row, family):
+    folder = family([END], {1: [row], 2: [row]})
+    (folder / f"{row['sweep']}.jsonl").unlink()
+    assert [(f.level, f.what) for f in found(folder)] == [
+        ("warning", f"{row['sweep']}.m01.jsonl"), ("warning", f"{row['sweep']}.m02.jsonl"),
+    ]  # fmt: skip
+    assert f"{row['sweep']}.jsonl is not here" in found(folder)[0].found
+
+
 def test_rows_without_a_record_of_their_run_are_said(tmp_path, row):
     append(tmp_path / "a.jsonl", "row", row)
     assert only(tmp_path)[0] == "warning"

@@ -127,3 +127,46 @@ def test_many_broken_places_are_counted(healthy, write):
     broken = found(write([*healthy, *many]))
     assert len(broken) == 11
     assert broken[-1].found == "and 988 more of these"
+
+
+END = ("end", {"wall_s": {"import": 1.0}})
+
+
+@pytest.fixture
+def launch(row):
+    """Make a good speed launch of a sweep over machines."""
+    good = {**row, "framework_version": "1", "attempt": 1, "threads_computing": row["threads"], "cpu_per_wall": 1.0}
+    return lambda **changes: {**good, **changes}
+
+
+def test_what_members_and_driver_report_is_of_one_sweep(launch, family):
+    lost = launch(framework="jax", status="interrupted", attempt=2)
+    assert found(family([("row", lost), END], {1: [launch()], 2: [launch(round=1, attempt=2)]})) == []
+
+
+def test_a_cell_that_only_an_overtaken_attempt_has_is_missing(launch, family):
+    folder = family([END], {1: [launch(), launch(framework="jax")], 2: [launch(attempt=2)]})
+    [finding] = found(folder)
+    assert (finding.what, finding.level) == ("rule 1.8", "error")
+    assert f"sweep {SWEEP}: 2 cells requested, 1 reported" in finding.found
+
+
+def test_a_killed_driver_says_nothing_of_what_is_missing(launch, family):
+    assert found(family([], {1: [launch()]})) == []
+
+
+def test_what_an_overtaken_attempt_measured_breaks_no_rule(launch, family):
+    first = [launch(framework=name, mfu=2.0, lockstep="fail") for name in ("torch", "jax")]
+    assert found(family([END], {1: first, 2: [launch(framework=name, attempt=2) for name in ("torch", "jax")]})) == []
+
+
+def test_a_seed_that_was_trained_anew_counts_once(launch, family):
+    both = [launch(framework=name, task="accuracy", accuracy=0.9) for name in ("torch", "jax")]
+    assert found(family([END], {1: both, 2: [{**made, "attempt": 2} for made in both]})) == []
+
+
+def test_threads_of_what_was_lost_are_those_of_its_sweep(launch, family):
+    """jax's launch with one thread stands in the driver's file, the others in the member's."""
+    made = [launch(framework=name, threads=n) for name, n in (("torch", 1), ("torch", 2), ("jax", 2))]
+    lost = launch(framework="jax", threads=1, status="interrupted")
+    assert found(family([("row", lost), END], {1: made})) == []
