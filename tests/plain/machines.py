@@ -8,6 +8,7 @@ another processor. Their speeds are those of the reference run with other factor
 from __future__ import annotations
 
 import argparse
+import hashlib
 import random
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 
 from benchmarks import storage
 from benchmarks.environments import ROOT
-from benchmarks.sessions import newest, sessions
+from benchmarks.sessions import axes, newest, sessions
 
 REFERENCE = ROOT / "results" / "reference"
 BASE = "20261201T000000.000-abcdef"
@@ -45,7 +46,12 @@ def changed(record: Record, made_up: Record, noise: random.Random) -> Record:
     factor = factors.get(record["framework"], factors[""]) * noise.lognormvariate(0, 0.01)
     record = record | {name: record[name] * factor for name in RATES if record[name] is not None}
     record |= {name: record[name] / factor for name in SECONDS if record[name] is not None}
-    return record | {"threads": made_up["threads"], "device_name": made_up["facts"].get("cpu", record["device_name"])}
+    threads, device_name = made_up["threads"], made_up["facts"].get("cpu", record["device_name"])
+    wider = threads / record["threads"]
+    record |= {name: record[name] * wider for name in ("cpu_s", "cpu_per_wall") if record[name] is not None}
+    record |= {"threads_computing": threads} if record["threads_computing"] is not None else {}
+    cell = hashlib.sha256(f"{device_name} {threads} {record['cell']}".encode()).hexdigest()[:16]
+    return record | {"threads": threads, "device_name": device_name, "cell": cell}
 
 
 def counted(sweeps: list[storage.Sweep]) -> list[Record]:
@@ -82,14 +88,14 @@ def write(out: Path, reference: Path = REFERENCE) -> None:
     out.mkdir(parents=True, exist_ok=True)
     sweeps = list(storage.read_all(reference))
     members = {1: ("", "mlp"), 2: ("", "lenet"), 3: ("1111111111111111", ""), 4: ("2222222222222222", "")}
-    count = 0
+    rows: list[Record] = []
     for number, (kind, model) in members.items():
         made = list(lines(sweeps, number, kind, model))
-        count += sum(name == "row" for name, _ in made)
+        rows += [record | {"machine_kind": kind} for name, record in made if name == "row"]
         (out / f"{BASE}.m{number:02}.jsonl").write_bytes(b"".join(storage.line(*pair) for pair in made))
     engine = {"name": "dask", "members": [f"{BASE}.m{number:02}" for number in members]}
-    driver = {"sweep": BASE, "engine": engine, "requested": {"launches": count}}
-    ended = [("run", driver), ("end", {"wall_s": {"timed chunks": 1.0}})]
+    driver = {"sweep": BASE, "engine": engine, "requested": {"cells": len(set(map(axes, rows))), "launches": len(rows)}}
+    ended = [("run", driver), ("end", {"wall_s": {"timed chunks": 1.0}, "reported": len(rows)})]
     (out / f"{BASE}.jsonl").write_bytes(b"".join(storage.line(*pair) for pair in ended))
 
 
