@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from benchmarks.console import plain
 from benchmarks.counting import count
+from benchmarks.sessions import base_of
 from benchmarks.storage import Sweep
 from report.page import equality, headline, learning, repeat, roofline, subjects, sureness, throughput, times, words
 from report.page.inputs import Inputs, name_of
@@ -155,10 +156,23 @@ def launches(inputs: Inputs) -> Iterator[str]:
     """Yield how many launches there are, how many ended ok, and how many were asked for and not made, with reasons."""
     good = int((inputs.frame["status"] == "ok").sum())
     yield f"{count(len(inputs.frame), 'launch', 'launches')}, {good:,} ok"
-    if missing := sum(map(not_made, inputs.used)):
-        reasons = sorted({words.short(stop["reason"]) for stop in inputs.records("stops")} - {"rounds"})
+    asked = accounts(inputs)
+    if missing := sum(map(not_made, asked)):
+        stops = [stop for sweep in (*inputs.used, *asked) for stop in sweep.stops]
+        reasons = sorted({words.short(stop["reason"]) for stop in stops} - {"rounds"})
         why = f" ({words.listed(reasons)})" if reasons else ""
         yield f"{missing:,} more asked for and not made{why}"
+
+
+def accounts(inputs: Inputs) -> list[Sweep]:
+    """Return the files that say how much was asked for: a driver's for its members, which is of all kinds of machine.
+
+    The part of one kind has none of those: what was not made may have been for any.
+    """
+    drivers = [] if inputs.part else [sweep for sweep in inputs.sweeps if "engine" in sweep.run]
+    bases = {base_of(name) for name in inputs.frame["sweep"].unique()}
+    alone = [sweep for sweep in inputs.used if "engine" not in sweep.run]
+    return [*(sweep for sweep in drivers if name_of(sweep) in bases), *alone]
 
 
 def not_made(sweep: Sweep) -> int:

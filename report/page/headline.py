@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
@@ -54,11 +54,16 @@ def title(inputs: Inputs) -> str:
     for cells in inputs.headline:
         names = winners.setdefault(SURELY.get(standing(cells)[0], UNSURE), {})
         names.setdefault(words.short(cells["framework"].iloc[0]), []).append(place(cells.iloc[0], several))
+    return led(winners) or "No speed was measured"
+
+
+def led(winners: Mapping[tuple[str, str], Mapping[str, Iterable[str]]]) -> str:
+    """Say who leads where, what is not sure last: by the words before and after, the places of each framework."""
     said = []
     for (verb, sure), names in sorted(winners.items(), key=lambda item: item[0] == UNSURE):
         what = [f"{name} {verb} {words.listed(places)}" for name, places in names.items()]
         said.append(", ".join(what) + sure)
-    return "; ".join(said) or "No speed was measured"
+    return "; ".join(said)
 
 
 def sentences(inputs: Inputs) -> Iterator[str]:

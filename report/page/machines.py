@@ -17,8 +17,8 @@ from report.page.inputs import Inputs, Record, name_of
 from report.page.parts import Cell, Column, Group, Line, Table
 
 COLUMNS = (
-    Column("machine"), Column("processor"), Column("cards"), Column("cores", number=True),
-    Column("memory", number=True), Column("members", number=True),
+    Column("machine"), Column("processor"), Column("cores", number=True), Column("memory", number=True),
+    Column("cards"), Column("members", number=True),
     Column("versions that differ"), Column("measured"), Column("launches", "ok", True), Column("flags"),
 )  # fmt: skip
 
@@ -91,9 +91,9 @@ def cells(machine: Machine, versions: Mapping[str, tuple[str, ...]], differing: 
     days = sorted({re.sub(r"T.*", "", str(began), flags=re.DOTALL)[:10] for began in frame["started_at"]})
     good = int((frame["status"] == "ok").sum())
     yield Cell(words.short(facts.get("cpu") or ", ".join(cpus) or words.NONE, 48), style="long")
-    yield Cell(words.short(", ".join(cards) or words.NONE, 80), style="long")
     yield Cell(words.number(cores), value=cores)
     yield Cell(words.size(memory), value=memory)
+    yield Cell(words.short(", ".join(cards) or words.NONE, 80), style="long")
     yield Cell(f"{machine.members:,}", value=float(machine.members))
     yield Cell(words.short(", ".join(others) or words.NONE, 120), style="long")
     yield Cell(words.short(" to ".join(dict.fromkeys([days[0], days[-1]]))))

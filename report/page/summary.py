@@ -11,6 +11,7 @@ from benchmarks.console import DATA
 from benchmarks.counting import count
 from report.over_machines import POINT, over_machines
 from report.page import words
+from report.page.headline import UNSURE, led
 from report.page.inputs import Inputs
 from report.page.machines import Machine
 from report.page.parts import Cell, Column, Group, Line, Part, Table, Words, facets
@@ -19,6 +20,7 @@ COLUMNS = (
     Column("framework"), Column("mean ratio", "95 % interval", True), Column("on one machine", "least to most", True),
     Column("machines", number=True), Column("fastest on", number=True),
 )  # fmt: skip
+AHEAD = ("is ahead on", "")  # how the title says it where it is sure
 NOTE = (
     "On each machine a framework's fastest mode is compared with the reference's, paired by rounds; the mean over "
     "machines is geometric, of ratios and never of speeds, each kind of machine counting once. Its interval is of the "
@@ -40,15 +42,12 @@ class Summary:
 
     def title(self) -> str:
         """Return the page's first line: who is ahead on the whole, on how many kinds of machine."""
-        ahead: dict[str, list[str]] = {}
+        winners: dict[tuple[str, str], dict[str, dict[str, None]]] = {}  # places once, in order
         for lines in self.leading:
-            name = words.short(lines.iloc[0]["framework"])
-            ahead.setdefault(name + (" is ahead on" if sure(lines) else " leads, not surely, on"), []).append(
-                self.place(lines)
-            )
-        said = [f"{name} {words.listed(dict.fromkeys(places))}" for name, places in ahead.items()]
+            names = winners.setdefault(AHEAD if sure(lines) else UNSURE, {})
+            names.setdefault(words.short(lines.iloc[0]["framework"]), {})[self.place(lines)] = None
         kinds = count(self.count, "kind of machine", "kinds of machine")
-        return f"Over {kinds} {words.listed(said)}" if said else f"{kinds}, each by itself".capitalize()
+        return f"Over {kinds}, {led(winners)}" if winners else f"{kinds}, each by itself".capitalize()
 
     def place(self, lines: pd.DataFrame) -> str:
         """Return what a point is about, the device only where there are several."""
@@ -116,11 +115,13 @@ def table(caption: str, points: list[pd.DataFrame], folded: bool = False) -> Tab
 
 
 def line(record: dict[Any, Any]) -> Line:
-    """Return one framework's line."""
+    """Return one framework's line; to itself the reference's ratio is 1 everywhere, which needs no saying."""
+    itself = record["framework"] == record["reference"]
+    between = "" if itself else words.between(record["least"], record["most"], ".3f")
     cells = (
         Cell(words.short(record["framework"])),
         Cell(f"{record['ratio']:.3f}", words.between(record["low"], record["high"], ".3f"), float(record["ratio"])),
-        Cell(words.between(record["least"], record["most"], ".3f"), value=float(record["least"])),
+        Cell(between, value=float(record["least"])),
         Cell(f"{record['machines']} of {record['of']}", value=float(record["machines"])),
         Cell(f"{record['fastest']} of {record['of']}", value=float(record["fastest"])),
     )

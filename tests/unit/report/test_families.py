@@ -6,11 +6,14 @@ import pytest
 
 from benchmarks import machine
 from benchmarks.storage import append
-from report import compare, load
+from report import compare, load, records
 from report.compare import newest
 from report.machines import name
 from report.over_machines import over_machines
-from report.page import COLUMNS
+from report.page import COLUMNS, Inputs
+from report.page.document import facts, together
+from report.page.machines import machines
+from tests.unit.known_lines import RECORDS
 
 BASE = "20260101T000000-aaaaaa"
 SMALL = {"cpu": "A processor", "physical_cores": 2, "memory_bytes": 24 << 30}
@@ -21,8 +24,8 @@ KINDS = {"small": SMALL, "one core": {**SMALL, "physical_cores": 1}, "large": {*
 def family(tmp_path):
     """Write a sweep's files: (kind, rows) of each member, and what the driver says was lost; return the folder."""
 
-    def write(members, lost=()):
-        append(tmp_path / f"{BASE}.jsonl", "run", {"sweep": BASE, "engine": {"name": "dask"}})
+    def write(members, lost=(), **asked):
+        append(tmp_path / f"{BASE}.jsonl", "run", {"sweep": BASE, "engine": {"name": "dask"}, "requested": asked})
         for row in lost:
             append(tmp_path / f"{BASE}.jsonl", "row", {**row, "sweep": BASE, "status": "interrupted", "reason": "gone"})
         for number, (kind, rows) in enumerate(members, 1):
@@ -163,3 +166,15 @@ def test_the_mean_over_machines_is_geometric_of_ratios(family, launches):
 def test_what_one_machine_measured_has_no_mean(family, launches):
     frame = load(family([("small", launches(200)), ("large", launches(100, batch_size=8))]), COLUMNS)
     assert over_machines(compare(frame), frame).empty
+
+
+def test_what_was_asked_for_and_not_made_is_said_once_of_all_machines(family, launches):
+    lost = of(1, launches(1, 1), "2" * 16)[1:]
+    members = [("small", of(1, launches(200), "1" * 16)), ("large", of(1, launches(100), "2" * 16))]
+    folder = family(members, lost, launches=9)
+    append(folder / f"{BASE}.jsonl", "stop", {**RECORDS["stop"], "reason": "time cap"})
+    append(folder / f"{BASE}.jsonl", "end", {"wall_s": {}, "reported": 3})
+    inputs = Inputs(load(folder, COLUMNS), records(folder))
+    assert "6 more asked for and not made (time cap)" in list(together(inputs, machines(inputs)))
+    parts = [fact for found in machines(inputs) for fact in facts(found.inputs)]
+    assert not any("not made" in fact for fact in parts)
