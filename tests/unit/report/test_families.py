@@ -168,8 +168,10 @@ def test_what_one_machine_measured_has_no_mean(family, launches):
     assert over_machines(compare(frame), frame).empty
 
 
-def test_what_was_asked_for_and_not_made_is_said_once_of_all_machines(family, launches):
-    lost = of(1, launches(1, 1), "2" * 16)[1:]
+@pytest.mark.parametrize("shown", [0, 1])
+def test_what_was_asked_for_and_not_made_is_said_once_of_all_machines(family, launches, shown):
+    """Whether or not the driver's file has launches that are shown."""
+    lost = of(1, launches(1, 1), "2" * 16)[1 : 1 + shown]
     members = [("small", of(1, launches(200), "1" * 16)), ("large", of(1, launches(100), "2" * 16))]
     folder = family(members, lost, launches=9)
     append(folder / f"{BASE}.jsonl", "stop", {**RECORDS["stop"], "reason": "time cap"})
