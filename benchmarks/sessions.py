@@ -61,7 +61,7 @@ def newest(rows: Sequence[Mapping[str, Any]], last: Mapping[str, str]) -> list[M
     `last` is what sessions() says. Launches of another revision's adapters are no part of tables.
     """
     found: dict[tuple[Any, ...], str] = {}
-    own = current([row for row in rows if row["revision"] is None])
+    own = [row for row in current(rows) if row["revision"] is None]
     for row in own:
         key = (*axes(row), row["task"])
         found[key] = max(session(row["sweep"], last), found.get(key, ""))

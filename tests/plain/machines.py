@@ -21,7 +21,10 @@ from benchmarks.sessions import axes, newest, sessions
 REFERENCE = ROOT / "results" / "reference"
 BASE = "20261201T000000.000-abcdef"
 RATES = ("train_samples_per_s", "eval_samples_per_s", "flops_per_s", "peak_flops_per_s", "roofline_flops_per_s")
-SECONDS = ("import_s", "build_s", "first_step_s", "first_eval_s", "step_latency_p50_s", "step_latency_p99_s")
+SECONDS = (
+    "import_s", "build_s", "placing_s", "first_step_s", "first_eval_s", "step_latency_p50_s", "step_latency_p95_s",
+    "step_latency_p99_s", "dispatch_s",
+)  # fmt: skip
 KINDS: dict[str, dict[str, Any]] = {  # made-up machines: facts, threads, and factors of speed by framework, else ""
     "1111111111111111": {
         "facts": {"physical_cores": 1, "logical_cpus": 1}, "threads": 1,

@@ -89,3 +89,8 @@ def test_an_attempt_that_measured_nothing_overtakes_nothing_and_is_there_once(ma
 def test_what_was_collected_after_it_was_given_up_counts_as_measured_once(made):
     rows = made(("1", 0, "a", 1, "interrupted"), ("1", 1, "a", 1, "interrupted"), ("1.m01", 0, "a", 1, "ok"))
     assert counted(rows) == [("1", 1, "interrupted"), ("1.m01", 0, "ok")]
+
+
+def test_an_attempt_that_measured_another_revision_alone_counts(made):
+    first, second = made(("1.m01", 0, "a", 1, "ok"), ("1.m02", 0, "a", 2, "ok"))
+    assert counted([first, {**second, "revision": "abc"}]) == []
