@@ -61,45 +61,46 @@ def newest(rows: Sequence[Mapping[str, Any]], last: Mapping[str, str]) -> list[M
     `last` is what sessions() says. Launches of another revision's adapters are no part of tables.
     """
     found: dict[tuple[Any, ...], str] = {}
-    own = [row for row in current(rows) if row["revision"] is None]
+    own = [row for row in current(rows, last) if row["revision"] is None]
     for row in own:
         key = (*axes(row), row["task"])
         found[key] = max(session(row["sweep"], last), found.get(key, ""))
     return [row for row in own if found[*axes(row), row["task"]] == session(row["sweep"], last)]
 
 
-def current(rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+def current(rows: Sequence[Mapping[str, Any]], last: Mapping[str, str]) -> list[Mapping[str, Any]]:
     """Return the launches but for those that a later attempt of their comparison took the place of.
 
-    The last attempt that has anything but interrupted launches counts, by its number: clocks of machines differ. What
-    was interrupted in it, or in a later one, is there once, unless the attempt that counts has that launch after all.
+    The session's last attempt that has anything but interrupted launches counts, by sweep and number: clocks of
+    machines differ. A sweep over machines that resumes another makes anew what is not there whole. What was interrupted
+    in it, or in a later one, is there once, unless the attempt that counts has that launch after all.
     """
-    counts: dict[tuple[Any, ...], int] = {}
+    counts: dict[tuple[Any, ...], tuple[str, int]] = {}
     for row in rows:
-        if row["status"] != "interrupted":
-            counts[comparison(row)] = max(attempt(row), counts.get(comparison(row), 1))
-    kept = [row for row in rows if attempt(row) >= counts.get(comparison(row), 1)]
-    made: dict[tuple[Any, ...], tuple[bool, int]] = {}
+        if row["status"] != "interrupted" and row["attempt"] is not None:
+            counts[comparison(row, last)] = max(attempt(row), counts.get(comparison(row, last), ("", 0)))
+    kept = [row for row in rows if attempt(row) >= counts.get(comparison(row, last), ("", 0))]
+    made: dict[tuple[Any, ...], tuple[bool, str, int]] = {}
     for row in kept:
-        made[launch(row)] = max(ending(row), made.get(launch(row), (False, 0)))
-    return [row for row in kept if row["status"] != "interrupted" or ending(row) == made[launch(row)]]
+        made[launch(row, last)] = max(ending(row), made.get(launch(row, last), (False, "", 0)))
+    return [row for row in kept if row["status"] != "interrupted" or ending(row) == made[launch(row, last)]]
 
 
-def attempt(row: Mapping[str, Any]) -> int:
-    """Return the number of the attempt that a launch is of; 1 where nothing says it, as in sweeps on one machine."""
-    return row["attempt"] or 1
+def attempt(row: Mapping[str, Any]) -> tuple[str, int]:
+    """Return what sorts attempts: the sweep, then the number, which is null in sweeps on one machine."""
+    return base_of(row["sweep"]), row["attempt"] or 1
 
 
-def ending(row: Mapping[str, Any]) -> tuple[bool, int]:
+def ending(row: Mapping[str, Any]) -> tuple[bool, str, int]:
     """Return what sorts the endings of one launch: anything comes after interrupted, then later attempts."""
-    return row["status"] != "interrupted", attempt(row)
+    return row["status"] != "interrupted", *attempt(row)
 
 
-def comparison(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what the launches of a comparison and task share that members of one sweep made."""
-    return (base_of(row["sweep"]), row["task"], *(row[name] for name in SHARED))
+def comparison(row: Mapping[str, Any], last: Mapping[str, str]) -> tuple[Any, ...]:
+    """Return what the launches of a comparison and task share that one session made."""
+    return (session(row["sweep"], last), row["task"], *(row[name] for name in SHARED))
 
 
-def launch(row: Mapping[str, Any]) -> tuple[Any, ...]:
-    """Return what tells a launch from others, whichever attempts it was part of."""
-    return (base_of(row["sweep"]), row["task"], *axes(row), row["round"], row["seed"])
+def launch(row: Mapping[str, Any], last: Mapping[str, str]) -> tuple[Any, ...]:
+    """Return what tells a launch from others of its session, whichever attempts it was part of."""
+    return (session(row["sweep"], last), row["task"], *axes(row), row["round"], row["seed"])

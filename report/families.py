@@ -7,20 +7,20 @@ comparison begins anew on one of its kind as another attempt, and what was measu
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.sessions import MEMBER, SHARED, base_of
+from benchmarks.sessions import MEMBER, SHARED, base_of, session
 from benchmarks.storage import Sweep
 from report.grouping import Flags, equal, highest, number
 from report.machines import UNKNOWN, kind
 
 Part = tuple[pa.Table, Sweep]
-READ = [*(column for column in SHARED if column != "machine_kind"), "task", "status", "attempt"]
+READ = [*(column for column in SHARED if column != "machine_kind"), "task", "status", "sweep", "attempt"]
 
 
 def is_part(sweep: Sweep) -> bool:
@@ -61,10 +61,18 @@ def repeated(text: str, times: int) -> pa.DictionaryArray:
     return pa.DictionaryArray.from_arrays(np.zeros(times, np.int32), pa.array([text]))
 
 
-def overtaken(parts: Sequence[Part], machine_kinds: Sequence[pa.Array]) -> list[Flags]:
-    """Return which launches are of an attempt at their comparison that a later one took the place of."""
+def overtaken(parts: Sequence[Part], machine_kinds: Sequence[pa.Array], last: Mapping[str, str]) -> list[Flags]:
+    """Return which launches are of an attempt at their comparison that a later one took the place of.
+
+    `last` is what sessions() says: a sweep over machines that resumes another makes anew what is not there whole.
+    """
     found = [np.zeros(len(table), bool) for table, _ in parts]
-    for family in by_base(parts):
+    together: dict[str, list[int]] = defaultdict(list)
+    for place, (_, sweep) in enumerate(parts):
+        together[session(str(sweep.run.get("sweep")), last)].append(place)
+    for family in together.values():
+        if not any(is_part(parts[place][1]) for place in family):
+            continue
         frames = [parts[place][0].select(READ).to_pandas() for place in family]
         given = [
             frame.assign(machine_kind=machine_kinds[p].to_pylist()) for frame, p in zip(frames, family, strict=True)
@@ -76,11 +84,13 @@ def overtaken(parts: Sequence[Part], machine_kinds: Sequence[pa.Array]) -> list[
 
 
 def before_the_last(frame: pd.DataFrame) -> Flags:
-    """Return which launches of a family are of an attempt before the last that has anything but interrupted ones.
+    """Return which launches of a session are of an attempt before the last that has anything but interrupted ones.
 
     Attempts are numbered by who plans them: when a launch began says nothing of their order, clocks of machines differ.
     """
-    comparison = number(frame, [*SHARED, "task"])
-    attempt = frame["attempt"].fillna(1).to_numpy(np.int64)
-    last = highest(attempt, comparison, ~equal(frame["status"], "interrupted"))
+    comparison, numbered = number(frame, [*SHARED, "task"]), frame["attempt"].notna().to_numpy(bool)
+    attempts = pd.DataFrame({"base": [base_of(name) for name in frame["sweep"]], "attempt": 1})
+    attempts.loc[numbered, "attempt"] = frame["attempt"].to_numpy()[numbered].astype(np.int64)
+    attempt = number(attempts, ["base", "attempt"])
+    last = highest(attempt, comparison, numbered & ~equal(frame["status"], "interrupted"))
     return np.asarray(attempt < last[comparison], bool)

@@ -117,7 +117,7 @@ def with_derived(parts: Sequence[Part]) -> Iterator[pa.Table]:
     sweeps = [sweep for _, sweep in parts]
     last, named = sessions([sweep.run for sweep in sweeps]), machines.names(sweeps)
     kinds = families.kinds(parts)
-    for (table, _), kind, overtaken in zip(parts, kinds, families.overtaken(parts, kinds), strict=True):
+    for (table, _), kind, overtaken in zip(parts, kinds, families.overtaken(parts, kinds, last), strict=True):
         derived = {
             "machine_kind": kind,
             "machine": renamed(kind, lambda key: named.get(key, key)),

@@ -25,7 +25,9 @@ def is_newest(frame: pd.DataFrame, cell: Numbers) -> Flags:
     group = 2 * cell + equal(frame["task"], "speed")
     last, measured = (highest(sessions, group, counts)[group] for counts in (current, current & ~lost))
     alike = of_one_identity(frame, group, (sessions == measured) & ~lost & current)
-    found = ~lost & (sessions == measured) & alike | lost & (sessions == last) & ~replaced(frame, group, lost, current)
+    found = ~lost & (sessions == measured) & alike | lost & (sessions == last) & ~replaced(
+        frame, group, lost, current, sessions
+    )
     return np.asarray(found & current, bool)
 
 
@@ -43,17 +45,16 @@ def of_one_identity(frame: pd.DataFrame, group: Numbers, counts: Flags) -> Flags
     return np.isin(identity, identity[counts & (sweeps == latest[group])])
 
 
-def replaced(frame: pd.DataFrame, group: Numbers, lost: Flags, counts: Flags) -> Flags:
-    """Return which launches a later sweep has too, or their own has not lost, or lost in a later attempt again.
+def replaced(frame: pd.DataFrame, group: Numbers, lost: Flags, counts: Flags, sessions: Numbers) -> Flags:
+    """Return which launches a later session has too, or their own has not lost, or lost in a later attempt again.
 
-    A launch is told by its group, round and seed; only those that count replace others. The members of a sweep over
-    several machines and its driver are one sweep.
+    A launch is told by its group, round and seed; only those that count replace others.
     """
     names = pd.DataFrame({"group": group, "round": frame["round"].to_numpy(), "seed": frame["seed"].to_numpy()})
     launch = np.asarray(names.groupby(["group", "round", "seed"], dropna=False).ngroup(), np.int64)
     sweeps, different = pd.factorize(frame["sweep"])
     bases = np.array([base_of(name) for name in different], object)[sweeps]
-    endings = pd.DataFrame({"base": bases, "made": ~lost})
+    endings = pd.DataFrame({"session": sessions, "made": ~lost, "base": bases})
     endings["attempt"] = frame["attempt"].fillna(1).to_numpy(np.int64) if "attempt" in frame else 1
-    order = number(endings, ["base", "made", "attempt"])
+    order = number(endings, ["session", "made", "base", "attempt"])
     return np.asarray(order < highest(order, launch, counts)[launch])

@@ -48,9 +48,9 @@ def counted(files: Sequence[File]) -> Counted:
     runs = {sweep.run["sweep"]: sweep.run for sweep in sweeps if "sweep" in sweep.run}
     rows = with_kinds([row for sweep in sweeps for row in sweep.rows], runs)
     reported: dict[str, set[tuple[Any, ...]]] = defaultdict(set)
-    for row in current(rows):
-        reported[row["sweep"]].add(axes(row))
     last = sessions(list(runs.values()))
+    for row in current(rows, last):
+        reported[row["sweep"]].add(axes(row))
     ended = frozenset(sweep.run["sweep"] for sweep in sweeps if sweep.end and "sweep" in sweep.run)
     return Counted(newest(rows, last), runs, last, ended, reported)
 

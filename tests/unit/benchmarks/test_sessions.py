@@ -94,3 +94,13 @@ def test_what_was_collected_after_it_was_given_up_counts_as_measured_once(made):
 def test_an_attempt_that_measured_another_revision_alone_counts(made):
     first, second = made(("1.m01", 0, "a", 1, "ok"), ("1.m02", 0, "a", 2, "ok"))
     assert counted([first, {**second, "revision": "abc"}]) == []
+
+
+def test_what_a_resumed_sweep_makes_anew_takes_the_place_of_half_a_comparison(made):
+    half = made(("1.m01", 0, "a", 2, "ok"), ("1.m01", 1, "a", 2, "ok"))
+    anew = made(("2", 1, "a", 1, "interrupted"), ("2.m01", 0, "a", 1, "ok"))
+    last = sessions([{"sweep": "1"}, {"sweep": "2", "resumes": ["1.m01"]}])
+    assert newest([*half, anew[0]], last) == half
+    assert newest([*half, *anew], last) == anew
+    single = [{**row, "sweep": "2", "attempt": None, "round": 2} for row in half[:1]]  # on one machine: goes on
+    assert newest([*half, *single], last) == [*half, *single]

@@ -110,6 +110,20 @@ def test_what_a_member_itself_says_was_interrupted_is_shown_until_another_made_i
     assert endings(frame) == [(0, 1000), (1, "interrupted")]
 
 
+def test_what_a_resumed_sweep_makes_anew_takes_the_place_of_half_a_comparison(family, launches):
+    """A sweep over machines that resumes another keeps whole comparisons only; its attempts begin at 1 again."""
+    folder, later = family([("small", of(2, launches(1000, 1000)))]), "20260102T000000-aaaaaa"
+    about = {"machine_kind": "small", "machine": SMALL, "part_of": later}
+    path = folder / f"{later}.m01.jsonl"
+    append(folder / f"{later}.jsonl", "run", {"sweep": later, "engine": {"name": "dask"}, "resumes": [f"{BASE}.m01"]})
+    lost = of(1, launches(1, 1))[1]
+    append(folder / f"{later}.jsonl", "row", {**lost, "sweep": later, "status": "interrupted"})
+    append(path, "run", {"sweep": path.stem, **about})
+    assert endings(load(folder)) == [(0, 1000), (1, 1000)]  # nothing was made anew yet
+    append(path, "row", {**of(1, launches(2000))[0], "sweep": path.stem})
+    assert endings(load(folder)) == [(0, 2000), (1, "interrupted")]
+
+
 def test_tasks_begin_anew_by_themselves(family, launches):
     trained = [{**row, "task": "accuracy", "accuracy": 0.9} for row in of(1, launches(1))]
     frame = load(family([("small", [*of(1, launches(1000)), *trained]), ("small", of(2, launches(2000)))]))
