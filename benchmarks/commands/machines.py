@@ -21,11 +21,7 @@ if TYPE_CHECKING:
 
 ENGINES = ("local", "dask")
 CLUSTERS = ("slurm", "pbs", "lsf", "sge")
-INSTEAD = {
-    "resume": ": over several a sweep begins anew",
-    "dry_run": ": what is planned depends on the machines that join",
-    "python": ": say it where a machine joins",
-}
+INSTEAD = {"dry_run": ": what is planned depends on the machines that join", "python": ": say it where a machine joins"}
 
 
 def over_several(engine: str, scheduler: str | None, cluster: str | None, **others: object) -> bool:
@@ -70,7 +66,7 @@ def over_machines(
         driver = Driver(client, request, results, board, members, patience_s)
         with told(driver, board):
             driver.run()
-        kinds = list(driver.kinds.values())
+        kinds = list(driver.account.kinds.values())
         stops = [stop for kind in kinds for stop in kind.stops]
         return show_outcome(driver, {kind.name: kind.ledger.rows for kind in kinds}, stops)
 

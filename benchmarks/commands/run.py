@@ -97,14 +97,14 @@ def run(
     pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
     revisions = ("",) if against is None else ("", resolved(against))
     with_peak = amount.peak if with_peak is None else with_peak
-    if over_several(engine, scheduler, cluster, resume=resume, dry_run=dry_run, python=python):
+    if over_several(engine, scheduler, cluster, dry_run=dry_run, python=python):
         asked = Asked(
             values(framework, [], list(ADAPTERS), "framework"), recipes, named(device), sizes, modes, dtypes,
             numbers(threads, [], "--threads", 1 << 10), pipelines, revisions,
         )  # fmt: skip
         request = Request(
             asked, sets, amount, seed, epochs, timeout or 900.0, timeout or TIMEOUT_S, fresh_proof, memory.limit_bytes,
-            with_peak, time_cap, str(data_dir.absolute()) if data_dir else None,
+            with_peak, time_cap, str(data_dir.absolute()) if data_dir else None, resume,
         )  # fmt: skip
         wanted = nodes if cluster else members
         raise typer.Exit(over_machines(request, results, scheduler, cluster, wanted, patience, insecure))

@@ -35,25 +35,25 @@ def from_members(address: str, results: Path, say: Callable[[str], None]) -> Fet
     """Take over from every member of a scheduler, and let it delete what is here now; but not of running sweeps."""
     from distributed import Client  # noqa: PLC0415
 
+    from benchmarks.engine.asking import ask  # noqa: PLC0415
     from benchmarks.engine.connection import connected  # noqa: PLC0415
-    from benchmarks.engine.crew import asked  # noqa: PLC0415
 
     disk.check(results)
     found: Fetched = {}
 
     def taken(client: Client, member: str, sweep: str) -> None:
         def lines(first: int) -> list[str]:
-            return list(asked(client, member, tasks.lines, sweep=sweep, first=first).said.get("lines", []))
+            return list(ask(client, member, tasks.lines, sweep=sweep, first=first).said.get("lines", []))
 
         copy = Copy.there(results / f"{Path(sweep).name}.jsonl")
         if new := completed(copy, lines):
             found[sweep] = new
-        asked(client, member, tasks.close, sweep=sweep, lines=copy.lines)
+        ask(client, member, tasks.close, lines={sweep: copy.lines})
 
     with connected(address) as client:
         drivers = set(client.run_on_scheduler(tasks.clients))
         for member in client.scheduler_info()["workers"]:
-            kept = asked(client, member, tasks.kept)
+            kept = ask(client, member, tasks.kept)
             if kept.error:
                 say(f"{member}: {kept.error}")
             for sweep, driver in kept.said.get("sweeps", {}).items():

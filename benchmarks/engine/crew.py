@@ -1,47 +1,31 @@
-"""The members that a driver knows: how it reaches them, what each does, and whether its clock can be trusted."""
+"""The machines that a driver knows: who came, who went, and what each is doing."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from distributed import Client
+from distributed import Client, Future
 
+from benchmarks import environments
 from benchmarks.cells import Block, Cell, Launch
-from benchmarks.engine import tasks
+from benchmarks.engine.asking import Clock, facts_of
 from benchmarks.engine.copies import Copy
 from benchmarks.engine.facts import Facts
 from benchmarks.engine.kinds import Kind
 from benchmarks.engine.plan import Series
+from benchmarks.errors import EngineError
 
-Json = dict[str, Any]
-ANSWER_S = 20.0  # of a member's event loop, which measures nothing itself
-TOLERATED_S = 0.5  # that a message may take
-TOLERATED_RATE = 0.02  # by which a member's clock may run faster or slower: no speed below that is known so well
-
-
-@dataclass
-class Clock:
-    """A member's clock beside the driver's."""
-
-    member_s: float
-    driver_s: float
-    behind_s: float  # of the wall clocks; no measurement rests on it
-
-    def rate(self, member_s: float) -> float | None:
-        """Return how fast the member's clock has run, 1 being the driver's; None where it is as it should be."""
-        theirs, ours = member_s - self.member_s, time.monotonic() - self.driver_s
-        if abs(theirs - ours) <= TOLERATED_S + TOLERATED_RATE * ours:
-            return None
-        return theirs / ours
+LOOK_S = 1.0  # between looks at who is there
+IDENTITY_S = 5.0
 
 
-@dataclass
-class Member:
-    """One machine in a sweep; `busy` with the block of a series, `waiting` holds its launches without a row."""
+@dataclass(eq=False)
+class Machine:
+    """One machine in a sweep; while it measures a block, `waiting` holds the launches that have no row yet."""
 
     number: int
     address: str
@@ -53,11 +37,9 @@ class Member:
     series: Series | None = None
     block: Block | None = None
     waiting: dict[Cell, Launch] = field(default_factory=dict)
-    future: Any = None
+    future: Future | None = None  # of what its slot was given
     doing: str = "begins"
     since_s: float = field(default_factory=time.monotonic)  # for the account of where time went
-    told: int = 0  # lines that the member says it has
-    lost: str = ""  # why it is no member any more
 
     @property
     def name(self) -> str:
@@ -65,37 +47,85 @@ class Member:
         return f"m{self.number:02d}"
 
 
-class Answer:
-    """What a member answered, or an error in words."""
+@dataclass
+class Crew:
+    """All of them; `turn_away` is called with an address and why a machine takes no part."""
 
-    def __init__(self, text: Any) -> None:
-        self.said: Json = {}
-        self.error = ""
-        if isinstance(text, BaseException):
-            self.error = f"{type(text).__name__}: {text}"
-            return
-        try:
-            self.said = json.loads(text)
-            self.error = str(self.said.get("error", ""))
-        except (TypeError, ValueError) as error:
-            self.error = f"an answer that is no JSON: {error}"
+    client: Client
+    base: str  # the sweep
+    results: Path
+    patience_s: float
+    tell: Callable[[str], None]
+    present: dict[str, Machine] = field(default_factory=dict)  # by address
+    former: list[Machine] = field(default_factory=list)
+    turned_away: set[str] = field(default_factory=set)  # addresses; a machine that joins again has another
+    looked_s: float = 0.0
+    away_s: float | None = None  # since when the scheduler does not answer
+    again: Callable[[], None] = lambda: None  # called when it answers again
 
+    def look(self) -> tuple[list[Machine], list[Machine]]:
+        """Return who came and who went since the last look, which is LOOK_S ago at least; else nobody."""
+        now = time.monotonic()
+        if now - self.looked_s < LOOK_S or (there := self.workers()) is None:
+            return [], []
+        self.looked_s = now
+        went = [machine for address, machine in self.present.items() if address not in there]
+        came = [self.welcome(address) for address in sorted(there.difference(self.present, self.turned_away))]
+        return [machine for machine in came if machine is not None], went
 
-def asked(client: Client, address: str, work: Callable[..., str], **arguments: Any) -> Answer:
-    """Ask a member something that its event loop answers at once, whatever it measures."""
-    given = (json.dumps(arguments),) if arguments else ()
-    try:
-        found = client.sync(client._run, work, *given, workers=[address], on_error="return", callback_timeout=ANSWER_S)
-        return Answer(found.get(address, EOFError("no answer")))
-    except Exception as error:
-        return Answer(error)
+    def workers(self) -> set[str] | None:
+        """Return the addresses of Dask's workers; None while the scheduler does not answer, EngineError after that."""
+        if self.client.status == "running":
+            try:
+                found = self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=IDENTITY_S)
+                if self.away_s is not None:
+                    self.away_s = None
+                    self.again()
+                return set(found["workers"])
+            except (OSError, TimeoutError):
+                pass  # it may come back
+        self.away_s = self.away_s or time.monotonic()
+        if self.client.status == "closed" or time.monotonic() - self.away_s > self.patience_s:
+            raise EngineError("the scheduler is gone; start it again, let the machines join, and --resume")
+        return None
 
+    def welcome(self, address: str) -> Machine | None:
+        """Return a machine that can take part; of another say why it cannot."""
+        facts, clock, error = facts_of(self.client, address)
+        if not error and facts["code"] != environments.code_hash():
+            other = f"commit {facts['commit']}, here it is {environments.commit()}"
+            error = f"its checkout measures by other code ({other}); bring both to the same"
+        if error:
+            self.turn_away(address, error)
+            return None
+        number = len(self.present) + len(self.former) + 1
+        sweep = f"{self.base}.m{number:02d}"
+        machine = Machine(number, address, sweep, facts, clock, Copy(self.results / f"{sweep}.jsonl"))
+        self.present[address] = machine
+        return machine
 
-def facts_of(client: Client, address: str) -> tuple[Facts, Clock, str]:
-    """Return a machine's facts, its clock beside ours, and an error if it has none."""
-    begin = time.monotonic()
-    answer = asked(client, address, tasks.facts)
-    between = (begin + time.monotonic()) / 2
-    said = answer.said
-    clock = Clock(said.pop("clock_s", 0.0), between, time.time() - said.pop("wall_s", time.time()))
-    return said, clock, answer.error
+    def turn_away(self, address: str, why: str) -> None:
+        """Do without a machine, and say why."""
+        self.dismiss(address)
+        self.tell(f"{address} takes no part: {why}")
+
+    def dismiss(self, address: str) -> None:
+        """Count a machine no more."""
+        self.turned_away.add(address)
+        if machine := self.present.pop(address, None):
+            machine.future = None
+            self.former.append(machine)
+
+    def forget(self) -> None:
+        """Delete the copies of a sweep that never began: they hold no measurement."""
+        for machine in (*self.present.values(), *self.former):
+            machine.copy.path.unlink(missing_ok=True)
+
+    def of(self, sweep: Any) -> Machine | None:
+        """Return the machine whose part this is; None for another driver's, and one that is not counted any more."""
+        return next((machine for machine in self.present.values() if machine.sweep == sweep), None)
+
+    def seconds(self) -> float:
+        """Return for how long all machines together took part."""
+        now = time.monotonic()
+        return sum(now - machine.since_s for machine in (*self.present.values(), *self.former))

@@ -1,7 +1,7 @@
 """A sweep over several machines: hands out blocks, takes rows as they are made, and lets nothing disappear.
 
-Dask carries orders and answers and decides nothing: each block is meant for one member, runs at most once, and is
-planned again by us, visibly, where its member was lost.
+Dask carries orders and answers and decides nothing: each block is meant for one machine, runs at most once, and is
+planned again by us, visibly, where that machine was lost.
 """
 
 from __future__ import annotations
@@ -9,66 +9,72 @@ from __future__ import annotations
 import json
 import queue
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from distributed import Client, Future
+from distributed.scheduler import KilledWorker
 
-from benchmarks import disk, environments, interruption, storage
+from benchmarks import interruption
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
 from benchmarks.engine import tasks
+from benchmarks.engine.account import Account
+from benchmarks.engine.asking import Answer, ask, ask_all
 from benchmarks.engine.board import Board
-from benchmarks.engine.copies import Copy
-from benchmarks.engine.crew import Answer, Member, asked, facts_of
+from benchmarks.engine.crew import LOOK_S, Crew, Machine
 from benchmarks.engine.facts import words
 from benchmarks.engine.kinds import Kind
 from benchmarks.engine.member import SLOT, TOPIC
 from benchmarks.engine.request import Request
+from benchmarks.engine.resuming import resume
 from benchmarks.errors import EngineError, SchemaError, UsageError
 from benchmarks.ledger import Ledger
-from benchmarks.runner import TOGETHER, name_now, said, unwritable
+from benchmarks.runner import name_now, said, unwritable
 
 Json = dict[str, Any]
-LOOK_S = 1.0  # between looks at who is there
-KINDS_S = 2.0  # after enough members have come, for others that come at the same time
+TOGETHER_S = 2.0  # after enough machines have come, for others that come at the same time
+ENDING_S = 5.0  # for machines to hear that the sweep has ended
+AXES = ("framework", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads", "pipeline")
 
 
-@dataclass
+def why_lost(future: Future) -> str:
+    """Say why an order was not carried out; no addresses: rows repeat it."""
+    error = future.exception() if future.status == "error" else None
+    if error is None or isinstance(error, KilledWorker):
+        return "its process ended, or its link was cut"
+    return f"{type(error).__name__}: {error}"
+
+
 class Driver:
-    """One sweep over the members of a scheduler; `results` takes its file and a copy of each member's."""
+    """One sweep over the members of a scheduler; `results` takes its own file and a copy of each member's."""
 
-    client: Client
-    request: Request
-    results: Path
-    board: Board
-    members_wanted: int = 1
-    patience_s: float = 60.0
-    name: str = field(default_factory=name_now)
-    crew: dict[str, Member] = field(default_factory=dict)  # by address; lost ones leave it
-    lost: list[Member] = field(default_factory=list)
-    turned_away: set[str] = field(default_factory=set)  # addresses
-    kinds: dict[str, Kind] = field(default_factory=dict)  # by fingerprint
-    inbox: queue.SimpleQueue[tuple[str, Any]] = field(default_factory=queue.SimpleQueue)
-    repeated: int = 0  # launches whose rows a later attempt took the place of
-    looked_s: float = 0.0
-    away_s: float | None = None  # since when the scheduler does not answer
-    alone_s: dict[str, float] = field(default_factory=dict)  # by kind: since when no member is there for it
+    def __init__(
+        self, client: Client, request: Request, results: Path, board: Board, members: int, patience_s: float
+    ) -> None:
+        """`members` is how many must have joined before anything is measured."""
+        self.client, self.request, self.results, self.board = client, request, results, board
+        self.members, self.patience_s = members, patience_s
+        self.name = name_now()
+        self.path = results / f"{self.name}.jsonl"
+        self.account = Account(self.name, self.path)
+        self.crew = Crew(client, self.name, results, patience_s, board.tell, again=self.listen)
+        self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
+        self.wall: dict[str, float] = {}
 
     @property
-    def path(self) -> Path:
-        """The driver's own file."""
-        return self.results / f"{self.name}.jsonl"
+    def ledger(self) -> Ledger:
+        """The account over all machines."""
+        return self.account.ledger
 
-    def run(self) -> Ledger:
-        """Measure everything; return the account over all machines.
+    def run(self) -> None:
+        """Measure everything.
 
         Whatever ends it early, launches that were not made have rows that say so, unless rows cannot be written.
         """
-        self.begun_s = time.monotonic()
-        self.client.subscribe_topic(TOPIC, lambda event: self.inbox.put(("told", event[1])))
+        self.listen()
         try:
             self.gather()
             self.begin()
@@ -77,355 +83,232 @@ class Driver:
                 self.hand_out()
                 self.take(LOOK_S)
         except BaseException as ending:
-            if self.kinds and not unwritable(ending):
-                self.abandon()
+            if self.account.begun and not unwritable(ending):
                 with interruption.held():
-                    self.leave(said(ending))
-                    self.end(said(ending))
-            self.close()
+                    self.account.leave(self.account.kinds.values(), said(ending))
+                    self.wall = self.account.end(self.crew.seconds(), said(ending))
+            if not self.account.begun:
+                self.crew.forget()
             raise
-        self.end("")
-        self.close()
-        return self.ledger
+        else:
+            self.wall = self.account.end(self.crew.seconds(), "")
+        finally:
+            self.close()
 
-    # Who is there.
+    def listen(self) -> None:
+        """Hear what members tell of their own accord."""
+        self.client.subscribe_topic(TOPIC, lambda event: self.inbox.put(lambda: self.hear(event[1])))
+
+    # Who is there, and what is planned for them.
 
     def gather(self) -> None:
-        """Wait until enough members have begun their parts; EngineError where the patience ends first."""
+        """Wait until enough machines have begun their parts; EngineError where the patience ends first."""
         deadline = time.monotonic() + self.patience_s
-        while self.begun() < self.members_wanted:
+        while (begun := self.begun()) < self.members:
             if time.monotonic() > deadline:
                 raise EngineError(
-                    f"{self.members_wanted} members were asked for, {self.begun()} came within {self.patience_s:g} s;"
-                    " on each machine: python -m benchmarks join ADDRESS"
+                    f"{self.members} machines were asked for, {begun} came within {self.patience_s:g} s (--patience);"
+                    " on each: python -m benchmarks join ADDRESS"
                 )
             self.look()
             self.take(LOOK_S)
-        if not any(kind.cells for kind in self.kinds.values()):
-            raise UsageError("none of the members has a device that was asked for; choose others with --device")
+        if not any(kind.cells for kind in self.account.kinds.values()):
+            raise UsageError("no machine that joined has a device that was asked for; choose others with --device")
 
     def begun(self) -> int:
-        """Return how many members have begun."""
-        return sum(member.kind is not None for member in self.crew.values())
-
-    def look(self) -> None:
-        """See who came and who went, once in LOOK_S."""
-        if time.monotonic() - self.looked_s < LOOK_S:
-            return
-        self.looked_s = time.monotonic()
-        there = self.workers()
-        if there is None:
-            return
-        for address in [address for address in self.crew if address not in there]:
-            self.lose(self.crew[address], "it left the scheduler: its process ended, or its link was cut")
-        for address in there.difference(self.crew, self.turned_away):
-            self.welcome(address)
-
-    def workers(self) -> set[str] | None:
-        """Return the addresses of Dask's workers; None while the scheduler does not answer, EngineError after that."""
-        found = None
-        if self.client.status == "running":
-            try:
-                found = set(
-                    self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=5)["workers"]
-                )
-            except (OSError, TimeoutError):
-                found = None
-        if found is not None:
-            self.away_s = None
-            return found
-        self.away_s = self.away_s or time.monotonic()
-        if self.client.status == "closed" or time.monotonic() - self.away_s > self.patience_s:
-            raise EngineError("the scheduler is gone; start it again, let the machines join, and --resume")
-        return None
-
-    def welcome(self, address: str) -> None:
-        """Let a machine begin its part, or say why it is none of this sweep."""
-        facts, clock, error = facts_of(self.client, address)
-        if error:
-            self.turn_away(address, error)
-            return
-        if facts["code"] != environments.code_hash():
-            other = f"commit {facts['commit']}, here it is {environments.commit()}"
-            self.turn_away(address, f"its checkout measures by other code ({other}); bring both to the same")
-            return
-        number = len(self.crew) + len(self.lost) + 1
-        sweep = f"{self.name}.m{number:02d}"
-        member = Member(number, address, sweep, facts, clock, Copy(self.results / f"{sweep}.jsonl"))
-        self.crew[address] = member
-        self.board.came(member, words(facts))
-        opening = self.request.opening(sweep, self.name, facts)
-        self.send(member, tasks.open_part, {**opening, "driver": self.client.id})
-
-    def turn_away(self, address: str, why: str) -> None:
-        """Do without a machine and say why."""
-        self.turned_away.add(address)
-        self.board.tell(f"{address} takes no part: {why}")
-
-    def send(self, member: Member, work: Any, order: Json) -> None:
-        """Give a member's slot something to do."""
-        place = {"workers": [member.address], "allow_other_workers": False, "resources": {SLOT: 1}}
-        member.future = self.client.submit(work, json.dumps(order, allow_nan=False), pure=False, retries=0, **place)
-        member.future.add_done_callback(lambda future: self.inbox.put(("done", (member, future))))
-
-    # What is measured where.
+        """Return how many machines have begun."""
+        return sum(machine.kind is not None for machine in self.crew.present.values())
 
     def begin(self) -> None:
         """Write the sweep's record, after a moment for machines that came together."""
-        self.begun_s = deadline = time.monotonic()
-        deadline += KINDS_S
-        while time.monotonic() < deadline or any(member.kind is None for member in self.crew.values()):
+        deadline = time.monotonic() + TOGETHER_S
+        while time.monotonic() < deadline or self.begun() < len(self.crew.present):
             self.look()
             self.take(LOOK_S / 4)
-        disk.check(self.results)
-        engine = {"name": "dask", "members": [member.sweep for member in self.crew.values()]}
-        about = {"preset": self.request.preset(), "seed": self.request.seed, "resumes": []}
-        requested = self.ledger.requested | self.request.requested()
-        told = {"sweep": self.name, "code": environments.code_hash(), "commit": environments.commit()}
-        storage.append(self.path, "run", {**told, **about, "requested": requested, "engine": engine})
+        kinds = self.account.kinds.values()
+        amount, again = self.request.amount, self.request.resume
+        resumed = {name for kind in kinds if again for name in resume(kind, self.results, amount)}
+        members = [machine.sweep for machine in self.crew.present.values()]
+        self.account.begin(self.request, members, sorted(resumed))
+        self.begun_s = time.monotonic()
+
+    def look(self) -> None:
+        """Let machines that came begin, and do without those that went."""
+        came, went = self.crew.look()
+        for machine in came:
+            self.board.came(machine, words(machine.facts))
+            opening = self.request.opening(machine.sweep, self.name, machine.facts)
+            self.send(machine, tasks.open_part, {**opening, "driver": self.client.id})
+        for machine in went:
+            self.lose(machine, "its process ended, or its link was cut")
+
+    def enrol(self, machine: Machine, data: list[Json]) -> None:
+        """Let a machine be one of its kind, the first of which decides what is planned."""
+        key = " ".join(f"{device}={fingerprint}" for device, fingerprint in machine.facts["fingerprints"].items())
+        prepared = {found["name"]: Prepared(**found, folder=Path()) for found in data}
+        kinds = self.account.kinds
+        hashes = [[found.sha256 for found in kind.launcher.data.values()] for kind in kinds.values()]
+        wrong = ""
+        if hashes and hashes[0] != [found.sha256 for found in prepared.values()]:
+            wrong = "its data are not those of the others"
+        elif key not in kinds and self.account.begun:
+            wrong = "it is of a kind that was not there when the sweep began; it can take part in the next"
+        elif key in kinds and (differing := kinds[key].differs(machine.facts)):
+            wrong = f"its environments differ from those of the others of its kind: {differing}; make them anew"
+        if wrong:
+            self.crew.turn_away(machine.address, wrong)
+            return
+        if key not in kinds:
+            kinds[key] = self.request.kind(machine.facts, prepared)
+        machine.kind, machine.doing = kinds[key], "waits"
+
+    # What is measured where.
 
     def over(self) -> bool:
-        """Return whether nothing is left to be measured, or nobody who could measure it has come back in time."""
-        left = [key for key, kind in self.kinds.items() if not kind.plan.over]
+        """Return whether nothing is left; write off what nobody has come to measure within the patience."""
         now = time.monotonic()
-        for key in left:
-            if any(member.kind is self.kinds[key] for member in self.crew.values()):
+        for key, kind in self.account.kinds.items():
+            if kind.plan.over or any(machine.kind is kind for machine in self.crew.present.values()):
                 self.alone_s.pop(key, None)
             elif now - self.alone_s.setdefault(key, now) > self.patience_s:
-                self.give_up(self.kinds[key])
-        return all(kind.plan.over for kind in self.kinds.values())
+                why = f"no machine of its kind ({kind.name}) was left, and none joined within {self.patience_s:g} s"
+                self.account.leave([kind], why)
+        return all(kind.plan.over for kind in self.account.kinds.values())
 
     def hand_out(self) -> None:
-        """Give every idle member its next block."""
-        for member in self.crew.values():
-            if member.kind is None or member.future is not None:
+        """Give every idle machine its next block."""
+        for machine in self.crew.present.values():
+            if machine.kind is None or machine.future is not None:
                 continue
-            series = member.kind.plan.take(member.address)
+            series = machine.kind.plan.take(machine.address)
             if series is None:
-                member.doing = "nothing is left for it"
+                machine.doing = "nothing is left for it"
                 continue
-            if series.attempt > 1 and series.done == 0 and series.reported:
-                self.repeated += member.kind.withdraw(series)
-            member.series, (_, member.block) = series, series.next
-            member.waiting = {planned.cell: planned for planned in member.block.launches(series.attempt)}
+            if series.done == 0:
+                self.account.anew(machine.kind, series)
+            machine.series, (_, machine.block) = series, series.next
+            machine.waiting = {planned.cell: planned for planned in machine.block.launches(series.attempt)}
             left_s = self.request.time_cap_s - (time.monotonic() - self.begun_s)
-            self.send(member, tasks.measure, self.request.block(member.sweep, member.block, series.attempt, left_s))
+            order = self.request.block(machine.sweep, machine.block, series.attempt, left_s)
+            self.send(machine, tasks.measure, order)
+
+    def send(self, machine: Machine, work: Callable[[str], str], order: Json) -> None:
+        """Give a machine's slot something to do."""
+        place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
+        machine.future = self.client.submit(work, json.dumps(order, allow_nan=False), pure=False, retries=0, **place)
+        machine.future.add_done_callback(lambda future: self.inbox.put(lambda: self.done(machine, future)))
+
+    # What machines say.
 
     def take(self, wait_s: float) -> None:
-        """Take what has come, waiting for the first of it."""
+        """Take all that has come, waiting for the first of it."""
         try:
-            event, what = self.inbox.get(timeout=wait_s)
+            self.inbox.get(timeout=wait_s)()
             while True:
-                self.take_one(event, what)
-                event, what = self.inbox.get_nowait()
+                self.inbox.get_nowait()()
         except queue.Empty:
-            self.board.show(self.crew.values(), self.ledger_progress())
+            self.board.show(self.crew.present.values(), self.account.progress())
 
-    def take_one(self, event: str, what: Any) -> None:
-        """Take what a member told, or that it has done what it was given."""
-        if event == "done":
-            member, future = what
-            if member.future is future:  # otherwise it was lost meanwhile
-                member.future = None
-                self.done(member, future)
+    def hear(self, told: Json) -> None:
+        """Take what a machine told of its own accord."""
+        answer = Answer(told.get("json"))
+        machine = self.crew.of(answer.said.get("sweep"))
+        if machine is None:
             return
-        told = Answer(what.get("json"))
-        member = next((one for one in self.crew.values() if one.sweep == told.said.get("sweep")), None)
-        if member is None or told.error:
-            return  # another driver's, or of one that was lost
-        if "doing" in told.said:
-            member.doing = str(told.said["doing"])
+        if "doing" in answer.said:
+            machine.doing = str(answer.said["doing"])
         else:
-            self.keep(member, told.said)
+            self.keep(machine, answer.said)
 
-    def keep(self, member: Member, told: Json) -> bool:
-        """Append what a member told to its copy; return whether nothing before it is missing."""
+    def keep(self, machine: Machine, told: Json) -> bool:
+        """Append lines to a machine's copy and take account of them; return whether none before them is missing."""
         try:
+            first, lines = int(told["first"]), [str(line) for line in told["lines"]]
             with interruption.held():
-                lines = member.copy.take(int(told["first"]), told["lines"])
-                for kind, record in lines or []:
-                    self.note(member, kind, record)
-        except (SchemaError, KeyError, TypeError, ValueError, AttributeError) as error:
-            if isinstance(error, SchemaError) and "cannot write" in str(error):
-                raise
-            self.lose(member, f"what it told cannot be read: {error}")
+                new = machine.copy.take(first, lines)
+                for kind, record in new or []:
+                    self.note(machine, kind, record)
+        except (SchemaError, KeyError, TypeError, ValueError) as error:
+            self.lose(machine, f"what it told cannot be read: {error}")
             return False
-        return lines is not None
+        return new is not None
 
-    def note(self, member: Member, kind: str, record: Json) -> None:
+    def note(self, machine: Machine, what: str, record: Json) -> None:
         """Take account of one line."""
-        series, machines = member.series, member.kind
-        if machines is None or series is None or member.block is None:
+        kind, series, block = machine.kind, machine.series, machine.block
+        if kind is None or series is None or block is None:
             return
-        if kind == "row":
-            axes = {name: record[name] for name in CELL}
-            planned = member.waiting.pop(Cell(**{**axes, "revision": record["revision"] or ""}), None)
-            if planned is not None:
-                machines.report(series, planned, record)
-                self.board.row(member, self.ledger_progress(), planned, record)
-        elif kind == "stop" and member.block.task == "speed":
-            series.stopped = True
-            later = series.blocks[series.done + 1 :]
-            machines.ledger.not_needed += sum(len(block.cells) for _, block in later)
-            machines.stops.append(record)
+        if what == "row":
+            cell = Cell(**{name: record[name] for name in AXES}, revision=record["revision"] or "")
+            if planned := machine.waiting.pop(cell, None):
+                kind.report(series, planned, record)
+                self.board.row(machine, self.account.progress(), planned, record)
+        elif what == "stop":
+            kind.stop(series, record)
 
-    def done(self, member: Member, future: Future) -> None:
-        """Go on after a member has begun, or has measured a block; or count it as lost where it could not."""
+    def done(self, machine: Machine, future: Future) -> None:
+        """Go on after a machine has begun its part or has measured a block, or do without it where it could not."""
+        if machine.future is None or machine.future.key != future.key:
+            return  # it was lost meanwhile
+        machine.future = None
         if future.status != "finished":
-            why = future.exception() if future.status == "error" else None
-            self.lose(member, f"its block was lost: {repr(why)}")
+            self.lose(machine, why_lost(future))
             return
         answer = Answer(future.result())
+        strays = None if answer.error else machine.clock.strays(float(answer.said["clock_s"]))
         if answer.error:
-            if member.kind is None:
-                self.crew.pop(member.address)
-                self.lost.append(member)
-                self.turn_away(member.address, answer.error)
-            else:
-                self.lose(member, answer.error)
+            self.lose(machine, answer.error)
+        elif not self.fetched(machine, int(answer.said["lines"])):
             return
-        if self.fetch(member, int(answer.said["lines"])) and self.on_time(member, answer):
-            if member.kind is None:
-                self.enrol(member, answer.said["data"])
-            else:
-                self.finish(member)
+        elif strays is not None:
+            wrong = f"its clock runs at {strays:.3g} of the driver's"
+            self.lose(machine, wrong, f"{machine.name}: {wrong}; no speed that it measured is one")
+        elif machine.kind is None:
+            self.enrol(machine, answer.said["data"])
+        else:
+            self.finish(machine, machine.kind)
 
-    def fetch(self, member: Member, lines: int) -> bool:
-        """Ask a member for lines that did not come; return whether all are there now."""
-        while member.copy.lines < lines:
-            missing = asked(self.client, member.address, tasks.lines, sweep=member.sweep, first=member.copy.lines)
-            if missing.error or not missing.said["lines"]:
-                self.lose(member, missing.error or "its file lacks lines that it told of")
+    def fetched(self, machine: Machine, lines: int) -> bool:
+        """Ask a machine for lines that did not come; return whether all are there now."""
+        while machine.copy.lines < lines:
+            missing = ask(self.client, machine.address, tasks.lines, sweep=machine.sweep, first=machine.copy.lines)
+            if missing.error or not missing.said.get("lines"):
+                self.lose(machine, missing.error or "its file lacks lines that it told of")
                 return False
-            if not self.keep(member, {"first": member.copy.lines, **missing.said}):
+            if not self.keep(machine, {"first": machine.copy.lines, **missing.said}):
                 return False
         return True
 
-    def on_time(self, member: Member, answer: Answer) -> bool:
-        """Return whether a member's clock runs as ours does; without that no speed of it is one."""
-        rate = member.clock.rate(float(answer.said["clock_s"]))
-        if rate is None:
-            return True
-        wrong = f"its clock runs at {rate:.3g} of the driver's"
-        self.lose(member, wrong, f"{member.name}: {wrong}; no speed that it measured is one")
-        return False
-
-    def enrol(self, member: Member, data: list[Json]) -> None:
-        """Let a member be one of its kind, the first of which says what is planned."""
-        key = str(member.facts["fingerprints"]["cpu"]) + "".join(sorted(member.facts["fingerprints"].values()))
-        prepared = {found["name"]: Prepared(**found, folder=Path()) for found in data}
-        known = {name: found.sha256 for kind in self.kinds.values() for name, found in kind.launcher.data.items()}
-        kind = self.kinds.get(key)
-        wrong = ""
-        if known and known != {name: found.sha256 for name, found in prepared.items()}:
-            wrong = "its data are not those of the other members"
-        elif kind is None and self.path.exists():
-            wrong = "it is of a kind that was not there when the sweep began; it can take part in the next"
-        elif kind is not None and (differing := kind.differs(member.facts)):
-            wrong = f"its environments are not those of the other {kind.name}: {differing}; make them anew there"
-        if wrong:
-            del self.crew[member.address]
-            self.lost.append(member)
-            self.turn_away(member.address, wrong)
-            asked(self.client, member.address, tasks.close, sweep=member.sweep, lines=member.copy.lines)
-            return
-        if kind is None:
-            kind = self.kinds[key] = self.request.kind(member.facts, prepared)
-        member.kind, member.doing = kind, "waits"
-
-    def finish(self, member: Member) -> None:
+    def finish(self, machine: Machine, kind: Kind) -> None:
         """Note that a block is measured."""
-        if member.kind is None or member.series is None:
+        if machine.waiting:
+            self.lose(machine, f"it told of no row for {len(machine.waiting)} launches of a block")
+        elif machine.series is not None:
+            machine.series.done += 1
+            kind.plan.give_back(machine.address)
+            machine.series = machine.block = None
+
+    def lose(self, machine: Machine, why: str, amiss: str = "") -> None:
+        """Do without a machine: what it was measuring has rows that say so, what it had begun begins anew.
+
+        `amiss` says why what it has measured must not count either.
+        """
+        self.crew.dismiss(machine.address)
+        self.board.went(machine, why)
+        if machine.kind is None:
             return
-        if member.waiting:
-            self.lose(member, f"it told of no rows of {len(member.waiting)} launches")
-            return
-        member.series.done += 1
-        member.kind.plan.give_back(member.address)
-        member.series = member.block = None
-
-    # What is lost, and what is left at the end.
-
-    def lose(self, member: Member, why: str, amiss: str = "") -> None:
-        """Do without a member: what it was measuring has rows that say so, what it had begun begins anew."""
-        self.crew.pop(member.address, None)
-        self.turned_away.add(member.address)  # what joins again has another
-        member.lost, member.future = why, None
-        self.lost.append(member)
-        self.board.went(member, why)
-        if member.kind is None:
-            return
-        kind, series = member.kind, member.series
-        if series is not None and member.waiting:
-            reason = f"{member.name} was lost: {why}; its comparison begins anew as attempt {series.attempt + 1}"
-            self.write(kind, [(series, planned) for planned in member.waiting.values()], "interrupted", reason)
-        kind.plan.lose(member.address, amiss)
-
-    def give_up(self, kind: Kind) -> None:
-        """Write rows for all that no machine of a kind is left to measure."""
-        why = f"no machine of its kind ({kind.name}) was left, and none came within {self.patience_s:g} s"
-        for series in [series for series in kind.plan.series if not series.over]:
-            self.leave_series(kind, series, why)
-        kind.plan.end()
-
-    def leave(self, reason: str) -> None:
-        """Write rows for all that is not made."""
-        for kind in self.kinds.values():
-            for series in kind.plan.series:
-                self.leave_series(kind, series, reason)
-
-    def leave_series(self, kind: Kind, series: Any, reason: str) -> None:
-        """Write rows for the launches of one series that are not made."""
-        if series.amiss:
-            self.repeated += kind.withdraw(series)
-            series.attempt += 1
-            self.write(kind, [(series, planned) for planned in series.open()], "invalid", series.amiss)
-            series.amiss = ""
-        else:
-            self.write(kind, [(series, planned) for planned in series.open()], "interrupted", reason)
-
-    def write(self, kind: Kind, launches: list[Any], status: str, reason: str) -> None:
-        """Append rows of launches that were not made, as many at once as memory takes lightly."""
-        for first in range(0, len(launches), TOGETHER):
-            some = launches[first : first + TOGETHER]
-            rows = [kind.not_made(planned, self.name, status, reason) for _, planned in some]
-            storage.append(self.path, "row", *rows)
-            for (series, planned), row in zip(some, rows, strict=True):
-                kind.report(series, planned, row)
-
-    def end(self, reason: str) -> None:
-        """Append where the machines' time went and how much there is."""
-        now, ledger = time.monotonic(), self.ledger
-        self.wall = ledger.wall.split(sum(now - member.since_s for member in (*self.crew.values(), *self.lost)))
-        counts = {"reported": len(ledger.rows), "not_needed": ledger.not_needed, "repeated": self.repeated}
-        storage.append(self.path, "end", {"wall_s": self.wall, **counts, "interrupted": reason or None})
-
-    def abandon(self) -> None:
-        """Let members end what they measure for us."""
-        for member in list(self.crew.values()):
-            if member.future is not None and self.client.status == "running":
-                asked(self.client, member.address, tasks.abandon, sweep=member.sweep)
+        if machine.series is not None:
+            again = f"its comparison begins anew as attempt {machine.series.attempt + 1}"
+            reason = f"{machine.name} was lost: {why}; {again}"
+            self.account.write(machine.kind, machine.series, machine.waiting.values(), "interrupted", reason)
+        machine.kind.plan.lose(machine.address, amiss)
 
     def close(self) -> None:
-        """Let members forget the sweep, and delete what the driver has all of."""
+        """Let machines end what they measure for us, forget the sweep and delete what the driver has all of."""
         self.board.close()
-        for member in list(self.crew.values()):
-            if self.client.status == "running":
-                asked(self.client, member.address, tasks.close, sweep=member.sweep, lines=member.copy.lines)
-
-    @property
-    def ledger(self) -> Ledger:
-        """The account over all kinds of machine."""
-        return Ledger.over([kind.ledger for kind in self.kinds.values()])
-
-    def ledger_progress(self) -> tuple[int, int]:
-        """Return how many launches are reported, of how many that are needed, over all kinds."""
-        both = [kind.ledger.progress() for kind in self.kinds.values()]
-        return sum(done for done, _ in both), sum(total for _, total in both)
-
-    def rows(self) -> Iterator[tuple[Kind, Any]]:
-        """Yield each kind with what is kept of its rows."""
-        yield from ((kind, kind.ledger.rows) for kind in self.kinds.values())
-
-
-CELL = ("framework", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads", "pipeline")
+        present = self.crew.present
+        if present and self.client.status == "running":
+            if any(machine.future is not None for machine in present.values()):
+                ask_all(self.client, list(present), tasks.abandon, ENDING_S, part_of=self.name)
+            lines = {machine.sweep: machine.copy.lines for machine in present.values()}
+            ask_all(self.client, list(present), tasks.close, ENDING_S, lines=lines)

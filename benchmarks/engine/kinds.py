@@ -74,10 +74,16 @@ class Kind:
         """Return the row of a launch that was lost or is not to be made."""
         return validate({**self.launcher.described(planned, sweep), "status": status, "reason": reason})
 
-    def report(self, series: Series, planned: Launch, row: Row) -> None:
-        """Note how a launch of a series ended."""
-        kept = self.ledger.report(planned, row, made=row["status"] != "interrupted")
+    def report(self, series: Series, planned: Launch, row: Row, made: bool = True) -> None:
+        """Note how a launch of a series ended; its time counts if a machine made it in this sweep."""
+        kept = self.ledger.report(planned, row, made=made and row["duration_s"] is not None)
         series.reported[planned.round, planned.cell] = kept
+
+    def stop(self, series: Series, record: Row) -> None:
+        """Note that a series has been measured enough with the block that is being measured."""
+        series.stopped = True
+        self.ledger.not_needed += sum(len(block.cells) for _, block in series.blocks[series.done + 1 :])
+        self.stops.append(record)
 
     def withdraw(self, series: Series) -> int:
         """Take back what a series has reported, since it begins anew; return how many launches that were."""

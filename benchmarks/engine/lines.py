@@ -27,3 +27,9 @@ def some_lines(path: Path, first: int) -> list[str]:
                 if size > SOME_BYTES:
                     break
     return found
+
+
+def whole_lines(path: Path) -> int:
+    """Return how many whole lines a file has."""
+    with path.open("rb") as file:
+        return sum(line.endswith(b"\n") for line in file)

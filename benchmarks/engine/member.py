@@ -20,13 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Worker
-from distributed.comm import get_local_address_for
-from distributed.utils import get_ip
+from distributed.comm import get_address_host, get_local_address_for
 
 from benchmarks import interruption
 from benchmarks.engine.connection import security
 from benchmarks.engine.facts import Facts, missing, probes_of
-from benchmarks.engine.lines import some_lines
+from benchmarks.engine.lines import some_lines, whole_lines
 from benchmarks.engine.part import Part
 from benchmarks.errors import EngineError
 from benchmarks.interruption import Interrupted
@@ -47,8 +46,8 @@ class Member:
     def __init__(self, facts: Facts, folder: Path, say: Callable[[str], None]) -> None:
         self.facts, self.folder, self.say = facts, folder, say
         self.parts: dict[str, Part] = {}
-        self.orders: queue.SimpleQueue[tuple[Callable[[], Json], Future[Json]] | None] = queue.SimpleQueue()
-        self.busy = False
+        self.orders: queue.SimpleQueue[tuple[str, Callable[[], Json], Future[Json]] | None] = queue.SimpleQueue()
+        self.busy = ""  # the driver's sweep that an order is being carried out for
         self.worker: Worker | None = None
 
     def tell(self, what: Json) -> None:
@@ -58,10 +57,10 @@ class Member:
 
     # What Dask calls, in its own threads.
 
-    def do(self, work: Callable[[], Json]) -> Json:
-        """Have the main thread carry out an order and return its result; raise what it raises."""
+    def do(self, part_of: str, work: Callable[[], Json]) -> Json:
+        """Have the main thread carry out an order for a driver's sweep and return its result; raise what it raises."""
         future: Future[Json] = Future()
-        self.orders.put((work, future))
+        self.orders.put((part_of, work, future))
         return future.result()
 
     def file(self, sweep: str) -> Path:
@@ -94,22 +93,20 @@ class Member:
         names = sorted(path.stem for path in self.folder.glob("*.jsonl"))
         return {"sweeps": {name: self.parts[name].driver if name in self.parts else "" for name in names}}
 
-    def close(self, sweep: str, lines: int) -> Json:
-        """End a part; delete its file where the driver has as many lines as it holds."""
-        if part := self.parts.pop(sweep, None):
-            part.close()
-        path = self.file(sweep)
-        with contextlib.suppress(FileNotFoundError):
-            with path.open("rb") as file:
-                whole = sum(line.endswith(b"\n") for line in file)
-            if whole == lines:
-                path.unlink()
-                self.say(f"{sweep}: ended; the driver has all {lines:,} lines")
-        return {"left": path.exists()}
+    def close(self, lines: Mapping[str, int]) -> Json:
+        """End parts; delete the files of which the driver has as many lines as they hold."""
+        for sweep, count in lines.items():
+            if part := self.parts.pop(sweep, None):
+                part.close()
+            with contextlib.suppress(FileNotFoundError):
+                if whole_lines(self.file(sweep)) == count:
+                    self.file(sweep).unlink()
+                    self.say(f"{sweep}: ended; all {count:,} lines are where they were asked for")
+        return {}
 
-    def abandon(self, sweep: str) -> Json:
-        """End the order that is being carried out, if it is this sweep's or any is meant (empty)."""
-        if self.busy and (not sweep or sweep in self.parts):
+    def abandon(self, part_of: str) -> Json:
+        """End what is being measured for a driver's sweep; empty: for whichever."""
+        if self.busy and part_of in ("", self.busy):
             os.kill(os.getpid(), ABANDON)
         return {}
 
@@ -128,10 +125,10 @@ class Member:
     def attend(self) -> None:
         """Carry out orders until None comes."""
         while (order := self.orders.get()) is not None:
-            work, future = order
+            part_of, work, future = order
             try:
                 with interruption.endable(ABANDON):
-                    self.busy = True
+                    self.busy = part_of
                     future.set_result(work())
             except Interrupted as ending:
                 future.set_exception(EngineError(f"the block was ended by {ending.signal.name}"))
@@ -140,13 +137,12 @@ class Member:
             except Exception as error:
                 future.set_exception(error)
             finally:
-                self.busy = False
+                self.busy = ""
 
 
 async def serve(member: Member, address: str, name: str | None, patience_s: float) -> None:
     """Be a worker of Dask's until the scheduler is gone or this is cancelled."""
-    host = get_local_address_for(address)
-    host = host.partition("://")[2].rpartition(":")[0] or get_ip()
+    host = get_address_host(get_local_address_for(address))  # Dask would listen on every address of the machine
     worker = Worker(
         address, nthreads=1, name=name, resources={SLOT: 1}, security=security(address), host=host, memory_limit=0,
         dashboard_address="127.0.0.1:0", death_timeout=patience_s,

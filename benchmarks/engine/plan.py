@@ -85,6 +85,11 @@ class Plan:
                 series.holder, series.amiss, series.done, series.stopped = None, amiss, 0, False
                 heapq.heappush(self.free, series)
 
+    def skip_what_is_over(self) -> None:
+        """Plan nothing that an earlier sweep has measured."""
+        self.free = [series for series in self.free if not series.over]
+        heapq.heapify(self.free)
+
     def end(self) -> None:
         """Plan no more."""
         self.free.clear()

@@ -35,13 +35,13 @@ def facts() -> str:
 def open_part(order: str) -> str:
     """Begin a part of a sweep, in the main thread."""
     asked = json.loads(order)
-    return answered(lambda member: member.do(lambda: member.open(asked)))
+    return answered(lambda member: member.do(asked["part_of"], lambda: member.open(asked)))
 
 
 def measure(order: str) -> str:
     """Measure a block, in the main thread."""
     asked = json.loads(order)
-    return answered(lambda member: member.do(lambda: member.measure(asked)))
+    return answered(lambda member: member.do(asked["part_of"], lambda: member.measure(asked)))
 
 
 def lines(order: str) -> str:
@@ -55,12 +55,12 @@ def kept() -> str:
 
 
 def close(order: str) -> str:
-    """End a part."""
+    """End parts."""
     return answered(lambda member: member.close(**json.loads(order)))
 
 
 def abandon(order: str) -> str:
-    """End what is being measured for a sweep."""
+    """End what is being measured for a driver."""
     return answered(lambda member: member.abandon(**json.loads(order)))
 
 
