@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from distributed import Worker
-from distributed.comm import get_address_host, get_local_address_for
+from distributed.comm import get_local_address_for
 
 from benchmarks import interruption
 from benchmarks.engine.connection import security
@@ -142,7 +142,9 @@ class Member:
 
 async def serve(member: Member, address: str, name: str | None, patience_s: float) -> None:
     """Be a worker of Dask's until the scheduler is gone or this is cancelled."""
-    host = get_address_host(get_local_address_for(address))  # Dask would listen on every address of the machine
+    host = (
+        get_local_address_for(address).partition("://")[2].strip("[]")
+    )  # Dask would listen on every address of the machine
     worker = Worker(
         address, nthreads=1, name=name, resources={SLOT: 1}, security=security(address), host=host, memory_limit=0,
         dashboard_address="127.0.0.1:0", death_timeout=patience_s,

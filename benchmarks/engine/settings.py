@@ -27,6 +27,7 @@ SETTINGS: dict[str, Any] = {
     "distributed.admin.low-level-log-length": 100,  # lines of rows pass as events, and must not pile up
     "distributed.comm.compression": False,
 }
+SHORTEST_TCP_S = 12.0  # Dask's ten probes, a second each
 QUIET = ("distributed", "tornado", "bokeh", "asyncio")
 
 
@@ -36,7 +37,7 @@ def apply(patience_s: float) -> None:
         SETTINGS
         | {
             "distributed.scheduler.worker-ttl": f"{patience_s}s",
-            "distributed.comm.timeouts.tcp": f"{patience_s}s",
+            "distributed.comm.timeouts.tcp": f"{max(patience_s, SHORTEST_TCP_S)}s",
             "distributed.comm.timeouts.connect": f"{patience_s}s",
         }
     )
