@@ -109,9 +109,10 @@ class Crew:
         self.dismiss(address)
         self.tell(f"{address} takes no part: {why}")
 
-    def dismiss(self, address: str) -> None:
-        """Count a machine no more."""
-        self.turned_away.add(address)
+    def dismiss(self, address: str, back: bool = False) -> None:
+        """Count a machine no more; it may come `back` under this address, otherwise only by joining again."""
+        if not back:
+            self.turned_away.add(address)
         if machine := self.present.pop(address, None):
             machine.future = None
             self.former.append(machine)

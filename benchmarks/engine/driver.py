@@ -42,7 +42,9 @@ AXES = ("framework", "recipe", "dataset", "device", "batch_size", "mode", "dtype
 def why_lost(future: Future) -> str:
     """Say why an order was not carried out; no addresses: rows repeat it."""
     error = future.exception() if future.status == "error" else None
-    if error is None or isinstance(error, KilledWorker):
+    if error is None:
+        return "the scheduler forgot its order"  # it was restarted, or our own link was cut
+    if isinstance(error, KilledWorker):
         return "its process ended, or its link was cut"
     return f"{type(error).__name__}: {error}"
 
@@ -137,6 +139,7 @@ class Driver:
         came, went = self.crew.look()
         for machine in came:
             self.board.came(machine, words(machine.facts))
+            ask(self.client, machine.address, tasks.abandon, part_of=self.name)  # what it began before it was lost
             opening = self.request.opening(machine.sweep, self.name, machine.facts)
             self.send(machine, tasks.open_part, {**opening, "driver": self.client.id})
         for machine in went:
@@ -252,7 +255,7 @@ class Driver:
             return  # it was lost meanwhile
         machine.future = None
         if future.status != "finished":
-            self.lose(machine, why_lost(future))
+            self.lose(machine, why_lost(future), back=future.status != "error")
             return
         answer = Answer(future.result())
         strays = None if answer.error else machine.clock.strays(float(answer.said["clock_s"]))
@@ -288,12 +291,12 @@ class Driver:
             kind.plan.give_back(machine.address)
             machine.series = machine.block = None
 
-    def lose(self, machine: Machine, why: str, amiss: str = "") -> None:
+    def lose(self, machine: Machine, why: str, amiss: str = "", back: bool = False) -> None:
         """Do without a machine: what it was measuring has rows that say so, what it had begun begins anew.
 
-        `amiss` says why what it has measured must not count either.
+        `amiss` says why what it has measured must not count either, `back` that it may take part again as it is.
         """
-        self.crew.dismiss(machine.address)
+        self.crew.dismiss(machine.address, back)
         self.board.went(machine, why)
         if machine.kind is None:
             return
