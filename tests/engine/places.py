@@ -52,9 +52,9 @@ class Places:
     def log(self, place: str) -> str:
         return (self.folder / f"{place}.log").read_text()
 
-    def watcher(self, seconds: float, *workers: str) -> Watcher:
-        """Start a client in the driver's place that asks each worker to sleep for some seconds."""
-        line = [sys.executable, "-m", "tests.engine.watcher", self.url, str(seconds), *workers]
+    def watcher(self, task: str, seconds: float, *workers: str) -> Watcher:
+        """Start a client in the driver's place that gives each worker a task of some seconds, "sleep" or "burn"."""
+        line = [sys.executable, "-m", "tests.engine.watcher", self.url, task, str(seconds), *workers]
         with (self.folder / f"{DRIVER}.log").open("ab") as log:
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": log, "text": True}
             return Watcher(self.network.start(DRIVER, line, self.env, **pipes))
@@ -74,29 +74,30 @@ class Watcher:
         for line in self.process.stdout:
             self.lines.put(line)
 
-    def until(self, true: Callable[[Seen], object], what: str, within_s: float = 30.0) -> Seen:
-        """Wait for something to be seen from now on and return it; AssertionError says what did not come."""
+    def until(self, true: Callable[[Seen], object], what: str, within_s: float = 30.0, since_s: float = 0.0) -> Seen:
+        """Return the first thing seen since a moment of the monotonic clock that is true, and wait for it if need be.
+
+        AssertionError says what did not come.
+        """
         deadline = time.monotonic() + within_s
-        while (left_s := deadline - time.monotonic()) > 0:
+        while not (found := [seen for seen in self.seen if seen["at_s"] >= since_s and true(seen)]):
             try:
-                self.seen.append(json.loads(self.lines.get(timeout=left_s)))
+                self.seen.append(json.loads(self.lines.get(timeout=max(0.0, deadline - time.monotonic()))))
             except queue.Empty:
-                break
-            if true(self.seen[-1]):
-                return self.seen[-1]
-        raise AssertionError(f"not within {within_s} s: {what}; seen: {self.seen}")
+                raise AssertionError(f"not within {within_s} s: {what}; seen: {self.seen}") from None
+        return found[0]
 
     def submitted(self) -> Seen:
-        return self.until(lambda seen: seen["what"] == "submitted", "the client has asked the workers to sleep")
-
-    def workers(self, count: int, within_s: float = 30.0) -> Seen:
-        """Wait until the scheduler knows this many workers."""
-        return self.until(
-            lambda seen: seen["what"] == "workers" and len(seen["is_now"] or ()) == count, f"{count} workers", within_s
-        )
+        return self.until(lambda seen: seen["what"] == "submitted", "the client has given the workers their tasks")
 
     def done(self, worker: str, within_s: float = 30.0) -> Seen:
         """Wait until a worker's future has ended."""
         return self.until(
             lambda seen: seen["what"] == "done" and seen["worker"] == worker, f"{worker}'s future", within_s
+        )
+
+    def state(self, what: str, is_now: object, within_s: float = 30.0, since_s: float = 0.0) -> Seen:
+        """Wait until the "workers" that the scheduler knows, or the "client"'s status, are these."""
+        return self.until(
+            lambda seen: seen["what"] == what and seen["is_now"] == is_now, f"{what} {is_now}", within_s, since_s
         )
