@@ -40,9 +40,9 @@ class Places:
             line = [sys.executable, "-m", *before, *arguments]
             return self.network.start(place, line, self.env, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
 
-    def scheduler(self) -> subprocess.Popen[Any]:
+    def scheduler(self, before: tuple[str, ...] = ()) -> subprocess.Popen[Any]:
         line = ("distributed.cli.dask_scheduler", "--host", self.network.address(SCHEDULER), "--port", str(PORT))
-        return self.run(SCHEDULER, *line, "--no-dashboard")
+        return self.run(SCHEDULER, *line, "--no-dashboard", before=before)
 
     def worker(self, place: str, before: tuple[str, ...] = (), nanny: str = "--no-nanny") -> subprocess.Popen[Any]:
         line = ("distributed.cli.dask_worker", self.url, "--host", self.network.address(place), "--name", place)

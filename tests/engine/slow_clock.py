@@ -39,7 +39,10 @@ def replacements(rate: float, wall_offset_s: float) -> dict[Any, Any]:
         clock_ns = slowed(getattr(time, f"{name}_ns"), rate, offset_ns)
         by |= {getattr(time, f"{name}_ns"): clock_ns, getattr(time, name): in_seconds(clock_ns)}
     true_sleep = time.sleep
-    return by | {time.sleep: lambda seconds: true_sleep(seconds / rate)}
+    by[time.sleep] = lambda seconds: true_sleep(seconds / rate)
+    for original, other in by.items():  # under its true name another process unpickles its own: Dask sends functions so
+        other.__module__, other.__name__, other.__qualname__ = "time", original.__name__, original.__name__
+    return by
 
 
 class Instances(type):
@@ -50,7 +53,9 @@ class Instances(type):
 
 
 class SlowDatetime(datetime.datetime, metaclass=Instances):
-    """datetime.datetime that asks time.time for the time of day."""
+    """datetime.datetime that asks time.time for the time of day; pickled under the true name."""
+
+    __module__, __qualname__ = "datetime", "datetime"
 
     @classmethod
     def now(cls, tz: datetime.tzinfo | None = None) -> SlowDatetime:
@@ -66,7 +71,9 @@ class SlowDatetime(datetime.datetime, metaclass=Instances):
 
 
 class SlowDate(datetime.date, metaclass=Instances):
-    """datetime.date that asks time.time for today."""
+    """datetime.date that asks time.time for today; pickled under the true name."""
+
+    __module__, __qualname__ = "datetime", "date"
 
     @classmethod
     def today(cls) -> SlowDate:

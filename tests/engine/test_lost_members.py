@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
@@ -23,9 +24,13 @@ SLACK_S = 3.0  # this machine is shared
 def two(tmp_path):
     """Start a scheduler and two members; return the places once both are known to a client, and that client."""
 
-    def begin(task, seconds, *workers, before=(), **settings):
+    def begin(task, seconds, *workers, before=(), scheduler_before=(), **settings):
         places = Places(made, tmp_path, **settings)
-        started = {"scheduler": places.scheduler(), "m1": places.worker("m1", before), "m2": places.worker("m2")}
+        started = {
+            "scheduler": places.scheduler(scheduler_before),
+            "m1": places.worker("m1", before),
+            "m2": places.worker("m2"),
+        }
         watcher = places.watcher(task, seconds, *(workers or ("m1", "m2")))
         watcher.submitted()
         watcher.state("workers", ["m1", "m2"])
@@ -67,7 +72,7 @@ def test_a_member_that_was_lost_does_not_come_back_when_its_link_is_mended(two):
 def test_a_cut_that_is_mended_in_time_costs_nothing(two, how):
     places, _, watcher = two("sleep", 8, **SHORT)
     places.network.cut("m1", how)
-    time.sleep(3)
+    time.sleep(1)  # after 3 s TCP's next try may come 3 s later still: too late for a ttl of 5 s
     places.network.mend("m1")
     assert watcher.done("m1")["status"] == "finished"
     assert [seen["is_now"] for seen in watcher.seen if seen["what"] == "workers"] == [["m1", "m2"]]
@@ -119,6 +124,14 @@ def test_a_client_ends_when_its_input_does(two):
     until(lambda: not places.network.processes(DRIVER), "nothing is left in the driver's place")
 
 
+def test_a_scheduler_that_stood_still_for_longer_than_the_ttl_loses_everybody(two):
+    _, started, watcher = two("sleep", 60, **SHORT)
+    started["scheduler"].send_signal(signal.SIGSTOP)
+    time.sleep(8)
+    started["scheduler"].send_signal(signal.SIGCONT)
+    assert [watcher.done(worker)["exception"] for worker in ("m1", "m2")] == ["KilledWorker"] * 2
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("how", ["down", "silent"])
 def test_by_default_a_cut_link_is_noticed_within_a_minute(two, how):
@@ -126,6 +139,13 @@ def test_by_default_a_cut_link_is_noticed_within_a_minute(two, how):
     cut_s = time.monotonic()
     places.network.cut("m1", how)
     assert watcher.done("m1", within_s=70)["at_s"] - cut_s < 60
+
+
+@pytest.mark.parametrize("wrong", [("0.5",), ("--wall-offset", "3600", "1")])
+def test_a_scheduler_whose_clocks_are_wrong_loses_nobody(two, wrong):
+    _, _, watcher = two("sleep", 7, scheduler_before=("tests.engine.slow_clock", *wrong), **SHORT)
+    assert [watcher.done(worker)["status"] for worker in ("m1", "m2")] == ["finished", "finished"]
+    assert [seen["is_now"] for seen in watcher.seen if seen["what"] == "workers"] == [["m1", "m2"]]
 
 
 @pytest.mark.parametrize("wrong", [("0.5",), ("2",), ("--wall-offset", "-3600", "1")])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import json
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -13,7 +15,7 @@ import pytest
 from benchmarks.environments import ROOT
 
 READ = """
-import asyncio, datetime, json, queue, sys, time
+import asyncio, datetime, json, pickle, queue, sys, time
 
 def true():
     return time.clock_gettime(time.CLOCK_MONOTONIC)
@@ -45,6 +47,7 @@ print(json.dumps({
     "now": datetime.datetime.now(datetime.UTC).timestamp() - time.clock_gettime(time.CLOCK_REALTIME),
     "today": str(datetime.date.today()), "true_today": time.strftime("%Y-%m-%d"),
     "instances": isinstance(datetime.datetime.min, datetime.datetime) and isinstance(datetime.date.min, datetime.date),
+    "pickled": pickle.dumps([time.sleep, time.time_ns, datetime.datetime(2026, 1, 1)]).hex(),
     "arguments": sys.argv[1:], "name": __name__,
 }))
 """
@@ -85,6 +88,12 @@ def test_the_module_runs_as_main_with_its_arguments(read):
     assert (seen["name"], seen["arguments"]) == ("__main__", ["--wall-offset", "x", "-v"])
     assert seen["instances"]
     assert seen["rates"] == {name: pytest.approx(1, rel=0.02) for name in seen["rates"]}
+
+
+def test_what_is_pickled_there_is_read_by_a_right_process_as_its_own(read):
+    pickled = bytes.fromhex(read("0.5", "reads_clocks")["pickled"])
+    true = [time.sleep, time.time_ns, datetime.datetime(2026, 1, 1)]
+    assert pickle.loads(pickled) == true  # noqa: S301 - we have just made it
 
 
 @pytest.mark.parametrize("rate", ["0", "-1"])
