@@ -17,6 +17,7 @@ from benchmarks.environments import ROOT
 from tests.engine.namespaces import DRIVER, SCHEDULER, Network
 
 PORT = 8786
+WORKER_PORT = 9000  # a worker that comes back has the address of the one that went
 SETTINGS = {  # what a driver of ours asks of Dask: a task is never run again, nor elsewhere
     "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
     "DASK_DISTRIBUTED__SCHEDULER__WORK_STEALING": "False",
@@ -46,7 +47,7 @@ class Places:
 
     def worker(self, place: str, before: tuple[str, ...] = (), nanny: str = "--no-nanny") -> subprocess.Popen[Any]:
         line = ("distributed.cli.dask_worker", self.url, "--host", self.network.address(place), "--name", place)
-        options = (nanny, "--no-dashboard", "--nthreads", "1", "--memory-limit", "0")
+        options = (nanny, "--no-dashboard", "--nthreads", "1", "--memory-limit", "0", "--worker-port", str(WORKER_PORT))
         return self.run(place, *line, *options, "--local-directory", str(self.folder / place), before=before)
 
     def log(self, place: str) -> str:
@@ -97,7 +98,11 @@ class Watcher:
         )
 
     def state(self, what: str, is_now: object, within_s: float = 30.0, since_s: float = 0.0) -> Seen:
-        """Wait until the "workers" that the scheduler knows, or the "client"'s status, are these."""
+        """Wait until the "workers" that the scheduler knows, the "client"'s status or the "futures" are these."""
         return self.until(
             lambda seen: seen["what"] == what and seen["is_now"] == is_now, f"{what} {is_now}", within_s, since_s
         )
+
+    def memberships(self) -> list[Any]:
+        """Return who the scheduler knew, change by change."""
+        return [seen["is_now"] for seen in self.seen if seen["what"] == "workers"]

@@ -49,11 +49,11 @@ class Instances(type):
     """What C code made is an instance too, though of the true class."""
 
     def __instancecheck__(cls, instance: object) -> bool:
-        return isinstance(instance, cls.__mro__[1])
+        return type.__instancecheck__(cls.__mro__[1] if cls is SlowDatetime else cls, instance)
 
 
 class SlowDatetime(datetime.datetime, metaclass=Instances):
-    """datetime.datetime that asks time.time for the time of day; pickled under the true name."""
+    """datetime.datetime that asks time.time for the time of day, as today() does; pickled under the true name."""
 
     __module__, __qualname__ = "datetime", "datetime"
 
@@ -65,35 +65,14 @@ class SlowDatetime(datetime.datetime, metaclass=Instances):
     def utcnow(cls) -> SlowDatetime:
         return cls.fromtimestamp(time.time(), datetime.UTC).replace(tzinfo=None)
 
-    @classmethod
-    def today(cls) -> SlowDatetime:
-        return cls.fromtimestamp(time.time())
-
-
-class SlowDate(datetime.date, metaclass=Instances):
-    """datetime.date that asks time.time for today; pickled under the true name."""
-
-    __module__, __qualname__ = "datetime", "date"
-
-    @classmethod
-    def today(cls) -> SlowDate:
-        return cls.fromtimestamp(time.time())
-
-
-def replace(by: dict[Any, Any]) -> None:
-    """Put replacements where the originals stand: also in modules that took them by name when they were imported."""
-    for module in list(sys.modules.values()):
-        for name, value in list(vars(module).items()) if module is not sys.modules[__name__] else []:
-            for original, other in by.items():
-                if value is original:
-                    setattr(module, name, other)
-
 
 def slow(rate: float, wall_offset_s: float) -> None:
-    """Make this process's clocks wrong from now on."""
+    """Make this process's clocks wrong, for what is imported from now on; so far nothing has taken a clock by name."""
     if rate <= 0:
         raise SystemExit(f"asked for clocks at {rate} of the true rate; they must go forward; say e.g. 0.9")
-    replace(replacements(rate, wall_offset_s) | {datetime.datetime: SlowDatetime, datetime.date: SlowDate})
+    for original, other in replacements(rate, wall_offset_s).items():
+        setattr(time, original.__name__, other)
+    datetime.datetime = SlowDatetime
 
 
 def main(arguments: list[str]) -> None:

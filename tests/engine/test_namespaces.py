@@ -55,13 +55,6 @@ def of_run(name):
     return [other for other in namespaces.namespaces() if other.startswith(f"{name}-")]
 
 
-def holder():
-    """Start a run that holds a network; return it and the network's name."""
-    line = [sys.executable, "-c", HOLD]
-    run = subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    return run, run.stdout.readline().strip()
-
-
 def links():
     return namespaces.ip("-br", "link").splitlines()
 
@@ -70,6 +63,22 @@ def links():
 def two():
     with network(2) as made:
         yield made
+
+
+@pytest.fixture
+def holder():
+    """Start runs that hold a network; each call returns the run and its network's name."""
+
+    def begin():
+        line = [sys.executable, "-c", HOLD]
+        begun.append(subprocess.Popen(line, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True))
+        return begun[-1], begun[-1].stdout.readline().strip()
+
+    begun = []
+    yield begin
+    for run in begun:
+        run.terminate()
+        run.communicate(timeout=30)
 
 
 def test_places_see_each_other_and_nothing_else(two):
@@ -146,7 +155,7 @@ def test_at_the_end_nothing_is_left_also_when_the_test_failed():
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_an_interrupted_run_leaves_nothing(number):
+def test_an_interrupted_run_leaves_nothing(number, holder):
     run, name = holder()
     assert len(of_run(name)) == 4
     run.send_signal(number)
@@ -155,9 +164,9 @@ def test_an_interrupted_run_leaves_nothing(number):
     assert not of_run(name)
 
 
-def test_what_a_killed_run_left_is_removed_by_the_next_and_a_living_runs_is_not():
+def test_what_a_killed_run_left_is_removed_by_the_next_and_a_living_runs_is_not(holder):
     killed, left = holder()
-    living, kept = holder()
+    _, kept = holder()
     begun = [psutil.Process(pid) for pid in namespaces.pids(f"{left}-m1")]
     killed.kill()
     killed.communicate()
@@ -167,8 +176,6 @@ def test_what_a_killed_run_left_is_removed_by_the_next_and_a_living_runs_is_not(
         assert not of_run(left)
         assert len(of_run(kept)) == 4
     assert not alive(begun)
-    living.terminate()
-    living.communicate(timeout=30)
 
 
 def test_two_networks_of_the_same_addresses_do_not_meet(two):

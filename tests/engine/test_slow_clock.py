@@ -26,7 +26,7 @@ CLOCKS = {
     "perf_counter_ns": lambda: time.perf_counter_ns() / 1e9,
     "now": lambda: datetime.datetime.now().timestamp(),
     "utc": lambda: datetime.datetime.now(datetime.UTC).timestamp(),
-    "taken by name before": queue.time,
+    "taken by name": queue.time,
 }
 def took(work):
     start = true()
@@ -46,7 +46,7 @@ print(json.dumps({
     "wall": time.time() - time.clock_gettime(time.CLOCK_REALTIME), "monotonic": time.monotonic() - true(),
     "now": datetime.datetime.now(datetime.UTC).timestamp() - time.clock_gettime(time.CLOCK_REALTIME),
     "today": str(datetime.date.today()), "true_today": time.strftime("%Y-%m-%d"),
-    "instances": isinstance(datetime.datetime.min, datetime.datetime) and isinstance(datetime.date.min, datetime.date),
+    "instances": isinstance(datetime.datetime.min, datetime.datetime),
     "pickled": pickle.dumps([time.sleep, time.time_ns, datetime.datetime(2026, 1, 1)]).hex(),
     "arguments": sys.argv[1:], "name": __name__,
 }))
