@@ -52,7 +52,7 @@ def from_members(address: str, results: Path, say: Callable[[str], None]) -> Fet
 
     with connected(address) as client:
         drivers = set(client.run_on_scheduler(tasks.clients))
-        for member in client.scheduler_info()["workers"]:
+        for member in client.sync(client.scheduler.identity, n_workers=-1)["workers"]:
             kept = ask(client, member, tasks.kept)
             if kept.error:
                 say(f"{member}: {kept.error}")

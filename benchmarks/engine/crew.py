@@ -114,6 +114,8 @@ class Crew:
         if not back:
             self.turned_away.add(address)
         if machine := self.present.pop(address, None):
+            if machine.future is not None and self.client.status == "running":
+                machine.future.cancel()  # it would wait for ever, and run should that address come back
             machine.future = None
             self.former.append(machine)
 

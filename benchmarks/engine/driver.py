@@ -258,6 +258,7 @@ class Driver:
             self.lose(machine, why_lost(future), back=future.status != "error")
             return
         answer = Answer(future.result())
+        future.release()  # a result that is held and lost with its machine is computed once more by Dask
         strays = None if answer.error else machine.clock.strays(float(answer.said["clock_s"]))
         if answer.error:
             self.lose(machine, answer.error)

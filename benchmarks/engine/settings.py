@@ -27,17 +27,22 @@ SETTINGS: dict[str, Any] = {
     "distributed.admin.low-level-log-length": 100,  # lines of rows pass as events, and must not pile up
     "distributed.comm.compression": False,
 }
-SHORTEST_TCP_S = 12.0  # Dask's ten probes, a second each
+SHORTEST_TCP_S = 12.0  # Dask sends ten probes, a second apart at least, and refuses less
+SHORTEST_TTL_S = 5.0  # Dask waits for ten heartbeats of half a second in any case, longer with many members
 QUIET = ("distributed", "tornado", "bokeh", "asyncio")
 
 
 def apply(patience_s: float) -> None:
-    """Set Dask for this process; a side that is silent for `patience_s` counts as lost."""
+    """Set Dask for this process; a side that is silent for `patience_s` counts as lost.
+
+    Dask looks once in each `worker-ttl` whether one has passed, so that up to two have; TCP's own limit finds a link
+    that was cut, the other one a machine that is stopped. tests/engine/test_lost_members.py measures both.
+    """
     dask.config.set(
         SETTINGS
         | {
-            "distributed.scheduler.worker-ttl": f"{patience_s}s",
-            "distributed.comm.timeouts.tcp": f"{max(patience_s, SHORTEST_TCP_S)}s",
+            "distributed.scheduler.worker-ttl": f"{max(patience_s / 2, SHORTEST_TTL_S)}s",
+            "distributed.comm.timeouts.tcp": f"{max(patience_s / 2, SHORTEST_TCP_S)}s",
             "distributed.comm.timeouts.connect": f"{patience_s}s",
         }
     )
