@@ -1,0 +1,75 @@
+"""Addresses that may be used: who reaches an open scheduler can run any program on every member.
+
+So without TLS only this machine's own addresses are taken, unless the user says otherwise.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterator
+from contextlib import contextmanager
+from urllib.parse import urlsplit
+
+from distributed import Client
+from distributed.security import Security
+
+from benchmarks.errors import EngineError, UsageError
+
+PORT = 8786  # Dask's own
+
+
+@contextmanager
+def connected(address: str) -> Iterator[Client]:
+    """Yield a client of a scheduler; EngineError where there is none."""
+    try:
+        client = Client(address, security=security(address), set_as_default=False)
+    except (OSError, TimeoutError) as error:
+        raise EngineError(f"no scheduler at {address}: {error}; start one: python -m benchmarks schedule") from error
+    try:
+        yield client
+    finally:
+        client.close(timeout=5)
+
+
+def checked(address: str, insecure: bool) -> str:
+    """Return a scheduler's address, HOST:PORT as tcp://HOST:PORT; UsageError for what is none, or is open to others."""
+    full = address if "://" in address else f"tcp://{address}"
+    try:
+        parts = urlsplit(full)
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if parts_missing(host, port) or parts.scheme not in ("tcp", "tls"):
+        raise UsageError(f"{address!r} is no scheduler's address; expected tls://HOST:PORT or tcp://HOST:PORT")
+    if parts.scheme == "tcp" and not insecure and not own(host or ""):
+        raise UsageError(
+            f"{full} is not encrypted: who reaches it can run any program on every member; use tls:// (docs/engine.md"
+            " makes the certificates), or --insecure in a network that you trust"
+        )
+    return full
+
+
+def parts_missing(host: str | None, port: int | None) -> bool:
+    """Return whether an address lacks a part."""
+    return not host or not port
+
+
+def own(host: str) -> bool:
+    """Return whether a host is this machine's loopback."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def security(address: str) -> Security:
+    """Return Dask's own settings of TLS; UsageError where an address needs it and they lack the files."""
+    found = Security(require_encryption=True) if address.startswith("tls://") else Security()
+    if address.startswith("tls://") and not found.tls_ca_file:
+        raise UsageError(
+            f"{address} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE and those beside it, as"
+            " docs/engine.md shows"
+        )
+    return found
