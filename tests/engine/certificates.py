@@ -27,10 +27,11 @@ def block(mark: str) -> str:
 def run(commands: str, folder: Path) -> str:
     """Run commands in a folder as a shell does that nobody has configured; return what they print."""
     shell, variables = ["sh", "-eu", "-c", commands], {"PATH": os.environ["PATH"]}
-    done = subprocess.run(shell, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+    done = subprocess.run(shell, cwd=folder, env=variables, capture_output=True, check=False)
+    printed, error = (channel.decode(errors="replace") for channel in (done.stdout, done.stderr))
     if done.returncode:
-        raise RuntimeError(f"the commands of {DOCUMENT.name} ended with {done.returncode}: {done.stderr}\n{commands}")
-    return done.stdout
+        raise RuntimeError(f"the commands of {DOCUMENT.name} ended with {done.returncode}: {error}\n{commands}")
+    return printed
 
 
 def named(commands: str, name: str) -> str:

@@ -19,6 +19,7 @@ import yaml
 
 from tests.engine import certificates
 
+ROOT = Path(__file__).resolve().parents[2]
 DASK = Path(sys.executable).with_name("dask")
 LISTENS = re.compile(r"Scheduler at: +tls://127\.0\.0\.1:(\d+)")
 START_S = 60
@@ -38,10 +39,10 @@ def environment(variables):
 
 
 @contextlib.contextmanager
-def running(arguments, variables, log):
-    """Run a command of Dask for as long as it is needed."""
+def running(command, variables, log):
+    """Run a command for as long as it is needed."""
     with log.open("wb") as file:
-        process = subprocess.Popen([DASK, *arguments], env=environment(variables), stdout=file, stderr=file)
+        process = subprocess.Popen(command, cwd=ROOT, env=environment(variables), stdout=file, stderr=file)
         try:
             yield
         finally:
@@ -80,9 +81,9 @@ def scheduler(ours):
     variables, folder = ours
     log, members = folder / "scheduler.log", folder / "member.log"
     arguments = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard"]
-    with running(["scheduler", *arguments], variables, log):
+    with running([DASK, "scheduler", *arguments], variables, log):
         port = int(seen(log, LISTENS)[1])
-        member = ["worker", f"tls://127.0.0.1:{port}", "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny"]
+        member = [DASK, "worker", f"tls://127.0.0.1:{port}", "--host", "127.0.0.1", "--nthreads", "1", "--no-nanny"]
         member += ["--no-dashboard", "--local-directory", str(folder)]
         with running(member, certificates.machine(folder, "m02"), members):
             seen(log, "Register worker addr: tls://")
@@ -146,6 +147,19 @@ def test_without_tls_nobody_is_let_in(scheduler):
     printed, error = knock(*scheduler, "WRONG_VERSION_NUMBER", lambda port: asked(f"tcp://127.0.0.1:{port}", {}))
     assert not printed
     assert "CommClosedError" in error
+
+
+def test_our_own_scheduler_asks_for_a_certificate_as_the_document_shows(ours):
+    variables, folder = ours
+    log = folder / "schedule.log"
+    command = [sys.executable, "-m", "benchmarks", "schedule", "--port", "0", "--dashboard", "127.0.0.1:0"]
+    with running(command, variables, log):
+        port = seen(log, r"scheduler at tls://127\.0\.0\.1:(\d+)")[1]
+        knocks = certificates.block("openssl s_client").replace("192.0.2.1:8786", f"127.0.0.1:{port}")
+        shown = f"{knocks.strip()} -cert m01.pem -key m01.key"
+        said = [certificates.run(f"{each.strip()} 2>&1 || true", folder) for each in (knocks, shown)]
+    assert ["alert certificate required" in each for each in said] == [True, False], said
+    assert all("Verify return code: 0 (ok)" in each for each in said), said
 
 
 def test_with_the_settings_a_driver_does_not_talk_without_tls(ours):
