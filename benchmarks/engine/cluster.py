@@ -22,7 +22,6 @@ import shutil
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +31,7 @@ from distributed.core import Status
 from distributed.utils import get_ip_interface
 
 from benchmarks.datasets.prepared import default_cache
+from benchmarks.engine.connection import certified, own
 from benchmarks.engine.queues import DIRECTIVES, prologue, resources, setting
 from benchmarks.errors import UsageError
 
@@ -115,20 +115,6 @@ def require_programs(kind: str, lines: Sequence[str]) -> None:
         )
 
 
-def certified(security: Security) -> bool:
-    """Return whether members are to use TLS: all files of the scheduler and of a worker are named."""
-    files = [security.tls_ca_file]
-    for role in ("scheduler", "worker"):
-        found = security.get_tls_config_for_role(role)
-        files += [found["cert"], found["key"]]
-    if not all(files) and (any(files) or security.require_encryption):
-        raise UsageError(
-            f"TLS needs five files, and Dask's configuration names {sum(map(bool, files))}: set distributed.comm.tls."
-            "{ca-file,scheduler.cert,scheduler.key,worker.cert,worker.key}; docs/engine.md has the commands"
-        )
-    return all(files)
-
-
 def require_loopback(kind: str) -> None:
     """Refuse a scheduler without TLS that other machines could reach; asked before it listens."""
     options = setting(kind, "scheduler-options", {})
@@ -139,19 +125,11 @@ def require_loopback(kind: str) -> None:
             host = get_ip_interface(interface)
     except ValueError as error:
         raise UsageError(f"jobqueue.{kind} of Dask's configuration has no usable interface: {error}") from None
-    if not loopback(host or ""):
+    if not own(host or ""):
         raise UsageError(
             f"--cluster {kind} without TLS would let anybody who reaches {host or 'this machine'} run programs here: "
             "name certificates in Dask's configuration (docs/engine.md), or trust the network with --insecure"
         )
-
-
-def loopback(host: str) -> bool:
-    """Return whether only this machine reaches a host; of names, only localhost is taken for that."""
-    try:
-        return host == "localhost" or ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def closing(job: Any) -> Any:

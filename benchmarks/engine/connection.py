@@ -65,11 +65,27 @@ def own(host: str) -> bool:
 
 
 def security(address: str) -> Security:
-    """Return Dask's own settings of TLS; UsageError where an address needs it and they lack the files."""
-    found = Security(require_encryption=True) if address.startswith("tls://") else Security()
-    if address.startswith("tls://") and not found.tls_ca_file:
+    """Return Dask's own settings of TLS; UsageError where an address needs it and they lack files."""
+    if not address.startswith("tls://"):
+        return Security()
+    found = Security(require_encryption=True)
+    if not certified(found):
         raise UsageError(
             f"{address} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE and those beside it, as"
             " docs/engine.md shows"
         )
     return found
+
+
+def certified(security: Security) -> bool:
+    """Return whether members are to use TLS: all files of the scheduler and of a worker are named."""
+    files = [security.tls_ca_file]
+    for role in ("scheduler", "worker"):
+        found = security.get_tls_config_for_role(role)
+        files += [found["cert"], found["key"]]
+    if not all(files) and any(files):
+        raise UsageError(
+            f"TLS needs five files, and Dask's configuration names {sum(map(bool, files))}: set distributed.comm.tls."
+            "{ca-file,scheduler.cert,scheduler.key,worker.cert,worker.key}; docs/engine.md has the commands"
+        )
+    return all(files)

@@ -63,6 +63,7 @@ class Driver:
         self.account = Account(self.name, self.path)
         self.crew = Crew(client, self.name, results, patience_s, board.tell, again=self.listen)
         self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.queued = False  # members come when a cluster's queue lets them, perhaps in hours
         self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
         self.wall: dict[str, float] = {}
 
@@ -107,7 +108,7 @@ class Driver:
         """Wait until enough machines have begun their parts; EngineError where the patience ends first."""
         deadline = time.monotonic() + self.patience_s
         while (begun := self.begun()) < self.members:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and not self.queued:
                 raise EngineError(
                     f"{self.members} machines were asked for, {begun} came within {self.patience_s:g} s (--patience);"
                     " on each: python -m benchmarks join ADDRESS"

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
-from distributed import Scheduler
+from distributed import Scheduler, Security
 
-from benchmarks.engine.connection import checked, security
+from benchmarks.engine.connection import certified, checked, security
 from benchmarks.errors import EngineError
 
 
@@ -16,9 +17,10 @@ def serve(host: str, port: int, dashboard: str, insecure: bool, say: Callable[[s
 
     Encrypted where Dask's settings name certificates (docs/engine.md).
     """
-    protocol = "tls" if security("tcp://").tls_ca_file else "tcp"
+    protocol = "tls" if certified(Security()) else "tcp"
     place = f"[{host}]" if ":" in host else host
     checked(f"{protocol}://{place}:{port or 1}", insecure)
+    logging.getLogger("distributed.comm").setLevel(logging.WARNING)  # who was refused for want of a certificate
     try:
         asyncio.run(listen(protocol, host, port, dashboard, say))
     except OSError as error:
