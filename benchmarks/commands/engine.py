@@ -71,7 +71,7 @@ def join(
     settings.apply(patience)
     settings.certify_worker(tls_ca_file, tls_cert, tls_key)
     full = connection.checked(address, insecure)
-    connection.security(full)
+    connection.security(full, "worker")
     environments.give(python or [])
     say("looking at this machine's environments")
     told = facts.here(framework)

@@ -21,6 +21,7 @@ from typing import Any
 
 from distributed import Worker, WorkerPlugin
 from distributed.comm import get_local_address_for
+from distributed.utils import get_ip_interface
 
 from benchmarks import interruption
 from benchmarks.engine.connection import security
@@ -156,7 +157,7 @@ async def serve(member: Member, address: str, name: str | None, patience_s: floa
     # Without this Dask would listen on every address of the machine.
     host = get_ip_interface(interface) if interface else get_local_address_for(address).partition("://")[2].strip("[]")
     worker = Worker(
-        address, nthreads=1, name=name, resources={SLOT: 1}, security=security(address), host=host, memory_limit=0,
+        address, nthreads=1, name=name, resources={SLOT: 1}, security=security(address, "worker"), host=host, memory_limit=0,
         dashboard_address="127.0.0.1:0", death_timeout=patience_s, plugins=(Leaving(member),),
     )  # fmt: skip
     async with worker:

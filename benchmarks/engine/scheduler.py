@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from distributed import Scheduler, Security
 
-from benchmarks.engine.connection import certified, checked, security
+from benchmarks.engine.connection import checked, security
 from benchmarks.errors import EngineError
 
 
@@ -17,7 +17,7 @@ def serve(host: str, port: int, dashboard: str, insecure: bool, say: Callable[[s
 
     Encrypted where Dask's settings name certificates (docs/engine.md).
     """
-    protocol = "tls" if certified(Security()) else "tcp"
+    protocol = "tls" if Security().tls_ca_file else "tcp"
     place = f"[{host}]" if ":" in host else host
     checked(f"{protocol}://{place}:{port or 1}", insecure)
     logging.getLogger("distributed.comm").setLevel(logging.WARNING)  # who was refused for want of a certificate
@@ -31,7 +31,7 @@ def serve(host: str, port: int, dashboard: str, insecure: bool, say: Callable[[s
 
 async def listen(protocol: str, host: str, port: int, dashboard: str, say: Callable[[str], None]) -> None:
     """Listen, say where, and go on until cancelled."""
-    keys = security(f"{protocol}://")
+    keys = security(f"{protocol}://", "scheduler")
     async with Scheduler(
         host=host, port=port, protocol=f"{protocol}://", dashboard=True, dashboard_address=dashboard, security=keys
     ) as scheduler:
