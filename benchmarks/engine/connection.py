@@ -73,8 +73,8 @@ def security(address: str, role: str) -> Security:
     if not (files["ca_file"] and files["cert"] and files["key"]):
         prefix = "DASK_DISTRIBUTED__COMM__TLS__"
         raise UsageError(
-            f"{address} needs certificates: set {prefix}CA_FILE, {prefix}{role.upper()}__CERT and __KEY, as docs/engine.md"
-            " shows"
+            f"{address} needs certificates: set {prefix}CA_FILE, {prefix}{role.upper()}__CERT and __KEY, as"
+            " docs/engine.md shows"
         )
     return found
 

@@ -157,8 +157,8 @@ async def serve(member: Member, address: str, name: str | None, patience_s: floa
     # Without this Dask would listen on every address of the machine.
     host = get_ip_interface(interface) if interface else get_local_address_for(address).partition("://")[2].strip("[]")
     worker = Worker(
-        address, nthreads=1, name=name, resources={SLOT: 1}, security=security(address, "worker"), host=host, memory_limit=0,
-        dashboard_address="127.0.0.1:0", death_timeout=patience_s, plugins=(Leaving(member),),
+        address, nthreads=1, name=name, resources={SLOT: 1}, security=security(address, "worker"), host=host,
+        memory_limit=0, dashboard_address="127.0.0.1:0", death_timeout=patience_s, plugins=(Leaving(member),),
     )  # fmt: skip
     async with worker:
         member.worker = worker

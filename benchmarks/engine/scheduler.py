@@ -35,6 +35,7 @@ async def listen(protocol: str, host: str, port: int, dashboard: str, say: Calla
     async with Scheduler(
         host=host, port=port, protocol=f"{protocol}://", dashboard=True, dashboard_address=dashboard, security=keys
     ) as scheduler:
-        say(f"scheduler at {scheduler.address}; dashboard at http://{dashboard}/status; Ctrl-C ends it")
+        page = f"http://{dashboard.rpartition(':')[0]}:{scheduler.service_ports['dashboard']}/status"
+        say(f"scheduler at {scheduler.address}; dashboard at {page}; Ctrl-C ends it")
         say(f"on each machine: python -m benchmarks join {scheduler.address}")
         await scheduler.finished()
