@@ -108,7 +108,7 @@ class Driver:
         """Wait until enough machines have begun their parts; EngineError where the patience ends first."""
         deadline = time.monotonic() + self.patience_s
         while (begun := self.begun()) < self.members:
-            if time.monotonic() > deadline and not self.queued:
+            if time.monotonic() > deadline and begun == len(self.crew.present) and not self.queued:
                 raise EngineError(
                     f"{self.members} machines were asked for, {begun} came within {self.patience_s:g} s (--patience);"
                     " on each: python -m benchmarks join ADDRESS"
