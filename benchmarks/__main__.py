@@ -9,6 +9,7 @@ import typer
 from benchmarks import console, interruption
 from benchmarks.commands.check import check_up
 from benchmarks.commands.demo import draw
+from benchmarks.commands.engine import collect, join, schedule
 from benchmarks.commands.evaluate import evaluate_saved
 from benchmarks.commands.exchange import exchange_weights
 from benchmarks.commands.lockstep import lockstep
@@ -32,6 +33,9 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "demo": draw,
     "selfcheck": check_measuring,
     "micro": micro_benchmarks,
+    "schedule": schedule,
+    "join": join,
+    "collect": collect,
     "list": list_frameworks,
     "describe": describe_model,
     "check": check_up,

@@ -1,7 +1,7 @@
 """A sweep's axes become cells, and cells become launches in an order that favours no framework.
 
 A cell is one point of the sweep; a comparison is all cells that differ only in framework, mode and revision. Within a
-round, each comparison's cells follow one another, so that what drifts on the machine drifts for all of them.
+round, each comparison's cells follow one another, a block, so that what drifts on the machine drifts for all of them.
 """
 
 from __future__ import annotations
@@ -101,16 +101,44 @@ def expand(axes: Axes, recommended: Callable[[str, str, str, str], str]) -> list
 
 @dataclass(frozen=True)
 class Launch:
-    """One fresh process to come: `task` is speed or accuracy, `round` counts the cell's launches of that task."""
+    """One fresh process to come: `task` is speed or accuracy, `round` counts the cell's launches of that task.
+
+    `attempt` counts how often a sweep over several machines began the comparison and task; None on one machine.
+    """
 
     task: str
     round: int
     seed: int
     cell: Cell
+    attempt: int | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """One round of a comparison and task: its cells in the order in which they are launched, one after another."""
+
+    task: str
+    round: int
+    seed: int
+    cells: tuple[Cell, ...]
+
+    @property
+    def comparison(self) -> tuple[object, ...]:
+        """What all its cells share."""
+        return self.cells[0].comparison()
+
+    def launches(self, attempt: int | None = None) -> Iterator[Launch]:
+        """Yield its launches."""
+        yield from (Launch(self.task, self.round, self.seed, cell, attempt) for cell in self.cells)
 
 
 def launches(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Iterator[Launch]:
-    """Yield `rounds` speed launches of every cell, all with `seed`, then an accuracy launch for each of `seeds` seeds.
+    """Yield the launches of blocks() one by one."""
+    return itertools.chain.from_iterable(block.launches() for block in blocks(cells, rounds, seeds, seed))
+
+
+def blocks(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Iterator[Block]:
+    """Yield `rounds` of speed launches of every cell, all with `seed`, then its accuracy launches for each of `seeds`.
 
     Comparisons are shuffled anew each round; a comparison's cells keep one random order that is rotated by a place
     each round, so that over as many rounds as there are cells each cell has every place once.
@@ -121,11 +149,10 @@ def launches(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Itera
         comparisons.setdefault(cell.comparison(), []).append(cell)
     for block in comparisons.values():
         generator.shuffle(block)
-    blocks = list(comparisons.values())
+    shuffled = list(comparisons.values())
     speed = [("speed", number, seed) for number in range(rounds)]
     for task, number, used in speed + [("accuracy", number, seed + number) for number in range(seeds)]:
-        generator.shuffle(blocks)
-        for block in blocks:
+        generator.shuffle(shuffled)
+        for block in shuffled:
             place = number % len(block)
-            for cell in block[place:] + block[:place]:
-                yield Launch(task, number, used, cell)
+            yield Block(task, number, used, (*block[place:], *block[:place]))

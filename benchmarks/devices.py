@@ -48,6 +48,15 @@ def chosen(given: Sequence[str] | None) -> list[str]:
     return list(dict.fromkeys("gpu" if device == "gpu:0" else device for device in named))
 
 
+def named(given: Sequence[str] | None) -> list[str]:
+    """Return the devices asked for of machines that are not known yet; UsageError for what is no device."""
+    asked = list(dict.fromkeys("gpu" if name == "gpu:0" else name for name in split(given, "device") or ["cpu"]))
+    for name in asked:
+        if name != "all" and NAMES.fullmatch(name) is None:
+            raise UsageError(f"unknown device {name!r}; known: cpu, gpu, gpu:N, all")
+    return asked
+
+
 def split(given: Sequence[str] | None, what: str) -> list[str]:
     """Return what was typed for an option, split at commas; UsageError where it was given and is empty."""
     found = [part.strip() for item in given or [] for part in item.split(",") if part.strip()]

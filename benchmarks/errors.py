@@ -8,6 +8,7 @@
     │   └── SchemaError           a row is not what the schema table says
     ├── WorkerLost                a worker that was to stay has ended, hangs or lies    exit 1
     ├── WorkerFailed              a framework could not do what a command needs it for  exit 1
+    ├── EngineError               machines or their scheduler cannot be reached         exit 69
     └── Busy                      another process measures on this machine              exit 75
 
 Each message says what was asked, what was found and what to type next. Anything else that escapes is a bug
@@ -55,6 +56,12 @@ class WorkerFailed(LockstepError):
     """A framework could not train, evaluate, write or load; the message says which and why."""
 
     exit_code = 1
+
+
+class EngineError(LockstepError):
+    """The engine's scheduler, or machines enough for a sweep, cannot be reached or were lost."""
+
+    exit_code = 69  # EX_UNAVAILABLE of sysexits.h
 
 
 class Busy(LockstepError):

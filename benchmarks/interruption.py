@@ -62,6 +62,26 @@ def held() -> Iterator[None]:
         raise Interrupted(number)
 
 
+@contextmanager
+def endable(number: signal.Signals) -> Iterator[None]:
+    """Let one more signal raise Interrupted within this block; before and after it is ignored."""
+    try:
+        signal.signal(number, on_order)
+        yield
+    finally:
+        signal.signal(number, signal.SIG_IGN)
+        if State.pending == number:
+            State.pending = None
+
+
+def on_order(number: int, frame: FrameType | None) -> None:
+    """Take the signal of a block: it is no first one of two, and ends nothing but the block."""
+    if State.holds:
+        State.pending = State.pending or number
+    else:
+        raise Interrupted(number)
+
+
 def on_signal(number: int, frame: FrameType | None) -> None:
     """Take a signal: raise, or keep it for the end of a block; a second one ends everything now."""
     if State.received:

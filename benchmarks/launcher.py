@@ -90,6 +90,7 @@ class Launcher:
             "task": planned.task,
             "round": planned.round,
             "seed": planned.seed,
+            "attempt": planned.attempt,
             "train_flops_per_sample": model_flops(RECIPES[cell.recipe].model)[1],
             "train_all_flops_per_sample": step_all_flops(RECIPES[cell.recipe], cell.batch_size) / cell.batch_size,
             **proof.columns(),
@@ -143,13 +144,17 @@ class Launcher:
             task=planned.task,
             code=environments.code_hash(),
             adapters=revisions.adapters_hash(cell.revision) if cell.revision else "",
-            lock=environments.lock_hash(cell.framework, cell.device),
-            machine=machine.fingerprint(cell.device),
+            **self.fingerprints(cell),
             data=self.data[cell.dataset].sha256,
             seed=planned.seed if planned.task == "speed" else None,  # accuracy launches of a cell differ by their seeds
             epochs=self.epochs_of(cell) if planned.task == "accuracy" else 0,
             chunk_s=self.chunk_s if planned.task == "speed" else 0.0,
         )
+
+    def fingerprints(self, cell: Cell) -> dict[str, str]:
+        """Return hashes of the environment and of the kind of machine that a cell is measured in: this one."""
+        lock = environments.lock_hash(cell.framework, cell.device)
+        return {"lock": lock, "machine": machine.fingerprint(cell.device)}
 
     def epochs_of(self, cell: Cell) -> int:
         return RECIPES[cell.recipe].epochs if self.epochs is None else self.epochs

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,10 +30,22 @@ class Ledger:
     cells: int
     launches: int
     rows: list[Row] = field(default_factory=list)  # KEPT of each reported launch, resumed ones included
-    endings: dict[Cell, Counter[str]] = field(default_factory=dict)  # statuses by cell
+    endings: dict[Hashable, Counter[str]] = field(default_factory=dict)  # statuses by cell
     not_needed: int = 0
     learnt: dict[str, bool] = field(default_factory=dict)  # by data set: has any launch read more right than chance?
     wall: Wall = field(default_factory=Wall)
+
+    @classmethod
+    def over(cls, ledgers: Sequence[Ledger]) -> Ledger:
+        """Return the account of sweeps over several kinds of machine, whose cells are each kind's own."""
+        found = cls(sum(one.cells for one in ledgers), sum(one.launches for one in ledgers))
+        for number, one in enumerate(ledgers):
+            found.rows += one.rows
+            found.endings |= {(number, cell): counts for cell, counts in one.endings.items()}
+            found.not_needed += one.not_needed
+            found.learnt |= {name: above or found.learnt.get(name, False) for name, above in one.learnt.items()}
+            found.wall.spent.update(one.wall.spent)
+        return found
 
     @property
     def requested(self) -> dict[str, int]:
@@ -49,15 +61,24 @@ class Ledger:
         """Return how many launches are reported, of how many that are needed."""
         return len(self.rows), self.launches - self.not_needed
 
-    def report(self, planned: Launch, row: Mapping[str, Any], made: bool) -> None:
-        """Note how a launch ended; its time counts if this sweep made it."""
+    def report(self, planned: Launch, row: Mapping[str, Any], made: bool) -> Row:
+        """Note how a launch ended, return what is kept of it; its time counts if this sweep made it."""
         if made:
             self.wall.add(row)
-        self.rows.append({name: shared(row[name]) for name in KEPT})
+        kept = {name: shared(row[name]) for name in KEPT}
+        self.rows.append(kept)
         if row["status"] == "ok" and row.get("confusion"):
             known = self.learnt.get(row["dataset"], False)
             self.learnt[row["dataset"]] = known or above_chance(row["confusion"])
         self.endings.setdefault(planned.cell, Counter())[row["status"]] += 1
+        return kept
+
+    def withdraw(self, cell: Cell, kept: Row) -> None:
+        """Take back what report() returned for a launch of this cell: its comparison begins anew elsewhere."""
+        del self.rows[next(place for place, row in enumerate(self.rows) if row is kept)]
+        self.endings[cell] -= Counter([kept["status"]])
+        if not self.endings[cell]:
+            del self.endings[cell]
 
     def unlearnable(self) -> list[str]:
         """Return the user's own data sets on which every launch that trained stayed at chance.

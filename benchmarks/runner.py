@@ -37,6 +37,13 @@ def said(ending: BaseException) -> str:
     return f"the sweep was ended by {type(ending).__name__}: {ending}"
 
 
+def name_now() -> str:
+    """Return the name of a sweep that begins now; names sort by time."""
+    now = datetime.datetime.now(datetime.UTC)
+    milliseconds = now.microsecond // 1000  # two sweeps may begin within a second, and must not share a file
+    return f"{now:%Y%m%dT%H%M%S}.{milliseconds:03d}-{environments.code_hash()[:6]}"
+
+
 def unwritable(ending: BaseException) -> bool:
     """Return whether a line could not be written: what the disk did not take it will not take now."""
     return isinstance(ending, StorageError) and not isinstance(ending, SchemaError)
@@ -62,6 +69,7 @@ class Sweep:
     resumed: list[str] = field(default_factory=list)  # sweeps whose launches count with this one's
     pictured: set[tuple[str, int]] = field(default_factory=set)  # test images kept: data set, index
     ledger: Ledger = field(default_factory=lambda: Ledger(0, 0))
+    finished: Finished = field(default_factory=Finished)  # launches that are there already
     path: Path = Path()  # of the results file
 
     def run(self) -> Ledger:
@@ -69,20 +77,21 @@ class Sweep:
 
         Whatever ends it early, launches that it did not come to have rows that say so, unless rows cannot be written.
         """
-        started, begin = datetime.datetime.now(datetime.UTC), time.monotonic()
-        milliseconds = started.microsecond // 1000  # two sweeps may begin within a second, and must not share a file
-        self.name = f"{started:%Y%m%dT%H%M%S}.{milliseconds:03d}-{environments.code_hash()[:6]}"
+        begin, self.name = time.monotonic(), name_now()
         self.path = self.results / f"{self.name}.jsonl"
         coming = deque(launches(self.cells, self.preset.rounds, self.preset.seeds, self.seed))
         self.ledger = Ledger(len(self.cells), len(coming))
-        self.finished = Finished(self.results, self.launcher.identity, coming) if self.resume else Finished()
+        if self.resume:
+            self.finished = Finished(self.results, self.launcher.identity, coming)
         self.resumed = self.finished.sweeps()
         try:
             with interruption.held():
                 self.begin()
-            self.prove()
+            self.prove(self.cells)
             proofs_s = time.monotonic() - begin
-            self.launch_all(coming)
+            stopping = Stopping(self.cells, self.preset, self.time_cap_s, self.stops)
+            with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
+                self.launch_all(coming, stopping, Path(folder))
         except BaseException as ending:
             if not unwritable(ending):
                 with interruption.held():
@@ -112,30 +121,28 @@ class Sweep:
             for cell in self.cells
         )
 
-    def launch_all(self, coming: deque[Launch]) -> None:
-        """Take launches from the left until none is left, each when its row is written."""
-        stopping = Stopping(self.cells, self.preset, self.time_cap_s, self.stops)
-        with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
-            while coming:
-                planned = coming[0]
-                if stopping.stopped(planned):
-                    coming.popleft()
-                    continue
-                self.report(*self.ledger.progress(), planned, None)
-                there = self.finished.get(self.launcher.identity(planned), planned)
-                row = there or self.launcher.row(planned, Path(folder), self.name)
-                with interruption.held():  # a launch has one row: it is written and gone from `coming`, or neither
-                    if not there:
-                        storage.append(self.path, "row", row)
-                    coming.popleft()
-                    self.ledger.report(planned, row, made=not there)
-                    if planned.task == "speed" and (stop := stopping.enough(planned, row)):
-                        self.ledger.not_needed += stopping.spared(planned)
-                        storage.append(self.path, "stop", stop)
+    def launch_all(self, coming: deque[Launch], stopping: Stopping, folder: Path) -> None:
+        """Take launches from the left until none is left, each when its row is written; workers' inputs in `folder`."""
+        while coming:
+            planned = coming[0]
+            if stopping.stopped(planned):
+                coming.popleft()
+                continue
+            self.report(*self.ledger.progress(), planned, None)
+            there = self.finished.get(self.launcher.identity(planned), planned)
+            row = there or self.launcher.row(planned, folder, self.name)
+            with interruption.held():  # a launch has one row: it is written and gone from `coming`, or neither
                 if not there:
-                    self.picture(planned, row)
-                self.launcher.remember(planned, row)
-                self.report(*self.ledger.progress(), planned, row)
+                    storage.append(self.path, "row", row)
+                coming.popleft()
+                self.ledger.report(planned, row, made=not there)
+                if planned.task == "speed" and (stop := stopping.enough(planned, row)):
+                    self.ledger.not_needed += stopping.spared(planned)
+                    storage.append(self.path, "stop", stop)
+            if not there:
+                self.picture(planned, row)
+            self.launcher.remember(planned, row)
+            self.report(*self.ledger.progress(), planned, row)
 
     def leave(self, coming: Iterable[Launch], reason: str) -> None:
         """Append `interrupted` rows for launches that are not to be made, as many at once as memory takes lightly."""
@@ -161,9 +168,9 @@ class Sweep:
         counts = {"reported": len(self.ledger.rows), "not_needed": self.ledger.not_needed}
         storage.append(self.path, "end", {"wall_s": self.wall, **counts, "interrupted": reason or None})
 
-    def prove(self) -> None:
+    def prove(self, cells: Iterable[Cell]) -> None:
         """Put every cell that can run through the lockstep gate, or take the proof that is kept."""
-        able = [cell for cell in self.cells if self.launcher.skipped(cell) is None]
+        able = [cell for cell in cells if self.launcher.skipped(cell) is None]
         for number, cell in enumerate(able):
             self.report_proof(number, len(able), cell, None)
             data = self.launcher.data[cell.dataset]

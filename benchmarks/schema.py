@@ -91,7 +91,7 @@ COLUMNS = (
     Column("task", "str", "", "speed: timed; accuracy: trained as the recipe says", True, lambda value: value in TASKS),
     Column("round", "int", "", "number of this cell's launch of this task, from 0", True, lambda value: value >= 0),
     Column("seed", "int", "", "seed of initial weights and batch order; each accuracy launch has its own", True),
-    Column("attempt", "int", "", "sweeps over several machines: 2 and on began anew, a machine was lost", False, positive),
+    Column("attempt", "int", "", "over several machines: 2 and more began anew, a machine was lost", False, positive),
     Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
     Column("reason", "str", "", "why the status is not ok"),
     Column("flags", "strings", "", "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items())),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from benchmarks.cells import SHARED, Cell, Launch
@@ -23,10 +23,14 @@ class Stopping:
         """Begin the time cap's clock; `stops` takes rounds, reason and half_width of each that stops."""
         self.preset, self.deadline = preset, time.monotonic() + time_cap_s
         self.cells: dict[Key, list[Cell]] = defaultdict(list)
-        for cell in cells:
-            self.cells[cell.comparison()].append(cell)
+        self.follow(cells)
         self.speeds: dict[Cell, dict[int, float | None]] = {}  # by round, None where it has none
         self.stops = stops
+
+    def follow(self, cells: Iterable[Cell]) -> None:
+        """Follow these cells' comparisons, too."""
+        for cell in cells:
+            self.cells[cell.comparison()].append(cell)
 
     def stopped(self, planned: Launch) -> bool:
         """Return whether a launch is not needed any more."""

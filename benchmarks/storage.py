@@ -15,7 +15,7 @@ import math
 import os
 import re
 import reprlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -60,7 +60,11 @@ def append(path: Path, kind: str, *records: Mapping[str, Any]) -> None:
     One write a line, then one fsync. StorageError where a line cannot be written; a part of it may then stand at the
     file's end, which readers ignore.
     """
-    contents = [line(kind, record) for record in records]
+    append_lines(path, [line(kind, record) for record in records])
+
+
+def append_lines(path: Path, contents: Sequence[bytes]) -> None:
+    """Append lines as they are, newlines included, as append() does."""
     try:
         with interruption.held(), opened(path) as descriptor:
             for number, content in enumerate(contents):

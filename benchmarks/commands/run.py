@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from adapters.contract import DTYPES, PIPELINES
-from benchmarks import bandwidths, console, disk, environments, peak, turn
+from adapters.registry import ADAPTERS
+from benchmarks import console, disk, environments, turn
+from benchmarks.ceilings import ceilings, points
 from benchmarks.cells import Axes, Cell, expand
 from benchmarks.commands.data import planned, prepared
+from benchmarks.commands.engine import DEFAULT_PATIENCE_S, Insecure, Patience
+from benchmarks.commands.machines import over_machines, over_several
+from benchmarks.commands.outcome import show_outcome, told
 from benchmarks.commands.terminal import Axis, Pythons, Wait, err, out, say
 from benchmarks.counting import count
-from benchmarks.devices import chosen
-from benchmarks.errors import LockstepError, UsageError
+from benchmarks.devices import chosen, named
+from benchmarks.engine.asked import Asked
+from benchmarks.engine.request import Request
+from benchmarks.errors import UsageError
 from benchmarks.frameworks import Probe, probe_all
-from benchmarks.interruption import Interrupted
 from benchmarks.launcher import Launcher
 from benchmarks.machine import physical_cpus
 from benchmarks.memory import MemoryLimit, size_bytes
@@ -29,7 +33,6 @@ from benchmarks.options import chosen_frameworks, chosen_modes, chosen_recipes, 
 from benchmarks.presets import PRESETS, Preset
 from benchmarks.proofs import TIMEOUT_S
 from benchmarks.revisions import resolved
-from benchmarks.roofline import Ceiling
 from benchmarks.runner import Sweep
 
 MOST = 10_000  # rounds, seeds, epochs: weeks of measuring; more is a slip of the hand
@@ -69,37 +72,50 @@ def run(
     ] = None,
     python: Pythons = None,
     wait: Wait = True,
+    engine: Annotated[str, typer.Option(help="local, or dask: over several machines, docs/engine.md")] = "local",
+    scheduler: Annotated[str | None, typer.Option(help="with dask: the address that machines joined")] = None,
+    cluster: Annotated[str | None, typer.Option(help="with dask: slurm, pbs, lsf or sge starts the members")] = None,
+    nodes: Annotated[int, typer.Option(min=1, help="with --cluster: how many nodes, each alone")] = 1,
+    members: Annotated[int, typer.Option(min=1, help="with --scheduler: begin when so many joined")] = 1,
+    patience: Patience = DEFAULT_PATIENCE_S,
+    insecure: Insecure = False,
 ) -> None:
     """Measure: every cell in fresh processes, a row for each launch, a table at the end.
 
-    Exit code: 0 all ok, 1 some not, 2 usage or data, 74 results cannot be written, 75 another process measures (with
-    --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP: what was not reached is `interrupted` then, and
-    the same command with --resume goes on. A second Ctrl-C ends at once.
+    Exit code: 0 all ok, 1 some not, 2 usage or data, 69 machines or their scheduler lost, 74 results cannot be written,
+    75 another process measures (with --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP: what was not
+    reached is `interrupted` then, and the same command with --resume goes on. A second Ctrl-C ends at once.
     """
     amount = amount_of(preset, rounds, seeds, epochs)
     if epochs == 0:
         say("--epochs 0: no accuracy launches, whatever --seeds and --preset say")
     memory = MemoryLimit.of(None if memory_limit is None else size_bytes(memory_limit))
     environments.give(python or [])
+    recipes, sets = chosen_recipes(model, recipe), values(dataset, ["mnist-5k"], what="dataset")
+    sizes: list[int | None] = [*numbers(batch_size, [], "--batch-size", 1 << 20)] or ([None] if recipe else [100])
+    modes, dtypes = chosen_modes(mode), values(dtype, ["float32"], DTYPES, "dtype")
+    pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
+    revisions = ("",) if against is None else ("", resolved(against))
+    with_peak = amount.peak if with_peak is None else with_peak
+    if over_several(engine, scheduler, cluster, dry_run=dry_run, python=python):
+        asked = Asked(
+            values(framework, [], list(ADAPTERS), "framework"), recipes, named(device), sizes, modes, dtypes,
+            numbers(threads, [], "--threads", 1 << 10), pipelines, revisions,
+        )  # fmt: skip
+        request = Request(
+            asked, sets, amount, seed, epochs, timeout or 900.0, timeout or TIMEOUT_S, fresh_proof, memory.limit_bytes,
+            with_peak, time_cap, str(data_dir.absolute()) if data_dir else None, resume,
+        )  # fmt: skip
+        wanted = nodes if cluster else members
+        raise typer.Exit(over_machines(request, results, scheduler, cluster, wanted, patience, insecure))
     devices = chosen(device)
     frameworks = chosen_frameworks(framework, devices)
-    recipes = chosen_recipes(model, recipe)
     cores = len(physical_cpus())
-    sizes = numbers(batch_size, [], "--batch-size", 1 << 20)
-    sets = values(dataset, ["mnist-5k"], what="dataset")
     data = {} if dry_run else {found.name: found for found in (prepared(name, data_dir) for name in sets)}
     axes = Axes(
-        frameworks,
-        recipes,
-        [planned(name, data_dir) for name in sets] if dry_run else list(data),
-        devices,
-        sizes or ([None] if recipe else [100]),
-        chosen_modes(mode),
-        values(dtype, ["float32"], DTYPES, "dtype"),
-        numbers(threads, [cores], "--threads", cores),
-        values(pipeline, ["resident"], PIPELINES, "pipeline"),
-        ("",) if against is None else ("", resolved(against)),
-    )
+        frameworks, recipes, [planned(name, data_dir) for name in sets] if dry_run else list(data), devices, sizes,
+        modes, dtypes, numbers(threads, [cores], "--threads", cores), pipelines, revisions,
+    )  # fmt: skip
     if dry_run:
         show_plan(expanded(axes, probe_all(frameworks, devices)), amount)
         return
@@ -109,33 +125,17 @@ def run(
         cells = expanded(axes, probes)
         display = console.Display(err)
         launcher = Launcher(probes, data, timeout or 900.0, amount.chunk_s, epochs, memory)
-        launcher.ceilings = ceilings(cells, amount.peak if with_peak is None else with_peak)
+        launcher.ceilings = ceilings(points(cells), with_peak, say)
         sweep = Sweep(cells, launcher, results, amount, seed, resume, display, display.proof)
         sweep.proof_timeout_s, sweep.fresh_proof, sweep.time_cap_s = timeout or TIMEOUT_S, fresh_proof, time_cap
-        measure(sweep, display)
-    show_outcome(sweep)
-    raise typer.Exit(0 if sweep.ledger.all_ok() else 1)
+        with told(sweep, display):
+            sweep.run()
+    raise typer.Exit(show_outcome(sweep, {"": sweep.ledger.rows}, list(sweep.stops.values())))
 
 
 def expanded(axes: Axes, probes: Mapping[tuple[str, str], Probe]) -> list[Cell]:
     """Return the cells, those without a mode in the one that their adapter recommends."""
     return expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
-
-
-def measure(sweep: Sweep, display: console.Display) -> None:
-    """Run the sweep; where something ends it early, say what is there all the same."""
-    try:
-        sweep.run()
-    except (Interrupted, LockstepError) as ending:
-        display.close()
-        code = ending.exit_code
-        with suppress(OSError):  # a terminal that hung up
-            for words in (*sweep.ledger.words(), f"rows in {sweep.path.name}; exit code {code}"):
-                say(words)
-            say("go on with the same command and --resume")
-        raise
-    finally:
-        display.close()
 
 
 def amount_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | None) -> Preset:
@@ -159,37 +159,3 @@ def show_plan(cells: Sequence[Cell], amount: Preset) -> None:
     launches = count(len(cells) * (amount.rounds + amount.seeds), "launch", "launches")
     each = f"{count(amount.rounds, 'round')}, {count(amount.seeds, 'seed')}"
     out.print(f"{count(len(cells), 'cell')}, {each}: {most}{launches}", highlight=False)
-
-
-def ceilings(cells: Sequence[Cell], measure: bool) -> dict[peak.Point, Ceiling]:
-    """Return what is kept of this machine's peak and bandwidth for each point of the cells, measured if asked for."""
-    points = dict.fromkeys(peak.Point(cell.device, cell.dtype, cell.threads) for cell in cells)
-    for point in points if measure else ():
-        peak.measured(point, peak.there(point.device), report=say)
-        if bandwidths.can_be_measured(point.device):
-            bandwidths.measured(point, report=say)
-    return {point: bandwidths.ceiling(point) for point in points}
-
-
-def show_outcome(sweep: Sweep) -> None:
-    """Print what became of every cell, why comparisons stopped, where the time went, and that nothing is missing."""
-    for table in console.summary(sweep.ledger.rows):
-        out.print(table)
-    stops = list(sweep.stops.values())
-    for stop in stops if len(stops) <= console.MANY else stops[: console.SHOWN]:
-        out.print(console.stopped(stop), highlight=False)
-    if len(stops) > console.MANY:
-        more = f"{len(stops) - console.SHOWN:,} more comparisons"
-        out.print(f"{more}: python -m report compare --all --results {sweep.results}", highlight=False, soft_wrap=True)
-    out.print(console.spent(sweep.wall), highlight=False)
-    code = 0 if sweep.ledger.all_ok() else 1
-    for words in (*sweep.ledger.words(), f"rows in {sweep.path.name}; exit code {code}"):
-        out.print(words, markup=False, highlight=False, soft_wrap=True)
-    for name in sweep.ledger.unlearnable():
-        err.print(
-            f"warning: {escape(console.plain(name))}: no launch read more digits right than chance would; its labels"
-            " may be shuffled or belong to other images: look at some together, or train for more --epochs",
-            style="yellow",
-            highlight=False,
-            soft_wrap=True,
-        )

@@ -55,3 +55,23 @@ def test_a_terminal_that_hung_up_ends_no_display(row):
     display = console.Display(Console(file=HungUp(), force_terminal=True))
     display(0, 1, Launch("speed", 0, 0, CELLS[0]), validate({**row, "status": "failed", "reason": "no"}))
     display.close()
+
+
+def test_what_is_withdrawn_was_never_reported(row):
+    ledger = reported(row, (0, "ok"), (1, "timeout"))
+    again = Launch("speed", 1, 0, CELLS[0])
+    kept = ledger.report(again, validate({**row, "status": "failed"}), made=False)
+    ledger.withdraw(CELLS[0], kept)
+    assert ledger.words()[1] == "2 launches requested, 2 reported: 1 ok, 1 timeout"
+    ledger.withdraw(CELLS[1], ledger.rows[1])
+    assert ledger.words()[0] == "3 cells requested, 1 reported: 1 ok"
+    assert ledger.open == 1
+
+
+def test_two_kinds_of_machine_have_cells_of_their_own(row):
+    both = Ledger.over([reported(row, (0, "ok"), (1, "ok")), reported(row, (0, "failed"), requested=2)])
+    assert list(both.words()) == [
+        "6 cells requested, 3 reported: 2 ok, 1 failed",
+        "4 launches requested, 3 reported: 2 ok, 1 failed",
+    ]
+    assert not both.all_ok()

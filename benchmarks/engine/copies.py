@@ -1,0 +1,50 @@
+"""The driver's copy of a member's file: the same lines in the same order, each checked before it is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from benchmarks import storage
+from benchmarks.errors import SchemaError
+
+Line = tuple[str, dict[str, Any]]  # kind, record
+
+
+@dataclass
+class Copy:
+    """A file that grows by lines from elsewhere; `lines` is how many it has."""
+
+    path: Path
+    lines: int = 0
+
+    @classmethod
+    def there(cls, path: Path) -> Copy:
+        """Return the copy that a folder may already hold, a torn last line cut off."""
+        if not path.exists():
+            return cls(path)
+        content = path.read_bytes()
+        whole = content[: content.rfind(b"\n") + 1]
+        if len(whole) < len(content):
+            with path.open("r+b") as file:
+                file.truncate(len(whole))
+        return cls(path, whole.count(b"\n"))
+
+    def take(self, first: int, lines: Sequence[str]) -> list[Line] | None:
+        """Append the lines that are not there yet, `first` being the number of the first one; return what they say.
+
+        None where lines before these are missing: ask for them. SchemaError for a line that is none: nothing is
+        appended then.
+        """
+        if first > self.lines:
+            return None
+        contents = [line.encode() for line in lines[self.lines - first :]]
+        if any(not content.endswith(b"\n") or content.count(b"\n") != 1 for content in contents):
+            raise SchemaError("expected whole lines")
+        said = [storage.parse(content[:-1]) for content in contents]
+        if contents:
+            storage.append_lines(self.path, contents)
+            self.lines += len(contents)
+        return said

@@ -1,0 +1,320 @@
+"""A sweep over several machines: hands out blocks, takes rows as they are made, and lets nothing disappear.
+
+Dask carries orders and answers and decides nothing: each block is meant for one machine, runs at most once, and is
+planned again by us, visibly, where that machine was lost.
+"""
+
+from __future__ import annotations
+
+import json
+import queue
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, Future
+from distributed.scheduler import KilledWorker
+
+from benchmarks import interruption
+from benchmarks.cells import Cell
+from benchmarks.datasets import Prepared
+from benchmarks.engine import tasks
+from benchmarks.engine.account import Account
+from benchmarks.engine.asking import Answer, ask, ask_all
+from benchmarks.engine.board import Board
+from benchmarks.engine.crew import LOOK_S, Crew, Machine
+from benchmarks.engine.facts import words
+from benchmarks.engine.kinds import Kind
+from benchmarks.engine.member import SLOT, TOPIC
+from benchmarks.engine.request import Request
+from benchmarks.engine.resuming import resume
+from benchmarks.errors import EngineError, SchemaError, UsageError
+from benchmarks.ledger import Ledger
+from benchmarks.runner import name_now, said, unwritable
+
+Json = dict[str, Any]
+TOGETHER_S = 2.0  # after enough machines have come, for others that come at the same time
+ENDING_S = 5.0  # for machines to hear that the sweep has ended
+AXES = ("framework", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads", "pipeline")
+
+
+def why_lost(future: Future) -> str:
+    """Say why an order was not carried out; no addresses: rows repeat it."""
+    error = future.exception() if future.status == "error" else None
+    if error is None:
+        return "the scheduler forgot its order"  # it was restarted, or our own link was cut
+    if isinstance(error, KilledWorker):
+        return "its process ended, or its link was cut"
+    return f"{type(error).__name__}: {error}"
+
+
+class Driver:
+    """One sweep over the members of a scheduler; `results` takes its own file and a copy of each member's."""
+
+    def __init__(
+        self, client: Client, request: Request, results: Path, board: Board, members: int, patience_s: float
+    ) -> None:
+        """`members` is how many must have joined before anything is measured."""
+        self.client, self.request, self.results, self.board = client, request, results, board
+        self.members, self.patience_s = members, patience_s
+        self.name = name_now()
+        self.path = results / f"{self.name}.jsonl"
+        self.account = Account(self.name, self.path)
+        self.crew = Crew(client, self.name, results, patience_s, board.tell, again=self.listen)
+        self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.queued = False  # members come when a cluster's queue lets them, perhaps in hours
+        self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
+        self.wall: dict[str, float] = {}
+
+    @property
+    def ledger(self) -> Ledger:
+        """The account over all machines."""
+        return self.account.ledger
+
+    def run(self) -> None:
+        """Measure everything.
+
+        Whatever ends it early, launches that were not made have rows that say so, unless rows cannot be written.
+        """
+        self.listen()
+        try:
+            self.gather()
+            self.begin()
+            while not self.over():
+                self.look()
+                self.hand_out()
+                self.take(LOOK_S)
+        except BaseException as ending:
+            if self.account.begun and not unwritable(ending):
+                with interruption.held():
+                    self.account.leave(self.account.kinds.values(), said(ending))
+                    self.wall = self.account.end(self.crew.seconds(), said(ending))
+            if not self.account.begun:
+                self.crew.forget()
+            raise
+        else:
+            self.wall = self.account.end(self.crew.seconds(), "")
+        finally:
+            self.close()
+
+    def listen(self) -> None:
+        """Hear what members tell of their own accord."""
+        self.client.subscribe_topic(TOPIC, lambda event: self.inbox.put(lambda: self.hear(event[1])))
+
+    # Who is there, and what is planned for them.
+
+    def gather(self) -> None:
+        """Wait until enough machines have begun their parts; EngineError where the patience ends first."""
+        deadline = time.monotonic() + self.patience_s
+        while (begun := self.begun()) < self.members:
+            if time.monotonic() > deadline and begun == len(self.crew.present) and not self.queued:
+                raise EngineError(
+                    f"{self.members} machines were asked for, {begun} came within {self.patience_s:g} s (--patience);"
+                    " on each: python -m benchmarks join ADDRESS"
+                )
+            self.look()
+            self.take(LOOK_S)
+        if not any(kind.cells for kind in self.account.kinds.values()):
+            raise UsageError("no machine that joined has a device that was asked for; choose others with --device")
+
+    def begun(self) -> int:
+        """Return how many machines have begun."""
+        return sum(machine.kind is not None for machine in self.crew.present.values())
+
+    def begin(self) -> None:
+        """Write the sweep's record, after a moment for machines that came together."""
+        deadline = time.monotonic() + TOGETHER_S
+        while time.monotonic() < deadline or self.begun() < len(self.crew.present):
+            self.look()
+            self.take(LOOK_S / 4)
+        kinds = self.account.kinds.values()
+        amount, again = self.request.amount, self.request.resume
+        resumed = {name for kind in kinds if again for name in resume(kind, self.results, amount)}
+        members = [machine.sweep for machine in self.crew.present.values()]
+        self.account.begin(self.request, members, sorted(resumed))
+        self.begun_s = time.monotonic()
+
+    def look(self) -> None:
+        """Let machines that came begin, and do without those that went."""
+        came, went = self.crew.look()
+        for machine in came:
+            self.board.came(machine, words(machine.facts))
+            ask(self.client, machine.address, tasks.abandon, part_of=self.name)  # what it began before it was lost
+            opening = self.request.opening(machine.sweep, self.name, machine.facts)
+            self.send(machine, tasks.open_part, {**opening, "driver": self.client.id})
+        for machine in went:
+            self.lose(machine, "its process ended, or its link was cut")
+
+    def enrol(self, machine: Machine, data: list[Json]) -> None:
+        """Let a machine be one of its kind, the first of which decides what is planned."""
+        key = " ".join(f"{device}={fingerprint}" for device, fingerprint in machine.facts["fingerprints"].items())
+        prepared = {found["name"]: Prepared(**found, folder=Path()) for found in data}
+        kinds = self.account.kinds
+        hashes = [[found.sha256 for found in kind.launcher.data.values()] for kind in kinds.values()]
+        wrong = ""
+        if hashes and hashes[0] != [found.sha256 for found in prepared.values()]:
+            wrong = "its data are not those of the others"
+        elif key not in kinds and self.account.begun:
+            wrong = "it is of a kind that was not there when the sweep began; it can take part in the next"
+        elif key in kinds and (differing := kinds[key].differs(machine.facts)):
+            wrong = f"its environments differ from those of the others of its kind: {differing}; make them anew"
+        if wrong:
+            self.crew.turn_away(machine.address, wrong)
+            return
+        if key not in kinds:
+            kinds[key] = self.request.kind(machine.facts, prepared)
+        machine.kind, machine.doing = kinds[key], "waits"
+
+    # What is measured where.
+
+    def over(self) -> bool:
+        """Return whether nothing is left; write off what nobody has come to measure within the patience."""
+        now = time.monotonic()
+        for key, kind in self.account.kinds.items():
+            there = any(machine.kind is kind for machine in self.crew.present.values())
+            if kind.plan.over or there or self.crew.away_s is not None:  # without a scheduler nobody can come
+                self.alone_s.pop(key, None)
+            elif now - self.alone_s.setdefault(key, now) > self.patience_s:
+                why = f"no machine of its kind ({kind.name}) was left, and none joined within {self.patience_s:g} s"
+                self.account.leave([kind], why)
+        return all(kind.plan.over for kind in self.account.kinds.values())
+
+    def hand_out(self) -> None:
+        """Give every idle machine its next block."""
+        for machine in self.crew.present.values():
+            if machine.kind is None or machine.future is not None:
+                continue
+            series = machine.kind.plan.take(machine.address)
+            if series is None:
+                machine.doing = "nothing is left for it"
+                continue
+            if series.done == 0:
+                self.account.anew(machine.kind, series)
+            machine.series, (_, machine.block) = series, series.next
+            machine.waiting = {planned.cell: planned for planned in machine.block.launches(series.attempt)}
+            left_s = self.request.time_cap_s - (time.monotonic() - self.begun_s)
+            order = self.request.block(machine.sweep, machine.block, series.attempt, left_s)
+            self.send(machine, tasks.measure, order)
+
+    def send(self, machine: Machine, work: Callable[[str], str], order: Json) -> None:
+        """Give a machine's slot something to do."""
+        place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
+        machine.future = self.client.submit(work, json.dumps(order, allow_nan=False), pure=False, retries=0, **place)
+        machine.future.add_done_callback(lambda future: self.inbox.put(lambda: self.done(machine, future)))
+
+    # What machines say.
+
+    def take(self, wait_s: float) -> None:
+        """Take all that has come, waiting for the first of it."""
+        try:
+            self.inbox.get(timeout=wait_s)()
+            while True:
+                self.inbox.get_nowait()()
+        except queue.Empty:
+            self.board.show(self.crew.present.values(), self.account.progress())
+
+    def hear(self, told: Json) -> None:
+        """Take what a machine told of its own accord."""
+        answer = Answer(told.get("json"))
+        machine = self.crew.of(answer.said.get("sweep"))
+        if machine is None:
+            return
+        if "doing" in answer.said:
+            machine.doing = str(answer.said["doing"])
+        else:
+            self.keep(machine, answer.said)
+
+    def keep(self, machine: Machine, told: Json) -> bool:
+        """Append lines to a machine's copy and take account of them; return whether none before them is missing."""
+        try:
+            first, lines = int(told["first"]), [str(line) for line in told["lines"]]
+            with interruption.held():
+                new = machine.copy.take(first, lines)
+                for kind, record in new or []:
+                    self.note(machine, kind, record)
+        except (SchemaError, KeyError, TypeError, ValueError) as error:
+            self.lose(machine, f"what it told cannot be read: {error}")
+            return False
+        return new is not None
+
+    def note(self, machine: Machine, what: str, record: Json) -> None:
+        """Take account of one line."""
+        kind, series, block = machine.kind, machine.series, machine.block
+        if kind is None or series is None or block is None:
+            return
+        if what == "row":
+            cell = Cell(**{name: record[name] for name in AXES}, revision=record["revision"] or "")
+            if planned := machine.waiting.pop(cell, None):
+                kind.report(series, planned, record)
+                self.board.row(machine, self.account.progress(), planned, record)
+        elif what == "stop":
+            kind.stop(series, record)
+
+    def done(self, machine: Machine, future: Future) -> None:
+        """Go on after a machine has begun its part or has measured a block, or do without it where it could not."""
+        if machine.future is None or machine.future.key != future.key:
+            return  # it was lost meanwhile
+        machine.future = None
+        if future.status != "finished":
+            self.lose(machine, why_lost(future), back=future.status != "error")
+            return
+        answer = Answer(future.result())
+        future.release()  # a result that is held and lost with its machine is computed once more by Dask
+        strays = None if answer.error else machine.clock.strays(float(answer.said["clock_s"]))
+        if answer.error:
+            self.lose(machine, answer.error)
+        elif not self.fetched(machine, int(answer.said["lines"])):
+            return
+        elif strays is not None:
+            wrong = f"its clock runs at {strays:.3g} of the driver's"
+            self.lose(machine, wrong, f"{machine.name}: {wrong}; no speed that it measured is one")
+        elif machine.kind is None:
+            self.enrol(machine, answer.said["data"])
+        else:
+            self.finish(machine, machine.kind)
+
+    def fetched(self, machine: Machine, lines: int) -> bool:
+        """Ask a machine for lines that did not come; return whether all are there now."""
+        while machine.copy.lines < lines:
+            missing = ask(self.client, machine.address, tasks.lines, sweep=machine.sweep, first=machine.copy.lines)
+            if missing.error or not missing.said.get("lines"):
+                self.lose(machine, missing.error or "its file lacks lines that it told of")
+                return False
+            if not self.keep(machine, {"first": machine.copy.lines, **missing.said}):
+                return False
+        return True
+
+    def finish(self, machine: Machine, kind: Kind) -> None:
+        """Note that a block is measured."""
+        if machine.waiting:
+            self.lose(machine, f"it told of no row for {len(machine.waiting)} launches of a block")
+        elif machine.series is not None:
+            machine.series.done += 1
+            kind.plan.give_back(machine.address)
+            machine.series = machine.block = None
+
+    def lose(self, machine: Machine, why: str, amiss: str = "", back: bool = False) -> None:
+        """Do without a machine: what it was measuring has rows that say so, what it had begun begins anew.
+
+        `amiss` says why what it has measured must not count either, `back` that it may take part again as it is.
+        """
+        self.crew.dismiss(machine.address, back)
+        self.board.went(machine, why)
+        if machine.kind is None:
+            return
+        if machine.series is not None:
+            again = f"its comparison begins anew as attempt {machine.series.attempt + 1}"
+            reason = f"{machine.name} was lost: {why}; {again}"
+            self.account.write(machine.kind, machine.series, machine.waiting.values(), "interrupted", reason)
+        machine.kind.plan.lose(machine.address, amiss)
+
+    def close(self) -> None:
+        """Let machines end what they measure for us, forget the sweep and delete what the driver has all of."""
+        self.board.close()
+        present = self.crew.present
+        if present and self.client.status == "running":
+            if any(machine.future is not None for machine in present.values()):
+                ask_all(self.client, list(present), tasks.abandon, ENDING_S, part_of=self.name)
+            lines = {machine.sweep: machine.copy.lines for machine in present.values()}
+            ask_all(self.client, list(present), tasks.close, ENDING_S, lines=lines)

@@ -1,0 +1,224 @@
+"""A machine that joined: Dask's worker in a thread of its own, the measuring in the main thread, where it always is.
+
+What Dask calls (tasks.py) hands an order over and sleeps until it is carried out: one at a time, whoever asks. A
+worker process therefore starts as in a sweep on one machine, from the main thread, which Ctrl-C reaches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from distributed import Worker, WorkerPlugin
+from distributed.comm import get_local_address_for
+from distributed.utils import get_ip_interface
+
+from benchmarks import interruption
+from benchmarks.engine.connection import security
+from benchmarks.engine.facts import Facts, missing, probes_of
+from benchmarks.engine.lines import some_lines, whole_lines
+from benchmarks.engine.part import Part
+from benchmarks.errors import EngineError
+from benchmarks.interruption import Interrupted
+
+Json = dict[str, Any]
+SLOT = "measuring"  # the Dask resource of which a member has one
+TOPIC = "lockstep"
+ABANDON = signal.SIGUSR1  # ends the order that is being carried out
+RETRY_S = 1.0
+AWAY = (OSError, TimeoutError, ValueError)  # no scheduler, or it still knows this name from before the link was cut
+
+
+class Member:
+    """This machine as a member: its facts, the folder of its files, the parts of sweeps that it has."""
+
+    present: Member | None = None  # of this process
+
+    def __init__(self, facts: Facts, folder: Path, say: Callable[[str], None]) -> None:
+        self.facts, self.folder, self.say = facts, folder, say
+        self.parts: dict[str, Part] = {}
+        self.orders: queue.SimpleQueue[tuple[str, Callable[[], Json], Future[Json]] | None] = queue.SimpleQueue()
+        self.busy = ""  # the driver's sweep that an order is being carried out for
+        self.worker: Worker | None = None
+
+    def tell(self, what: Json) -> None:
+        """Send the driver what it is to know, as JSON."""
+        if self.worker is not None:
+            self.worker.log_event(TOPIC, {"json": json.dumps(what, allow_nan=False)})
+
+    # What Dask calls, in its own threads.
+
+    def do(self, part_of: str, work: Callable[[], Json]) -> Json:
+        """Have the main thread carry out an order for a driver's sweep and return its result; raise what it raises."""
+        future: Future[Json] = Future()
+        self.orders.put((part_of, work, future))
+        return future.result()
+
+    def file(self, sweep: str) -> Path:
+        """Return the file of a sweep."""
+        return self.folder / f"{Path(sweep).name}.jsonl"
+
+    def open(self, order: Mapping[str, Any]) -> Json:
+        """Begin a part."""
+        probes = probes_of(self.facts)
+        asked = [(framework, device) for framework, device in order["probes"]]
+        known = {pair: probes.get(pair) or missing(*pair) for pair in asked}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.file(order["sweep"])
+        self.say(f"{order['sweep']}: begins")
+        self.parts[order["sweep"]] = part = Part(order, known, path, self.tell)
+        return {"data": part.data(), "lines": part.told, **self.clock()}
+
+    def measure(self, order: Mapping[str, Any]) -> Json:
+        """Measure a block."""
+        part = self.parts[order["sweep"]]
+        part.measure(order)
+        return {"lines": part.told, **self.clock()}
+
+    def lines(self, sweep: str, first: int) -> Json:
+        """Return lines of a sweep's file from one on."""
+        return {"lines": some_lines(self.file(sweep), first)}
+
+    def kept(self) -> Json:
+        """Return the sweeps that this machine keeps a file of, with Dask's name for the driver of present ones."""
+        names = sorted(path.stem for path in self.folder.glob("*.jsonl"))
+        return {"sweeps": {name: self.parts[name].driver if name in self.parts else "" for name in names}}
+
+    def close(self, lines: Mapping[str, int]) -> Json:
+        """End parts; delete the files of which the driver has as many lines as they hold."""
+        for sweep, count in lines.items():
+            if part := self.parts.pop(sweep, None):
+                part.close()
+            with contextlib.suppress(FileNotFoundError):
+                if whole_lines(self.file(sweep)) == count:
+                    self.file(sweep).unlink()
+                    self.say(f"{sweep}: ended; all {count:,} lines are where they were asked for")
+        return {}
+
+    def abandon(self, part_of: str) -> Json:
+        """End what is being measured for a driver's sweep; empty: for whichever."""
+        if self.busy and part_of in ("", self.busy):
+            os.kill(os.getpid(), ABANDON)
+        return {}
+
+    def clock(self) -> Json:
+        """Return what this machine's clocks say now."""
+        return {"clock_s": time.monotonic(), "wall_s": time.time()}
+
+    # The main thread.
+
+    def leave_parts(self) -> None:
+        """Forget the parts, whose driver counts this member as lost; their files stay."""
+        for part in self.parts.values():
+            part.close()
+        self.parts.clear()
+
+    def attend(self) -> None:
+        """Carry out orders until None comes."""
+        while (order := self.orders.get()) is not None:
+            part_of, work, future = order
+            try:
+                with interruption.endable(ABANDON):
+                    self.busy = part_of
+                    future.set_result(work())
+            except Interrupted as ending:
+                future.set_exception(EngineError(f"the block was ended by {ending.signal.name}"))
+                if ending.signal != ABANDON:
+                    raise
+            except Exception as error:
+                future.set_exception(error)
+            finally:
+                self.busy = ""
+
+
+class Leaving(WorkerPlugin):
+    """Ends what is measured as soon as Dask's worker begins to close: it would wait half a minute for it first."""
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+
+    def teardown(self, worker: Worker) -> None:
+        """Let nothing go on whose result nobody can take."""
+        self.member.abandon("")
+
+
+async def serve(member: Member, address: str, name: str | None, patience_s: float, interface: str | None) -> None:
+    """Be a worker of Dask's until the scheduler is gone or this is cancelled."""
+    # Without this Dask would listen on every address of the machine.
+    host = get_ip_interface(interface) if interface else get_local_address_for(address).partition("://")[2].strip("[]")
+    worker = Worker(
+        address, nthreads=1, name=name, resources={SLOT: 1}, security=security(address, "worker"), host=host,
+        memory_limit=0, dashboard_address="127.0.0.1:0", death_timeout=patience_s, plugins=(Leaving(member),),
+    )  # fmt: skip
+    async with worker:
+        member.worker = worker
+        member.say(f"joined {address}: one measuring slot; Ctrl-C leaves")
+        await worker.finished()
+
+
+class Background:
+    """The thread in which Dask's worker lives; ends the main thread's waiting when that has ended."""
+
+    def __init__(
+        self, member: Member, address: str, name: str | None, patience_s: float, interface: str | None
+    ) -> None:
+        self.member = member
+        self.loop = asyncio.new_event_loop()
+        self.error: BaseException | None = None
+        self.joined = False
+        self.serving = serve(member, address, name, patience_s, interface)
+        self.thread = threading.Thread(target=self.run, daemon=True, name="dask")
+
+    def run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.task = self.loop.create_task(self.serving)
+        try:
+            self.loop.run_until_complete(self.task)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.joined, self.member.worker = self.member.worker is not None, None
+            self.member.abandon("")
+            self.member.orders.put(None)
+
+    def __enter__(self) -> Background:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the scheduler in good order, or what is left of it."""
+        self.loop.call_soon_threadsafe(self.task.cancel)
+        self.thread.join(5.0)
+
+
+def stay(member: Member, address: str, name: str | None, patience_s: float, interface: str | None) -> None:
+    """Be a member until the scheduler has been away for longer than the patience; then EngineError."""
+    Member.present = member
+    there = time.monotonic()
+    while time.monotonic() - there < patience_s:
+        with Background(member, address, name, patience_s, interface) as background:
+            member.attend()
+        member.leave_parts()
+        if background.joined:
+            there = time.monotonic()
+            member.say(f"the scheduler at {address} has gone; trying to join it again for {patience_s:g} s")
+        elif not isinstance(background.error, AWAY):
+            raise background.error or RuntimeError("Dask's worker ended without a word")
+        else:
+            why = str(background.error).splitlines()
+            member.say(f"cannot join {address} yet: {why[0] if why else type(background.error).__name__}")
+        time.sleep(RETRY_S)
+    raise EngineError(
+        f"no scheduler at {address} for {patience_s:g} s; start one: python -m benchmarks schedule. What was measured"
+        " and the driver lacks stays here: python -m benchmarks collect"
+    )

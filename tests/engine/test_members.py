@@ -1,0 +1,174 @@
+"""Who may take part in a sweep, and what everybody else is told."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from tests.engine.field import ROOT, settled, sweeps
+
+FAKES = ("instant-0", "instant-1")
+AMOUNT = ("--framework", ",".join(FAKES), "--model", "linear,mlp", "--rounds", "2", "--seeds", "1")
+REQUESTED = 2 * 2 * 3
+OTHERWISE = """
+import sys
+from benchmarks import environments, machine
+from tests.faults.harness import main, register
+register()
+{change}
+main()
+"""
+
+
+def changed(field, name, change):
+    """Start a member that is another machine in one respect; return it joined."""
+    program = field.start(
+        name,
+        "join",
+        field.address,
+        starter=lambda line, **others: subprocess.Popen(
+            [
+                sys.executable,
+                "-c",
+                OTHERWISE.format(change=change),
+                *line[3:],
+                "--framework",
+                ",".join(FAKES),
+                "--folder",
+                str(field.folder / name),
+            ],
+            **others,
+        ),
+        LOCKSTEP_TURN=f"{field.folder.name}-{name}"[-90:],
+    )
+    program.until("joined ")
+    return program
+
+
+def test_two_kinds_of_machine_measure_everything_each(field):
+    field.schedule()
+    field.join("m1", *FAKES)
+    changed(field, "m2", "machine.fingerprint = lambda device='cpu': 'another'; machine.physical_cpus = lambda: [0]")
+    driver = field.run(*AMOUNT, "--members", "2")
+    assert driver.wait() == 0
+    _, rows = settled_of_kinds(field, 2 * REQUESTED)
+    assert sorted({row["threads"] for row in rows}) == [1, 2]
+    kinds = {sweep.run["machine_kind"] for sweep in sweeps(field.results).values() if sweep.run.get("part_of")}
+    assert len(kinds) == 2
+    assert "another" in kinds
+
+
+def settled_of_kinds(field, requested):
+    found = sweeps(field.results)
+    [base] = [name for name, sweep in found.items() if sweep.run.get("engine")]
+    assert found[base].run["requested"]["launches"] == requested == found[base].end["reported"]
+    return base, [row for sweep in found.values() for row in sweep.rows]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("environments.code_hash = lambda: 'other'", "its checkout measures by other code"),
+        (
+            "environments.lock_hash = lambda framework, device: 'other'",
+            "its environments differ from those of the others",
+        ),
+    ],
+)
+def test_a_machine_that_would_measure_something_else_takes_no_part(field, change, words):
+    field.schedule()
+    field.join("m1", *FAKES)
+    changed(field, "m2", change)
+    driver = field.run(*AMOUNT)
+    assert driver.wait() == 0
+    assert words in driver.said()
+    settled(field.results, REQUESTED)
+
+
+def test_other_data_are_no_part(field, tmp_path):
+    field.schedule()
+    first = field.join("m1", *FAKES)
+    own = tmp_path / "own.csv"
+    lines = [f"{digit}," + ",".join(str((digit * 7 + place) % 256) for place in range(784)) for digit in range(10)]
+    own.write_text("\n".join(lines * 30))
+    driver = field.run(*AMOUNT, "--dataset", str(own))
+    assert driver.wait() == 0, driver.said()
+    assert first.process.poll() is None
+    missing = field.run(*AMOUNT, "--dataset", str(tmp_path / "not-there.csv"), "--patience", "3", results="missing")
+    assert missing.wait() == 69
+    assert "not-there.csv" in missing.said()
+    assert not list((tmp_path / "missing").glob("*.jsonl"))
+
+
+def test_a_worker_of_dask_s_that_did_not_join_is_no_member(field):
+    field.schedule()
+    line = [sys.executable, "-m", "distributed.cli.dask_worker", field.address, "--no-nanny", "--nthreads", "1"]
+    foreign = field.start("foreign", starter=lambda _, **others: subprocess.Popen(line, **others))
+    foreign.until("Registered to")
+    field.join("m1", *FAKES)
+    driver = field.run(*AMOUNT)
+    assert driver.wait() == 0
+    assert "takes no part: this worker of Dask's is no member" in driver.said()
+    settled(field.results, REQUESTED)
+
+
+def test_two_drivers_at_once_share_the_members(field):
+    field.schedule()
+    for number in (1, 2):
+        field.join(f"m{number}", *FAKES)
+    both = [field.run(*AMOUNT, "--members", "2", results=name) for name in ("one", "two")]
+    assert [driver.wait() for driver in both] == [0, 0]
+    for name in ("one", "two"):
+        settled(field.folder / name, REQUESTED)
+
+
+def test_a_clock_that_runs_slow_spoils_no_figure(field):
+    field.schedule()
+    slow = "import time; true = time.monotonic; time.monotonic = lambda: true() / 2"
+    changed(field, "m1", slow)
+    driver = field.run(*AMOUNT, "--patience", "5")
+    assert driver.wait() in (1, 69)  # nobody is left, before anything was measured or after
+    assert "its clock runs at 0.5" in driver.said()
+    assert not [row for sweep in sweeps(field.results).values() for row in sweep.rows if row["status"] == "ok"]
+
+
+def test_a_clock_that_lags_is_told_and_measures(field):
+    field.schedule()
+    changed(field, "m1", "import time; true = time.time; time.time = lambda: true() - 3600")
+    driver = field.run(*AMOUNT)
+    assert driver.wait() == 0
+    assert "its clock is 3,600 s behind" in driver.said()
+    settled(field.results, REQUESTED)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--engine", "dask"], "--engine dask needs --scheduler ADDRESS"),
+        (["--engine", "dask", "--scheduler", "a", "--cluster", "slurm"], "one of them"),
+        (["--scheduler", "127.0.0.1:1"], "are for --engine dask"),
+        (["--engine", "spark"], "unknown engine 'spark'; known: local, dask"),
+        (["--engine", "dask", "--scheduler", "tcp://192.0.2.7:8786"], "is not encrypted"),
+        (["--engine", "dask", "--scheduler", "nonsense"], "is no scheduler's address"),
+        (["--engine", "dask", "--scheduler", "tls://127.0.0.1:8786"], "needs certificates"),
+        (["--engine", "dask", "--scheduler", "127.0.0.1:1", "--dry-run"], "--dry-run is for one machine"),
+        (["--engine", "dask", "--cluster", "cloud"], "unknown cluster 'cloud'; known: slurm, pbs, lsf, sge"),
+    ],
+)
+def test_what_does_not_go_together_is_one_line(arguments, words):
+    line = [sys.executable, "-m", "benchmarks", "run", *arguments]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1
+
+
+def test_no_scheduler_is_one_line(field):
+    driver = field.start("run", "run", "--engine", "dask", "--scheduler", "127.0.0.1:9", "--patience", "2", *AMOUNT)
+    assert driver.wait() == 69
+    assert "no scheduler at tcp://127.0.0.1:9" in driver.said().splitlines()[-1]
+    member = field.start("join", "join", "127.0.0.1:9", "--patience", "2", "--framework", "instant-0")
+    assert member.wait() == 69
+    assert "no scheduler at tcp://127.0.0.1:9 for 2 s" in member.said()

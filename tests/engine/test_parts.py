@@ -1,0 +1,50 @@
+"""The parts of the engine that need Dask and no other process."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from benchmarks.engine.asking import Answer, Clock
+from benchmarks.engine.connection import checked
+from benchmarks.errors import UsageError
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:8786", "tcp://localhost:1", "tcp://[::1]:8786", "127.8.9.1:80"])
+def test_this_machine_may_be_reached_without_encryption(address):
+    assert checked(address, insecure=False).startswith("tcp://")
+
+
+@pytest.mark.parametrize("address", ["192.0.2.1:8786", "tcp://lab:8786", "tcp://[2001:db8::1]:1", "0.0.0.0:8786"])
+def test_another_machine_only_with_encryption_or_when_asked(address):
+    with pytest.raises(UsageError, match="not encrypted"):
+        checked(address, insecure=False)
+    assert checked(address, insecure=True)
+    assert checked("tls://" + address.removeprefix("tcp://"), insecure=False)
+
+
+@pytest.mark.parametrize(
+    "address", ["", "lab", "http://lab:80", "tcp://:80", "tcp://lab:port", "lab:99999", "inproc://x:1"]
+)
+def test_what_is_no_address_is_refused(address):
+    with pytest.raises(UsageError, match="is no scheduler's address"):
+        checked(address, insecure=True)
+
+
+@pytest.mark.parametrize(("rate", "strays"), [(1.0, False), (1.01, False), (0.5, True), (1.2, True), (-1.0, True)])
+def test_a_clock_that_runs_otherwise_is_seen_after_some_seconds(rate, strays):
+    now = time.monotonic()
+    clock = Clock(1000.0, now - 20.0, 0.0)
+    found = clock.strays(1000.0 + 20.0 * rate)
+    assert (found is not None) == strays
+    if strays:
+        assert found == pytest.approx(rate, abs=0.01)
+
+
+@pytest.mark.parametrize(("text", "error"), [("no", "an answer that is none"), (None, "an answer that is none"),
+                                             ("[1]", "an answer that is none"), (OSError("cut"), "OSError: cut"),
+                                             ('{"error": "full"}', "full"), ('{"lines": 3}', "")])  # fmt: skip
+def test_an_answer_is_read_or_is_an_error(text, error):
+    assert error in Answer(text).error
+    assert bool(Answer(text).error) == bool(error)
