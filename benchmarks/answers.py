@@ -22,6 +22,7 @@ HARNESS = frozenset(  # columns of a row that are not a worker's to say
     (
         *("schema_version", "sweep", "cell", "started_at", "framework", "model", "recipe", "dataset", "device"),
         *("device_name", "batch_size", "mode", "dtype", "pipeline", "threads", "revision", "task", "round", "seed"),
+        "attempt",
         *("lockstep", "lockstep_max_deviation", "lockstep_float64_deviation", "lockstep_steps", "oracle_sha256"),
         *("canary_before_s", "canary_after_s", "train_flops_per_sample", "train_all_flops_per_sample", "flops_per_s"),
         *("gpu_memory_peak_bytes", "gpu_sm_clock_mhz", "gpu_temperature_c", "gpu_power_w", "gpu_energy_j_per_sample"),
