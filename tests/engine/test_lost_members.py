@@ -12,7 +12,10 @@ from tests.engine.namespaces import DRIVER, network
 from tests.engine.places import Places
 from tests.faults.processes import until
 
-pytestmark = pytest.mark.skipif(bool(namespaces.missing()), reason=namespaces.missing() or "it can")
+pytestmark = [
+    pytest.mark.soak,  # of Dask alone; what we make of it is in test_sweeps_in_namespaces.py
+    pytest.mark.skipif(bool(namespaces.missing()), reason=namespaces.missing() or "it can"),
+]
 
 TCP = "DASK_DISTRIBUTED__COMM__TIMEOUTS__TCP"  # at least 11 s: below, no connection is made (distributed/comm/tcp.py)
 TTL = "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL"  # looked at once in as long: a member is lost after one to two of it
@@ -137,7 +140,6 @@ def test_a_scheduler_that_stood_still_for_longer_than_the_ttl_loses_everybody(tw
     assert [watcher.done(worker)["exception"] for worker in ("m1", "m2")] == ["KilledWorker"] * 2
 
 
-@pytest.mark.soak
 @pytest.mark.parametrize("how", ["down", "silent"])
 def test_by_default_a_cut_link_is_noticed_within_a_minute(two, how):
     places, _, watcher = two("sleep", 200, **{TCP: "30s", TTL: "30s"})
