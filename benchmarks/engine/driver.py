@@ -23,6 +23,7 @@ from benchmarks.engine import tasks
 from benchmarks.engine.account import Account
 from benchmarks.engine.asking import Answer, ask, ask_all
 from benchmarks.engine.board import Board
+from benchmarks.engine.copies import Copy
 from benchmarks.engine.crew import LOOK_S, Crew, Machine
 from benchmarks.engine.facts import words
 from benchmarks.engine.kinds import Kind
@@ -64,6 +65,7 @@ class Driver:
         self.crew = Crew(client, self.name, results, patience_s, board.tell, again=self.listen)
         self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
+        self.grown: dict[str, Copy] = {}  # by part: copies whose last lines may not be on the disk yet
         self.wall: dict[str, float] = {}
 
     @property
@@ -204,13 +206,17 @@ class Driver:
     # What machines say.
 
     def take(self, wait_s: float) -> None:
-        """Take all that has come, waiting for the first of it."""
+        """Take all that has come, waiting for the first of it; what came together waits for the disk together."""
         try:
             self.inbox.get(timeout=wait_s)()
-            while True:
+            for _ in range(self.inbox.qsize()):  # no more: with many machines there would be no end of it
                 self.inbox.get_nowait()()
         except queue.Empty:
-            self.board.show(self.crew.present.values(), self.account.progress())
+            pass
+        finally:
+            while self.grown:
+                self.grown.popitem()[1].settle()
+        self.board.show(self.crew.present.values(), self.account.progress())
 
     def hear(self, told: Json) -> None:
         """Take what a machine told of its own accord."""
@@ -228,7 +234,8 @@ class Driver:
         try:
             first, lines = int(told["first"]), [str(line) for line in told["lines"]]
             with interruption.held():
-                new = machine.copy.take(first, lines)
+                if new := machine.copy.take(first, lines):
+                    self.grown[machine.sweep] = machine.copy
                 for kind, record in new or []:
                     self.note(machine, kind, record)
         except (SchemaError, KeyError, TypeError, ValueError) as error:
@@ -314,5 +321,5 @@ class Driver:
         if present and self.client.status == "running":
             if any(machine.future is not None for machine in present.values()):
                 ask_all(self.client, list(present), tasks.abandon, ENDING_S, part_of=self.name)
-            lines = {machine.sweep: machine.copy.lines for machine in present.values()}
+            lines = {machine.sweep: machine.copy.settled for machine in present.values()}
             ask_all(self.client, list(present), tasks.close, ENDING_S, lines=lines)
