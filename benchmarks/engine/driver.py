@@ -201,7 +201,12 @@ class Driver:
         """Give a machine's slot something to do."""
         place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
         machine.future = self.client.submit(work, json.dumps(order, allow_nan=False), pure=False, retries=0, **place)
-        machine.future.add_done_callback(lambda future: self.inbox.put(lambda: self.done(machine, future)))
+        machine.future.add_done_callback(lambda future: self.arrived(machine, future))
+
+    def arrived(self, machine: Machine, future: Future) -> None:
+        """Note, in a thread of Dask's, when an answer came: its clock is compared with ours of that moment."""
+        came_s = time.monotonic()
+        self.inbox.put(lambda: self.done(machine, future, came_s))
 
     # What machines say.
 
@@ -256,7 +261,7 @@ class Driver:
         elif what == "stop":
             kind.stop(series, record)
 
-    def done(self, machine: Machine, future: Future) -> None:
+    def done(self, machine: Machine, future: Future, came_s: float) -> None:
         """Go on after a machine has begun its part or has measured a block, or do without it where it could not."""
         if machine.future is None or machine.future.key != future.key:
             return  # it was lost meanwhile
@@ -266,7 +271,7 @@ class Driver:
             return
         answer = Answer(future.result())
         future.release()  # a result that is held and lost with its machine is computed once more by Dask
-        strays = None if answer.error else machine.clock.strays(float(answer.said["clock_s"]))
+        strays = None if answer.error else machine.clock.strays(float(answer.said["clock_s"]), came_s)
         if answer.error:
             self.lose(machine, answer.error)
         elif not self.fetched(machine, int(answer.said["lines"])):

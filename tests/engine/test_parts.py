@@ -39,9 +39,8 @@ def test_what_is_no_address_is_refused(address):
 
 @pytest.mark.parametrize(("rate", "strays"), [(1.0, False), (1.01, False), (0.5, True), (1.2, True), (-1.0, True)])
 def test_a_clock_that_runs_otherwise_is_seen_after_some_seconds(rate, strays):
-    now = time.monotonic()
-    clock = Clock(1000.0, now - 20.0, 0.0)
-    found = clock.strays(1000.0 + 20.0 * rate)
+    clock = Clock(1000.0, 400.0, 0.0)
+    found = clock.strays(1000.0 + 20.0 * rate, 420.0)
     assert (found is not None) == strays
     if strays:
         assert found == pytest.approx(rate, abs=0.01)
@@ -72,3 +71,21 @@ def test_what_came_together_waits_for_the_disk_once(tmp_path, monkeypatch):
     assert machine.copy.path.read_text() == 20 * line
     assert machine.copy.settled == 20
     assert len(waits) == 2  # the lines, and the new file's name
+
+
+def test_a_clock_is_compared_when_its_answer_came_not_when_the_driver_looks(tmp_path):
+    """Planning 100,000 cells kept a driver from looking for ten seconds, and it lost three members of four."""
+    board = SimpleNamespace(tell=print, show=lambda *_: None, went=lambda *_: None)
+    driver = Driver(SimpleNamespace(status="closed"), SimpleNamespace(), tmp_path, board, 1, 60.0)
+    answer = json.dumps({"lines": 0, "clock_s": 1020.0})
+    future = SimpleNamespace(status="finished", key="a", result=lambda: answer, release=lambda: None)
+    machine = SimpleNamespace(
+        name="m01", address="tcp://a", clock=Clock(1000.0, time.monotonic() - 20.0, 0.0), future=future,
+        copy=Copy(tmp_path / "a.jsonl"), kind=SimpleNamespace(), series=None, waiting={},
+    )  # fmt: skip
+    driver.crew.present[machine.address] = machine
+    driver.arrived(machine, future)
+    time.sleep(1.5)
+    driver.take(1.0)
+    assert list(driver.crew.present.values()) == [machine]
+    assert machine.future is None
