@@ -52,6 +52,11 @@ def join(
     memory_limit: Annotated[str, typer.Option(hidden=True)] = "0",
     death_timeout: Annotated[float | None, typer.Option(hidden=True)] = None,
     local_directory: Annotated[str, typer.Option(hidden=True)] = "",
+    interface: Annotated[str | None, typer.Option(hidden=True)] = None,
+    protocol: Annotated[str, typer.Option(hidden=True)] = "",
+    tls_ca_file: Annotated[str | None, typer.Option(hidden=True)] = None,
+    tls_cert: Annotated[str | None, typer.Option(hidden=True)] = None,
+    tls_key: Annotated[str | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Make this machine a member: it measures for whoever asks the scheduler, one block at a time, until Ctrl-C.
 
@@ -64,14 +69,15 @@ def join(
         raise UsageError(f"--nthreads {nthreads}: a member has one measuring slot")
     patience = death_timeout or patience
     settings.apply(patience)
+    settings.certify_worker(tls_ca_file, tls_cert, tls_key)
     full = connection.checked(address, insecure)
-    connection.security(full)
+    connection.security(full, "worker")
     environments.give(python or [])
     say("looking at this machine's environments")
     told = facts.here(framework)
     for probe in facts.probes_of(told).values():
         say(f"{probe.framework} on {probe.device}: {probe.problem or probe.version}")
-    member.stay(member.Member(told, folder or kept(), say), full, name, patience)
+    member.stay(member.Member(told, folder or kept(), say), full, name, patience, interface)
 
 
 def collect(

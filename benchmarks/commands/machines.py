@@ -60,10 +60,11 @@ def over_machines(
 
     settings.apply(patience_s)
     disk.check(results)
-    with clients(scheduler, cluster, members, insecure) as client:
+    with clients(scheduler, cluster, members, insecure, patience_s) as client:
         say(f"scheduler at {client.scheduler.address}; dashboard at {client.dashboard_link or 'none'}")
         board = Board(err)
         driver = Driver(client, request, results, board, members, patience_s)
+        driver.queued = cluster is not None
         with told(driver, board):
             driver.run()
         kinds = list(driver.account.kinds.values())
@@ -72,7 +73,9 @@ def over_machines(
 
 
 @contextlib.contextmanager
-def clients(scheduler: str | None, cluster: str | None, nodes: int, insecure: bool) -> Iterator[Client]:
+def clients(
+    scheduler: str | None, cluster: str | None, nodes: int, insecure: bool, patience_s: float
+) -> Iterator[Client]:
     """Yield a client of the scheduler, or of one that starts members through a cluster's queue."""
     from benchmarks.engine.connection import checked, connected  # noqa: PLC0415
 
@@ -82,5 +85,5 @@ def clients(scheduler: str | None, cluster: str | None, nodes: int, insecure: bo
         return
     from benchmarks.engine.cluster import started  # noqa: PLC0415
 
-    with started(cluster, nodes, insecure) as address, connected(address) as client:
+    with started(str(cluster), nodes, insecure, patience_s) as address, connected(address) as client:
         yield client

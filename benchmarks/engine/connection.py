@@ -22,7 +22,7 @@ PORT = 8786  # Dask's own
 def connected(address: str) -> Iterator[Client]:
     """Yield a client of a scheduler; EngineError where there is none."""
     try:
-        client = Client(address, security=security(address), set_as_default=False)
+        client = Client(address, security=security(address, "client"), set_as_default=False)
     except (OSError, TimeoutError) as error:
         raise EngineError(f"no scheduler at {address}: {error}; start one: python -m benchmarks schedule") from error
     try:
@@ -64,12 +64,30 @@ def own(host: str) -> bool:
         return False
 
 
-def security(address: str) -> Security:
-    """Return Dask's own settings of TLS; UsageError where an address needs it and they lack the files."""
-    found = Security(require_encryption=True) if address.startswith("tls://") else Security()
-    if address.startswith("tls://") and not found.tls_ca_file:
+def security(address: str, role: str) -> Security:
+    """Return Dask's own settings of TLS for a scheduler, worker or client; UsageError where an address needs more."""
+    if not address.startswith("tls://"):
+        return Security()
+    found = Security(require_encryption=True)
+    files = found.get_tls_config_for_role(role)
+    if not (files["ca_file"] and files["cert"] and files["key"]):
+        prefix = "DASK_DISTRIBUTED__COMM__TLS__"
         raise UsageError(
-            f"{address} needs certificates: set DASK_DISTRIBUTED__COMM__TLS__CA_FILE and those beside it, as"
+            f"{address} needs certificates: set {prefix}CA_FILE, {prefix}{role.upper()}__CERT and __KEY, as"
             " docs/engine.md shows"
         )
     return found
+
+
+def certified(security: Security) -> bool:
+    """Return whether members are to use TLS: all files of the scheduler and of a worker are named."""
+    files = [security.tls_ca_file]
+    for role in ("scheduler", "worker"):
+        found = security.get_tls_config_for_role(role)
+        files += [found["cert"], found["key"]]
+    if not all(files) and (any(files) or security.require_encryption):
+        raise UsageError(
+            f"TLS needs five files, and Dask's configuration names {sum(map(bool, files))}: set distributed.comm.tls."
+            "{ca-file,scheduler.cert,scheduler.key,worker.cert,worker.key}; docs/engine.md has the commands"
+        )
+    return all(files)

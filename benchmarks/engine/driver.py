@@ -64,6 +64,7 @@ class Driver:
         self.account = Account(self.name, self.path)
         self.crew = Crew(client, self.name, results, patience_s, board.tell, again=self.listen)
         self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.queued = False  # members come when a cluster's queue lets them, perhaps in hours
         self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
         self.grown: dict[str, Copy] = {}  # by part: copies whose last lines may not be on the disk yet
         self.wall: dict[str, float] = {}
@@ -109,7 +110,7 @@ class Driver:
         """Wait until enough machines have begun their parts; EngineError where the patience ends first."""
         deadline = time.monotonic() + self.patience_s
         while (begun := self.begun()) < self.members:
-            if time.monotonic() > deadline:
+            if time.monotonic() > deadline and not self.queued:
                 raise EngineError(
                     f"{self.members} machines were asked for, {begun} came within {self.patience_s:g} s (--patience);"
                     " on each: python -m benchmarks join ADDRESS"
@@ -173,7 +174,8 @@ class Driver:
         """Return whether nothing is left; write off what nobody has come to measure within the patience."""
         now = time.monotonic()
         for key, kind in self.account.kinds.items():
-            if kind.plan.over or any(machine.kind is kind for machine in self.crew.present.values()):
+            there = any(machine.kind is kind for machine in self.crew.present.values())
+            if kind.plan.over or there or self.crew.away_s is not None:  # without a scheduler nobody can come
                 self.alone_s.pop(key, None)
             elif now - self.alone_s.setdefault(key, now) > self.patience_s:
                 why = f"no machine of its kind ({kind.name}) was left, and none joined within {self.patience_s:g} s"

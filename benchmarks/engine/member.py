@@ -21,6 +21,7 @@ from typing import Any
 
 from distributed import Worker, WorkerPlugin
 from distributed.comm import get_local_address_for
+from distributed.utils import get_ip_interface
 
 from benchmarks import interruption
 from benchmarks.engine.connection import security
@@ -151,14 +152,13 @@ class Leaving(WorkerPlugin):
         self.member.abandon("")
 
 
-async def serve(member: Member, address: str, name: str | None, patience_s: float) -> None:
+async def serve(member: Member, address: str, name: str | None, patience_s: float, interface: str | None) -> None:
     """Be a worker of Dask's until the scheduler is gone or this is cancelled."""
-    host = (
-        get_local_address_for(address).partition("://")[2].strip("[]")
-    )  # Dask would listen on every address of the machine
+    # Without this Dask would listen on every address of the machine.
+    host = get_ip_interface(interface) if interface else get_local_address_for(address).partition("://")[2].strip("[]")
     worker = Worker(
-        address, nthreads=1, name=name, resources={SLOT: 1}, security=security(address), host=host, memory_limit=0,
-        dashboard_address="127.0.0.1:0", death_timeout=patience_s, plugins=(Leaving(member),),
+        address, nthreads=1, name=name, resources={SLOT: 1}, security=security(address, "worker"), host=host,
+        memory_limit=0, dashboard_address="127.0.0.1:0", death_timeout=patience_s, plugins=(Leaving(member),),
     )  # fmt: skip
     async with worker:
         member.worker = worker
@@ -169,12 +169,14 @@ async def serve(member: Member, address: str, name: str | None, patience_s: floa
 class Background:
     """The thread in which Dask's worker lives; ends the main thread's waiting when that has ended."""
 
-    def __init__(self, member: Member, address: str, name: str | None, patience_s: float) -> None:
+    def __init__(
+        self, member: Member, address: str, name: str | None, patience_s: float, interface: str | None
+    ) -> None:
         self.member = member
         self.loop = asyncio.new_event_loop()
         self.error: BaseException | None = None
         self.joined = False
-        self.serving = serve(member, address, name, patience_s)
+        self.serving = serve(member, address, name, patience_s, interface)
         self.thread = threading.Thread(target=self.run, daemon=True, name="dask")
 
     def run(self) -> None:
@@ -199,12 +201,12 @@ class Background:
         self.thread.join(5.0)
 
 
-def stay(member: Member, address: str, name: str | None, patience_s: float) -> None:
+def stay(member: Member, address: str, name: str | None, patience_s: float, interface: str | None) -> None:
     """Be a member until the scheduler has been away for longer than the patience; then EngineError."""
     Member.present = member
     there = time.monotonic()
     while time.monotonic() - there < patience_s:
-        with Background(member, address, name, patience_s) as background:
+        with Background(member, address, name, patience_s, interface) as background:
             member.attend()
         member.leave_parts()
         if background.joined:
@@ -212,6 +214,9 @@ def stay(member: Member, address: str, name: str | None, patience_s: float) -> N
             member.say(f"the scheduler at {address} has gone; trying to join it again for {patience_s:g} s")
         elif not isinstance(background.error, AWAY):
             raise background.error or RuntimeError("Dask's worker ended without a word")
+        else:
+            why = str(background.error).splitlines()
+            member.say(f"cannot join {address} yet: {why[0] if why else type(background.error).__name__}")
         time.sleep(RETRY_S)
     raise EngineError(
         f"no scheduler at {address} for {patience_s:g} s; start one: python -m benchmarks schedule. What was measured"

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 
-from distributed import Scheduler
+from distributed import Scheduler, Security
 
 from benchmarks.engine.connection import checked, security
 from benchmarks.errors import EngineError
@@ -16,9 +17,10 @@ def serve(host: str, port: int, dashboard: str, insecure: bool, say: Callable[[s
 
     Encrypted where Dask's settings name certificates (docs/engine.md).
     """
-    protocol = "tls" if security("tcp://").tls_ca_file else "tcp"
+    protocol = "tls" if Security().tls_ca_file else "tcp"
     place = f"[{host}]" if ":" in host else host
     checked(f"{protocol}://{place}:{port or 1}", insecure)
+    logging.getLogger("distributed.comm").setLevel(logging.WARNING)  # who was refused for want of a certificate
     try:
         asyncio.run(listen(protocol, host, port, dashboard, say))
     except OSError as error:
@@ -29,10 +31,11 @@ def serve(host: str, port: int, dashboard: str, insecure: bool, say: Callable[[s
 
 async def listen(protocol: str, host: str, port: int, dashboard: str, say: Callable[[str], None]) -> None:
     """Listen, say where, and go on until cancelled."""
-    keys = security(f"{protocol}://")
+    keys = security(f"{protocol}://", "scheduler")
     async with Scheduler(
         host=host, port=port, protocol=f"{protocol}://", dashboard=True, dashboard_address=dashboard, security=keys
     ) as scheduler:
-        say(f"scheduler at {scheduler.address}; dashboard at http://{dashboard}/status; Ctrl-C ends it")
+        page = f"http://{dashboard.rpartition(':')[0]}:{scheduler.service_ports['dashboard']}/status"
+        say(f"scheduler at {scheduler.address}; dashboard at {page}; Ctrl-C ends it")
         say(f"on each machine: python -m benchmarks join {scheduler.address}")
         await scheduler.finished()

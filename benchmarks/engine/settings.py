@@ -44,7 +44,14 @@ def apply(patience_s: float) -> None:
             "distributed.scheduler.worker-ttl": f"{max(patience_s / 2, SHORTEST_TTL_S)}s",
             "distributed.comm.timeouts.tcp": f"{max(patience_s / 2, SHORTEST_TCP_S)}s",
             "distributed.comm.timeouts.connect": f"{patience_s}s",
+            "distributed.deploy.lost-worker-timeout": f"{patience_s}s",  # before a lost member's job is cancelled
         }
     )
     for name in QUIET:
         logging.getLogger(name).setLevel(logging.CRITICAL)
+
+
+def certify_worker(ca_file: str | None, cert: str | None, key: str | None) -> None:
+    """Set a member's certificate as dask-jobqueue hands it on; what is None stays as the user's settings have it."""
+    given = {"ca-file": ca_file, "worker.cert": cert, "worker.key": key}
+    dask.config.set({f"distributed.comm.tls.{name}": path for name, path in given.items() if path})

@@ -1,0 +1,159 @@
+"""Members that a queue starts: Slurm, PBS, LSF or SGE through dask-jobqueue, each job alone on its node.
+
+What dask-jobqueue 0.9.0 and the queues do, and what follows from it:
+
+- A job that ends, by its walltime, a kill or a node that fails, is never submitted again by dask-jobqueue unless its
+  `scale` or `adapt` is called afterwards; then it comes back under the same name. So neither is ever called here:
+  every job is submitted once, and a lost member stays lost. 15 s after a member has left the scheduler
+  (distributed.deploy.lost-worker-timeout) its job is cancelled, if the member has not come back until then.
+- Slurm, PBS, LSF and SGE themselves run a job again, with the same id, when its node fails. That is switched off.
+- A job that is cancelled or reaches its walltime (dask-jobqueue's default is 30 minutes) is sent SIGTERM and some
+  seconds later SIGKILL (Slurm: KillWait, 30 s), but the shell of a job's script dies of the first, and Slurm kills
+  what is left as soon as the shell has gone: the member would have no time to end its worker. So the member
+  replaces the shell (exec) and gets the signal itself. By its manual LSF sends SIGINT first, and SGE SIGKILL alone.
+- A queue's jobs may outlive a driver that was killed: a member that has lost its scheduler must end by itself
+  (--death-timeout, dask-jobqueue's default is 60 s).
+"""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from dask_jobqueue import LSFCluster, PBSCluster, SGECluster, SLURMCluster
+from distributed import Security
+from distributed.core import Status
+from distributed.utils import get_ip_interface
+
+from benchmarks.datasets.prepared import default_cache
+from benchmarks.engine.connection import certified, own
+from benchmarks.engine.queues import DIRECTIVES, prologue, resources, setting
+from benchmarks.errors import UsageError
+
+JOIN = "benchmarks join"  # what `python -m` runs in a job; the scheduler's address and options follow
+
+
+CLASSES = {"slurm": SLURMCluster, "pbs": PBSCluster, "lsf": LSFCluster, "sge": SGECluster}
+
+
+@contextmanager
+def started(kind: str, nodes: int, insecure: bool, death_timeout_s: float | None = None) -> Iterator[str]:
+    """Yield the address of a scheduler that `nodes` nodes join, as Dask's configuration says; what jobs print is kept.
+
+    It is kept in the cache because a cluster's nodes see the home folder of whoever submits.
+    """
+    options = ("--insecure",) if insecure else ()
+    folder = default_cache() / "jobs"
+    with cluster(
+        kind, nodes, folder, Security(), insecure=insecure, options=options, death_timeout_s=death_timeout_s
+    ) as there:
+        yield there.scheduler_address
+
+
+@contextmanager
+def cluster(
+    kind: str,
+    nodes: int,
+    folder: Path,
+    security: Security,
+    *,
+    insecure: bool = False,
+    command: str = JOIN,
+    options: Sequence[str] = (),
+    dashboard: str = "127.0.0.1:0",
+    death_timeout_s: float | None = None,
+) -> Iterator[Any]:
+    """Start a scheduler in this process and submit `nodes` jobs that join it; at the end cancel all of them.
+
+    Yields dask-jobqueue's cluster, whose `scheduler_address` and `dashboard_link` may be asked; its `scale` and
+    `adapt` may not. Members are named KIND-0, KIND-1, ...; they come when the queue lets them, perhaps much later.
+    What the jobs print goes to `folder`, which, like the checkout and its environments, all nodes must see.
+    `options` are further arguments of `command`; `dashboard` is where Dask's dashboard listens; a member ends by
+    itself when it has had no scheduler for `death_timeout_s` (None: what Dask's configuration says).
+
+    Raises UsageError where the queue's programs are missing or refuse a job, or members could be reached by anybody.
+    """
+    made = CLASSES[kind]
+    require_programs(kind, (made.job_cls.submit_command, made.job_cls.cancel_command))
+    tls = certified(security)
+    if not tls and not insecure:
+        require_loopback(kind)
+    begun = made(
+        name=kind,
+        job_cls=closing(made.job_cls),
+        security=security if tls else None,  # not None means TLS to dask-jobqueue
+        scheduler_options={**setting(kind, "scheduler-options", {}), "dashboard_address": dashboard},
+        python=f"exec {shlex.quote(sys.executable)}",
+        job_name="lockstep",
+        worker_command=command,
+        worker_extra_args=[*setting(kind, "worker-extra-args", []), *map(shlex.quote, options)],
+        job_script_prologue=prologue(setting(kind, "job-script-prologue", [])),
+        job_extra_directives=[*setting(kind, "job-extra-directives", []), *DIRECTIVES[kind]],
+        log_directory=str(folder.absolute()),
+        death_timeout=death_timeout_s,
+        **resources(kind),
+    )
+    try:
+        submit(kind, begun, nodes)
+        yield begun
+    finally:
+        begun.close()
+
+
+def require_programs(kind: str, lines: Sequence[str]) -> None:
+    """Refuse a queue whose commands are not here: those that submit and cancel a job."""
+    names = [shlex.split(line)[0] for line in lines]
+    if absent := [name for name in names if not shutil.which(name)]:
+        raise UsageError(
+            f"--cluster {kind} needs {' and '.join(names)}, and PATH has no {' and no '.join(absent)}: run this "
+            f"where jobs of {kind} are submitted, or start members by hand with python -m {JOIN} ADDRESS"
+        )
+
+
+def require_loopback(kind: str) -> None:
+    """Refuse a scheduler without TLS that other machines could reach; asked before it listens."""
+    options = setting(kind, "scheduler-options", {})
+    interface = options.get("interface") or setting(kind, "interface", None)
+    host = options.get("host")
+    try:
+        if interface and not host:
+            host = get_ip_interface(interface)
+    except ValueError as error:
+        raise UsageError(f"jobqueue.{kind} of Dask's configuration has no usable interface: {error}") from None
+    if not own(host or ""):
+        raise UsageError(
+            f"--cluster {kind} without TLS would let anybody who reaches {host or 'this machine'} run programs here: "
+            "name certificates in Dask's configuration (docs/engine.md), or trust the network with --insecure"
+        )
+
+
+def closing(job: Any) -> Any:
+    """Return a job class that says when it has been closed, which SpecCluster asserts and dask-jobqueue forgets."""
+
+    async def close(self: Any) -> None:
+        await job.close(self)
+        self.status = Status.closed
+
+    return type(job.__name__, (job,), {"close": close})
+
+
+def submit(kind: str, begun: Any, nodes: int) -> None:
+    """Submit all jobs; unlike `scale`, which only logs it, this says when the queue refuses one."""
+
+    async def all_of_them() -> None:
+        while len(begun.worker_spec) < nodes:
+            begun.worker_spec.update(begun.new_worker_spec())
+        await begun
+
+    try:
+        begun.sync(all_of_them)
+    except RuntimeError as error:  # of dask-jobqueue: exit code, command, stdout and stderr, each on lines of its own
+        said = " ".join(str(error).partition("stderr:")[2].split()) or str(error)
+        raise UsageError(
+            f"{kind} refused a job of {nodes}: {said}; see jobqueue.{kind} of Dask's configuration"
+        ) from None
