@@ -65,7 +65,7 @@ class Clock:
     def strays(self, member_s: float, driver_s: float) -> float | None:
         """Return how fast the member's clock has run, ours being 1; None where it is as it should be.
 
-        `driver_s` is when its answer came: planning 100,000 cells, a driver looks at it ten seconds later.
+        `driver_s` is when its answer came; a driver that plans 100,000 cells looks at it a second or two later.
         """
         theirs, ours = member_s - self.member_s, driver_s - self.driver_s
         if abs(theirs - ours) <= TOLERATED_S + TOLERATED_RATE * ours:

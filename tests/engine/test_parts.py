@@ -74,7 +74,7 @@ def test_what_came_together_waits_for_the_disk_once(tmp_path, monkeypatch):
 
 
 def test_a_clock_is_compared_when_its_answer_came_not_when_the_driver_looks(tmp_path):
-    """Planning 100,000 cells kept a driver from looking for ten seconds, and it lost three members of four."""
+    """Planning 100,000 cells kept a driver from looking for a second, and it lost three members of four."""
     board = SimpleNamespace(tell=print, show=lambda *_: None, went=lambda *_: None)
     driver = Driver(SimpleNamespace(status="closed"), SimpleNamespace(), tmp_path, board, 1, 60.0)
     answer = json.dumps({"lines": 0, "clock_s": 1020.0})
