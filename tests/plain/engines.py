@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ Speeds = Mapping[str, float]  # samples/s by cell
 
 
 def sweep(engine: str, cells: Sequence[str], frameworks: str) -> list[dict[str, Any]]:
-    """Return the rows of a whole sweep by one engine; SystemExit with its words where a launch did not end ok."""
+    """Return the rows of a whole sweep by one engine; SystemExit with its words where it did not come to its end."""
     with tempfile.TemporaryDirectory(prefix="lockstep-") as name:
         folder = Path(name)
         command = ["benchmarks", "run", *cells, "--results", str(folder / "results")]
@@ -41,28 +41,35 @@ def sweep(engine: str, cells: Sequence[str], frameworks: str) -> list[dict[str, 
             with crew(folder, 1, frameworks, ["benchmarks"]) as there:
                 over = ["--engine", "dask", "--scheduler", there.address]
                 code = started([*command, *over], folder / "driver.txt").wait()
-        if code:
+        if code not in (0, 1):  # 1: some launch did not end ok
             raise SystemExit(f"the {engine} sweep ended with {code}:\n{(folder / 'driver.txt').read_text()[-3000:]}")
         return [row for found in storage.read_all(folder / "results") for row in found.rows]
 
 
 def speeds(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
-    """Return the geometric mean of the launches of each cell, by framework, mode and model."""
+    """Return the geometric mean of the launches of each cell that ended ok, by framework, mode and model."""
     logs: dict[str, list[float]] = defaultdict(list)
-    for row in rows:
+    for row in [row for row in rows if row["status"] == "ok"]:
         name = f"{row['framework']} {row['mode']} {row['model']}"
         logs[name].append(float(np.log(row["train_samples_per_s"])))
     return {name: float(np.exp(np.mean(found))) for name, found in logs.items()}
 
 
 def ratios(pairs: Sequence[tuple[Speeds, Speeds]]) -> dict[str, Ratio]:
-    """Return dask/local of each cell over pairs (local, dask), and of all cells together."""
-    names = sorted(pairs[0][0])
-    if any(sorted(each) != names for pair in pairs for each in pair):
-        raise SystemExit(f"sweeps have other cells than {', '.join(names)}")
-    found = {name: paired([dask[name] for _, dask in pairs], [local[name] for local, _ in pairs]) for name in names}
-    middle = [[float(np.exp(np.mean(np.log(list(each.values()))))) for each in pair] for pair in pairs]
-    return found | {"all": paired([dask for _, dask in middle], [local for local, _ in middle])}
+    """Return dask/local of each cell, and of all together, over the pairs (local, dask) that have it on both sides."""
+    names = sorted({name for pair in pairs for each in pair for name in each})
+    found = {}
+    for label, needed in [*((name, [name]) for name in names), ("all", names)]:
+        there = [pair for pair in pairs if all(name in each for each in pair for name in needed)]
+        if there:
+            local, dask = ([middle(pair[side], needed) for pair in there] for side in (0, 1))
+            found[label] = paired(dask, local)
+    return found
+
+
+def middle(each: Speeds, names: Sequence[str]) -> float:
+    """Return the geometric mean of some cells' speeds."""
+    return float(np.exp(np.mean([np.log(each[name]) for name in names])))
 
 
 def verdict(ratio: Ratio, p: float) -> str:
@@ -74,8 +81,8 @@ def verdict(ratio: Ratio, p: float) -> str:
     return "no difference seen" if ratio.low <= 1 <= ratio.high else "no difference that all cells bear out"
 
 
-def table(pairs: Sequence[tuple[Speeds, Speeds]], disturbed: Sequence[int], launches: int) -> tuple[str, bool]:
-    """Return a table of all cells, and whether one of them differs."""
+def table(pairs: Sequence[tuple[Speeds, Speeds]], launches: Mapping[str, Counter[str]]) -> tuple[str, bool]:
+    """Return a table of all cells and how `launches` of each engine went, and whether a cell differs."""
     found = ratios(pairs)
     sure = holm({name: ratio.p for name, ratio in found.items()})
     lines = ["| cell | dask / local | 95 % interval | pairs | verdict |", "| --- | ---: | --- | ---: | --- |"]
@@ -83,8 +90,8 @@ def table(pairs: Sequence[tuple[Speeds, Speeds]], disturbed: Sequence[int], laun
     for name, ratio in found.items():
         bounds = f"{ratio.low:.4f}–{ratio.high:.4f}"
         lines.append(f"| {name} | {ratio.estimate:.4f} | {bounds} | {ratio.n} | {said[name]} |")
-    each = ", ".join(f"{engine} {count}" for engine, count in zip(ENGINES, disturbed, strict=True))
-    lines.append(f"\ndisturbed launches, of {launches} by each engine: {each}")
+    for engine, went in launches.items():
+        lines.append(f"\nlaunches, {engine}: " + ", ".join(f"{count} {how}" for how, count in went.most_common()))
     return "\n".join(lines), "differs" in said.values()
 
 
@@ -98,18 +105,17 @@ def main() -> int:
     given = parser.parse_args()
     cells = ["--framework", given.framework, "--model", given.model, "--seeds", "0", "--no-peak", "--rounds"]
     sweep("local", [*cells, "1"], given.framework)  # makes data and proofs, reads environments from the disk
-    pairs, disturbed, launches = [], dict.fromkeys(ENGINES, 0), 0
+    pairs, launches = [], {engine: Counter[str]() for engine in ENGINES}
     for number in range(given.pairs):
         found = {}
         for engine in ENGINES if number % 2 == 0 else reversed(ENGINES):
             rows = sweep(engine, [*cells, str(given.rounds)], given.framework)
             found[engine] = speeds(rows)
-            disturbed[engine] += sum("disturbed" in row["flags"] for row in rows)
-        launches += len(rows)
+            launches[engine].update(flag for row in rows for flag in (row["status"], *(row["flags"] or [])))
         pairs.append((found["local"], found["dask"]))
-        each = ", ".join(f"{name} {found['dask'][name] / found['local'][name]:.3f}" for name in found["local"])
+        each = ", ".join(f"{name} {ratio.estimate:.3f}" for name, ratio in ratios(pairs[-1:]).items())
         print(f"pair {number + 1}: {each}", file=sys.stderr, flush=True)
-    shown, differs = table(pairs, list(disturbed.values()), launches)
+    shown, differs = table(pairs, launches)
     print(shown)
     return int(differs)
 
