@@ -36,8 +36,8 @@ class Copy:
     def take(self, first: int, lines: Sequence[str]) -> list[Line] | None:
         """Append the lines that are not there yet, `first` being the number of the first one; return what they say.
 
-        settle() is to follow, once for all that came together: an fsync may take longer than all else that a driver
-        does for a row. None where lines before these are missing: ask for them. SchemaError for a line that is none:
+        settle() is to follow, once for many lines: an fsync may take longer than all else that a driver does for a row.
+        None where lines before these are missing: ask for them. SchemaError for a line that is none:
         nothing is appended then.
         """
         if first > self.lines:

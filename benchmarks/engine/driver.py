@@ -35,6 +35,7 @@ from benchmarks.ledger import Ledger
 from benchmarks.runner import name_now, said, unwritable
 
 Json = dict[str, Any]
+SETTLE_S = 1.0  # between waits for the disk: one a row would take longer than all else, and idle machines would wait
 TOGETHER_S = 2.0  # after enough machines have come, for others that come at the same time
 ENDING_S = 5.0  # for machines to hear that the sweep has ended
 AXES = ("framework", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads", "pipeline")
@@ -67,6 +68,7 @@ class Driver:
         self.queued = False  # members come when a cluster's queue lets them, perhaps in hours
         self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
         self.grown: dict[str, Copy] = {}  # by part: copies whose last lines may not be on the disk yet
+        self.settled_s = time.monotonic()
         self.wall: dict[str, float] = {}
 
     @property
@@ -90,12 +92,14 @@ class Driver:
         except BaseException as ending:
             if self.account.begun and not unwritable(ending):
                 with interruption.held():
+                    self.settle()
                     self.account.leave(self.account.kinds.values(), said(ending))
                     self.wall = self.account.end(self.crew.seconds(), said(ending))
             if not self.account.begun:
                 self.crew.forget()
             raise
         else:
+            self.settle()
             self.wall = self.account.end(self.crew.seconds(), "")
         finally:
             self.close()
@@ -213,17 +217,22 @@ class Driver:
     # What machines say.
 
     def take(self, wait_s: float) -> None:
-        """Take all that has come, waiting for the first of it; what came together waits for the disk together."""
+        """Take all that has come, waiting for the first of it."""
+        if time.monotonic() - self.settled_s > SETTLE_S:
+            self.settle()
         try:
             self.inbox.get(timeout=wait_s)()
             for _ in range(self.inbox.qsize()):  # no more: with many machines there would be no end of it
                 self.inbox.get_nowait()()
         except queue.Empty:
             pass
-        finally:
-            while self.grown:
-                self.grown.popitem()[1].settle()
         self.board.show(self.crew.present.values(), self.account.progress())
+
+    def settle(self) -> None:
+        """Wait until the disk has all lines; machines keep their own until they are told of that."""
+        while self.grown:
+            self.grown.popitem()[1].settle()
+        self.settled_s = time.monotonic()
 
     def hear(self, told: Json) -> None:
         """Take what a machine told of its own accord."""
