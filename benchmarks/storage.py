@@ -63,15 +63,21 @@ def append(path: Path, kind: str, *records: Mapping[str, Any]) -> None:
     append_lines(path, [line(kind, record) for record in records])
 
 
-def append_lines(path: Path, contents: Sequence[bytes]) -> None:
-    """Append lines as they are, newlines included, as append() does."""
+def append_lines(path: Path, contents: Sequence[bytes], wait: bool = True) -> None:
+    """Append lines as they are, newlines included, as append() does; without `wait` settle() is to follow."""
     try:
         with interruption.held(), opened(path) as descriptor:
             for number, content in enumerate(contents):
                 write(descriptor, content if number or whole(descriptor) else b"\n" + content)
-            os.fsync(descriptor)
+            if wait:
+                os.fsync(descriptor)
     except OSError as error:
         raise StorageError(f"cannot write to {path}: {error.strerror}; earlier rows are intact") from error
+
+
+def settle(path: Path) -> None:
+    """Return when all lines of a file are on the disk; StorageError where they cannot be."""
+    append_lines(path, [])
 
 
 def line(kind: str, record: Mapping[str, Any]) -> bytes:

@@ -62,9 +62,12 @@ class Clock:
     driver_s: float
     behind_s: float  # of the wall clocks; no measurement rests on it
 
-    def strays(self, member_s: float) -> float | None:
-        """Return how fast the member's clock has run, ours being 1; None where it is as it should be."""
-        theirs, ours = member_s - self.member_s, time.monotonic() - self.driver_s
+    def strays(self, member_s: float, driver_s: float) -> float | None:
+        """Return how fast the member's clock has run, ours being 1; None where it is as it should be.
+
+        `driver_s` is when its answer came; a driver that plans 100,000 cells looks at it a second or two later.
+        """
+        theirs, ours = member_s - self.member_s, driver_s - self.driver_s
         if abs(theirs - ours) <= TOLERATED_S + TOLERATED_RATE * ours:
             return None
         return theirs / ours

@@ -28,6 +28,7 @@ def completed(copy: Copy, lines: Callable[[int], list[str]]) -> int:
     before = copy.lines
     while some := lines(copy.lines):
         copy.take(copy.lines, some)
+    copy.settle()
     return copy.lines - before
 
 

@@ -15,10 +15,11 @@ Line = tuple[str, dict[str, Any]]  # kind, record
 
 @dataclass
 class Copy:
-    """A file that grows by lines from elsewhere; `lines` is how many it has."""
+    """A file that grows by lines from elsewhere; `settled` is how many of its `lines` are known to be on the disk."""
 
     path: Path
     lines: int = 0
+    settled: int = 0
 
     @classmethod
     def there(cls, path: Path) -> Copy:
@@ -35,8 +36,9 @@ class Copy:
     def take(self, first: int, lines: Sequence[str]) -> list[Line] | None:
         """Append the lines that are not there yet, `first` being the number of the first one; return what they say.
 
-        None where lines before these are missing: ask for them. SchemaError for a line that is none: nothing is
-        appended then.
+        settle() is to follow, once for many lines: an fsync may take longer than all else that a driver does for a row.
+        None where lines before these are missing: ask for them. SchemaError for a line that is none:
+        nothing is appended then.
         """
         if first > self.lines:
             return None
@@ -45,6 +47,12 @@ class Copy:
             raise SchemaError("expected whole lines")
         said = [storage.parse(content[:-1]) for content in contents]
         if contents:
-            storage.append_lines(self.path, contents)
+            storage.append_lines(self.path, contents, wait=False)
             self.lines += len(contents)
         return said
+
+    def settle(self) -> None:
+        """Return when all lines are on the disk."""
+        if self.settled < self.lines:
+            storage.settle(self.path)
+            self.settled = self.lines

@@ -23,6 +23,7 @@ from benchmarks.engine import tasks
 from benchmarks.engine.account import Account
 from benchmarks.engine.asking import Answer, ask, ask_all
 from benchmarks.engine.board import Board
+from benchmarks.engine.copies import Copy
 from benchmarks.engine.crew import LOOK_S, Crew, Machine
 from benchmarks.engine.facts import words
 from benchmarks.engine.kinds import Kind
@@ -34,6 +35,7 @@ from benchmarks.ledger import Ledger
 from benchmarks.runner import name_now, said, unwritable
 
 Json = dict[str, Any]
+SETTLE_S = 1.0  # between waits for the disk: one a row would take longer than all else, and idle machines would wait
 TOGETHER_S = 2.0  # after enough machines have come, for others that come at the same time
 ENDING_S = 5.0  # for machines to hear that the sweep has ended
 AXES = ("framework", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads", "pipeline")
@@ -65,6 +67,8 @@ class Driver:
         self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.queued = False  # members come when a cluster's queue lets them, perhaps in hours
         self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
+        self.grown: dict[str, Copy] = {}  # by part: copies whose last lines may not be on the disk yet
+        self.settled_s = time.monotonic()
         self.wall: dict[str, float] = {}
 
     @property
@@ -88,12 +92,14 @@ class Driver:
         except BaseException as ending:
             if self.account.begun and not unwritable(ending):
                 with interruption.held():
+                    self.settle()
                     self.account.leave(self.account.kinds.values(), said(ending))
                     self.wall = self.account.end(self.crew.seconds(), said(ending))
             if not self.account.begun:
                 self.crew.forget()
             raise
         else:
+            self.settle()
             self.wall = self.account.end(self.crew.seconds(), "")
         finally:
             self.close()
@@ -201,18 +207,32 @@ class Driver:
         """Give a machine's slot something to do."""
         place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
         machine.future = self.client.submit(work, json.dumps(order, allow_nan=False), pure=False, retries=0, **place)
-        machine.future.add_done_callback(lambda future: self.inbox.put(lambda: self.done(machine, future)))
+        machine.future.add_done_callback(lambda future: self.arrived(machine, future))
+
+    def arrived(self, machine: Machine, future: Future) -> None:
+        """Note, in a thread of Dask's, when an answer came: its clock is compared with ours of that moment."""
+        came_s = time.monotonic()
+        self.inbox.put(lambda: self.done(machine, future, came_s))
 
     # What machines say.
 
     def take(self, wait_s: float) -> None:
         """Take all that has come, waiting for the first of it."""
+        if time.monotonic() - self.settled_s > SETTLE_S:
+            self.settle()
         try:
             self.inbox.get(timeout=wait_s)()
-            while True:
+            for _ in range(self.inbox.qsize()):  # no more: with many machines there would be no end of it
                 self.inbox.get_nowait()()
         except queue.Empty:
-            self.board.show(self.crew.present.values(), self.account.progress())
+            pass
+        self.board.show(self.crew.present.values(), self.account.progress())
+
+    def settle(self) -> None:
+        """Wait until the disk has all lines; machines keep their own until they are told of that."""
+        while self.grown:
+            self.grown.popitem()[1].settle()
+        self.settled_s = time.monotonic()
 
     def hear(self, told: Json) -> None:
         """Take what a machine told of its own accord."""
@@ -230,7 +250,8 @@ class Driver:
         try:
             first, lines = int(told["first"]), [str(line) for line in told["lines"]]
             with interruption.held():
-                new = machine.copy.take(first, lines)
+                if new := machine.copy.take(first, lines):
+                    self.grown[machine.sweep] = machine.copy
                 for kind, record in new or []:
                     self.note(machine, kind, record)
         except (SchemaError, KeyError, TypeError, ValueError) as error:
@@ -251,7 +272,7 @@ class Driver:
         elif what == "stop":
             kind.stop(series, record)
 
-    def done(self, machine: Machine, future: Future) -> None:
+    def done(self, machine: Machine, future: Future, came_s: float) -> None:
         """Go on after a machine has begun its part or has measured a block, or do without it where it could not."""
         if machine.future is None or machine.future.key != future.key:
             return  # it was lost meanwhile
@@ -261,7 +282,7 @@ class Driver:
             return
         answer = Answer(future.result())
         future.release()  # a result that is held and lost with its machine is computed once more by Dask
-        strays = None if answer.error else machine.clock.strays(float(answer.said["clock_s"]))
+        strays = None if answer.error else machine.clock.strays(float(answer.said["clock_s"]), came_s)
         if answer.error:
             self.lose(machine, answer.error)
         elif not self.fetched(machine, int(answer.said["lines"])):
@@ -316,5 +337,5 @@ class Driver:
         if present and self.client.status == "running":
             if any(machine.future is not None for machine in present.values()):
                 ask_all(self.client, list(present), tasks.abandon, ENDING_S, part_of=self.name)
-            lines = {machine.sweep: machine.copy.lines for machine in present.values()}
+            lines = {machine.sweep: machine.copy.settled for machine in present.values()}
             ask_all(self.client, list(present), tasks.close, ENDING_S, lines=lines)

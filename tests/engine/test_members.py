@@ -124,6 +124,15 @@ def test_two_drivers_at_once_share_the_members(field):
         settled(field.folder / name, REQUESTED)
 
 
+def test_a_member_deletes_its_lines_when_the_driver_has_all_of_them_on_its_disk(field):
+    field.schedule()
+    member = field.join("m1", "instant-0")
+    driver = field.run("--model", "linear", "--batch-size", "1,2", "--rounds", "1", "--seeds", "0")
+    assert driver.wait() == 0, driver.said()
+    member.until(r"ended; all [1-9]\d* lines", 20.0)
+    assert not list((field.folder / "m1").iterdir())
+
+
 def test_a_clock_that_runs_slow_spoils_no_figure(field):
     field.schedule()
     slow = "import time; true = time.monotonic; time.monotonic = lambda: true() / 2"

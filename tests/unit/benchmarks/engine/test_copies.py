@@ -5,7 +5,7 @@ import pytest
 from benchmarks import storage
 from benchmarks.engine.copies import Copy
 from benchmarks.engine.lines import lines_from, some_lines, whole_lines
-from benchmarks.errors import SchemaError
+from benchmarks.errors import SchemaError, StorageError
 
 
 @pytest.fixture
@@ -62,3 +62,30 @@ def test_a_member_tells_whole_lines_alone_and_those_that_are_asked_for(tmp_path,
     assert some_lines(path, 5) == []
     monkeypatch.setattr("benchmarks.engine.lines.SOME_BYTES", 1)
     assert some_lines(path, 2) == lines[2:3]
+
+
+def test_lines_that_came_together_wait_for_the_disk_once(tmp_path, lines, monkeypatch):
+    copy, waits = Copy(tmp_path / "a.jsonl"), []
+    copy.settle()
+    assert not copy.path.exists()
+    copy.take(0, lines[:1])  # the new file's name is put on the disk, too
+    monkeypatch.setattr("os.fsync", waits.append)
+    copy.take(1, lines[1:2])
+    copy.take(2, lines[2:4])
+    assert (copy.lines, copy.settled, len(waits)) == (4, 0, 0)
+    copy.settle()
+    copy.settle()
+    assert (copy.lines, copy.settled, len(waits)) == (4, 4, 1)
+
+
+def test_what_the_disk_did_not_take_is_not_settled(tmp_path, lines, monkeypatch):
+    copy = Copy(tmp_path / "a.jsonl")
+    copy.take(0, lines[:2])
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("os.fsync", full)
+    with pytest.raises(StorageError, match="No space left"):
+        copy.settle()
+    assert (copy.lines, copy.settled) == (2, 0)

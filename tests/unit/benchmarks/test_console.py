@@ -1,0 +1,24 @@
+"""What a sweep says at its end, from records as they are read back."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import console, storage
+
+STOP = {
+    **{"recipe": "mlp", "dataset": "mnist", "device": "cpu", "batch_size": 100, "dtype": "float32", "threads": 2},
+    **{"pipeline": "resident", "rounds": 1, "reason": "rounds"},
+}
+
+
+@pytest.mark.parametrize(
+    ("width", "words"),
+    [(None, "(rounds)"), (0.021, "(rounds), ratios known to 2.1 %"), (0.7, "(rounds), ratios not known yet")],
+)
+def test_a_comparison_that_stopped_is_told_of_whoever_measured_it(width, words):
+    """On one machine the record is at hand; of several, the driver reads lines, where null is left out."""
+    told = STOP | {"half_width": width}
+    _, read = storage.parse(storage.line("stop", told)[:-1])
+    assert console.stopped(told) == console.stopped(read)
+    assert console.stopped(read).endswith(f"stopped after 1 rounds {words}")
