@@ -195,7 +195,7 @@ class Driver:
             order = self.request.block(machine.sweep, machine.block, series.attempt, left_s)
             self.send(machine, tasks.measure, order)
 
-    def send(self, machine: Machine, work: Callable[[str], str], order: Json) -> None:
+    def send(self, machine: Machine, work: Callable[[str], None], order: Json) -> None:
         """Give a machine's slot something to do."""
         place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
         machine.future = self.client.submit(work, json.dumps(order, allow_nan=False), pure=False, retries=0, **place)
@@ -220,6 +220,8 @@ class Driver:
             return
         if "doing" in answer.said:
             machine.doing = str(answer.said["doing"])
+        elif "answer" in answer.said:
+            machine.answer = Answer(answer.said["answer"])
         else:
             self.keep(machine, answer.said)
 
@@ -257,8 +259,8 @@ class Driver:
         if future.status != "finished":
             self.lose(machine, why_lost(future), back=future.status != "error")
             return
-        answer = Answer(future.result())
-        future.release()  # a result that is held and lost with its machine is computed once more by Dask
+        future.release()  # what is held and lost with its machine is done once more by Dask
+        answer, machine.answer = machine.answer or Answer(EOFError("no answer")), None
         strays = None if answer.error else machine.clock.strays(float(answer.said["clock_s"]))
         if answer.error:
             self.lose(machine, answer.error)
