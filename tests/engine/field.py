@@ -84,7 +84,8 @@ class Field:
         turn = f"{self.folder.parent.name}-{self.folder.name}-{name}"[-90:]
         asked = ("--framework", ",".join(frameworks), "--folder", str(self.folder / name), *arguments)
         program = self.start(name, "join", self.address, *asked, **{"LOCKSTEP_TURN": turn, **others})
-        program.until("joined ")
+        if wait:
+            program.until("joined ")
         return program
 
     def run(self, *arguments: str, results: str = "results", **variables: str) -> Program:
