@@ -171,7 +171,8 @@ class Driver:
         """Return whether nothing is left; write off what nobody has come to measure within the patience."""
         now = time.monotonic()
         for key, kind in self.account.kinds.items():
-            if kind.plan.over or any(machine.kind is kind for machine in self.crew.present.values()):
+            there = any(machine.kind is kind for machine in self.crew.present.values())
+            if kind.plan.over or there or self.crew.away_s is not None:  # nobody can come while the scheduler is away
                 self.alone_s.pop(key, None)
             elif now - self.alone_s.setdefault(key, now) > self.patience_s:
                 why = f"no machine of its kind ({kind.name}) was left, and none joined within {self.patience_s:g} s"
