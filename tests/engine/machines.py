@@ -60,8 +60,8 @@ class Machines(Field):
             program.until("joined ", 120)
 
     def drive(self, *amount: str, patience_s: float, change: Callable = list) -> Program:
-        """Start a driver that waits for all members, and is told of m2, lest its line be changed to one that kills."""
-        victim = {"KILL": str(self.members["m2"].process.pid), "KILL_AT": self.network.address("m2")}
+        """Start a driver that waits for all members; a changed one may stop m2, which is named to it."""
+        victim = {"VICTIM": str(self.members["m2"].process.pid), "VICTIM_AT": self.network.address("m2")}
         asked = ("--insecure", "--patience", str(patience_s), "--members", str(len(self.members)))
         return self.run(*asked, *amount, starter=self.at(DRIVER, change), **victim)
 
@@ -94,7 +94,12 @@ class Machines(Field):
         """End everything; return which processes any place still has."""
         found = self.close()
         found += [f"{place}: {pid}" for place in self.network.places for pid in self.network.processes(place)]
-        print("\n| " + " | ".join([self.case, "; ".join(self.seen), *self.account, str(len(found))]) + " |", flush=True)
+        print(
+            "\n| "
+            + " | ".join([self.case, "; ".join(self.seen).replace("\n", " "), *self.account, str(len(found))])
+            + " |",
+            flush=True,
+        )
         return found
 
 

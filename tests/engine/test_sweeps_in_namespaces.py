@@ -1,4 +1,4 @@
-"""A sweep over machines that are places of their own, and what may be lost meanwhile: nothing disappears or counts twice.
+"""A sweep over machines that are places of their own: whatever is lost, nothing disappears and nothing counts twice.
 
 `pytest -s tests/engine/test_sweeps_in_namespaces.py | grep '^|'` is the log as a table.
 """
@@ -19,25 +19,26 @@ pytestmark = pytest.mark.skipif(bool(namespaces.missing()), reason=namespaces.mi
 
 AMOUNT = ("--framework", ",".join(FAKES), "--model", "linear,mlp", "--batch-size", "10,20", "--rounds", "4")
 ONE_SEED = (*AMOUNT, "--seeds", "1")
+MANY = (*AMOUNT[:4], "--batch-size", "5,10,15,20,25,30,35,40,45,50,55,60", "--rounds", "1", "--seeds", "1")
 REQUESTED = 3 * 4 * 5  # frameworks, comparisons, launches of a cell
 PATIENCE_S = 24.0  # Dask notices a cut link after 12 s
 SHORT_S = 8.0
 UNDER_WAY = r"^1\d/\d+ "
 LOST = r"m0\d was lost: [^\n]*"
 LATE = """
-import os, signal, time
+import os, signal
 from benchmarks.engine.driver import Driver
 from tests.faults.harness import main, register
-done, dead = Driver.done, []
+done, gone = Driver.done, []
 def late(driver, machine, future):
-    if machine.series is not None and f"//{os.environ['KILL_AT']}:" in machine.address and not dead:
-        dead.append(os.kill(int(os.environ["KILL"]), signal.SIGKILL))
-        time.sleep(2)
+    if machine.series is not None and f"//{os.environ['VICTIM_AT']}:" in machine.address and not gone:
+        gone.append(os.kill(int(os.environ["VICTIM"]), signal.SIGSTOP))
+        print("stopped", flush=True)
     done(driver, machine, future)
 Driver.done = late
 register()
 main()
-"""  # a driver that kills a member when its block has ended, and then asks for the answer
+"""  # a driver that stops a member when its block has ended, and then takes the answer
 LINK = "its process ended, or its link was cut"
 
 
@@ -117,7 +118,7 @@ def test_a_member_s_link_is_cut(field, how):
 
 
 def test_a_member_s_link_is_cut_and_mended(field):
-    driver = begin(field, *AMOUNT, "--seeds", "5")
+    driver = begin(field, *MANY, patience_s=SHORT_S)
     cut_s = time.monotonic()
     field.network.cut("m2", "silent")
     field.seconds(driver, LOST, cut_s)
@@ -125,7 +126,7 @@ def test_a_member_s_link_is_cut_and_mended(field):
     mended_s = time.monotonic()
     field.seconds(driver, "m05 takes part", mended_s)
     assert driver.wait() == 0
-    base, rows = field.came_out(3 * 4 * 9)
+    base, rows = field.came_out(3 * 24 * 2)
     assert (statuses(rows), attempts(rows)) == ({"ok"}, {1, 2})
     field.seen.append(f"{len(sweeps(field.results)[f'{base}.m05'].rows)} rows as m05")
     assert sweeps(field.results)[f"{base}.m05"].rows
@@ -142,10 +143,11 @@ def test_a_member_is_killed(field):
     field.came_out(REQUESTED)
 
 
-def test_a_member_is_killed_before_its_answer_is_taken(field):
+def test_a_member_stops_before_its_answer_is_taken(field):
     """Dask would give the order once more, and a driver that fetched its result would wait for ever."""
-    driver = begin(field, change=lambda line: [line[0], "-c", LATE, *line[3:]], until="takes part")
+    driver = begin(field, change=lambda line: [line[0], "-c", LATE, *line[3:]], until="stopped", patience_s=SHORT_S)
     field.seconds(driver, LOST, time.monotonic())
+    killed(field.members["m2"])
     assert driver.wait() == 0
     _, rows = field.came_out(REQUESTED)
     assert (statuses(rows), attempts(rows)) == ({"ok"}, {1, 2})
