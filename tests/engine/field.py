@@ -103,16 +103,18 @@ class Field:
         for program in reversed(self.programs):
             if program.process.poll() is None:
                 program.process.terminate()
+        deaf = []
         for program in self.programs:
             try:
                 program.process.wait(20)
             except subprocess.TimeoutExpired:
+                deaf.append(f"{program.log.stem} did not end for SIGTERM")
                 program.process.kill()
                 program.process.wait()
         deadline = time.monotonic() + 10
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.1)
-        words = [f"{one.pid}: {' '.join(one.cmdline())}" for one in left]
+        words = deaf + [f"{one.pid}: {' '.join(one.cmdline())}" for one in left]
         for one in left:
             one.kill()
         return words

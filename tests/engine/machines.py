@@ -59,10 +59,10 @@ class Machines(Field):
         for program in self.members.values():
             program.until("joined ", 120)
 
-    def drive(self, *amount: str, patience_s: float, change: Callable = list) -> Program:
-        """Start a driver that waits for all members; a changed one may stop m2, which is named to it."""
+    def drive(self, *amount: str, patience_s: float, change: Callable = list, least: int = 0) -> Program:
+        """Start a driver that waits for so many members, or all; a changed one may stop m2, which is named to it."""
         victim = {"VICTIM": str(self.members["m2"].process.pid), "VICTIM_AT": self.network.address("m2")}
-        asked = ("--insecure", "--patience", str(patience_s), "--members", str(len(self.members)))
+        asked = ("--insecure", "--patience", str(patience_s), "--members", str(least or len(self.members)))
         return self.run(*asked, *amount, starter=self.at(DRIVER, change), **victim)
 
     def collect(self, *where: str, place: str = DRIVER) -> str:

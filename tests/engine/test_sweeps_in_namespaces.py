@@ -54,10 +54,10 @@ def field(request, tmp_path):
         yield made
 
 
-def begin(field, *amount, patience_s=PATIENCE_S, until=UNDER_WAY, change=list, **others):
+def begin(field, *amount, patience_s=PATIENCE_S, until=UNDER_WAY, change=list, least=4, **others):
     """Start everything and return the driver once its sweep is under way."""
     field.all(4, *FAKES, patience_s=patience_s, **others)
-    driver = field.drive(*(amount or ONE_SEED), patience_s=patience_s, change=change)
+    driver = field.drive(*(amount or ONE_SEED), patience_s=patience_s, change=change, least=least)
     driver.until(until)
     return driver
 
@@ -232,7 +232,8 @@ def test_the_driver_s_link_is_cut_for_less_than_its_patience(field, seconds):
 
 
 def test_a_clock_is_slow(field):
-    driver = begin(field, changes={"m2": half_speed})
+    """It is found out when its member has begun its part, or measured a block."""
+    driver = begin(field, changes={"m2": half_speed}, least=3)
     assert "its clock runs at 0.5 of the driver's" in field.seconds(driver, LOST, time.monotonic())
     assert driver.wait() == 0
     base, rows = field.came_out(REQUESTED)
