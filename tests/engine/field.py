@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -60,7 +61,7 @@ class Field:
         self.folder = folder
         (folder / "tmp").mkdir()
         variables = {"TMPDIR": str(folder / "tmp"), "LOCKSTEP_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
-        self.environment = {**os.environ, **variables, "FAKE_GRACE_S": "1"}
+        self.environment = {**os.environ, **variables, "FAKE_GRACE_S": "1", "PYTHONFAULTHANDLER": "1"}
         self.programs: list[Program] = []
         self.address = ""
 
@@ -108,9 +109,12 @@ class Field:
             try:
                 program.process.wait(20)
             except subprocess.TimeoutExpired:
-                deaf.append(f"{program.log.stem} did not end for SIGTERM")
+                program.process.send_signal(signal.SIGABRT)  # it says in its log where it was
+                with suppress(subprocess.TimeoutExpired):
+                    program.process.wait(2)
                 program.process.kill()
                 program.process.wait()
+                deaf.append(f"{program.log.stem} did not end for SIGTERM: {program.said()[-4000:]}")
         deadline = time.monotonic() + 10
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.1)

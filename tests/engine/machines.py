@@ -10,6 +10,8 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
+import pytest
+
 from tests.engine import namespaces
 from tests.engine.field import Field, Program, launch, settled, sweeps
 from tests.engine.namespaces import DRIVER, SCHEDULER, Network, network
@@ -112,8 +114,8 @@ def machines(folder: Path, count: int, case: str) -> Iterator[Machines]:
             yield field
         finally:
             left = field.left()
-    assert left == []
-    assert [name for name in namespaces.namespaces() if name.startswith(f"{made.name}-")] == []
+    if left or (places := [name for name in namespaces.namespaces() if name.startswith(f"{made.name}-")]):
+        pytest.fail(f"left behind: {left or places}")
 
 
 def killed(program: Program) -> float:
