@@ -258,8 +258,8 @@ def test_a_member_that_measures_real_frameworks_is_killed(tmp_path):
     with machines(tmp_path, 3, "numpy and torch, a member is killed") as field:
         field.change = real
         field.all(3, "numpy", "torch", patience_s=60)
-        amount = ("--framework", "numpy,torch", "--model", "mlp,lenet", "--dataset", "mnist-5k", "--epochs", "1")
-        driver = field.drive(*amount, "--rounds", "2", "--seeds", "1", patience_s=60)
+        amount = ("--framework", "numpy,torch", "--model", "mlp,lenet", "--dataset", "mnist-5k", "--threads", "1")
+        driver = field.drive(*amount, "--epochs", "1", "--rounds", "2", "--seeds", "1", patience_s=60)
         driver.until(r"^2/", 240)
         field.seconds(driver, LOST, killed(field.members["m2"]))
         assert driver.wait(400) == 0, driver.said()
