@@ -25,10 +25,12 @@ def serve(host: str, port: int, dashboard: str, insecure: bool, say: Callable[[s
     checked(f"{protocol}://{place}:{port or 1}", insecure)
     try:
         until_ended(listen(protocol, host, port, dashboard, say))
-    except OSError as error:
-        raise EngineError(
-            f"cannot listen at {host}:{port}: {error.strerror or error}; choose another --port"
-        ) from error
+    except (OSError, RuntimeError) as error:
+        cause = error.__cause__ or error  # Dask says only that it failed to start
+        if not isinstance(cause, OSError):
+            raise
+        reason = cause.strerror or cause
+        raise EngineError(f"cannot listen at {host}:{port}: {reason}; choose another --host or --port") from error
 
 
 def until_ended(work: Coroutine[Any, Any, None]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 
@@ -173,3 +174,12 @@ def test_no_scheduler_is_one_line(field):
     member = field.start("join", "join", "127.0.0.1:9", "--patience", "2", "--framework", "instant-0")
     assert member.wait() == 69
     assert "no scheduler at tcp://127.0.0.1:9 for 2 s" in member.said()
+
+
+def test_a_scheduler_that_cannot_listen_is_one_line(field):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        scheduler = field.start("schedule", "schedule", "--port", str(port), "--dashboard", "127.0.0.1:0")
+        assert scheduler.wait() == 69
+    [said] = scheduler.said().splitlines()
+    assert said == f"cannot listen at 127.0.0.1:{port}: Address already in use; choose another --host or --port"

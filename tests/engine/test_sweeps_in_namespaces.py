@@ -92,6 +92,7 @@ def resumed(field):
     assert len(new) + len(kept) == REQUESTED
     assert statuses(new) <= {"ok"}
     field.seen.append(f"--resume: {len(kept)} kept, {len(new)} new")
+    field.account = [str(REQUESTED), str(found[after].end["reported"]), str(len(kept & set(new))), "see --resume"]
 
 
 def test_nothing_happens(field):
