@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import subprocess
 import sys
@@ -131,9 +132,11 @@ def test_a_clock_that_runs_slow_spoils_no_figure(field):
     changed(field, "m1", slow)
     driver = field.run(*AMOUNT, "--patience", "5")
     code = driver.wait()
-    assert "its clock runs at 0.5" in driver.said()
-    assert code == 69  # nobody is left before anything was measured
-    assert not [row for sweep in sweeps(field.results).values() for row in sweep.rows if row["status"] == "ok"]
+    assert re.search(r"its clock runs at 0\.(4|5)\d* of the driver's", driver.said())
+    if code != 69:  # it was not found out before it had measured a block
+        assert code == 1
+        _, rows = settled(field.results, REQUESTED)
+        assert "ok" not in {row["status"] for row in rows.values()}
 
 
 def test_a_clock_that_lags_is_told_and_measures(field):
