@@ -160,7 +160,8 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
 
 def stopped(stop: Row) -> str:
     """Say why a comparison was measured no further."""
-    width = "" if stop.get("half_width") is None else f", {known(stop['half_width'])}"
+    half_width = stop.get("half_width")  # read from a file, a line has nothing of what is unknown
+    width = "" if half_width is None else f", {known(half_width)}"
     name = f"{stop['recipe']}, {stop['dataset']}, {stop['device']}, batch {stop['batch_size']}, {stop['dtype']}"
     name += f", {DATA[stop['pipeline']]}"
     return f"{escape(plain(name))}: stopped after {stop['rounds']} rounds ({stop['reason']}){width}"

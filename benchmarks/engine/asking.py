@@ -15,7 +15,7 @@ from benchmarks.engine.facts import Facts
 
 Json = dict[str, Any]
 ANSWER_S = 20.0
-TOLERATED_S = 0.5  # that a message may take
+TOLERATED_S = 0.5  # beside what a message took
 TOLERATED_RATE = 0.02  # by which a clock may run faster or slower than ours
 
 
@@ -56,27 +56,30 @@ def ask(client: Client, address: str, work: Callable[..., str], **given: Any) ->
 
 @dataclass
 class Clock:
-    """A member's clock beside the driver's."""
+    """A member's clock, read between two moments of the driver's."""
 
     member_s: float
-    driver_s: float
-    behind_s: float  # of the wall clocks; no measurement rests on it
+    sent_s: float
+    received_s: float
+    behind_s: float = 0.0  # of the wall clocks; no measurement rests on it
 
-    def strays(self, member_s: float, driver_s: float) -> float | None:
-        """Return how fast the member's clock has run, ours being 1; None where it is as it should be.
+    def strays(self, later: Clock) -> float | None:
+        """Return how fast the member's clock has run, ours being 1; None where it may be as it should be.
 
-        `driver_s` is when its answer came; a driver that plans 100,000 cells looks at it a second or two later.
+        A slow clock is only one that no delay of a message explains: all that such a machine measured is invalid.
         """
-        theirs, ours = member_s - self.member_s, driver_s - self.driver_s
-        if abs(theirs - ours) <= TOLERATED_S + TOLERATED_RATE * ours:
+        theirs = later.member_s - self.member_s
+        least, most = later.sent_s - self.received_s, later.received_s - self.sent_s
+        if least * (1 - TOLERATED_RATE) - TOLERATED_S <= theirs <= most * (1 + TOLERATED_RATE) + TOLERATED_S:
             return None
-        return theirs / ours
+        return 2 * theirs / (least + most)
 
 
 def facts_of(client: Client, address: str) -> tuple[Facts, Clock, str]:
     """Return a machine's facts, its clock beside ours, and an error if it has none."""
     begin = time.monotonic()
     answer = ask(client, address, tasks.facts)
-    said, between = answer.said, (begin + time.monotonic()) / 2
-    clock = Clock(said.pop("clock_s", 0.0), between, time.time() - said.pop("wall_s", time.time()))
+    said = answer.said
+    behind_s = time.time() - said.pop("wall_s", time.time())
+    clock = Clock(said.pop("clock_s", 0.0), begin, time.monotonic(), behind_s)
     return said, clock, answer.error

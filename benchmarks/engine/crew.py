@@ -12,7 +12,7 @@ from distributed import Client, Future
 
 from benchmarks import environments
 from benchmarks.cells import Block, Cell, Launch
-from benchmarks.engine.asking import Clock, facts_of
+from benchmarks.engine.asking import Answer, Clock, facts_of
 from benchmarks.engine.copies import Copy
 from benchmarks.engine.facts import Facts
 from benchmarks.engine.kinds import Kind
@@ -38,6 +38,7 @@ class Machine:
     block: Block | None = None
     waiting: dict[Cell, Launch] = field(default_factory=dict)
     future: Future | None = None  # of what its slot was given
+    answer: Answer | None = None  # to that
     doing: str = "begins"
     since_s: float = field(default_factory=time.monotonic)  # for the account of where time went
 

@@ -21,7 +21,7 @@ from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
 from benchmarks.engine import tasks
 from benchmarks.engine.account import Account
-from benchmarks.engine.asking import Answer, ask, ask_all
+from benchmarks.engine.asking import Answer, Clock, ask, ask_all, facts_of
 from benchmarks.engine.board import Board
 from benchmarks.engine.copies import Copy
 from benchmarks.engine.crew import LOOK_S, Crew, Machine
@@ -203,7 +203,7 @@ class Driver:
             order = self.request.block(machine.sweep, machine.block, series.attempt, left_s)
             self.send(machine, tasks.measure, order)
 
-    def send(self, machine: Machine, work: Callable[[str], str], order: Json) -> None:
+    def send(self, machine: Machine, work: Callable[[str], None], order: Json) -> None:
         """Give a machine's slot something to do."""
         place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
         machine.future = self.client.submit(work, json.dumps(order, allow_nan=False), pure=False, retries=0, **place)
@@ -242,6 +242,8 @@ class Driver:
             return
         if "doing" in answer.said:
             machine.doing = str(answer.said["doing"])
+        elif "answer" in answer.said:
+            machine.answer = Answer(answer.said["answer"])
         else:
             self.keep(machine, answer.said)
 
@@ -277,14 +279,16 @@ class Driver:
         if machine.future is None or machine.future.key != future.key:
             return  # it was lost meanwhile
         machine.future = None
-        if future.status != "finished":
+        answer, machine.answer = machine.answer, None
+        if answer is None:
             self.lose(machine, why_lost(future), back=future.status != "error")
             return
-        answer = Answer(future.result())
-        future.release()  # a result that is held and lost with its machine is computed once more by Dask
-        strays = None if answer.error else machine.clock.strays(float(answer.said["clock_s"]), came_s)
-        if answer.error:
-            self.lose(machine, answer.error)
+        future.release()  # what is held and lost with its machine is done once more by Dask
+        strays, error = None, answer.error
+        if not error:
+            strays, error = self.strays(machine, float(answer.said["clock_s"]), came_s)
+        if error:
+            self.lose(machine, error)
         elif not self.fetched(machine, int(answer.said["lines"])):
             return
         elif strays is not None:
@@ -294,6 +298,16 @@ class Driver:
             self.enrol(machine, answer.said["data"])
         else:
             self.finish(machine, machine.kind)
+
+    def strays(self, machine: Machine, clock_s: float, came_s: float) -> tuple[float | None, str]:
+        """Return how fast a machine's clock has run if it strays, and an error where that cannot be known.
+
+        What it told may have waited for a link, or for us: a machine that seems to stray is asked.
+        """
+        if machine.clock.strays(Clock(clock_s, came_s, came_s)) is None:
+            return None, ""
+        _, clock, error = facts_of(self.client, machine.address)
+        return (None if error else machine.clock.strays(clock)), error
 
     def fetched(self, machine: Machine, lines: int) -> bool:
         """Ask a machine for lines that did not come; return whether all are there now."""

@@ -1,4 +1,8 @@
-"""What Dask calls on a member: JSON comes, JSON goes; errors that a user can act on are JSON, too."""
+"""What Dask calls on a member: JSON comes, JSON goes; errors that a user can act on are JSON, too.
+
+What an order came to is told as rows are, before Dask tells that it has ended. A result would have to be fetched: where
+its machine is lost in that moment Dask gives the order once more, unasked, and the driver waits for it.
+"""
 
 from __future__ import annotations
 
@@ -32,16 +36,21 @@ def facts() -> str:
     return answered(lambda member: {**member.facts, **member.clock()})
 
 
-def open_part(order: str) -> str:
-    """Begin a part of a sweep, in the main thread."""
+def carried_out(order: str, work: Callable[[Member, Json], Json]) -> None:
+    """Have the main thread carry out an order, and tell what it answers."""
     asked = json.loads(order)
-    return answered(lambda member: member.do(asked["part_of"], lambda: member.open(asked)))
+    answer = answered(lambda member: member.do(asked["part_of"], lambda: work(member, asked)))
+    here().tell({"sweep": asked["sweep"], "answer": answer})
 
 
-def measure(order: str) -> str:
-    """Measure a block, in the main thread."""
-    asked = json.loads(order)
-    return answered(lambda member: member.do(asked["part_of"], lambda: member.measure(asked)))
+def open_part(order: str) -> None:
+    """Begin a part of a sweep."""
+    carried_out(order, Member.open)
+
+
+def measure(order: str) -> None:
+    """Measure a block."""
+    carried_out(order, Member.measure)
 
 
 def lines(order: str) -> str:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -60,7 +61,7 @@ class Field:
         self.folder = folder
         (folder / "tmp").mkdir()
         variables = {"TMPDIR": str(folder / "tmp"), "LOCKSTEP_CACHE": str(folder / "cache"), "PYTHONPATH": str(ROOT)}
-        self.environment = {**os.environ, **variables, "FAKE_GRACE_S": "1"}
+        self.environment = {**os.environ, **variables, "FAKE_GRACE_S": "1", "PYTHONFAULTHANDLER": "1"}
         self.programs: list[Program] = []
         self.address = ""
 
@@ -84,7 +85,8 @@ class Field:
         turn = f"{self.folder.parent.name}-{self.folder.name}-{name}"[-90:]
         asked = ("--framework", ",".join(frameworks), "--folder", str(self.folder / name), *arguments)
         program = self.start(name, "join", self.address, *asked, **{"LOCKSTEP_TURN": turn, **others})
-        program.until("joined ")
+        if wait:
+            program.until("joined ")
         return program
 
     def run(self, *arguments: str, results: str = "results", **variables: str) -> Program:
@@ -102,16 +104,21 @@ class Field:
         for program in reversed(self.programs):
             if program.process.poll() is None:
                 program.process.terminate()
+        deaf = []
         for program in self.programs:
             try:
                 program.process.wait(20)
             except subprocess.TimeoutExpired:
+                program.process.send_signal(signal.SIGABRT)  # it says in its log where it was
+                with suppress(subprocess.TimeoutExpired):
+                    program.process.wait(2)
                 program.process.kill()
                 program.process.wait()
+                deaf.append(f"{program.log.stem} did not end for SIGTERM: {program.said()[-4000:]}")
         deadline = time.monotonic() + 10
         while (left := self.processes()) and time.monotonic() < deadline:
             time.sleep(0.1)
-        words = [f"{one.pid}: {' '.join(one.cmdline())}" for one in left]
+        words = deaf + [f"{one.pid}: {' '.join(one.cmdline())}" for one in left]
         for one in left:
             one.kill()
         return words

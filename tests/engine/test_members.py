@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import subprocess
 import sys
 
@@ -138,9 +140,12 @@ def test_a_clock_that_runs_slow_spoils_no_figure(field):
     slow = "import time; true = time.monotonic; time.monotonic = lambda: true() / 2"
     changed(field, "m1", slow)
     driver = field.run(*AMOUNT, "--patience", "5")
-    assert driver.wait() in (1, 69)  # nobody is left, before anything was measured or after
-    assert "its clock runs at 0.5" in driver.said()
-    assert not [row for sweep in sweeps(field.results).values() for row in sweep.rows if row["status"] == "ok"]
+    code = driver.wait()
+    assert re.search(r"its clock runs at 0\.(4|5)\d* of the driver's", driver.said())
+    if code != 69:  # it was not found out before it had measured a block
+        assert code == 1
+        _, rows = settled(field.results, REQUESTED)
+        assert "ok" not in {row["status"] for row in rows.values()}
 
 
 def test_a_clock_that_lags_is_told_and_measures(field):
@@ -181,3 +186,12 @@ def test_no_scheduler_is_one_line(field):
     member = field.start("join", "join", "127.0.0.1:9", "--patience", "2", "--framework", "instant-0")
     assert member.wait() == 69
     assert "no scheduler at tcp://127.0.0.1:9 for 2 s" in member.said()
+
+
+def test_a_scheduler_that_cannot_listen_is_one_line(field):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        scheduler = field.start("schedule", "schedule", "--port", str(port), "--dashboard", "127.0.0.1:0")
+        assert scheduler.wait() == 69
+    [said] = scheduler.said().splitlines()
+    assert said == f"cannot listen at 127.0.0.1:{port}: Address already in use; choose another --host or --port"

@@ -1,8 +1,8 @@
 """`python -m tests.faults.harness ...` is `python -m benchmarks ...` with the misbehaving frameworks registered.
 
 fake-NAME is the class NAME of fake.py, run by this Python; fake-broken has an interpreter that does nothing, and
-fake-missing none. instant-N are as many copies as a load needs of the worker that answers at once; liar-NAME is that
-worker with an answer that is none.
+fake-missing none. instant-N are as many copies as a load needs of the worker that answers at once; steady-N take half a
+second first, so that something can happen meanwhile; liar-NAME is that worker with an answer that is none.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from tests.faults import fake
 
 HERE = Path(__file__).parent
 INSTANT = [f"instant-{number}" for number in range(10)]
+STEADY = [f"steady-{number}" for number in range(3)]
 LIES = (
     *("zero", "negative", "infinite", "nan", "huge", "text", "twice", "status", "claims", "mistakes", "deep"),
     *("oversized", "swells", "torn"),
@@ -34,9 +35,10 @@ def register() -> None:
     interpreter, lock_hash, pinned = environments.interpreter, environments.lock_hash, environments.pinned
     ADAPTERS.update({name: f"tests.faults.fake:{of}" for name, of in FAKES.items()})
     ADAPTERS.update(dict.fromkeys([*INSTANT, "fake-broken", "fake-missing"], "tests.faults.fake:Fake"))
+    ADAPTERS.update(dict.fromkeys(STEADY, "steady"))
     ADAPTERS.update({f"liar-{lie}": lie for lie in LIES})
     places = dict.fromkeys(FAKES, Path(sys.executable)) | {"fake-broken": Path("/bin/false")}
-    places |= dict.fromkeys([*INSTANT, *(f"liar-{lie}" for lie in LIES)], HERE / "instant.sh")
+    places |= dict.fromkeys([*INSTANT, *STEADY, *(f"liar-{lie}" for lie in LIES)], HERE / "instant.sh")
 
     known = {*places, "fake-missing"}
 

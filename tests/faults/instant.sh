@@ -6,6 +6,7 @@ IFS= read -r request
 speed=1000.0 status='"ok"' version='"1.0"' flags='[]' more='' accuracy=0.5
 case $request in *'"task": "speed"'* | *'"task": "accuracy"'*)
     case $request in
+    *'"adapter": "steady"'*) sleep 0.5 ;;
     *'"adapter": "zero"'*) speed=0.0 ;;
     *'"adapter": "negative"'*) speed=-5.0 ;;
     *'"adapter": "infinite"'*) speed=1e999 ;;
