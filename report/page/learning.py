@@ -25,6 +25,7 @@ MEASURES = {  # name: (column, axis, caption)
     "loss": ("loss_by_epoch", "test loss", "Loss"),
 }
 BY_EPOCH = ("accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch")
+LARGEST_DRAWN = 1e30  # of a loss or a second: matplotlib cannot put ticks on an axis up to the largest float
 Floats = npt.NDArray[np.float64]
 COLUMNS = (
     Column("framework"), Column("mode"), Column("seeds", number=True), Column("accuracy", "95 % interval", True),
@@ -131,8 +132,8 @@ def picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any,
         axes = drawing.axes
         for (framework, mode), curve in found.items():
             style, facet = look(framework), facets({"framework": framework, "mode": mode})
-            x = curve.index.to_numpy(float) if by == "epoch" else curve["seconds_by_epoch_mean"].to_numpy(float)
-            low, mean, high = (scale * curve[f"{column}_{end}"].to_numpy(float) for end in ("low", "mean", "high"))
+            x = curve.index.to_numpy(float) if by == "epoch" else drawable(curve["seconds_by_epoch_mean"])
+            low, mean, high = (scale * drawable(curve[f"{column}_{end}"]) for end in ("low", "mean", "high"))
             drawing.mark(axes.fill_between(x, low, high, color=style.colour, alpha=0.14, lw=0), "", facet)
             every = max(1, len(x) // 5)
             [line] = axes.plot(
@@ -151,6 +152,12 @@ def picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any,
     ends = (f"{words.short(key[0])} {curve[f'{column}_mean'].iloc[-1]:.4g}" for key, curve in found.items())
     said = f"Mean over seeds at the end: {', '.join(ends)}."
     return Picture(drawing.svg, caption, said, facets(first, "model", "device", "batch"), numbers(column, by, found))
+
+
+def drawable(values: pd.Series) -> Floats:
+    """Return numbers with those beyond LARGEST_DRAWN as NaN: a gap in the curve; the table below has them all."""
+    found = values.to_numpy(float)
+    return np.where(np.abs(found) <= LARGEST_DRAWN, found, np.nan)
 
 
 def numbers(column: str, by: str, found: dict[tuple[Any, ...], pd.DataFrame]) -> Table:

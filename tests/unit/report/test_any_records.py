@@ -116,6 +116,12 @@ def check(folder: Path, found: list[tuple[str, dict]]) -> None:
     assert shown(folder) < 1000
 
 
+@pytest.mark.filterwarnings("ignore")  # as below
+@pytest.mark.parametrize("name", ["loss_by_epoch", "seconds_by_epoch", "accuracy_by_epoch"])
+def test_a_curve_up_to_the_largest_float_is_a_curve_with_a_gap(tmp_path, name):
+    check(tmp_path / "results", [("row", {**LEARNT, name: [0.5, 1.7e308]})])
+
+
 SETTINGS = {"deadline": None, "suppress_health_check": list(HealthCheck)}
 
 
