@@ -7,48 +7,31 @@ planned again by us, visibly, where that machine was lost.
 from __future__ import annotations
 
 import json
-import queue
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from distributed import Client, Future
-from distributed.scheduler import KilledWorker
+from distributed import Client
 
 from benchmarks import interruption
-from benchmarks.cells import Cell
-from benchmarks.datasets import Prepared
 from benchmarks.engine import tasks
 from benchmarks.engine.account import Account
-from benchmarks.engine.asking import Answer, Clock, ask, ask_all, facts_of
+from benchmarks.engine.asking import ask, ask_all
 from benchmarks.engine.board import Board
-from benchmarks.engine.copies import Copy
 from benchmarks.engine.crew import LOOK_S, Crew, Machine
 from benchmarks.engine.facts import words
-from benchmarks.engine.kinds import Kind
+from benchmarks.engine.intake import Intake
 from benchmarks.engine.member import SLOT, TOPIC
 from benchmarks.engine.request import Request
 from benchmarks.engine.resuming import resume
-from benchmarks.errors import EngineError, SchemaError, UsageError
+from benchmarks.errors import EngineError, UsageError
 from benchmarks.ledger import Ledger
 from benchmarks.runner import name_now, said, unwritable
 
 Json = dict[str, Any]
-SETTLE_S = 1.0  # between waits for the disk: one a row would take longer than all else, and idle machines would wait
 TOGETHER_S = 2.0  # after enough machines have come, for others that come at the same time
 ENDING_S = 5.0  # for machines to hear that the sweep has ended
-AXES = ("framework", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads", "pipeline")
-
-
-def why_lost(future: Future) -> str:
-    """Say why an order was not carried out; no addresses: rows repeat it."""
-    error = future.exception() if future.status == "error" else None
-    if error is None:
-        return "the scheduler forgot its order"  # it was restarted, or our own link was cut
-    if isinstance(error, KilledWorker):
-        return "its process ended, or its link was cut"
-    return f"{type(error).__name__}: {error}"
 
 
 class Driver:
@@ -64,11 +47,9 @@ class Driver:
         self.path = results / f"{self.name}.jsonl"
         self.account = Account(self.name, self.path)
         self.crew = Crew(client, self.name, results, patience_s, board.tell, again=self.listen)
-        self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.intake = Intake(client, request, self.account, self.crew, board)
         self.queued = False  # members come when a cluster's queue lets them, perhaps in hours
         self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
-        self.grown: dict[str, Copy] = {}  # by part: copies whose last lines may not be on the disk yet
-        self.settled_s = time.monotonic()
         self.wall: dict[str, float] = {}
 
     @property
@@ -88,25 +69,25 @@ class Driver:
             while not self.over():
                 self.look()
                 self.hand_out()
-                self.take(LOOK_S)
+                self.intake.take(LOOK_S)
         except BaseException as ending:
             if self.account.begun and not unwritable(ending):
                 with interruption.held():
-                    self.settle()
+                    self.intake.settle()
                     self.account.leave(self.account.kinds.values(), said(ending))
                     self.wall = self.account.end(self.crew.seconds(), said(ending))
             if not self.account.begun:
                 self.crew.forget()
             raise
         else:
-            self.settle()
+            self.intake.settle()
             self.wall = self.account.end(self.crew.seconds(), "")
         finally:
             self.close()
 
     def listen(self) -> None:
         """Hear what members tell of their own accord."""
-        self.client.subscribe_topic(TOPIC, lambda event: self.inbox.put(lambda: self.hear(event[1])))
+        self.client.subscribe_topic(TOPIC, self.intake.told)
 
     # Who is there, and what is planned for them.
 
@@ -120,7 +101,7 @@ class Driver:
                     " on each: python -m benchmarks join ADDRESS"
                 )
             self.look()
-            self.take(LOOK_S)
+            self.intake.take(LOOK_S)
         if not any(kind.cells for kind in self.account.kinds.values()):
             raise UsageError("no machine that joined has a device that was asked for; choose others with --device")
 
@@ -133,7 +114,7 @@ class Driver:
         deadline = time.monotonic() + TOGETHER_S
         while time.monotonic() < deadline or self.begun() < len(self.crew.present):
             self.look()
-            self.take(LOOK_S / 4)
+            self.intake.take(LOOK_S / 4)
         kinds = self.account.kinds.values()
         amount, again = self.request.amount, self.request.resume
         resumed = {name for kind in kinds if again for name in resume(kind, self.results, amount)}
@@ -150,27 +131,7 @@ class Driver:
             opening = self.request.opening(machine.sweep, self.name, machine.facts)
             self.send(machine, tasks.open_part, {**opening, "driver": self.client.id})
         for machine in went:
-            self.lose(machine, "its process ended, or its link was cut")
-
-    def enrol(self, machine: Machine, data: list[Json]) -> None:
-        """Let a machine be one of its kind, the first of which decides what is planned."""
-        key = " ".join(f"{device}={fingerprint}" for device, fingerprint in machine.facts["fingerprints"].items())
-        prepared = {found["name"]: Prepared(**found, folder=Path()) for found in data}
-        kinds = self.account.kinds
-        hashes = [[found.sha256 for found in kind.launcher.data.values()] for kind in kinds.values()]
-        wrong = ""
-        if hashes and hashes[0] != [found.sha256 for found in prepared.values()]:
-            wrong = "its data are not those of the others"
-        elif key not in kinds and self.account.begun:
-            wrong = "it is of a kind that was not there when the sweep began; it can take part in the next"
-        elif key in kinds and (differing := kinds[key].differs(machine.facts)):
-            wrong = f"its environments differ from those of the others of its kind: {differing}; make them anew"
-        if wrong:
-            self.crew.turn_away(machine.address, wrong)
-            return
-        if key not in kinds:
-            kinds[key] = self.request.kind(machine.facts, prepared)
-        machine.kind, machine.doing = kinds[key], "waits"
+            self.intake.lose(machine, "its process ended, or its link was cut")
 
     # What is measured where.
 
@@ -207,142 +168,7 @@ class Driver:
         """Give a machine's slot something to do."""
         place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
         machine.future = self.client.submit(work, json.dumps(order, allow_nan=False), pure=False, retries=0, **place)
-        machine.future.add_done_callback(lambda future: self.arrived(machine, future))
-
-    def arrived(self, machine: Machine, future: Future) -> None:
-        """Note, in a thread of Dask's, when an answer came: its clock is compared with ours of that moment."""
-        came_s = time.monotonic()
-        self.inbox.put(lambda: self.done(machine, future, came_s))
-
-    # What machines say.
-
-    def take(self, wait_s: float) -> None:
-        """Take all that has come, waiting for the first of it."""
-        if time.monotonic() - self.settled_s > SETTLE_S:
-            self.settle()
-        try:
-            self.inbox.get(timeout=wait_s)()
-            for _ in range(self.inbox.qsize()):  # no more: with many machines there would be no end of it
-                self.inbox.get_nowait()()
-        except queue.Empty:
-            pass
-        self.board.show(self.crew.present.values(), self.account.progress())
-
-    def settle(self) -> None:
-        """Wait until the disk has all lines; machines keep their own until they are told of that."""
-        while self.grown:
-            self.grown.popitem()[1].settle()
-        self.settled_s = time.monotonic()
-
-    def hear(self, told: Json) -> None:
-        """Take what a machine told of its own accord."""
-        answer = Answer(told.get("json"))
-        machine = self.crew.of(answer.said.get("sweep"))
-        if machine is None:
-            return
-        if "doing" in answer.said:
-            machine.doing = str(answer.said["doing"])
-        elif "answer" in answer.said:
-            machine.answer = Answer(answer.said["answer"])
-        else:
-            self.keep(machine, answer.said)
-
-    def keep(self, machine: Machine, told: Json) -> bool:
-        """Append lines to a machine's copy and take account of them; return whether none before them is missing."""
-        try:
-            first, lines = int(told["first"]), [str(line) for line in told["lines"]]
-            with interruption.held():
-                if new := machine.copy.take(first, lines):
-                    self.grown[machine.sweep] = machine.copy
-                for kind, record in new or []:
-                    self.note(machine, kind, record)
-        except (SchemaError, KeyError, TypeError, ValueError) as error:
-            self.lose(machine, f"what it told cannot be read: {error}")
-            return False
-        return new is not None
-
-    def note(self, machine: Machine, what: str, record: Json) -> None:
-        """Take account of one line."""
-        kind, series, block = machine.kind, machine.series, machine.block
-        if kind is None or series is None or block is None:
-            return
-        if what == "row":
-            cell = Cell(**{name: record[name] for name in AXES}, revision=record["revision"] or "")
-            if planned := machine.waiting.pop(cell, None):
-                kind.report(series, planned, record)
-                self.board.row(machine, self.account.progress(), planned, record)
-        elif what == "stop":
-            kind.stop(series, record)
-
-    def done(self, machine: Machine, future: Future, came_s: float) -> None:
-        """Go on after a machine has begun its part or has measured a block, or do without it where it could not."""
-        if machine.future is None or machine.future.key != future.key:
-            return  # it was lost meanwhile
-        machine.future = None
-        answer, machine.answer = machine.answer, None
-        if answer is None:
-            self.lose(machine, why_lost(future), back=future.status != "error")
-            return
-        future.release()  # what is held and lost with its machine is done once more by Dask
-        strays, error = None, answer.error
-        if not error:
-            strays, error = self.strays(machine, float(answer.said["clock_s"]), came_s)
-        if error:
-            self.lose(machine, error)
-        elif not self.fetched(machine, int(answer.said["lines"])):
-            return
-        elif strays is not None:
-            wrong = f"its clock runs at {strays:.3g} of the driver's"
-            self.lose(machine, wrong, f"{machine.name}: {wrong}; no speed that it measured is one")
-        elif machine.kind is None:
-            self.enrol(machine, answer.said["data"])
-        else:
-            self.finish(machine, machine.kind)
-
-    def strays(self, machine: Machine, clock_s: float, came_s: float) -> tuple[float | None, str]:
-        """Return how fast a machine's clock has run if it strays, and an error where that cannot be known.
-
-        What it told may have waited for a link, or for us: a machine that seems to stray is asked.
-        """
-        if machine.clock.strays(Clock(clock_s, came_s, came_s)) is None:
-            return None, ""
-        _, clock, error = facts_of(self.client, machine.address)
-        return (None if error else machine.clock.strays(clock)), error
-
-    def fetched(self, machine: Machine, lines: int) -> bool:
-        """Ask a machine for lines that did not come; return whether all are there now."""
-        while machine.copy.lines < lines:
-            missing = ask(self.client, machine.address, tasks.lines, sweep=machine.sweep, first=machine.copy.lines)
-            if missing.error or not missing.said.get("lines"):
-                self.lose(machine, missing.error or "its file lacks lines that it told of")
-                return False
-            if not self.keep(machine, {"first": machine.copy.lines, **missing.said}):
-                return False
-        return True
-
-    def finish(self, machine: Machine, kind: Kind) -> None:
-        """Note that a block is measured."""
-        if machine.waiting:
-            self.lose(machine, f"it told of no row for {len(machine.waiting)} launches of a block")
-        elif machine.series is not None:
-            machine.series.done += 1
-            kind.plan.give_back(machine.address)
-            machine.series = machine.block = None
-
-    def lose(self, machine: Machine, why: str, amiss: str = "", back: bool = False) -> None:
-        """Do without a machine: what it was measuring has rows that say so, what it had begun begins anew.
-
-        `amiss` says why what it has measured must not count either, `back` that it may take part again as it is.
-        """
-        self.crew.dismiss(machine.address, back)
-        self.board.went(machine, why)
-        if machine.kind is None:
-            return
-        if machine.series is not None:
-            again = f"its comparison begins anew as attempt {machine.series.attempt + 1}"
-            reason = f"{machine.name} was lost: {why}; {again}"
-            self.account.write(machine.kind, machine.series, machine.waiting.values(), "interrupted", reason)
-        machine.kind.plan.lose(machine.address, amiss)
+        machine.future.add_done_callback(lambda future: self.intake.arrived(machine, future))
 
     def close(self) -> None:
         """Let machines end what they measure for us, forget the sweep and delete what the driver has all of."""

@@ -55,14 +55,14 @@ def test_a_driver_waits_for_the_disk_once_a_second_not_once_a_row(tmp_path, monk
     line = storage.line("stop", {**cell, "rounds": 1, "reason": "rounds"}).decode()
     for number in range(20):
         told = json.dumps({"sweep": "a.m01", "first": number, "lines": [line]})
-        driver.inbox.put(lambda told=told: driver.hear({"json": told}))
+        driver.intake.inbox.put(lambda told=told: driver.intake.hear({"json": told}))
     waits = []
     monkeypatch.setattr("os.fsync", waits.append)
-    driver.take(1.0)
+    driver.intake.take(1.0)
     assert machine.copy.path.read_text() == 20 * line
     assert (machine.copy.settled, len(waits)) == (0, 1)  # the new file's name
-    driver.settled_s -= 2.0
-    driver.take(0.01)
+    driver.intake.settled_s -= 2.0
+    driver.intake.take(0.01)
     assert (machine.copy.settled, len(waits)) == (20, 2)
 
 
@@ -73,12 +73,14 @@ def test_a_clock_is_compared_when_its_answer_came_not_when_the_driver_looks(tmp_
     answer = json.dumps({"lines": 0, "clock_s": 1020.0})
     future = SimpleNamespace(status="finished", key="a", release=lambda: None)
     machine = SimpleNamespace(
-        name="m01", address="tcp://a", clock=Clock(1000.0, time.monotonic() - 20.0, time.monotonic() - 20.0), future=future,
-        copy=Copy(tmp_path / "a.jsonl"), kind=SimpleNamespace(), series=None, waiting={}, answer=Answer(answer),
+        name="m01", address="tcp://a", future=future,
+        clock=Clock(1000.0, time.monotonic() - 20.0, time.monotonic() - 20.0),
+        copy=Copy(tmp_path / "a.jsonl"), kind=SimpleNamespace(), series=None, waiting={},
+        answer=Answer(answer),
     )  # fmt: skip
     driver.crew.present[machine.address] = machine
-    driver.arrived(machine, future)
+    driver.intake.arrived(machine, future)
     time.sleep(1.5)
-    driver.take(1.0)
+    driver.intake.take(1.0)
     assert list(driver.crew.present.values()) == [machine]
     assert machine.future is None

@@ -22,6 +22,7 @@ from typing import Any
 from benchmarks import runner, storage
 from benchmarks.answers import HARNESS
 from benchmarks.engine.driver import Driver
+from benchmarks.engine.intake import Intake
 from benchmarks.engine.request import Request
 from benchmarks.environments import ROOT
 from benchmarks.launcher import Launcher
@@ -63,7 +64,7 @@ class Inbox(queue.SimpleQueue):
 
 def note_times(path: Path) -> None:
     """Let a driver write when its first block was ordered and when each was done, and what it spent between."""
-    run, order, finish, times = Driver.run, Request.block, Driver.finish, dict[str, Any]()
+    run, order, finish, times = Driver.run, Request.block, Intake.finish, dict[str, Any]()
 
     def ordered(self: Request, *about: Any) -> Any:
         if not times:
@@ -71,7 +72,7 @@ def note_times(path: Path) -> None:
             times.update(begin, done_s=[])
         return order(self, *about)
 
-    def finished(self: Driver, *about: Any) -> None:
+    def finished(self: Intake, *about: Any) -> None:
         finish(self, *about)
         times["done_s"].append(time.monotonic())
 
@@ -82,7 +83,7 @@ def note_times(path: Path) -> None:
         path.write_text(json.dumps(times))
 
     inbox = Inbox()
-    Driver.run, Request.block, Driver.finish = noted, ordered, finished
+    Driver.run, Request.block, Intake.finish = noted, ordered, finished
 
 
 def profiled(work: Callable[[], object], path: str) -> None:
