@@ -24,8 +24,8 @@ class Answer:
 
     def __init__(self, text: Any) -> None:
         self.said: Json = {}
-        if isinstance(text, BaseException):
-            self.error = f"{type(text).__name__}: {text}"
+        if isinstance(text, BaseException):  # rows repeat the words, and no address may stand in them
+            self.error = "it does not answer" if isinstance(text, OSError) else f"{type(text).__name__}: {text}"
             return
         try:
             self.said = dict(json.loads(text))

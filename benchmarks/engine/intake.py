@@ -34,7 +34,7 @@ def why_lost(future: Future) -> str:
     error = future.exception() if future.status == "error" else None
     if error is None:
         return "the scheduler forgot its order"  # it was restarted, or our own link was cut
-    if isinstance(error, KilledWorker):
+    if isinstance(error, KilledWorker | OSError):
         return "its process ended, or its link was cut"
     return f"{type(error).__name__}: {error}"
 

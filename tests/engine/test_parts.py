@@ -37,9 +37,14 @@ def test_what_is_no_address_is_refused(address):
         checked(address, insecure=True)
 
 
-@pytest.mark.parametrize(("text", "error"), [("no", "an answer that is none"), (None, "an answer that is none"),
-                                             ("[1]", "an answer that is none"), (OSError("cut"), "OSError: cut"),
-                                             ('{"error": "full"}', "full"), ('{"lines": 3}', "")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("no", "an answer that is none"), (None, "an answer that is none"), ("[1]", "an answer that is none"),
+        (OSError("cut from tcp://192.0.2.1"), "it does not answer"), (ValueError("odd"), "ValueError: odd"),
+        ('{"error": "full"}', "full"), ('{"lines": 3}', ""),
+    ],
+)  # fmt: skip
 def test_an_answer_is_read_or_is_an_error(text, error):
     assert error in Answer(text).error
     assert bool(Answer(text).error) == bool(error)
