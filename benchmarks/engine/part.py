@@ -38,12 +38,13 @@ class Part:
     ) -> None:
         """Make the data ready, measure the peaks that were asked for, begin the file.
 
-        `order` is the driver's (driver.settings), `path` the file, `tell` takes what the driver is to know.
+        `order` is the driver's (request.opening), `path` the file, `tell` takes what the driver is to know.
         """
         self.tell, self.path, self.told, self.offset = tell, path, 0, 0
         self.driver = str(order["driver"])
         for revision in order["revisions"]:
-            revisions.resolved(revision) if revision else None
+            if revision:
+                revisions.resolved(revision)  # which this checkout must have
         data_dir = Path(order["data_dir"]) if order["data_dir"] else None
         data = {found.name: found for found in (prepare(name, data_dir) for name in order["sets"])}
         preset = Preset(**{**order["preset"], "looks": tuple(order["preset"]["looks"])})
@@ -53,7 +54,6 @@ class Part:
             launcher.ceilings = ceilings([Point(*point) for point in order["points"]], order["peak"], self.say)
         sweep = Sweep([], launcher, path.parent, preset, order["seed"], report=self.report, report_proof=self.proven)
         sweep.proof_timeout_s, sweep.fresh_proof = order["proof_timeout_s"], order["fresh_proof"]
-        sweep.proof_steps = order.get("proof_steps", proofs.STEPS)
         sweep.name, sweep.path = order["sweep"], path
         self.sweep, self.stopping = sweep, Stopping([], preset, float("inf"), sweep.stops)
         self.followed: set[tuple[object, ...]] = set()

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.processes import alive, until
+from tests.faults.processes import alive, ended, until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "sinfo", "squeue")
 WHERE = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/bin"))  # daemons are in no user's PATH
@@ -135,12 +135,7 @@ def daemon(command: list[str], slurm: Slurm) -> Iterator[None]:
         try:
             yield
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            ended(process)
 
 
 def idle(slurm: Slurm) -> bool:

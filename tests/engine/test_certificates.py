@@ -18,6 +18,7 @@ import pytest
 import yaml
 
 from tests.engine import certificates
+from tests.faults.processes import ended
 
 ROOT = Path(__file__).resolve().parents[2]
 DASK = Path(sys.executable).with_name("dask")
@@ -46,12 +47,7 @@ def running(command, variables, log):
         try:
             yield
         finally:
-            process.terminate()
-            try:
-                process.wait(10)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            ended(process)
 
 
 def seen(log, pattern, since=0):

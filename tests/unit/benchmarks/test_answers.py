@@ -1,0 +1,24 @@
+"""What a worker may say of its launch, and what only the harness says."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from benchmarks import answers
+
+
+def said(**more):
+    answer = {"status": "ok", "reason": "", "framework_version": "1.0", "flags": [], "accuracy": 0.5, "epochs": 1}
+    return json.dumps(answer | more).encode()
+
+
+def test_what_a_worker_may_say_is_read():
+    assert answers.read(said(), "accuracy", 1 << 20)["accuracy"] == 0.5
+
+
+@pytest.mark.parametrize("name", ["attempt", "seed", "sweep", "cell", "lockstep", "mfu", "duration_s"])
+def test_what_the_harness_knows_itself_is_not_a_worker_s_to_say(name):
+    with pytest.raises(answers.AnswerInvalid, match="is not a worker's to say"):
+        answers.read(said(**{name: 2}), "accuracy", 1 << 20)
