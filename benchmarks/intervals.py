@@ -15,8 +15,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special  # scipy.stats takes a second to import; its Student's t is these functions
 
-Logs = npt.NDArray[np.float64]
 Floats = npt.NDArray[np.float64]
+Flags = npt.NDArray[np.bool_]
+Words = npt.NDArray[np.str_]
 
 CONFIDENCE = 0.95
 EQUIVALENT = (0.97, 1.03)  # a ratio whose whole interval lies within is no difference that matters
@@ -33,94 +34,86 @@ class Interval:
     high: float
     n: int
 
-    @property
-    def half_width(self) -> float:
-        """Return half of the interval's width on the log scale, about the relative error; infinite without bounds."""
-        return math.inf if self.low == 0 else math.log(self.high / self.low) / 2
-
 
 @dataclass(frozen=True)
-class Ratio(Interval):
-    """A ratio of speeds with the p value of `no difference`."""
+class Means:
+    """Means of many samples: arrays of one shape, or of none for a single sample; NaN where a value is not known.
 
-    p: float
+    `std` counts n - 1. std / sqrt(n) is the mean's standard error; it has `freedom` degrees, n - 1 unless given.
+    """
+
+    mean: Floats
+    std: Floats
+    n: Floats
+    freedom: Floats | None = None
+
+    def half_widths(self, confidence: float = CONFIDENCE) -> Floats:
+        """Return half the widths of the intervals by Student's t, infinite where a sample has fewer than two values."""
+        half = special.stdtrit(self._degrees, (1 + confidence) / 2) * self.std / np.sqrt(self.n)
+        return np.where(np.isnan(half), np.inf, half)
+
+    def bounds(self) -> tuple[Floats, Floats]:
+        """Return the 95 % bounds of the means, NaN where a sample has fewer than two values."""
+        half = self.half_widths()
+        half = np.where(np.isinf(half), np.nan, half)
+        return self.mean - half, self.mean + half
+
+    def p_values(self) -> Floats:
+        """Return the two-sided p values of Student's t tests that a mean is 0; 1 with fewer than two values."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            p = 2 * special.stdtr(self._degrees, -np.abs(self.mean) / (self.std / np.sqrt(self.n)))
+        return np.where((self.mean == 0) | np.isnan(p), 1.0, p)
+
+    @property
+    def _degrees(self) -> Floats:
+        """The degrees of freedom; 1 where nothing varies, where Welch's are 0/0 and any give the same result."""
+        return np.where(self.std == 0, 1.0, self.n - 1 if self.freedom is None else self.freedom)
+
+
+def sample(values: npt.ArrayLike) -> Means:
+    """Return the means of samples, which are the lines of `values` along its last axis."""
+    given = np.asarray(values, float)
+    n = given.shape[-1]
+    mean = given.mean(axis=-1)
+    std = given.std(axis=-1, ddof=1) if n > 1 else np.full_like(mean, np.nan)
+    return Means(mean, std, np.full_like(mean, n))
 
 
 def speed(samples: Sequence[float]) -> Interval:
     """Return the geometric mean of launches' speeds and its t interval, on their logarithms and unadjusted."""
     middle = float(np.median(samples))  # taken out first, so that equal speeds have exactly their speed as mean
-    mean = middle * math.exp(np.log(np.asarray(samples, float) / middle).mean())
-    low, high = t_bounds(np.log(samples))
-    return Interval(mean, low, high, len(samples))
+    estimate = middle * math.exp(np.log(np.asarray(samples, float) / middle).mean())
+    logs = sample(np.log(samples))
+    mean, half = float(logs.mean), float(logs.half_widths())
+    return Interval(estimate, math.exp(mean - half), math.exp(mean + half), len(samples))
 
 
-def paired(ours: Sequence[float], theirs: Sequence[float]) -> Ratio:
-    """Return the geometric mean of ours/theirs over rounds, with its paired t interval; both in the rounds' order."""
-    logs = np.log(np.asarray(ours, float) / np.asarray(theirs, float))
-    low, high = t_bounds(logs)
-    return Ratio(math.exp(logs.mean()), low, high, len(logs), p_value(logs))
+def paired(ours: Sequence[float], theirs: Sequence[float]) -> Means:
+    """Return the mean log ratio ours/theirs over rounds; both in the rounds' order."""
+    return sample(np.log(np.asarray(ours, float) / np.asarray(theirs, float)))
 
 
-def p_value(logs: Logs) -> float:
-    """Return the two-sided p value of Student's t test that the mean is 0; 1 with fewer than two values."""
-    n = len(logs)
-    return float(p_values(logs.mean(), logs.std(ddof=1), n)) if n > 1 else 1.0
+def verdicts(ratios: Means) -> Words:
+    """Return for each log ratio of one table: equivalent, faster, slower, not distinguished or "", as judged says."""
+    half = ratios.half_widths()
+    same = (np.exp(ratios.mean - half) >= EQUIVALENT[0]) & (np.exp(ratios.mean + half) <= EQUIVALENT[1])
+    return judged(ratios, FEWEST, same, np.where(ratios.mean > 0, "faster", "slower"))
 
 
-def p_values(means: npt.ArrayLike, deviations: npt.ArrayLike, counts: npt.ArrayLike) -> Floats:
-    """Return p_value of many samples at once, from their means, standard deviations (n - 1) and sizes."""
-    size, n = np.abs(np.asarray(means, float)), np.asarray(counts, float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = 2 * special.stdtr(n - 1, -size / (np.asarray(deviations, float) / np.sqrt(n)))
-    return np.where((n < 2) | (size == 0), 1.0, found)
+def judged(found: Means, fewest: int, same: Flags, word: npt.ArrayLike) -> Words:
+    """Return `equivalent` where `same`, `word` where a mean is surely not 0, else `not distinguished`.
 
-
-def t_bounds(logs: Logs) -> tuple[float, float]:
-    """Return the bounds of exp(mean) by Student's t; (0, infinity) with fewer than two values."""
-    half = t_half_width(logs)
-    return math.exp(logs.mean() - half), math.exp(logs.mean() + half)
-
-
-def t_half_width(values: Logs, confidence: float = CONFIDENCE) -> float:
-    """Return half the width of the mean's interval by Student's t; infinite with fewer than two values."""
-    n = len(values)
-    return float(half_widths(values.std(ddof=1), n, confidence)) if n > 1 else math.inf
-
-
-def half_widths(deviations: npt.ArrayLike, counts: npt.ArrayLike, confidence: float = CONFIDENCE) -> Floats:
-    """Return t_half_width of many samples at once, from their standard deviations (n - 1) and sizes."""
-    n = np.asarray(counts, float)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        found = special.stdtrit(n - 1, (1 + confidence) / 2) * np.asarray(deviations, float) / np.sqrt(n)
-    return np.where(n > 1, found, math.inf)
-
-
-def verdicts(ratios: Mapping[str, Ratio]) -> dict[str, str]:
-    """Return for each pair of one table: equivalent, faster, slower, not distinguished, or nothing below FEWEST rounds.
-
-    p values are adjusted by Holm over all the pairs that get a verdict: 5 % of tables hold a wrong faster or slower.
+    "" where a sample has fewer than `fewest` values or no interval. p values are adjusted by Holm over all the others:
+    5 % of tables hold a wrong word.
     """
-    judged = {name: ratio for name, ratio in ratios.items() if ratio.n >= FEWEST}
-    sure = holm({name: ratio.p for name, ratio in judged.items()})
-    return {name: verdict(judged[name], sure[name]) if name in judged else "" for name in ratios}
+    enough = (found.n >= fewest) & np.isfinite(found.half_widths())
+    p = np.ones(enough.shape)
+    p[enough] = holm(found.p_values()[enough])
+    return np.where(enough, np.where(same, "equivalent", np.where(p < 1 - CONFIDENCE, word, "not distinguished")), "")
 
 
-def verdict(ratio: Ratio, p: float) -> str:
-    """Return one pair's verdict from its interval and its adjusted p value."""
-    if EQUIVALENT[0] <= ratio.low and ratio.high <= EQUIVALENT[1]:
-        return "equivalent"
-    if p < 1 - CONFIDENCE:
-        return "faster" if ratio.estimate > 1 else "slower"
-    return "not distinguished"
-
-
-def holm(p_values: Mapping[str, float]) -> dict[str, float]:
+def holm(p_values: npt.ArrayLike) -> Floats:
     """Return p values adjusted for having asked them all (Holm 1979, Scandinavian Journal of Statistics 6)."""
-    return dict(zip(p_values, adjusted(list(p_values.values())).tolist(), strict=True))
-
-
-def adjusted(p_values: npt.ArrayLike) -> Floats:
-    """Return many p values adjusted by Holm, in the order in which they came."""
     given = np.asarray(p_values, float)
     order = np.argsort(given)
     found = np.empty_like(given)
@@ -135,12 +128,12 @@ def widest(speeds: Mapping[str, Mapping[int, float]]) -> float:
     """
     known = {name: rounds for name, rounds in speeds.items() if rounds}
     if len(known) < 2:
-        return max((speed(list(rounds.values())).half_width for rounds in known.values()), default=math.inf)
+        return max((float(sample(np.log([*r.values()])).half_widths()) for r in known.values()), default=math.inf)
     best = max(known, key=lambda name: float(np.mean(np.log(list(known[name].values())))))
     widths = []
     for name, rounds in known.items():
         if name != best:
             common = sorted(rounds.keys() & known[best].keys())
             pair = ([rounds[n] for n in common], [known[best][n] for n in common])
-            widths.append(paired(*pair).half_width if common else math.inf)
+            widths.append(float(paired(*pair).half_widths()) if common else math.inf)
     return max(widths)

@@ -12,10 +12,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from benchmarks import intervals
 from benchmarks.errors import UsageError
 from benchmarks.storage import Sweep
 from report import changes, ratios, seeds
 from report.compare import CELL, COMPARISON
+from report.grouping import means
 from report.matching import AXES, matched
 from report.metrics import DEFAULT, Metric, metric
 from report.sides import Side, origins, side
@@ -72,7 +74,7 @@ def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None
     """
     asked = metric(name)
     found = side(own(frame), asked)
-    sums = ratios.summary(found.launches, "cell")
+    sums = ratios.summary(found.launches, len(found.cells))
     cells = found.cells.join(np.exp(sums["mean"]).fillna(sums["median"]).rename("middle"))  # as ratios are: geometric
     known = cells.dropna(subset="middle")
     candidates = known[known["framework"] == base] if base else known
@@ -95,7 +97,7 @@ def compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: 
     both = {"base": base, "new": new}
     cells = {name: found.cells.reindex(pairs[name]).set_axis(pairs.index) for name, found in both.items()}
     sums = {
-        name: ratios.summary(found.launches, "cell").reindex(pairs[name]).set_axis(pairs.index)
+        name: ratios.summary(found.launches, len(found.cells)).reindex(pairs[name]).set_axis(pairs.index)
         for name, found in both.items()
     }
     named = [*CELL, "machine"] if "machine" in cells["new"] and "machine" in cells["base"] else CELL
@@ -129,27 +131,18 @@ def judged(
     shared: str,
 ) -> pd.DataFrame:
     """Return RATIO, verdict and times: paired where launches share sweep and round, else by Welch's test."""
-    found = ratios.welch(sums["base"], sums["new"])
-    same = ratios.paired(in_common(both, pairs), "line")
-    found.loc[same.index] = same
+    same = ratios.paired(ratios.in_common(both["base"].launches, both["new"].launches, pairs), len(pairs))
+    found = same.where(same["n"] > 0, ratios.welch(sums["base"], sums["new"]))
     complete = np.logical_and(*((sums[name]["n"] == cells[name]["ok"]).to_numpy() for name in both))
     reference = (pairs["base"] == pairs["new"]).fillna(False).to_numpy(bool) & (both["base"] is both["new"])
-    words = ratios.verdicts(found[complete & ~reference & asked.judged]).reindex(found.index, fill_value="")
-    result = found[RATIO].astype("Float64")
+    result = pd.DataFrame(np.exp([means(found).mean, *means(found).bounds()]).T, found.index, RATIO).astype("Float64")
     result.loc[reference, ["ratio_low", "ratio_high"]] = pd.NA
+    family = found[complete & ~reference & asked.judged]
+    words = pd.Series(intervals.verdicts(means(family)), family.index, "string").reindex(found.index, fill_value="")
     result["verdict"] = words.map(lambda word: {"faster": asked.above, "slower": asked.below}.get(word, word))
     result["times"] = pd.Series("different times", found.index, "string").where(result["ratio"].notna(), "")
-    result.loc[same.index, "times"] = shared
+    result.loc[same["n"] > 0, "times"] = shared
     return result
-
-
-def in_common(both: dict[str, Side], pairs: pd.DataFrame) -> pd.DataFrame:
-    """Return the values of launches that a line's two cells made in the same round: line, base, new."""
-    lines = pairs.rename_axis("line").reset_index().dropna()
-    for name, found in both.items():
-        values = found.launches.rename(columns={"cell": name, "value": f"{name}_value"})
-        lines = lines.merge(values, on=[name] if name == "base" else [name, "sweep", "round"])
-    return lines[["line"]].assign(base=lines["base_value"], new=lines["new_value"])
 
 
 def validity(base: pd.DataFrame, new: pd.DataFrame, task: str) -> pd.Series:

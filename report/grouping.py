@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from benchmarks.intervals import half_widths
+from benchmarks.intervals import Means
 
 Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
@@ -76,10 +76,18 @@ def last(texts: pd.Series, groups: Numbers, size: int) -> pd.Series:
 
 
 def spread(values: npt.ArrayLike, groups: npt.ArrayLike, size: int) -> pd.DataFrame:
-    """Return of each of `size` groups the columns n, mean and std (n - 1) of its values; NaN where there are none."""
+    """Return of each of `size` groups the columns n, mean and std (n - 1) of its values.
+
+    Mean and std are NaN where a group has no values or one of them is NaN.
+    """
     grouped = pd.Series(np.asarray(values, float)).groupby(np.asarray(groups))
-    found = pd.DataFrame({"n": grouped.count(), "mean": grouped.mean(), "std": grouped.std()}).reindex(range(size))
-    return found.assign(n=found["n"].fillna(0).astype(int))
+    found = {"n": grouped.size(), "mean": grouped.mean(skipna=False), "std": grouped.std(skipna=False)}
+    return pd.DataFrame(found).reindex(range(size)).fillna({"n": 0}).astype({"n": int})
+
+
+def means(found: pd.DataFrame) -> Means:
+    """Return the columns of spread, and `freedom` where there is one, as the statistics in intervals.py take them."""
+    return Means(**{name: floats(found[name]) for name in ("mean", "std", "n", "freedom") if name in found})
 
 
 def geometric_means(values: pd.DataFrame, groups: Numbers) -> pd.DataFrame:
@@ -91,13 +99,6 @@ def geometric_means(values: pd.DataFrame, groups: Numbers) -> pd.DataFrame:
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = (values / middle.reindex(groups).set_axis(values.index)).transform(np.log)
     return middle * logs.groupby(groups).mean().transform(np.exp)
-
-
-def bounds(found: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Return the 95 % bounds of spread's means by Student's t, NaN with fewer than two values."""
-    mean, half = found["mean"].to_numpy(), half_widths(found["std"], found["n"])
-    known = found["n"].to_numpy() > 1
-    return np.where(known, mean - half, np.nan), np.where(known, mean + half, np.nan)
 
 
 def differences(launches: pd.DataFrame, pairing: Sequence[str], reference: Numbers) -> pd.DataFrame:

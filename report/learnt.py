@@ -8,9 +8,8 @@ import numpy as np
 import pandas as pd
 
 from adapters.recipes import RECIPES
-from benchmarks.accuracies import FEWEST, MARGIN
-from benchmarks.intervals import CONFIDENCE, adjusted, half_widths, p_values
-from report.grouping import Flags, Numbers, bounds, chosen, differences, floats, spread
+from benchmarks.accuracies import verdicts
+from report.grouping import Flags, Numbers, chosen, differences, floats, means, spread
 
 ORACLE = "numpy"
 LEARNT = {
@@ -34,12 +33,11 @@ def with_accuracies(table: pd.DataFrame, comparison: Numbers, launches: pd.DataF
     tried = np.bincount(launches["cell"], minlength=size) > 0
     seeds = pd.array(np.bincount(good["cell"], minlength=size), "Int64")
     pairable = by_seed(good)
-    found = spread(pairable["value"], pairable["cell"], size)
-    low, high = bounds(found)
-    shown: dict[str, Any] = {"accuracy": found["mean"], "accuracy_low": low, "accuracy_high": high}
+    found = means(spread(pairable["value"], pairable["cell"], size))
+    low, high = found.bounds()
+    shown: dict[str, Any] = {"accuracy": found.mean, "accuracy_low": low, "accuracy_high": high}
     shown |= times(good, size) | {"seeds": pd.Series(seeds).where(tried)}
-    known = found["n"].to_numpy() > 0
-    shown |= apart(table["framework"], comparison, pairable, known, base)
+    shown |= apart(table["framework"], comparison, pairable, found.n > 0, base)
     shown["accuracy_verdict"] = pd.Series(shown["accuracy_verdict"], dtype="string").where(tried)
     added = pd.DataFrame(shown, columns=list(LEARNT)).astype(LEARNT)
     return table.join(added)
@@ -78,24 +76,13 @@ def apart(
     reference = chosen(comparison, {"rank": np.where(known, rank, np.nan)})
     reference = np.where(known, reference, -1)
     pairs = differences(pairable, ["seed", "epochs"], reference)
-    found = spread(pairs["value"], pairs["cell"], len(frameworks))
-    low, high = bounds(found)
+    found = means(spread(pairs["value"], pairs["cell"], len(frameworks)))
+    low, high = found.bounds()
     itself = reference == np.arange(len(frameworks))
     return {
-        "difference": np.where(itself, 0.0, found["mean"]),
+        "difference": np.where(itself, 0.0, found.mean),
         "difference_low": low,
         "difference_high": high,
         "difference_to": frameworks.iloc[reference].reset_index(drop=True).where(reference >= 0),
         "accuracy_verdict": verdicts(found),
     }
-
-
-def verdicts(found: pd.DataFrame) -> Any:
-    """Return accuracies.verdicts for pairs given as the spread of their differences, one a line."""
-    words = np.full(len(found), "", dtype=object)
-    judged = found[found["n"] >= FEWEST]
-    reach = np.abs(judged["mean"]) + half_widths(judged["std"], judged["n"], 2 * CONFIDENCE - 1)
-    p = adjusted(p_values(judged["mean"], judged["std"], judged["n"]))
-    different = np.where(p < 1 - CONFIDENCE, "different", "not distinguished")
-    words[judged.index] = np.where(reach < MARGIN, "equivalent", different)
-    return words

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from report.compare import CELL, COMPARISON
-from report.grouping import number
-from report.ratios import arrays, inference
+from report.grouping import means, number
 
 # What comparisons on different machines share: each has its own processor, and threads as many as suit it.
 POINT = ["model", "recipe", "dataset", "device", "batch_size", "dtype", "pipeline"]
@@ -37,11 +36,10 @@ def over_machines(cells: pd.DataFrame, launches: pd.DataFrame, base: str | None 
     lines = ratios.groupby(LINE)
     k, variance = lines.size(), lines["variance"].agg(lambda found: found.sum(skipna=False))
     squares = (ratios["variance"] ** 2 / (ratios["n"] - 1)).groupby([ratios[name] for name in LINE])
-    with np.errstate(divide="ignore", invalid="ignore"):
-        freedom = arrays(variance) ** 2 / arrays(squares.agg(lambda found: found.sum(skipna=False)))
-    mean = lines["log"].mean()
-    low, high, _ = inference(arrays(mean), np.sqrt(arrays(variance)) / arrays(k), freedom)
-    found = pd.DataFrame({"ratio": np.exp(mean), "low": low, "high": high, "machines": k})
+    freedom = variance**2 / squares.agg(lambda found: found.sum(skipna=False))
+    logs = pd.DataFrame({"mean": lines["log"].mean(), "std": np.sqrt(variance / k), "n": k, "freedom": freedom})
+    low, high = np.exp(means(logs).bounds())
+    found = pd.DataFrame({"ratio": np.exp(logs["mean"]), "low": low, "high": high, "machines": k})
     found = found.assign(least=np.exp(lines["log"].min()), most=np.exp(lines["log"].max()))
     itself = ratios["framework"] == ratios["reference"]
     found.loc[pd.MultiIndex.from_frame(ratios.loc[itself, LINE].drop_duplicates()), ["low", "high"]] = np.nan

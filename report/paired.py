@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-from benchmarks.intervals import CONFIDENCE, EQUIVALENT, FEWEST, adjusted, p_values
-from report.grouping import Flags, Floats, Numbers, bounds, chosen, differences, spread
+from benchmarks.intervals import verdicts
+from report.grouping import Flags, Floats, Numbers, chosen, differences, means, spread
 
 CIRCLE = 8  # choices of a best before pairs are said to lead round in a circle
 ROUNDING = 1e-12  # what a mean of differences and a difference of means may be apart
@@ -25,9 +24,10 @@ def with_ratio(table: pd.DataFrame, comparison: Numbers, launches: pd.DataFrame,
     own = spread(launches["value"], launches["cell"], len(table))
     may = np.ones(len(table), bool) if base is None else (table["framework"] == base).to_numpy(bool)
     found = to_the_best(launches, own["mean"].to_numpy(), comparison, may)
-    figures = [*bounds(own), found["ratio"].to_numpy(), *bounds(found)]
+    pairs = means(found)
+    figures = [*means(own).bounds(), found["ratio"].to_numpy(), *pairs.bounds()]
     added = pd.DataFrame(dict(zip(FIGURES, np.exp(figures), strict=True)), table.index).astype("Float64")
-    return table.join(added.assign(verdict=pd.array(verdicts(found), "string")))
+    return table.join(added.assign(verdict=pd.array(verdicts(pairs), "string")))
 
 
 def to_the_best(launches: pd.DataFrame, mean: Floats, comparison: Numbers, may: Flags) -> pd.DataFrame:
@@ -56,15 +56,3 @@ def against(launches: pd.DataFrame, mean: Floats, reference: Numbers) -> pd.Data
     found = spread(pairs["value"], pairs["cell"], len(mean))
     apart = mean - np.where(reference < 0, np.nan, mean[reference])
     return found.assign(ratio=np.where(found["n"] > 0, found["mean"], apart))
-
-
-def verdicts(found: pd.DataFrame) -> npt.NDArray[np.str_]:
-    """Return intervals.verdicts for pairs given as the spread of their log ratios, one a line."""
-    words = np.full(len(found), "", dtype=object)
-    judged = found[found["n"] >= FEWEST]
-    low, high = bounds(judged)
-    p = adjusted(p_values(judged["mean"], judged["std"], judged["n"]))
-    same = (np.exp(low) >= EQUIVALENT[0]) & (np.exp(high) <= EQUIVALENT[1])
-    faster = np.where(judged["mean"] > 0, "faster", "slower")
-    words[judged.index] = np.where(same, "equivalent", np.where(p < 1 - CONFIDENCE, faster, "not distinguished"))
-    return words

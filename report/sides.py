@@ -31,7 +31,7 @@ class Side:
     cells: CELL, machine, framework_version, sweep, revision and ORIGIN where known; of the metric's task, and with the
     prefix accuracy_ of accuracy launches: how many were `tried` and `ok`, `statuses` and first `reason` of the others;
     how many of the metric's ok launches were `disturbed`, and the median `canary_s` before them, where they have one.
-    launches: sweep, round, value of each ok launch. learnt: seed, epochs, accuracy of each ok accuracy launch.
+    launches: sweep, round, value of each ok launch. learnt: seed, epochs, value (accuracy) of each ok accuracy launch.
     """
 
     cells: pd.DataFrame
@@ -85,7 +85,8 @@ def learnt(trained: pd.DataFrame) -> pd.DataFrame:
     good = trained[trained["ok"]]
     stops = {name for name, recipe in RECIPES.items() if recipe.stop_when_accuracy_falls}
     epochs = good["epochs"].mask(good["recipe"].isin(stops), 0)
-    return good[["cell", "seed", "accuracy"]].assign(epochs=epochs).dropna(subset="accuracy")
+    found = good[["cell", "seed"]].assign(epochs=epochs, value=good["accuracy"]).dropna(subset="value")
+    return found.drop_duplicates(["cell", "seed", "epochs"], keep="last")
 
 
 def origins(sweeps: Iterable[Sweep]) -> pd.DataFrame:

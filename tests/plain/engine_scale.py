@@ -24,6 +24,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import psutil
 
 from benchmarks.intervals import paired
@@ -125,8 +126,9 @@ def rates(pairs: int, blocks_each: int, seconds: float) -> None:
         one, many = found[1][-1], found[MANY][-1]
         print(f"| {one:.3f} | {many:.3f} | {many / (MANY * one):.3f} |", flush=True)
     ratio = paired(found[MANY], [MANY * one for one in found[1]])
-    bounds = f", 95 % {ratio.low:.3f} to {ratio.high:.3f}" if pairs > 1 else ""
-    print(f"\n{MANY} members: {ratio.estimate:.3f} of {MANY} times one member's rate{bounds}\n")
+    low, high = np.exp(ratio.bounds())
+    bounds = f", 95 % {low:.3f} to {high:.3f}" if pairs > 1 else ""
+    print(f"\n{MANY} members: {np.exp(ratio.mean):.3f} of {MANY} times one member's rate{bounds}\n")
 
 
 def counted(results: Path) -> tuple[int, int]:

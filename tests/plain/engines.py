@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks import storage
-from benchmarks.intervals import CONFIDENCE, Ratio, holm, paired
+from benchmarks.intervals import CONFIDENCE, Means, holm, paired
 from tests.plain.crews import crew, started
 
 ALIKE = 0.02  # a ratio whose whole interval is nearer to 1 is no difference between engines
@@ -55,8 +55,8 @@ def speeds(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
     return {name: float(np.exp(np.mean(found))) for name, found in logs.items()}
 
 
-def ratios(pairs: Sequence[tuple[Speeds, Speeds]]) -> dict[str, Ratio]:
-    """Return dask/local of each cell, and of all together, over the pairs (local, dask) that have it on both sides."""
+def ratios(pairs: Sequence[tuple[Speeds, Speeds]]) -> dict[str, Means]:
+    """Return the log of dask/local of each cell and of all together, over pairs (local, dask) with it on both sides."""
     names = sorted({name for pair in pairs for each in pair for name in each})
     found = {}
     for label, needed in [*((name, [name]) for name in names), ("all", names)]:
@@ -72,27 +72,28 @@ def middle(each: Speeds, names: Sequence[str]) -> float:
     return float(np.exp(np.mean([np.log(each[name]) for name in names])))
 
 
-def verdict(ratio: Ratio, p: float) -> str:
-    """Say what an interval tells of one cell; `p` is adjusted for all cells."""
-    if ratio.low >= 1 - ALIKE and ratio.high <= 1 + ALIKE:
+def verdict(low: float, high: float, p: float) -> str:
+    """Say what a ratio's interval tells of one cell; `p` is adjusted for all cells."""
+    if low >= 1 - ALIKE and high <= 1 + ALIKE:
         return f"the same within {ALIKE:.0%}"
     if p < 1 - CONFIDENCE:
         return "differs"
-    return "no difference seen" if ratio.low <= 1 <= ratio.high else "no difference that all cells bear out"
+    return "no difference that all cells bear out" if low > 1 or high < 1 else "no difference seen"
 
 
 def table(pairs: Sequence[tuple[Speeds, Speeds]], launches: Mapping[str, Counter[str]]) -> tuple[str, bool]:
     """Return a table of all cells and how `launches` of each engine went, and whether a cell differs."""
     found = ratios(pairs)
-    sure = holm({name: ratio.p for name, ratio in found.items()})
+    sure = holm([ratio.p_values() for ratio in found.values()])
     lines = ["| cell | dask / local | 95 % interval | pairs | verdict |", "| --- | ---: | --- | ---: | --- |"]
-    said = {name: verdict(ratio, sure[name]) for name, ratio in found.items()}
-    for name, ratio in found.items():
-        bounds = f"{ratio.low:.4f}–{ratio.high:.4f}"
-        lines.append(f"| {name} | {ratio.estimate:.4f} | {bounds} | {ratio.n} | {said[name]} |")
+    said = []
+    for (name, ratio), p in zip(found.items(), sure, strict=True):
+        low, high = np.exp(ratio.bounds())
+        said.append(verdict(low, high, p))
+        lines.append(f"| {name} | {np.exp(ratio.mean):.4f} | {low:.4f}–{high:.4f} | {ratio.n:.0f} | {said[-1]} |")
     for engine, went in launches.items():
         lines.append(f"\nlaunches, {engine}: " + ", ".join(f"{count} {how}" for how, count in went.most_common()))
-    return "\n".join(lines), "differs" in said.values()
+    return "\n".join(lines), "differs" in said
 
 
 def main() -> int:
@@ -113,7 +114,7 @@ def main() -> int:
             found[engine] = speeds(rows)
             launches[engine].update(flag for row in rows for flag in (row["status"], *(row["flags"] or [])))
         pairs.append((found["local"], found["dask"]))
-        each = ", ".join(f"{name} {ratio.estimate:.3f}" for name, ratio in ratios(pairs[-1:]).items())
+        each = ", ".join(f"{name} {np.exp(ratio.mean):.3f}" for name, ratio in ratios(pairs[-1:]).items())
         print(f"pair {number + 1}: {each}", file=sys.stderr, flush=True)
     shown, differs = table(pairs, launches)
     print(shown)

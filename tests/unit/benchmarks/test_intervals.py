@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import special, stats
 
-from benchmarks.intervals import Ratio, holm, paired, speed, verdicts, widest
+from benchmarks.intervals import Means, holm, paired, sample, speed, verdicts, widest
 
 
-def ratio(estimate, half_width, p, n=6):
-    return Ratio(estimate, estimate * math.exp(-half_width), estimate * math.exp(half_width), n, p)
+def ratios(*each, n=6):
+    """Return log ratios from pairs of a ratio and its interval's half-width on the log scale."""
+    estimates, half_widths = np.array(each).T
+    return Means(np.log(estimates), half_widths / special.stdtrit(n - 1, 0.975) * np.sqrt(n), np.full(len(each), n))
 
 
 def test_the_interval_of_a_speed_is_student_s_on_logarithms():
@@ -20,21 +23,22 @@ def test_the_interval_of_a_speed_is_student_s_on_logarithms():
     assert found.estimate == 110
     assert found.low == pytest.approx(110 * math.exp(-half))
     assert found.high == pytest.approx(110 * math.exp(half))
-    assert found.half_width == pytest.approx(half)
 
 
 def test_one_launch_has_no_interval():
     found = speed([100.0])
     assert (found.estimate, found.low, found.high) == (100, 0, math.inf)
-    assert found.half_width == math.inf
+    alone = sample([0.5])
+    assert (alone.half_widths(), alone.p_values()) == (math.inf, 1)
+    assert np.isnan(alone.bounds()).all()
 
 
 def test_what_drifts_for_both_cancels_in_a_pair():
     drift = np.array([1.0, 3.0, 0.2, 7.0, 1.5, 0.9])
     found = paired(200 * drift, 100 * drift)
-    assert found.estimate == pytest.approx(2)
-    assert found.half_width < 1e-9
-    assert found.p < 1e-9
+    assert found.mean == pytest.approx(math.log(2))
+    assert found.half_widths() < 1e-9
+    assert found.p_values() < 1e-9
 
 
 @given(st.lists(st.floats(0.5, 2.0), min_size=2, max_size=20), st.floats(0.1, 10))
@@ -42,35 +46,53 @@ def test_a_ratio_turned_over_is_its_inverse(logs, scale):
     theirs = np.linspace(1, 2, len(logs))
     ours = theirs * np.array(logs) * scale
     there, back = paired(ours, theirs), paired(theirs, ours)
-    assert there.estimate * back.estimate == pytest.approx(1)
-    assert there.low * back.high == pytest.approx(1)
-    assert there.p == pytest.approx(back.p, abs=1e-9)
+    assert there.mean == pytest.approx(-back.mean, abs=1e-12)
+    assert there.bounds()[0] == pytest.approx(-back.bounds()[1], abs=1e-9)
+    assert there.p_values() == pytest.approx(back.p_values(), abs=1e-9)
+
+
+def test_many_samples_at_once_are_judged_as_scipy_judges_each():
+    samples = np.random.default_rng(0).normal(0.1, 1, (50, 7))
+    found = sample(samples)
+    each = stats.ttest_1samp(samples, 0, axis=1)
+    assert found.p_values() == pytest.approx(each.pvalue)
+    for confidence in (0.95, 0.9):
+        interval = each.confidence_interval(confidence)
+        assert found.half_widths(confidence) == pytest.approx((interval.high - interval.low) / 2)
+    np.testing.assert_allclose(found.bounds(), each.confidence_interval(0.95))
+
+
+def test_what_does_not_vary_is_sure_by_any_degrees_of_freedom():
+    nothing = np.full(3, np.nan)
+    found = Means(np.array([0.0, 1.0, -1.0]), np.zeros(3), np.full(3, 2.0), nothing)  # Welch's freedom is 0/0
+    assert found.p_values().tolist() == [1, 0, 0]
+    assert found.half_widths().tolist() == [0, 0, 0]
+    assert Means(np.ones(3), nothing, np.ones(3)).p_values().tolist() == [1, 1, 1]
 
 
 def test_holm_adjusts_step_by_step():
-    assert holm({"a": 0.01, "b": 0.04, "c": 0.03}) == pytest.approx({"a": 0.03, "c": 0.06, "b": 0.06})
-    assert holm({"a": 0.9, "b": 0.8}) == {"a": 1.0, "b": 1.0}
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.011, 0.9, 0.01]) == pytest.approx([0.03, 0.9, 0.03])
+    assert holm([0.9, 0.8]).tolist() == [1, 1]
+    assert holm([]).tolist() == []
 
 
 def test_verdicts():
-    found = verdicts(
-        {
-            "equivalent": ratio(1.001, 0.01, 0.5),
-            "equivalent though sure": ratio(1.01, 0.001, 1e-9),
-            "faster": ratio(1.5, 0.1, 1e-6),
-            "slower": ratio(0.5, 0.1, 1e-6),
-            "wide": ratio(1.2, 0.5, 0.3),
-            "too few": ratio(1.5, 0.001, 1e-9, n=5),
-        }
-    )
-    words = [name.split(" ")[0] for name in found]
-    assert [verdict or "too" for verdict in found.values()] == [*words[:4], "not distinguished", "too"]
+    found = verdicts(ratios((1.001, 0.01), (1.01, 0.001), (1.5, 0.1), (0.5, 0.1), (1.2, 0.5), (np.nan, np.nan)))
+    assert found.tolist() == ["equivalent", "equivalent", "faster", "slower", "not distinguished", ""]
+    assert verdicts(ratios((1.5, 0.001), n=5)).tolist() == [""]
+    assert verdicts(sample([0.5, 0.51, 0.49, 0.5, 0.52, 0.48])) == "faster"
 
 
 def test_asking_many_pairs_makes_each_verdict_harder():
-    assert verdicts({"a": ratio(1.1, 0.09, 0.04)})["a"] == "faster"
-    many = {"a": ratio(1.1, 0.09, 0.04), **{str(n): ratio(1.0, 0.5, 0.9) for n in range(9)}}
-    assert verdicts(many)["a"] == "not distinguished"
+    assert verdicts(ratios((1.1, 0.09)))[0] == "faster"
+    assert verdicts(ratios((1.1, 0.09), *[(1.0, 0.5)] * 9))[0] == "not distinguished"
+
+
+def test_pairs_without_a_verdict_make_no_other_s_harder():
+    few = ratios((1.1, 0.09), *[(1.0, 0.5)] * 9)
+    few.n[1:] = 5
+    assert verdicts(few).tolist() == ["faster", *[""] * 9]
 
 
 def test_widest_is_of_the_ratios_to_the_fastest():
@@ -79,7 +101,7 @@ def test_widest_is_of_the_ratios_to_the_fastest():
     assert widest({"fast": fast, "half": {n: v / 2 for n, v in fast.items()}}) < 1e-9
     noisy = {n: v * (1.1 if n % 2 else 0.9) / 2 for n, v in fast.items()}
     assert 0.1 < widest({"fast": fast, "noisy": noisy, "half": {n: v / 2 for n, v in fast.items()}}) < 0.5
-    assert widest({"alone": fast}) == pytest.approx(speed(list(fast.values())).half_width)
+    assert widest({"alone": fast}) == pytest.approx(float(sample(np.log([*fast.values()])).half_widths()))
     assert widest({"fast": fast, "failed": {}}) == widest({"fast": fast})
     assert widest({"fast": fast, "other rounds": {9: 1.0}}) == math.inf
     assert widest({}) == math.inf

@@ -53,7 +53,7 @@ def test_speeds_ratios_and_verdicts_are_those_of_each_pair(row, found, base):
     for (size, framework), rounds in by_cell.items():
         line, own = table.loc[(size, framework)], intervals.speed(list(rounds.values()))
         assert line["train_samples_per_s"] == pytest.approx(own.estimate)
-        assert_bounds(line, "", own)
+        assert_bounds(line, "", *((own.low, own.high) if own.n > 1 else (np.nan, np.nan)))
         cells = {name: rounds for (s, name), rounds in by_cell.items() if s == size}
         reference = best(cells, base)
         if reference not in cells:
@@ -63,13 +63,13 @@ def test_speeds_ratios_and_verdicts_are_those_of_each_pair(row, found, base):
         elif common := sorted(rounds.keys() & by_cell[size, reference].keys()):
             pair = intervals.paired(*([by_cell[size, name][n] for n in common] for name in (framework, reference)))
             pairs[size, framework] = pair
-            assert line["ratio"] == pytest.approx(pair.estimate)
-            assert_bounds(line, "ratio_", pair)
+            assert line["ratio"] == pytest.approx(np.exp(pair.mean))
+            assert_bounds(line, "ratio_", *np.exp(pair.bounds()))
         else:
             assert line["ratio"] == pytest.approx(
                 own.estimate / intervals.speed(list(cells[reference].values())).estimate
             )
-    words = intervals.verdicts(pairs)
+    words = together(pairs, intervals.verdicts)
     assert {key: table.loc[key, "verdict"] for key in by_cell} == {key: words.get(key, "") for key in by_cell}
 
 
@@ -87,15 +87,21 @@ def best(cells, base) -> str:
 def ratio(cells, means, name, reference) -> float:
     """Return the paired ratio where there are common rounds, else that of the means."""
     if name != reference and (common := sorted(cells[name].keys() & cells[reference].keys())):
-        return intervals.paired(*([cells[which][n] for n in common] for which in (name, reference))).estimate
+        return float(np.exp(intervals.paired(*([cells[which][n] for n in common] for which in (name, reference))).mean))
     return means[name] / means[reference]
 
 
-def assert_bounds(line, prefix, interval):
+def assert_bounds(line, prefix, *expected):
     """Check a line's bounds, which are missing with fewer than two values."""
-    for name in ("low", "high"):
+    for name, bound in zip(("low", "high"), expected, strict=True):
         shown = line[f"{prefix}{name}"]
-        assert pd.isna(shown) if interval.n < 2 else shown == pytest.approx(getattr(interval, name), rel=1e-6)
+        assert pd.isna(shown) if np.isnan(bound) else shown == pytest.approx(bound, rel=1e-6)
+
+
+def together(pairs, verdicts) -> dict:
+    """Return the verdicts of samples that are judged as one table."""
+    columns = (np.array([float(getattr(pair, name)) for pair in pairs.values()]) for name in ("mean", "std", "n"))
+    return dict(zip(pairs, verdicts(intervals.Means(*columns)).tolist(), strict=True))
 
 
 seeds = st.lists(
@@ -122,39 +128,20 @@ def test_accuracies_are_those_of_each_pair(row, found):
     reference = "numpy" if "numpy" in by_cell else min(by_cell, default=None)
     pairs = {}
     for framework, own in by_cell.items():
-        line, mean = table.loc[framework], accuracies.mean(list(own.values()))
+        line, mean = table.loc[framework], intervals.sample(list(own.values()))
         times = [time for name, _, _, time in found if name == framework]
         assert line["seeds"] == mean.n
-        assert line["accuracy"] == pytest.approx(mean.estimate)
-        assert_bounds(line, "accuracy_", mean)
+        assert line["accuracy"] == pytest.approx(mean.mean)
+        assert_bounds(line, "accuracy_", *mean.bounds())
         assert line["difference_to"] == reference
         assert line["reached"] == len(times) - times.count(None)
         expected = accuracies.median_time(times)
         assert pd.isna(line["time_to_accuracy_s"]) if expected is None else line["time_to_accuracy_s"] == expected
         if framework != reference and (common := sorted(own.keys() & by_cell[reference].keys())):
-            pairs[framework] = accuracies.difference([own[n] for n in common], [by_cell[reference][n] for n in common])
-            assert line["difference"] == pytest.approx(pairs[framework].estimate)
-    words = accuracies.verdicts(pairs)
+            pairs[framework] = intervals.sample([own[n] - by_cell[reference][n] for n in common])
+            assert line["difference"] == pytest.approx(pairs[framework].mean)
+    words = together(pairs, accuracies.verdicts)
     assert {name: table.loc[name, "accuracy_verdict"] for name in by_cell} == {n: words.get(n, "") for n in by_cell}
-
-
-def test_many_samples_at_once_have_the_bounds_and_p_values_of_each():
-    samples = [np.log(np.random.default_rng(n).lognormal(size=2 + n)) for n in range(8)]
-    n, mean, std = ([f(s) for s in samples] for f in (len, np.mean, lambda s: s.std(ddof=1)))
-    assert intervals.half_widths(std, n) == pytest.approx([intervals.t_half_width(s) for s in samples])
-    p = intervals.p_values(mean, std, n)
-    assert p == pytest.approx([intervals.p_value(s) for s in samples])
-    assert intervals.adjusted(p) == pytest.approx(list(intervals.holm(dict(enumerate(p))).values()))
-    assert intervals.adjusted([0.011, 0.9, 0.01]).tolist() == [0.03, 0.9, 0.03]
-    assert intervals.half_widths([np.nan], [1]).tolist() == [np.inf]
-    assert intervals.p_values([0.0, 1.0, 1.0], [0.0, 0.0, np.nan], [2, 2, 1]).tolist() == [1.0, 0.0, 1.0]
-
-
-def test_student_s_t_is_scipy_s():
-    from scipy import stats
-
-    assert float(intervals.half_widths([1.0], [4])[0]) == stats.t.ppf(0.975, 3) / 2
-    assert float(intervals.p_values([1.0], [1.0], [4])[0]) == 2 * stats.t.sf(2, 3)
 
 
 def test_a_resumed_sweep_s_launches_count_with_those_of_the_sweep_that_resumed_it(row):
