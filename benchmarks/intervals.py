@@ -62,7 +62,7 @@ class Means:
         """Return the two-sided p values of Student's t tests that a mean is 0; 1 with fewer than two values."""
         with np.errstate(divide="ignore", invalid="ignore"):
             p = 2 * special.stdtr(self._degrees, -np.abs(self.mean) / (self.std / np.sqrt(self.n)))
-        return np.where((self.mean == 0) | np.isnan(p), 1.0, p)
+        return np.where(np.isnan(p), 1.0, p)  # 0/0 where all values are 0
 
     @property
     def _degrees(self) -> Floats:
