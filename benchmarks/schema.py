@@ -15,8 +15,7 @@ from adapters.contract import PIPELINES
 from benchmarks import devices
 from benchmarks.errors import SchemaError
 
-SCHEMA_VERSION = 4
-READABLE = (2, 3, 4)  # columns that a version lacks are null
+SCHEMA_VERSION = 5
 TASKS = ("speed", "accuracy")
 STATUSES = (
     "ok", "unsupported", "skipped", "failed", "timeout", "oom", "crashed", "nan", "invalid", "impossible",
@@ -64,7 +63,7 @@ def fraction(value: Any) -> bool:
 
 
 COLUMNS = (
-    Column("schema_version", "int", "", "version of this table", True, lambda value: value in READABLE),
+    Column("schema_version", "int", "", "version of this table", True, lambda value: value == SCHEMA_VERSION),
     Column("sweep", "str", "", "the sweep this row belongs to; also its file's name", True),
     Column("cell", "str", "", "hash of everything that decides what is measured: the axes, code, lock, machine", True),
     Column("started_at", "str", "UTC", "when the launch began; for people, never used to measure", True),
