@@ -1,7 +1,7 @@
 """One results file as Arrow tables: blocks of undamaged lines at once, whatever is odd line by line.
 
-storage.judge is the judge of what a line holds and needs a tenth of a millisecond for it. A line whose checksum holds is
-as our own writer left it, so Arrow parses such lines by the thousand and the schema's checks run on whole columns;
+storage.judge is the judge of what a line holds and needs a tenth of a millisecond for it. A line whose checksum holds
+is as our own writer left it, so Arrow parses such lines by the thousand and the schema's checks run on whole columns;
 lines that Arrow or a check does not like go to the judge. Both ways give the same table.
 """
 

@@ -43,7 +43,7 @@ def changed(field, name, change):
             ],
             **others,
         ),
-        LOCKSTEP_TURN=f"{field.folder.name}-{name}"[-90:],
+        LOCKSTEP_TURN=str(field.folder / f"{name}.turn"),
     )
     program.until("joined ")
     return program
