@@ -16,7 +16,7 @@ LONGEST_WORDS_BYTES = 400
 
 @contextmanager
 def locked(descriptor: int, words: Callable[[], str], held: Callable[[str, int], None]) -> Iterator[None]:
-    """Hold the lock of a file that is open to read and write, with its `words` of then for who asks; at the end close the file.
+    """Hold the lock of a file that is open to read and write, with its `words` of then for who asks, and close it.
 
     While another has it, `held` gets who that is, in words that may be anything, and the descriptor, again and again:
     it waits, or raises.

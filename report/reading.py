@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from benchmarks import line_blocks, storage
-from benchmarks.schema import COLUMNS, SCHEMA_VERSION, Column, fraction, positive
+from benchmarks.schema import COLUMNS, SCHEMA_VERSION, Column
+from benchmarks.values import fraction, positive
 
 BLOCK_BYTES = 32 << 20  # of lines at a time: memory does not grow with a file's length
 FEWEST = 16  # lines that are not worth another halving: the judge takes them
