@@ -7,15 +7,29 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from typing import Any
 
-from benchmarks.schema import BY_NAME, fits
+from benchmarks.schema import BY_NAME
 from benchmarks.speeds import PLAN
-from benchmarks.storage import refuse, unique
+from benchmarks.values import (
+    Check,
+    count,
+    fits,
+    invalid,
+    items,
+    listed,
+    loads,
+    mapping,
+    number,
+    one_of,
+    optional,
+    rate,
+    strings,
+    text,
+    whole,
+)
 
 Answer = dict[str, Any]
-Check = Callable[[Any], bool]
 
 STATUSES = ("ok", "unsupported", "failed", "oom", "nan", "invalid")  # the others are for the harness to say
 HARNESS = frozenset(  # columns of a row that are not a worker's to say
@@ -34,65 +48,6 @@ HARNESS = frozenset(  # columns of a row that are not a worker's to say
 
 class AnswerInvalid(ValueError):
     """An answer is none; the message goes on after `the worker's answer`."""
-
-
-def number(value: Any) -> bool:
-    """Return whether a JSON value is a finite number."""
-    return fits("float", value)
-
-
-def mapping(check: Check) -> Check:
-    """Return a check for objects whose values all pass `check`."""
-    return lambda value: isinstance(value, dict) and all(map(check, value.values()))
-
-
-def items(**checks: Check) -> Check:
-    """Return a check for lists, at least one long, of objects whose members pass; an absent member is None."""
-    return lambda value: (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(item, dict) and all(check(item.get(n)) for n, check in checks.items()) for item in value)
-    )
-
-
-def text(value: Any) -> bool:
-    """Return whether a value is a string."""
-    return isinstance(value, str)
-
-
-def rate(value: Any) -> bool:
-    """Return whether a value is a speed."""
-    return number(value) and value > 0
-
-
-def count(value: Any) -> bool:
-    """Return whether a value is a whole number from 1."""
-    return fits("int", value) and value > 0
-
-
-def whole(value: Any) -> bool:
-    """Return whether a value is a whole number; its column says which may be."""
-    return fits("int", value)
-
-
-def optional(check: Check) -> Check:
-    """Return a check that lets null pass, too."""
-    return lambda value: value is None or check(value)
-
-
-def one_of(*known: str) -> Check:
-    """Return a check for one of a few words."""
-    return lambda value: value in known
-
-
-def strings(value: Any) -> bool:
-    """Return whether a value is a list of strings."""
-    return fits("strings", value)
-
-
-def listed(check: Check) -> Check:
-    """Return a check for lists whose members all pass `check`."""
-    return lambda value: isinstance(value, list) and all(map(check, value))
 
 
 TEXTS = mapping(text)
@@ -127,16 +82,15 @@ NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
 def read(answer: bytes, task: str, largest_bytes: int = 1 << 19) -> Answer:
     """Return what the bytes say, with `status` and `reason`; AnswerInvalid says what is wrong with them."""
     try:
-        said = json.loads(answer.decode(), object_pairs_hook=unique, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
+        said = loads(answer)
+    except ValueError as error:
         raise AnswerInvalid(f"cannot be read: {error}") from None
     if not isinstance(said, dict) or not text(said.get("reason")) or said.get("status") not in STATUSES:
         raise AnswerInvalid(f"cannot be read: it has no reason, or no status out of {', '.join(STATUSES)}")
     if len(json.dumps(said)) > largest_bytes:  # as it would be written: what is no ASCII takes six times the room
         raise AnswerInvalid(f"is longer than {largest_bytes} bytes")
-    for name, check in NEEDED.get(task, {}).items() if said["status"] == "ok" else ():
-        if not check(said.get(name)):
-            raise AnswerInvalid(f"has no valid {name!r}: {shown(said.get(name))}")
+    if said["status"] == "ok" and (name := invalid(NEEDED.get(task, {}), said)):
+        raise AnswerInvalid(f"has no valid {name!r}: {shown(said.get(name))}")
     if task in ("speed", "accuracy"):
         check_columns(said)
     return said

@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.errors import SchemaError
-from benchmarks.schema import VERDICTS, Check, Column, checked, fits, positive
+from benchmarks.schema import VERDICTS, Column, checked
+from benchmarks.values import Check, at_least_zero, fits, listed, mapping, number, one_of, optional, positive, text
 
 DEEPEST = 6  # objects and lists inside of each other; ours have 3
 DIGITS = 10
@@ -57,34 +58,16 @@ def legible(value: Any) -> Any:
     return value
 
 
-def each(kind: str, null: bool = False) -> Check:
-    """Return a check that every value of an object is of a kind, or null where it may be."""
-    return lambda found: all(null if item is None else fits(kind, item) for item in found.values())
-
-
 def shaped(columns: Sequence[Column]) -> Check:
-    """Return a check that an object, or every one of a list, is as a table says, and told() besides."""
+    """Return a check for objects that are as a table says, and told() besides."""
 
     def check(found: Any) -> bool:
         try:
-            for item in found if isinstance(found, list) else [found]:
-                checked(columns, item, "part")
+            return isinstance(found, dict) and bool(checked(columns, found, "part")) and told(found)
         except SchemaError:
             return False
-        return told(found)
 
     return check
-
-
-def named(columns: Sequence[Column]) -> Check:
-    """Return a check that every value of an object is as a table says."""
-    check = shaped(columns)
-    return lambda found: all(isinstance(item, dict) and check(item) for item in found.values())
-
-
-def at_least_zero(value: Any) -> bool:
-    """Return whether a number is not below zero."""
-    return bool(value >= 0)
 
 
 def pairs(found: Any) -> bool:
@@ -109,7 +92,7 @@ def is_step(name: str) -> bool:
 
 ENVIRONMENT = (
     Column("lock", "str", "", "hash of the pinned requirements"),
-    Column("versions", "object", "", "version by package", check=each("str")),
+    Column("versions", "object", "", "version by package", check=mapping(text)),
     Column("numeric_libraries", "strings", "", "shared libraries that compute"),
     Column("denormals", "str", "", "kept or flushed"),
 )
@@ -124,7 +107,7 @@ VERDICT = (
     Column("steps", "int", "steps", "steps of the float64 run"),
     Column("float64_deviation", "float", "", "largest of a float64 loss"),
     Column("by_step", "object", "", "the same up to a step", check=by_step),
-    Column("deviations", "object", "", "of single steps, by kind", check=each("float", null=True)),
+    Column("deviations", "object", "", "of single steps, by kind", check=mapping(optional(number))),
     Column("oracle_sha256", "str", "", "hash of the oracle's losses"),
 )
 ENGINE = (Column("name", "str", "", "what spreads a sweep over machines", True),)
@@ -145,15 +128,12 @@ LINES: dict[str, tuple[Column, ...]] = {
         Column("code", "str", "", "hash of the code that measured"),
         Column("commit", "str", "", "git commit of the checkout"),
         Column("python", "str", "", "version of the harness's Python"),
-        Column("frameworks", "object", "", "environments by name", check=named(ENVIRONMENT)),
-        Column("versions", "object", "", "the same in version 2", check=told),
-        Column("data", "object", "", "SHA-256 by data set", check=each("str")),
-        Column("ceilings", "objects", "", "peak and bandwidths", check=shaped(CEILING)),
-        Column("worker_variables", "object", "", "what workers were given", check=each("str")),
+        Column("frameworks", "object", "", "environments by name", check=mapping(shaped(ENVIRONMENT))),
+        Column("data", "object", "", "SHA-256 by data set", check=mapping(text)),
+        Column("ceilings", "objects", "", "peak and bandwidths", check=listed(shaped(CEILING))),
+        Column("worker_variables", "object", "", "what workers were given", check=mapping(text)),
         Column("openblas_coretype", "str", "", "kernels that OpenBLAS was told to use"),
         Column("preset", "object", "", "how much was measured", check=told),
-        Column("rounds", "int", "", "the same in version 2"),
-        Column("seeds", "int", "", "the same in version 2"),
         Column("seed", "int", "", "the first seed"),
         Column("resumes", "strings", "", "sweeps that this one went on with"),
         Column("requested", "object", "", "cells and launches that were asked for", check=told),
@@ -161,7 +141,7 @@ LINES: dict[str, tuple[Column, ...]] = {
         Column("engine", "object", "", "what spread it over machines, and over which", check=shaped(ENGINE)),
     ),
     "end": (
-        Column("wall_s", "object", "s", "where the time went", check=each("float")),
+        Column("wall_s", "object", "s", "where the time went", check=mapping(number)),
     ),
     "stop": (
         *CELL,
@@ -174,7 +154,7 @@ LINES: dict[str, tuple[Column, ...]] = {
         Column("framework", "str", "", "import name of the framework", True),
         Column("mode", "str", "", "eager, compiled or fused", True),
         Column("revision", "str", "", "whose adapters; empty: the checkout's"),
-        Column("lockstep", "str", "", "pass, fail, unproven", True, lambda value: value in VERDICTS),
+        Column("lockstep", "str", "", "pass, fail, unproven", True, one_of(*VERDICTS)),
         Column("reason", "str", "", "why it is no pass"),
         Column("verdict", "object", "", "the gate's whole answer", check=shaped(VERDICT)),
     ),

@@ -16,7 +16,7 @@ from adapters.recipes import RECIPES
 from benchmarks import regular
 from benchmarks.datasets.reading import shown
 from benchmarks.errors import DataError, StorageError
-from benchmarks.storage import finite, refuse, unique
+from benchmarks.values import loads
 
 Card = dict[str, Any]
 VERSION = 1
@@ -63,13 +63,12 @@ def parsed(path: Path) -> Card:
         with regular.opened(path) as file:
             if os.fstat(file.fileno()).st_size > MAX_BYTES:
                 raise DataError(f"{shown(path)} is larger than {MAX_BYTES} bytes: no model card")
-            content = file.read(MAX_BYTES)
-        card = json.loads(content.decode(), object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
+            card = loads(file.read(MAX_BYTES))
     except StorageError as error:  # a pipe, a device, a link
         raise DataError(f"{shown(path)}: {shown(str(error))}") from None
     except OSError as error:
         raise DataError(f"cannot read the model card {shown(path)}: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:
+    except ValueError as error:
         raise DataError(f"damaged model card {shown(path)}: {shown(str(error))[:200]}") from None
     if not isinstance(card, dict) or not same(card.get("card_version"), VERSION):
         found = brief(card.get("card_version")) if isinstance(card, dict) else "no object"

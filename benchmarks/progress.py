@@ -6,12 +6,11 @@ here either: a line that is none ends the launch, as an answer that is none does
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from benchmarks.answers import AnswerInvalid, count, number, shown
-from benchmarks.storage import refuse, unique
+from benchmarks.answers import AnswerInvalid, shown
+from benchmarks.values import count, invalid, loads, number
 
 FIGURES = {"epoch": count, "train_loss": number, "accuracy": number, "loss": number, "seconds": number}
 MAX_LINE_BYTES = 512
@@ -43,11 +42,11 @@ def figures_of(line: bytes) -> dict[str, Any]:
     try:
         if len(line) > MAX_LINE_BYTES:
             raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
-        said = json.loads(line.decode(), object_pairs_hook=unique, parse_constant=refuse)
-    except (ValueError, RecursionError) as error:
+        said = loads(line)
+    except ValueError as error:
         raise AnswerInvalid(f"has a line of progress that cannot be read: {error}") from None
     if not isinstance(said, dict) or said.keys() != FIGURES.keys():
         raise AnswerInvalid(f"has a line of progress without {', '.join(FIGURES)}: {shown(said)}")
-    if wrong := [name for name, check in FIGURES.items() if not check(said[name])]:
-        raise AnswerInvalid(f"has a line of progress with no valid {wrong[0]!r}: {shown(said[wrong[0]])}")
+    if name := invalid(FIGURES, said):
+        raise AnswerInvalid(f"has a line of progress with no valid {name!r}: {shown(said[name])}")
     return said

@@ -6,17 +6,16 @@ results/README.md's list of columns is generated from here (`python -m report co
 from __future__ import annotations
 
 import reprlib
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.contract import PIPELINES
 from benchmarks import devices
 from benchmarks.errors import SchemaError
+from benchmarks.values import Check, fits, fraction, positive
 
-SCHEMA_VERSION = 4
-READABLE = (2, 3, 4)  # columns that a version lacks are null
+SCHEMA_VERSION = 5
 TASKS = ("speed", "accuracy")
 STATUSES = (
     "ok", "unsupported", "skipped", "failed", "timeout", "oom", "crashed", "nan", "invalid", "impossible",
@@ -29,8 +28,6 @@ FLAGS = {
     "throttled": "the card held its clock back for power or heat",
 }
 VERDICTS = ("pass", "fail", "unproven")
-
-Check = Callable[[Any], bool]
 
 
 @dataclass(frozen=True)
@@ -48,23 +45,13 @@ class Column:
     check: Check = lambda value: True
 
 
-def positive(value: Any) -> bool:
-    """Return whether a number is above zero."""
-    return bool(value > 0)
-
-
 def is_device(value: Any) -> bool:
     """Return whether a text names a device."""
     return devices.NAMES.fullmatch(value) is not None
 
 
-def fraction(value: Any) -> bool:
-    """Return whether a number lies within 0..1."""
-    return bool(0 <= value <= 1)
-
-
 COLUMNS = (
-    Column("schema_version", "int", "", "version of this table", True, lambda value: value in READABLE),
+    Column("schema_version", "int", "", "version of this table", True, lambda value: value == SCHEMA_VERSION),
     Column("sweep", "str", "", "the sweep this row belongs to; also its file's name", True),
     Column("cell", "str", "", "hash of everything that decides what is measured: the axes, code, lock, machine", True),
     Column("started_at", "str", "UTC", "when the launch began; for people, never used to measure", True),
@@ -164,26 +151,6 @@ COLUMNS = (
     Column("duration_s", "float", "s", "the whole launch, as the parent saw it"),
 )  # fmt: skip
 BY_NAME = {column.name: column for column in COLUMNS}
-
-
-def fits(kind: str, value: Any) -> bool:
-    """Return whether a JSON value is of a column's kind; bool is no int, NaN and infinities are no floats.
-
-    Integers are those of 64 bits, as in every frame; one too large for a float is no float either.
-    """
-    match kind:
-        case "str":
-            return isinstance(value, str)
-        case "int":
-            return isinstance(value, int) and not isinstance(value, bool) and -(2**63) <= value < 2**63
-        case "float":
-            return isinstance(value, (int, float)) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
-        case "strings":
-            return isinstance(value, list) and all(isinstance(item, str) for item in value)
-        case "object":
-            return isinstance(value, dict)
-        case _:
-            return isinstance(value, list) and all(fits(kind.removesuffix("s"), item) for item in value)
 
 
 def validate(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import math
 import os
 import re
 import reprlib
@@ -21,10 +20,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks import interruption, line_blocks, regular
+from benchmarks import interruption, line_blocks, regular, values
 from benchmarks.errors import SchemaError, StorageError, UsageError
 from benchmarks.lines import LINES, valid
-from benchmarks.schema import BY_NAME, READABLE, SCHEMA_VERSION, validate
+from benchmarks.schema import BY_NAME, SCHEMA_VERSION, validate
 
 Record = dict[str, Any]
 
@@ -35,7 +34,6 @@ MAX_PROBLEMS = 1000  # named; a file of damaged lines alone must not fill the me
 MAX_PROBLEM_CHARS = 400
 # The checksum ends a line and covers the bytes before it: to hash these costs a tenth of writing the JSON anew.
 SEALED = re.compile(rb'(?P<body>.*), "checksum": "(?P<checksum>[0-9a-f]{16})"\}')
-CANONICAL = 3  # up to this version the checksum is that of the record's canonical JSON
 
 
 def checksum(body: bytes) -> str:
@@ -43,13 +41,8 @@ def checksum(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:16]
 
 
-def canonical(record: Mapping[str, Any]) -> bytes:
-    """Return a record's JSON with sorted keys and no spaces."""
-    return json.dumps(record, sort_keys=True, separators=(",", ":"), allow_nan=False).encode()
-
-
 def sealed(line: bytes) -> bool:
-    """Return whether a line ends with the checksum of the bytes before it, as lines do since version 4."""
+    """Return whether a line ends with the checksum of the bytes before it."""
     match = SEALED.fullmatch(line)
     return match is not None and checksum(match["body"]).encode() == match["checksum"]
 
@@ -137,6 +130,11 @@ class Sweep:
             setattr(self, kind, record)
 
 
+class OtherVersion(SchemaError):
+    """A line of another schema version."""
+
+
+ADVICE = "read it with the version of Lockstep that wrote it"
 SINGLE = ("run", "end")
 LISTS = {"row": "rows", "stop": "stops", "proof": "proofs", "dataset": "datasets", "image": "images"}
 KINDS = ("row", *LINES)
@@ -145,46 +143,20 @@ KINDS = ("row", *LINES)
 def parse(line: bytes) -> tuple[str, dict[str, Any]]:
     """Return (kind, record) of one line; SchemaError says what is wrong with it."""
     try:
-        body = json.loads(line, object_pairs_hook=unique, parse_constant=refuse, parse_float=finite)
-        sound = isinstance(body, dict) and intact(line, body)
-    except (ValueError, RecursionError) as error:
+        body = values.loads(line)
+    except ValueError as error:
         raise SchemaError(f"not JSON: {error}") from None
-    if not sound:
+    if not isinstance(body, dict):
+        raise SchemaError("not an object")
+    if (version := body.get("schema_version")) != SCHEMA_VERSION:  # asked first: its checksum may be another one
+        raise OtherVersion(f"schema version {reprlib.repr(version)}, this program reads {SCHEMA_VERSION}; {ADVICE}")
+    if not sealed(line):
         raise SchemaError("checksum does not match")
     kind = body.pop("kind", None)
-    if (version := body.get("schema_version")) not in READABLE:
-        found, known = reprlib.repr(version), ", ".join(map(str, READABLE))
-        raise SchemaError(f"schema version {found}, this program reads {known}")
+    del body["checksum"]
     if kind == "row":
         return "row", validate({name: value for name, value in body.items() if name in BY_NAME})
     return str(kind), valid(str(kind), body)
-
-
-def intact(line: bytes, body: Record) -> bool:
-    """Return whether the line's checksum, which is taken out of `body`, is right."""
-    said, version = body.pop("checksum", None), body.get("schema_version")
-    if isinstance(version, int) and version <= CANONICAL:
-        return bool(said == checksum(canonical(body)))
-    return sealed(line)
-
-
-def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Build an object; ValueError on a key that occurs twice."""
-    built = dict(pairs)
-    if len(built) != len(pairs):
-        raise ValueError("a key occurs twice")
-    return built
-
-
-def refuse(constant: str) -> Any:
-    """Refuse what is no number of JSON's."""
-    raise ValueError(f"{constant[:20]} is not JSON")
-
-
-def finite(number: str) -> float:
-    """Return the number; ValueError on one such as 1e999, which would become infinity."""
-    value = float(number)
-    return value if math.isfinite(value) else refuse(number)
 
 
 def read(path: Path) -> Sweep:
@@ -226,12 +198,17 @@ def numbered(path: Path, sweep: Sweep) -> Iterator[tuple[int, bytes]]:
 
 
 def judge(sweep: Sweep, number: int, line: bytes) -> None:
-    """Add what the line with this number holds, newline apart, or a problem that says why it holds nothing."""
+    """Add what the line with this number holds, newline apart, or a problem that says why it holds nothing.
+
+    Lines of another version that follow each other are one problem.
+    """
     try:
         if len(line) > MAX_LINE_BYTES:
             raise SchemaError(f"longer than {MAX_LINE_BYTES} bytes")
         sweep.take(*parse(line))
     except SchemaError as error:
+        if isinstance(error, OtherVersion) and sweep.problems and f": {error};" in sweep.problems[-1]:
+            return
         if len(sweep.problems) < MAX_PROBLEMS:
             sweep.problems.append(f"{sweep.path.name}, line {number}: {str(error)[:MAX_PROBLEM_CHARS]}; line ignored")
         elif len(sweep.problems) == MAX_PROBLEMS:

@@ -1,110 +1,67 @@
 """One measurement at a time on a machine, whoever's and from whichever checkout: two at once would measure each other.
 
-The lock is the name of an abstract unix socket (unix(7)): the kernel gives a name to one process and takes it back when
-that ends, however it ends. There is no file to be left over, no folder that a user cannot write, no link to follow.
-A waiter is connected to the holder and sleeps until the kernel closes that connection; the holder's pid is the
-kernel's word, only what it measures is its own. Containers share the lock where they share a network namespace.
+The lock is that of a file (lock.py). The holder's pid is the kernel's word, only what it does is its own. Containers
+wait for each other where they share the file's folder.
 """
 
 from __future__ import annotations
 
 import datetime
-import errno
+import fcntl
 import os
-import socket
-import struct
-import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from benchmarks.console import plain
-from benchmarks.errors import Busy
+from benchmarks.errors import Busy, StorageError
+from benchmarks.lock import locked
 
-NAME = "lockstep-measuring"  # LOCKSTEP_TURN names another: tests do not wait for what else the machine measures
-LONGEST_WORDS_BYTES = 400
-ANSWER_S = 2.0  # a holder that is stopped says nothing; its pid is known all the same
-RETRY_S = 0.05
+# The first that all users may write, which not every distribution's /run/lock is.
+FOLDERS = (Path("/run/lock"), Path("/tmp"))  # noqa: S108  # what another puts there is locked, never read or believed
 
 
 @contextmanager
 def taken(what: str, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
     """Measure nothing else on this machine meanwhile; `what` is told to who asks: no names of users or paths.
 
-    While another measures, say once who and sleep until it is done; Busy where we must not `wait`.
+    While another measures, say once who and sleep until it is done; Busy where we must not `wait`. LOCKSTEP_TURN names
+    another file to lock: tests do not wait for what else the machine measures.
     """
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as lock:
-        told = False
-        while not bound(lock):
-            with suppress(ConnectionError, BlockingIOError), met() as (holder, other):
-                if not wait:
-                    raise Busy(f"{holder}; type the command without --no-wait to wait for it, or later")
-                if not told:
-                    say(f"{holder}; waiting until it is done (--no-wait would not wait)")
-                told = True
-                other.recv(1)  # nothing comes: it returns when the holder has gone
-            time.sleep(RETRY_S)  # its name is bound and not listened to yet, or others woke up with us
-        with answered(lock, f"since {now()}: {what}"):
-            yield
 
+    def held(holder: str, descriptor: int) -> None:
+        holder = plain(holder)
+        if not wait:
+            raise Busy(f"{holder}; type the command without --no-wait to wait for it, or later")
+        say(f"{holder}; waiting until it is done (--no-wait would not wait)")
+        fcntl.flock(descriptor, fcntl.LOCK_EX)  # sleeps; signals are heard
 
-def now() -> str:
-    """Return the time of day for people to read."""
-    return f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
-def address() -> str:
-    """Return the socket's abstract name."""
-    return "\0" + os.environ.get("LOCKSTEP_TURN", NAME)
-
-
-def bound(lock: socket.socket) -> bool:
-    """Return whether the name is ours now."""
+    path = Path(os.environ.get("LOCKSTEP_TURN") or next(filter(_shared, FOLDERS), FOLDERS[-1]) / "lockstep-measuring")
     try:
-        lock.bind(address())
+        descriptor = _opened(path)
     except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            return False
-        raise
-    return True
-
-
-@contextmanager
-def met() -> Iterator[tuple[str, socket.socket]]:
-    """Yield who holds the lock, in words, and a connection that lasts as long as it does."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as other:
-        other.settimeout(ANSWER_S)
-        other.connect(address())
-        pid, _, _ = struct.unpack("3i", other.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
-        words = b""
-        with suppress(TimeoutError):
-            words = other.recv(LONGEST_WORDS_BYTES)
-        other.settimeout(None)
-        name = f"process {pid}" if pid else "a process of another container"  # whose pid is none of ours
-        said = plain(words.decode(errors="replace").strip()) or "and does not say what"
-        yield f"{name} measures on this machine {said}", other
-
-
-@contextmanager
-def answered(lock: socket.socket, words: str) -> Iterator[None]:
-    """Tell everyone who asks, from a thread that sleeps in accept(2) until someone does."""
-    lock.listen(socket.SOMAXCONN)
-    thread = threading.Thread(target=answer, args=(lock, words), daemon=True)
-    thread.start()
-    try:
+        raise StorageError(
+            f"cannot lock {plain(str(path))}: {error.strerror}; remove it, or set LOCKSTEP_TURN to a file for all users"
+        ) from None
+    with locked(descriptor, lambda: f"measures on this machine since {_now()}: {what}", held):
         yield
-    finally:
-        lock.shutdown(socket.SHUT_RDWR)  # wakes accept(2), which would keep the name beyond our close(2)
-        thread.join()
 
 
-def answer(lock: socket.socket, words: str) -> None:
-    """Send the words on each connection and keep it open until the lock is given back."""
-    waiting = []
-    with suppress(OSError):  # shut down
-        while True:
-            waiting.append(lock.accept()[0])
-            with suppress(OSError):  # it did not wait for the words
-                waiting[-1].sendall(words.encode()[:LONGEST_WORDS_BYTES])
-    for other in waiting:
-        other.close()
+def _shared(folder: Path) -> bool:
+    return folder.is_dir() and bool(folder.stat().st_mode & 0o002)
+
+
+def _opened(path: Path) -> int:
+    flags = os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    with suppress(FileNotFoundError):
+        return os.open(path, flags)  # no O_CREAT: the kernel refuses it for another user's file (fs.protected_regular)
+    try:
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL)
+    except FileExistsError:  # made by another meanwhile
+        return os.open(path, flags)
+    os.fchmod(descriptor, 0o666)  # whatever the umask: the next user writes its words there
+    return descriptor
+
+
+def _now() -> str:
+    return f"{datetime.datetime.now(datetime.UTC):%Y-%m-%d %H:%M:%S} UTC"

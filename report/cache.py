@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from adapters import contract
-from benchmarks import kept, lines, regular, schema, storage
+from benchmarks import kept, lines, regular, schema, storage, values
 from benchmarks.datasets.prepared import default_cache
 from benchmarks.errors import StorageError
 from benchmarks.storage import Sweep
@@ -146,7 +146,7 @@ def place(path: Path, stat: os.stat_result) -> Path:
 @functools.cache
 def code() -> str:
     """Return a hash of what decides how a file is read."""
-    sources = (contract, lines, schema, storage, reading)
+    sources = (contract, lines, schema, storage, values, reading)
     read_by = b"".join(Path(str(module.__file__)).read_bytes() for module in sources) + Path(__file__).read_bytes()
     return hashlib.sha256(read_by + pa.__version__.encode()).hexdigest()
 

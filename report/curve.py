@@ -14,7 +14,7 @@ from benchmarks import saved
 from benchmarks.console import plain
 from benchmarks.datasets.reading import shown
 from benchmarks.errors import DataError, StorageError
-from benchmarks.schema import fits
+from benchmarks.values import fits
 from report.page.drawing import SETTINGS
 from report.page.palette import look
 

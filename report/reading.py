@@ -1,8 +1,8 @@
 """One results file as Arrow tables: blocks of undamaged lines at once, whatever is odd line by line.
 
-storage.judge is the judge of what a line holds and needs a tenth of a millisecond for it. A line of the newest version
-whose checksum holds is as our own writer left it, so Arrow parses such lines by the thousand and the schema's checks
-run on whole columns; lines that Arrow or a check does not like go to the judge. Both ways give the same table.
+storage.judge is the judge of what a line holds and needs a tenth of a millisecond for it. A line whose checksum holds
+is as our own writer left it, so Arrow parses such lines by the thousand and the schema's checks run on whole columns;
+lines that Arrow or a check does not like go to the judge. Both ways give the same table.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.json
 
 from benchmarks import line_blocks, storage
-from benchmarks.schema import COLUMNS, SCHEMA_VERSION, Column, fraction, positive
+from benchmarks.schema import COLUMNS, SCHEMA_VERSION, Column
+from benchmarks.values import fraction, positive
 
 BLOCK_BYTES = 32 << 20  # of lines at a time: memory does not grow with a file's length
 FEWEST = 16  # lines that are not worth another halving: the judge takes them
@@ -69,7 +70,7 @@ def block(found: Sequence[bytes], before: int, sweep: storage.Sweep) -> pa.Table
 
 
 def is_sound(line: bytes) -> bool:
-    """Return whether a line is a row of the newest version that nothing changed since."""
+    """Return whether a line is a row of this version that nothing changed since."""
     end = len(line) - TAIL_BYTES
     return (
         line.startswith(HEAD)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 GIVEN = os.environ.get("LOCKSTEP_DATA")  # read before any test changes it
-os.environ["LOCKSTEP_TURN"] = f"lockstep-tests-{os.getpid()}"  # waits for no other measurement of this machine
+TURNS = tempfile.TemporaryDirectory(prefix="lockstep-tests-")  # removed when the process ends
+os.environ["LOCKSTEP_TURN"] = f"{TURNS.name}/turn"  # waits for no other measurement of this machine
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -10,9 +10,8 @@ from benchmarks.checks.finding import Finding, shortened
 from benchmarks.checks.slim import File
 from benchmarks.counting import count
 from benchmarks.sessions import base_of
+from benchmarks.storage import ADVICE
 
-ENDS_SINCE = 3  # schema version; older sweeps do not say that they came to their end
-NEWER = "schema version"
 RESUME = "go on with the same command and --resume"
 COLLECT = "fetch what its members still have: python -m benchmarks collect ADDRESS (its scheduler's); then "
 
@@ -42,8 +41,8 @@ def lines(file: File) -> Iterator[Finding]:
     """Yield a finding for each line of a file that cannot be read, or for what is no file at all."""
     for problem in file.sweep.problems:
         what, _, why = problem.removesuffix("; line ignored").partition(": ")
-        if why.startswith(NEWER):
-            advice = "read it with the version that wrote it, or update this checkout"
+        if why.endswith(ADVICE):
+            why, advice = why.removesuffix(f"; {ADVICE}"), ADVICE
         elif ", line " in what:
             advice = "restore the file from a copy; if there is none, --resume measures that cell again"
         else:
@@ -66,7 +65,7 @@ def ending(file: File, rows: Mapping[str, int]) -> Iterator[Finding]:
         yield Finding("error", name, "no sweep: it has neither a record of a run nor rows", "take it out of the folder")
     elif "part_of" in sweep.run:
         yield from apart(file, rows)
-    elif sweep.run and not sweep.end and sweep.run["schema_version"] >= ENDS_SINCE:
+    elif sweep.run and not sweep.end:
         found = f"no end after {rows[name_of(file)]:,} rows: it still runs, or was killed"
         yield Finding("warning", name, found, (COLLECT if "engine" in sweep.run else "") + RESUME)
 

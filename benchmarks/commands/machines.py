@@ -1,4 +1,4 @@
-"""`run --engine dask`: the same sweep over the machines of a scheduler, or over nodes of a cluster's queue."""
+"""`run --engine dask`: the same sweep over the machines of a scheduler, or over nodes that Slurm grants."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from benchmarks.engine.request import Request
 
 ENGINES = ("local", "dask")
-CLUSTERS = ("slurm", "pbs", "lsf", "sge")
+CLUSTERS = ("slurm",)
 INSTEAD = {"dry_run": ": what is planned depends on the machines that join", "python": ": say it where a machine joins"}
 
 
@@ -76,7 +76,7 @@ def over_machines(
 def clients(
     scheduler: str | None, cluster: str | None, nodes: int, insecure: bool, patience_s: float
 ) -> Iterator[Client]:
-    """Yield a client of the scheduler, or of one that starts members through a cluster's queue."""
+    """Yield a client of the scheduler, or of one that starts members through Slurm."""
     from benchmarks.engine.connection import checked, connected  # noqa: PLC0415
 
     if scheduler is not None:
@@ -85,5 +85,5 @@ def clients(
         return
     from benchmarks.engine.cluster import started  # noqa: PLC0415
 
-    with started(str(cluster), nodes, insecure, patience_s) as address, connected(address) as client:
+    with started(nodes, insecure, patience_s) as address, connected(address) as client:
         yield client

@@ -74,7 +74,7 @@ def run(
     wait: Wait = True,
     engine: Annotated[str, typer.Option(help="local, or dask: over several machines, docs/engine.md")] = "local",
     scheduler: Annotated[str | None, typer.Option(help="with dask: the address that machines joined")] = None,
-    cluster: Annotated[str | None, typer.Option(help="with dask: slurm, pbs, lsf or sge starts the members")] = None,
+    cluster: Annotated[str | None, typer.Option(help="with dask: slurm starts the members")] = None,
     nodes: Annotated[int, typer.Option(min=1, help="with --cluster: how many nodes, each alone")] = 1,
     members: Annotated[int, typer.Option(min=1, help="with --scheduler: begin when so many joined")] = 1,
     patience: Patience = DEFAULT_PATIENCE_S,

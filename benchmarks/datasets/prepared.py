@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import shutil
 import time
@@ -18,6 +17,7 @@ from benchmarks.datasets.own import load_own
 from benchmarks.datasets.reading import shown
 from benchmarks.datasets.sources import NAMES, load_named
 from benchmarks.errors import DataError
+from benchmarks.lock import locked
 
 LOCK_TIMEOUT_S = 60.0  # writing takes about a second
 RETRY_S = 0.05
@@ -63,7 +63,7 @@ def write_once(folder: Path, data: Dataset) -> None:
     """Make the folder hold the arrays: reuse it where it does, else write beside it and rename, under a lock."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with locked(folder.with_name(folder.name + ".lock")):
+        with _one_writer(folder.with_name(folder.name + ".lock")):
             if not holds(folder, data):
                 _replace(folder, data)
     except OSError as error:
@@ -74,19 +74,17 @@ def write_once(folder: Path, data: Dataset) -> None:
 
 
 @contextmanager
-def locked(lock: Path) -> Iterator[None]:
+def _one_writer(lock: Path) -> Iterator[None]:
     """Hold a file's lock, which the kernel frees however this process ends; DataError after LOCK_TIMEOUT_S."""
     deadline = time.monotonic() + LOCK_TIMEOUT_S
-    with lock.open("ab") as file:
-        while True:
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError as error:
-                if time.monotonic() > deadline:
-                    held = f"another process has held {shown(lock)} for {LOCK_TIMEOUT_S:.0f} s"
-                    raise DataError(f"{held}; end it or wait") from error
-                time.sleep(RETRY_S)
+
+    def held(holder: str, _: int) -> None:
+        if time.monotonic() > deadline:
+            raise DataError(f"{shown(holder)}, and has held {shown(lock)} for {LOCK_TIMEOUT_S:.0f} s; end it or wait")
+        time.sleep(RETRY_S)
+
+    descriptor = os.open(lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    with locked(descriptor, lambda: "writes a data set", held):
         yield
 
 

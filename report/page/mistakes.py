@@ -16,7 +16,7 @@ from report.page.parts import Cell, Column, Digit, Digits, Facets, Grid, Group, 
 CLASSES = 10
 LEVELS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.2)  # shares of a digit's images from which a shade begins
 CONFUSION, READ_AS, INDICES = "confusion", "mistakes_read_as", "mistakes"
-MISSING = "These results were written before confusions and mistakes were kept (schema version 4)."
+MISSING = "These results hold neither confusions nor mistakes."
 
 
 def parts(inputs: Inputs) -> list[Part]:

@@ -82,7 +82,7 @@ class Field:
         self, name: str, *frameworks: str, arguments: tuple[str, ...] = (), wait: bool = True, **others
     ) -> Program:
         """Start a member with a measuring lock of its own, as if it were a machine of its own."""
-        turn = f"{self.folder.parent.name}-{self.folder.name}-{name}"[-90:]
+        turn = str(self.folder / f"{name}.turn")
         asked = ("--framework", ",".join(frameworks), "--folder", str(self.folder / name), *arguments)
         program = self.start(name, "join", self.address, *asked, **{"LOCKSTEP_TURN": turn, **others})
         if wait:

@@ -17,7 +17,6 @@ from tests.engine.field import Field, Program, launch, settled, sweeps
 from tests.engine.namespaces import DRIVER, SCHEDULER, Network, network
 
 PORT = "8786"
-TURN = "lockstep-tests-namespaces"  # the same for all: that each measures for itself is the namespaces' doing
 FAKES = ("steady-0", "steady-1", "steady-2")
 HEAD = "| case | what was seen | requested | reported | rows twice | launches by attempt | left processes |"
 
@@ -50,7 +49,7 @@ class Machines(Field):
 
     def member(self, place: str, *frameworks: str, patience_s: float, change: Callable = list) -> None:
         asked = ("--insecure", "--patience", str(patience_s))
-        others = {"LOCKSTEP_TURN": TURN, "starter": self.at(place, change)}
+        others = {"starter": self.at(place, change)}
         self.members[place] = self.join(place, *frameworks, arguments=asked, wait=False, **others)
 
     def all(self, count: int, *frameworks: str, patience_s: float, changes: dict[str, Callable] | None = None) -> None:

@@ -26,13 +26,6 @@ with socket.socket() as one:
 REFUSED = errno.errorcode[errno.ECONNREFUSED]  # the other machine was reached and has no such service
 SILENCE = errno.errorcode[errno.EAGAIN]  # the second passed
 NO_ROUTE = errno.errorcode[errno.ENETUNREACH]
-TAKE = """
-import time
-from benchmarks.turn import taken
-with taken("a test", False, print):
-    print("taken", flush=True)
-    time.sleep(60)
-"""
 STUBBORN = "trap '' TERM INT HUP; setsid sleep 600 & while :; do sleep 1; done"
 HOLD = f"""
 import subprocess, time
@@ -124,16 +117,6 @@ def test_the_pid_is_the_programs_own_and_signals_reach_it(two):
     process.send_signal(signal.SIGUSR1)
     assert process.wait(timeout=10) == -signal.SIGUSR1
     assert process.pid not in two.processes("m1")
-
-
-def test_each_place_has_a_measuring_lock_of_its_own(two):
-    holders = [
-        two.start(place, [sys.executable, "-c", TAKE], stdout=subprocess.PIPE, text=True) for place in ("m1", "m2")
-    ]
-    assert [holder.stdout.readline() for holder in holders] == ["taken\n", "taken\n"]
-    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
-    again = two.start("m1", [sys.executable, "-c", TAKE], **pipes)
-    assert f"Busy: process {holders[0].pid} measures on this machine" in again.communicate()[1]
 
 
 def fail_with_processes(begun):

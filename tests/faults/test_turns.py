@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
-import uuid
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
@@ -17,7 +20,7 @@ from adapters.weights import initial_weights
 from benchmarks import saved, storage, turn
 from benchmarks.__main__ import app
 from benchmarks.environments import ROOT
-from benchmarks.errors import Busy
+from benchmarks.errors import Busy, StorageError
 from tests.faults.processes import until
 
 HOLDER = """
@@ -28,21 +31,22 @@ with turn.taken(sys.argv[1], True, print):
     time.sleep(600)
 """
 LIAR = """
-import os, socket, sys, time
-lock = socket.socket(socket.AF_UNIX)
-lock.bind(chr(0) + os.environ["LOCKSTEP_TURN"])
-lock.listen()
+import fcntl, os, sys, time
+lock = open(os.environ["LOCKSTEP_TURN"], "wb")
+fcntl.flock(lock, fcntl.LOCK_EX)
+lock.write(str(os.getpid()).encode() + b" " + eval(sys.argv[1]))
+lock.flush()
 print("taken", flush=True)
-lock.accept()[0].sendall(eval(sys.argv[1]))
 time.sleep(600)
 """
 NASTY = r"b'\x1b[31m[bold]\xe2\x80\xae </script> \xff\n| since 1970 \n' + b'x' * 5000"
 
 
 @pytest.fixture(autouse=True)
-def name(monkeypatch):
+def lock(monkeypatch, tmp_path):
     """A lock of this test's own, for this process and those that it starts."""
-    monkeypatch.setenv("LOCKSTEP_TURN", f"lockstep-test-{uuid.uuid4()}")
+    monkeypatch.setenv("LOCKSTEP_TURN", str(tmp_path / "turn"))
+    return tmp_path / "turn"
 
 
 @pytest.fixture
@@ -144,16 +148,63 @@ def test_what_a_holder_says_of_itself_is_escaped_and_bounded(holder):
     with pytest.raises(Busy) as caught, turn.taken("ours", False, print):
         pass
     said = str(caught.value)
-    assert said.startswith(f"process {other.pid} measures on this machine ")
+    assert said.startswith(f"process {other.pid} ")
     assert said.isprintable()
     assert "\\x1b[31m" in said
     assert "\\x202e" in said
     assert len(said) < 800
 
 
-def test_a_holder_that_is_stopped_is_named_all_the_same(holder):
+def test_a_holder_that_is_stopped_is_named_with_what_it_measures(holder):
     other = holder(HOLDER, "asleep")
     other.send_signal(signal.SIGSTOP)
-    with pytest.raises(Busy, match=f"process {other.pid} measures on this machine and does not say"):  # noqa: SIM117
+    with pytest.raises(Busy, match=f"process {other.pid} measures on this machine since .*: asleep;"):  # noqa: SIM117
         with turn.taken("ours", False, print):
             pass
+
+
+def test_words_of_another_process_are_not_the_holder_s(holder, lock):
+    """One that has the lock and has not written yet, or cannot; the words are of who had it before."""
+    with turn.taken("what is over", False, print):
+        pass
+    other = holder(LIAR.replace("str(os.getpid())", repr(str(os.getpid()))), "b'what is over'")
+    with pytest.raises(Busy, match=f"^process {other.pid} does not say what it does;"):  # noqa: SIM117
+        with turn.taken("ours", False, print):
+            pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to be other users")
+def test_users_share_a_file_in_a_sticky_folder(tmp_path, monkeypatch):
+    """Where fs.protected_regular forbids to open another's file with O_CREAT; a umask does not matter either."""
+    shared = Path(tempfile.mkdtemp(dir="/tmp"))
+    shared.chmod(0o1777)
+    monkeypatch.setenv("LOCKSTEP_TURN", str(shared / "turn"))
+    try:
+        for user in (65534, 65533, 0):
+            process = multiprocessing.get_context("fork").Process(target=take_as, args=(user,))
+            process.start()
+            process.join()
+            assert process.exitcode == 0
+    finally:
+        shutil.rmtree(shared)
+
+
+def take_as(user):
+    os.umask(0o077)
+    os.setuid(user)
+    with turn.taken("theirs", False, print):
+        pass
+
+
+@pytest.mark.parametrize("make", [os.mkdir, lambda path: os.symlink("/etc/passwd", path)])
+def test_what_is_no_file_in_its_place_is_one_line(make, lock):
+    make(lock)
+    with pytest.raises(StorageError, match=f"^cannot lock {lock}: "), turn.taken("ours", False, print):
+        pass
+
+
+def test_a_pipe_in_its_place_is_a_lock_without_words(lock, holder):
+    os.mkfifo(lock)
+    other = holder(HOLDER, "unsaid")
+    with pytest.raises(Busy, match=f"^process {other.pid} does not say"), turn.taken("ours", False, print):
+        pass

@@ -9,27 +9,27 @@ import sys
 import pytest
 
 from benchmarks.environments import ROOT
-from benchmarks.schema import SCHEMA_VERSION
 from benchmarks.storage import append, read
 
-EARLIER = ROOT / "results" / "earlier" / "schema-3.jsonl"
-VERSION = {"schema_version": SCHEMA_VERSION}  # what is written here is of today
+MLP = ROOT / "results" / "reference" / "2026-11-24-1-mlp.jsonl"
+LENET = ROOT / "results" / "reference" / "2026-11-24-2-lenet.jsonl"
 STEADY = (1000.0, 1010.0, 990.0, 1005.0, 995.0, 1002.0)
 
 
 @pytest.fixture
 def make_set(tmp_path):
-    """Write six lenet speed rows each of torch and paddle, taken from a sweep, changed, as a set of a sweep."""
+    """Write six lenet speed rows each of torch and paddle, made of a sweep's first ones, as a set of a sweep."""
 
     def write(name, sweep, scale=1.0, **paddle):
         folder = tmp_path / name
         folder.mkdir()
-        append(folder / f"{sweep}.jsonl", "run", {**read(EARLIER).run, "sweep": sweep, **VERSION})
-        for row in read(EARLIER).rows:
-            if row["framework"] in ("torch", "paddle") and row["model"] == "lenet" and row["task"] == "speed":
-                changed = {**VERSION, "sweep": sweep, "train_samples_per_s": scale * STEADY[row["round"]]}
-                changed |= paddle if row["framework"] == "paddle" else {}
-                append(folder / f"{sweep}.jsonl", "row", {**row, **changed})
+        append(folder / f"{sweep}.jsonl", "run", {**read(LENET).run, "sweep": sweep})
+        for row in read(LENET).rows:
+            if row["framework"] in ("torch", "paddle") and row["task"] == "speed" and not row["round"]:
+                changed = {**row, "sweep": sweep, **(paddle if row["framework"] == "paddle" else {})}
+                for number, speed in enumerate(STEADY):
+                    timed = {"round": number, "train_samples_per_s": scale * speed}
+                    append(folder / f"{sweep}.jsonl", "row", {**changed, **timed})
         return str(folder)
 
     return write
@@ -82,7 +82,7 @@ def test_a_gate_that_could_judge_nothing_does_not_pass(make_set, compared):
 
 
 def test_a_set_is_a_folder_a_file_or_a_git_revision(compared):
-    code, shown, _ = compared("HEAD:results/earlier", str(EARLIER), "--format", "json")
+    code, shown, _ = compared("HEAD:results/reference", str(LENET.parent), "--format", "json")
     assert code == 0
     assert {line["times"] for line in json.loads(shown)} == {"same launches"}
 
@@ -101,31 +101,29 @@ def test_every_form_goes_to_the_output_or_a_file(make_set, compared, tmp_path):
 
 
 def test_the_frameworks_of_one_set_by_any_metric(compared):
-    code, shown, _ = compared(str(EARLIER), "--metric", "import_s", "--format", "json", "--base", "torch")
+    code, shown, _ = compared(str(MLP), "--metric", "import_s", "--format", "json", "--base", "torch")
     found = json.loads(shown)
     assert code == 0
     assert {line["ratio"] for line in found if line["framework"] == "torch"} == {1.0}
-    assert all(
-        line["verdict"] == "faster" for line in found if line["framework"] == "numpy" and line["model"] == "lenet"
-    )
-    code, shown, _ = compared(str(EARLIER), "--format", "csv")
+    assert {line["verdict"] for line in found if line["framework"] == "numpy"} == {"faster"}
+    code, shown, _ = compared(str(LENET), "--format", "csv")
     assert shown.startswith("model,recipe")
 
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nowhere", str(EARLIER)), "nowhere"),
-        ((str(EARLIER), "--metric", "speed"), "no numeric column"),
-        ((str(EARLIER), str(EARLIER), "--by", "framework"), "two were given"),
-        ((str(EARLIER), "--by", "sets"), "BASE and NEW"),
-        ((str(EARLIER), "--by", "revision"), "run --against"),
-        ((str(EARLIER), "--fail-on", "slower"), "needs BASE and NEW"),
-        ((str(EARLIER), "--across", "mode"), "--across"),
-        ((str(EARLIER), str(EARLIER), "--across", "dtype"), "threads, machine, mode"),
-        ((str(EARLIER), str(EARLIER), "--base", "torch"), "--base"),
-        ((str(EARLIER), str(EARLIER), "--fail-on", "slow"), "slower, only-in-base, accuracy"),
-        ((str(EARLIER), "--format", "xml"), "table, markdown, csv, json, latex"),
+        (("nowhere", str(LENET)), "nowhere"),
+        ((str(LENET), "--metric", "speed"), "no numeric column"),
+        ((str(LENET), str(LENET), "--by", "framework"), "two were given"),
+        ((str(LENET), "--by", "sets"), "BASE and NEW"),
+        ((str(LENET), "--by", "revision"), "run --against"),
+        ((str(LENET), "--fail-on", "slower"), "needs BASE and NEW"),
+        ((str(LENET), "--across", "mode"), "--across"),
+        ((str(LENET), str(LENET), "--across", "dtype"), "threads, machine, mode"),
+        ((str(LENET), str(LENET), "--base", "torch"), "--base"),
+        ((str(LENET), str(LENET), "--fail-on", "slow"), "slower, only-in-base, accuracy"),
+        ((str(LENET), "--format", "xml"), "table, markdown, csv, json, latex"),
     ],
 )
 def test_bad_input_is_one_line(compared, arguments, words):
@@ -173,8 +171,8 @@ def test_pytest_benchmark_compares_our_exports(exported):
 
 
 def test_an_export_goes_to_the_output_unless_told_otherwise(command):
-    done = command("report", "export", "--format", "github-action-benchmark", "--results", str(EARLIER))
+    done = command("report", "export", "--format", "github-action-benchmark", "--results", str(LENET))
     assert done.returncode == 0
-    assert len(json.loads(done.stdout)) == 12
+    assert len(json.loads(done.stdout)) == 6
     assert "customBiggerIsBetter" in done.stderr
-    assert command("report", "export", "--format", "xml", "--results", str(EARLIER)).returncode == 2
+    assert command("report", "export", "--format", "xml", "--results", str(LENET)).returncode == 2

@@ -81,7 +81,7 @@ def crew(folder: Path, members: int, frameworks: str, program: Sequence[str]) ->
         joined = {}
         for name in [f"member-{number}" for number in range(members)]:
             about = ("--framework", frameworks, "--folder", str(folder / name))
-            turn = {"LOCKSTEP_TURN": f"{folder.name}-{name}"} if members > 1 else {}
+            turn = {"LOCKSTEP_TURN": str(folder.absolute() / f"{name}.turn")} if members > 1 else {}
             joined[name] = begun(name, "join", address, *about, **turn)
         for name, process in joined.items():
             heard(process, folder / f"{name}.txt", r"(joined) tcp")

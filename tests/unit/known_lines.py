@@ -16,9 +16,9 @@ RECORDS = {
     "run": {
         "sweep": "20260101T000000-abcdef", "machine": {"cpu": "A processor", "caches": {"L1": "32K"}},
         "machine_kind": "abc", "code": "0" * 16, "commit": "0" * 12, "python": "3.11.7",
-        "frameworks": {"torch-cpu": ENVIRONMENT}, "versions": {"torch": {"torch": "2"}}, "data": {"mnist-5k": "0" * 64},
+        "frameworks": {"torch-cpu": ENVIRONMENT}, "data": {"mnist-5k": "0" * 64},
         "ceilings": [CEILING], "worker_variables": {"A": "b"}, "openblas_coretype": "not set",
-        "preset": {"rounds": 3}, "rounds": 3, "seeds": 1, "seed": 0, "resumes": ["20250101T000000-abcdef"],
+        "preset": {"rounds": 3}, "seed": 0, "resumes": ["20250101T000000-abcdef"],
         "requested": {"cells": 1, "launches": 4}, "part_of": "20260101T000000-abcdef",
         "engine": {"name": "dask", "members": ["20260101T000000-abcdef.m01"]},
     },

@@ -143,16 +143,16 @@ def test_all_failed_is_a_page_that_says_why(write_set, make):
     assert "SIGSEGV (and 1 other reason)" in text
 
 
-def test_old_schemas_leave_out_parts_and_say_so(tmp_path, full):
+def test_results_of_a_slim_sweep_leave_out_parts_and_say_so(tmp_path, full):
     mixed = tmp_path / "mixed"
     mixed.mkdir()
-    for path in (*full.iterdir(), ROOT / "results/earlier/schema-3.jsonl", *(ROOT / "results/curves").iterdir()):
+    for path in (*full.iterdir(), *(ROOT / "results/curves").iterdir()):
         (mixed / path.name).write_bytes(path.read_bytes())
     assert "tensorflow" in page(mixed)
-    old = page(ROOT / "results/earlier")
-    assert "These results do not hold deviations by step" in old
-    assert "written before confusions and mistakes were kept" in old
-    assert "hold neither class counts nor samples" in old
+    slim = page(ROOT / "results/curves")
+    assert "These results do not hold deviations by step" in slim
+    assert "hold neither confusions nor mistakes" in slim
+    assert "hold neither class counts nor samples" in slim
 
 
 def test_torn_and_damaged_lines_are_named_and_do_no_harm(write_set, make, capsys):

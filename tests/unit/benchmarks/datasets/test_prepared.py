@@ -1,5 +1,6 @@
 import fcntl
 import multiprocessing
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -93,7 +94,7 @@ def test_a_lock_that_is_held_is_one_line(tmp_path, own, refused, monkeypatch):
     lock = folder.with_name(folder.name + ".lock")
     with lock.open() as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        refused(lambda: prepare(str(own), None, tmp_path), lock, "another process")
+        refused(lambda: prepare(str(own), None, tmp_path), lock, f"process {os.getpid()} ")
 
 
 def test_many_processes_at_once(tmp_path, own):
