@@ -18,7 +18,9 @@ from benchmarks.engine.connection import checked
 from benchmarks.engine.copies import Copy
 from benchmarks.engine.driver import Driver
 from benchmarks.engine.facts import PROTOCOL
+from benchmarks.engine.part import Part
 from benchmarks.errors import StorageError, UsageError
+from benchmarks.memory import MemoryLimit
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8786", "tcp://localhost:1", "tcp://[::1]:8786", "127.8.9.1:80"])
@@ -165,6 +167,17 @@ def test_a_driver_ends_and_hears_only_what_is_measured_for_it(joined, tmp_path, 
     for name in ("theirs", "ours"):
         driver.intake.told((0.0, {"driver": name, "json": "{}"}))
     assert driver.intake.inbox.qsize() == 1
+
+
+@pytest.mark.fault(51)
+def test_a_member_leaves_a_file_that_it_has_already_as_it_is(tmp_path):
+    part = Part.__new__(Part)
+    launcher = SimpleNamespace(data={}, ceilings={}, memory=MemoryLimit())
+    part.path, part.sweep = tmp_path / "one.m01.jsonl", SimpleNamespace(name="one.m01", launcher=launcher)
+    part.path.write_text("theirs")
+    with pytest.raises(StorageError, match="another sweep's"):
+        part.begin({"part_of": "one", "preset": {}, "seed": 0, "requested": {}}, {})
+    assert part.path.read_text() == "theirs"
 
 
 @pytest.mark.fault(51)
