@@ -12,7 +12,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks import environments, kept, machine, peak
+from benchmarks import environments, imports, kept, machine, peak
 from benchmarks.counting import threads
 from benchmarks.peak import Document, Point, Report
 from benchmarks.roofline import Ceiling
@@ -21,7 +21,7 @@ TIMES_CACHE = 3 * 4  # three arrays, each four times the last-level cache: STREA
 SMALLEST_SET_BYTES = 32 << 10  # a thread's; a core's first cache
 UNKNOWN_CACHE_BYTES = 64 << 20  # where the kernel does not say how large the last one is
 CARD_SETS_BYTES = tuple(1 << bits for bits in (22, 24, 26, 28, 30))  # cards have caches of 4 to 130 MB
-CARD_CODE = ("copies.py", "products.py", "measure.py")
+CODE, CARD_CODE = ("benchmarks.bandwidth",), ("benchmarks.copies", "adapters.registry")
 
 
 def ceiling(point: Point) -> Ceiling:
@@ -36,13 +36,12 @@ def decisive(point: Point) -> Document:
         return {
             "device": point.device,
             "threads": point.threads,
-            "code": peak.code_hash(CARD_CODE),
+            "code": imports.code_hash(*CARD_CODE),
             "locks": peak.locks(peak.there(point.device), point.device),
             "machine": machine.fingerprint(point.device),
         }
-    own = [environments.ROOT / "benchmarks" / name for name in ("bandwidth.py", "measure.py")]
     hashes = {
-        "code": environments.digest(own),
+        "code": imports.code_hash(*CODE),
         "lock": environments.lock_hash("numpy", "cpu"),
         "machine": machine.fingerprint(),
     }

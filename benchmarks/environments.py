@@ -15,10 +15,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from adapters.registry import ADAPTERS
-from benchmarks import devices
+from benchmarks import devices, imports
 from benchmarks.errors import EnvironmentMissing, UsageError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = imports.ROOT
+PROGRAM = "benchmarks.keeper"  # what a framework's interpreter runs; it becomes the worker
 
 # A worker sees these of our environment and nothing else, so that no setting sneaks into a measurement.
 # OPENBLAS_CORETYPE is not among them: each library looks for itself what processor it runs on.
@@ -106,7 +107,8 @@ def lock_hash(framework: str, device: str) -> str:
     if framework in GIVEN:
         return hashlib.sha256(distributions(GIVEN[framework])).hexdigest()[:16]
     try:
-        return digest([lock_file(framework, device)])
+        path = lock_file(framework, device)
+        return hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes() + b"\0").hexdigest()[:16]
     except FileNotFoundError as error:
         missing = f"requirements/{name(framework, device)}.txt"
         raise UsageError(
@@ -123,10 +125,9 @@ def distributions(python: Path) -> bytes:
         raise UsageError(f"--python: {python} does not say what packages it has; is it Python?") from error
 
 
-@functools.cache  # of the code as it is when a sweep begins
 def code_hash() -> str:
-    """Return a hash of the code that decides what a worker computes and how it is timed."""
-    return digest([*sorted((ROOT / "adapters").glob("*.py")), *sorted((ROOT / "benchmarks").glob("*.py"))])
+    """Return a hash of all that a worker loads, as it is when a sweep begins: what it computes and how it is timed."""
+    return imports.code_hash(PROGRAM)
 
 
 def commit() -> str:
@@ -136,11 +137,3 @@ def commit() -> str:
         return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
     except (OSError, subprocess.CalledProcessError):
         return "unknown"
-
-
-def digest(paths: list[Path]) -> str:
-    """Return the first 16 hex digits of the SHA-256 over names and contents of files."""
-    total = hashlib.sha256()
-    for path in paths:
-        total.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
-    return total.hexdigest()[:16]

@@ -100,7 +100,7 @@ def begin(
             arguments = [str(writer), str(os.getpid()), str(GRACE_S), watch.argument]
             with on_cpus(cpus):
                 process = subprocess.Popen(
-                    [str(python), "-m", "benchmarks.keeper", *arguments],
+                    [str(python), "-m", environments.PROGRAM, *arguments],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,

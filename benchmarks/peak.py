@@ -8,19 +8,18 @@ low, and would make an honest row look impossible.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from adapters.registry import ADAPTERS, CPU_ONLY
-from benchmarks import environments, kept, machine
+from benchmarks import environments, imports, kept, machine
 from benchmarks.counting import threads
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import launch_in
 
 SIZES = (256, 512, 1024, 2048, 4096)
 TIMEOUT_S = 300.0
-CODE = ("products.py", "measure.py")
+CODE = ("benchmarks.products", "adapters.registry")  # what a peak depends on: what times products, and adapters
 
 Document = dict[str, Any]
 Report = Callable[[str], None]
@@ -50,13 +49,6 @@ def there(device: str) -> list[str]:
     return found
 
 
-@functools.cache
-def code_hash(code: Sequence[str] = CODE) -> str:
-    """Return a hash of the code that a peak depends on: adapters, and what drives and times their products."""
-    own = [environments.ROOT / "benchmarks" / name for name in code]
-    return environments.digest([*sorted((environments.ROOT / "adapters").glob("*.py")), *own])
-
-
 def decisive(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> Document:
     """Return everything that a kept peak depends on."""
     return {
@@ -64,7 +56,7 @@ def decisive(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> D
         "sizes": list(sizes),
         "locks": locks(frameworks, point.device),
         "machine": machine.fingerprint(point.device),
-        "code": code_hash(),
+        "code": imports.code_hash(*CODE),
     }
 
 

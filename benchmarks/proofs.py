@@ -6,7 +6,6 @@ kind of machine; a proof made on another kind of machine is none. They lie in th
 
 from __future__ import annotations
 
-import functools
 import shutil
 import tempfile
 from dataclasses import asdict, dataclass, replace
@@ -15,7 +14,7 @@ from typing import Any
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, kept, machine, revisions
+from benchmarks import batches, environments, imports, kept, machine, revisions
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
 from benchmarks.datasets.prepared import default_cache
@@ -25,7 +24,7 @@ from benchmarks.memory import MemoryLimit
 STEPS = 200
 TIMEOUT_S = 1800.0
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
-GATE_CODE = ("gate.py", "bounds.py", "exactness.py", "ties.py", "culprit.py", "batches.py", "training.py", "worker.py")
+CODE = ("benchmarks.gate", "adapters.registry")  # what a proof depends on: the gate, and the adapters put through it
 
 BRIEF = ("deviations", "float64_deviation", "steps", "oracle_sha256")
 
@@ -59,14 +58,6 @@ def unproven(reason: str) -> Proof:
     return Proof("unproven", reason, {})
 
 
-@functools.cache
-def code_hash(revision: str = "") -> str:
-    """Return a hash of the code that a proof depends on: adapters, declarations, the gate."""
-    gate = [environments.ROOT / "benchmarks" / name for name in GATE_CODE]
-    root = revisions.folder(revision) if revision else environments.ROOT
-    return environments.digest([*sorted((root / "adapters").glob("*.py")), *gate])
-
-
 def proven(
     cell: Cell,
     data: Prepared,
@@ -79,7 +70,7 @@ def proven(
     """Return the kept proof of a cell, or make one and keep it if it is a pass or a fail."""
     batch_size = min(cell.batch_size, LARGEST_BATCH)
     decisive = {
-        "code": code_hash(cell.revision),
+        "code": imports.code_hash(*CODE, folders=revisions.search_path(cell.revision)),
         "lock": environments.lock_hash(cell.framework, cell.device),
         "machine": machine.fingerprint(cell.device),
         "recipe": repr(RECIPES[cell.recipe]),
@@ -112,7 +103,7 @@ def make(
     """Let a worker put the cell through the gate."""
     recipe = RECIPES[cell.recipe]
     trace = {
-        "code": code_hash(),
+        "code": imports.code_hash(*CODE),
         "recipe": repr(recipe),
         "data": data.sha256,
         "seed": seed,

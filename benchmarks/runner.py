@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime
 import math
+import secrets
 import tempfile
 import time
 from collections import deque
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.recipes import RECIPES
-from benchmarks import disk, environments, interruption, pictures, record, storage
+from benchmarks import disk, interruption, pictures, record, storage
 from benchmarks.cells import Cell, Launch, launches
 from benchmarks.errors import SchemaError, StorageError
 from benchmarks.finished import Finished
@@ -38,10 +39,12 @@ def said(ending: BaseException) -> str:
 
 
 def name_now() -> str:
-    """Return the name of a sweep that begins now; names sort by time."""
+    """Return the name of a sweep that begins now; names sort by time.
+
+    Two may begin in one millisecond, on machines that share all else: random bits tell them apart.
+    """
     now = datetime.datetime.now(datetime.UTC)
-    milliseconds = now.microsecond // 1000  # two sweeps may begin within a second, and must not share a file
-    return f"{now:%Y%m%dT%H%M%S}.{milliseconds:03d}-{environments.code_hash()[:6]}"
+    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}-{secrets.token_hex(4)}"
 
 
 def unwritable(ending: BaseException) -> bool:
@@ -107,9 +110,8 @@ class Sweep:
         about = {"preset": dataclasses.asdict(self.preset), "seed": self.seed, "resumes": self.resumed}
         about["requested"] = self.ledger.requested | ({"modes": "recommended"} if self.recommended() else {})
         facts = record.facts(self.launcher.probes, self.launcher.data, self.launcher.ceilings)
-        storage.append(
-            self.path, "run", {"sweep": self.name, **facts, **about, "memory_limit": self.launcher.memory.about()}
-        )
+        told = {"sweep": self.name, **facts, **about, "memory_limit": self.launcher.memory.about()}
+        storage.begin(self.path, told)
         for data in self.launcher.data.values():
             storage.append(self.path, "dataset", pictures.about(data))
 

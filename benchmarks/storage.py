@@ -56,14 +56,24 @@ def append(path: Path, kind: str, *records: Mapping[str, Any]) -> None:
     append_lines(path, [line(kind, record) for record in records])
 
 
-def append_lines(path: Path, contents: Sequence[bytes], wait: bool = True) -> None:
-    """Append lines as they are, newlines included, as append() does; without `wait` settle() is to follow."""
+def begin(path: Path, record: Mapping[str, Any]) -> None:
+    """Make a sweep's file with the run's record in it; StorageError where the file is there, whoever made it."""
+    append_lines(path, [line("run", record)], new=True)
+
+
+def append_lines(path: Path, contents: Sequence[bytes], wait: bool = True, new: bool = False) -> None:
+    """Append lines as they are, newlines included, as append() does; without `wait` settle() is to follow.
+
+    A `new` file must not be there yet.
+    """
     try:
-        with interruption.held(), opened(path) as descriptor:
+        with interruption.held(), opened(path, new) as descriptor:
             for number, content in enumerate(contents):
                 write(descriptor, content if number or whole(descriptor) else b"\n" + content)
             if wait:
                 os.fsync(descriptor)
+    except FileExistsError as error:
+        raise StorageError(f"{path} is another sweep's, and is left as it is; start this one again") from error
     except OSError as error:
         raise StorageError(f"cannot write to {path}: {error.strerror}; earlier rows are intact") from error
 
@@ -80,15 +90,19 @@ def line(kind: str, record: Mapping[str, Any]) -> bytes:
 
 
 @contextmanager
-def opened(path: Path) -> Iterator[int]:
-    """Yield a descriptor that appends to a file; one that is not there is made, and its name put on the disk too."""
-    new = not path.exists()
-    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644)
+def opened(path: Path, new: bool) -> Iterator[int]:
+    """Yield a descriptor that appends to a file; one that is not there is made, and its name put on the disk too.
+
+    FileExistsError where it must be `new` and is not.
+    """
+    made = new or not path.exists()
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_EXCL if new else 0)
+    descriptor = os.open(path, flags, 0o644)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
-    if new:
+    if made:
         folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(folder)

@@ -34,7 +34,7 @@ class Account:
         told = {"sweep": self.name, "code": environments.code_hash(), "commit": environments.commit()}
         requested = self.ledger.requested | request.requested()
         engine = {"name": "dask", "members": list(members)}
-        storage.append(self.path, "run", {**told, **about, "requested": requested, "engine": engine})
+        storage.begin(self.path, {**told, **about, "requested": requested, "engine": engine})
         self.begun = True
 
     def write(self, kind: Kind, series: Series, launches: Iterable[Launch], status: str, reason: str) -> None:

@@ -15,11 +15,15 @@ Line = tuple[str, dict[str, Any]]  # kind, record
 
 @dataclass
 class Copy:
-    """A file that grows by lines from elsewhere; `settled` is how many of its `lines` are known to be on the disk."""
+    """A file that grows by lines from elsewhere; `settled` is how many of its `lines` are known to be on the disk.
+
+    It is ours once we have `begun` it: until then a file of its name is somebody else's.
+    """
 
     path: Path
     lines: int = 0
     settled: int = 0
+    begun: bool = False
 
     @classmethod
     def there(cls, path: Path) -> Copy:
@@ -31,14 +35,14 @@ class Copy:
         if len(whole) < len(content):
             with path.open("r+b") as file:
                 file.truncate(len(whole))
-        return cls(path, whole.count(b"\n"))
+        return cls(path, whole.count(b"\n"), begun=True)
 
     def take(self, first: int, lines: Sequence[str]) -> list[Line] | None:
         """Append the lines that are not there yet, `first` being the number of the first one; return what they say.
 
         settle() is to follow, once for many lines: an fsync may take longer than all else that a driver does for a row.
-        None where lines before these are missing: ask for them. SchemaError for a line that is none:
-        nothing is appended then.
+        None where lines before these are missing: ask for them. SchemaError for a line that is none, StorageError
+        where the file that we are to begin is there: nothing is appended then.
         """
         if first > self.lines:
             return None
@@ -47,8 +51,8 @@ class Copy:
             raise SchemaError("expected whole lines")
         said = [storage.parse(content[:-1]) for content in contents]
         if contents:
-            storage.append_lines(self.path, contents, wait=False)
-            self.lines += len(contents)
+            storage.append_lines(self.path, contents, wait=False, new=not self.begun)
+            self.lines, self.begun = self.lines + len(contents), True
         return said
 
     def settle(self) -> None:

@@ -14,7 +14,7 @@ from benchmarks import environments
 from benchmarks.cells import Block, Cell, Launch
 from benchmarks.engine.asking import Answer, Clock, facts_of
 from benchmarks.engine.copies import Copy
-from benchmarks.engine.facts import Facts
+from benchmarks.engine.facts import Facts, other_protocol
 from benchmarks.engine.kinds import Kind
 from benchmarks.engine.plan import Series
 from benchmarks.errors import EngineError
@@ -93,6 +93,7 @@ class Crew:
     def welcome(self, address: str) -> Machine | None:
         """Return a machine that can take part; of another say why it cannot."""
         facts, clock, error = facts_of(self.client, address)
+        error = error or other_protocol("it", facts.get("protocol"))
         if not error and facts["code"] != environments.code_hash():
             other = f"commit {facts['commit']}, here it is {environments.commit()}"
             error = f"its checkout measures by other code ({other}); bring both to the same"
@@ -123,7 +124,8 @@ class Crew:
     def forget(self) -> None:
         """Delete the copies of a sweep that never began: they hold no measurement."""
         for machine in (*self.present.values(), *self.former):
-            machine.copy.path.unlink(missing_ok=True)
+            if machine.copy.begun:
+                machine.copy.path.unlink(missing_ok=True)
 
     def of(self, sweep: Any) -> Machine | None:
         """Return the machine whose part this is; None for another driver's, and one that is not counted any more."""

@@ -20,7 +20,7 @@ from benchmarks.engine.account import Account
 from benchmarks.engine.asking import ask, ask_all
 from benchmarks.engine.board import Board
 from benchmarks.engine.crew import LOOK_S, Crew, Machine
-from benchmarks.engine.facts import words
+from benchmarks.engine.facts import PROTOCOL, words
 from benchmarks.engine.intake import Intake
 from benchmarks.engine.member import SLOT, TOPIC
 from benchmarks.engine.request import Request
@@ -127,9 +127,8 @@ class Driver:
         came, went = self.crew.look()
         for machine in came:
             self.board.came(machine, words(machine.facts))
-            ask(self.client, machine.address, tasks.abandon, part_of=self.name)  # what it began before it was lost
-            opening = self.request.opening(machine.sweep, self.name, machine.facts)
-            self.send(machine, tasks.open_part, {**opening, "driver": self.client.id})
+            ask(self.client, machine.address, tasks.abandon, driver=self.client.id)  # what it began before it was lost
+            self.send(machine, tasks.open_part, self.request.opening(machine.sweep, self.name, machine.facts))
         for machine in went:
             self.intake.lose(machine, "its process ended, or its link was cut")
 
@@ -167,7 +166,8 @@ class Driver:
     def send(self, machine: Machine, work: Callable[[str], None], order: Json) -> None:
         """Give a machine's slot something to do."""
         place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
-        machine.future = self.client.submit(work, json.dumps(order, allow_nan=False), pure=False, retries=0, **place)
+        text = json.dumps({"protocol": PROTOCOL, "driver": self.client.id, **order}, allow_nan=False)
+        machine.future = self.client.submit(work, text, pure=False, retries=0, **place)
         machine.future.add_done_callback(lambda future: self.intake.arrived(machine, future))
 
     def close(self) -> None:
@@ -176,6 +176,6 @@ class Driver:
         present = self.crew.present
         if present and self.client.status == "running":
             if any(machine.future is not None for machine in present.values()):
-                ask_all(self.client, list(present), tasks.abandon, ENDING_S, part_of=self.name)
+                ask_all(self.client, list(present), tasks.abandon, ENDING_S, driver=self.client.id)
             lines = {machine.sweep: machine.copy.settled for machine in present.values()}
             ask_all(self.client, list(present), tasks.close, ENDING_S, lines=lines)

@@ -13,6 +13,7 @@ from benchmarks.frameworks import Probe, probe_all
 from benchmarks.options import chosen_frameworks
 
 Facts = dict[str, Any]
+PROTOCOL = 1  # of what drivers and members tell each other; goes up with every change to an order, an answer or facts
 
 
 def here(frameworks: Sequence[str] | None) -> Facts:
@@ -33,6 +34,7 @@ def here(frameworks: Sequence[str] | None) -> Facts:
     if not probes:
         raise problems[0]
     return {
+        "protocol": PROTOCOL,
         "code": environments.code_hash(),
         "commit": environments.commit(),
         "machine": machine.facts(),
@@ -41,6 +43,14 @@ def here(frameworks: Sequence[str] | None) -> Facts:
         "probes": [dataclasses.asdict(probe) for probe in probes],
         "locks": {key(probe): environments.lock_hash(probe.framework, probe.device) for probe in probes},
     }
+
+
+def other_protocol(who: str, version: object) -> str:
+    """Say why one of another version, which is None where it names none, cannot be understood; empty where it can."""
+    if version == PROTOCOL:
+        return ""
+    theirs = "no version" if version is None else f"version {version}"
+    return f"{who} speaks {theirs} of the protocol between machines, we speak {PROTOCOL}; bring both to one commit"
 
 
 def named(frameworks: Sequence[str] | None, device: str) -> list[str]:

@@ -49,8 +49,9 @@ class Intake:
         self.settled_s = time.monotonic()
 
     def told(self, event: tuple[float, Json]) -> None:
-        """Put by, in Dask's thread, what a machine told of its own accord."""
-        self.inbox.put(lambda: self.hear(event[1]))
+        """Put by, in Dask's thread, what a machine told us of its own accord, not another driver."""
+        if event[1].get("driver") == self.client.id:
+            self.inbox.put(lambda: self.hear(event[1]))
 
     def take(self, wait_s: float) -> None:
         """Take all that has come, waiting for the first of it."""

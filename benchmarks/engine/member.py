@@ -16,6 +16,7 @@ import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,20 +49,20 @@ class Member:
         self.facts, self.folder, self.say = facts, folder, say
         self.parts: dict[str, Part] = {}
         self.orders: queue.SimpleQueue[tuple[str, Callable[[], Json], Future[Json]] | None] = queue.SimpleQueue()
-        self.busy = ""  # the driver's sweep that an order is being carried out for
+        self.busy = ""  # Dask's name of the driver that an order is being carried out for
         self.worker: Worker | None = None
 
-    def tell(self, what: Json) -> None:
-        """Send the driver what it is to know, as JSON."""
+    def tell(self, driver: str, what: Json) -> None:
+        """Send a driver what it is to know, as JSON; others hear it too."""
         if self.worker is not None:
-            self.worker.log_event(TOPIC, {"json": json.dumps(what, allow_nan=False)})
+            self.worker.log_event(TOPIC, {"driver": driver, "json": json.dumps(what, allow_nan=False)})
 
     # What Dask calls, in its own threads.
 
-    def do(self, part_of: str, work: Callable[[], Json]) -> Json:
-        """Have the main thread carry out an order for a driver's sweep and return its result; raise what it raises."""
+    def do(self, driver: str, work: Callable[[], Json]) -> Json:
+        """Have the main thread carry out a driver's order and return its result; raise what it raises."""
         future: Future[Json] = Future()
-        self.orders.put((part_of, work, future))
+        self.orders.put((driver, work, future))
         return future.result()
 
     def file(self, sweep: str) -> Path:
@@ -69,14 +70,17 @@ class Member:
         return self.folder / f"{Path(sweep).name}.jsonl"
 
     def open(self, order: Mapping[str, Any]) -> Json:
-        """Begin a part."""
+        """Begin a part; EngineError where this machine has one of that sweep for another driver."""
+        base = order["part_of"]
+        if any(part.base == base and part.driver != order["driver"] for part in self.parts.values()):
+            raise EngineError(f"this machine knows a sweep {base} of another driver; start this one again")
         probes = probes_of(self.facts)
         asked = [(framework, device) for framework, device in order["probes"]]
         known = {pair: probes.get(pair) or missing(*pair) for pair in asked}
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.file(order["sweep"])
         self.say(f"{order['sweep']}: begins")
-        self.parts[order["sweep"]] = part = Part(order, known, path, self.tell)
+        self.parts[order["sweep"]] = part = Part(order, known, path, partial(self.tell, order["driver"]))
         return {"data": part.data(), "lines": part.told, **self.clock()}
 
     def measure(self, order: Mapping[str, Any]) -> Json:
@@ -105,9 +109,9 @@ class Member:
                     self.say(f"{sweep}: ended; all {count:,} lines are where they were asked for")
         return {}
 
-    def abandon(self, part_of: str) -> Json:
-        """End what is being measured for a driver's sweep; empty: for whichever."""
-        if self.busy and part_of in ("", self.busy):
+    def abandon(self, driver: str) -> Json:
+        """End what is being measured for a driver; empty: for whichever."""
+        if self.busy and driver in ("", self.busy):
             os.kill(os.getpid(), ABANDON)
         return {}
 
@@ -126,10 +130,10 @@ class Member:
     def attend(self) -> None:
         """Carry out orders until None comes."""
         while (order := self.orders.get()) is not None:
-            part_of, work, future = order
+            driver, work, future = order
             try:
                 with interruption.endable(ABANDON):
-                    self.busy = part_of
+                    self.busy = driver
                     future.set_result(work())
             except Interrupted as ending:
                 future.set_exception(EngineError(f"the block was ended by {ending.signal.name}"))

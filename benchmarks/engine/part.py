@@ -41,7 +41,7 @@ class Part:
         `order` is the driver's (request.opening), `path` the file, `tell` takes what the driver is to know.
         """
         self.tell, self.path, self.told, self.offset = tell, path, 0, 0
-        self.driver = str(order["driver"])
+        self.driver, self.base = str(order["driver"]), str(order["part_of"])
         for revision in order["revisions"]:
             if revision:
                 revisions.resolved(revision)  # which this checkout must have
@@ -67,7 +67,7 @@ class Part:
         facts = record.facts(probes, launcher.data, launcher.ceilings)
         about = {name: order[name] for name in ("part_of", "preset", "seed", "requested")}
         told = {"sweep": self.sweep.name, **facts, **about, "memory_limit": launcher.memory.about()}
-        storage.append(self.path, "run", told)
+        storage.begin(self.path, told)
         for data in launcher.data.values():
             storage.append(self.path, "dataset", pictures.about(data))
         self.publish()

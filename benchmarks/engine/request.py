@@ -15,7 +15,6 @@ from benchmarks.engine.facts import Facts
 from benchmarks.engine.kinds import Kind
 from benchmarks.presets import Preset
 from benchmarks.proofs import TIMEOUT_S
-from benchmarks.sessions import base_of
 
 Json = dict[str, Any]
 
@@ -62,14 +61,7 @@ class Request:
 
     def block(self, sweep: str, block: Block, attempt: int, left_s: float) -> Json:
         """Return the order to measure a block; `left_s` is what is left of the time cap."""
-        about = {
-            "sweep": sweep,
-            "part_of": base_of(sweep),
-            "task": block.task,
-            "round": block.round,
-            "seed": block.seed,
-            "attempt": attempt,
-        }
+        about = {"sweep": sweep, "task": block.task, "round": block.round, "seed": block.seed, "attempt": attempt}
         cells = [dataclasses.asdict(cell) for cell in block.cells]
         return {**about, "cells": cells, "time_left_s": left_s if math.isfinite(left_s) else None}
 

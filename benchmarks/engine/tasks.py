@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from typing import Any
 
+from benchmarks.engine.facts import other_protocol
 from benchmarks.engine.member import Member
 from benchmarks.errors import EngineError, LockstepError
 
@@ -39,8 +40,14 @@ def facts() -> str:
 def carried_out(order: str, work: Callable[[Member, Json], Json]) -> None:
     """Have the main thread carry out an order, and tell what it answers."""
     asked = json.loads(order)
-    answer = answered(lambda member: member.do(asked["part_of"], lambda: work(member, asked)))
-    here().tell({"sweep": asked["sweep"], "answer": answer})
+
+    def done(member: Member) -> Json:
+        if wrong := other_protocol("the driver", asked.get("protocol")):
+            raise EngineError(wrong)
+        return member.do(asked["driver"], lambda: work(member, asked))
+
+    answer = answered(done)
+    here().tell(asked.get("driver", ""), {"sweep": asked["sweep"], "answer": answer})
 
 
 def open_part(order: str) -> None:

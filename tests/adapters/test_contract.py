@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +10,9 @@ import pytest
 from adapters.contract import DTYPES, MODES, NARROW, PIPELINES, ContractError, storage
 from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
 from adapters.recipes import RECIPES
+from adapters.registry import ADAPTERS
 from adapters.weights import initial_weights
+from benchmarks.imports import ROOT, modules
 
 # Everything the language has that the published recipes do not use: strides, odd sizes, overlapping and
 # incomplete windows, average pooling, sigmoid after a convolution, softmax in front of the loss.
@@ -43,6 +47,15 @@ def test_names_itself_by_its_import_name(adapter_class, request):
     assert adapter_class.framework == request.config.getoption("--framework")
     assert adapter_class.framework in adapter_class.versions()
     assert "cpu" in adapter_class.devices()
+
+
+def test_what_it_loads_of_ours_is_what_hashes_of_code_cover(adapter_class):
+    target = ADAPTERS[adapter_class.framework]
+    program = f"import sys; from adapters.registry import load; load({target!r}); print(*sys.modules)"
+    line = [sys.executable, "-c", program]
+    loaded = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1].split()
+    ours = {name for name in loaded if name.partition(".")[0] in ("adapters", "benchmarks")}
+    assert ours - {"adapters.registry"} == modules(target.partition(":")[0]).keys()
 
 
 def test_every_combination_runs_or_has_a_reason(adapter_class):

@@ -73,6 +73,7 @@ def settled_of_kinds(field, requested):
     ("change", "words"),
     [
         ("environments.code_hash = lambda: 'other'", "its checkout measures by other code"),
+        ("from benchmarks.engine import facts; facts.PROTOCOL = -1", "it speaks version -1 of the protocol"),
         (
             "environments.lock_hash = lambda framework, device: 'other'",
             "its environments differ from those of the others",
@@ -124,6 +125,33 @@ def test_two_drivers_at_once_share_the_members(field):
     assert [driver.wait() for driver in both] == [0, 0]
     for name in ("one", "two"):
         settled(field.folder / name, REQUESTED)
+
+
+@pytest.mark.fault(51)
+def test_two_drivers_of_one_name_do_not_get_each_other_s_rows(field):
+    """By a patched name: should two be alike after all, the members refuse the second."""
+    field.schedule()
+    for number in (1, 2):
+        field.join(f"m{number}", *FAKES)
+    same = OTHERWISE.format(change="from benchmarks import runner; runner.name_now = lambda: 'one-name'")
+
+    def driver(results, *arguments):
+        where = ("--engine", "dask", "--scheduler", field.address, "--results", str(field.folder / results))
+        line = ("run", *where, "--no-peak", *AMOUNT, *arguments)
+        return field.start(
+            results, *line,
+            starter=lambda line, **others: subprocess.Popen([sys.executable, "-c", same, *line[3:]], **others),
+        )  # fmt: skip
+
+    first = driver("one", "--members", "3")
+    first.until("m02 takes part")
+    second = driver("two", "--patience", "3")
+    assert second.wait() == 69
+    assert "this machine knows a sweep one-name of another driver; start this one again" in second.said()
+    assert not list((field.folder / "two").iterdir())
+    field.join("m3", *FAKES)
+    assert first.wait() == 0
+    settled(field.folder / "one", REQUESTED)
 
 
 def test_a_member_deletes_its_lines_when_the_driver_has_all_of_them_on_its_disk(field):

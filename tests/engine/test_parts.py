@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import json
+import signal
 import time
+from collections import Counter
 from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import storage
+from benchmarks import environments, storage
+from benchmarks.engine import crew, member, tasks
+from benchmarks.engine.account import Account
 from benchmarks.engine.asking import Answer, Clock
 from benchmarks.engine.connection import checked
 from benchmarks.engine.copies import Copy
 from benchmarks.engine.driver import Driver
-from benchmarks.errors import UsageError
+from benchmarks.engine.facts import PROTOCOL
+from benchmarks.engine.part import Part
+from benchmarks.errors import StorageError, UsageError
+from benchmarks.memory import MemoryLimit
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8786", "tcp://localhost:1", "tcp://[::1]:8786", "127.8.9.1:80"])
@@ -89,3 +96,99 @@ def test_a_clock_is_compared_when_its_answer_came_not_when_the_driver_looks(tmp_
     driver.intake.take(1.0)
     assert list(driver.crew.present.values()) == [machine]
     assert machine.future is None
+
+
+@pytest.fixture
+def joined(tmp_path, monkeypatch):
+    """Return this process as a member that carries out orders at once; `told` holds what it tells, by driver."""
+    found = member.Member({"probes": []}, tmp_path, print)
+    found.told = []
+    monkeypatch.setattr(found, "do", lambda driver, work: work())
+    monkeypatch.setattr(found, "tell", lambda driver, what: found.told.append((driver, what)))
+    monkeypatch.setattr(member.Member, "present", found)
+    return found
+
+
+def crew_of(client, folder, monkeypatch, **facts):
+    """Return a crew, and what it says when one member with these facts has come."""
+    said = []
+    monkeypatch.setattr(crew, "facts_of", lambda client, address: (facts, Clock(0.0, 0.0, 0.0), ""))
+    found = crew.Crew(client, "one", folder, 60.0, said.append)
+    found.welcome("tcp://a")
+    return found, said
+
+
+@pytest.mark.parametrize(("version", "named"), [(PROTOCOL + 1, f"version {PROTOCOL + 1}"), (None, "no version")])
+def test_who_speaks_another_protocol_is_refused_before_anything_else(joined, tmp_path, monkeypatch, version, named):
+    words = f"speaks {named} of the protocol between machines, we speak {PROTOCOL}; bring both to one commit"
+    tasks.measure(json.dumps({"protocol": version, "driver": "theirs", "sweep": "one.m01"}))
+    assert joined.told == [("theirs", {"sweep": "one.m01", "answer": json.dumps({"error": f"the driver {words}"})})]
+    found, said = crew_of(None, tmp_path, monkeypatch, protocol=version, code="other")
+    assert (found.present, said) == ({}, [f"tcp://a takes no part: it {words}"])
+
+
+def test_who_speaks_the_protocol_must_measure_by_the_same_code(tmp_path, monkeypatch):
+    found, said = crew_of(None, tmp_path, monkeypatch, protocol=PROTOCOL, code="other", commit="abc")
+    assert (found.present, "measures by other code" in said[0]) == ({}, True)
+    found, said = crew_of(None, tmp_path, monkeypatch, protocol=PROTOCOL, code=environments.code_hash())
+    assert ([*found.present], said) == (["tcp://a"], [])
+
+
+@pytest.mark.fault(51)
+def test_a_member_refuses_a_sweep_that_it_knows_from_another_driver(joined, monkeypatch):
+    monkeypatch.setattr(member, "Part", lambda order, known, path, tell: SimpleNamespace(
+        base=order["part_of"], driver=order["driver"], told=0, data=list, tell=tell
+    ))  # fmt: skip
+
+    def opened(driver, sweep, base):
+        order = {"protocol": PROTOCOL, "driver": driver, "sweep": sweep, "part_of": base, "probes": []}
+        tasks.open_part(json.dumps(order))
+        return Answer(joined.told.pop()[1]["answer"]).error
+
+    assert opened("ours", "one.m01", "one") == ""
+    assert (
+        opened("theirs", "one.m02", "one") == "this machine knows a sweep one of another driver; start this one again"
+    )
+    assert opened("theirs", "two.m01", "two") == ""
+    assert {name: part.driver for name, part in joined.parts.items()} == {"one.m01": "ours", "two.m01": "theirs"}
+    joined.parts["one.m01"].tell({})
+    assert joined.told == [("ours", {})]
+
+
+@pytest.mark.fault(51)
+def test_a_driver_ends_and_hears_only_what_is_measured_for_it(joined, tmp_path, monkeypatch):
+    killed = Counter()
+    monkeypatch.setattr("os.kill", lambda process, number: killed.update([signal.Signals(number)]))
+    joined.busy = "ours"
+    for driver, count in (("theirs", 0), ("ours", 1), ("", 2)):
+        tasks.abandon(json.dumps({"driver": driver}))
+        assert killed.total() == count, driver
+    driver = Driver(SimpleNamespace(id="ours"), SimpleNamespace(), tmp_path, SimpleNamespace(tell=print), 1, 60.0)
+    for name in ("theirs", "ours"):
+        driver.intake.told((0.0, {"driver": name, "json": "{}"}))
+    assert driver.intake.inbox.qsize() == 1
+
+
+@pytest.mark.fault(51)
+def test_a_member_leaves_a_file_that_it_has_already_as_it_is(tmp_path):
+    part = Part.__new__(Part)
+    launcher = SimpleNamespace(data={}, ceilings={}, memory=MemoryLimit())
+    part.path, part.sweep = tmp_path / "one.m01.jsonl", SimpleNamespace(name="one.m01", launcher=launcher)
+    part.path.write_text("theirs")
+    with pytest.raises(StorageError, match="another sweep's"):
+        part.begin({"part_of": "one", "preset": {}, "seed": 0, "requested": {}}, {})
+    assert part.path.read_text() == "theirs"
+
+
+@pytest.mark.fault(51)
+def test_a_driver_leaves_the_files_of_another_alone(tmp_path, monkeypatch):
+    """By files that are there: its own, and its copy of a member's when it ends before the sweep began."""
+    found, _ = crew_of(None, tmp_path, monkeypatch, protocol=PROTOCOL, code=environments.code_hash())
+    for name in ("one", "one.m01"):
+        (tmp_path / f"{name}.jsonl").write_text("theirs")
+    amount = SimpleNamespace(preset=dict, seed=0, requested=dict)
+    with pytest.raises(StorageError, match="another sweep's"):
+        Account("one", tmp_path / "one.jsonl").begin(amount, [], [])
+    found.forget()
+    assert {path.read_text() for path in tmp_path.iterdir()} == {"theirs"}
+    assert len(list(tmp_path.iterdir())) == 2

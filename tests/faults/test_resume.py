@@ -54,11 +54,13 @@ def test_another_configuration_makes_its_own_cells_alone(resumed):
 
 @pytest.mark.fault(27)
 def test_a_changed_adapter_makes_all_of_its_cells_again(resumed, tmp_path):
-    """For real: a copy of the checkout in which one line of an adapter was added."""
+    """For real: a copy of the checkout in which one line of an adapter was added, after one that no worker reads."""
     copy = tmp_path / "checkout"
     for folder in ("adapters", "benchmarks", "requirements", "tests/faults"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     assert len(resumed(root=copy)) == LAUNCHES
+    with (copy / "benchmarks" / "console.py").open("a") as console:
+        console.write("\n# changed\n")
     assert len(resumed(root=copy)) == LAUNCHES
     with (copy / "adapters" / "numpy.py").open("a") as adapter:
         adapter.write("\n# changed\n")

@@ -83,7 +83,7 @@ def test_a_peak_is_measured_once_and_read_after_that(workers):
 
 def test_another_lock_machine_or_code_is_another_peak(workers, monkeypatch):
     measured()
-    for module, name in ((environments, "lock_hash"), (peak.machine, "fingerprint"), (peak, "code_hash")):
+    for module, name in ((environments, "lock_hash"), (peak.machine, "fingerprint"), (peak.imports, "code_hash")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, lambda *_: "another")
             assert peak.known(POINT) is None, name

@@ -3,32 +3,41 @@
 from __future__ import annotations
 
 import subprocess
+from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import revisions
+from adapters.contract import CONTRACT_VERSION
+from benchmarks import environments, revisions
 from benchmarks.errors import UsageError
+
+SAME = f"CONTRACT_VERSION = {CONTRACT_VERSION}\n"
 
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """Return a git checkout with two commits, whose adapters say one and two."""
+    """Return a git checkout with two commits, whose contracts say one and two, and a function that commits more."""
     root = tmp_path / "checkout"
     (root / "adapters").mkdir(parents=True)
+    (root / "benchmarks").symlink_to(revisions.ROOT / "benchmarks")
 
     def git(*arguments):
         identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
         subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
 
     git("init", "--quiet")
+
+    def commit(contract):
+        (root / "adapters" / "contract.py").write_text(contract)
+        git("add", "adapters")
+        git("commit", "--quiet", "--message", "another contract")
+
     for word in ("one", "two"):
-        (root / "adapters" / "contract.py").write_text(f"WORD = {word!r}\n")
-        git("add", ".")
-        git("commit", "--quiet", "--message", word)
+        commit(f"{SAME}WORD = {word!r}\n")
     monkeypatch.setattr(revisions, "ROOT", root)
     for cached in (revisions.resolved, revisions.folder, revisions._kept):
         cached.cache_clear()
-    yield root
+    yield SimpleNamespace(root=root, commit=commit)
     for cached in (revisions.resolved, revisions.folder, revisions._kept):
         cached.cache_clear()
 
@@ -36,9 +45,28 @@ def checkout(tmp_path, monkeypatch):
 def test_a_revision_s_adapters_lie_in_a_folder_of_their_own(checkout):
     before, now = revisions.resolved("HEAD~1"), revisions.resolved("HEAD")
     assert (len(before), before == now) == (12, False)
-    assert (revisions.folder(before) / "adapters" / "contract.py").read_text() == "WORD = 'one'\n"
-    assert (checkout / "adapters" / "contract.py").read_text() == "WORD = 'two'\n"
-    assert revisions.adapters_hash(before) != revisions.adapters_hash(now)
+    assert (revisions.folder(before) / "adapters" / "contract.py").read_text() == f"{SAME}WORD = 'one'\n"
+    assert (checkout.root / "adapters" / "contract.py").read_text() == f"{SAME}WORD = 'two'\n"
+    assert len({revisions.adapters_hash(before), revisions.adapters_hash(now), environments.code_hash()}) == 3
+
+
+@pytest.mark.parametrize(
+    ("contract", "found"),
+    [
+        ("", "none"), ("CONTRACT_VERSION = later", "none"), ("WORD = 'CONTRACT_VERSION = 1'", "none"),
+        ("def", "none"), ("\0", "none"), (f"CONTRACT_VERSION = {CONTRACT_VERSION + 1}", str(CONTRACT_VERSION + 1)),
+        ("CONTRACT_VERSION = '1'; exit()", "'1'"),
+    ],
+)  # fmt: skip
+def test_adapters_of_another_contract_are_refused_in_one_line_that_says_what_to_do(checkout, contract, found):
+    checkout.commit(contract)
+    with pytest.raises(UsageError) as refused:
+        revisions.resolved("HEAD")
+    message = str(refused.value)
+    assert f"version {found}, this checkout needs {CONTRACT_VERSION};" in message
+    assert "git worktree add" in message
+    assert "\n" not in message
+    assert revisions.resolved("HEAD~1")
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "", "--output=/tmp/x", "HEAD:adapters", "HEAD^{tree}"])

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 from collections import Counter
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from benchmarks import environments, machine, storage
+from benchmarks import environments, machine, runner, storage
 from benchmarks.cells import Cell
 from benchmarks.datasets import Prepared
+from benchmarks.errors import StorageError
 from benchmarks.frameworks import Probe
 from benchmarks.launcher import Launcher
 from benchmarks.presets import PRESETS, Preset
@@ -234,3 +237,25 @@ def test_two_revisions_are_cells_of_one_comparison(pretend):
     assert {row["revision"] for row in rows} == {None, "0123456789ab"}
     assert len({row["cell"] for row in rows if row["task"] == "speed"}) == 2
     assert len(sweep.stops) == 1
+
+
+@pytest.mark.fault(51)
+def test_sweeps_of_one_millisecond_have_names_of_their_own(monkeypatch):
+    """Also on nodes of a cluster, which have the same code and may have the same clock."""
+    now = datetime.datetime(2026, 1, 2, 3, 4, 5, 678900, datetime.UTC)
+    clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: now), UTC=datetime.UTC)
+    monkeypatch.setattr(runner, "datetime", clock)
+    names = {runner.name_now() for _ in range(100)}
+    assert len(names) == 100
+    assert {name[:20] for name in names} == {"20260102T030405.678-"}
+
+
+@pytest.mark.fault(51)
+def test_a_sweep_never_writes_into_the_file_of_another(pretend, monkeypatch):
+    """By patched names: should two be alike after all."""
+    monkeypatch.setattr(runner, "name_now", lambda: "one-name")
+    first, _ = pretend(PRESETS["quick"], steady)
+    content = first.path.read_bytes()
+    with pytest.raises(StorageError, match=r"one-name.jsonl is another sweep's.*start this one again"):
+        pretend(PRESETS["quick"], steady)
+    assert first.path.read_bytes() == content

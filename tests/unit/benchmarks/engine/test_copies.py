@@ -41,6 +41,16 @@ def test_what_is_no_line_is_refused_with_all_that_came_with_it(tmp_path, lines, 
     assert not copy.path.exists()
 
 
+@pytest.mark.fault(51)
+def test_a_file_that_somebody_else_made_is_not_taken_over(tmp_path, lines):
+    path = tmp_path / "a.jsonl"
+    path.write_text(lines[4])
+    copy = Copy(path)
+    with pytest.raises(StorageError, match="another sweep's"):
+        copy.take(0, lines[:2])
+    assert (copy.lines, copy.begun, path.read_text()) == (0, False, lines[4])
+
+
 def test_a_copy_goes_on_where_a_crash_left_it(tmp_path, lines):
     path = tmp_path / "a.jsonl"
     path.write_text("".join(lines[:2]) + lines[2][:40])
