@@ -80,6 +80,7 @@ def test_holm_adjusts_step_by_step():
 def test_verdicts():
     found = verdicts(ratios((1.001, 0.01), (1.01, 0.001), (1.5, 0.1), (0.5, 0.1), (1.2, 0.5), (np.nan, np.nan)))
     assert found.tolist() == ["equivalent", "equivalent", "faster", "slower", "not distinguished", ""]
+    assert verdicts(ratios((0.98, 0.03), (1.02, 0.03))).tolist() == ["not distinguished"] * 2  # one bound is outside
     assert verdicts(ratios((1.5, 0.001), n=5)).tolist() == [""]
     assert verdicts(sample([0.5, 0.51, 0.49, 0.5, 0.52, 0.48])) == "faster"
 
