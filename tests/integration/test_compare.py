@@ -11,7 +11,6 @@ import pytest
 from benchmarks.environments import ROOT
 from benchmarks.storage import append, read
 
-MLP = ROOT / "results" / "reference" / "2026-11-24-1-mlp.jsonl"
 LENET = ROOT / "results" / "reference" / "2026-11-24-2-lenet.jsonl"
 STEADY = (1000.0, 1010.0, 990.0, 1005.0, 995.0, 1002.0)
 
@@ -101,11 +100,12 @@ def test_every_form_goes_to_the_output_or_a_file(make_set, compared, tmp_path):
 
 
 def test_the_frameworks_of_one_set_by_any_metric(compared):
-    code, shown, _ = compared(str(MLP), "--metric", "import_s", "--format", "json", "--base", "torch")
+    code, shown, _ = compared(str(LENET), "--metric", "import_s", "--format", "json", "--base", "torch")
     found = json.loads(shown)
     assert code == 0
     assert {line["ratio"] for line in found if line["framework"] == "torch"} == {1.0}
-    assert {line["verdict"] for line in found if line["framework"] == "numpy"} == {"faster"}
+    [numpy] = [line["ratio"] for line in found if line["framework"] == "numpy"]  # loaded before: no import at all
+    assert numpy < 0.001
     code, shown, _ = compared(str(LENET), "--format", "csv")
     assert shown.startswith("model,recipe")
 
