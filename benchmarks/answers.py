@@ -9,12 +9,12 @@ import json
 import math
 from typing import Any
 
-from benchmarks.schema import BY_NAME
-from benchmarks.speeds import PLAN
+from benchmarks.schema import BY_NAME, COLUMNS, TASKS
 from benchmarks.values import (
     Check,
     count,
     fits,
+    given,
     invalid,
     items,
     listed,
@@ -26,24 +26,12 @@ from benchmarks.values import (
     rate,
     strings,
     text,
-    whole,
 )
 
 Answer = dict[str, Any]
 
 STATUSES = ("ok", "unsupported", "failed", "oom", "nan", "invalid")  # the others are for the harness to say
-HARNESS = frozenset(  # columns of a row that are not a worker's to say
-    (
-        *("schema_version", "sweep", "cell", "started_at", "framework", "model", "recipe", "dataset", "device"),
-        *("device_name", "batch_size", "mode", "dtype", "pipeline", "threads", "revision", "task", "round", "seed"),
-        "attempt",
-        *("lockstep", "lockstep_max_deviation", "lockstep_float64_deviation", "lockstep_steps", "oracle_sha256"),
-        *("canary_before_s", "canary_after_s", "train_flops_per_sample", "train_all_flops_per_sample", "flops_per_s"),
-        *("gpu_memory_peak_bytes", "gpu_sm_clock_mhz", "gpu_temperature_c", "gpu_power_w", "gpu_energy_j_per_sample"),
-        *("gpu_throttles", "gpu_other_processes", "gpu_busy_share"),
-        *("peak_flops_per_s", "mfu", "roofline_flops_per_s", "roofline_share", "duration_s"),
-    )
-)
+HARNESS = frozenset(column.name for column in COLUMNS if column.by == "harness")  # not a worker's to say
 
 
 class AnswerInvalid(ValueError):
@@ -51,7 +39,6 @@ class AnswerInvalid(ValueError):
 
 
 TEXTS = mapping(text)
-LAUNCH: dict[str, Check] = {"framework_version": text, "flags": strings}
 NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
     "probe": {
         "versions": TEXTS,
@@ -69,8 +56,7 @@ NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
         "deviations": mapping(optional(number)),
         "oracle_sha256": text,
     },
-    "speed": {**LAUNCH, "train_samples_per_s": rate, "eval_samples_per_s": rate, **dict.fromkeys(PLAN, whole)},
-    "accuracy": {**LAUNCH, "accuracy": number, "epochs": count},
+    **{task: {column.name: given for column in COLUMNS if task in column.needed_by} for task in TASKS},
     "products": {"flags": strings, "sizes": items(size=count, flops_per_s=optional(rate))},
     "copies": {"flags": strings, "sets": items(set_bytes=count, bytes_per_s=rate)},
     "serving": {"mode": text, "version": text},
@@ -91,7 +77,7 @@ def read(answer: bytes, task: str, largest_bytes: int = 1 << 19) -> Answer:
         raise AnswerInvalid(f"is longer than {largest_bytes} bytes")
     if said["status"] == "ok" and (name := invalid(NEEDED.get(task, {}), said)):
         raise AnswerInvalid(f"has no valid {name!r}: {shown(said.get(name))}")
-    if task in ("speed", "accuracy"):
+    if task in TASKS:
         check_columns(said)
     return said
 

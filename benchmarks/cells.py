@@ -11,8 +11,9 @@ import hashlib
 import itertools
 import json
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from adapters.recipes import RECIPES
 
@@ -31,6 +32,11 @@ class Cell:
     threads: int
     pipeline: str = "resident"
     revision: str = ""  # the commit whose adapters are measured; empty: the checkout's own
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Cell:
+        """Return the cell that a row is a launch of."""
+        return cls(**{name: row[name] for name in AXES} | {"revision": row["revision"] or ""})
 
     @property
     def model(self) -> str:
@@ -51,8 +57,9 @@ class Cell:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+AXES = tuple(field.name for field in dataclasses.fields(Cell))
 APART = ("framework", "mode", "revision")
-SHARED = tuple(field.name for field in dataclasses.fields(Cell) if field.name not in APART)
+SHARED = tuple(name for name in AXES if name not in APART)
 
 
 @dataclass(frozen=True)

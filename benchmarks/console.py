@@ -21,7 +21,7 @@ from rich.table import Table
 
 from benchmarks import counting, output
 from benchmarks.accuracies import median_time
-from benchmarks.cells import Cell, Launch
+from benchmarks.cells import SHARED, Cell, Launch
 from benchmarks.errors import LockstepError
 from benchmarks.interruption import Interrupted
 from benchmarks.intervals import speed
@@ -134,7 +134,7 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
 
     Of more than MANY comparisons only the first SHOWN: no one reads a thousand tables on a screen.
     """
-    shared = ("model", "dataset", "device", "batch_size", "dtype", "threads", "pipeline")
+    shared = ["model" if axis == "recipe" else axis for axis in SHARED]
     comparisons: dict[tuple[Any, ...], dict[tuple[str, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         mode = row["mode"] + (f" (adapters of {row['revision']})" if row["revision"] else "")

@@ -9,10 +9,11 @@ from typing import Any
 from benchmarks import storage
 from benchmarks.cells import Launch
 from benchmarks.ledger import KEPT
+from benchmarks.schema import names
 from benchmarks.speeds import PLAN
 
 Row = dict[str, Any]
-NEEDED = {*KEPT, *PLAN, "sweep", "cell", "round", "seed", "reason", "epochs", "duration_s"}  # of a row; lists are large
+NEEDED = names(*KEPT, *PLAN, "sweep", "cell", "round", "seed", "reason", "epochs", "duration_s")  # lists are large
 
 
 class Finished:
@@ -30,7 +31,7 @@ class Finished:
             for row in storage.rows(path):
                 key = (row["cell"], row["round"], row["seed"])
                 if row["status"] == "ok" and key in keys:
-                    self.rows[key] = {name: value for name, value in row.items() if name in NEEDED}
+                    self.rows[key] = {name: row[name] for name in NEEDED}
 
     def get(self, identity: str, planned: Launch) -> Row | None:
         """Return a launch's row."""

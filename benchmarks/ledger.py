@@ -9,17 +9,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from benchmarks.accuracies import above_chance
-from benchmarks.cells import Cell, Launch
+from benchmarks.cells import AXES, Cell, Launch
 from benchmarks.counting import count
 from benchmarks.datasets import NAMES
+from benchmarks.schema import names
 from benchmarks.wall import Wall
 
 Row = dict[str, Any]
 # What a sweep's own tables show. Of ten thousand rows the rest would take a hundred megabytes.
-KEPT = (
-    "framework", "framework_version", "model", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads",
-    "pipeline", "revision", "task", "status", "flags", "lockstep", "train_samples_per_s", "eval_samples_per_s", "mfu",
-    "accuracy", "accuracy_target", "time_to_accuracy_s",
+KEPT = names(
+    *AXES, "model", "framework_version", "task", "status", "flags", "lockstep", "train_samples_per_s",
+    "eval_samples_per_s", "mfu", "accuracy", "accuracy_target", "time_to_accuracy_s",
 )  # fmt: skip
 
 

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from benchmarks.cells import APART, SHARED
 from benchmarks.errors import SchemaError
-from benchmarks.schema import VERDICTS, Column, checked
-from benchmarks.values import Check, at_least_zero, fits, listed, mapping, number, one_of, optional, positive, text
+from benchmarks.schema import BY_NAME, Column, checked
+from benchmarks.values import Check, at_least_zero, fits, listed, mapping, number, optional, positive, text
 
 DEEPEST = 6  # objects and lists inside of each other; ours have 3
 DIGITS = 10
@@ -111,15 +112,7 @@ VERDICT = (
     Column("oracle_sha256", "str", "", "hash of the oracle's losses"),
 )
 ENGINE = (Column("name", "str", "", "what spreads a sweep over machines", True),)
-CELL = (
-    Column("recipe", "str", "", "declared settings", True),
-    Column("dataset", "str", "", "data set", True),
-    Column("device", "str", "", "cpu or gpu", True),
-    Column("batch_size", "int", "samples", "samples in a step", True, positive),
-    Column("dtype", "str", "", "type of weights", True),
-    Column("threads", "int", "", "CPU threads", True, positive),
-    Column("pipeline", "str", "", "resident or host"),
-)
+CELL = tuple(BY_NAME[name] for name in SHARED)
 LINES: dict[str, tuple[Column, ...]] = {
     "run": (
         Column("sweep", "str", "", "the sweep's name"),
@@ -151,10 +144,8 @@ LINES: dict[str, tuple[Column, ...]] = {
     ),
     "proof": (
         *CELL,
-        Column("framework", "str", "", "import name of the framework", True),
-        Column("mode", "str", "", "eager, compiled or fused", True),
-        Column("revision", "str", "", "whose adapters; empty: the checkout's"),
-        Column("lockstep", "str", "", "pass, fail, unproven", True, one_of(*VERDICTS)),
+        *(BY_NAME[name] for name in APART),
+        BY_NAME["lockstep"],
         Column("reason", "str", "", "why it is no pass"),
         Column("verdict", "object", "", "the gate's whole answer", check=shaped(VERDICT)),
     ),

@@ -5,6 +5,7 @@ results/README.md's list of columns is generated from here (`python -m report co
 
 from __future__ import annotations
 
+import functools
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -34,7 +35,8 @@ VERDICTS = ("pass", "fail", "unproven")
 class Column:
     """One column: `kind` is str, int, float, strings, ints, floats; `required` columns are never null.
 
-    In lines that are no rows (lines.py) a kind may also be object, objects, or floatss, lists of floats.
+    `by` says who fills it in: the harness alone, or a worker too. `needed_by` names the tasks whose answer has it where
+    it is ok. In lines that are no rows (lines.py) a kind may also be object, objects, or floatss, lists of floats.
     """
 
     name: str
@@ -43,6 +45,11 @@ class Column:
     meaning: str
     required: bool = False
     check: Check = lambda value: True
+    by: str = "worker"
+    needed_by: tuple[str, ...] = ()
+
+
+Harness = functools.partial(Column, by="harness")  # a column that no worker may fill in
 
 
 def is_device(value: Any) -> bool:
@@ -51,21 +58,21 @@ def is_device(value: Any) -> bool:
 
 
 COLUMNS = (
-    Column("schema_version", "int", "", "version of this table", True, lambda value: value == SCHEMA_VERSION),
-    Column("sweep", "str", "", "the sweep this row belongs to; also its file's name", True),
-    Column("cell", "str", "", "hash of everything that decides what is measured: the axes, code, lock, machine", True),
-    Column("started_at", "str", "UTC", "when the launch began; for people, never used to measure", True),
-    Column("framework", "str", "", "import name of the framework", True),
-    Column("framework_version", "str", "", "its version, as it says itself"),
-    Column("model", "str", "", "declared network", True),
-    Column("recipe", "str", "", "declared settings it is trained with", True),
-    Column("dataset", "str", "", "data set", True),
-    Column("device", "str", "", "as asked: cpu, gpu (the first card), gpu:N", True, is_device),
-    Column("device_name", "str", "", "model name of the processor or card", True),
-    Column("batch_size", "int", "samples", "samples in a step", True, positive),
-    Column("mode", "str", "", "eager, compiled or fused", True),
-    Column("dtype", "str", "", "float32, float64, or what products multiply: tf32, bfloat16, float16", True),
-    Column(
+    Harness("schema_version", "int", "", "version of this table", True, lambda value: value == SCHEMA_VERSION),
+    Harness("sweep", "str", "", "the sweep this row belongs to; also its file's name", True),
+    Harness("cell", "str", "", "hash of everything that decides what is measured: the axes, code, lock, machine", True),
+    Harness("started_at", "str", "UTC", "when the launch began; for people, never used to measure", True),
+    Harness("framework", "str", "", "import name of the framework", True),
+    Column("framework_version", "str", "", "its version, as it says itself", needed_by=TASKS),
+    Harness("model", "str", "", "declared network", True),
+    Harness("recipe", "str", "", "declared settings it is trained with", True),
+    Harness("dataset", "str", "", "data set", True),
+    Harness("device", "str", "", "as asked: cpu, gpu (the first card), gpu:N", True, is_device),
+    Harness("device_name", "str", "", "model name of the processor or card", True),
+    Harness("batch_size", "int", "samples", "samples in a step", True, positive),
+    Harness("mode", "str", "", "eager, compiled or fused", True),
+    Harness("dtype", "str", "", "float32, float64, or what products multiply: tf32, bfloat16, float16", True),
+    Harness(
         "pipeline",
         "str",
         "",
@@ -73,28 +80,33 @@ COLUMNS = (
         True,
         lambda value: value in PIPELINES,
     ),
-    Column("threads", "int", "", "CPU threads asked for, and CPUs in the affinity mask", True, positive),
-    Column("revision", "str", "", "git revision whose adapters this launch used; null: the checkout's own"),
-    Column("task", "str", "", "speed: timed; accuracy: trained as the recipe says", True, lambda value: value in TASKS),
-    Column("round", "int", "", "number of this cell's launch of this task, from 0", True, lambda value: value >= 0),
-    Column("seed", "int", "", "seed of initial weights and batch order; each accuracy launch has its own", True),
-    Column("attempt", "int", "", "over several machines: 2 and more began anew, a machine was lost", False, positive),
+    Harness("threads", "int", "", "CPU threads asked for, and CPUs in the affinity mask", True, positive),
+    Harness("revision", "str", "", "git revision whose adapters this launch used; null: the checkout's own"),
+    Harness("task", "str", "", "speed: timed; accuracy: trained as the recipe says", True, lambda task: task in TASKS),
+    Harness("round", "int", "", "number of this cell's launch of this task, from 0", True, lambda value: value >= 0),
+    Harness("seed", "int", "", "seed of initial weights and batch order; each accuracy launch has its own", True),
+    Harness("attempt", "int", "", "over several machines: 2 and more began anew, a machine was lost", False, positive),
     Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
     Column("reason", "str", "", "why the status is not ok"),
-    Column("flags", "strings", "", "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items())),
-    Column("lockstep", "str", "", "the gate's verdict: pass, fail, unproven", True, lambda value: value in VERDICTS),
-    Column("lockstep_max_deviation", "float", "", "largest deviation of a loss from the oracle, in this dtype"),
-    Column("lockstep_float64_deviation", "float", "", "the same in float64, over lockstep_steps steps in one go"),
-    Column("lockstep_steps", "int", "steps", "steps of the float64 run", False, positive),
-    Column("oracle_sha256", "str", "", "hash of the oracle's losses that this was compared with"),
-    Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks", False, positive),
+    Column("flags", "strings", "", "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items()), needed_by=TASKS),
+    Harness("lockstep", "str", "", "the gate's verdict: pass, fail, unproven", True, lambda value: value in VERDICTS),
+    Harness("lockstep_max_deviation", "float", "", "largest deviation of a loss from the oracle, in this dtype"),
+    Harness("lockstep_float64_deviation", "float", "", "the same in float64, over lockstep_steps steps in one go"),
+    Harness("lockstep_steps", "int", "steps", "steps of the float64 run", False, positive),
+    Harness("oracle_sha256", "str", "", "hash of the oracle's losses that this was compared with"),
+    Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks",
+        False, positive, needed_by=("speed",)),
     Column("train_chunk_s", "floats", "s", "wall time of each timed chunk"),
     Column("train_chunk_device_s", "floats", "s", "on a GPU: between events on its queue at each chunk's edges"),
     Column("train_timed_between_s", "floats", "s", "begin and end of the timed training, on the monotonic clock"),
-    Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch", False, positive),
-    Column("warm_up_chunks", "int", "", "chunks of 100 ms before the timed ones, fixed by the first launch"),
-    Column("eval_passes", "int", "", "passes over the test images in one chunk of evaluation", False, positive),
-    Column("eval_samples_per_s", "float", "samples/s", "evaluation: median over the timed chunks", False, positive),
+    Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch",
+        False, positive, needed_by=("speed",)),
+    Column("warm_up_chunks", "int", "", "chunks of 100 ms before the timed ones, fixed by the first launch",
+        needed_by=("speed",)),
+    Column("eval_passes", "int", "", "passes over the test images in one chunk of evaluation",
+        False, positive, needed_by=("speed",)),
+    Column("eval_samples_per_s", "float", "samples/s", "evaluation: median over the timed chunks",
+        False, positive, needed_by=("speed",)),
     Column("step_latency_p50_s", "float", "s", "a training step that is waited for: median", False, positive),
     Column("step_latency_p95_s", "float", "s", "the same: 95 % take no longer", False, positive),
     Column("step_latency_p99_s", "float", "s", "the same: 99 % take no longer", False, positive),
@@ -117,40 +129,47 @@ COLUMNS = (
     Column("train_chunk_stolen_s", "floats", "s", "time the hypervisor took from the CPUs in each timed chunk"),
     Column("train_chunk_pressure_s", "floats", "s", "time in which a task of the machine waited for a CPU (PSI)"),
     Column("train_chunk_switches", "floats", "", "involuntary context switches of the worker in each timed chunk"),
-    Column("canary_before_s", "floats", "s", "a fixed piece of work on each CPU, all at once, before the launch"),
-    Column("canary_after_s", "floats", "s", "the same after it; see the flag disturbed"),
+    Harness("canary_before_s", "floats", "s", "a fixed piece of work on each CPU, all at once, before the launch"),
+    Harness("canary_after_s", "floats", "s", "the same after it; see the flag disturbed"),
     Column("peak_rss_bytes", "int", "bytes", "largest resident memory of the worker", False, positive),
-    Column("gpu_memory_peak_bytes", "int", "bytes", "of the card: most in use, less what was before the launch"),
-    Column("gpu_busy_share", "float", "", "of the time training was timed: a kernel ran, as the driver samples it"),
-    Column("gpu_sm_clock_mhz", "float", "MHz", "clock of the card's multiprocessors while training was timed: median"),
-    Column("gpu_temperature_c", "float", "°C", "of the card while training was timed: highest"),
-    Column("gpu_power_w", "float", "W", "of the card while training was timed: mean"),
-    Column("gpu_energy_j_per_sample", "float", "J/sample", "gpu_power_w times the timed seconds, by training sample"),
-    Column("gpu_throttles", "strings", "", "what held the card's clock back while training was timed"),
-    Column("gpu_other_processes", "int", "", "processes on the card before or after the launch; never ended"),
-    Column("train_flops_per_sample", "int", "FLOP", "theoretical, forward and backward (flops.py)", True, positive),
-    Column("train_all_flops_per_sample", "float", "FLOP", "the same with pooling, loss and update", True, positive),
-    Column("flops_per_s", "float", "FLOP/s", "train_samples_per_s * train_flops_per_sample", False, positive),
-    Column("peak_flops_per_s", "float", "FLOP/s", "the machine's peak in this dtype, all frameworks", False, positive),
-    Column("mfu", "float", "", "flops_per_s / peak_flops_per_s; above 1 the row is impossible", False, positive),
-    Column("roofline_flops_per_s", "float", "FLOP/s", "what peak and bandwidth allow a step", False, positive),
-    Column("roofline_share", "float", "", "flops_per_s / roofline_flops_per_s; above 1: impossible", False, positive),
-    Column("accuracy", "float", "", "on the test images after the last epoch", False, fraction),
+    Harness("gpu_memory_peak_bytes", "int", "bytes", "of the card: most in use, less what was before the launch"),
+    Harness("gpu_busy_share", "float", "", "of the time training was timed: a kernel ran, as the driver samples it"),
+    Harness("gpu_sm_clock_mhz", "float", "MHz", "clock of the card's multiprocessors while training was timed: median"),
+    Harness("gpu_temperature_c", "float", "°C", "of the card while training was timed: highest"),
+    Harness("gpu_power_w", "float", "W", "of the card while training was timed: mean"),
+    Harness("gpu_energy_j_per_sample", "float", "J/sample", "gpu_power_w times the timed seconds, by training sample"),
+    Harness("gpu_throttles", "strings", "", "what held the card's clock back while training was timed"),
+    Harness("gpu_other_processes", "int", "", "processes on the card before or after the launch; never ended"),
+    Harness("train_flops_per_sample", "int", "FLOP", "theoretical, forward and backward (flops.py)", True, positive),
+    Harness("train_all_flops_per_sample", "float", "FLOP", "the same with pooling, loss and update", True, positive),
+    Harness("flops_per_s", "float", "FLOP/s", "train_samples_per_s * train_flops_per_sample", False, positive),
+    Harness("peak_flops_per_s", "float", "FLOP/s", "the machine's peak in this dtype, all frameworks", False, positive),
+    Harness("mfu", "float", "", "flops_per_s / peak_flops_per_s; above 1 the row is impossible", False, positive),
+    Harness("roofline_flops_per_s", "float", "FLOP/s", "what peak and bandwidth allow a step", False, positive),
+    Harness("roofline_share", "float", "", "flops_per_s / roofline_flops_per_s; above 1: impossible", False, positive),
+    Column("accuracy", "float", "", "on the test images after the last epoch",
+        False, fraction, needed_by=("accuracy",)),
     Column("loss", "float", "", "on the test images after the last epoch"),
     Column("train_accuracy", "float", "", "on the training images after the last epoch", False, fraction),
     Column("confusion", "ints", "", "test images by label (10 rows) and digit read (10 columns), row after row"),
     Column("mistakes", "ints", "", "indices of the misread test images with the largest losses, largest first"),
     Column("mistakes_read_as", "ints", "", "what each of them was read as"),
-    Column("epochs", "int", "", "epochs trained for the accuracy, fewer where the recipe stops early"),
+    Column("epochs", "int", "", "epochs trained for the accuracy, fewer where the recipe stops early",
+        False, positive, needed_by=("accuracy",)),
     Column("accuracy_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("loss_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("train_loss_by_epoch", "floats", "", "mean over the epoch's batches, each before its update"),
     Column("seconds_by_epoch", "floats", "s", "training and evaluation up to the end of each epoch, set-up apart"),
     Column("accuracy_target", "float", "", "whose first reaching is timed; null without one", False, fraction),
     Column("time_to_accuracy_s", "float", "s", "seconds_by_epoch at the first epoch with the target", False, positive),
-    Column("duration_s", "float", "s", "the whole launch, as the parent saw it"),
+    Harness("duration_s", "float", "s", "the whole launch, as the parent saw it"),
 )  # fmt: skip
 BY_NAME = {column.name: column for column in COLUMNS}
+
+
+def names(*chosen: str) -> tuple[str, ...]:
+    """Return these names of columns, each once; KeyError for one that is none."""
+    return tuple(dict.fromkeys(BY_NAME[name].name for name in chosen))
 
 
 def validate(row: Mapping[str, Any]) -> dict[str, Any]:

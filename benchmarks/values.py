@@ -91,6 +91,11 @@ def rate(value: Any) -> bool:
     return number(value) and value > 0
 
 
+def given(value: Any) -> bool:
+    """Return whether there is a value; its column says which may be."""
+    return value is not None
+
+
 def count(value: Any) -> bool:
     """Return whether a value is a whole number from 1."""
     return whole(value) and value > 0

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import typer
 
+from report.commands.check import check_results
 from report.commands.compare import compare_sets
 from report.commands.curve import curve_of
 from report.commands.curves import curves_by_epoch
@@ -24,6 +25,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "curves": curves_by_epoch,
     "curve": curve_of,
     "columns": columns,
+    "check": check_results,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

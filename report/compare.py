@@ -7,6 +7,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks.cells import SHARED
 from benchmarks.console import plain
 from benchmarks.errors import UsageError
 from report.grouping import Flags, Numbers, counted, equal, first, floats, geometric_means, joined, last, number
@@ -14,10 +15,11 @@ from report.learnt import with_accuracies
 from report.newest import is_newest
 from report.paired import with_ratio
 
-# What the frameworks of one comparison share; speeds of different machines never meet in one ratio.
-COMPARISON = [
-    "model", "recipe", "dataset", "device", "device_name", "machine_kind", "batch_size", "dtype", "threads", "pipeline",
-]  # fmt: skip
+# What the frameworks of one comparison share; speeds of different machines never meet in one ratio. Tables are in the
+# order of these columns.
+MACHINE = ["device_name", "machine_kind"]
+_place = SHARED.index("device") + 1
+COMPARISON = ["model", *SHARED[:_place], *MACHINE, *SHARED[_place:]]
 CELL = [*COMPARISON, "framework", "mode"]
 RATES = [  # geometric means over a cell's launches; what a row's columns mean stands in results/README.md
     "train_samples_per_s", "eval_samples_per_s", "mfu", "roofline_share", "flops_per_s",

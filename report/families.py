@@ -14,13 +14,14 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.sessions import MEMBER, SHARED, base_of, session
+from benchmarks.sessions import MEMBER, base_of, session
 from benchmarks.storage import Sweep
+from report.compare import COMPARISON
 from report.grouping import Flags, equal, highest, number
 from report.machines import UNKNOWN, kind
 
 Part = tuple[pa.Table, Sweep]
-READ = [*(column for column in SHARED if column != "machine_kind"), "task", "status", "sweep", "attempt"]
+READ = [*(column for column in COMPARISON if column != "machine_kind"), "task", "status", "sweep", "attempt"]
 
 
 def is_part(sweep: Sweep) -> bool:
@@ -88,7 +89,7 @@ def before_the_last(frame: pd.DataFrame) -> Flags:
 
     Attempts are numbered by who plans them: when a launch began says nothing of their order, clocks of machines differ.
     """
-    comparison, numbered = number(frame, [*SHARED, "task"]), frame["attempt"].notna().to_numpy(bool)
+    comparison, numbered = number(frame, [*COMPARISON, "task"]), frame["attempt"].notna().to_numpy(bool)
     attempts = pd.DataFrame({"base": [base_of(name) for name in frame["sweep"]], "attempt": 1})
     attempts.loc[numbered, "attempt"] = frame["attempt"].to_numpy()[numbered].astype(np.int64)
     attempt = number(attempts, ["base", "attempt"])

@@ -24,6 +24,7 @@ from benchmarks.schema import BY_NAME, COLUMNS
 from benchmarks.sessions import session, sessions
 from benchmarks.storage import Sweep
 from report import cache, families, machines, reading
+from report.compare import CELL
 from report.revision import extracted
 
 DERIVED = ("machine_kind", "machine", "session", "overtaken")  # the frame's columns that do not stand in rows
@@ -32,10 +33,8 @@ DTYPES = {
     pa.int64(): pd.Int64Dtype(), pa.float64(): pd.Float64Dtype(), pa.large_string(): pd.StringDtype(),
     pa.bool_(): pd.BooleanDtype(),
 }  # fmt: skip
-KEYS = (  # what tells launches and cells apart; always loaded
-    "sweep", "cell", "framework", "model", "recipe", "dataset", "device", "device_name", "batch_size", "mode", "dtype",
-    "pipeline", "threads", "task", "round", "seed", "attempt", "status", *DERIVED,
-)  # fmt: skip
+# What tells launches and cells apart; always loaded.
+KEYS = {*CELL, *DERIVED, "sweep", "cell", "task", "round", "seed", "attempt", "status"}
 TEXT = pa.dictionary(pa.int32(), pa.string())
 Part = families.Part
 READERS = 2  # threads; parsing and hashing leave the interpreter's lock

@@ -10,12 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from report.compare import CELL, COMPARISON
+from report.compare import CELL, COMPARISON, MACHINE
 from report.grouping import means, number
 
 # What comparisons on different machines share: each has its own processor, and threads as many as suit it.
-POINT = ["model", "recipe", "dataset", "device", "batch_size", "dtype", "pipeline"]
-MACHINE = ["machine_kind", "device_name"]
+POINT = [name for name in COMPARISON if name not in (*MACHINE, "threads")]
 SPEED = "train_samples_per_s"
 LINE = ["point", "framework"]
 

@@ -1,7 +1,7 @@
 """What is wrong with this machine and with these results, in plain words: a section a file, a list of findings each.
 
     environments | machine | disk | data     this machine
-    results | rules                          a folder of results files
+    results | rules                          a folder of results files, which `report` reads: only it knows tables
 
 A check only looks: it changes nothing and reaches no network.
 """
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.checks import data, disk, environments, machine, results, rules, slim
+from benchmarks.checks import data, disk, environments, machine, tables
 from benchmarks.checks.finding import Finding
 
 
@@ -21,6 +21,4 @@ def run(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
     yield "machine", list(machine.findings())
     yield "disk", list(disk.findings(folder))
     yield "data", list(data.findings())
-    files = slim.read_all(folder)
-    yield "results", list(results.findings(folder, files))
-    yield "rules", list(rules.findings(files))
+    yield from tables.sections(folder)

@@ -26,7 +26,6 @@ from benchmarks.errors import SchemaError
 
 Json = dict[str, Any]
 SETTLE_S = 1.0  # between waits for the disk: one a row would take longer than all else, and idle machines would wait
-AXES = ("framework", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads", "pipeline")
 
 
 def why_lost(future: Future) -> str:
@@ -104,8 +103,7 @@ class Intake:
         if kind is None or series is None or block is None:
             return
         if what == "row":
-            cell = Cell(**{name: record[name] for name in AXES}, revision=record["revision"] or "")
-            if planned := machine.waiting.pop(cell, None):
+            if planned := machine.waiting.pop(Cell.of(record), None):
                 kind.report(series, planned, record)
                 self.board.row(machine, self.account.progress(), planned, record)
         elif what == "stop":

@@ -16,7 +16,8 @@ from typing import Any
 
 from benchmarks import storage
 from benchmarks.environments import ROOT
-from benchmarks.sessions import axes, newest, sessions
+from report import load
+from report.compare import CELL, newest
 
 REFERENCE = ROOT / "results" / "reference"
 BASE = "20261201T000000.000-abcdef"
@@ -35,6 +36,7 @@ KINDS: dict[str, dict[str, Any]] = {  # made-up machines: facts, threads, and fa
         "factors": {"": 2.0, "torch": 3.1, "jax": 2.4},
     },
 }  # fmt: skip
+LAUNCH = ["sweep", "cell", "task", "round", "seed"]
 Record = dict[str, Any]
 
 
@@ -57,16 +59,17 @@ def changed(record: Record, made_up: Record, noise: random.Random) -> Record:
     return record | {"threads": threads, "device_name": device_name, "cell": cell}
 
 
-def counted(sweeps: list[storage.Sweep]) -> list[Record]:
+def counted(reference: Path) -> list[Record]:
     """Return the rows that tables show: what was measured again later would stand twice in a member's file."""
-    kind = sweeps[0].run["machine_kind"]
-    rows = [row | {"machine_kind": kind} for sweep in sweeps for row in sweep.rows]
-    known = newest(rows, sessions([sweep.run for sweep in sweeps]))
-    return [{name: value for name, value in row.items() if name != "machine_kind"} for row in known]
+    frame = load(reference, ["revision"])
+    counts = set(newest(frame[frame["revision"].isna()])[LAUNCH].itertuples(index=False, name=None))
+    return [row for sweep in storage.read_all(reference) for row in sweep.rows if tuple(map(row.get, LAUNCH)) in counts]
 
 
-def lines(sweeps: list[storage.Sweep], number: int, kind: str, model: str) -> Iterator[tuple[str, Record]]:
-    """Yield (kind, record) of a member's file.
+def lines(
+    sweeps: list[storage.Sweep], rows: list[Record], number: int, kind: str, model: str
+) -> Iterator[tuple[str, Record]]:
+    """Yield (kind, record) of a member's file; `rows` are those that count.
 
     `kind` is a key of KINDS, empty for the machine that was measured; `model` the only one to keep, empty for all.
     """
@@ -81,7 +84,7 @@ def lines(sweeps: list[storage.Sweep], number: int, kind: str, model: str) -> It
                 yield name, record | ({"threads": made_up["threads"]} if made_up and name == "proof" else {})
         for stop in sweep.stops:
             yield "stop", stop | ({"threads": made_up["threads"]} if made_up else {})
-    for row in counted(sweeps):
+    for row in rows:
         if model in ("", row["model"]):
             yield "row", renamed(changed(row, made_up, noise) if made_up else row, number) | {"attempt": 1}
 
@@ -91,13 +94,14 @@ def write(out: Path, reference: Path = REFERENCE) -> None:
     out.mkdir(parents=True, exist_ok=True)
     sweeps = list(storage.read_all(reference))
     members = {1: ("", "mlp"), 2: ("", "lenet"), 3: ("1111111111111111", ""), 4: ("2222222222222222", "")}
-    rows: list[Record] = []
+    counts, rows = counted(reference), list[Record]()
     for number, (kind, model) in members.items():
-        made = list(lines(sweeps, number, kind, model))
+        made = list(lines(sweeps, counts, number, kind, model))
         rows += [record | {"machine_kind": kind} for name, record in made if name == "row"]
         (out / f"{BASE}.m{number:02}.jsonl").write_bytes(b"".join(storage.line(*pair) for pair in made))
     engine = {"name": "dask", "members": [f"{BASE}.m{number:02}" for number in members]}
-    driver = {"sweep": BASE, "engine": engine, "requested": {"cells": len(set(map(axes, rows))), "launches": len(rows)}}
+    cells = {tuple(map(row.get, CELL)) for row in rows}
+    driver = {"sweep": BASE, "engine": engine, "requested": {"cells": len(cells), "launches": len(rows)}}
     ended = [("run", driver), ("end", {"wall_s": {"timed chunks": 1.0}, "reported": len(rows)})]
     (out / f"{BASE}.jsonl").write_bytes(b"".join(storage.line(*pair) for pair in ended))
 

@@ -83,3 +83,11 @@ def test_identity_covers_the_axes_and_what_else_decides():
     other = Cell("torch", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 1)
     assert cell.identity(code="a") == cell.identity(code="a")
     assert len({cell.identity(code="a"), cell.identity(code="b"), other.identity(code="a")}) == 3
+
+
+def test_a_row_says_which_cell_it_is_a_launch_of():
+    """A row of the checkout's own adapters has no revision, a cell an empty one."""
+    made = Cell("torch", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 2, "host")
+    own = {**vars(made), "revision": None, "model": "mlp", "round": 3}
+    assert Cell.of(own) == made
+    assert Cell.of({**own, "revision": "abc"}).revision == "abc"

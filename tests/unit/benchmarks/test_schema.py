@@ -4,8 +4,10 @@ import math
 
 import pytest
 
+from benchmarks.cells import AXES
 from benchmarks.errors import SchemaError
-from benchmarks.schema import BY_NAME, COLUMNS, validate
+from benchmarks.schema import BY_NAME, COLUMNS, TASKS, Column, names, validate
+from benchmarks.speeds import PLAN
 
 
 def test_a_valid_row_gets_every_column_in_order(row):
@@ -50,3 +52,24 @@ def test_unknown_and_missing_columns_are_refused(row):
 
 def test_no_two_columns_share_a_name():
     assert len(BY_NAME) == len(COLUMNS)
+
+
+def test_a_worker_may_say_a_new_column_and_nothing_of_what_the_harness_decides():
+    """Whoever adds a column to the table has nothing else to do."""
+    assert {column.by for column in COLUMNS} == {"worker", "harness"}
+    assert Column("new", "int", "", "").by == "worker"
+    said = {column.name for column in COLUMNS if column.by == "worker"}
+    assert {"status", "reason", "flags", "train_chunk_s"} <= said
+    assert not said & {*AXES, "seed", "round", "attempt", "lockstep", "mfu", "canary_before_s", "gpu_power_w"}
+
+
+def test_what_an_answer_needs_is_a_worker_s_to_say():
+    assert {column.by for column in COLUMNS if column.needed_by} == {"worker"}
+    assert {task for column in COLUMNS for task in column.needed_by} == set(TASKS)
+    assert set(PLAN) <= {column.name for column in COLUMNS if "speed" in column.needed_by}
+
+
+def test_a_choice_of_columns_is_held_to_the_table():
+    assert names("status", "flags", "status") == ("status", "flags")
+    with pytest.raises(KeyError, match="statsu"):
+        names("statsu")

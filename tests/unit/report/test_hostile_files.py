@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 
 from benchmarks import storage
-from benchmarks.checks import slim
 from benchmarks.errors import UsageError
 from benchmarks.schema import SCHEMA_VERSION
-from report import load, records
+from report import files, load, records
 from report.commands.page import page
 from report.micro import load as load_micro
 from tests.unit.known_lines import RECORDS
@@ -98,7 +97,7 @@ def test_only_regular_files_are_read(put, capsys):
         assert f"{name}.jsonl: a " in said
     assert "root:" not in said
     swept = {sweep.path.stem: sweep for sweep in storage.read_all(folder)}
-    checked = {file.sweep.path.stem: file.sweep for file in slim.read_all(folder)}
+    checked = {file.sweep.path.stem: file.sweep for file in files.read_all(folder, ["sweep"])}
     for name in names:
         assert "not a regular file" in swept[name].problems[0]
         assert swept[name].problems == checked[name].problems

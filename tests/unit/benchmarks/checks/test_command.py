@@ -1,11 +1,12 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 import typer
 
-from benchmarks.checks import environments
+from benchmarks.checks import environments, tables
 from benchmarks.commands.check import check_up
 from benchmarks.errors import UsageError
 from benchmarks.storage import append
@@ -42,6 +43,12 @@ def test_programs_get_json_and_a_healthy_set_exit_0(healthy, write, capsys):
     found = json.loads(capsys.readouterr().out)
     assert {item["level"] for item in found} <= {"ok", "note", "warning"}
     assert sum(item["section"] == "rules" for item in found) == 8
+
+
+def test_where_the_report_cannot_say_it_is_an_error_with_its_last_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(tables, "COMMAND", [sys.executable, "-c", "raise SystemExit('no [pyarrow] here')"])
+    assert code(tmp_path) == 1
+    assert "error   results files: cannot be read: no [pyarrow] here" in capsys.readouterr().out
 
 
 def test_a_folder_that_is_not_there_is_a_usage_error(tmp_path):

@@ -5,20 +5,102 @@ A rule looks at the launches that tables count, with what their runs' records sa
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks.checks.counted import Counted, cell, counted, grouped, names
+import pandas as pd
+
+from benchmarks import counting, schema
 from benchmarks.checks.finding import Finding, shortened
-from benchmarks.checks.slim import File
 from benchmarks.counting import count
-from benchmarks.sessions import SHARED, axes, base_of
+from benchmarks.sessions import base_of
+from report.compare import CELL, COMPARISON, newest
+from report.files import File
+from report.load import framed, wanted, with_derived
 
 RULES_VERSION = 1
 MORE = 1.05  # CPUs for each thread asked for; more threads may take turns on them (worker.mismatch)
+AXES = (*CELL, "revision")
+UNNAMED = ("model", "device_name", "machine_kind")  # the recipe says the first; the others are long, mostly the same
+OTHERS = schema.names(  # what the rules read of rows, beside load.KEYS
+    "framework_version", "revision", "reason", "flags", "lockstep", "oracle_sha256", "mfu", "roofline_share",
+    "threads_computing", "cpu_per_wall",
+)  # fmt: skip
+READ = [name for name in wanted(OTHERS) if name in schema.BY_NAME]
+Row = Mapping[str, Any]
 Broken = Iterator[tuple[str, str]]  # (level, where and what)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """The launches that tables count, and by sweep the record of its run and its cells."""
+
+    rows: Sequence[Row]
+    runs: Mapping[str, Mapping[str, Any]]
+    ended: frozenset[str]  # sweeps that came to their end
+    reported: Mapping[str, set[tuple[Any, ...]]]  # cells, those of launches that a newer session has again too
+
+    def ok(self, task: str = "") -> list[Row]:
+        """Return the launches that ended ok, of one task or of both."""
+        return [row for row in self.rows if row["status"] == "ok" and task in ("", row["task"])]
+
+    def told(self, row: Row, name: str) -> Any:
+        """Return what the record of a launch's run says, None where it does not."""
+        return self.runs.get(row["sweep"], {}).get(name)
+
+    def environment(self, row: Row, name: str) -> Any:
+        """Return what that record says of the environment that a launch ran in, None where it does not."""
+        return (self.told(row, "frameworks") or {}).get(f"{row['framework']}-{row['device']}", {}).get(name)
+
+
+def counted(files: Sequence[File]) -> Counted:
+    """Return the launches of some files that tables count."""
+    sweeps = [file.sweep for file in files]
+    frame = framed(with_derived([(file.table, file.sweep) for file in files]), wanted(READ), categories=True)
+    reported: dict[str, set[tuple[Any, ...]]] = defaultdict(set)
+    for row in records(frame.loc[~frame["overtaken"], ["sweep", *AXES]].drop_duplicates()):
+        reported[row["sweep"]].add(axes(row))
+    runs = {sweep.run["sweep"]: sweep.run for sweep in sweeps if "sweep" in sweep.run}
+    ended = frozenset(sweep.run["sweep"] for sweep in sweeps if sweep.end and "sweep" in sweep.run)
+    return Counted(records(newest(frame[frame["revision"].isna()])), runs, ended, reported)
+
+
+def records(frame: pd.DataFrame) -> list[Row]:
+    """Return the lines of a frame as rows, None where nothing is known."""
+    found: list[Row] = frame.astype(object).where(frame.notna(), None).to_dict("records")  # type: ignore[assignment]
+    return found
+
+
+def axes(row: Row) -> tuple[Any, ...]:
+    """Return what tells a launch's cell from others."""
+    return tuple(row[name] for name in AXES)
+
+
+def cell(row: Row) -> str:
+    """Return a cell's name for people."""
+    return f"{row['framework']} {row['mode']}, {comparison(row, COMPARISON)}"
+
+
+def comparison(row: Row, shared: Iterable[str]) -> str:
+    """Return what launches share, for people."""
+    forms = {"batch_size": "batch {}".format, "threads": counting.threads, "sweep": "sweep {}".format}
+    return ", ".join(forms.get(name, str)(row[name]) for name in shared if name not in UNNAMED)
+
+
+def grouped(rows: Iterable[Row], shared: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
+    """Yield (name, launches) of those that share these columns."""
+    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
+    for row in rows:
+        groups[tuple(row[name] for name in shared)].append(row)
+    for found in groups.values():
+        yield comparison(found[0], shared), found
+
+
+def names(rows: Iterable[Row]) -> list[str]:
+    """Return the frameworks of some launches."""
+    return sorted({row["framework"] for row in rows})
 
 
 def gate(launches: Counted) -> Broken:
@@ -42,16 +124,16 @@ def ceiling(launches: Counted) -> Broken:
 
 def seeds(launches: Counted) -> Broken:
     """Yield seeds that a cell was trained with more than once in one session."""
-    trained = Counter((axes(row), launches.session(row), row["seed"]) for row in launches.ok("accuracy"))
+    trained = Counter((axes(row), row["session"], row["seed"]) for row in launches.ok("accuracy"))
     for row in launches.ok("accuracy"):
-        if (times := trained.pop((axes(row), launches.session(row), row["seed"]), 1)) > 1:
+        if (times := trained.pop((axes(row), row["session"], row["seed"]), 1)) > 1:
             yield "error", f"{cell(row)}: seed {row['seed']} was trained {times} times"
 
 
 def threads(launches: Counted) -> Broken:
     """Yield sweeps whose frameworks had different threads, and launches that computed with others than asked."""
     asked_for = [{**row, "sweep": base_of(row["sweep"])} for row in launches.rows]
-    for where, rows in grouped(asked_for, [name for name in (*SHARED, "sweep") if name != "threads"]):
+    for where, rows in grouped(asked_for, [name for name in (*COMPARISON, "sweep") if name != "threads"]):
         asked = {name: sorted({row["threads"] for row in rows if row["framework"] == name}) for name in names(rows)}
         if len({tuple(found) for found in asked.values()}) > 1:
             said = "; ".join(f"{name} {', '.join(map(str, found))}" for name, found in asked.items())
@@ -69,7 +151,7 @@ def threads(launches: Counted) -> Broken:
 
 def versions(launches: Counted) -> Broken:
     """Yield versions and locks of a framework that differ, and Pythons."""
-    for where, rows in grouped(launches.ok(), SHARED):
+    for where, rows in grouped(launches.ok(), COMPARISON):
         for name in names(rows):
             mine = [row for row in rows if row["framework"] == name]
             yield from differing("error", where, f"versions of {name}", (row["framework_version"] for row in mine))
@@ -80,9 +162,9 @@ def versions(launches: Counted) -> Broken:
 
 def origin(launches: Counted) -> Broken:
     """Yield comparisons by several codes, and frameworks that met on no kind of machine: tables keep kinds apart."""
-    for where, rows in grouped(launches.ok(), SHARED):
+    for where, rows in grouped(launches.ok(), COMPARISON):
         yield from differing("warning", where, "codes", (launches.told(row, "code") for row in rows))
-    for where, rows in grouped(launches.ok(), [name for name in SHARED if name != "machine_kind"]):
+    for where, rows in grouped(launches.ok(), [name for name in COMPARISON if name != "machine_kind"]):
         kinds = {str(row["machine_kind"]) for row in rows}
         if len({tuple(names(row for row in rows if str(row["machine_kind"]) == kind)) for kind in kinds}) > 1:
             yield from differing("warning", where, "kinds of machine, a table each", kinds)
@@ -90,7 +172,7 @@ def origin(launches: Counted) -> Broken:
 
 def oracle(launches: Counted) -> Broken:
     """Yield comparisons whose proofs rest on several oracles."""
-    for where, rows in grouped(launches.ok(), SHARED):
+    for where, rows in grouped(launches.ok(), COMPARISON):
         yield from differing("error", where, "oracles", (row["oracle_sha256"] for row in rows))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.checks import rules, slim
-from tests.unit.benchmarks.checks.conftest import SWEEP
+from report import files, rules
+from tests.unit.conftest import SWEEP
 
 LATER = "20260102T000000-abcdef"
 
@@ -71,13 +71,18 @@ BROKEN = {  # what breaks a rule: (rule, level, how)
 }  # fmt: skip
 
 
+def findings(folder):
+    return list(rules.findings(files.read_all(folder, rules.READ)))
+
+
 def found(folder):
-    return [finding for finding in rules.findings(slim.read_all(folder)) if finding.level != "ok"]
+    return [finding for finding in findings(folder) if finding.level != "ok"]
 
 
 def test_a_healthy_set_keeps_every_rule(healthy, write):
-    findings = list(rules.findings(slim.read_all(write(healthy))))
-    assert [(f.level, f.what) for f in findings] == [("ok", f"rule 1.{rule.number}") for rule in rules.RULES]
+    assert [(f.level, f.what) for f in findings(write(healthy))] == [
+        ("ok", f"rule 1.{rule.number}") for rule in rules.RULES
+    ]
 
 
 @pytest.mark.parametrize("what", BROKEN)

@@ -1,19 +1,64 @@
-"""Is every line of the results there and whole, and is every file a sweep that came to its end?"""
+"""Is every line of the results there and whole, and is every file a sweep that came to its end? For `benchmarks check`.
+
+The files themselves are read, never what the cache has of them: a byte that changed on the disk is to be found.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
+import pyarrow as pa
+
+from benchmarks import regular
 from benchmarks.checks.finding import Finding, shortened
-from benchmarks.checks.slim import File
 from benchmarks.counting import count
 from benchmarks.sessions import base_of
-from benchmarks.storage import ADVICE
+from benchmarks.storage import ADVICE, Sweep
+from report import cache, reading
 
 RESUME = "go on with the same command and --resume"
 COLLECT = "fetch what its members still have: python -m benchmarks collect ADDRESS (its scheduler's); then "
+
+
+@dataclass(frozen=True)
+class File:
+    """One file: its valid rows, its sweep without them, how many lines are whole, whether its last was torn off."""
+
+    table: pa.Table
+    sweep: Sweep
+    lines: int
+    torn: bool
+
+
+def read_all(folder: Path, columns: Sequence[str]) -> list[File]:
+    """Read columns, at least one, of every results file of a folder, oldest name first; none where there is none."""
+    return [read(path, columns) for path in sorted(folder.glob("*.jsonl"))]
+
+
+def read(path: Path, columns: Sequence[str]) -> File:
+    """Read one file; what is no regular file, or cannot be read, is among its sweep's problems."""
+    try:
+        with regular.opened(path) as file:
+            return File(*cache.parse(file, path, columns, None), *whole_lines(file))
+    except regular.NotRegular as error:
+        problem = str(error)
+    except OSError as error:
+        problem = f"{path.name}: cannot be read: {error.strerror}"
+    none = cache.encoded(reading.SCHEMA.empty_table().select(columns))
+    return File(none, Sweep(path, problems=[problem]), 0, torn=False)
+
+
+def whole_lines(file: BinaryIO) -> tuple[int, bool]:
+    """Return how many lines of a file are whole, and whether something follows the last of them."""
+    file.seek(0)
+    lines, last = 0, b"\n"
+    while block := file.read(1 << 20):
+        lines, last = lines + block.count(b"\n"), block[-1:]
+    return lines, last != b"\n"
 
 
 def findings(folder: Path, files: Sequence[File]) -> Iterator[Finding]:
@@ -26,12 +71,12 @@ def findings(folder: Path, files: Sequence[File]) -> Iterator[Finding]:
         advice = f"look into {others} below it with --results" if others else "make rows with: tox -e bench"
         yield Finding("note", "results files", "none in this folder", advice)
         return
-    made = Counter(base_of(name_of(file)) for file in files for _ in file.sweep.rows)
+    made = Counter(base_of(name_of(file)) for file in files for _ in range(len(file.table)))
     families = {name_of(file): made[name_of(file)] for file in files}
     for file in files:
         yield from shortened(list(lines(file)))
         yield from ending(file, families)
-    whole, rows = sum(file.lines for file in files), sum(len(file.sweep.rows) for file in files)
+    whole, rows = sum(file.lines for file in files), sum(len(file.table) for file in files)
     yield Finding(
         "ok", "results files", f"{count(len(files), 'file')}, {count(whole, 'whole line')}, {count(rows, 'valid row')}"
     )
@@ -59,7 +104,7 @@ def ending(file: File, rows: Mapping[str, int]) -> Iterator[Finding]:
     if file.torn:
         found = f"what follows line {file.lines} was torn off by a crash and is ignored"
         yield Finding("warning", name, found, "nothing that was acknowledged is lost; go on with --resume")
-    if not sweep.run and sweep.rows:
+    if not sweep.run and len(file.table):
         yield Finding("warning", name, "no record of its run: nothing is known of its machine and its versions")
     elif not sweep.run and file.lines + file.torn:
         yield Finding("error", name, "no sweep: it has neither a record of a run nor rows", "take it out of the folder")

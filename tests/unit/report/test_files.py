@@ -5,13 +5,17 @@ import os
 
 import pytest
 
-from benchmarks.checks import results, slim
 from benchmarks.schema import SCHEMA_VERSION
 from benchmarks.storage import append, checksum
+from report import files
+
+
+def findings(folder):
+    return list(files.findings(folder, files.read_all(folder, ["sweep"])))
 
 
 def found(folder):
-    return [f for f in results.findings(folder, slim.read_all(folder)) if f.level != "ok"]
+    return [f for f in findings(folder) if f.level != "ok"]
 
 
 def only(folder):
@@ -20,7 +24,7 @@ def only(folder):
 
 
 def test_a_healthy_folder_is_counted(healthy, write):
-    [finding] = results.findings(folder := write(healthy), slim.read_all(folder))
+    [finding] = findings(write(healthy))
     assert (finding.level, finding.found) == ("ok", "1 file, 10 whole lines, 8 valid rows")
 
 

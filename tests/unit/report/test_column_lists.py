@@ -1,0 +1,46 @@
+"""Each list of columns that a table chooses names columns that there are, and follows from the one definition."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks import cells, lines
+from benchmarks.schema import BY_NAME
+from report import families, metrics, over_machines, rules, sides
+from report.compare import CELL, COMPARISON, MACHINE, NEEDED
+from report.load import COLUMN_NAMES, KEYS
+from report.page import again, inputs, roofline, throughput, times
+from report.pivot import APART
+
+CHOSEN = {
+    "load.KEYS": KEYS,
+    "compare.NEEDED": NEEDED,
+    "sides.READ": sides.READ,
+    "families.READ": families.READ,
+    "rules.AXES": rules.AXES,
+    "rules.READ": rules.READ,
+    "rules.UNNAMED": rules.UNNAMED,
+    "inputs.COLUMNS": inputs.COLUMNS,
+    "over_machines.POINT": over_machines.POINT,
+    "pivot.APART": APART,
+    "throughput.SHARED": throughput.SHARED,
+    "times.SHARED": times.SHARED,
+    "times.MEASURED": times.MEASURED.values(),
+    "roofline.MACHINE": roofline.MACHINE,
+    "again.AXES": again.AXES.values(),
+    "metrics": (*metrics.AXES, *metrics.LEARNT, *metrics.HIGHER, *metrics.LOWER),
+}
+
+
+@pytest.mark.parametrize("name", CHOSEN)
+def test_every_chosen_column_is_one(name):
+    assert set(CHOSEN[name]) <= set(COLUMN_NAMES)
+
+
+def test_what_a_comparison_shares_follows_from_a_cell():
+    """A new axis of Cell is shared by comparisons everywhere, and tells cells apart, without another list."""
+    assert set(cells.AXES) == {*cells.SHARED, *cells.APART}
+    assert set(cells.SHARED) <= BY_NAME.keys()
+    assert {*COMPARISON} == {*cells.SHARED, "model", *MACHINE}
+    assert {*CELL} == {*COMPARISON, *cells.APART} - {"revision"}
+    assert [column.name for column in lines.CELL] == list(cells.SHARED)
