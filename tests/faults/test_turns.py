@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 import uuid
 
 import pytest
@@ -118,9 +117,8 @@ def test_kill_9_of_the_holder_frees_the_lock_and_wakes_who_waits(holder):
         told.append(words)
         other.send_signal(signal.SIGKILL)
 
-    begin = time.monotonic()
-    with turn.taken("the next", True, say):
-        assert time.monotonic() - begin < 2
+    with turn.taken("the next", True, say):  # for ever, were it not woken
+        pass
     [words] = told
     assert f"process {other.pid} measures" in words
     with turn.taken("once more, there is nothing to clean up", False, told.append):
@@ -154,6 +152,7 @@ def test_what_a_holder_says_of_itself_is_escaped_and_bounded(holder):
 def test_a_holder_that_is_stopped_is_named_all_the_same(holder):
     other = holder(HOLDER, "asleep")
     other.send_signal(signal.SIGSTOP)
+    os.waitid(os.P_PID, other.pid, os.WSTOPPED | os.WNOWAIT)  # until then its thread may still answer
     with pytest.raises(Busy, match=f"process {other.pid} measures on this machine and does not say"):  # noqa: SIM117
         with turn.taken("ours", False, print):
             pass

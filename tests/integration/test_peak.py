@@ -6,12 +6,16 @@ import pytest
 
 from benchmarks import kept, peak
 from benchmarks.bandwidth import BYTES_PER_ELEMENT
+from tests.integration.conftest import ATTEMPTS, HELD_UP
 
 
 def test_real_workers_multiply_and_their_answers_are_kept(command, tmp_path):
     arguments = ("peak", "--framework", "numpy,torch", "--sizes", "128,64", "--dtype", "float32,float64")
     variables = {"LOCKSTEP_CACHE": str(tmp_path)}
-    done = command("benchmarks", *arguments, "--threads", "1", "--json", **variables)
+    for _ in range(ATTEMPTS):  # a peak that is complete is kept, so that only what others held up is measured again
+        done = command("benchmarks", *arguments, "--threads", "1", "--json", **variables)
+        if HELD_UP not in done.stderr:
+            break
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert [part["dtype"] for part in found["peaks"]] == ["float32", "float64"]

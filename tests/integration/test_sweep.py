@@ -9,6 +9,7 @@ import psutil
 import pytest
 
 from adapters.registry import ADAPTERS
+from benchmarks import storage
 from benchmarks.cards import cards
 from benchmarks.environments import ROOT
 
@@ -32,7 +33,7 @@ def test_six_frameworks_learn_the_same(sweep):
     for row in speeds:
         assert row["accuracy"] is None
         assert row["flops_per_s"] == pytest.approx(row["train_samples_per_s"] * 454_400)
-        assert min(row["train_chunk_s"]) > 0.02
+        assert min(row["train_chunk_s"]) > 0
         assert row["first_step_s"] > 0
     for name in ADAPTERS:
         assert name in done.stdout
@@ -163,17 +164,23 @@ def test_interrupted_rows_are_kept_and_no_process_is_left(command, tmp_path):
     assert rows
 
 
+MAIN_AND_ITS_SIZE = """
+import atexit, pathlib, re
+from benchmarks.__main__ import main
+atexit.register(lambda: print(re.search(r"VmHWM:.*", pathlib.Path("/proc/self/status").read_text())[0]))
+main()
+"""
+
+
 def test_the_parent_stays_small(tmp_path):
-    line = [sys.executable, "-m", "benchmarks", "run", "--framework", "numpy", "--model", "mlp", "--rounds", "1"]
-    process = psutil.Popen(
-        [*line, "--results", str(tmp_path)], cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
-    largest = 0
-    while process.poll() is None:
-        largest = max(largest, process.memory_info().rss)
-        time.sleep(0.05)
-    assert process.wait() == 0
-    assert 0 < largest < 300e6
+    line = [sys.executable, "-c", MAIN_AND_ITS_SIZE, "run", "--framework", "numpy", "--model", "mlp"]
+    line += ["--rounds", "1", "--seeds", "1", "--epochs", "1", "--results", str(tmp_path)]
+    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
+    [file] = tmp_path.glob("*.jsonl")
+    assert [row["task"] for row in storage.read(file).rows] == ["speed", "accuracy"], done.stderr
+    name, largest, unit = done.stdout.splitlines()[-1].split()
+    assert (name, unit) == ("VmHWM:", "kB")  # the kernel's own record: nothing between two looks is missed
+    assert 30e3 < int(largest) < 300e3
 
 
 @pytest.mark.mnist
