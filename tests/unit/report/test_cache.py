@@ -3,14 +3,11 @@ from __future__ import annotations
 import math
 import os
 import struct
-import subprocess
-import sys
 import time
 
 import pandas as pd
 import pytest
 
-from benchmarks.environments import ROOT
 from benchmarks.storage import append
 from report import cache, load, reading, records
 from tests.unit.known_lines import RECORDS
@@ -148,15 +145,3 @@ def test_files_of_one_name_in_two_folders_are_two_entries(kept, results, tmp_pat
     assert len(load(results)) == 3
     assert load(tmp_path)["round"].tolist() == [9]
     assert len(list(kept.iterdir())) == 2
-
-
-def test_two_processes_read_at_once(kept, results):
-    program = (
-        "import sys; from report import cache, load; cache.SETTLED_S = -60\n"
-        "for _ in range(5): assert len(load(sys.argv[1])) == 3"
-    )
-    command = [sys.executable, "-c", program, str(results)]
-    running = [subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE) for _ in range(2)]
-    said = [process.communicate()[1] for process in running]
-    assert [process.returncode for process in running] == [0, 0], said
-    assert len(list(kept.iterdir())) == 1
