@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,26 @@ from benchmarks.schema import SCHEMA_VERSION
 
 GIVEN = os.environ.get("LOCKSTEP_DATA")  # read before any test changes it
 os.environ["LOCKSTEP_TURN"] = f"lockstep-tests-{os.getpid()}"  # waits for no other measurement of this machine
+
+# Where CI is set, a test that is skipped for any other reason fails: CI has what tests need, or installs it.
+SKIPPED = (
+    "no GPU",
+    "this machine has a GPU",  # what is said without one
+    "a CPU has none",  # TF32
+    "has no (bfloat16|float16) on a CPU",  # mxnet
+    "no effect on a CPU",  # paddle's narrower types
+)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Let a skip fail where CI is set, unless its reason is one of the above."""
+    report = yield
+    if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
+        why = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        if not any(re.search(reason, why) for reason in SKIPPED):
+            report.outcome, report.longrepr = "failed", f"CI skips nothing but for reasons in tests/conftest.py: {why}"
+    return report
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -15,7 +15,7 @@ from benchmarks.environments import ROOT
 
 
 def test_six_frameworks_learn_the_same(sweep):
-    done, rows = sweep("--model", "mlp", "--rounds", "1", "--epochs", "3")
+    done, rows = sweep("--model", "mlp", "--rounds", "1", "--seeds", "1", "--epochs", "3")
     assert done.returncode == 0, done.stderr
     assert {row["framework"] for row in rows} == set(ADAPTERS)
     assert all(row["status"] == "ok" for row in rows)
@@ -184,12 +184,12 @@ def test_the_parent_stays_small(tmp_path):
 
 
 @pytest.mark.mnist
-def test_ten_epochs_of_mnist_in_all_six(sweep, mnist_folder):
-    options = ("--dataset", "mnist", "--data-dir", str(mnist_folder), "--rounds", "0")
-    done, rows = sweep(*options, "--model", "mlp", "--epochs", "10")
+def test_three_epochs_of_mnist_in_all_six(sweep, mnist_folder):
+    options = ("--dataset", "mnist", "--data-dir", str(mnist_folder), "--rounds", "0", "--seeds", "1")
+    done, rows = sweep(*options, "--model", "mlp", "--epochs", "3")
     assert done.returncode == 0, done.stderr
     assert {row["framework"]: row["task"] for row in rows} == dict.fromkeys(ADAPTERS, "accuracy")
-    assert min(row["accuracy"] for row in rows) > 0.96
+    assert min(row["accuracy"] for row in rows) > 0.94
 
 
 @pytest.mark.mnist

@@ -17,6 +17,11 @@ seen: list[str] | None = None  # of the test that runs; an audit hook stays for 
 settings.register_profile("inner", max_examples=25, deadline=None)  # tox -e unit; the whole run draws more
 
 
+def examples(count: int) -> int:
+    """Return how many examples a test draws that draws another number than Hypothesis's own."""
+    return min(count, 25) if settings.get_current_profile_name() == "inner" else count
+
+
 def refuse(event: str, arguments: tuple[object, ...]) -> None:
     """Refuse what leaves this process while a unit test runs, however it is called."""
     if event in OUTSIDE and seen is not None and arguments != (0,):

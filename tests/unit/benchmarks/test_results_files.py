@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from benchmarks import line_blocks, storage
 from benchmarks.errors import SchemaError, StorageError
+from tests.unit.conftest import examples
 from tests.unit.known_lines import RECORDS
 
 KINDS = ("stop", "proof", "dataset", "image")
@@ -25,7 +26,7 @@ JSON = st.recursive(
 
 
 @given(others=st.dictionaries(TEXTS.map("of a newer program: ".__add__), JSON), kind=st.sampled_from(KINDS))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=examples(50), deadline=None)
 def test_what_is_appended_comes_back(tmp_path_factory, others, kind):
     path = tmp_path_factory.mktemp("rows") / "a.jsonl"
     record = {**RECORDS[kind], **others}

@@ -13,6 +13,7 @@ from benchmarks.checks.counted import counted
 from benchmarks.storage import line
 from report import load
 from report.compare import newest
+from tests.unit.conftest import examples
 
 BASE = "20260101T000000-aaaaaa"
 KINDS = {"1": "small", "2": "small", "3": "large"}
@@ -69,7 +70,9 @@ def shown(row, drawn, seconds):
     return sorted(map(launches, tables)), sorted(map(launches, checks))
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # only read
+@settings(
+    max_examples=examples(40), deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)  # only read
 @given(drawn=FAMILIES)
 def test_tables_and_checks_count_each_launch_once_by_attempts_alone(row, drawn):
     tables, checks = shown(row, drawn, [found["second"] for found in drawn])

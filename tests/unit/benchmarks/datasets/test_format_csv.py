@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from benchmarks.datasets import format_csv
 from benchmarks.datasets.formats import read_csv
+from tests.unit.conftest import examples
 
 
 @pytest.mark.fault(17)
@@ -21,7 +22,7 @@ from benchmarks.datasets.formats import read_csv
     final=st.booleans(),
     gz=st.booleans(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 def test_round_trip(tmp_path_factory, make, count, seed, last, header, quote, newline, bom, final, gz):
     images, labels = make.digits(count, seed)
     data = bom + make.csv(images, labels, last, header, quote, newline)

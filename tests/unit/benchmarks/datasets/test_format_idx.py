@@ -8,13 +8,14 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from benchmarks.datasets.formats import read_idx
+from tests.unit.conftest import examples
 
 IMAGES = st.integers(1, 4).flatmap(lambda n: hnp.arrays(np.uint8, (n, 28, 28)))
 LABELS = st.integers(1, 50).flatmap(lambda n: hnp.arrays(np.uint8, n, elements=st.integers(0, 9)))
 
 
 @given(array=IMAGES | LABELS, gz=st.booleans())
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_round_trip(tmp_path_factory, array, gz):
     path = tmp_path_factory.mktemp("idx") / "file"
     magic = 0x0801 if array.ndim == 1 else 0x0803
