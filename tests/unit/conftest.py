@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -10,7 +11,7 @@ from hypothesis import settings
 
 OUTSIDE = {
     "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system", "subprocess.Popen",
-    "socket.connect", "time.sleep",
+    "socket.connect", "time.sleep",  # the last one by the fixture below: this Python audits no sleep
 }  # fmt: skip
 seen: list[str] | None = None  # of the test that runs; an audit hook stays for as long as the interpreter lives
 
@@ -33,9 +34,10 @@ sys.addaudithook(refuse)
 
 
 @pytest.fixture(autouse=True)
-def nothing_outside() -> Iterator[None]:
+def nothing_outside(monkeypatch) -> Iterator[None]:
     """Fail where a test did so, even if what it tests caught the refusal."""
     global seen  # noqa: PLW0603
+    monkeypatch.setattr(time, "sleep", lambda seconds: refuse("time.sleep", (seconds,)))
     seen = []
     yield
     tried, seen = seen, None

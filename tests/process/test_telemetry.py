@@ -36,7 +36,7 @@ def watched(monkeypatch):
 def test_a_speed_has_its_card_s_clock_heat_power_and_energy(watched):
     row = watched()
     assert (row["gpu_sm_clock_mhz"], row["gpu_temperature_c"], row["gpu_throttles"]) == (1980, 41, [])
-    assert row["gpu_power_w"] == pytest.approx(5 / 0.01, rel=0.3)  # 5 J each 10 ms, and what the readings take
+    assert 0 < row["gpu_power_w"] < 1.3 * 5 / 0.01  # 5 J a reading, each 10 ms at the soonest
     assert row["gpu_energy_j_per_sample"] == pytest.approx(row["gpu_power_w"] * 0.2 / 200, rel=0.1)
     assert row["gpu_memory_peak_bytes"] > 10 << 20
     assert (row["flags"], row["gpu_other_processes"]) == ([], 0)
