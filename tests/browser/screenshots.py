@@ -1,6 +1,7 @@
 """`python -m tests.browser.screenshots PAGE FOLDER`: the pictures of a page that docs/ shows, to be looked at.
 
-Of a page over several machines (rows by `python -m tests.plain.machines`) it is machines.png, of any other page-*.png.
+Of a page over several machines (rows by `python -m tests.studies.machines`) it is machines.png, of any other
+page-*.png.
 """
 
 from __future__ import annotations

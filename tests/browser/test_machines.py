@@ -1,4 +1,4 @@
-"""The page over three kinds of machine in a real browser; the rows are tests/plain/machines.py's."""
+"""The page over three kinds of machine in a real browser; the rows are tests/studies/machines.py's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 
 from tests.browser.conftest import written
-from tests.plain import machines
+from tests.studies import machines
 
 THREADS = {"AMD EPYC, 1 core, 24 GiB": 1, "AMD EPYC, 2 cores, 24 GiB": 2, "Made-up CPU 9000, 8 cores, 64 GiB": 8}
 UNFOLD = "document.querySelectorAll('details').forEach(item => { item.open = true; })"

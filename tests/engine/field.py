@@ -19,7 +19,7 @@ from benchmarks import storage
 from benchmarks.sessions import MEMBER
 
 ROOT = Path(__file__).resolve().parents[2]
-HARNESS = [sys.executable, "-m", "tests.faults.harness"]
+HARNESS = [sys.executable, "-m", "tests.process.faults.harness"]
 AXES = ("framework", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads", "pipeline", "revision")
 STARTED_S = 60.0
 

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import psutil
 
-from tests.faults.processes import alive, ended, until
+from tests.process.faults.processes import alive, ended, until
 
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "scancel", "sinfo", "squeue")
 WHERE = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/bin"))  # daemons are in no user's PATH

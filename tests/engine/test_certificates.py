@@ -18,7 +18,7 @@ import pytest
 import yaml
 
 from tests.engine import certificates
-from tests.faults.processes import ended
+from tests.process.faults.processes import ended
 
 ROOT = Path(__file__).resolve().parents[2]
 DASK = Path(sys.executable).with_name("dask")

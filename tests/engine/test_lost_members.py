@@ -10,7 +10,7 @@ import pytest
 from tests.engine import namespaces
 from tests.engine.namespaces import DRIVER, network
 from tests.engine.places import Places
-from tests.faults.processes import until
+from tests.process.faults.processes import until
 
 pytestmark = [
     pytest.mark.soak,  # of Dask alone; what we make of it is in test_sweeps_in_namespaces.py

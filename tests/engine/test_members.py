@@ -17,7 +17,7 @@ REQUESTED = 2 * 2 * 3
 OTHERWISE = """
 import sys
 from benchmarks import environments, machine
-from tests.faults.harness import main, register
+from tests.process.faults.harness import main, register
 register()
 {change}
 main()

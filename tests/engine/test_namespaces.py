@@ -13,7 +13,7 @@ import pytest
 from benchmarks.environments import ROOT
 from tests.engine import namespaces
 from tests.engine.namespaces import DRIVER, SCHEDULER, network
-from tests.faults.processes import alive, until
+from tests.process.faults.processes import alive, until
 
 pytestmark = pytest.mark.skipif(bool(namespaces.missing()), reason=namespaces.missing() or "it can")
 

@@ -15,7 +15,7 @@ from benchmarks.engine.cluster import cluster
 from benchmarks.environments import ROOT
 from benchmarks.errors import UsageError
 from tests.engine.slurm import Slurm, missing, slurm
-from tests.faults.processes import alive, until
+from tests.process.faults.processes import alive, until
 
 DAEMONS = ["munged", "slurmctld", "slurmd", "slurmd"]
 MEMBER = {"command": "distributed.cli.dask_worker", "options": ("--no-nanny", "--no-dashboard")}

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.slurm import Slurm, missing, slurm
-from tests.faults.processes import alive, until
+from tests.process.faults.processes import alive, until
 
 ROOT = Path(__file__).resolve().parents[2]
 SWEEP = "run --engine dask --cluster slurm --nodes 2 --framework numpy --model mlp --rounds 0 --seeds 2 --epochs 1"

@@ -28,7 +28,7 @@ LOST = r"m0\d was lost: [^\n]*"
 LATE = """
 import os, signal
 from benchmarks.engine.intake import Intake
-from tests.faults.harness import main, register
+from tests.process.faults.harness import main, register
 done, gone = Intake.done, []
 def late(intake, machine, future, came_s):
     if machine.series is not None and f"//{os.environ['VICTIM_AT']}:" in machine.address and not gone:

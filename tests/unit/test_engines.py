@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks import storage
 from benchmarks.intervals import paired
-from tests.plain import engine_scale, engines
+from tests.studies import engine_scale, engines
 
 CELLS = ("numpy eager mlp", "torch eager lenet")
 

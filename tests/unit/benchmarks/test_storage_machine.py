@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from benchmarks import storage
+from tests.unit.conftest import examples
 from tests.unit.known_lines import RECORDS
 
 STOP = RECORDS["stop"]
@@ -79,5 +80,5 @@ class Results(RuleBasedStateMachine):
             assert len(found.problems) + len(known) - len(said) == self.torn[name]
 
 
-Results.TestCase.settings = settings(max_examples=40, stateful_step_count=20, deadline=None)
+Results.TestCase.settings = settings(max_examples=examples(40), stateful_step_count=20, deadline=None)
 TestResults = Results.TestCase

@@ -21,6 +21,7 @@ from report.metrics import metric
 from report.page import COLUMNS as PAGE_COLUMNS
 from report.page import Inputs, build
 from report.page.markdown import as_markdown
+from tests.unit.conftest import examples
 from tests.unit.known_lines import RECORDS
 
 TEXT = st.text(max_size=8) | st.sampled_from(
@@ -135,7 +136,7 @@ def test_any_lines_end_in_a_page_or_in_one_line(tmp_path, found):
 
 @pytest.mark.soak
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=1000, **SETTINGS)
+@settings(max_examples=examples(1000), **SETTINGS)
 @given(found=st.lists(lines(), min_size=1, max_size=6))
 def test_any_lines_end_in_a_page_or_in_one_line_for_long(tmp_path, found):
     check(tmp_path / "results", found)

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.storage import line
 from report import files, load, rules
 from report.compare import newest
+from tests.unit.conftest import examples
 
 BASES = {"first": "20260101T000000-aaaaaa", "second": "20260102T000000-aaaaaa"}
 KINDS = {"1": "small", "2": "small", "3": "large"}
@@ -140,7 +141,10 @@ def checked(made, resumed):
         return launches(rules.counted(files.read_all(folder, rules.READ)).rows)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])  # only read
+ONLY_READ = HealthCheck.function_scoped_fixture
+
+
+@settings(max_examples=examples(40), deadline=None, suppress_health_check=[ONLY_READ])
 @given(drawn=FAMILIES, resumed=st.booleans())
 def test_each_launch_counts_once_by_sessions_and_attempts_alone(row, drawn, resumed):
     made = rows(row, drawn, [found["second"] for found in drawn])

@@ -13,6 +13,7 @@ from benchmarks.errors import UsageError
 from benchmarks.schema import COLUMNS, validate
 from report import compare
 from report.compare import COMPARISON, MANY, NEEDED, SHOWN, first_comparisons, newest
+from tests.unit.conftest import examples
 
 FRAMEWORKS = ("jax", "numpy", "torch")
 KINDS = {"int": "Int64", "float": "Float64", "str": "string"}
@@ -32,7 +33,7 @@ launches = st.dictionaries(
     | st.lists(speeds, min_size=6, max_size=8).map(enumerate).map(dict),
 )
 fixture_is_constant = settings(
-    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40
+    suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=examples(40)
 )
 
 

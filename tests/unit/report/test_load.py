@@ -1,8 +1,5 @@
 from __future__ import annotations
 
-import shutil
-import subprocess
-
 import pandas as pd
 import pytest
 
@@ -10,7 +7,7 @@ from benchmarks.environments import ROOT
 from benchmarks.errors import LockstepError, StorageError, UsageError
 from benchmarks.schema import COLUMNS
 from benchmarks.storage import append
-from report import load, records, revision
+from report import load, records
 from report.load import COLUMN_NAMES, KEYS
 from tests.unit.known_lines import RECORDS
 
@@ -30,22 +27,6 @@ def results(row, tmp_path):
     return folder
 
 
-@pytest.fixture
-def repository(results, monkeypatch):
-    """A git repository whose first commit has both files, and one in a folder below; the second has them elsewhere."""
-    root = results.parent
-    (results / "below").mkdir()
-    shutil.copy(results / f"{OTHER}.jsonl", results / "below" / "other.jsonl")
-    git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@example.org"]
-    for command in (["init", "-q"], ["add", "."], ["commit", "-qm", "rows"]):
-        subprocess.run([*git, *command], check=True)
-    shutil.move(results, root / "elsewhere")
-    for command in (["add", "-A"], ["commit", "-qm", "none"]):
-        subprocess.run([*git, *command], check=True)
-    monkeypatch.setattr(revision, "ROOT", root)
-    return root
-
-
 def test_a_frame_has_the_schema_s_columns_and_two_more_all_nullable(results):
     frame = load(results)
     assert list(frame) == [*(column.name for column in COLUMNS), "machine_kind", "machine", "session", "overtaken"]
@@ -58,33 +39,6 @@ def test_a_frame_has_the_schema_s_columns_and_two_more_all_nullable(results):
     assert frame["train_chunk_s"].tolist() == [None] * 3
     assert set(frame["machine_kind"]) == {"abc"}
     assert frame["session"].tolist() == frame["sweep"].tolist()
-
-
-def test_the_same_rows_as_text_path_file_or_revision(results, repository):
-    folder = repository / "elsewhere"
-    frame = load(folder)
-    for source in (str(folder), "HEAD^", "HEAD^:results", "HEAD:elsewhere/"):
-        pd.testing.assert_frame_equal(load(source), frame)
-    one = f"{OTHER}.jsonl"
-    for source in (folder / one, f"HEAD^:results/{one}"):
-        pd.testing.assert_frame_equal(load(source), frame[frame["sweep"] == OTHER].reset_index(drop=True))
-    assert not (repository / "results").exists()  # nothing was checked out
-
-
-def test_a_revision_without_results_says_where_there_are_some(repository):
-    with pytest.raises(UsageError, match=r"no \.jsonl files in results; it has none in any folder"):
-        load("HEAD")
-    with pytest.raises(UsageError, match="in nowhere; there are: HEAD\\^:results"):
-        load("HEAD^:nowhere")
-
-
-@pytest.mark.parametrize("source", ["absent", "absent:results", "-x", "--all", ":results", "HEAD..HEAD", "a\0b"])
-def test_what_is_no_source_is_one_line_that_says_what_is(repository, monkeypatch, source):
-    monkeypatch.chdir(repository)
-    with pytest.raises(UsageError, match=r"folder, \.jsonl file or git revision") as caught:
-        load(source)
-    assert "tox -e bench" in str(caught.value)
-    assert "\n" not in str(caught.value)
 
 
 def test_a_file_that_is_none_of_ours_is_refused(tmp_path):

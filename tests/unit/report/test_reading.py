@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks import storage
 from benchmarks.schema import SCHEMA_VERSION
 from report import reading
+from tests.unit.conftest import examples
 
 
 def seal(body: str | bytes, mark: bytes = b', "checksum": "') -> bytes:
@@ -125,7 +126,7 @@ def test_one_odd_line_among_sound_ones(row, what):
     agree(b"".join(found + b"\n" for found in lines))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(60), deadline=None)
 @given(
     kinds=st.lists(st.sampled_from(["sound", "sound", "sound", *ODD]), max_size=60),
     torn=st.sampled_from([b"", b'{"kind": "row", "sch', b"\xff"]),
@@ -147,7 +148,7 @@ VALUES = {
 }
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=examples(200), deadline=None)
 @given(data=st.data())
 def test_any_values(row, data):
     """Values of any type in any column, under a right checksum."""

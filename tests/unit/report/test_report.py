@@ -181,12 +181,6 @@ def test_an_unknown_base_is_refused_with_what_there_is(results, make):
         compare(load(results(make())), "tensorfow")
 
 
-def test_an_empty_folder_is_an_empty_frame_and_no_folder_is_an_error(tmp_path):
-    assert load(tmp_path).empty
-    with pytest.raises(UsageError, match=r"no results folder.*or name another folder, file or revision"):
-        load(tmp_path / "absent")
-
-
 def test_text_from_rows_is_escaped_everywhere(results, make):
     hostile = {"device_name": HOSTILE, "framework_version": HOSTILE, "framework": HOSTILE}
     trained = make(task="accuracy", accuracy=0.9, epochs=1, **hostile)

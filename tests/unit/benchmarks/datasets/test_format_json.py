@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks.datasets import format_json
 from benchmarks.datasets.formats import read_json
+from tests.unit.conftest import examples
 
 
 @given(
@@ -16,7 +17,7 @@ from benchmarks.datasets.formats import read_json
     gz=st.booleans(),
     block=st.sampled_from([1 << 18, 997, 5000]),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=examples(40), deadline=None)
 def test_round_trip(tmp_path_factory, make, counts, indent, gz, block):
     parts = [make.digits(count, seed) for seed, count in enumerate(counts)]
     data = json.dumps(json.loads(make.json(*parts)), indent=indent).encode()

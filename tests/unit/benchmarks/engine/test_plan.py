@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from benchmarks.cells import Cell, blocks, launches
 from benchmarks.engine.plan import Plan
+from tests.unit.conftest import examples
 
 
 def cells(frameworks=("a", "b"), batch_sizes=(1, 2, 3)):
@@ -102,7 +103,7 @@ def test_a_series_that_stopped_needs_no_more(stopped):
     assert one.over == stopped
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200), deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from(["m1", "m2", "m3"]), st.sampled_from(["measure"] * 6 + ["lose"])), max_size=80)
 )

@@ -1,0 +1,231 @@
+"""Compare an adapter with hand-written loops in one process: python tests/baselines/ratios.py torch --models lenet.
+
+Run it with the python of that framework's environment and PYTHONPATH at the checkout's root. Both sides start from the
+same weights and train the same network on the same batches in turn, A B then B A, so that a machine others use disturbs
+both alike; only the ratio means anything. Their losses must agree after five steps, else nothing is timed.
+
+`--against plain`: NAME_loop.py holds one or several loops a mode, each as an expert would write it; a pilot picks the
+fastest and the line names it. Every loop has a process of its own: mxnet's hybridized loops leave threads behind that
+slow all after them by a third. The last figure is its speed before any adapter was built: if it is far above its speed
+beside the adapter, the adapter slows the whole process and the ratio hides it (an array copy of over 200,000 elements
+on mxnet's main thread halved lenet so). `--against trainer`: NAME_trainer.py holds what users call instead (Keras fit,
+DataLoaders), an epoch a call, fed as its API is; the adapter still trains on resident batches.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import importlib
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from tests.baselines import digits
+
+if TYPE_CHECKING:  # the program starts itself again before it imports a framework
+    from adapters.contract import Adapter, Resident
+    from adapters.declaration import Recipe
+
+Array = npt.NDArray[Any]
+Run = Callable[[int, int], Any]  # train on `count` batches from `first` on, wrapping; plain loops return the last loss
+FRAMEWORKS = ("torch", "tensorflow", "paddle", "mxnet", "jax", "numpy")
+MODES = ("eager", "compiled", "fused")
+ON_A_CARD = ("torch", "jax")  # they have plain loops for it
+UNTRAINED = ("jax", "numpy")  # they bring no trainer with them
+POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+FORCED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they choose BLAS kernels for another machine
+SHORTEST_S = 0.2
+CHECKED = 5  # steps after which the losses must agree
+LOSS_BOUND = 1e-4  # relative, float32; another network or rate is off by far more
+
+
+def main() -> None:
+    options = parse()
+    fix_environment(options.threads)
+    warnings.simplefilter("ignore")
+    from adapters.recipes import RECIPES
+    from adapters.registry import ADAPTERS, load
+
+    adapter_class = load(ADAPTERS[options.framework])
+    adapter_class.set_threads(options.threads)
+    pixels, labels = digits.load(options.data)
+    for name in options.models.split(","):
+        for batch_size in map(int, options.batch_size.split(",")):
+            batches = digits.batches(pixels, labels, batch_size)
+            recipe = RECIPES[name]
+            for mode in options.modes.split(","):
+                if not adapter_class.unsupported(options.device, mode, "float32"):
+                    cell = {"framework": options.framework, "model": name, "mode": mode, "batch_size": batch_size}
+                    if options.against == "plain" and options.loop is None:
+                        row = fastest_loop(cell, options.pairs)
+                    else:
+                        row = cell | COMPARE[options.against](options, adapter_class, recipe, mode, batches)
+                        row["recommended"] = adapter_class.recommended_mode(recipe.model, options.device) == mode
+                    print(json.dumps(row) if options.json else line(row), flush=True)
+
+
+def fastest_loop(cell: dict[str, Any], pairs: int) -> dict:
+    """Try every plain loop of a cell alone, then return the row of the fastest, each from a process of its own."""
+    plain = importlib.import_module(f"tests.baselines.{cell['framework']}_loop")
+    names = [make.__name__ for make in plain.LOOPS[cell["mode"]]]
+    alone = {name: rate for name in names for rate in in_process(cell, name, 0)["alone"].values()}
+    return in_process(cell, max(alone, key=alone.get), pairs) | {"alone": alone}
+
+
+def in_process(cell: dict[str, Any], loop: str, pairs: int) -> dict:
+    command = [sys.executable, *sys.argv, "--json", "--models", cell["model"], "--modes", cell["mode"]]
+    command += ["--batch-size", str(cell["batch_size"]), "--loop", loop, "--pairs", str(pairs)]
+    output = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
+    return json.loads(output.strip().splitlines()[-1])
+
+
+def parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("framework", choices=FRAMEWORKS)
+    parser.add_argument("--against", choices=list(COMPARE), default="plain")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--models", default="mlp,lenet")
+    parser.add_argument("--modes", default=",".join(MODES), help="the adapter's modes; those it lacks are left out")
+    parser.add_argument("--batch-size", default="100,1000")
+    parser.add_argument("--pairs", type=int, default=15)
+    parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--data", type=Path, default=os.environ.get("LOCKSTEP_DATA"), help=digits.HELP)
+    parser.add_argument("--loop", help="only this plain loop, by the name of its function")
+    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    options = parser.parse_args()
+    if options.device == "gpu" and (options.framework not in ON_A_CARD or options.against != "plain"):
+        raise SystemExit(f"on a GPU there are plain loops of {' and '.join(ON_A_CARD)} alone")
+    return options
+
+
+def fix_environment(threads: int) -> None:
+    """Start this program again with the thread pools' settings in place: libraries read them when loaded."""
+    wanted = {name: value for name, value in os.environ.items() if name not in FORCED}
+    wanted |= dict.fromkeys(POOLS, str(threads)) | {"TF_CPP_MIN_LOG_LEVEL": "2", "GLOG_minloglevel": "2"}
+    if wanted != dict(os.environ):
+        os.execve(sys.executable, [sys.executable, *sys.argv], wanted)  # noqa: S606  # itself, no shell
+
+
+def against_plain(options: Any, adapter_class: type[Adapter], recipe: Recipe, mode: str, batches: Any) -> dict:
+    from adapters.weights import initial_weights
+
+    plain = importlib.import_module(f"tests.baselines.{options.framework}_loop")
+    weights = initial_weights(recipe.model, recipe.initialiser, 0)
+    (make,) = [make for make in plain.LOOPS[mode] if make.__name__ == options.loop]
+    weights = {name: array.astype(np.float32) for name, array in weights.items()}
+    place = {"device": options.device} if options.framework in ON_A_CARD else {}
+    loop = make(recipe.name, *batches, weights, **place)
+    expected = loop(0, CHECKED)
+    batch_size = batches[1].shape[1]
+    alone = {options.loop: rate_alone(loop, batch_size)}
+    adapter = adapter_class(recipe, options.device, mode)
+    resident = placed(adapter, recipe, *batches)
+    run_adapter = adapter_loop(adapter, resident)
+    run_adapter(0, CHECKED)
+    found = adapter.losses(resident)[CHECKED - 1]
+    if not abs(expected / found - 1) < LOSS_BOUND:
+        raise SystemExit(
+            f"{options.loop} computes something else: loss {expected} after {CHECKED} steps, the adapter's is {found}"
+        )
+    rates = compare(loop, run_adapter, options.pairs, batch_size) if options.pairs else []
+    return {"against": options.loop, "rates": rates, "alone": alone}
+
+
+def against_trainer(options: Any, adapter_class: type[Adapter], recipe: Recipe, mode: str, batches: Any) -> dict:
+    if options.framework in UNTRAINED:
+        raise SystemExit(f"{options.framework} has no trainer of its own")
+    trainers = importlib.import_module(f"tests.baselines.{options.framework}_trainer")
+    samples = 60_000 if recipe.name == "mlp" else 10_000  # an epoch long enough to pay for its beginning
+    images, labels = (array.reshape(-1, *array.shape[2:])[:samples] for array in batches)
+    batch_size = batches[1].shape[1]
+    epoch = trainers.make(recipe.name, images, labels, batch_size)
+    steps = len(images) // batch_size
+    adapter = adapter_class(recipe, "cpu", mode)
+    run_adapter = adapter_loop(adapter, placed(adapter, recipe, *batches))
+
+    def train(_first: int, count: int) -> None:
+        for _ in range(count // steps):
+            epoch()
+
+    rates = compare(train, run_adapter, options.pairs, batch_size, unit=steps)
+    return {"against": trainers.NAME, "rates": rates, "alone": {}}
+
+
+COMPARE = {"plain": against_plain, "trainer": against_trainer}
+
+
+def placed(adapter: Adapter, recipe: Recipe, images: Array, labels: Array) -> Resident:
+    from adapters.weights import initial_weights
+
+    adapter.set_weights(initial_weights(recipe.model, recipe.initialiser, 0))
+    return adapter.put(images, labels)
+
+
+def adapter_loop(adapter: Adapter, resident: Resident) -> Run:
+    def run(first: int, count: int) -> None:
+        adapter.train(resident, first % resident.steps, count)
+        adapter.synchronise()
+
+    return run
+
+
+def rate_alone(run: Run, batch_size: int) -> float:
+    """Return the best samples/s of three runs of at least 50 ms."""
+    seconds, steps = timed(run, 0, 1), 1
+    while seconds < SHORTEST_S / 4:
+        steps *= 2
+        seconds = timed(run, 0, steps)
+    return steps * batch_size / min(seconds, timed(run, 0, steps), timed(run, 0, steps))
+
+
+def compare(plain: Run, adapter: Run, pairs: int, batch_size: int, unit: int = 1) -> list[tuple[float, float]]:
+    """Return (plain, adapter) samples/s of each pair; every run takes the same number of steps, a multiple of unit."""
+    steps = unit
+    while min(timed(plain, 0, steps), timed(adapter, 0, steps)) < SHORTEST_S:
+        steps = 2 * steps
+    rates, first = [], 0
+    gc.collect()
+    gc.disable()
+    for pair in range(pairs):
+        order = (plain, adapter) if pair % 2 == 0 else (adapter, plain)
+        seconds = {run: timed(run, first, steps) for run in order}
+        first += steps
+        rates.append((steps * batch_size / seconds[plain], steps * batch_size / seconds[adapter]))
+    gc.enable()
+    return rates
+
+
+def timed(run: Run, first: int, steps: int) -> float:
+    begin = time.perf_counter_ns()
+    run(first, steps)
+    return (time.perf_counter_ns() - begin) / 1e9
+
+
+def line(row: dict) -> str:
+    plain, adapter = (statistics.median(side) for side in zip(*row["rates"], strict=True))
+    cell = f"{row['framework']:10} {row['mode']:8} {row['model']:5} batch {row['batch_size']:4}"
+    alone = ", ".join(f"{name} {rate:,.0f}" for name, rate in row["alone"].items())
+    return f"{cell}: {spread(row)} of {row['against']}; {plain:9,.0f} and {adapter:9,.0f} samples/s" + (
+        f" (alone: {alone})" if alone else ""
+    )
+
+
+def spread(row: dict) -> str:
+    """Return the median of a row's ratios and [least, greatest]."""
+    ratios = [adapter / plain for plain, adapter in row["rates"]]
+    return f"{statistics.median(ratios):.3f} [{min(ratios):.3f}, {max(ratios):.3f}]"
+
+
+if __name__ == "__main__":
+    main()

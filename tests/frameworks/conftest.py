@@ -1,0 +1,73 @@
+"""Tests that every adapter must pass, run in its framework's environment: pytest tests/frameworks --framework NAME.
+
+A folder of a framework's name has what is asked of that one alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from adapters.contract import Adapter, Array
+from adapters.declaration import Recipe
+from adapters.registry import ADAPTERS, load
+from adapters.weights import initial_weights
+
+HERE = Path(__file__).parent
+Batches = tuple[Array, Array]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--framework", required=True, choices=list(ADAPTERS), help="whose adapter is tested")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    other = collection_path.parent == HERE and collection_path.name in ADAPTERS
+    return True if other and collection_path.name != config.getoption("--framework") else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:  # what the frameworks warn of is theirs to mend; errors stay errors for our own packages
+        item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+@pytest.fixture(scope="session")
+def adapter_class(request: pytest.FixtureRequest) -> type[Adapter]:
+    """The adapter under test; a framework that does not import here is an error, never a skip."""
+    found = load(ADAPTERS[request.config.getoption("--framework")])
+    found.set_threads(2)
+    return found
+
+
+@pytest.fixture(scope="session")
+def oracle_class() -> type[Adapter]:
+    return load(ADAPTERS["numpy"])
+
+
+@pytest.fixture(scope="session")
+def digits() -> Callable[..., Batches]:
+    """Batches that can be learnt: each digit is a fixed random picture, dimmed and noisy. Pixels 0..1."""
+
+    def make(steps: int, batch_size: int, dtype: str, seed: int = 0) -> Batches:
+        generator = np.random.default_rng(seed)
+        pictures = np.random.default_rng(99).random((10, 1, 28, 28)) > 0.8
+        labels = generator.integers(0, 10, (steps, batch_size))
+        noise = generator.random((steps, batch_size, 1, 28, 28))
+        return (pictures[labels] * (0.5 + 0.5 * noise) + 0.1 * noise).clip(0, 1).astype(dtype), labels
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def made() -> Callable[..., Adapter]:
+    """Build an adapter with the recipe's initial weights."""
+
+    def make(cls: type[Adapter], recipe: Recipe, mode: str = "eager", dtype: str = "float64") -> Adapter:
+        adapter = cls(recipe, "cpu", mode, dtype)
+        adapter.set_weights(initial_weights(recipe.model, recipe.initialiser, 1))
+        return adapter
+
+    return make

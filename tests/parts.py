@@ -1,0 +1,106 @@
+"""All tests in stages, as `tox -e test` runs them: every part runs though another fails, and the exit code says so.
+
+Parts of a stage stand in lanes, which run side by side: in the second stage the engine's tests, which mostly wait,
+beside sweeps that measure. What a part prints comes when it ends; the last lines say how each ended. Arguments go to
+pytest.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import NamedTuple
+
+ENVIRONMENTS = Path(__file__).resolve().parents[1] / ".tox"
+FRAMEWORKS = ("numpy", "torch", "tensorflow", "paddle", "mxnet", "jax")
+COUNTED = re.compile(r"(\d+) (passed|failed|skipped|deselected|errors?)\b")
+
+
+class Part(NamedTuple):
+    """A command in an environment of tox."""
+
+    name: str
+    environment: str
+    command: tuple[str, ...]
+
+
+class Outcome(NamedTuple):
+    """How a part ended."""
+
+    name: str
+    exit_code: int
+    seconds: float
+    counts: Counter[str]
+
+
+def tested(name: str, environment: str, *arguments: str) -> Part:
+    """Return a part of pytest's."""
+    return Part(name, environment, ("python", "-m", "pytest", *arguments))
+
+
+STAGES: tuple[tuple[tuple[Part, ...], ...], ...] = (
+    (
+        (
+            Part("ruff", "lint", ("ruff", "check", ".")),
+            Part("format", "lint", ("ruff", "format", "--check", ".")),
+            Part("mypy", "lint", ("mypy",)),
+        ),
+        (tested("unit", "test", "tests/unit", "-m", "not soak", "-n", "2", "--dist", "loadfile"),),
+    ),
+    (
+        tuple(
+            tested(name, "test", f"tests/{name}", "-m", "not soak") for name in ("sweeps", "process", "fuzz", "browser")
+        ),
+        (
+            tested("engine", "engine", "tests/engine", "-m", "not soak"),
+            *(tested(name, f"{name}-cpu", "tests/frameworks", "--framework", name) for name in FRAMEWORKS),
+        ),
+    ),
+)
+
+
+def run(part: Part, arguments: list[str]) -> Outcome:
+    """Run a part to its end and print what it said."""
+    program, *rest = part.command
+    line = [str(ENVIRONMENTS / part.environment / "bin" / program), *rest]
+    line += arguments if "pytest" in part.command else []
+    begin = time.monotonic()
+    done = subprocess.run(
+        line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
+    )
+    seconds = time.monotonic() - begin
+    print(f"\n######## {part.name}\n{done.stdout}", end="", flush=True)
+    last = done.stdout.rstrip().rpartition("\n")[2] if "pytest" in part.command else ""
+    counts = Counter({kind.rstrip("s"): int(count) for count, kind in COUNTED.findall(last)})
+    return Outcome(part.name, done.returncode, seconds, counts)
+
+
+def lane(parts: tuple[Part, ...], arguments: list[str]) -> list[Outcome]:
+    """Run parts one after another."""
+    return [run(part, arguments) for part in parts]
+
+
+def main(arguments: list[str]) -> int:
+    """Run all stages; return 1 if a part failed."""
+    begin = time.monotonic()
+    outcomes: list[Outcome] = []
+    for lanes in STAGES:
+        with ThreadPoolExecutor(len(lanes)) as side_by_side:
+            for found in side_by_side.map(lane, lanes, [arguments] * len(lanes)):
+                outcomes += found
+    print("\n######## parts")
+    for outcome in outcomes:
+        print(f"{outcome.name:12} {'failed' if outcome.exit_code else 'passed'} {outcome.seconds:8.1f} s")
+    total = sum((outcome.counts for outcome in outcomes), Counter[str]())
+    said = ", ".join(f"{count} {kind}" for kind, count in total.items())
+    print(f"==== {said} in {time.monotonic() - begin:.2f}s ====")
+    return int(any(outcome.exit_code for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

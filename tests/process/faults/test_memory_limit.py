@@ -1,0 +1,89 @@
+"""Memory that is not there: `oom` only with evidence, and larger batches are not tried."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks import cgroups, launch
+from benchmarks.memory import MemoryLimit
+from tests.process.faults.conftest import ACCURACY, ROOT
+
+WHERE = cgroups.where_children_may_be()
+PROBE = {"task": "probe", "adapter": "tests.process.faults.fake:DevoursProbe", "device": "cpu"}
+FAKES = "fake-devours,fake-nomemory"
+
+
+def run_python(program: str) -> str:
+    """Return what a program of one string prints, run from the root of the checkout."""
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.fault(3)
+@pytest.mark.fault(4)
+def test_the_kernel_s_kill_is_oom_and_larger_batches_are_skipped(sweep, tmp_path):
+    """Where this user can make no control group the limit is RLIMIT_DATA, and an allocation fails in its stead."""
+    arguments = ("--batch-size", "100,200", "--seed", "1", "--memory-limit", "200M")
+    code, said, rows = sweep(*ACCURACY, "--framework", FAKES, *arguments)
+    assert code == 1, said
+    assert len(rows) == 4
+    found = {(row["framework"], row["batch_size"]): (row["status"], row["reason"]) for row in rows}
+    status, reason = found["fake-devours", 100]
+    evidence = "the kernel killed for memory (oom_kill of the control group" if WHERE else "MemoryError"
+    assert (status, evidence in reason) == ("oom", True), reason
+    assert found["fake-nomemory", 100][0] == "oom"
+    for name in ("devours", "nomemory"):
+        skipped = ("skipped", "the accuracy launch with batch 100 ran out of memory")
+        assert found[f"fake-{name}", 200] == skipped
+    [file] = (tmp_path / "results").glob("*.jsonl")
+    about = json.loads(file.read_text().splitlines()[0])["memory_limit"]
+    assert about == {"bytes": 200 << 20, "means": f"cgroup v{WHERE.version}" if WHERE else "RLIMIT_DATA"}
+    if WHERE:
+        assert not list(WHERE.folder.glob("lockstep-*"))
+    elif not os.environ.get("CI"):
+        pytest.skip("no control group can be made by this user: the kernel's kill was not seen, RLIMIT_DATA was")
+
+
+@pytest.mark.fault(3)
+@pytest.mark.skipif(WHERE is None and not os.environ.get("CI"), reason="no control group can be made by this user")
+def test_a_kill_in_the_group_that_harness_and_worker_share_counts():
+    """As in a container with a limit of its own, and no --memory-limit."""
+    group = (WHERE or pytest.fail("CI must let this user make a control group")).child(200 << 20)
+    try:
+        before = group.oom_kills()
+        program = (
+            "import os, sys\nfrom pathlib import Path\nfrom benchmarks import launch\n"
+            f"(Path({str(group.folder)!r}) / 'cgroup.procs').write_text(str(os.getpid()))\n"
+            f"ending = launch.launch(Path(sys.executable), {PROBE!r}, 1, [min(os.sched_getaffinity(0))], 60)\n"
+            "print(ending.status, ending.reason)"
+        )
+        said = run_python(program)
+        assert said.startswith("oom the kernel killed for memory"), said
+        assert f"{before} to {before + 1}" in said
+    finally:
+        group.remove()
+
+
+@pytest.mark.fault(3)
+def test_sigkill_without_evidence_is_a_crash():
+    request = {**PROBE, "adapter": "tests.process.faults.fake:KilledProbe"}
+    cpus = [min(os.sched_getaffinity(0))]
+    for memory in (MemoryLimit(), MemoryLimit.of(200 << 20)):
+        ending = launch.launch(Path(sys.executable), request, 1, cpus, 60, memory=memory)
+        assert (ending.status, ending.reason) == ("crashed", "ended by SIGKILL; it printed nothing")
+
+
+@pytest.mark.fault(4)
+def test_without_a_control_group_an_allocation_fails():
+    cpus = [min(os.sched_getaffinity(0))]
+    ending = launch.launch(Path(sys.executable), PROBE, 1, cpus, 60, memory=MemoryLimit(200 << 20))
+    assert ending.status == "oom", ending
+    assert ending.reason.startswith("MemoryError: Unable to allocate") or "_ArrayMemoryError" in ending.reason
+    unlimited = launch.launch(Path(sys.executable), PROBE, 1, cpus, 60)
+    assert (unlimited.status, "no limit of memory was met" in unlimited.reason) == ("failed", True), unlimited

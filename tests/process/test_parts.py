@@ -1,0 +1,34 @@
+"""What `tox -e test` does with parts that fail."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests import parts
+
+PROGRAMS = {"good": "echo 'a line'; echo '== 3 passed, 1 skipped in 1.00s =='", "bad": "echo why; exit 3"}
+
+
+@pytest.fixture
+def part(monkeypatch, tmp_path):
+    """Return a part of pytest's that is one of the programs above."""
+    folder = tmp_path / "some" / "bin"
+    folder.mkdir(parents=True)
+    for name, text in PROGRAMS.items():
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
+    monkeypatch.setattr(parts, "ENVIRONMENTS", tmp_path)
+    return lambda name: parts.Part(name, "some", (name, "pytest"))
+
+
+def test_all_parts_run_though_one_fails_and_the_exit_code_says_so(monkeypatch, capsys, part):
+    good, bad = part("good"), part("bad")
+    monkeypatch.setattr(parts, "STAGES", (((bad, good), (good,)), ((good,),)))
+    assert parts.main([]) == 1
+    said = capsys.readouterr().out.splitlines()
+    assert said.count("a line") == 3
+    assert said.count("why") == 1
+    assert [line.split()[:2] for line in said[-5:-1]] == [["bad", "failed"], *[["good", "passed"]] * 3]
+    assert said[-1].startswith("==== 9 passed, 3 skipped in ")
+    monkeypatch.setattr(parts, "STAGES", (((good,),),))
+    assert parts.main([]) == 0

@@ -1,0 +1,87 @@
+"""Real sweeps: the command line as a user types it, real workers in the frameworks' environments."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+HELD_UP = "over the whole timed region"  # others ran between two chunks: rightly `invalid`, and no fault of the code
+ATTEMPTS = 4  # of a measurement that others held up
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Run `python -m MODULE ...` and return the finished process; rows go to a folder of the test's own."""
+
+    def run(module: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        environment = {**os.environ, **variables}
+        line = [sys.executable, "-m", module, *arguments]
+        return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False, timeout=900)
+
+    return run
+
+
+@pytest.fixture
+def refused(command):
+    """Run a command that must end as bad input: exit code 2 and one line that holds `words`."""
+
+    def run(words: str, *line: str, **variables: str) -> None:
+        done = command(*line, **variables)
+        assert done.returncode == 2
+        assert words in done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1
+
+    return run
+
+
+PROGRAM = """
+import sys
+from adapters.registry import ADAPTERS
+ADAPTERS["numpy"] = sys.argv.pop(1)
+from benchmarks.__main__ import main
+main()
+"""
+
+
+@pytest.fixture
+def broken_command(tmp_path):
+    """Run `python -m benchmarks ...` with numpy's adapter replaced; proofs are kept in tmp_path / "cache" alone."""
+
+    def run(adapter: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        environment = {"PATH": "/usr/bin:/bin", "PYTHONPATH": str(ROOT), "LOCKSTEP_CACHE": str(tmp_path / "cache")}
+        environment["LOCKSTEP_TURN"] = os.environ["LOCKSTEP_TURN"]
+        line = [sys.executable, "-c", PROGRAM, adapter, *arguments]
+        return subprocess.run(line, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+
+    return run
+
+
+@pytest.fixture
+def sweep(command, tmp_path):
+    """Run a sweep; return (process, rows). One that others held up is made again, and its file thrown away."""
+    folder = tmp_path / "results"
+
+    def once(*arguments: str, **variables: str):
+        done = command("benchmarks", "run", "--results", str(folder), *arguments, **variables)
+        rows = command("report", "rows", "--format", "json", "--results", str(folder))
+        return done, [json.loads(line) for line in rows.stdout.splitlines()]
+
+    def run(*arguments: str, **variables: str):
+        before = set(folder.glob("*"))
+        for _ in range(ATTEMPTS):
+            done, rows = once(*arguments, **variables)
+            if not any(HELD_UP in row["reason"] for row in rows):
+                break
+            for path in set(folder.glob("*")) - before:
+                path.unlink()
+        else:
+            pytest.fail(f"others held up a launch in each of {ATTEMPTS} sweeps: {done.stderr}")
+        return done, rows
+
+    return run

@@ -1,0 +1,88 @@
+"""Networks that are kept: trained in each framework, read alike in every one, and through each one's own files."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from adapters.registry import ADAPTERS
+from benchmarks import saved
+
+PIECES = {  # a piece of each format's files
+    "torch": {"mlp.pt", "mlp.pt2"},
+    "tensorflow": {"mlp.keras", "mlp_saved_model"},
+    "paddle": {"mlp.pdparams", "mlp.json", "mlp.pdiparams"},
+    "mxnet": {"mlp-symbol.json", "mlp-0000.params"},
+    "jax": {"mlp.jax_export", "mlp.npz"},
+    "numpy": {"mlp.npz"},
+}
+FORMATS = {
+    "torch": {"state_dict", "export"},
+    "tensorflow": {"keras", "saved_model"},
+    "paddle": {"pdparams", "jit"},
+    "mxnet": {"symbol"},
+    "jax": {"export"},
+    "numpy": {"npz"},
+}
+
+
+def evaluated(command, folder, *arguments):
+    done = command("benchmarks", "evaluate", str(folder), "--json", *arguments)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def trained(command, tmp_path, framework, *arguments):
+    """Train mlp for an epoch and return its folder."""
+    folder = tmp_path / framework
+    line = ("--framework", framework, "--model", "mlp", "--epochs", "1", "--save", str(folder))
+    done = command("benchmarks", "train", *line, *arguments)
+    assert done.returncode == 0, done.stderr
+    assert "epoch 1/1: loss " in done.stderr
+    assert (folder / saved.CURVES).read_text().lstrip().startswith("<?xml")
+    return folder
+
+
+def check_alike(found, card):
+    agreed = found["agreement"]
+    assert set(agreed["correct"]) == set(ADAPTERS)
+    assert agreed["agreed"]
+    assert 0.5 < card["scores"]["accuracy"] < 1
+    expected, ties = round(card["scores"]["accuracy"] * agreed["images"]), len(agreed["differences"])
+    assert all(abs(correct - expected) <= ties for correct in agreed["correct"].values())
+    assert 0 < max(agreed["deviation"].values()) < 1e-4  # 0: the same outputs compared with themselves
+
+
+def test_what_is_kept_all_six_read_alike_and_load_from_files_of_their_own(command, broken_command, tmp_path):
+    folder = trained(command, tmp_path, "numpy", "--native")
+    card = saved.read(folder).card
+    assert [path.name for path in (folder / saved.NATIVE).iterdir()] == ["mlp.npz"]
+    assert card["native"]["npz"] < 1e-4
+    found = evaluated(command, folder, "--framework", "all", "--native")
+    check_alike(found, card)
+    assert {name: set(forms) for name, forms in found["native"].items()} == FORMATS
+    assert all(0 <= deviation < 1e-4 for forms in found["native"].values() for deviation in forms.values())
+
+    done = broken_command("tests.sweeps.broken:RawPixels", "evaluate", str(folder), "--framework", "torch,numpy")
+    assert done.returncode == 1, done.stderr
+    assert "DISAGREEMENT" in done.stdout
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("framework", ADAPTERS)
+def test_all_thirty_six_pairs(command, tmp_path, framework):
+    folder = trained(command, tmp_path, framework, "--native")
+    card = saved.read(folder).card
+    assert set(card["native"]) == FORMATS[framework]
+    assert {path.name for path in (folder / saved.NATIVE).iterdir()} == PIECES[framework]
+    check_alike(evaluated(command, folder), card)
+
+
+def test_what_cannot_be_done_is_one_line(refused, tmp_path):
+    save = ("--save", str(tmp_path / "net"))
+    refused("one network is trained at a time", "benchmarks", "train", "--framework", "torch,jax", *save)
+    refused("unknown recipe 'lenett'; did you mean lenet", "benchmarks", "train", "--recipe", "lenett", *save)
+    refused("numpy cannot train compiled", "benchmarks", "train", "--framework", "numpy", "--mode", "compiled", *save)
+    refused("no folder", "benchmarks", "evaluate", str(tmp_path / "net"))
+    assert list(tmp_path.iterdir()) == []
