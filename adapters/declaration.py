@@ -7,6 +7,8 @@ checked against them. Needs the standard library and NumPy alone, because worker
 Canonical layout: images NCHW, Dense weights (in, out), convolution weights (out, in, kernel, kernel),
 Flatten in C order. Scalars are rounded once to float32: mxnet, Keras and Paddle's Momentum keep them so,
 and against float64 scalars even SGD parts from them at 1e-8.
+
+A declared model as the files beside this one take it: plain JSON values, which another process can be handed.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from __future__ import annotations
 import dataclasses
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -298,3 +301,17 @@ class Recipe:
             raise DeclarationError(
                 f"recipe {self.name!r}: mean_squared_error needs 1 output, the model has {self.model.outputs}"
             )
+
+
+def layers(model: Model) -> list[dict[str, Any]]:
+    """Return each layer's type, settings, `input_shape`, and a `name` that agrees with those of its parameters."""
+    found, counts = [], {"conv": 0, "dense": 0}
+    for index, (layer, shape) in enumerate(zip(model.layers, model.shapes(), strict=False)):
+        name = f"{type(layer).__name__.lower()}{index}"
+        if isinstance(layer, WEIGHTED):
+            kind = "conv" if isinstance(layer, Conv2D) else "dense"
+            counts[kind] += 1
+            name = f"{kind}{counts[kind]}"
+        settings = dataclasses.asdict(layer)
+        found.append({"type": type(layer).__name__, **settings, "name": name, "input_shape": list(shape)})
+    return found

@@ -1,4 +1,4 @@
-"""The command line: `python -m benchmarks COMMAND`; --help lists the commands, commands/ holds them."""
+"""The command line: `python -m benchmarks COMMAND`; --help lists the commands, cli/ holds them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from collections.abc import Callable
 
 import typer
 
-from benchmarks import console, interruption
-from benchmarks.commands.check import check_up
-from benchmarks.commands.demo import draw
-from benchmarks.commands.engine import collect, join, schedule
-from benchmarks.commands.evaluate import evaluate_saved
-from benchmarks.commands.exchange import exchange_weights
-from benchmarks.commands.lockstep import lockstep
-from benchmarks.commands.micro import micro_benchmarks
-from benchmarks.commands.peak import machine_peak
-from benchmarks.commands.predict import predict_digits
-from benchmarks.commands.run import run
-from benchmarks.commands.selfcheck import check_measuring
-from benchmarks.commands.show import describe_model, list_frameworks
-from benchmarks.commands.train import train_and_save
+from benchmarks.cli import terminal
+from benchmarks.cli.engine import collect, join, schedule
+from benchmarks.cli.lockstep import lockstep
+from benchmarks.cli.machine import (
+    check_measuring,
+    check_up,
+    describe_model,
+    list_frameworks,
+    machine_peak,
+    micro_benchmarks,
+)
+from benchmarks.cli.models import draw, evaluate_saved, exchange_weights, predict_digits, train_and_save
+from benchmarks.cli.run import run
+from benchmarks.machine import signals
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 COMMANDS: dict[str, Callable[..., None]] = {
@@ -46,12 +46,12 @@ for _name, _command in COMMANDS.items():
 
 def main() -> None:
     """Run the command line; Ctrl-C, SIGTERM and SIGHUP end it with 130, 143 and 129."""
-    console.run_app(watched)
+    terminal.run_app(watched)
 
 
 def watched() -> None:
     """Run it under the handlers of these signals."""
-    with interruption.watched():
+    with signals.watched():
         app()
 
 

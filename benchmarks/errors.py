@@ -13,9 +13,19 @@
 
 Each message says what was asked, what was found and what to type next. Anything else that escapes is a bug
 and shows its traceback.
+
+Packages that a Python which tox did not make may lack: imported where they are used, and absent they are one line.
+
+A machine that is lent for its card may have PyTorch, pandas and typer, and no package index: what needs no other
+package has to run there.
+
+Numbers of things in words for people.
 """
 
 from __future__ import annotations
+
+import importlib
+from pathlib import Path
 
 
 class LockstepError(Exception):
@@ -68,3 +78,49 @@ class Busy(LockstepError):
     """Another process measures on this machine, and we were told not to wait."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed later
+
+
+DISTRIBUTIONS = {"pynvml": "nvidia-ml-py"}  # where the package index has another name than the import
+
+
+def require(use: str, *modules: str, instead: str = "make the harness's own environment: tox -e bench") -> None:
+    """Raise EnvironmentMissing where a module, or what it imports, is not there; `instead` is what else can be done."""
+    for name in modules:
+        try:
+            importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            lacking = (error.name or name).partition(".")[0]
+            package = DISTRIBUTIONS.get(lacking, lacking)
+            raise EnvironmentMissing(
+                f"{use} needs the package {package}, which this Python lacks: pip install {package}, or {instead}"
+            ) from error
+
+
+def has(module: str) -> bool:
+    """Return whether a module can be imported."""
+    try:
+        importlib.import_module(module)
+    except ModuleNotFoundError:
+        return False
+    return True
+
+
+def count(amount: int, what: str, many: str = "") -> str:
+    """Return `1 launch`, `2 launches`."""
+    return f"{amount:,} {what if amount == 1 else many or what + 's'}"
+
+
+def threads(amount: object) -> str:
+    """Return `1 thread`, `2 threads`, also of an amount that a table does not know."""
+    return f"{amount} thread{'' if str(amount) == '1' else 's'}"
+
+
+def plain(text: str) -> str:
+    """Return text whose control and bidirectional characters are written out: they could forge a table."""
+    return "".join(c if c.isprintable() else f"\\x{ord(c):02x}" for c in text)
+
+
+def shown(path: Path | str) -> str:
+    """Return the path, or a name from a file, as it stands in a message: quoted where it would break the line."""
+    text = str(path)
+    return text if text.isprintable() else ascii(text)

@@ -6,10 +6,10 @@ Imports benchmarks and adapters, and is imported by neither. Only this package i
 pyarrow nothing of it can be used, and `python -m report` says so.
 """
 
-from benchmarks.packages import has
+from benchmarks.errors import has
 
 if has("pyarrow"):  # an error here would come before __main__ can make one line of it
-    from report.compare import compare as compare
-    from report.load import load as load
-    from report.load import records as records
-    from report.pivot import pivot as pivot
+    from report.results.load import load as load
+    from report.results.load import records as records
+    from report.tables.compare import compare as compare
+    from report.tables.compare import pivot as pivot

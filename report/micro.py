@@ -12,9 +12,8 @@ import pandas as pd
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks import counting, regular
-from benchmarks.console import plain
-from benchmarks.errors import UsageError
+from benchmarks import errors, files
+from benchmarks.errors import UsageError, plain
 
 TABLE = ["kind", "device", "device_name", "dtype", "threads"]  # what the lines of one table share
 WORK = ["model", "batch_size"]
@@ -49,10 +48,10 @@ def load(folder: Path) -> pd.DataFrame:
 def read(path: Path) -> list[dict[str, Any]]:
     """Return one file's benchmarks; UsageError names the file and what is wrong with it."""
     try:
-        with regular.opened(path) as file:
+        with files.open_regular(path) as file:
             saved = json.load(file)
         return [line(saved, benchmark) for benchmark in saved["benchmarks"]]
-    except regular.NotRegular as error:
+    except files.NotRegular as error:
         raise UsageError(f"{path.parent}: {error}") from None
     except (OSError, ValueError, OverflowError, TypeError, KeyError, AttributeError, RecursionError) as error:
         what = f"it lacks {error}" if isinstance(error, KeyError) else str(error)
@@ -83,7 +82,7 @@ def as_tables(frame: pd.DataFrame) -> Iterator[Table]:
     """Yield a terminal table per kind of call, device, dtype and number of threads."""
     for key, group in newest(frame).groupby(TABLE, sort=False):
         kind, device, device_name, dtype, threads = key
-        title = f"{kind}, {dtype}, {device} ({device_name}), {counting.threads(threads)}"
+        title = f"{kind}, {dtype}, {device} ({device_name}), {errors.threads(threads)}"
         made = Table(title=escape(plain(title)), title_justify="left")
         for name, heading in HEADINGS.items():
             made.add_column(heading, justify="right" if name in FORMATS else "left")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.schema import SCHEMA_VERSION
+from benchmarks.record.schema import SCHEMA_VERSION
 
 GIVEN = os.environ.get("LOCKSTEP_DATA")  # read before any test changes it
 TURNS = tempfile.TemporaryDirectory(prefix="lockstep-tests-")  # removed when the process ends

@@ -11,14 +11,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.checks import data, disk, environments, machine, tables
+from benchmarks.checks import doctor
 from benchmarks.checks.finding import Finding
 
 
 def run(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
     """Yield each section's name and findings; `folder` holds the results."""
-    yield "environments", list(environments.findings())
-    yield "machine", list(machine.findings())
-    yield "disk", list(disk.findings(folder))
-    yield "data", list(data.findings())
-    yield from tables.sections(folder)
+    yield "environments", list(doctor.environment_findings())
+    yield "machine", list(doctor.machine_findings())
+    yield "disk", list(doctor.disk_findings(folder))
+    yield "data", list(doctor.data_findings())
+    yield from doctor.sections(folder)

@@ -6,5 +6,5 @@ them.
 """
 
 from report.page.document import build as build
-from report.page.inputs import COLUMNS as COLUMNS
+from report.page.inputs import PAGE_COLUMNS as PAGE_COLUMNS
 from report.page.inputs import Inputs as Inputs

@@ -11,14 +11,13 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-from benchmarks.console import plain
-from benchmarks.counting import count
-from benchmarks.sessions import base_of
-from benchmarks.storage import Sweep
+from benchmarks.errors import count, plain
+from benchmarks.record.sessions import base_of
+from benchmarks.record.store import Sweep
 from report.page import equality, headline, learning, repeat, roofline, subjects, sureness, throughput, times, words
+from report.page.drawing import BLACK, LOOKS, OTHER
 from report.page.inputs import Inputs, name_of
 from report.page.machines import Machine, machines, table
-from report.page.palette import BLACK, LOOKS, OTHER
 from report.page.parts import FACETS, Section
 from report.page.summary import Summary
 

@@ -8,13 +8,26 @@ from typing import Any
 import pandas as pd
 
 from adapters.recipes import RECIPES
-from benchmarks.bounds import BOUNDS, WIDER
+from benchmarks.worker.bounds import BOUNDS, WIDER
 from report.page import words
-from report.page.cells import batch, lockstep, value_of
-from report.page.drawing import Drawing
+from report.page.drawing import BLACK, Drawing, look
 from report.page.inputs import Inputs, Record
-from report.page.palette import BLACK, look
-from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
+from report.page.parts import (
+    Cell,
+    Column,
+    Group,
+    Line,
+    Part,
+    Picture,
+    Pictures,
+    Section,
+    Table,
+    Words,
+    batch,
+    facets,
+    lockstep,
+    value_of,
+)
 
 KINDS = ("loss", "gradient", "weights", "outputs")
 MOST_STEPS = 20  # columns of a table

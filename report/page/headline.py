@@ -1,4 +1,7 @@
-"""Who is fastest, and how sure that is: a sentence, the table that README shows too, and a picture of it."""
+"""How sure it is that the first of a comparison leads: one answer for the title, the sentences and the crossovers.
+
+Who is fastest, and how sure that is: a sentence, the table that README shows too, and a picture of it.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,64 @@ from typing import Any
 
 import pandas as pd
 
-from report.page import again, words
-from report.page.cells import lockstep, ratio, text_of, value_of, verdict
-from report.page.drawing import Drawing
+from report.page import repeat, words
+from report.page.drawing import Drawing, look
 from report.page.inputs import Inputs
-from report.page.leads import FEW, best, reference, standing
-from report.page.palette import look
-from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Table, Words, facets
+from report.page.parts import (
+    Cell,
+    Column,
+    Group,
+    Line,
+    Part,
+    Picture,
+    Pictures,
+    Table,
+    Words,
+    facets,
+    lockstep,
+    ratio,
+    text_of,
+    value_of,
+    verdict,
+)
+
+ALONE, LEADS_SURELY, TIE, LEADS_UNSURELY, FEW, UNJUDGED = (
+    "alone",
+    "slower",
+    "equivalent",
+    "not distinguished",
+    "few",
+    "unjudged",
+)
+
+
+def best(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return each framework's best mode, the best framework first: compare's order, which is that of the ratios."""
+    return cells.drop_duplicates("framework")
+
+
+def standing(cells: pd.DataFrame) -> tuple[str, list[str]]:
+    """Return what the verdicts say of the first framework's lead, and whom it does not surely lead.
+
+    `cells` are one comparison's. UNJUDGED where the ratios are to another than the first, FEW where rounds are.
+    """
+    first, *others = best(cells).to_dict("records")
+    if not others:
+        return ALONE, []
+    near = [other for other in others if text_of(other["verdict"]) != LEADS_SURELY]
+    names = [words.short(other["framework"]) for other in near]
+    if not near:
+        return LEADS_SURELY, []
+    if not reference(first):
+        return UNJUDGED, names
+    found = {text_of(other["verdict"]) for other in near}
+    return (FEW if "" in found else TIE if found == {TIE} else LEADS_UNSURELY), names
+
+
+def reference(record: dict[Any, Any]) -> bool:
+    """Return whether a cell is the one that its comparison's ratios are to."""
+    return bool(words.known(record["ratio"]) and record["ratio"] == 1 and not words.known(record["ratio_low"]))
+
 
 COLUMNS = (
     Column("framework", "version"),
@@ -113,7 +167,7 @@ def shown_mode(inputs: Inputs) -> str:
     """Say which mode each framework is shown in: there is a fastest one only of several that were measured."""
     if any(cells["framework"].duplicated().any() for cells in inputs.headline):
         return "its fastest mode"
-    recommended = [again.recommended(sweep.run) for sweep in inputs.used]
+    recommended = [repeat.recommended(sweep.run) for sweep in inputs.used]
     return "its recommended mode" if recommended and all(recommended) else "the mode measured"
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import pandas as pd
 
 from adapters.recipes import HEADLINE, RECIPES
-from benchmarks.storage import Sweep
-from report.compare import COMPARISON, NEEDED, compare, newest
+from benchmarks.record.store import Sweep
+from report.tables.compare import COMPARISON, NEEDED, compare, newest
 
 Record = dict[str, Any]
-COLUMNS = [  # what the page reads of rows: `load(source, COLUMNS)`
+PAGE_COLUMNS = [  # what the page reads of rows: `load(source, PAGE_COLUMNS)`
     *NEEDED, "started_at", "reason", "lockstep_float64_deviation", "lockstep_max_deviation", "lockstep_steps",
     "warm_up_s", "peak_flops_per_s", "accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch", "confusion", "mistakes",
     "mistakes_read_as",
@@ -24,7 +24,7 @@ LIKE_FOR_LIKE = ("compiled", "eager", "fused")  # which mode is preferred where 
 
 @dataclass(frozen=True)
 class Inputs:
-    """The rows of a results folder (load with COLUMNS), its files (load.records), and the framework to compare with.
+    """Rows of a results folder (load with PAGE_COLUMNS), its files (load.records), and the framework to compare with.
 
     `part` begins the ids within a page that several machines share, each with inputs of its own.
     """
@@ -56,7 +56,7 @@ class Inputs:
 
     @cached_property
     def table(self) -> pd.DataFrame:
-        """One line a cell (report.compare.compare)."""
+        """One line a cell (report.tables.compare.compare)."""
         return compare(self.rows, self.base)
 
     @cached_property

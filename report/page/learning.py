@@ -11,14 +11,26 @@ import numpy.typing as npt
 import pandas as pd
 
 from adapters.recipes import RECIPES
-from benchmarks.console import plain
-from report.compare import COMPARISON
+from benchmarks.errors import plain
 from report.page import mistakes, words
-from report.page.cells import text_of, value_of
-from report.page.drawing import Drawing
+from report.page.drawing import BLACK, Drawing, look
 from report.page.inputs import Inputs
-from report.page.palette import BLACK, look
-from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
+from report.page.parts import (
+    Cell,
+    Column,
+    Group,
+    Line,
+    Part,
+    Picture,
+    Pictures,
+    Section,
+    Table,
+    Words,
+    facets,
+    text_of,
+    value_of,
+)
+from report.tables.compare import COMPARISON
 
 MEASURES = {  # name: (column, axis, caption)
     "accuracy": ("accuracy_by_epoch", "test accuracy, %", "Accuracy"),

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.sessions import MEMBER, base_of
-from report.machines import UNKNOWN, kind
+from benchmarks.record.sessions import MEMBER, base_of
 from report.page import words
 from report.page.inputs import Inputs, Record, name_of
 from report.page.parts import Cell, Column, Group, Line, Table
+from report.results.machines import UNKNOWN, kind
 
 COLUMNS = (
     Column("machine"), Column("processor"), Column("cores", number=True), Column("memory", number=True),

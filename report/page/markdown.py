@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from report.formats import markdown_text
+from report.export.formats import markdown_text
 from report.page import headline, summary
 from report.page.document import facts
 from report.page.inputs import Inputs

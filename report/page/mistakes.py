@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.counting import count
-from report.compare import COMPARISON
-from report.page import digits, words
+from benchmarks.errors import count
+from report.page import drawing, words
 from report.page.inputs import Inputs, Record
 from report.page.parts import Cell, Column, Digit, Digits, Facets, Grid, Group, Line, Part, Table, Words, facets
+from report.tables.compare import COMPARISON
 
 CLASSES = 10
 LEVELS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.2)  # shares of a digit's images from which a shade begins
@@ -91,7 +91,7 @@ def worst(
     dataset, shown = launches["dataset"].iloc[0], []
     for index in order:
         image = images.get((dataset, index), {})
-        if uri := digits.uri(image.get("pixels"), *shapes.get(dataset, (None, None))):
+        if uri := drawing.uri(image.get("pixels"), *shapes.get(dataset, (None, None))):
             guesses = sorted(seen[index].items(), key=lambda item: (-len(item[1]), item[0]))
             what = ", ".join(f"{digit} ({len(names)})" for digit, names in guesses)
             shown.append(Digit(uri, f"{image.get('label')} → {what}"))

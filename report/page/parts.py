@@ -1,4 +1,6 @@
-"""What a page is made of: tables, pictures and sentences as plain data, which the templates turn into HTML.
+"""Cells of tables that several sections show alike.
+
+What a page is made of: tables, pictures and sentences as plain data, which the templates turn into HTML.
 
 `facets` are what the page filters by (model, device, batch, mode, framework): what lacks one is never hidden by it.
 """
@@ -12,7 +14,41 @@ from typing import Any, ClassVar
 import pandas as pd
 from markupsafe import Markup
 
-from benchmarks.console import plain
+from benchmarks.errors import plain
+from report.page import words
+
+
+def verdict(record: dict[Any, Any]) -> str:
+    """Return the verdict on a ratio, or why there is none."""
+    undecided = "too few rounds" if words.known(record["ratio_low"]) else ""
+    return text_of(record["verdict"]) or undecided
+
+
+def ratio(record: dict[Any, Any]) -> Cell:
+    """Return a ratio with its interval."""
+    interval = words.between(record["ratio_low"], record["ratio_high"], ".3f")
+    return Cell(words.number(record["ratio"], ".3f"), interval, value_of(record["ratio"]))
+
+
+def value_of(number: Any) -> float | None:
+    """Return what a cell is sorted by, nothing where there is no figure."""
+    return float(number) if words.known(number) else None
+
+
+def text_of(text: Any) -> str:
+    """Return text that may be missing."""
+    return str(text) if words.known(text) else ""
+
+
+def lockstep(verdict: Any) -> Cell:
+    """Return the gate's verdict."""
+    return Cell(words.short(verdict), style="good" if verdict == "pass" else "bad")
+
+
+def batch(size: Any) -> Cell:
+    """Return a batch size."""
+    return Cell(words.number(size), value=value_of(size))
+
 
 Facets = dict[str, str]
 FACETS = {"model": "model", "device": "device", "batch": "batch_size", "mode": "mode", "framework": "framework"}

@@ -9,16 +9,28 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from adapters.flops import model_flops
 from adapters.recipes import RECIPES
-from benchmarks import roofline
-from benchmarks.counting import threads
-from benchmarks.flops import model_flops
+from benchmarks.errors import threads
+from benchmarks.launch import roofline
 from report.page import words
-from report.page.cells import batch, value_of
-from report.page.drawing import Drawing
+from report.page.drawing import BLACK, Drawing, look
 from report.page.inputs import Inputs, Record
-from report.page.palette import BLACK, look
-from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
+from report.page.parts import (
+    Cell,
+    Column,
+    Group,
+    Line,
+    Part,
+    Picture,
+    Pictures,
+    Section,
+    Table,
+    Words,
+    batch,
+    facets,
+    value_of,
+)
 
 MACHINE = ["machine_kind", "device", "device_name", "dtype", "threads"]
 NOTE = (
@@ -47,7 +59,7 @@ def measured(found: Any) -> list[Record]:
 
 
 def with_intensity(cells: pd.DataFrame) -> pd.DataFrame:
-    """Add each cell's FLOP per byte, as in benchmarks.roofline."""
+    """Add each cell's FLOP per byte, as in benchmarks.launch.roofline."""
     found = []
     for name, batch_size, dtype in cells[["recipe", "batch_size", "dtype"]].itertuples(index=False, name=None):
         recipe = RECIPES[name]

@@ -6,12 +6,11 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapters.declaration import Recipe
+from adapters.flops import describe
 from adapters.recipes import RECIPES
-from benchmarks.describe import describe
-from report.page import digits, words
-from report.page.drawing import Drawing
+from report.page import words
+from report.page.drawing import BLACK, Drawing, uri
 from report.page.inputs import Inputs, Record
-from report.page.palette import BLACK
 from report.page.parts import (
     Cell,
     Column,
@@ -79,7 +78,7 @@ def data(name: str, dataset: Record) -> Iterator[Part]:
     yield Pictures([Picture(drawing.svg, title, said, table=counted(train, test))])
     shape, samples = (dataset.get("height"), dataset.get("width")), dataset.get("samples") or []
     present = [digit for digit, images in enumerate(train) if images]  # a class without images has no sample
-    found = [(digit, digits.uri(sample, *shape)) for digit, sample in zip(present, samples, strict=False)]
+    found = [(digit, uri(sample, *shape)) for digit, sample in zip(present, samples, strict=False)]
     if shown := [Digit(uri, f"{digit}") for digit, uri in found if uri]:
         yield Digits("One training image of each digit", shown)
 

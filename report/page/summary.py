@@ -7,14 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.console import DATA
-from benchmarks.counting import count
-from report.over_machines import POINT, over_machines
+from benchmarks.cli.terminal import DATA
+from benchmarks.errors import count
 from report.page import words
 from report.page.headline import UNSURE, led
 from report.page.inputs import Inputs
 from report.page.machines import Machine
 from report.page.parts import Cell, Column, Group, Line, Part, Table, Words, facets
+from report.tables.over_machines import POINT, over_machines
 
 COLUMNS = (
     Column("framework"), Column("mean ratio", "95 % interval", True), Column("on one machine", "least to most", True),

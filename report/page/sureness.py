@@ -7,13 +7,12 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.console import DATA
-from benchmarks.counting import count
-from report.compare import CELL, COMPARISON
+from benchmarks.cli.terminal import DATA
+from benchmarks.errors import count
 from report.page import words
-from report.page.cells import batch, text_of, value_of
 from report.page.inputs import Inputs, Record
-from report.page.parts import Cell, Column, Group, Line, Part, Section, Table, Words, facets
+from report.page.parts import Cell, Column, Group, Line, Part, Section, Table, Words, batch, facets, text_of, value_of
+from report.tables.compare import CELL, COMPARISON
 
 LONGEST_REASON = 400  # characters; the whole text stands in the row
 MOST_PROBLEMS = 20

@@ -6,12 +6,25 @@ from typing import Any
 
 import pandas as pd
 
-from report.compare import CELL
-from report.page import palette, words
-from report.page.cells import batch, value_of
-from report.page.drawing import Drawing
+from report.page import words
+from report.page.drawing import PARTS, Drawing
 from report.page.inputs import Inputs
-from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
+from report.page.parts import (
+    Cell,
+    Column,
+    Group,
+    Line,
+    Part,
+    Picture,
+    Pictures,
+    Section,
+    Table,
+    Words,
+    batch,
+    facets,
+    value_of,
+)
+from report.tables.compare import CELL
 
 TRAINED, TESTED = 60_000, 10_000  # samples: an epoch and a test of MNIST, whatever data set was measured
 MEASURED = {  # part: column of a row
@@ -74,13 +87,13 @@ def picture(name: str, cells: pd.DataFrame) -> Picture:
         axes = drawing.axes
         for place, record in enumerate(lines):
             reached = 0.0
-            for part, colour in zip(names, palette.PARTS, strict=True):
+            for part, colour in zip(names, PARTS, strict=True):
                 if record[part] > 0:
                     label = part if place == 0 else None
                     [bar] = axes.barh(place, record[part], 0.7, reached, color=colour, label=label, linewidth=0)
                     drawing.mark(bar, f"{bar_name(record)}, {part}: {words.seconds(record[part])}", facet(record))
                     reached += record[part]
-        for part, colour in zip(names, palette.PARTS, strict=True):  # the legend has every part, once
+        for part, colour in zip(names, PARTS, strict=True):  # the legend has every part, once
             axes.barh(0, 0, color=colour, label=f"{part} ")
         handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
         shown = [(handles[f"{part} "], part) for part in names]

@@ -7,8 +7,8 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.console import DATA, plain
-from benchmarks.counting import threads
+from benchmarks.cli.terminal import DATA
+from benchmarks.errors import plain, threads
 
 NONE = "–"
 DIRTY = "-dirty"  # environments.commit's mark of a checkout with changes

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, sync_playwright
 
-from report.load import load, records
-from report.page import COLUMNS, Inputs, build
+from report.page.document import build
+from report.page.inputs import PAGE_COLUMNS, Inputs
+from report.results.load import load, records
 from tests.browser import chromium, synthetic
 
 
@@ -69,7 +70,7 @@ def opened(browser) -> Iterator[Callable[..., Opened]]:
 
 def written(folder: Path, path: Path) -> Path:
     """Write the page of a results folder and return its path."""
-    path.write_text(build(Inputs(load(folder, COLUMNS), records(folder))))
+    path.write_text(build(Inputs(load(folder, PAGE_COLUMNS), records(folder))))
     return path
 
 

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.schema import SCHEMA_VERSION
-from benchmarks.storage import checksum
+from benchmarks.record.schema import SCHEMA_VERSION
+from benchmarks.record.store import checksum
 
 Record = dict[str, Any]
 

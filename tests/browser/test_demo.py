@@ -17,7 +17,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
 
-from benchmarks.demo.network import kept
+from benchmarks.models.demo import kept
 from tests.browser.drawing import READY, SHOWN, draw, settled
 from tests.browser.strokes import DIGITS
 from tests.unit.benchmarks.demo.conftest import wait_for

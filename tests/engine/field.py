@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
-from benchmarks import storage
-from benchmarks.sessions import MEMBER
+from benchmarks.record import store
+from benchmarks.record.sessions import MEMBER
 
 ROOT = Path(__file__).resolve().parents[2]
 HARNESS = [sys.executable, "-m", "tests.process.faults.harness"]
@@ -136,9 +136,9 @@ class Field:
         return found
 
 
-def sweeps(results: Path) -> dict[str, storage.Sweep]:
+def sweeps(results: Path) -> dict[str, store.Sweep]:
     """Return a folder's sweeps by file name, each whole."""
-    found = {sweep.path.stem: sweep for sweep in storage.read_all(results)}
+    found = {sweep.path.stem: sweep for sweep in store.read_all(results)}
     assert [sweep.problems for sweep in found.values() if sweep.problems] == []
     return found
 

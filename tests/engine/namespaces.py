@@ -2,7 +2,7 @@
 
 The bridge lies in a namespace of its own and there is no route out, so nothing of the host's network is touched and no
 packet leaves. Needs root and Debian's iproute2. Abstract unix sockets belong to their network namespace (unix(7)), so
-the machine-wide measuring lock (benchmarks/turn.py) is one per place: in this too each place is a machine of its own.
+the machine-wide measuring lock (machine/lock.py) is one per place: in this too each place is a machine of its own.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.environments import ROOT
+from benchmarks.machine.environments import ROOT
 from tests.engine.namespaces import DRIVER, SCHEDULER, Network
 
 PORT = 8786

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.engine.asking import Clock
+from benchmarks.sweep.dask.rpc import Clock
 
 FIRST = Clock(1000.0, 50.0, 50.2)  # read between two moments of the driver's
 

@@ -9,9 +9,9 @@ import dask
 import pytest
 from distributed import Security
 
-from benchmarks.engine.cluster import cluster, started
-from benchmarks.environments import ROOT
 from benchmarks.errors import UsageError
+from benchmarks.machine.environments import ROOT
+from benchmarks.sweep.dask.slurm import cluster, started
 
 
 @pytest.fixture

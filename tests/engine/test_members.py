@@ -73,7 +73,7 @@ def settled_of_kinds(field, requested):
     ("change", "words"),
     [
         ("environments.code_hash = lambda: 'other'", "its checkout measures by other code"),
-        ("from benchmarks.engine import facts; facts.PROTOCOL = -1", "it speaks version -1 of the protocol"),
+        ("from benchmarks.sweep.dask import facts; facts.PROTOCOL = -1", "it speaks version -1 of the protocol"),
         (
             "environments.lock_hash = lambda framework, device: 'other'",
             "its environments differ from those of the others",

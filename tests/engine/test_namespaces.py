@@ -10,7 +10,7 @@ import sys
 import psutil
 import pytest
 
-from benchmarks.environments import ROOT
+from benchmarks.machine.environments import ROOT
 from tests.engine import namespaces
 from tests.engine.namespaces import DRIVER, SCHEDULER, network
 from tests.process.faults.processes import alive, until

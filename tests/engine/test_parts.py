@@ -10,17 +10,18 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import environments, storage
-from benchmarks.engine import crew, member, tasks
-from benchmarks.engine.account import Account
-from benchmarks.engine.asking import Answer, Clock
-from benchmarks.engine.connection import checked
-from benchmarks.engine.copies import Copy
-from benchmarks.engine.driver import Driver
-from benchmarks.engine.facts import PROTOCOL
-from benchmarks.engine.part import Part
 from benchmarks.errors import StorageError, UsageError
-from benchmarks.memory import MemoryLimit
+from benchmarks.machine import environments
+from benchmarks.machine.memory import MemoryLimit
+from benchmarks.record import store
+from benchmarks.sweep.dask import member, workers
+from benchmarks.sweep.dask.copies import Copy
+from benchmarks.sweep.dask.driver import Driver
+from benchmarks.sweep.dask.events import Account
+from benchmarks.sweep.dask.facts import PROTOCOL
+from benchmarks.sweep.dask.rpc import Answer, Clock
+from benchmarks.sweep.dask.scheduler import checked
+from benchmarks.sweep.dask.session import Part
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8786", "tcp://localhost:1", "tcp://[::1]:8786", "127.8.9.1:80"])
@@ -64,7 +65,7 @@ def test_a_driver_waits_for_the_disk_once_a_second_not_once_a_row(tmp_path, monk
     machine = SimpleNamespace(sweep="a.m01", copy=Copy(tmp_path / "a.m01.jsonl"), kind=None, series=None, block=None)
     driver.crew.present["tcp://a"] = machine
     cell = {"recipe": "mlp", "dataset": "mnist", "device": "cpu", "batch_size": 1, "dtype": "float32", "threads": 1}
-    line = storage.line("stop", {**cell, "rounds": 1, "reason": "rounds"}).decode()
+    line = store.line("stop", {**cell, "rounds": 1, "reason": "rounds"}).decode()
     for number in range(20):
         told = json.dumps({"sweep": "a.m01", "first": number, "lines": [line]})
         driver.intake.inbox.put(lambda told=told: driver.intake.hear({"json": told}))
@@ -112,8 +113,8 @@ def joined(tmp_path, monkeypatch):
 def crew_of(client, folder, monkeypatch, **facts):
     """Return a crew, and what it says when one member with these facts has come."""
     said = []
-    monkeypatch.setattr(crew, "facts_of", lambda client, address: (facts, Clock(0.0, 0.0, 0.0), ""))
-    found = crew.Crew(client, "one", folder, 60.0, said.append)
+    monkeypatch.setattr(workers, "facts_of", lambda client, address: (facts, Clock(0.0, 0.0, 0.0), ""))
+    found = workers.Crew(client, "one", folder, 60.0, said.append)
     found.welcome("tcp://a")
     return found, said
 
@@ -121,7 +122,7 @@ def crew_of(client, folder, monkeypatch, **facts):
 @pytest.mark.parametrize(("version", "named"), [(PROTOCOL + 1, f"version {PROTOCOL + 1}"), (None, "no version")])
 def test_who_speaks_another_protocol_is_refused_before_anything_else(joined, tmp_path, monkeypatch, version, named):
     words = f"speaks {named} of the protocol between machines, we speak {PROTOCOL}; bring both to one commit"
-    tasks.measure(json.dumps({"protocol": version, "driver": "theirs", "sweep": "one.m01"}))
+    member.measure(json.dumps({"protocol": version, "driver": "theirs", "sweep": "one.m01"}))
     assert joined.told == [("theirs", {"sweep": "one.m01", "answer": json.dumps({"error": f"the driver {words}"})})]
     found, said = crew_of(None, tmp_path, monkeypatch, protocol=version, code="other")
     assert (found.present, said) == ({}, [f"tcp://a takes no part: it {words}"])
@@ -142,7 +143,7 @@ def test_a_member_refuses_a_sweep_that_it_knows_from_another_driver(joined, monk
 
     def opened(driver, sweep, base):
         order = {"protocol": PROTOCOL, "driver": driver, "sweep": sweep, "part_of": base, "probes": []}
-        tasks.open_part(json.dumps(order))
+        member.open_part(json.dumps(order))
         return Answer(joined.told.pop()[1]["answer"]).error
 
     assert opened("ours", "one.m01", "one") == ""
@@ -161,7 +162,7 @@ def test_a_driver_ends_and_hears_only_what_is_measured_for_it(joined, tmp_path, 
     monkeypatch.setattr("os.kill", lambda process, number: killed.update([signal.Signals(number)]))
     joined.busy = "ours"
     for driver, count in (("theirs", 0), ("ours", 1), ("", 2)):
-        tasks.abandon(json.dumps({"driver": driver}))
+        member.abandon(json.dumps({"driver": driver}))
         assert killed.total() == count, driver
     driver = Driver(SimpleNamespace(id="ours"), SimpleNamespace(), tmp_path, SimpleNamespace(tell=print), 1, 60.0)
     for name in ("theirs", "ours"):

@@ -12,7 +12,7 @@ import time
 
 import pytest
 
-from benchmarks.environments import ROOT
+from benchmarks.machine.environments import ROOT
 
 READ = """
 import asyncio, datetime, json, pickle, queue, sys, time
@@ -102,7 +102,7 @@ def test_a_clock_that_does_not_go_forward_is_refused(read, rate):
 
 
 def test_this_process_is_not_touched():
-    import tests.engine.slow_clock
+    from tests.engine import slow_clock
 
-    assert tests.engine.slow_clock.time is time
+    assert slow_clock.time is time
     assert type(time.monotonic).__name__ == "builtin_function_or_method"

@@ -11,9 +11,9 @@ import dask
 import pytest
 from distributed import Client, Security
 
-from benchmarks.engine.cluster import cluster
-from benchmarks.environments import ROOT
 from benchmarks.errors import UsageError
+from benchmarks.machine.environments import ROOT
+from benchmarks.sweep.dask.slurm import cluster
 from tests.engine.slurm import Slurm, missing, slurm
 from tests.process.faults.processes import alive, until
 

@@ -27,7 +27,7 @@ UNDER_WAY = r"^1\d/\d+ "
 LOST = r"m0\d was lost: [^\n]*"
 LATE = """
 import os, signal
-from benchmarks.engine.intake import Intake
+from benchmarks.sweep.dask.events import Intake
 from tests.process.faults.harness import main, register
 done, gone = Intake.done, []
 def late(intake, machine, future, came_s):

@@ -12,7 +12,7 @@ from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flat
 from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
 from adapters.weights import initial_weights
-from benchmarks.imports import ROOT, modules
+from benchmarks.machine.imports import ROOT, modules
 
 # Everything the language has that the published recipes do not use: strides, odd sizes, overlapping and
 # incomplete windows, average pooling, sigmoid after a convolution, softmax in front of the loss.

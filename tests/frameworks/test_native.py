@@ -11,8 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.declaration import Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model
-from adapters.native.layers import layers
+from adapters.declaration import Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, layers
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 
@@ -27,7 +26,7 @@ EVERY = Model(
 
 @pytest.mark.parametrize("model", [RECIPES["lenet"].model, RECIPES["linear"].model, EVERY], ids=lambda m: m.name)
 def test_own_files_compute_what_the_adapter_computes(adapter_class, tmp_path, model):
-    native = importlib.import_module(f"adapters.native.{adapter_class.framework}")
+    native = importlib.import_module(f"adapters.standalone.{adapter_class.framework}")
     generator = np.random.default_rng(0)
     loss = "cross_entropy" if model.outputs == 10 else "mean_squared_error"
     recipe = replace(RECIPES["lenet"], model=model, loss=loss)

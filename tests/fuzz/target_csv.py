@@ -6,8 +6,8 @@ import gzip
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.datasets.formats import read_csv
 from benchmarks.errors import DataError
+from benchmarks.plan.data.readers import read_csv
 
 ERRORS = DataError
 TOKENS = (b"\xef\xbb\xbf", b"\r\n", b'""', b"256", b"-1", b"1_0", b",,")

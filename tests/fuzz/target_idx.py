@@ -7,8 +7,8 @@ import struct
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.datasets.formats import read_idx
 from benchmarks.errors import DataError
+from benchmarks.plan.data.readers import read_idx
 
 ERRORS = DataError
 TOKENS = (struct.pack(">I", 0x0803), struct.pack(">I", 0x0801), struct.pack(">I", 28), b"\xff\xff\xff\xff")

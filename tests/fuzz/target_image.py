@@ -9,9 +9,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from benchmarks.digit import naive, seen
 from benchmarks.errors import DataError
-from benchmarks.image_file import decode
+from benchmarks.models.pictures import decode, naive, seen
 
 ERRORS = DataError
 TOKENS = (

@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.datasets.formats import read_json
 from benchmarks.errors import DataError
+from benchmarks.plan.data.readers import read_json
 
 ERRORS = DataError
 TOKENS = (b"1e999", b"NaN", b"[[[[", b"]]", b"-0.0", b"true", b'"x"')

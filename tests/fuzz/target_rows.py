@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from benchmarks.errors import StorageError
-from benchmarks.schema import COLUMNS, SCHEMA_VERSION
-from benchmarks.storage import KINDS, append, checksum, read
+from benchmarks.record.schema import COLUMNS, SCHEMA_VERSION
+from benchmarks.record.store import KINDS, append, checksum, read
 
 ERRORS = StorageError
 TOKENS = (b"1e999", b"NaN", b"[[", b"{}", b"null", b"1" * 20, b"\\ud800", b'"schema_version": 4, ', b'"__proto__": ')

@@ -12,8 +12,8 @@ from safetensors.numpy import save
 from adapters.declaration import Initialiser
 from adapters.recipes import MODELS
 from adapters.weights import initial_weights
-from benchmarks import weights_file
 from benchmarks.errors import DataError
+from benchmarks.models import checkpoint
 
 ERRORS = DataError
 TOKENS = (b'"BF16"', b'"F64"', b'"dtype"', b'"shape"', b'"data_offsets"', b"[0,0]", b"9" * 19, b"\xff" * 8)
@@ -24,7 +24,7 @@ SPARED_BYTES = 4096  # of the file's end: the fuzzer is to work on the header, n
 def whole() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "weights.safetensors"
-        weights_file.write(path, initial_weights(MODEL, Initialiser(), 0), about="seed")
+        checkpoint.write_weights(path, initial_weights(MODEL, Initialiser(), 0), about="seed")
         return path.read_bytes()
 
 
@@ -42,5 +42,5 @@ def content(data: bytes) -> bytes:
 
 
 def parse(path: Path) -> None:
-    weights = weights_file.read(path, MODEL)
+    weights = checkpoint.read_weights(path, MODEL)
     assert {name: array.shape for name, array in weights.items()} == {p.name: p.shape for p in MODEL.parameters()}

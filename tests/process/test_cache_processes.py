@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from benchmarks.environments import ROOT
-from benchmarks.storage import append
-from report import cache
+from benchmarks.machine.environments import ROOT
+from benchmarks.record.store import append
+from report.results import cache
 from tests.unit.known_lines import RECORDS
 
 

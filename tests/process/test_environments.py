@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import environments
 from benchmarks.errors import UsageError
+from benchmarks.machine import environments
 
 
 @pytest.fixture(autouse=True)

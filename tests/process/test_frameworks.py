@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from adapters.registry import ADAPTERS
-from benchmarks import environments, frameworks
-from benchmarks.ending import Ending
-from benchmarks.frameworks import DISTRIBUTIONS, other_versions, probe
+from benchmarks.launch import probe as probe_module
+from benchmarks.launch.outcome import Ending
+from benchmarks.launch.probe import DISTRIBUTIONS, other_versions, probe
+from benchmarks.machine import environments
 
 
 @pytest.mark.parametrize(
@@ -38,8 +39,8 @@ def test_every_lock_pins_its_framework(framework):
 @pytest.mark.fault(6)
 def test_a_probe_that_hangs_ends(monkeypatch, tmp_path):
     """A probe has a deadline of its own; a hang in it is a broken environment."""
-    monkeypatch.setattr(frameworks, "PROBE_TIMEOUT_S", 1.0)
-    monkeypatch.setattr("benchmarks.launch.GRACE_S", 0.3)
+    monkeypatch.setattr(probe_module, "PROBE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr("benchmarks.launch.process.GRACE_S", 0.3)
     monkeypatch.setitem(ADAPTERS, "slow", "tests.process.faults.fake:HangProbe")
     monkeypatch.setattr(environments, "interpreter", lambda framework, device: Path(sys.executable))
     begin = time.monotonic()
@@ -53,7 +54,7 @@ def test_a_probe_that_hangs_ends(monkeypatch, tmp_path):
 def test_a_probe_that_says_nothing_of_a_combination_supports_it_not(monkeypatch):
     monkeypatch.setattr(environments, "interpreter", lambda framework, device: Path("python"))
     answer = {"versions": {}, "devices": {"cpu": "x"}, "unsupported": {"eager float32 resident": None}}
-    monkeypatch.setattr(frameworks, "launch", lambda *arguments, **named: Ending("ok", "", answer, ""))
+    monkeypatch.setattr(probe_module, "launch", lambda *arguments, **named: Ending("ok", "", answer, ""))
     found = probe("numpy", "cpu")
     assert found.unsupported("eager", "float32", "resident") is None
     assert "does not know" in found.unsupported("eager", "float32", "host")

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from benchmarks.storage import append, read
+from benchmarks.record.store import append, read
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def test_a_full_disk_leaves_earlier_rows_intact(path, row):
     write(path, row)
     size = path.stat().st_size
     program = (
-        "import json, resource, signal, sys; from pathlib import Path; from benchmarks.storage import append\n"
+        "import json, resource, signal, sys; from pathlib import Path; from benchmarks.record.store import append\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[2]),) * 2)\n"
         "append(Path(sys.argv[1]), 'row', json.loads(sys.argv[3]))"

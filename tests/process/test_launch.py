@@ -12,9 +12,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from benchmarks import environments, launch
-from benchmarks.ending import KEPT_OUTPUT_CHARACTERS, Ending
-from benchmarks.progress import Report
+from benchmarks import worker
+from benchmarks.launch import process
+from benchmarks.launch.outcome import KEPT_OUTPUT_CHARACTERS, Ending
+from benchmarks.launch.process import Report
+from benchmarks.machine import environments
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +34,7 @@ def run(tmp_path, monkeypatch):
         head = "import json, os, signal, sys, time\nfd = int(sys.argv[1])\nrequest = json.load(sys.stdin)\n"
         (tmp_path / "benchmarks" / "worker.py").write_text(head + program)
         cpus = [min(os.sched_getaffinity(0))]
-        return launch.launch(Path(sys.executable), {"number": 7}, 1, cpus, timeout_s, folder, progress=progress)
+        return process.launch(Path(sys.executable), {"number": 7}, 1, cpus, timeout_s, folder, progress=progress)
 
     return go
 
@@ -98,7 +100,7 @@ def test_the_worker_sees_an_allow_list(run, monkeypatch):
     monkeypatch.setenv("OPENBLAS_CORETYPE", "Haswell")
     monkeypatch.setenv("SECRET", "x")
     seen = run(ANSWER % "sorted(os.environ)").answer["said"]
-    allowed = {*environments.INHERITED, *environments.FIXED, *environments.THREAD_VARIABLES, "LC_CTYPE"}
+    allowed = {*environments.INHERITED, *environments.FIXED, *worker.THREAD_VARIABLES, "LC_CTYPE"}
     assert set(seen) <= allowed
 
 
@@ -118,7 +120,7 @@ def test_death_by_signal_is_named(run):
 
 @pytest.mark.fault(6)
 def test_a_hang_that_ignores_sigterm_is_ended(run, monkeypatch):
-    monkeypatch.setattr(launch, "GRACE_S", 0.3)
+    monkeypatch.setattr(process, "GRACE_S", 0.3)
     begin = time.monotonic()
     ending = run(
         "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nos.write(1, str(os.getpid()).encode())\ntime.sleep(600)", 1
@@ -153,7 +155,7 @@ os.wait()
 @pytest.mark.fault(7)
 @pytest.mark.parametrize("ending", ["os._exit(0)", "os.kill(os.getpid(), signal.SIGKILL)", "time.sleep(600)"])
 def test_a_daemon_in_a_session_of_its_own_is_ended_however_the_worker_ends(run, monkeypatch, ending):
-    monkeypatch.setattr(launch, "GRACE_S", 0.3)
+    monkeypatch.setattr(process, "GRACE_S", 0.3)
     neighbour = subprocess.Popen(["sleep", "60"])  # a child of ours that no worker started
     run(DAEMON + ending, 1)
     assert not psutil.pid_exists(int((environments.ROOT / "pid").read_text()))

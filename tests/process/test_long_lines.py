@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from benchmarks import storage
+from benchmarks.record import store
 
 READ = textwrap.dedent("""
     import resource, sys
@@ -29,11 +29,11 @@ READ = textwrap.dedent("""
 @pytest.mark.fault(30)
 def test_a_line_of_a_hundred_megabytes_is_one_problem_in_bounded_memory(tmp_path, row):
     path = tmp_path / "a.jsonl"
-    storage.append(path, "row", row)
+    store.append(path, "row", row)
     with path.open("r+b") as file:
         file.seek(100 << 20)  # a hole of zeros that takes no disk
         file.write(b"\n")
-    storage.append(path, "row", row)
+    store.append(path, "row", row)
     with path.open("r+b") as file:
         file.truncate(200 << 20)  # and one that no newline ends
     command = [sys.executable, "-c", READ, path]

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from adapters.declaration import Initialiser
-from adapters.native.layers import layers
+from adapters.declaration import Initialiser, layers
 from adapters.recipes import MODELS, RECIPES
 from adapters.weights import initial_weights
-from benchmarks import environments, native
 from benchmarks.errors import WorkerFailed
+from benchmarks.machine import environments
+from benchmarks.models import native
 
 RECIPE = RECIPES["lenet"]
 IMAGES = np.random.default_rng(0).integers(0, 256, (4, 28, 28), np.uint8)

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from benchmarks import evidence
+from benchmarks.worker import interference
 
 
 def spin():
@@ -22,15 +22,15 @@ def test_a_real_neighbour_on_the_same_cpu_is_seen():
     neighbour = multiprocessing.get_context("fork").Process(target=spin, daemon=True)
     neighbour.start()
     try:
-        before = evidence.read()
+        before = interference.read()
         end = time.perf_counter() + 1
         while time.perf_counter() < end:
             pass
-        found = evidence.read().since(before)
+        found = interference.read().since(before)
     finally:
         neighbour.kill()
         os.sched_setaffinity(0, allowed)
     assert found.wall_s == pytest.approx(1, rel=0.2)
     assert 0.1 < found.cpu_s < 0.9
-    assert evidence.shares([found], 1)[1] > 0.2
+    assert interference.shares([found], 1)[1] > 0.2
     assert found.switches > 1

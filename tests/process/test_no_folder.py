@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.errors import UsageError
-from report import load
+from report.results.load import load
 
 
 def test_an_empty_folder_is_an_empty_frame_and_no_folder_is_an_error(tmp_path):

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from rich.table import Table
 
-from benchmarks import console
+from benchmarks.cli import terminal as terminal_module
 
 PROGRAMS = [("benchmarks", "describe", "mlp"), ("report", "columns")]
 
@@ -48,7 +48,7 @@ def test_without_an_output_nothing_is_shown_and_nothing_fails():
 
 @pytest.mark.parametrize("stderr", [False, True])
 def test_no_code_in_a_user_s_text_becomes_a_picture(capsys, stderr):
-    terminal = console.terminal(stderr)
+    terminal = terminal_module.terminal(stderr)
     table = Table("x:smile:", title=":abc:")
     table.add_row(":smile:")
     for shown in (table, "/home/x:smile:y"):

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from benchmarks.environments import ROOT
+from benchmarks.machine.environments import ROOT
 from tests.browser import synthetic
 
 
@@ -19,8 +19,9 @@ def full(tmp_path_factory):
 
 def test_the_same_rows_give_the_same_bytes_whatever_the_order_of_sets(full):
     program = (
-        "import hashlib, sys; from report.load import load, records; from report.page import COLUMNS, Inputs, build;"
-        "print(hashlib.sha256(build(Inputs(load(sys.argv[1], COLUMNS), records(sys.argv[1]))).encode()).hexdigest())"
+        "import hashlib, sys; from report.results.load import load, records;"
+        "from report.page import PAGE_COLUMNS, Inputs, build;"
+        "print(hashlib.sha256(build(Inputs(load(a := sys.argv[1], PAGE_COLUMNS), records(a))).encode()).hexdigest())"
     )
     found = [
         subprocess.run(

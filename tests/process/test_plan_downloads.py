@@ -4,7 +4,7 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
-from benchmarks.datasets import download
+from benchmarks.plan.data import sources
 
 
 def run(*arguments):
@@ -16,7 +16,7 @@ def nowhere(monkeypatch, tmp_path):
     """No data set is here, and a download is an error."""
     monkeypatch.delenv("LOCKSTEP_DATA", raising=False)
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(download, "_fetch", lambda *_: pytest.fail("downloads"))
+    monkeypatch.setattr(sources, "_fetch", lambda *_: pytest.fail("downloads"))
     return tmp_path
 
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from adapters.contract import CONTRACT_VERSION
-from benchmarks import environments, revisions
 from benchmarks.errors import UsageError
+from benchmarks.machine import environments
 
 SAME = f"CONTRACT_VERSION = {CONTRACT_VERSION}\n"
 
@@ -19,7 +19,7 @@ def checkout(tmp_path, monkeypatch):
     """Return a git checkout with two commits, whose contracts say one and two, and a function that commits more."""
     root = tmp_path / "checkout"
     (root / "adapters").mkdir(parents=True)
-    (root / "benchmarks").symlink_to(revisions.ROOT / "benchmarks")
+    (root / "benchmarks").symlink_to(environments.ROOT / "benchmarks")
 
     def git(*arguments):
         identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
@@ -34,20 +34,20 @@ def checkout(tmp_path, monkeypatch):
 
     for word in ("one", "two"):
         commit(f"{SAME}WORD = {word!r}\n")
-    monkeypatch.setattr(revisions, "ROOT", root)
-    for cached in (revisions.resolved, revisions.folder, revisions._kept):
+    monkeypatch.setattr(environments, "ROOT", root)
+    for cached in (environments.resolved, environments.folder, environments._kept):
         cached.cache_clear()
     yield SimpleNamespace(root=root, commit=commit)
-    for cached in (revisions.resolved, revisions.folder, revisions._kept):
+    for cached in (environments.resolved, environments.folder, environments._kept):
         cached.cache_clear()
 
 
 def test_a_revision_s_adapters_lie_in_a_folder_of_their_own(checkout):
-    before, now = revisions.resolved("HEAD~1"), revisions.resolved("HEAD")
+    before, now = environments.resolved("HEAD~1"), environments.resolved("HEAD")
     assert (len(before), before == now) == (12, False)
-    assert (revisions.folder(before) / "adapters" / "contract.py").read_text() == f"{SAME}WORD = 'one'\n"
+    assert (environments.folder(before) / "adapters" / "contract.py").read_text() == f"{SAME}WORD = 'one'\n"
     assert (checkout.root / "adapters" / "contract.py").read_text() == f"{SAME}WORD = 'two'\n"
-    assert len({revisions.adapters_hash(before), revisions.adapters_hash(now), environments.code_hash()}) == 3
+    assert len({environments.adapters_hash(before), environments.adapters_hash(now), environments.code_hash()}) == 3
 
 
 @pytest.mark.parametrize(
@@ -61,15 +61,15 @@ def test_a_revision_s_adapters_lie_in_a_folder_of_their_own(checkout):
 def test_adapters_of_another_contract_are_refused_in_one_line_that_says_what_to_do(checkout, contract, found):
     checkout.commit(contract)
     with pytest.raises(UsageError) as refused:
-        revisions.resolved("HEAD")
+        environments.resolved("HEAD")
     message = str(refused.value)
     assert f"version {found}, this checkout needs {CONTRACT_VERSION};" in message
     assert "git worktree add" in message
     assert "\n" not in message
-    assert revisions.resolved("HEAD~1")
+    assert environments.resolved("HEAD~1")
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "", "--output=/tmp/x", "HEAD:adapters", "HEAD^{tree}"])
 def test_what_is_no_revision_is_refused(checkout, revision):
     with pytest.raises(UsageError, match="--against"):
-        revisions.resolved(revision)
+        environments.resolved(revision)

@@ -9,8 +9,9 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import UsageError
-from benchmarks.storage import append
-from report import load, revision
+from benchmarks.record.store import append
+from report.results import load as load_module
+from report.results.load import load
 
 OTHER = "20260102T000000-bbbbbb"
 
@@ -40,7 +41,7 @@ def repository(results, monkeypatch):
     shutil.move(results, root / "elsewhere")
     for command in (["add", "-A"], ["commit", "-qm", "none"]):
         subprocess.run([*git, *command], check=True)
-    monkeypatch.setattr(revision, "ROOT", root)
+    monkeypatch.setattr(load_module, "ROOT", root)
     return root
 
 

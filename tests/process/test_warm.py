@@ -14,8 +14,10 @@ import pytest
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import environments, launch, warm
 from benchmarks.errors import WorkerLost
+from benchmarks.launch import process
+from benchmarks.machine import environments
+from benchmarks.models import remote
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = RECIPES["mlp"]
@@ -39,16 +41,16 @@ def start(tmp_path, monkeypatch):
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     monkeypatch.setitem(environments.FIXED, "PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(environments, "interpreter", lambda framework, device: Path(sys.executable))
-    monkeypatch.setattr(launch, "GRACE_S", 0.3)
-    monkeypatch.setattr(warm, "ANSWER_S", 1.0)
+    monkeypatch.setattr(process, "GRACE_S", 0.3)
+    monkeypatch.setattr(remote, "ANSWER_S", 1.0)
     for name in ("keeper.py", "confinement.py"):
         shutil.copy(ROOT / "benchmarks" / name, tmp_path / "benchmarks")
     started = []
 
-    def go(program: str, head: str = HEAD) -> warm.Warm:
+    def go(program: str, head: str = HEAD) -> remote.Warm:
         (tmp_path / "benchmarks" / "worker.py").write_text(head + program)
         weights = initial_weights(RECIPE.model, RECIPE.initialiser, 0)
-        started.append(warm.Warm("numpy", "cpu", RECIPE, weights, 1))
+        started.append(remote.Warm("numpy", "cpu", RECIPE, weights, 1))
         return started[-1]
 
     yield go
@@ -56,7 +58,7 @@ def start(tmp_path, monkeypatch):
         worker.close()
 
 
-def lost(worker: warm.Warm) -> str:
+def lost(worker: remote.Warm) -> str:
     """Ask once, be refused in time, and be refused the same way ever after; nothing is left of the worker."""
     begin = time.monotonic()
     with pytest.raises(WorkerLost) as first:
@@ -111,7 +113,7 @@ def test_a_worker_that_fails_is_lost_and_says_why(start, program, words):
 
 
 def test_one_that_never_gets_ready_is_lost(start, monkeypatch):
-    monkeypatch.setattr(warm, "READY_S", 0.5)
+    monkeypatch.setattr(remote, "READY_S", 0.5)
     assert "no answer after 0.5 s" in lost(start("", "import time; time.sleep(600)\n"))
 
 
@@ -131,5 +133,5 @@ def test_what_is_no_image_is_not_sent(start):
 
 
 def test_probabilities_add_up_and_large_outputs_do_not_overflow():
-    found = warm.probabilities(np.array([[1000.0, 1000.0, 0.0], [0.0, np.log(3), -1000.0]]))
+    found = remote.probabilities(np.array([[1000.0, 1000.0, 0.0], [0.0, np.log(3), -1000.0]]))
     np.testing.assert_allclose(found, [[0.5, 0.5, 0], [0.25, 0.75, 0]])

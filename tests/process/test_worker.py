@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.worker import mismatch, since_start
+from benchmarks.worker.__main__ import mismatch, since_start
 
 
 @pytest.mark.parametrize(

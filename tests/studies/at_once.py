@@ -19,15 +19,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks import runner, storage
-from benchmarks.answers import HARNESS
-from benchmarks.engine.driver import Driver
-from benchmarks.engine.intake import Intake
-from benchmarks.engine.request import Request
-from benchmarks.environments import ROOT
-from benchmarks.launcher import Launcher
-from benchmarks.proofs import Proof
-from tests.process.faults.harness import main, register
+from benchmarks.__main__ import main
+from benchmarks.launch import proof
+from benchmarks.launch.launcher import Launcher
+from benchmarks.launch.outcome import HARNESS
+from benchmarks.launch.proof import Proof
+from benchmarks.machine.environments import ROOT
+from benchmarks.record import store
+from benchmarks.sweep.dask.driver import Driver
+from benchmarks.sweep.dask.events import Intake
+from benchmarks.sweep.dask.request import Request
+from tests.process.faults.harness import register
 
 REFERENCE = ROOT / "results" / "reference"
 CANARY = ("canary_before_s", "canary_after_s")
@@ -35,7 +37,7 @@ CANARY = ("canary_before_s", "canary_after_s")
 
 def sleep_only(seconds: float) -> None:
     """Put the stand-ins in the places of launches and proofs."""
-    kept = storage.read(min(REFERENCE.glob("*.jsonl")))
+    kept = store.read(min(REFERENCE.glob("*.jsonl")))
     row = next(row for row in kept.rows if row["status"] == "ok" and row["task"] == "speed")
     answer = {name: row[name] for name in row if name not in HARNESS and name != "attempt"}
     answer |= {name: row[name] for name in CANARY}
@@ -46,7 +48,7 @@ def sleep_only(seconds: float) -> None:
         return dict(answer)
 
     Launcher.measured = measured
-    runner.proven = lambda *_: Proof("pass", "", kept.proofs[0]["verdict"])
+    proof.proven = lambda *_: Proof("pass", "", kept.proofs[0]["verdict"])
 
 
 class Inbox(queue.SimpleQueue):

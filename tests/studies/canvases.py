@@ -19,10 +19,11 @@ from PIL import Image, ImageFilter
 
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from benchmarks import batches, digit, weights_file
-from benchmarks.datasets.formats import read_idx
 from benchmarks.errors import DataError
-from benchmarks.saved import WEIGHTS
+from benchmarks.models import checkpoint, pictures
+from benchmarks.models.checkpoint import WEIGHTS
+from benchmarks.plan.data.readers import read_idx
+from benchmarks.worker import inputs
 
 Grey = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float64]
@@ -91,12 +92,12 @@ def drawn(image: Grey, look: Look, generator: np.random.Generator) -> Grey:
 
 def stretched(ink: Floats) -> Grey:
     """Return the digit as seen, but filling all of 20x20."""
-    return digit.centred(resized(digit.cropped(ink), 20))
+    return pictures.centred(resized(pictures.cropped(ink), 20))
 
 
 def boxed(ink: Floats) -> Grey:
     """Return the digit as seen, but with its box, not its mass, in the middle."""
-    box = digit.fitted(digit.cropped(ink))
+    box = pictures.fitted(pictures.cropped(ink))
     before = [(28 - side) // 2 for side in box.shape]
     sides = [(first, 28 - side - first) for first, side in zip(before, box.shape, strict=True)]
     return bytes_of(np.pad(box, sides))
@@ -119,19 +120,19 @@ def bytes_of(ink: Floats) -> Grey:
 def no_threshold(image: Grey) -> Grey:
     """Return what is seen by one to whom all that is not exactly paper is ink."""
     away = np.abs(image - np.median(image))
-    return digit.centred(digit.fitted(digit.cropped(away / max(1.0, away.max()), 1 / 255)))
+    return pictures.centred(pictures.fitted(pictures.cropped(away / max(1.0, away.max()), 1 / 255)))
 
 
 def ways(image: Grey) -> Iterator[Grey | None]:
     """Yield what each of WAYS makes of a picture; None where there is no ink."""
     try:
-        ink = digit.ink_of(image)
-        found = digit.centred(digit.fitted(digit.cropped(ink)))
+        ink = pictures.ink_of(image)
+        found = pictures.centred(pictures.fitted(pictures.cropped(ink)))
         yield from (found, 255 - found if np.median(image) > 127 else found)
         yield from (in_place(ink), stretched(ink), boxed(ink), no_threshold(image))
     except DataError:
         yield from [None] * 6
-    squeezed = digit.naive(image)
+    squeezed = pictures.naive(image)
     yield from (squeezed, 255 - squeezed)
 
 
@@ -140,8 +141,8 @@ class Reader:
 
     def __init__(self, path: Path) -> None:
         self.adapter = NumpyAdapter(RECIPE, "cpu", "eager", "float32")
-        self.adapter.set_weights(weights_file.read(path / WEIGHTS if path.is_dir() else path, RECIPE.model))
-        self.values = batches.pixel_values(RECIPE.pixels, "float32")
+        self.adapter.set_weights(checkpoint.read_weights(path / WEIGHTS if path.is_dir() else path, RECIPE.model))
+        self.values = inputs.pixel_values(RECIPE.pixels, "float32")
 
     def __call__(self, images: Grey) -> npt.NDArray[np.int64]:
         """Return the digit of each of (N, 28, 28)."""

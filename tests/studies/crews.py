@@ -15,7 +15,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.environments import ROOT
+from benchmarks.machine.environments import ROOT
 
 READY_S = 120.0  # for a member's probes on a machine that others use
 GRACE_S = 20.0

@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from benchmarks.intervals import paired
+from benchmarks.stats import paired
 from tests.studies.crews import Crew, crew, started
 
 FRAMEWORKS, MODELS = [f"instant-{number}" for number in range(10)], ("linear", "mlp")

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import storage
+from benchmarks.record import store
 
 Row = dict[str, Any]
 PUBLISHED = 14_800  # samples/s of lenet at batch 100 in the MXNet tutorial, on a card of its time
@@ -86,7 +86,7 @@ def main() -> None:
     parser.add_argument("rows", type=Path)
     parser.add_argument("ratios", type=Path, nargs="*")
     options = parser.parse_args()
-    rows = [row for path in storage.files(options.rows) for row in storage.rows(path)]
+    rows = [row for path in store.files(options.rows) for row in store.rows(path)]
     lines = [line for path in options.ratios if path.exists() for line in path.read_text().splitlines()]
     found = list(floors(rows, [json.loads(line) for line in lines if line.startswith("{")]))
     for one in found:

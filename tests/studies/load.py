@@ -19,9 +19,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks import canary, environments, machine
-from benchmarks.launch import launch
-from benchmarks.storage import files, rows
+from benchmarks.launch.process import launch
+from benchmarks.machine import environments, hardware, noise
+from benchmarks.record.store import files, rows
 
 POINTS = (100, 1_000, 10_000)
 FRAMEWORKS = 10
@@ -42,7 +42,7 @@ WORKER = environments.ROOT / "tests" / "process" / "faults" / "instant.sh"
 
 def bare_start_ms() -> float:
     """Return the median milliseconds of one worker, started and attended as a sweep does."""
-    cpus = machine.physical_cpus()
+    cpus = hardware.physical_cpus()
     taken = []
     for _ in range(101):
         begin = time.perf_counter()
@@ -58,8 +58,8 @@ def canary_ms() -> float:
     taken = []
     for _ in range(21):
         begin = time.perf_counter()
-        canary.sing(machine.physical_cpus())
-        canary.sing(machine.physical_cpus())
+        noise.sing(hardware.physical_cpus())
+        noise.sing(hardware.physical_cpus())
         taken.append(time.perf_counter() - begin)
     return 1000 * statistics.median(taken)
 

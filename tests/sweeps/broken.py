@@ -6,10 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from adapters import numpy_layers
 from adapters.contract import Resident
 from adapters.declaration import Activation, Model
-from adapters.numpy import NumpyAdapter
+from adapters.numpy import NumpyAdapter, layers
 
 
 def with_layer(old, new):
@@ -254,7 +253,7 @@ class SoftmaxTwice(NumpyAdapter):
     def build(self):
         super().build()
         if len(self.recipe.model.shapes()[-1]) == 1 and self.recipe.model.outputs == 10:
-            self.layers.append(numpy_layers.make(Activation("softmax")))
+            self.layers.append(layers.make(Activation("softmax")))
 
 
 class OwnInitialiser(NumpyAdapter):

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 
-from benchmarks.environments import ROOT
+from benchmarks.machine.environments import ROOT
 
 
 def test_the_kept_results_and_this_checkout_are_sound(tmp_path):

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from benchmarks.environments import ROOT
-from benchmarks.storage import append, read
+from benchmarks.machine.environments import ROOT
+from benchmarks.record.store import append, read
 
 LENET = ROOT / "results" / "reference" / "2026-11-24-2-lenet.jsonl"
 STEADY = (1000.0, 1010.0, 990.0, 1005.0, 995.0, 1002.0)

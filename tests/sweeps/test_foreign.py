@@ -11,7 +11,7 @@ import sys
 import numpy as np
 import pytest
 
-from benchmarks.environments import ROOT
+from benchmarks.machine.environments import ROOT
 
 PROGRAM = """
 import runpy, sys

@@ -16,9 +16,10 @@ from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, MaxPo
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import gate
-from benchmarks.batches import write_inputs
-from benchmarks.ties import sure_batches
+from benchmarks.worker import prove as prove_module
+from benchmarks.worker.bounds import BOUNDS
+from benchmarks.worker.inputs import write_inputs
+from benchmarks.worker.prove import sure_batches
 from tests.sweeps import broken
 
 STEPS = 12
@@ -47,7 +48,7 @@ CASES = {
     "Glorot with the wrong fan": (broken.OwnInitialiser, RECIPE, r"set_weights does not keep dense1\.weight"),
     "a bias forgotten": (broken.ForgottenBias, RECIPE, r"gradient of dense2\.bias parts"),
     "rate off by 1e-6": (broken.WrongRate, RECIPE, r"first update of dense1\.weight differs.*1\.000001 times"),
-    "loss summed": (broken.SummedLoss, RECIPE, rf"the loss is {gate.FREE_BATCH} times the declared one"),
+    "loss summed": (broken.SummedLoss, RECIPE, rf"the loss is {prove_module.FREE_BATCH} times the declared one"),
     "momentum's dampening": (
         broken.Dampened,
         MOMENTUM,
@@ -91,7 +92,7 @@ def prove(tmp_path):
         write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 3), 3, 700, 2)
         cell = {"device": "cpu", "mode": "eager", "dtype": dtype, "batch_size": 50, "pipeline": pipeline}
         folders = {"data": tmp_path, "inputs": tmp_path, "oracle": tmp_path / "losses.npy"}
-        return gate.prove(adapter_class, recipe, cell, folders, STEPS)
+        return prove_module.prove(adapter_class, recipe, cell, folders, STEPS)
 
     return go
 
@@ -217,13 +218,13 @@ def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, 
                 seen.append(labels)
             return super().put(images, labels)
 
-    monkeypatch.setattr(gate, "sure_batches", spied)
+    monkeypatch.setattr(prove_module, "sure_batches", spied)
     assert prove(Watched, RECIPE, "float32")["lockstep"] == "pass"
     np.testing.assert_array_equal(seen[0], chosen[0][1])
 
 
 def test_a_step_of_adam_decides_only_where_the_gradient_is_more_than_its_rounding():
     gradients = {"weight": np.array([[1.0, 1e-5], [-0.5, 0.0]]), "bias": np.array([1e-9, -2e-9])}
-    bounds = gate.BOUNDS["float32"]
-    assert gate.decided(Adam(), gradients, bounds).tolist() == [True, False, True, False, True, True]
-    assert gate.decided(SGD(0.1), gradients, bounds).all()
+    bounds = BOUNDS["float32"]
+    assert prove_module.decided(Adam(), gradients, bounds).tolist() == [True, False, True, False, True, True]
+    assert prove_module.decided(SGD(0.1), gradients, bounds).all()

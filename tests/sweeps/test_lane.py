@@ -7,7 +7,7 @@ import json
 import subprocess
 import sys
 
-from benchmarks.environments import ROOT
+from benchmarks.machine.environments import ROOT
 from tests.studies import lane
 
 PARTS = [

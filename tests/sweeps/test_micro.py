@@ -7,12 +7,12 @@ import subprocess
 
 import pytest
 
+from adapters.flops import model_flops
 from adapters.recipes import MODELS
-from benchmarks import environments
-from benchmarks.flops import model_flops
-from benchmarks.launch import on_cpus
-from benchmarks.machine import physical_cpus
-from benchmarks.micro.launcher import FILE, KINDS, Micro
+from benchmarks.cli.machine import CALL_KINDS, FILE, Micro
+from benchmarks.launch.process import on_cpus
+from benchmarks.machine import environments
+from benchmarks.machine.hardware import physical_cpus
 from report import micro
 from tests.sweeps.known_times import SAMPLE_S
 
@@ -67,15 +67,15 @@ def test_what_the_comparison_above_can_tell():
 
 
 def test_a_call_is_timed_once_until_it_is_done_and_on_its_batch_alone(tmp_path):
-    asked = Micro("numpy", "cpu", 1, KINDS, {"model": ["mlp"], "batch-size": [100]}, 0.1, tmp_path)
+    asked = Micro("numpy", "cpu", 1, CALL_KINDS, {"model": ["mlp"], "batch-size": [100]}, 0.1, tmp_path)
     python = str(environments.interpreter("numpy", "cpu"))
     line = [python, "-m", "pytest", "-p", "tests.sweeps.known_times", *asked.options()]
     with on_cpus(physical_cpus()[:1]):
         done = run(line, environments.variables(1))
     assert done.returncode == 0, done.stdout + done.stderr
     frame = micro.load(tmp_path).set_index("kind")
-    assert set(frame.index) == set(KINDS)
-    for kind in KINDS:  # a sleep is never shorter than asked, and a quarter of thirty are not much longer
+    assert set(frame.index) == set(CALL_KINDS)
+    for kind in CALL_KINDS:  # a sleep is never shorter than asked, and a quarter of thirty are not much longer
         known_us = 1e6 * SAMPLE_S * frame.loc[kind, "batch_size"]
         assert known_us <= frame.loc[kind, "q1_us"] < AGREE * known_us + 1000, kind
 
@@ -90,7 +90,7 @@ def test_results_are_read_by_the_report_and_by_pytest_benchmark(command, tmp_pat
     assert len(frame) == 2 * (3 * 2 + 1)
     assert set(frame["mode"]) == {"eager"}
     assert set(zip(frame["kind"], frame["model"], frame["batch_size"], strict=True)) == {
-        ("dispatch", "linear", 1), *((kind, "mlp", size) for kind in KINDS[:3] for size in (1, 10)),
+        ("dispatch", "linear", 1), *((kind, "mlp", size) for kind in CALL_KINDS[:3] for size in (1, 10)),
     }  # fmt: skip
     forward, training = model_flops(MODELS["mlp"])
     flops = frame[frame["batch_size"] == 10].groupby("kind")["flops"].unique().map(list).to_dict()

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from benchmarks import kept, peak
-from benchmarks.bandwidth import BYTES_PER_ELEMENT
+from benchmarks import files
+from benchmarks.launch import ceilings
+from benchmarks.worker.bandwidth import BYTES_PER_ELEMENT
 from tests.sweeps.conftest import ATTEMPTS, HELD_UP
 
 
@@ -49,8 +50,10 @@ def test_real_workers_multiply_and_their_answers_are_kept(command, tmp_path):
 )
 def test_rows_take_the_kept_peak(sweep, command, tmp_path, monkeypatch, flops_per_s, status):
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "cache"))
-    point = peak.Point("cpu", "float32", 1)
-    kept.write("peaks", peak.decisive(point, peak.there("cpu"), peak.SIZES), {"flops_per_s": flops_per_s})
+    point = ceilings.Point("cpu", "float32", 1)
+    files.write_cached(
+        "peaks", ceilings.peak_key(point, ceilings.there("cpu"), ceilings.SIZES), {"flops_per_s": flops_per_s}
+    )
     arguments = ("--framework", "numpy", "--model", "linear", "--rounds", "1", "--epochs", "0", "--threads", "1")
     done, [row] = sweep(*arguments)
     assert (row["status"], row["peak_flops_per_s"]) == (status, flops_per_s)

@@ -5,8 +5,8 @@ import io
 import json
 import re
 
-from benchmarks.environments import ROOT
-from benchmarks.schema import COLUMNS
+from benchmarks.machine.environments import ROOT
+from benchmarks.record.schema import COLUMNS
 
 
 def test_rows_tables_and_page_come_from_the_same_results(sweep, command, tmp_path):

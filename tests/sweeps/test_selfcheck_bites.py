@@ -9,10 +9,12 @@ import pytest
 from scipy import special
 
 from adapters.weights import initial_weights
-from benchmarks import gate, intervals, measure, selfcheck
-from benchmarks.batches import Inputs, write_inputs
-from benchmarks.intervals import LOOKS
-from benchmarks.simulated import SimulatedAdapter
+from benchmarks import stats
+from benchmarks.checks import selfcheck
+from benchmarks.checks.selfcheck import SimulatedAdapter
+from benchmarks.stats import LOOKS
+from benchmarks.worker import prove, timing
+from benchmarks.worker.inputs import Inputs, write_inputs
 
 
 @pytest.fixture
@@ -38,14 +40,14 @@ def test_sound_measuring_passes(inputs):
 
 
 def test_a_region_that_is_not_looked_at_lets_slips_through(inputs, monkeypatch):
-    monkeypatch.setattr(measure, "REGION_TOLERANCE", 1e9)
+    monkeypatch.setattr(timing, "REGION_TOLERANCE", 1e9)
     found = outcome(selfcheck.slips, inputs)
     assert not found["a missing synchronisation"]
     assert not found["milliseconds taken for seconds"]
 
 
 def test_a_gate_that_looks_at_nothing_lets_half_chunks_through(inputs, monkeypatch):
-    monkeypatch.setattr(gate, "free_run", lambda *arguments: None)
+    monkeypatch.setattr(prove, "free_run", lambda *arguments: None)
     assert not outcome(selfcheck.slips, inputs)["a chunk of half the steps"]
 
 
@@ -60,8 +62,8 @@ def test_a_clock_that_is_off_by_two_percent_is_found(inputs, monkeypatch):
 
 def test_normal_quantiles_in_place_of_student_s_do_not_cover(inputs, monkeypatch):
     """Coverage is that of intervals.Means, from which every table has its intervals."""
-    monkeypatch.setattr(intervals, "special", SimpleNamespace(stdtrit=lambda degrees, share: special.ndtri(share)))
-    assert intervals.speed([100, 110, 121]).low > 95  # 86.8 by Student's t
+    monkeypatch.setattr(stats, "special", SimpleNamespace(stdtrit=lambda degrees, share: special.ndtri(share)))
+    assert stats.speed([100, 110, 121]).low > 95  # 86.8 by Student's t
     found = outcome(selfcheck.coverage, inputs)
     assert not found["fixed at 6 rounds"]
     assert not found["stopped at a look within 2%"]

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from adapters.registry import ADAPTERS
-from benchmarks import saved
+from benchmarks.models import checkpoint
 
 PIECES = {  # a piece of each format's files
     "torch": {"mlp.pt", "mlp.pt2"},
@@ -40,7 +40,7 @@ def trained(command, tmp_path, framework, *arguments):
     done = command("benchmarks", "train", *line, *arguments)
     assert done.returncode == 0, done.stderr
     assert "epoch 1/1: loss " in done.stderr
-    assert (folder / saved.CURVES).read_text().lstrip().startswith("<?xml")
+    assert (folder / checkpoint.CURVES).read_text().lstrip().startswith("<?xml")
     return folder
 
 
@@ -56,8 +56,8 @@ def check_alike(found, card):
 
 def test_what_is_kept_all_six_read_alike_and_load_from_files_of_their_own(command, broken_command, tmp_path):
     folder = trained(command, tmp_path, "numpy", "--native")
-    card = saved.read(folder).card
-    assert [path.name for path in (folder / saved.NATIVE).iterdir()] == ["mlp.npz"]
+    card = checkpoint.read_checkpoint(folder).card
+    assert [path.name for path in (folder / checkpoint.NATIVE).iterdir()] == ["mlp.npz"]
     assert card["native"]["npz"] < 1e-4
     found = evaluated(command, folder, "--framework", "all", "--native")
     check_alike(found, card)
@@ -73,9 +73,9 @@ def test_what_is_kept_all_six_read_alike_and_load_from_files_of_their_own(comman
 @pytest.mark.parametrize("framework", ADAPTERS)
 def test_all_thirty_six_pairs(command, tmp_path, framework):
     folder = trained(command, tmp_path, framework, "--native")
-    card = saved.read(folder).card
+    card = checkpoint.read_checkpoint(folder).card
     assert set(card["native"]) == FORMATS[framework]
-    assert {path.name for path in (folder / saved.NATIVE).iterdir()} == PIECES[framework]
+    assert {path.name for path in (folder / checkpoint.NATIVE).iterdir()} == PIECES[framework]
     check_alike(evaluated(command, folder), card)
 
 

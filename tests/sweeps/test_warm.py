@@ -9,8 +9,8 @@ from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
 from adapters.weights import initial_weights
-from benchmarks.batches import pixel_values
-from benchmarks.warm import Warm
+from benchmarks.models.remote import Warm
+from benchmarks.worker.inputs import pixel_values
 
 RECIPE = RECIPES["lenet_tutorial"]
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)

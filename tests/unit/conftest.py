@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import settings
 
-from benchmarks.storage import append
+from benchmarks.record.store import append
 from tests.unit.known_lines import ENVIRONMENT
 
 SWEEP = "20260101T000000-abcdef"

@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from benchmarks import storage
-from benchmarks.intervals import paired
+from benchmarks.record import store
+from benchmarks.stats import paired
 from tests.studies import engine_scale, engines
 
 CELLS = ("numpy eager mlp", "torch eager lenet")
@@ -66,6 +66,6 @@ def test_a_pair_counts_for_the_cells_that_both_of_its_sweeps_have():
 
 def test_rows_are_counted_and_those_that_come_twice_are_seen(tmp_path, row):
     first, second = row | {"cell": "a" * 16}, row | {"cell": "b" * 16}
-    storage.append(tmp_path / "a.jsonl", "row", first, second, second | {"status": "failed", "reason": "?"})
-    storage.append(tmp_path / "b.jsonl", "row", first)
+    store.append(tmp_path / "a.jsonl", "row", first, second, second | {"status": "failed", "reason": "?"})
+    store.append(tmp_path / "b.jsonl", "row", first)
     assert engine_scale.counted(tmp_path) == (3, 1)

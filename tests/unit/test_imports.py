@@ -1,4 +1,4 @@
-"""One direction of imports, and nothing in a worker but the standard library, NumPy and its framework."""
+"""Which package may import which: one table, held for every module and every import, those in functions too."""
 
 from __future__ import annotations
 
@@ -8,44 +8,82 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-ALLOWED = {"adapters": set(), "benchmarks": {"adapters"}, "report": {"benchmarks", "adapters"}}
-OURS = set(ALLOWED)
-ENGINE = {"dask", "dask_jobqueue", "distributed"}
+# A package imports those before it, and none of its own row; each row stands on the rows above it.
+ROWS = (
+    ("adapters",),
+    ("benchmarks.errors",), ("benchmarks.stats",), ("benchmarks.files",), ("benchmarks.plan",), ("benchmarks.worker",),
+    ("benchmarks.machine",), ("benchmarks.record",), ("benchmarks.launch",),
+    ("benchmarks.sweep", "benchmarks.models", "benchmarks.checks"),
+    ("benchmarks.cli",), ("benchmarks.sweep.dask",), ("benchmarks.__main__",),
+    ("report",),
+)  # fmt: skip
+FLOOR = {package: number for number, row in enumerate(ROWS) for package in row}
+ONLY = {  # what a package may import where that is less than all below it
+    "benchmarks.worker": {"adapters"},  # a framework's environment has nothing else
+    "benchmarks.sweep.dask": set(FLOOR) - {"benchmarks.models", "benchmarks.checks", "benchmarks.__main__", "report"},
+    "report": {
+        *("adapters", "benchmarks.errors", "benchmarks.files", "benchmarks.stats", "benchmarks.plan"),
+        *("benchmarks.worker.bounds", "benchmarks.machine.environments", "benchmarks.machine.noise"),
+        *("benchmarks.record", "benchmarks.launch.roofline", "benchmarks.models.checkpoint"),
+        *("benchmarks.checks.finding", "benchmarks.cli.terminal", "benchmarks.cli.machine"),
+    },
+}
+UPWARDS = {  # imported from below, within functions: only where they are asked for
+    ("benchmarks.cli", "benchmarks.sweep.dask")
+}
+DASK = {"dask", "dask_jobqueue", "distributed"}
+MODULES = {
+    ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path
+    for folder in ("adapters", "benchmarks", "report")
+    for path in sorted((ROOT / folder).rglob("*.py"))
+}
 
 
-def imported(path: Path) -> set[str]:
-    """Return the top-level names that a file imports, wherever in it."""
-    names = set()
-    for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            names.add(node.module.split(".")[0])
-    return names
+def imported(path: Path, within_functions: bool = True) -> set[str]:
+    """Return the dotted names of all modules that a file imports; of `from a import b` it is a.b where that is one."""
+    tree = ast.parse(path.read_text())
+    found = set()
+    for node in ast.walk(tree) if within_functions else tree.body:
+        match node:
+            case ast.Import(names):
+                found |= {alias.name for alias in names}
+            case ast.ImportFrom(module=str(module), names=names):
+                found |= {f"{module}.{a.name}" if f"{module}.{a.name}" in MODULES else module for a in names}
+    return found
 
 
-@pytest.mark.parametrize("package", ALLOWED)
-def test_imports_go_one_way(package):
-    for path in (ROOT / package).rglob("*.py"):
-        assert imported(path) & OURS <= ALLOWED[package] | {package}, path.name
+def package_of(module: str) -> str:
+    """Return the package of the table that a module of ours belongs to."""
+    parts = module.split(".")
+    return next(name for n in range(len(parts), 0, -1) if (name := ".".join(parts[:n])) in {*FLOOR, "benchmarks"})
+
+
+def may(own: str, other: str) -> bool:
+    """Return whether a module of the package `own` may import the module `other`."""
+    target = package_of(other)
+    if target == own or (own, target) in UPWARDS:
+        return True
+    if own in ONLY:
+        return any(other == name or other.startswith(f"{name}.") for name in ONLY[own])
+    return FLOOR[target] < FLOOR[own]
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "benchmarks"])
+def test_imports_point_down(module):
+    ours = {name for name in imported(MODULES[module]) if name.split(".")[0] in ("adapters", "benchmarks", "report")}
+    assert not {name for name in ours if not may(package_of(module), name)}
+
+
+def test_every_package_is_in_the_table_and_the_table_names_none_that_is_gone():
+    assert {package_of(name) for name in MODULES} == {*FLOOR, "benchmarks"}
+    assert {name for names in ONLY.values() for name in names} <= {*MODULES, *FLOOR}
 
 
 def test_only_the_report_imports_pandas():
-    for package in ("adapters", "benchmarks"):
-        for path in (ROOT / package).rglob("*.py"):
-            assert "pandas" not in imported(path), path.name
+    assert {name.split(".")[0] for name in MODULES if "pandas" in imported(MODULES[name])} == {"report"}
 
 
-def test_only_the_engine_imports_dask_and_only_its_commands_import_what_does():
-    inside = [path for path in (ROOT / "benchmarks" / "engine").rglob("*.py") if imported(path) & ENGINE]
-    assert inside
-    for package in OURS:
-        for path in (ROOT / package).rglob("*.py"):
-            assert path in inside or not imported(path) & ENGINE or at_need(path), path.name
-
-
-def at_need(path: Path) -> bool:
-    """Return whether a file imports the engine's packages for its annotations alone."""
-    outside = [node for node in ast.parse(path.read_text()).body if isinstance(node, ast.Import | ast.ImportFrom)]
-    names = {getattr(node, "module", None) or node.names[0].name for node in outside}
-    return path.parent.name == "commands" and not {name.split(".")[0] for name in names} & ENGINE
+def test_only_its_package_loads_dask():
+    for module, path in MODULES.items():
+        loaded = {name.split(".")[0] for name in imported(path, within_functions=False)}
+        assert package_of(module) == "benchmarks.sweep.dask" or not loaded & DASK, module

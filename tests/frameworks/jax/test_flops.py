@@ -12,8 +12,8 @@ import pytest
 from jax import lax
 
 from adapters.declaration import Activation, Conv2D, Dense, Flatten, MaxPool2D, Model
+from adapters.flops import model_flops
 from adapters.recipes import MODELS
-from benchmarks.flops import model_flops
 
 BATCH = 100
 ACTIVATIONS = {"relu": jax.nn.relu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}

@@ -7,9 +7,9 @@ import warnings
 
 import pytest
 
-from adapters import declaration as declare
+from adapters import declaration
+from adapters.flops import model_flops
 from adapters.recipes import MODELS, RECIPES
-from benchmarks.flops import model_flops
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # what paddle warns of at import is its own
@@ -31,6 +31,6 @@ def test_paddle_counts_multiply_adds_and_the_bias_of_convolutions(name, monkeypa
     # It knows layers by their exact type; ours adds the bias apart, to the same sums.
     counted = paddle.flops(network, [1, *model.input_shape], custom_ops={Conv2D: count_convNd})
     outputs = zip(model.layers, model.shapes()[1:], strict=True)
-    biases = sum(math.prod(after) for layer, after in outputs if isinstance(layer, declare.Conv2D))
+    biases = sum(math.prod(after) for layer, after in outputs if isinstance(layer, declaration.Conv2D))
     print(name, counted, model_flops(model)[0] // 2 + biases)
     assert counted == model_flops(model)[0] // 2 + biases

@@ -8,23 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-import adapters.torch
-from adapters import torch_compile
+from adapters import torch as torch_module
 from adapters.declaration import SGD
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
+from adapters.torch import graphs
 from adapters.weights import initial_weights
 
 
 @pytest.mark.filterwarnings("default")  # what torch warns of is its own to mend
 @pytest.mark.parametrize("optimiser", [SGD(0.1), SGD(0.1, momentum=0.9)])
 def test_a_replayed_step_trains_as_the_oracle_does(monkeypatch, optimiser):
-    monkeypatch.setattr(adapters.torch, "compiled", torch_compile.replayed)
+    monkeypatch.setattr(torch_module, "compiled", graphs.replayed)
     recipe = replace(RECIPES["linear"], optimiser=optimiser)
     generator = np.random.default_rng(0)
     batches = generator.random((3, 5, *recipe.model.input_shape)), generator.integers(0, 10, (3, 5))
     found = []
-    for make, mode in ((adapters.torch.TorchAdapter, "compiled"), (NumpyAdapter, "eager")):
+    for make, mode in ((torch_module.TorchAdapter, "compiled"), (NumpyAdapter, "eager")):
         adapter = make(recipe, "cpu", mode, "float64")
         adapter.set_weights(initial_weights(recipe.model, recipe.initialiser, 0))
         resident = adapter.put(*batches)
@@ -43,7 +43,7 @@ def test_a_replay_spares_what_the_one_before_returned(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function, mode: lambda x: ([gradient], loss.add_(x)))
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append(True))
     weight = torch.ones(2)
-    step = torch_compile.replayed(lambda x: x, [weight])
+    step = graphs.replayed(lambda x: x, [weight])
     losses = [step(torch.tensor(1.0))[1] for _ in range(3)]
     assert [float(one) for one in losses] == [1.0, 2.0, 3.0]
     assert len(begun) == 3

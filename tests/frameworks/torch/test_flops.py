@@ -20,9 +20,9 @@ from adapters.declaration import (
     Model,
     Recipe,
 )
+from adapters.flops import model_flops
 from adapters.recipes import MODELS
 from adapters.torch import TorchAdapter
-from benchmarks.flops import model_flops
 
 
 def counted(model: Model, batch_size: int = 2) -> tuple[int, int]:

@@ -8,11 +8,10 @@ import numpy as np
 import pytest
 import torch
 
-from adapters import torch_graphs
 from adapters.declaration import SGD, Adam
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from adapters.torch import TorchAdapter
+from adapters.torch import TorchAdapter, graphs
 from adapters.weights import initial_weights
 
 OPTIMISERS = {
@@ -54,7 +53,7 @@ def test_steps_wrap_round_and_agree_with_the_oracle(fused, name, device):
     recipe = replace(RECIPES["lenet"], optimiser=OPTIMISERS[name])
     generator = np.random.default_rng(0)
     batches = generator.random((7, 5, 1, 28, 28)), generator.integers(0, 10, (7, 5))
-    steps = torch_graphs.UNROLLED + 5
+    steps = graphs.UNROLLED + 5
     *found, adapter = trained(fused(recipe, device), batches, steps)
     *expected, oracle = trained(NumpyAdapter(recipe, "cpu", "eager", "float64"), batches, steps)
     assert np.abs(found[0] / expected[0] - 1).max() < 1e-12
@@ -68,7 +67,7 @@ def test_steps_wrap_round_and_agree_with_the_oracle(fused, name, device):
 def test_an_evaluation_is_replayed_and_outlives_the_next(fused, device):
     adapter = fused(RECIPES["mlp"], device)
     adapter.set_weights(initial_weights(RECIPES["mlp"].model, RECIPES["mlp"].initialiser, 0))
-    batches = torch_graphs.UNROLLED + 3
+    batches = graphs.UNROLLED + 3
     resident = adapter.put(np.random.default_rng(0).random((batches, 4, 1, 28, 28)), np.zeros((batches, 4), np.int64))
     first = adapter.evaluate(resident, 0, batches)
     before = adapter.fetch(first).copy()

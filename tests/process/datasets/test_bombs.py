@@ -8,7 +8,7 @@ import textwrap
 
 import pytest
 
-from benchmarks.datasets import reading
+from benchmarks.plan.data import readers
 
 
 def header(magic=0x0803, count=2, rows=28, columns=28):
@@ -18,7 +18,7 @@ def header(magic=0x0803, count=2, rows=28, columns=28):
 BOMB = textwrap.dedent("""
     import resource, sys
     from pathlib import Path
-    from benchmarks.datasets.formats import read_csv, read_idx, read_json
+    from benchmarks.plan.data.readers import read_csv, read_idx, read_json
     from benchmarks.errors import DataError
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (in_use + 64 * 2**20,) * 2)
@@ -35,7 +35,7 @@ BOMB = textwrap.dedent("""
     [
         ("idx", header(count=3), b"\0", "trailing bytes"),
         ("idx", header(count=2**32 - 1), b"\0", "found 4294967295"),
-        ("idx", header(count=reading.MAX_IMAGES), b"", "found 0 bytes"),
+        ("idx", header(count=readers.MAX_IMAGES), b"", "found 0 bytes"),
         ("csv", b"", b"7", "a longer one"),
         ("csv", b"", b"7,", "a longer one"),
         ("csv", b"", b"\n", "row 1"),

@@ -6,8 +6,8 @@ import threading
 
 import pytest
 
-from benchmarks.datasets import download as module
-from benchmarks.datasets.download import download
+from benchmarks.plan.data import sources
+from benchmarks.plan.data.sources import download
 
 GOOD = gzip.compress(b"digits" * 1000, mtime=0)
 NAME = "train-labels-idx1-ubyte.gz"
@@ -118,9 +118,9 @@ def test_a_file_arrives(server, tmp_path):
 def test_a_lying_mirror_leaves_nothing_behind_and_the_next_is_asked(
     server, tmp_path, refused, monkeypatch, lie, reason
 ):
-    monkeypatch.setattr(module, "MAX_FILE_BYTES", 20_000)
+    monkeypatch.setattr(sources, "MAX_FILE_BYTES", 20_000)
     if lie.startswith("stalls"):
-        monkeypatch.setattr(module, "TOTAL_S", 1.5)
+        monkeypatch.setattr(sources, "TOTAL_S", 1.5)
     mirror = f"{server.url}{lie}/"
     refused(lambda: download("mnist", FILES, (mirror,), tmp_path), mirror, reason, NAME, FILES[NAME], tmp_path)
     assert list(tmp_path.iterdir()) == []

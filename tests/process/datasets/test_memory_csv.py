@@ -13,7 +13,7 @@ def test_sixty_thousand_rows_take_seconds_and_little_memory(tmp_path, make):
         for _ in range(600):
             file.write(block)
     code = (
-        "import sys; from pathlib import Path; from benchmarks.datasets.formats import read_csv;"
+        "import sys; from pathlib import Path; from benchmarks.plan.data.readers import read_csv;"
         "from benchmarks.worker import peak_rss_bytes;"
         "images, labels = read_csv(Path(sys.argv[1])); assert images.shape == (60000, 28, 28);"
         "print(peak_rss_bytes())"

@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 
-from benchmarks.datasets.sources import FILES, ORIGINS, load_named
+from benchmarks.plan.data.sources import FILES, ORIGINS, load_named
 
 
 def sha256(path):

@@ -14,10 +14,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.demo.guard import hosts_of
-from benchmarks.demo.server import bound
-from benchmarks.demo.site import FILES, MAX_BYTES
 from benchmarks.errors import UsageError
+from benchmarks.models.demo.web import FILES, MAX_BYTES, bound, hosts_of
 
 
 def picture() -> bytes:

@@ -13,9 +13,10 @@ import sys
 from pathlib import Path
 
 from adapters.registry import ADAPTERS
-from benchmarks import environments, launch
 from benchmarks.__main__ import main
 from benchmarks.errors import EnvironmentMissing
+from benchmarks.launch import process
+from benchmarks.machine import environments
 from tests.process.faults import fake
 
 HERE = Path(__file__).parent
@@ -51,7 +52,7 @@ def register() -> None:
     environments.lock_hash = lambda framework, device: "fake" if framework in known else lock_hash(framework, device)
     environments.pinned = lambda name, device: {"fake": "1.0"} if name in known else pinned(name, device)
     sys.modules["pynvml"] = None  # type: ignore[assignment]  # nobody can say that there is no card
-    launch.GRACE_S = float(os.environ.get("FAKE_GRACE_S", launch.GRACE_S))
+    process.GRACE_S = float(os.environ.get("FAKE_GRACE_S", process.GRACE_S))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 #!/bin/sh
 # A worker that starts in a millisecond and answers at once: what a sweep costs beside its workers is what is left.
-# Started as the launcher starts Python: -m benchmarks.keeper DESCRIPTOR PARENT GRACE LIMIT, the request on standard
+# Started as the launcher starts Python: -m benchmarks.worker.supervisor DESCRIPTOR PARENT GRACE LIMIT, the request on standard
 # input. The adapter's name says how it lies, if it does; truth is the default.
 IFS= read -r request
 speed=1000.0 status='"ok"' version='"1.0"' flags='[]' more='' accuracy=0.5

@@ -6,8 +6,8 @@ import ast
 
 import pytest
 
-from benchmarks.environments import ROOT
-from benchmarks.suspend import AWAKE_S, Suspend
+from benchmarks.machine.environments import ROOT
+from benchmarks.machine.noise import AWAKE_S, Suspend
 
 WALL = {"time", "time_ns", "now", "utcnow", "today", "gmtime", "localtime"}
 MODULES = {"time", "datetime", "date"}

@@ -8,7 +8,7 @@ import time
 import psutil
 import pytest
 
-from benchmarks.launch import GRACE_S
+from benchmarks.launch.process import GRACE_S
 from tests.process.faults.conftest import ACCURACY, left, marked
 
 

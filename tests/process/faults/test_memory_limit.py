@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import cgroups, launch
-from benchmarks.memory import MemoryLimit
+from benchmarks.launch import process
+from benchmarks.machine import memory
+from benchmarks.machine.memory import MemoryLimit
 from tests.process.faults.conftest import ACCURACY, ROOT
 
-WHERE = cgroups.where_children_may_be()
+WHERE = memory.where_children_may_be()
 PROBE = {"task": "probe", "adapter": "tests.process.faults.fake:DevoursProbe", "device": "cpu"}
 FAKES = "fake-devours,fake-nomemory"
 
@@ -74,16 +75,16 @@ def test_a_kill_in_the_group_that_harness_and_worker_share_counts():
 def test_sigkill_without_evidence_is_a_crash():
     request = {**PROBE, "adapter": "tests.process.faults.fake:KilledProbe"}
     cpus = [min(os.sched_getaffinity(0))]
-    for memory in (MemoryLimit(), MemoryLimit.of(200 << 20)):
-        ending = launch.launch(Path(sys.executable), request, 1, cpus, 60, memory=memory)
+    for limit in (MemoryLimit(), MemoryLimit.of(200 << 20)):
+        ending = process.launch(Path(sys.executable), request, 1, cpus, 60, memory=limit)
         assert (ending.status, ending.reason) == ("crashed", "ended by SIGKILL; it printed nothing")
 
 
 @pytest.mark.fault(4)
 def test_without_a_control_group_an_allocation_fails():
     cpus = [min(os.sched_getaffinity(0))]
-    ending = launch.launch(Path(sys.executable), PROBE, 1, cpus, 60, memory=MemoryLimit(200 << 20))
+    ending = process.launch(Path(sys.executable), PROBE, 1, cpus, 60, memory=MemoryLimit(200 << 20))
     assert ending.status == "oom", ending
     assert ending.reason.startswith("MemoryError: Unable to allocate") or "_ArrayMemoryError" in ending.reason
-    unlimited = launch.launch(Path(sys.executable), PROBE, 1, cpus, 60)
+    unlimited = process.launch(Path(sys.executable), PROBE, 1, cpus, 60)
     assert (unlimited.status, "no limit of memory was met" in unlimited.reason) == ("failed", True), unlimited

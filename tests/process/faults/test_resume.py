@@ -12,8 +12,9 @@ import sys
 
 import pytest
 
-from benchmarks.environments import ROOT
-from report import compare, load
+from benchmarks.machine.environments import ROOT
+from report.results.load import load
+from report.tables.compare import compare
 
 TWO = ("--framework", "instant-0,instant-1", "--rounds", "2", "--seeds", "1")
 LAUNCHES = 6

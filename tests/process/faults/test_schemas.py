@@ -8,9 +8,9 @@ import sys
 
 import pytest
 
-from benchmarks.environments import ROOT
-from benchmarks.schema import SCHEMA_VERSION
-from benchmarks.storage import checksum
+from benchmarks.machine.environments import ROOT
+from benchmarks.record.schema import SCHEMA_VERSION
+from benchmarks.record.store import checksum
 
 
 def sealed(record):

@@ -14,11 +14,14 @@ import pytest
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import batches, environments, launch
-from benchmarks.cells import Cell
-from benchmarks.datasets import prepare
-from benchmarks.machine import physical_cpus
-from benchmarks.speeds import PLAN
+from benchmarks import worker
+from benchmarks.launch import process
+from benchmarks.machine import environments
+from benchmarks.machine.hardware import physical_cpus
+from benchmarks.plan.cells import Cell
+from benchmarks.plan.data.prepared import prepare
+from benchmarks.worker import inputs
+from benchmarks.worker.speed import PLAN
 from tests.process.faults.conftest import ACCURACY, QUICK, ROOT
 
 BURN = "while True: pass"
@@ -46,13 +49,13 @@ def timed(tmp_path):
     def run(name: str, threads: int) -> dict[str, Any]:
         recipe, data = RECIPES["linear"], prepare("mnist-5k", None)
         weights = initial_weights(recipe.model, recipe.initialiser, 0)
-        batches.write_inputs(tmp_path, weights, 0, data.train_size, 1)
+        inputs.write_inputs(tmp_path, weights, 0, data.train_size, 1)
         cell = Cell("fake", "linear", data.name, "cpu", 100, "eager", "float32", threads)
         plan = dict(zip(PLAN, (3000, 1, 1000), strict=True))
         where = {"data": str(data.folder), "inputs": str(tmp_path)}
         asked = {"task": "speed", "cell": vars(cell), "plan": plan, "chunk_s": 0.1, **where}
         request = {**asked, "adapter": f"tests.process.faults.fake:{name}"}
-        ending = launch.launch(Path(sys.executable), request, threads, physical_cpus()[:threads], 60)
+        ending = process.launch(Path(sys.executable), request, threads, physical_cpus()[:threads], 60)
         assert ending.status == "ok", ending
         return ending.answer
 
@@ -157,7 +160,7 @@ def test_a_harness_that_can_start_no_process_says_so_and_goes_on():
 def test_an_interpreter_that_cannot_be_executed_is_a_failed_launch(tmp_path):
     (tmp_path / "python").write_text("no program")
     (tmp_path / "python").chmod(0o755)
-    ending = launch.launch(tmp_path / "python", {}, 1, [min(os.sched_getaffinity(0))], 60)
+    ending = process.launch(tmp_path / "python", {}, 1, [min(os.sched_getaffinity(0))], 60)
     assert (ending.status, ending.reason) == ("failed", "the worker could not be started: Exec format error")
 
 
@@ -165,6 +168,6 @@ def test_a_worker_s_environment_is_an_allow_list(monkeypatch):
     for name in ("LOCKSTEP_SECRET", "PYTHONSTARTUP", "LD_PRELOAD", "OPENBLAS_CORETYPE", "MKL_NUM_THREADS"):
         monkeypatch.setenv(name, "7")
     found = environments.variables(3)
-    assert set(found) <= {*environments.INHERITED, *environments.FIXED, *environments.THREAD_VARIABLES}
-    assert {found[name] for name in environments.THREAD_VARIABLES} == {"3"}
+    assert set(found) <= {*environments.INHERITED, *environments.FIXED, *worker.THREAD_VARIABLES}
+    assert {found[name] for name in worker.THREAD_VARIABLES} == {"3"}
     assert found["PYTHONPATH"] == str(Path(environments.__file__).parents[1])

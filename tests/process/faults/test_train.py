@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from benchmarks import saved
+from benchmarks.models import checkpoint
 from tests.process.faults.conftest import ROOT
 from tests.process.faults.processes import until
 
@@ -54,9 +54,9 @@ def test_each_epoch_is_told_and_the_folder_holds_all(train, tmp_path):
     assert "epoch 1/2: loss " in err
     assert "epoch 2/2: loss " in err
     assert "% of the test images right" in out
-    kept = saved.read(tmp_path / "kept" / "net")
+    kept = checkpoint.read_checkpoint(tmp_path / "kept" / "net")
     assert len(kept.card["scores"]["accuracy_by_epoch"]) == 2
-    assert {path.name for path in kept.folder.iterdir()} == {saved.WEIGHTS, saved.CARD, saved.CURVES}
+    assert {path.name for path in kept.folder.iterdir()} == {checkpoint.WEIGHTS, checkpoint.CARD, checkpoint.CURVES}
     assert os.listdir(tmp_path / "kept") == ["net"]
     again = train("fake-fake")  # what is there stays, and nothing is trained for it
     assert "not an empty folder" in again.communicate(timeout=60)[1]

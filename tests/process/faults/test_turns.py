@@ -16,10 +16,12 @@ from typer.testing import CliRunner
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import saved, storage, turn
 from benchmarks.__main__ import app
-from benchmarks.environments import ROOT
 from benchmarks.errors import Busy, StorageError
+from benchmarks.machine.environments import ROOT
+from benchmarks.machine.lock import taken
+from benchmarks.models import checkpoint
+from benchmarks.record import store
 from tests.process.faults.processes import until
 
 HOLDER = """
@@ -80,7 +82,7 @@ def test_the_second_sweep_waits_naming_the_holder_and_has_a_file_of_its_own(star
     first.communicate(timeout=60)
     second.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (130, 0)
-    one, two = storage.read_all(results)
+    one, two = store.read_all(results)
     assert [len(one.rows), len(two.rows)] == [400, 1]
     assert {row["framework"] for row in two.rows} == {"instant-1"}
     assert str(tmp_path) not in said
@@ -99,16 +101,16 @@ def test_no_wait_fails_at_once_with_the_holder_s_pid(holder, start):
 
 @pytest.mark.parametrize("command", ["peak", "selfcheck", "micro", "lockstep", "exchange"])
 def test_whatever_computes_takes_the_lock(command, tmp_path):
-    with turn.taken("something else", False, print):
+    with taken("something else", False, print):
         done = CliRunner().invoke(app, [command, "--no-wait"])
     assert isinstance(done.exception, Busy)
 
 
 def test_evaluating_what_is_kept_takes_the_lock(tmp_path):
     recipe = RECIPES["linear"]
-    saved.write(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
+    checkpoint.write_checkpoint(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
     line = ["evaluate", str(tmp_path / "net"), "--framework", "numpy", "--dataset", "mnist-5k", "--no-wait"]
-    with turn.taken("something else", False, print):
+    with taken("something else", False, print):
         done = CliRunner().invoke(app, line)
     assert isinstance(done.exception, Busy)
 
@@ -121,20 +123,20 @@ def test_kill_9_of_the_holder_frees_the_lock_and_wakes_who_waits(holder):
         told.append(words)
         other.send_signal(signal.SIGKILL)
 
-    with turn.taken("the next", True, say):  # for ever, were it not woken
+    with taken("the next", True, say):  # for ever, were it not woken
         pass
     [words] = told
     assert f"process {other.pid} measures" in words
-    with turn.taken("once more, there is nothing to clean up", False, told.append):
+    with taken("once more, there is nothing to clean up", False, told.append):
         assert len(told) == 1
 
 
 def test_a_lock_that_is_given_back_is_free_though_others_had_asked(holder):
-    with turn.taken("first", False, print):
+    with taken("first", False, print):
         for _ in range(3):
-            with pytest.raises(Busy, match=f"process {os.getpid()} .*: first;"), turn.taken("second", False, print):
+            with pytest.raises(Busy, match=f"process {os.getpid()} .*: first;"), taken("second", False, print):
                 pass
-    with turn.taken("second", False, print):
+    with taken("second", False, print):
         pass
 
 
@@ -143,7 +145,7 @@ def test_a_lock_that_is_given_back_is_free_though_others_had_asked(holder):
 def test_what_a_holder_says_of_itself_is_escaped_and_bounded(holder):
     """Any user may take the name; the pid is the kernel's word all the same."""
     other = holder(LIAR, NASTY)
-    with pytest.raises(Busy) as caught, turn.taken("ours", False, print):
+    with pytest.raises(Busy) as caught, taken("ours", False, print):
         pass
     said = str(caught.value)
     assert said.startswith(f"process {other.pid} ")
@@ -158,17 +160,17 @@ def test_a_holder_that_is_stopped_is_named_with_what_it_measures(holder):
     other.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, other.pid, os.WSTOPPED | os.WNOWAIT)  # until then its thread may still answer
     with pytest.raises(Busy, match=f"process {other.pid} measures on this machine since .*: asleep;"):  # noqa: SIM117
-        with turn.taken("ours", False, print):
+        with taken("ours", False, print):
             pass
 
 
 def test_words_of_another_process_are_not_the_holder_s(holder, lock):
     """One that has the lock and has not written yet, or cannot; the words are of who had it before."""
-    with turn.taken("what is over", False, print):
+    with taken("what is over", False, print):
         pass
     other = holder(LIAR.replace("str(os.getpid())", repr(str(os.getpid()))), "b'what is over'")
     with pytest.raises(Busy, match=f"^process {other.pid} does not say what it does;"):  # noqa: SIM117
-        with turn.taken("ours", False, print):
+        with taken("ours", False, print):
             pass
 
 
@@ -191,19 +193,19 @@ def test_users_share_a_file_in_a_sticky_folder(tmp_path, monkeypatch):
 def take_as(user):
     os.umask(0o077)
     os.setuid(user)
-    with turn.taken("theirs", False, print):
+    with taken("theirs", False, print):
         pass
 
 
 @pytest.mark.parametrize("make", [os.mkdir, lambda path: os.symlink("/etc/passwd", path)])
 def test_what_is_no_file_in_its_place_is_one_line(make, lock):
     make(lock)
-    with pytest.raises(StorageError, match=f"^cannot lock {lock}: "), turn.taken("ours", False, print):
+    with pytest.raises(StorageError, match=f"^cannot lock {lock}: "), taken("ours", False, print):
         pass
 
 
 def test_a_pipe_in_its_place_is_a_lock_without_words(lock, holder):
     os.mkfifo(lock)
     other = holder(HOLDER, "unsaid")
-    with pytest.raises(Busy, match=f"^process {other.pid} does not say"), turn.taken("ours", False, print):
+    with pytest.raises(Busy, match=f"^process {other.pid} does not say"), taken("ours", False, print):
         pass

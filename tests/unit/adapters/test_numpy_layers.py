@@ -5,37 +5,37 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adapters import declaration as declare
-from adapters import numpy_layers
-from adapters.numpy_layers import LOSSES, Weighted
+from adapters import declaration
+from adapters.numpy import layers
+from adapters.numpy.layers import LOSSES, Weighted
 
 IMAGE = (3, 2, 9, 8)  # (C, N, H, W)
 VECTOR = (4, 7)  # (N, features)
 LAYERS = [
     *(
-        (declare.Conv2D(4, kernel, stride, padding), IMAGE)
+        (declaration.Conv2D(4, kernel, stride, padding), IMAGE)
         for kernel in (1, 2, 3, 5)
         for stride in (1, 2, 3)
         for padding in (0, 1, 2)
     ),
     *(
         (pool(size, stride), IMAGE)
-        for pool in (declare.MaxPool2D, declare.AvgPool2D)
+        for pool in (declaration.MaxPool2D, declaration.AvgPool2D)
         for size in (1, 2, 3)
         for stride in (1, 2, 3)
     ),
-    (declare.Dense(5), VECTOR),
-    (declare.Flatten(), IMAGE),
-    *((declare.Activation(name), VECTOR) for name in ("relu", "tanh", "sigmoid", "softmax")),
-    (declare.Activation("relu"), IMAGE),
+    (declaration.Dense(5), VECTOR),
+    (declaration.Flatten(), IMAGE),
+    *((declaration.Activation(name), VECTOR) for name in ("relu", "tanh", "sigmoid", "softmax")),
+    (declaration.Activation("relu"), IMAGE),
 ]
 
 
 def made(declared, shape, generator):
-    layer = numpy_layers.make(declared)
+    layer = layers.make(declared)
     if isinstance(layer, Weighted):
         sample = (shape[0], *shape[2:]) if len(shape) == 4 else shape[1:]
-        weight, bias = declare.parameter_shapes(declared, sample)
+        weight, bias = declaration.parameter_shapes(declared, sample)
         layer.weight, layer.bias = generator.normal(size=weight), generator.normal(size=bias)
     return layer
 
@@ -108,13 +108,13 @@ def test_forward_equals_a_slower_one_written_as_loops(declared, shape):
     generator = np.random.default_rng(1)
     layer, x = made(declared, shape, generator), generator.normal(size=shape)
     match declared:
-        case declare.Conv2D(_, _, stride, padding):
+        case declaration.Conv2D(_, _, stride, padding):
             expected = slow_convolution(x, layer.weight, layer.bias, stride, padding)
-        case declare.MaxPool2D(size, stride):
+        case declaration.MaxPool2D(size, stride):
             expected = slow_pool(x, size, stride, np.max)
-        case declare.AvgPool2D(size, stride):
+        case declaration.AvgPool2D(size, stride):
             expected = slow_pool(x, size, stride, np.mean)
-        case declare.Flatten():
+        case declaration.Flatten():
             expected = np.array([x[:, n].ravel() for n in range(x.shape[1])])
         case _:
             expected = np.where(x > 0, x, 0)
@@ -122,7 +122,7 @@ def test_forward_equals_a_slower_one_written_as_loops(declared, shape):
 
 
 def test_of_tied_maxima_the_first_takes_the_gradient():
-    layer = numpy_layers.make(declare.MaxPool2D(2, 2))
+    layer = layers.make(declaration.MaxPool2D(2, 2))
     x = np.ones((1, 1, 2, 2))
     layer.forward(x)
     assert layer.backward(np.full((1, 1, 1, 1), 3.0)).ravel().tolist() == [3, 0, 0, 0]
@@ -138,5 +138,5 @@ def test_extreme_logits_stay_finite():
         assert np.isfinite(loss)
         assert np.isfinite(gradient).all()
     for function in ("sigmoid", "softmax", "tanh"):
-        layer = numpy_layers.make(declare.Activation(function))
+        layer = layers.make(declaration.Activation(function))
         assert np.isfinite(layer.forward(np.array([[1e4, -1e4]]))).all()

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import evidence, latency, measure, speeds
+from benchmarks.worker import interference, speed, timing
 
 
 class Clock:
@@ -33,6 +33,6 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch):
     made = Clock()
-    for module in (evidence, latency, measure, speeds):
+    for module in (interference, speed, timing, speed):
         monkeypatch.setattr(module, "time", made)
     return made

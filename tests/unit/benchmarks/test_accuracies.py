@@ -4,16 +4,15 @@ import numpy as np
 import pytest
 from scipy import special, stats
 
-from benchmarks.accuracies import MARGIN, above_chance, median_time, verdicts
-from benchmarks.intervals import Means, sample
-from benchmarks.presets import PRESETS
+from benchmarks.plan.cells import PRESETS
+from benchmarks.stats import MARGIN, Means, above_chance, accuracy_verdicts, median_time, sample
 
 SIMULATIONS = 10_000
 
 
 def judged(ours, theirs):
     """Return the verdict on one pair's accuracies, which are in the seeds' order."""
-    return str(verdicts(sample(np.asarray(ours) - theirs)))
+    return str(accuracy_verdicts(sample(np.asarray(ours) - theirs)))
 
 
 def within(mean, half_width, n=10):
@@ -46,15 +45,15 @@ def test_differences_that_are_all_the_same_have_a_verdict(shift, word):
 
 
 def test_verdicts():
-    found = verdicts(within([0.0001, 0.001, -0.01, 0.01], [0.001, 0.0001, 0.001, 0.03]))
+    found = accuracy_verdicts(within([0.0001, 0.001, -0.01, 0.01], [0.001, 0.0001, 0.001, 0.03]))
     assert found.tolist() == ["equivalent", "equivalent", "different", "not distinguished"]
-    assert verdicts(within([0.01], [0.0001], n=3)).tolist() == ["different"]
-    assert verdicts(within([0.01], [0.0001], n=2)).tolist() == [""]
+    assert accuracy_verdicts(within([0.01], [0.0001], n=3)).tolist() == ["different"]
+    assert accuracy_verdicts(within([0.01], [0.0001], n=2)).tolist() == [""]
 
 
 def test_asking_many_pairs_makes_each_difference_harder():
-    assert verdicts(within([0.01], [0.009]))[0] == "different"
-    assert verdicts(within([0.01, *[0.0] * 9], [0.009, *[0.01] * 9]))[0] == "not distinguished"
+    assert accuracy_verdicts(within([0.01], [0.009]))[0] == "different"
+    assert accuracy_verdicts(within([0.01, *[0.0] * 9], [0.009, *[0.01] * 9]))[0] == "not distinguished"
 
 
 @pytest.mark.parametrize("seeds", [3, PRESETS["thorough"].seeds])
@@ -64,14 +63,14 @@ def test_a_pair_at_the_margin_is_called_equivalent_in_at_most_one_of_twenty(seed
     ours = theirs + generator.normal(MARGIN, 0.0003, (SIMULATIONS, seeds))
     found = sample(ours - theirs)
     low, high = found.bounds()
-    assert 0.04 < np.mean(verdicts(found) == "equivalent") < 0.06  # 5 %, for the other margin is out of reach
+    assert 0.04 < np.mean(accuracy_verdicts(found) == "equivalent") < 0.06  # 5 %, for the other margin is out of reach
     assert 0.94 < np.mean((low <= MARGIN) & (high >= MARGIN)) < 0.96
 
 
 def test_ten_seeds_are_enough_to_find_equal_arithmetic_equivalent():
     generator = np.random.default_rng(1)
     noise = generator.normal(0, 0.001, (500, 2, PRESETS["thorough"].seeds))  # more than rounding does to mlp
-    assert np.mean(verdicts(sample(noise[:, 0] - noise[:, 1])) == "equivalent") > 0.95
+    assert np.mean(accuracy_verdicts(sample(noise[:, 0] - noise[:, 1])) == "equivalent") > 0.95
 
 
 def test_thorough_has_ten_seeds():

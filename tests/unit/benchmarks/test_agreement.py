@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.agreement import agreement, apart, gaps
+from benchmarks.models.agreement import agreement, apart, gaps
 
 LABELS = np.array([1, 2, 0])
 LOGITS = np.array([[0.0, 2.0, 1.0], [0.0, 1.0, 1.5], [1.0, 0.0, -1.0]], np.float32)

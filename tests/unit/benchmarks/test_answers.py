@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from benchmarks import answers
+from benchmarks.launch import outcome
 
 
 def said(**more):
@@ -15,10 +15,10 @@ def said(**more):
 
 
 def test_what_a_worker_may_say_is_read():
-    assert answers.read(said(), "accuracy", 1 << 20)["accuracy"] == 0.5
+    assert outcome.read(said(), "accuracy", 1 << 20)["accuracy"] == 0.5
 
 
 @pytest.mark.parametrize("name", ["attempt", "seed", "sweep", "cell", "lockstep", "mfu", "duration_s"])
 def test_what_the_harness_knows_itself_is_not_a_worker_s_to_say(name):
-    with pytest.raises(answers.AnswerInvalid, match="is not a worker's to say"):
-        answers.read(said(**{name: 2}), "accuracy", 1 << 20)
+    with pytest.raises(outcome.AnswerInvalid, match="is not a worker's to say"):
+        outcome.read(said(**{name: 2}), "accuracy", 1 << 20)

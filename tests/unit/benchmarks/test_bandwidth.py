@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from benchmarks import bandwidth
+from benchmarks.worker import bandwidth
 
 
 @pytest.mark.parametrize("elements", [1, bandwidth.PIECE, 3 * bandwidth.PIECE + 7])
@@ -30,6 +30,6 @@ def test_a_known_bandwidth_is_measured_over_all_threads(clock, monkeypatch, thre
 
     monkeypatch.setattr(bandwidth, "triad", triad)
     with ThreadPoolExecutor(1) as pool:
-        found = bandwidth.rate(pool, threads, 72_000_000)
+        found = bandwidth.triad_rate(pool, threads, 72_000_000)
     assert found["set_bytes"] == 72_000_000
     assert found["bytes_per_s"] == pytest.approx(24e9, rel=1e-6)

@@ -7,10 +7,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import bandwidths, environments, kept, peak
+from benchmarks import files
 from benchmarks.errors import EnvironmentMissing
-from benchmarks.launch import Ending
-from benchmarks.peak import Point
+from benchmarks.launch import ceilings
+from benchmarks.launch.ceilings import Point
+from benchmarks.launch.outcome import Ending
+from benchmarks.machine import environments, hardware
 
 CPU, GPU = Point("cpu", "float32", 1), Point("gpu", "bfloat16", 1)
 
@@ -37,24 +39,24 @@ def workers(monkeypatch, tmp_path):
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path))
     monkeypatch.setattr(environments, "interpreter", interpreter)
     monkeypatch.setattr(environments, "lock_hash", lambda framework, device: f"lock of {framework}")
-    monkeypatch.setattr(peak, "launch_in", launch_in)
+    monkeypatch.setattr(ceilings, "launch_in", launch_in)
     return found
 
 
 def measured(point, fresh=False):
-    return bandwidths.measured(point, fresh, lambda text: None)
+    return ceilings.measured_bandwidth(point, fresh, lambda text: None)
 
 
 def test_the_largest_set_is_three_arrays_of_four_times_the_cache_within_memory(monkeypatch):
     class Memory:
         available = 10**12
 
-    monkeypatch.setattr(bandwidths.psutil, "virtual_memory", Memory)
-    monkeypatch.setattr(bandwidths.machine, "last_level_cache_bytes", lambda cpus: 32 << 20)
-    assert bandwidths.sets_bytes(1) == [32768 * 4**n for n in range(7)] + [12 * 32 << 20]
-    assert bandwidths.sets_bytes(2)[0] == 65536
+    monkeypatch.setattr(ceilings.psutil, "virtual_memory", Memory)
+    monkeypatch.setattr(hardware, "last_level_cache_bytes", lambda cpus: 32 << 20)
+    assert ceilings.sets_bytes(1) == [32768 * 4**n for n in range(7)] + [12 * 32 << 20]
+    assert ceilings.sets_bytes(2)[0] == 65536
     monkeypatch.setattr(Memory, "available", 400 << 20)
-    assert bandwidths.sets_bytes(1)[-1] == 100 << 20
+    assert ceilings.sets_bytes(1)[-1] == 100 << 20
 
 
 def test_memory_s_is_that_of_numpy_s_largest_set_and_is_kept(workers):
@@ -73,25 +75,25 @@ def test_a_card_s_is_the_fastest_copy_of_any_framework_by_set_and_its_roof_takes
         {"set_bytes": 1 << 22, "bytes_per_s": 5e12}, {"set_bytes": 1 << 24, "bytes_per_s": 3e12}
     ]  # fmt: skip
     assert workers.asked == [(name, "gpu", "copies", "float32") for name in ("torch", "jax")]
-    kept.write("peaks", peak.decisive(GPU, peak.there("gpu"), peak.SIZES), {"flops_per_s": 1e15})
-    found = bandwidths.ceiling(GPU)
+    files.write_cached("peaks", ceilings.peak_key(GPU, ceilings.there("gpu"), ceilings.SIZES), {"flops_per_s": 1e15})
+    found = ceilings.ceiling(GPU)
     assert found.peak_flops_per_s == 1e15
     assert found.bytes_per_s(1 << 23) == 5e12
     assert found.bytes_per_s(1 << 30) == 3e12
-    assert bandwidths.ceiling(CPU).bandwidths == ()  # the processor's memory is another
+    assert ceilings.ceiling(CPU).bandwidths == ()  # the processor's memory is another
 
 
 def test_a_card_s_is_kept_only_where_every_framework_had_its_say(workers):
     workers.endings |= {"torch": answer(2e12), "jax": Ending("failed", "no card", None, "")}
     found = measured(GPU)
     assert (found["status"], found["reason"], found["bytes_per_s"]) == ("failed", "jax: no card", None)
-    assert bandwidths.ceiling(GPU).bandwidths == ()
+    assert ceilings.ceiling(GPU).bandwidths == ()
     workers.endings["jax"] = Ending("unsupported", "none", {"flags": []}, "")
     assert measured(GPU)["bytes_per_s"] == 2e12
 
 
 def test_it_can_be_measured_where_there_is_an_environment_for_it(workers):
     workers.endings["torch"] = answer(1.0)
-    assert [bandwidths.can_be_measured(device) for device in ("cpu", "gpu")] == [False, True]
+    assert [ceilings.can_be_measured(device) for device in ("cpu", "gpu")] == [False, True]
     workers.endings = {"numpy": answer(1.0)}
-    assert [bandwidths.can_be_measured(device) for device in ("cpu", "gpu")] == [True, False]
+    assert [ceilings.can_be_measured(device) for device in ("cpu", "gpu")] == [True, False]

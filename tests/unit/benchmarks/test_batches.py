@@ -6,7 +6,7 @@ import pytest
 from adapters.declaration import Pixels
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks.batches import Inputs, write_inputs
+from benchmarks.worker.inputs import Inputs, write_inputs
 
 
 @pytest.fixture

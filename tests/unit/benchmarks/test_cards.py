@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks import cards
+from benchmarks.machine import hardware
 from tests.unit.benchmarks.nvml import NVMLError, Pretended
 
 
@@ -17,8 +17,8 @@ def driver(monkeypatch):
 
 
 def test_cards_are_named_with_what_tells_them_apart(driver):
-    first, second = cards.cards()
-    assert first == cards.Card(0, "Card 0", 80 << 30, "570.1", "9.0", "GPU-000")
+    first, second = hardware.cards()
+    assert first == hardware.Card(0, "Card 0", 80 << 30, "570.1", "9.0", "GPU-000")
     assert second.uuid == "GPU-111"
 
 
@@ -28,13 +28,13 @@ def test_cards_are_named_with_what_tells_them_apart(driver):
 )
 def test_a_queue_s_grant_hides_the_others(driver, monkeypatch, granted, indices):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", granted)
-    assert [card.index for card in cards.cards()] == indices
+    assert [card.index for card in hardware.cards()] == indices
 
 
 def test_without_a_driver_or_its_bindings_there_is_none(monkeypatch):
     broken = Pretended()
     broken.nvmlInit = lambda: (_ for _ in ()).throw(NVMLError("no driver"))
     monkeypatch.setitem(sys.modules, "pynvml", broken)
-    assert cards.cards() == []
+    assert hardware.cards() == []
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert cards.cards() == []
+    assert hardware.cards() == []

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 
-from benchmarks.cells import Axes, Cell, expand, launches
+from benchmarks.plan.cells import Axes, Cell, expand, launches
 
 FRAMEWORKS = ("torch", "jax", "numpy")
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import console, storage
+from benchmarks.cli import terminal
+from benchmarks.record import store
 
 STOP = {
     **{"recipe": "mlp", "dataset": "mnist", "device": "cpu", "batch_size": 100, "dtype": "float32", "threads": 2},
@@ -19,6 +20,6 @@ STOP = {
 def test_a_comparison_that_stopped_is_told_of_whoever_measured_it(width, words):
     """On one machine the record is at hand; of several, the driver reads lines, where null is left out."""
     told = STOP | {"half_width": width}
-    _, read = storage.parse(storage.line("stop", told)[:-1])
-    assert console.stopped(told) == console.stopped(read)
-    assert console.stopped(read).endswith(f"stopped after 1 rounds {words}")
+    _, read = store.parse(store.line("stop", told)[:-1])
+    assert terminal.stopped(told) == terminal.stopped(read)
+    assert terminal.stopped(read).endswith(f"stopped after 1 rounds {words}")

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from benchmarks import devices, environments, machine
 from benchmarks.errors import EnvironmentMissing, UsageError
-from benchmarks.options import chosen_frameworks
+from benchmarks.launch.probe import chosen_frameworks
+from benchmarks.machine import environments, hardware
 from tests.unit.benchmarks.nvml import NVMLError, Pretended
 
 
@@ -16,9 +16,9 @@ from tests.unit.benchmarks.nvml import NVMLError, Pretended
 def two_cards(monkeypatch):
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setitem(sys.modules, "pynvml", Pretended())
-    machine.fingerprint.cache_clear()
+    hardware.fingerprint.cache_clear()
     yield
-    machine.fingerprint.cache_clear()
+    hardware.fingerprint.cache_clear()
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def no_card(monkeypatch):
     ],
 )
 def test_what_is_typed(typed, meant):
-    assert devices.chosen(typed) == meant
+    assert hardware.chosen(typed) == meant
 
 
 @pytest.mark.parametrize(
@@ -48,22 +48,22 @@ def test_what_is_typed(typed, meant):
 )
 def test_what_is_not_there_is_one_line(typed, words):
     with pytest.raises(UsageError) as error:
-        devices.chosen([typed])
+        hardware.chosen([typed])
     assert words in str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_without_a_card_one_line_says_so(no_card):
     with pytest.raises(UsageError, match="driver shows no GPU here; use --device cpu"):
-        devices.chosen(["gpu"])
-    assert devices.chosen(["all"]) == ["cpu"]
+        hardware.chosen(["gpu"])
+    assert hardware.chosen(["all"]) == ["cpu"]
 
 
 def test_where_nobody_can_ask_the_driver_the_frameworks_will_say(monkeypatch):
     monkeypatch.setitem(sys.modules, "pynvml", None)
-    assert devices.chosen(["gpu:3"]) == ["gpu:3"]
+    assert hardware.chosen(["gpu:3"]) == ["gpu:3"]
     with pytest.raises(EnvironmentMissing, match=r"needs the package nvidia-ml-py, .* or name the devices"):
-        devices.chosen(["all"])
+        hardware.chosen(["all"])
 
 
 @pytest.mark.parametrize(
@@ -74,16 +74,16 @@ def test_where_nobody_can_ask_the_driver_a_worker_still_sees_its_card_alone(monk
     monkeypatch.setitem(sys.modules, "pynvml", None)
     if granted is not None:
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", granted)
-    assert devices.variables(device)["CUDA_VISIBLE_DEVICES"] == seen
+    assert hardware.variables(device)["CUDA_VISIBLE_DEVICES"] == seen
 
 
 def test_a_worker_sees_its_card_alone_and_as_the_first():
     assert environments.variables(1, "gpu:1")["CUDA_VISIBLE_DEVICES"] == "GPU-111"
     assert environments.variables(1, "gpu")["CUDA_VISIBLE_DEVICES"] == "GPU-000"
     assert "CUDA_VISIBLE_DEVICES" not in environments.variables(1, "cpu")
-    asked = devices.addressed({"cell": {"device": "gpu:1", "mode": "eager"}}, "gpu:1")
+    asked = hardware.addressed({"cell": {"device": "gpu:1", "mode": "eager"}}, "gpu:1")
     assert asked == {"cell": {"device": "gpu", "mode": "eager"}}
-    assert devices.addressed({"device": "gpu:1"}, "gpu:1") == {"device": "gpu"}
+    assert hardware.addressed({"device": "gpu:1"}, "gpu:1") == {"device": "gpu"}
 
 
 def test_a_card_s_queue_is_kept(monkeypatch):
@@ -107,5 +107,5 @@ def test_a_missing_environment_brings_the_command_that_makes_it(monkeypatch, tmp
 
 
 def test_another_card_is_another_machine():
-    prints = {device: machine.fingerprint(device) for device in ("cpu", "gpu", "gpu:1")}
+    prints = {device: hardware.fingerprint(device) for device in ("cpu", "gpu", "gpu:1")}
     assert len(set(prints.values())) == 3

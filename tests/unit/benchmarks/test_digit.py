@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy import ndimage
 
-from benchmarks.digit import naive, seen
 from benchmarks.errors import DataError
+from benchmarks.models.pictures import naive, seen
 from tests.unit.conftest import examples
 
 

@@ -4,8 +4,8 @@ import os
 
 import pytest
 
-from benchmarks import evidence
-from benchmarks.evidence import Counters
+from benchmarks.worker import interference
+from benchmarks.worker.interference import Counters
 
 STAT = """cpu  100 0 100 1000 0 0 0 50 0 0
 cpu0 60 1 40 500 7 2 3 50 9 0
@@ -22,15 +22,15 @@ def chunk(**values):
 
 
 def test_only_the_worker_s_cpus_count():
-    tick = evidence.TICK_S
-    assert evidence.cpu_times(STAT, {0, 1}) == pytest.approx(((60 + 1 + 40 + 2 + 3 + 100) * tick, 50 * tick))
-    assert evidence.cpu_times(STAT, {1}) == pytest.approx((100 * tick, 0))
+    tick = interference.TICK_S
+    assert interference.cpu_times(STAT, {0, 1}) == pytest.approx(((60 + 1 + 40 + 2 + 3 + 100) * tick, 50 * tick))
+    assert interference.cpu_times(STAT, {1}) == pytest.approx((100 * tick, 0))
 
 
 def test_what_others_took_is_a_share_of_all_the_cpus_time():
     chunks = [chunk(), chunk(busy_s=2.4, stolen_s=0.1)]
-    assert evidence.shares(chunks, 2) == pytest.approx((0.1 / 4, 0.4 / 4))
-    assert evidence.shares([chunk(busy_s=1.99)], 2) == (0.0, 0.0)  # ticks may count a little less
+    assert interference.shares(chunks, 2) == pytest.approx((0.1 / 4, 0.4 / 4))
+    assert interference.shares([chunk(busy_s=1.99)], 2) == (0.0, 0.0)  # ticks may count a little less
 
 
 @pytest.mark.parametrize(
@@ -39,4 +39,4 @@ def test_what_others_took_is_a_share_of_all_the_cpus_time():
 )
 def test_a_launch_is_disturbed_above_the_tolerated_share(values, found, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
-    assert evidence.flags([chunk(**values)]) == found
+    assert interference.flags([chunk(**values)]) == found

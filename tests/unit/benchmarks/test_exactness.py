@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.bounds import BOUNDS, EPSILON
-from benchmarks.exactness import INSISTS, SHARE, Exactness
+from benchmarks.worker.bounds import BOUNDS, EPSILON
+from benchmarks.worker.prove import INSISTS, SHARE, Exactness
 
 
 @pytest.mark.parametrize("dtype", INSISTS)

@@ -3,9 +3,8 @@ from __future__ import annotations
 import pytest
 
 from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
+from adapters.flops import describe, layer_costs, model_flops, other_flops, step_all_flops
 from adapters.recipes import MODELS, RECIPES
-from benchmarks.describe import describe
-from benchmarks.flops import layer_costs, model_flops, other_flops, step_all_flops
 
 PUBLISHED = {  # forward, training, per sample
     "linear": (1_568, 3_136),

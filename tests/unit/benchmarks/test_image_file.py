@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks import image_file
 from benchmarks.errors import DataError
-from benchmarks.image_file import decode
+from benchmarks.models import pictures
+from benchmarks.models.pictures import decode
 
 GREY = np.full((60, 90), 255, np.uint8)
 GREY[5:15, 10:60] = 0
@@ -84,12 +84,12 @@ def test_a_picture_stands_as_the_camera_was_held(kind, orientation, turn):
 @pytest.mark.parametrize("kind", ["PNG", "JPEG"])
 def test_a_large_picture_is_made_small(kind):
     found = decode(written(Image.fromarray(np.kron(GREY, np.ones((40, 40), np.uint8))), kind))
-    assert image_file.SIDE <= max(found.shape) < 2 * image_file.SIDE
+    assert pictures.MAX_SIDE <= max(found.shape) < 2 * pictures.MAX_SIDE
     assert found.shape[1] / found.shape[0] == pytest.approx(1.5, rel=0.01)
 
 
 def test_a_line_of_a_million_pixels_is_made_small():
-    assert max(decode(png_of(1_000_000, 1)).shape) < 2 * image_file.SIDE
+    assert max(decode(png_of(1_000_000, 1)).shape) < 2 * pictures.MAX_SIDE
 
 
 @pytest.mark.parametrize(

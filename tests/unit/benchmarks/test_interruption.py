@@ -8,17 +8,17 @@ import threading
 
 import pytest
 
-from benchmarks import canary, interruption
-from benchmarks.interruption import Interrupted
+from benchmarks.machine import noise, signals
+from benchmarks.machine.signals import Interrupted
 
 
 @pytest.fixture
 def watched():
     """Handlers for this test alone."""
-    before = {number: signal.getsignal(number) for number in interruption.SIGNALS}
-    with interruption.watched():
+    before = {number: signal.getsignal(number) for number in signals.SIGNALS}
+    with signals.watched():
         yield
-        interruption.State.received = False  # nothing of this process is to be killed
+        signals.State.received = False  # nothing of this process is to be killed
     for number, handler in before.items():
         signal.signal(number, handler)
 
@@ -33,12 +33,12 @@ def test_a_signal_is_an_exception_with_its_exit_code(watched, number, code):
 def test_a_block_that_must_not_be_left_in_the_middle_is_not(watched):
     done = []
 
-    @interruption.held()
+    @signals.held()
     def inner():
         signal.raise_signal(signal.SIGTERM)
         done.append("inner")
 
-    @interruption.held()
+    @signals.held()
     def outer():
         inner()
         done.append("outer")
@@ -53,7 +53,7 @@ def test_a_signal_between_two_voices_of_the_canary_leaves_none_of_them_waiting(w
 
     def start(thread):
         started(thread)
-        if not interruption.State.received:
+        if not signals.State.received:
             signal.raise_signal(signal.SIGTERM)
 
     def barrier(parties):
@@ -65,7 +65,7 @@ def test_a_signal_between_two_voices_of_the_canary_leaves_none_of_them_waiting(w
     monkeypatch.setattr(threading.Thread, "start", start)
     cpu = min(os.sched_getaffinity(0))
     with pytest.raises(Interrupted):
-        canary.sing([cpu, cpu])
+        noise.sing([cpu, cpu])
     waiting = barriers[0].n_waiting
     barriers[0].abort()
     assert waiting == 0

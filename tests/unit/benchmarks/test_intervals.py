@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from benchmarks.intervals import Means, holm, paired, sample, speed, verdicts, widest
+from benchmarks.stats import Means, holm, paired, sample, speed, speed_verdicts, widest
 
 
 def ratios(*each, n=6):
@@ -78,22 +78,24 @@ def test_holm_adjusts_step_by_step():
 
 
 def test_verdicts():
-    found = verdicts(ratios((1.001, 0.01), (1.01, 0.001), (1.5, 0.1), (0.5, 0.1), (1.2, 0.5), (np.nan, np.nan)))
+    found = speed_verdicts(ratios((1.001, 0.01), (1.01, 0.001), (1.5, 0.1), (0.5, 0.1), (1.2, 0.5), (np.nan, np.nan)))
     assert found.tolist() == ["equivalent", "equivalent", "faster", "slower", "not distinguished", ""]
-    assert verdicts(ratios((0.98, 0.03), (1.02, 0.03))).tolist() == ["not distinguished"] * 2  # one bound is outside
-    assert verdicts(ratios((1.5, 0.001), n=5)).tolist() == [""]
-    assert verdicts(sample([0.5, 0.51, 0.49, 0.5, 0.52, 0.48])) == "faster"
+    assert (
+        speed_verdicts(ratios((0.98, 0.03), (1.02, 0.03))).tolist() == ["not distinguished"] * 2
+    )  # one bound is outside
+    assert speed_verdicts(ratios((1.5, 0.001), n=5)).tolist() == [""]
+    assert speed_verdicts(sample([0.5, 0.51, 0.49, 0.5, 0.52, 0.48])) == "faster"
 
 
 def test_asking_many_pairs_makes_each_verdict_harder():
-    assert verdicts(ratios((1.1, 0.09)))[0] == "faster"
-    assert verdicts(ratios((1.1, 0.09), *[(1.0, 0.5)] * 9))[0] == "not distinguished"
+    assert speed_verdicts(ratios((1.1, 0.09)))[0] == "faster"
+    assert speed_verdicts(ratios((1.1, 0.09), *[(1.0, 0.5)] * 9))[0] == "not distinguished"
 
 
 def test_pairs_without_a_verdict_make_no_other_s_harder():
     few = ratios((1.1, 0.09), *[(1.0, 0.5)] * 9)
     few.n[1:] = 5
-    assert verdicts(few).tolist() == ["faster", *[""] * 9]
+    assert speed_verdicts(few).tolist() == ["faster", *[""] * 9]
 
 
 def test_widest_is_of_the_ratios_to_the_fastest():

@@ -10,9 +10,9 @@ from adapters.declaration import SGD, Adam, Exponential
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks.batches import Inputs, write_inputs
-from benchmarks.learn import learn, score, train_epoch, train_stacks
-from benchmarks.simulated import SimulatedAdapter
+from benchmarks.checks.selfcheck import SimulatedAdapter
+from benchmarks.worker.inputs import Inputs, write_inputs
+from benchmarks.worker.train import learn, score, train_epoch, train_stacks
 
 RECIPE = replace(RECIPES["mlp"], stop_when_accuracy_falls=True)
 

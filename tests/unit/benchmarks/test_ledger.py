@@ -6,10 +6,10 @@ import io
 
 from rich.console import Console
 
-from benchmarks import console
-from benchmarks.cells import Cell, Launch
-from benchmarks.ledger import Ledger
-from benchmarks.schema import validate
+from benchmarks.cli import terminal
+from benchmarks.plan.cells import Cell, Launch
+from benchmarks.record.schema import validate
+from benchmarks.sweep.ledger import Ledger
 
 CELLS = [Cell(name, "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 1) for name in ("torch", "jax", "numpy")]
 
@@ -41,10 +41,10 @@ def test_what_was_not_needed_is_neither_reported_nor_missing(row):
 
 
 def test_of_many_comparisons_a_few_are_shown(row):
-    few = [{**validate({**row, "batch_size": n}), "status": "ok"} for n in range(1, console.MANY + 1)]
-    assert len(list(console.summary(few))) == console.MANY
+    few = [{**validate({**row, "batch_size": n}), "status": "ok"} for n in range(1, terminal.MANY + 1)]
+    assert len(list(terminal.summary(few))) == terminal.MANY
     more = [*few, {**few[0], "batch_size": 999}]
-    assert len(list(console.summary(more))) == console.SHOWN
+    assert len(list(terminal.summary(more))) == terminal.SHOWN
 
 
 def test_a_terminal_that_hung_up_ends_no_display(row):
@@ -52,7 +52,7 @@ def test_a_terminal_that_hung_up_ends_no_display(row):
         def write(self, text):
             raise OSError(5, "Input/output error")
 
-    display = console.Display(Console(file=HungUp(), force_terminal=True))
+    display = terminal.Display(Console(file=HungUp(), force_terminal=True))
     display(0, 1, Launch("speed", 0, 0, CELLS[0]), validate({**row, "status": "failed", "reason": "no"}))
     display.close()
 

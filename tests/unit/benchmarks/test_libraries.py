@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from adapters.numpy import NumpyAdapter
-from benchmarks import libraries
+from benchmarks.worker import libraries
 
 
 class Flushing(NumpyAdapter):

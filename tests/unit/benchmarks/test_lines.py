@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.errors import SchemaError
-from benchmarks.lines import LINES, valid
-from benchmarks.storage import read
+from benchmarks.record.schema import LINES, valid
+from benchmarks.record.store import read
 from tests.unit.known_lines import RECORDS
 
 WRONG = {"str": 5, "int": "5", "float": "x", "strings": [5], "ints": [0.5], "object": [], "objects": [5]}
@@ -79,7 +79,7 @@ def test_an_unknown_kind_is_named_in_a_few_letters():
 @pytest.mark.fault(28)
 @pytest.mark.parametrize("folder", ["reference", "curves"])
 def test_every_line_of_the_kept_results_is_valid(folder):
-    from benchmarks.environments import ROOT
+    from benchmarks.machine.environments import ROOT
 
     paths = sorted((ROOT / "results" / folder).glob("*.jsonl"))
     assert paths

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import machine
+from benchmarks.machine import hardware
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def sysfs(tmp_path, monkeypatch):
                 folder.mkdir(parents=True)
                 for name, text in zip(("level", "size", "shared_cpu_list"), facts, strict=True):
                     (folder / name).write_text(text + "\n")
-        monkeypatch.setattr(machine, "SYSFS_CPU", tmp_path)
+        monkeypatch.setattr(hardware, "SYSFS_CPU", tmp_path)
 
     return write
 
@@ -29,7 +29,7 @@ def test_a_shared_last_level_cache_counts_once(sysfs):
             2: [("1", "48K", "2"), ("3", "32M", "2-3")],
         }
     )
-    assert machine.last_level_cache_bytes([0]) == 32 << 20
-    assert machine.last_level_cache_bytes([0, 1]) == 32 << 20
-    assert machine.last_level_cache_bytes([0, 1, 2]) == 64 << 20
-    assert machine.last_level_cache_bytes([9]) == 0
+    assert hardware.last_level_cache_bytes([0]) == 32 << 20
+    assert hardware.last_level_cache_bytes([0, 1]) == 32 << 20
+    assert hardware.last_level_cache_bytes([0, 1, 2]) == 64 << 20
+    assert hardware.last_level_cache_bytes([9]) == 0

@@ -2,66 +2,67 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import measure
+from adapters import contract
+from benchmarks.worker import timing
 
 
 @pytest.mark.parametrize("cost", [1e-5, 1e-3, 0.15])
 def test_a_chunk_lasts_at_least_a_tenth_of_a_second(clock, cost):
-    amount = measure.calibrate(clock.work(cost))
-    assert measure.CHUNK_S <= amount * cost < max(5 * measure.CHUNK_S, 2 * cost)
+    amount = timing.calibrate(clock.work(cost))
+    assert timing.CHUNK_S <= amount * cost < max(5 * timing.CHUNK_S, 2 * cost)
 
 
 def test_a_longer_chunk_is_made_of_more_steps(clock):
-    amount = measure.calibrate(clock.work(1e-3), chunk_s=0.4)
+    amount = timing.calibrate(clock.work(1e-3), chunk_s=0.4)
     assert 0.4 <= amount * 1e-3 < 0.6
 
 
 def test_one_slow_step_is_not_taken_for_a_chunk(clock):
     costs = iter([0.5] + [1e-4] * 1000)
-    assert measure.calibrate(clock.work(lambda: next(costs))) * 1e-4 >= measure.CHUNK_S
+    assert timing.calibrate(clock.work(lambda: next(costs))) * 1e-4 >= timing.CHUNK_S
 
 
 def test_warm_up_waits_until_the_speed_holds(clock):
     costs = iter([0.02, 0.015, 0.01, 0.005] + [0.002] * 100)
-    assert measure.warm_up(clock.work(lambda: next(costs)), 1) == 8
+    assert timing.warm_up(clock.work(lambda: next(costs)), 1) == 8
 
 
 def test_warm_up_gives_up_on_a_speed_that_never_holds(clock):
     costs = iter([0.9**n for n in range(100)])
-    assert measure.warm_up(clock.work(lambda: next(costs)), 1) == measure.MAX_WARM_UP_CHUNKS
+    assert timing.warm_up(clock.work(lambda: next(costs)), 1) == timing.MAX_WARM_UP_CHUNKS
 
 
 def test_a_known_rate_is_measured(clock):
-    timed = measure.time_chunks(clock.work(1e-3), 20, 10, settle=lambda: None)
-    assert measure.samples_per_s(timed, 20 * 100) == pytest.approx(100 / 1e-3, rel=1e-6)
+    timed = timing.time_chunks(clock.work(1e-3), 20, 10, settle=lambda: None)
+    assert timing.samples_per_s(timed, 20 * 100) == pytest.approx(100 / 1e-3, rel=1e-6)
     assert timed.steady
     assert timed.cpu_s / timed.wall_s == 1
 
 
 def test_a_speed_that_drifts_is_not_steady(clock):
     costs = iter([0.03] * 5 + [0.02] * 5)
-    assert not measure.time_chunks(clock.work(lambda: next(costs)), 1, 10, settle=lambda: None).steady
+    assert not timing.time_chunks(clock.work(lambda: next(costs)), 1, 10, settle=lambda: None).steady
 
 
 def test_chunks_that_do_not_fill_their_region_are_caught():
-    timed = measure.Timed([0.001] * 10, 1.0, 1.0, True)  # milliseconds taken for seconds
-    with pytest.raises(measure.Inconsistent, match="whole timed region"):
-        measure.samples_per_s(timed, 100)
+    timed = timing.Timed([0.001] * 10, 1.0, 1.0, True)  # milliseconds taken for seconds
+    with pytest.raises(timing.Inconsistent, match="whole timed region"):
+        timing.samples_per_s(timed, 100)
 
 
 def test_the_collector_is_off_while_chunks_run_and_on_again_after():
     import gc
 
     states = []
-    measure.time_chunks(lambda amount: states.append(gc.isenabled()), 1, 3, settle=lambda: None)
+    timing.time_chunks(lambda amount: states.append(gc.isenabled()), 1, 3, settle=lambda: None)
     assert states == [False] * 3
     assert gc.isenabled()
 
 
 def test_one_slow_chunk_does_not_move_the_speed():
-    timed = measure.Timed([0.1] * 9 + [0.12], 1.0, 1.02, True)
-    assert measure.samples_per_s(timed, 100) == pytest.approx(1000)
-    assert measure.samples_per_s(measure.Timed([0.1, 0.11, 0.12], 0.3, 0.33, True), 110) == pytest.approx(1000)
+    timed = timing.Timed([0.1] * 9 + [0.12], 1.0, 1.02, True)
+    assert timing.samples_per_s(timed, 100) == pytest.approx(1000)
+    assert timing.samples_per_s(timing.Timed([0.1, 0.11, 0.12], 0.3, 0.33, True), 110) == pytest.approx(1000)
 
 
 class Queue:
@@ -93,11 +94,11 @@ class Queue:
 
 def test_the_device_s_clock_lies_within_the_chunk_and_before_its_end_is_waited_for(clock):
     queue = Queue(clock)
-    device = measure.DeviceClock(queue)
-    work = measure.training(queue, measure.Resident(None, None, 7), device)
+    device = timing.DeviceClock(queue)
+    work = timing.training(queue, contract.Resident(None, None, 7), device)
     work(3)
     assert queue.said == ["train", "wait"]  # warm-up and single steps have no events
-    timed = measure.time_chunks(work, 100, 4, settle=lambda: None, device=device)
+    timed = timing.time_chunks(work, 100, 4, settle=lambda: None, device=device)
     assert queue.said[2:] == ["start", "train", "stop", "wait"] * 4
     assert timed.device_s == pytest.approx([0.09] * 4)
     assert timed.chunk_s == pytest.approx([0.1] * 4)
@@ -107,9 +108,9 @@ def test_the_device_s_clock_lies_within_the_chunk_and_before_its_end_is_waited_f
 
 def test_no_chunk_ends_before_the_device_was_waited_for(clock):
     queue = Queue(clock)
-    for device in (measure.DeviceClock(queue), measure.NO_CLOCK):
-        work = measure.training(queue, measure.Resident(None, None, 7), device)
-        chunks = len(measure.time_chunks(work, 100, 5, settle=lambda: None, device=device).chunk_s)
+    for device in (timing.DeviceClock(queue), timing.NO_CLOCK):
+        work = timing.training(queue, contract.Resident(None, None, 7), device)
+        chunks = len(timing.time_chunks(work, 100, 5, settle=lambda: None, device=device).chunk_s)
         assert [said for said in queue.said if said in ("train", "wait")] == ["train", "wait"] * chunks
         assert queue.asked == 0
         queue.said.clear()
@@ -119,6 +120,6 @@ def test_no_chunk_ends_before_the_device_was_waited_for(clock):
 def test_a_device_without_events_has_no_seconds_of_its_own(clock, timer):
     queue = Queue(clock)
     queue.stop = lambda: queue.notes.append(0.0)
-    device = measure.DeviceClock(queue if timer else None)
-    work = measure.training(queue, measure.Resident(None, None, 7), device)
-    assert measure.time_chunks(work, 100, 3, settle=lambda: None, device=device).device_s == ()
+    device = timing.DeviceClock(queue if timer else None)
+    work = timing.training(queue, contract.Resident(None, None, 7), device)
+    assert timing.time_chunks(work, 100, 3, settle=lambda: None, device=device).device_s == ()

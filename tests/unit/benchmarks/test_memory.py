@@ -4,9 +4,8 @@ import re
 
 import pytest
 
-from benchmarks.cgroups import Group
 from benchmarks.errors import UsageError
-from benchmarks.memory import MemoryLimit, Watch, size_bytes
+from benchmarks.machine.memory import Group, MemoryLimit, Watch, size_bytes
 
 
 @pytest.mark.parametrize(

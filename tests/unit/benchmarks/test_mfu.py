@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import console
-from benchmarks.cells import Cell, Launch
-from benchmarks.datasets import Prepared
-from benchmarks.frameworks import Probe
-from benchmarks.launcher import Launcher
-from benchmarks.peak import Point
-from benchmarks.proofs import Proof
-from benchmarks.roofline import Ceiling
+from benchmarks.cli import terminal
+from benchmarks.launch.ceilings import Point
+from benchmarks.launch.launcher import Launcher
+from benchmarks.launch.probe import Probe
+from benchmarks.launch.proof import Proof
+from benchmarks.launch.roofline import Ceiling
+from benchmarks.plan.cells import Cell, Launch
+from benchmarks.plan.data.prepared import Prepared
 
 CELL = Cell("numpy", "mlp", "some", "cpu", 100, "eager", "float32", 2)
 POINT = Point("cpu", "float32", 2)
@@ -54,9 +54,9 @@ def test_a_speed_above_the_peak_is_impossible_and_counts_in_no_figure(row_of):
     assert row["status"] == "impossible"
     assert row["mfu"] == pytest.approx(4.544)
     assert "4.54 times the machine's peak" in row["reason"]
-    [table] = console.summary([row])
+    [table] = terminal.summary([row])
     assert list(table.columns[4].cells) == list(table.columns[6].cells) == [""]
-    assert console.mean_speed([row]) == 0
+    assert terminal.mean_speed([row]) == 0
 
 
 def test_a_failed_launch_has_no_mfu(row_of):
@@ -65,6 +65,6 @@ def test_a_failed_launch_has_no_mfu(row_of):
 
 
 def test_the_summary_shows_mfu(row_of):
-    [table] = console.summary([row_of({POINT: 908.8e6})])
+    [table] = terminal.summary([row_of({POINT: 908.8e6})])
     assert [column.header for column in table.columns][4:7] == ["train samples/s", "95 % interval", "MFU"]
     assert list(table.columns[6].cells) == ["50.0%"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from benchmarks.mistakes import SHOWN, columns
+from benchmarks.worker.train import SHOWN, columns
 
 
 def logits(read_as, sure):

@@ -1,10 +1,10 @@
 import pytest
 
-from benchmarks import options
-from benchmarks.console import known
-from benchmarks.counting import count, threads
-from benchmarks.devices import chosen
-from benchmarks.errors import UsageError
+from benchmarks.cli.terminal import known
+from benchmarks.errors import UsageError, count, threads
+from benchmarks.launch import probe
+from benchmarks.machine.hardware import chosen
+from benchmarks.plan import typed
 
 NAMES = "torch, tensorflow, paddle, mxnet, jax, numpy"
 
@@ -19,18 +19,18 @@ NAMES = "torch, tensorflow, paddle, mxnet, jax, numpy"
 )
 def test_an_unknown_name_is_one_sentence_with_what_was_meant(given, words):
     with pytest.raises(UsageError) as caught:
-        options.chosen_frameworks([given], ["cpu"])
+        probe.chosen_frameworks([given], ["cpu"])
     assert str(caught.value) == words
 
 
 @pytest.mark.parametrize("given", [[""], [" ", ","]])
 def test_an_option_that_is_there_and_empty_does_not_mean_everything(given):
     for read, what in (
-        (lambda: options.chosen_frameworks(given, ["cpu"]), "framework"),
-        (lambda: options.chosen_recipes(given, None), "model"),
-        (lambda: options.chosen_recipes(None, given), "recipe"),
-        (lambda: options.chosen_modes(given), "mode"),
-        (lambda: options.numbers(given, [1], "--threads", 4), "--threads"),
+        (lambda: probe.chosen_frameworks(given, ["cpu"]), "framework"),
+        (lambda: typed.chosen_recipes(given, None), "model"),
+        (lambda: typed.chosen_recipes(None, given), "recipe"),
+        (lambda: typed.chosen_modes(given), "mode"),
+        (lambda: typed.numbers(given, [1], "--threads", 4), "--threads"),
         (lambda: chosen(given), "device"),
     ):
         with pytest.raises(UsageError, match=f"an empty {what} was given"):
@@ -38,8 +38,8 @@ def test_an_option_that_is_there_and_empty_does_not_mean_everything(given):
 
 
 def test_what_is_left_out_is_the_default_and_a_last_comma_is_nothing():
-    assert options.chosen_modes(None) == [None]
-    assert options.chosen_modes(["eager,"]) == ["eager"]
+    assert typed.chosen_modes(None) == [None]
+    assert typed.chosen_modes(["eager,"]) == ["eager"]
 
 
 def test_one_is_not_many():

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.registry import ADAPTERS
-from benchmarks.out_of_memory import SAYS, aborted, is_out_of_memory
+from benchmarks.worker.libraries import SAYS, aborted, is_out_of_memory
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.cells import Cell, Launch
-from benchmarks.outgrown import Outgrown
+from benchmarks.launch.launcher import Outgrown
+from benchmarks.plan.cells import Cell, Launch
 
 CELL = Cell("torch", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 2)
 

@@ -5,10 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from benchmarks import environments, peak
 from benchmarks.errors import EnvironmentMissing
-from benchmarks.launch import Ending
-from benchmarks.peak import SIZES, Point
+from benchmarks.launch import ceilings
+from benchmarks.launch.ceilings import SIZES, Point
+from benchmarks.launch.outcome import Ending
+from benchmarks.machine import environments, hardware, imports
 
 POINT = Point("cpu", "float32", 1)
 RATES = {"torch": {256: 1e9, 512: 5e9}, "jax": {256: 7e9, 512: 2e9}, "numpy": {256: 3e9}}
@@ -39,12 +40,12 @@ def workers(monkeypatch, tmp_path):
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path))
     monkeypatch.setattr(environments, "interpreter", interpreter)
     monkeypatch.setattr(environments, "lock_hash", lambda framework, device: f"lock of {framework}")
-    monkeypatch.setattr(peak, "launch_in", launch_in)
+    monkeypatch.setattr(ceilings, "launch_in", launch_in)
     return found
 
 
 def measured(frameworks=tuple(RATES), sizes=SIZES, fresh=False):
-    return peak.measured(POINT, frameworks, sizes, fresh, lambda text: None)
+    return ceilings.measured_peak(POINT, frameworks, sizes, fresh, lambda text: None)
 
 
 def test_the_peak_is_the_fastest_of_all_frameworks_and_sizes(workers):
@@ -60,7 +61,7 @@ def test_who_had_other_threads_or_failed_has_no_say_and_nothing_is_kept(workers)
     workers.endings["torch"] = Ending("crashed", "SIGSEGV", None, "")
     found = measured()
     assert (found["flops_per_s"], found["complete"]) == (3e9, False)
-    assert peak.known(POINT) is None
+    assert ceilings.known_peak(POINT) is None
     workers.endings = {name: Ending("failed", "why", None, "") for name in RATES}
     assert measured()["flops_per_s"] is None
 
@@ -68,7 +69,7 @@ def test_who_had_other_threads_or_failed_has_no_say_and_nothing_is_kept(workers)
 def test_who_cannot_at_all_does_not_keep_a_peak_from_being_complete(workers):
     workers.endings["torch"] = Ending("unsupported", "no float32", {}, "")
     assert measured()["complete"]
-    assert peak.known(POINT) == 7e9
+    assert ceilings.known_peak(POINT) == 7e9
 
 
 def test_a_peak_is_measured_once_and_read_after_that(workers):
@@ -78,28 +79,28 @@ def test_a_peak_is_measured_once_and_read_after_that(workers):
     assert len(workers.asked) == 3
     workers.endings["jax"] = answer({256: 9e9})
     assert measured(fresh=True)["flops_per_s"] == 9e9
-    assert peak.known(POINT) == measured()["flops_per_s"] == 9e9
+    assert ceilings.known_peak(POINT) == measured()["flops_per_s"] == 9e9
 
 
 def test_another_lock_machine_or_code_is_another_peak(workers, monkeypatch):
     measured()
-    for module, name in ((environments, "lock_hash"), (peak.machine, "fingerprint"), (peak.imports, "code_hash")):
+    for module, name in ((environments, "lock_hash"), (hardware, "fingerprint"), (imports, "code_hash")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, lambda *_: "another")
-            assert peak.known(POINT) is None, name
-    assert peak.known(POINT._replace(dtype="float64")) is None
-    assert peak.known(POINT._replace(threads=2)) is None
-    assert peak.known(POINT) == 7e9
+            assert ceilings.known_peak(POINT) is None, name
+    assert ceilings.known_peak(POINT._replace(dtype="float64")) is None
+    assert ceilings.known_peak(POINT._replace(threads=2)) is None
+    assert ceilings.known_peak(POINT) == 7e9
 
 
 def test_rows_take_only_a_peak_of_all_frameworks_here_at_the_default_sizes(workers):
     measured(["torch", "numpy"])
     measured(sizes=[256])
-    assert peak.known(POINT) is None
+    assert ceilings.known_peak(POINT) is None
     del workers.endings["jax"]
-    assert peak.known(POINT) == 5e9
+    assert ceilings.known_peak(POINT) == 5e9
 
 
 def test_there_is_no_numpy_on_a_gpu(workers):
-    assert peak.there("cpu") == ["torch", "jax", "numpy"]
-    assert peak.there("gpu") == ["torch", "jax"]
+    assert ceilings.there("cpu") == ["torch", "jax", "numpy"]
+    assert ceilings.there("gpu") == ["torch", "jax"]

@@ -9,9 +9,10 @@ from typer.testing import CliRunner
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import half_blocks, predict, saved
 from benchmarks.__main__ import app
+from benchmarks.cli import tables
 from benchmarks.errors import UsageError, WorkerLost
+from benchmarks.models import checkpoint, predict
 
 
 class Fake:
@@ -36,7 +37,7 @@ class Fake:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     recipe = RECIPES["mlp"]
-    saved.write(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
+    checkpoint.write_checkpoint(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
     picture = np.full((50, 50), 255, np.uint8)
     picture[10:40, 22:26] = 0
     Image.fromarray(picture).save(tmp_path / "one.png")
@@ -86,15 +87,15 @@ def test_nothing_read_is_2(folder):
 def test_a_framework_that_is_lost_leaves_the_others(folder):
     one = predict.picture(str(folder / "one.png"), naive=False)
     said = []
-    lost = predict.predict([one], saved.read(folder / "net"), ["torch", "numpy"], "cpu", said.append)
+    lost = predict.predict([one], checkpoint.read_checkpoint(folder / "net"), ["torch", "numpy"], "cpu", said.append)
     assert (lost, said, list(one.read)) == (["torch"], ["torch: gone"], ["numpy"])
 
 
 def test_a_network_that_gives_a_number_is_refused(folder):
     recipe = RECIPES["linear"]
-    saved.write(folder / "line", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
+    checkpoint.write_checkpoint(folder / "line", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
     with pytest.raises(UsageError, match="gives a number"):
-        predict.predict([], saved.read(folder / "line"), ["numpy"], "cpu", print)
+        predict.predict([], checkpoint.read_checkpoint(folder / "line"), ["numpy"], "cpu", print)
 
 
 def test_a_folder_and_a_name_that_cannot_be_are_one_line(folder):
@@ -105,13 +106,13 @@ def test_a_folder_and_a_name_that_cannot_be_are_one_line(folder):
 def test_the_digit_is_drawn_in_plain_characters():
     image = np.zeros((28, 28), np.uint8)
     image[:, 14] = 255
-    lines = half_blocks.ascii_art([image, image]).plain.splitlines()
-    assert lines == [" " * 14 + "@" + " " * 13 + half_blocks.GAP + " " * 14 + "@" + " " * 13] * 14
+    lines = tables.ascii_art([image, image]).plain.splitlines()
+    assert lines == [" " * 14 + "@" + " " * 13 + tables.GAP + " " * 14 + "@" + " " * 13] * 14
 
 
 def test_half_blocks_have_a_row_of_pixels_each():
     image = np.zeros((28, 28), np.uint8)
     image[0, 0] = 255
-    text = half_blocks.blocks([image])
+    text = tables.blocks([image])
     assert str(text.spans[0].style) == "rgb(255,255,255) on rgb(0,0,0)"
     assert len(text.plain.splitlines()) == 14

@@ -5,7 +5,7 @@ import pytest
 
 from adapters.contract import ContractError
 from adapters.numpy import NumpyAdapter
-from benchmarks import products
+from benchmarks.worker import peak
 
 REQUEST = {"device": "cpu", "dtype": "float32", "threads": 1, "sizes": [16, 32, 64]}
 
@@ -32,7 +32,7 @@ def numpy_at(clock):
 
 
 def test_a_known_rate_is_measured_at_every_size(numpy_at):
-    found = products.sweep(numpy_at, REQUEST, 0.0)
+    found = peak.sweep(numpy_at, REQUEST, 0.0)
     assert [item["size"] for item in found["sizes"]] == REQUEST["sizes"]
     for item in found["sizes"]:
         assert item["flops_per_s"] == pytest.approx(2 * 32**3 / 1e-3, rel=1e-3)
@@ -40,8 +40,8 @@ def test_a_known_rate_is_measured_at_every_size(numpy_at):
 
 
 def test_a_size_that_would_take_too_long_is_skipped_and_says_so(numpy_at, monkeypatch):
-    monkeypatch.setattr(products, "LONGEST_S", 2e-3)
-    *_, last = products.sweep(numpy_at, REQUEST, 0.0)["sizes"]
+    monkeypatch.setattr(peak, "LONGEST_S", 2e-3)
+    *_, last = peak.sweep(numpy_at, REQUEST, 0.0)["sizes"]
     assert last["size"] == 64
     assert "would take about" in last["skipped"]
     assert "flops_per_s" not in last
@@ -49,11 +49,11 @@ def test_a_size_that_would_take_too_long_is_skipped_and_says_so(numpy_at, monkey
 
 def test_other_threads_than_asked_are_flagged(numpy_at):
     numpy_at.set_threads = classmethod(lambda cls, threads: 2)
-    assert products.sweep(numpy_at, REQUEST, 0.0)["flags"] == ["thread_mismatch"]
+    assert peak.sweep(numpy_at, REQUEST, 0.0)["flags"] == ["thread_mismatch"]
 
 
 def test_what_cannot_run_says_why(numpy_at):
-    found = products.sweep(numpy_at, {**REQUEST, "device": "gpu"}, 0.0)
+    found = peak.sweep(numpy_at, {**REQUEST, "device": "gpu"}, 0.0)
     assert (found["status"], "GPU" in found["reason"]) == ("unsupported", True)
 
 
@@ -77,11 +77,11 @@ def test_a_wrong_product_has_no_speed(numpy_at, fault):
             return fault(super().products(left, right), left, right)
 
     with pytest.raises(ContractError, match="off by"):
-        products.sweep(Wrong, {**REQUEST, "sizes": [64]}, 0.0)
+        peak.sweep(Wrong, {**REQUEST, "sizes": [64]}, 0.0)
 
 
 def test_the_reflection_is_its_own_inverse():
-    _, axis = products.operands(50, "float64")
-    matrix = products.reflection(axis)
+    _, axis = peak.operands(50, "float64")
+    matrix = peak.reflection(axis)
     np.testing.assert_allclose(matrix @ matrix, np.eye(50), atol=1e-14)
     assert np.abs(matrix - np.eye(50)).max() > 0.1

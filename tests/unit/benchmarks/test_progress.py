@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from benchmarks import progress
-from benchmarks.answers import AnswerInvalid
+from benchmarks.launch import process
+from benchmarks.launch.outcome import AnswerInvalid
 
 EPOCH = {"epoch": 1, "train_loss": 0.5, "accuracy": 0.9, "loss": 0.4, "seconds": 2}
 
@@ -15,7 +15,7 @@ EPOCH = {"epoch": 1, "train_loss": 0.5, "accuracy": 0.9, "loss": 0.4, "seconds":
 def taken(*parts):
     """Return what was reported of bytes that come in parts, and what is left as the answer."""
     heard, said = [], bytearray()
-    lines = progress.Lines(heard.append)
+    lines = process.Lines(heard.append)
     for part in parts:
         said += part
         lines.take(said)
@@ -50,12 +50,12 @@ BAD = {
 def test_what_is_no_line_is_refused_and_not_reported(bad):
     heard = []
     with pytest.raises(AnswerInvalid, match="a line of progress"):
-        progress.Lines(heard.append).take(bytearray(BAD[bad] + b"\n"))
+        process.Lines(heard.append).take(bytearray(BAD[bad] + b"\n"))
     assert heard == []
 
 
 def test_there_is_an_end_to_lines(monkeypatch):
-    monkeypatch.setattr(progress, "MAX_LINES", 2)
+    monkeypatch.setattr(process, "MAX_LINES", 2)
     line = json.dumps(EPOCH).encode() + b"\n"
     with pytest.raises(AnswerInvalid, match="more than 2 lines"):
         taken(line * 3)

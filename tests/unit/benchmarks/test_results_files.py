@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks import line_blocks, storage
+from benchmarks import files
 from benchmarks.errors import SchemaError, StorageError
+from benchmarks.record import schema, store
 from tests.unit.conftest import examples
 from tests.unit.known_lines import RECORDS
 
@@ -30,10 +31,10 @@ JSON = st.recursive(
 def test_what_is_appended_comes_back(tmp_path_factory, others, kind):
     path = tmp_path_factory.mktemp("rows") / "a.jsonl"
     record = {**RECORDS[kind], **others}
-    storage.append(path, kind, record)
-    sweep = storage.read(path)
-    [found] = getattr(sweep, storage.LISTS[kind])
-    assert found == {"schema_version": storage.SCHEMA_VERSION, **record}
+    store.append(path, kind, record)
+    sweep = store.read(path)
+    [found] = getattr(sweep, store.LISTS[kind])
+    assert found == {"schema_version": schema.SCHEMA_VERSION, **record}
     assert sweep.problems == []
 
 
@@ -43,14 +44,14 @@ def test_what_is_appended_comes_back(tmp_path_factory, others, kind):
 )
 def test_lines_come_in_order_and_whole_up_to_their_bound(texts, block):
     data = b"\n".join(texts)
-    found = [line for lines_ in line_blocks.read(io.BytesIO(data), block, 5) for line in lines_]
+    found = [line for lines_ in files.read_lines(io.BytesIO(data), block, 5) for line in lines_]
     assert [line[:6] for line in found] == [text[:6] for text in texts[:-1]]
     assert all(len(line) <= 6 for line in found)
 
 
 def line_with(value):
-    body = f'{{"schema_version": {storage.SCHEMA_VERSION}, "kind": "stop", "a": {value}'.encode()
-    return body + f', "checksum": "{storage.checksum(body)}"}}'.encode()
+    body = f'{{"schema_version": {schema.SCHEMA_VERSION}, "kind": "stop", "a": {value}'.encode()
+    return body + f', "checksum": "{store.checksum(body)}"}}'.encode()
 
 
 @pytest.mark.fault(30)
@@ -58,17 +59,17 @@ def line_with(value):
 def test_a_number_that_would_become_infinite_is_no_number(value):
     """Found by the fuzzer: such a value has no JSON."""
     with pytest.raises(SchemaError, match="1e999 is not JSON"):
-        storage.parse(line_with(value))
+        store.parse(line_with(value))
 
 
 def test_damaged_lines_do_not_fill_the_memory_with_their_descriptions(tmp_path, row):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\n" * 3000)
-    assert len(storage.read(path).problems) == storage.MAX_PROBLEMS + 1
-    assert "line 1001 and after it" in storage.read(path).problems[-1]
+    assert len(store.read(path).problems) == store.MAX_PROBLEMS + 1
+    assert "line 1001 and after it" in store.read(path).problems[-1]
     body = json.dumps({"kind": "row", **row, "framework": ["x" * 100_000]})[:-1]
-    path.write_text(f'{body}, "checksum": "{storage.checksum(body.encode())}"}}\n')
-    [problem] = storage.read(path).problems
+    path.write_text(f'{body}, "checksum": "{store.checksum(body.encode())}"}}\n')
+    [problem] = store.read(path).problems
     assert "'framework'" in problem
     assert len(problem) < 500
 
@@ -76,6 +77,6 @@ def test_damaged_lines_do_not_fill_the_memory_with_their_descriptions(tmp_path, 
 def test_a_file_beyond_any_sweep_is_refused_unread(tmp_path):
     path = tmp_path / "a.jsonl"
     with path.open("wb") as file:
-        file.truncate(storage.MAX_FILE_BYTES + 1)
+        file.truncate(store.MAX_FILE_BYTES + 1)
     with pytest.raises(StorageError, match="found one of 1073741825; move it out"):
-        storage.read(path)
+        store.read(path)

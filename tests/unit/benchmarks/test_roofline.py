@@ -7,7 +7,7 @@ import pytest
 
 from adapters.declaration import SGD, Adam
 from adapters.recipes import RECIPES
-from benchmarks.roofline import Ceiling, state_arrays, step_bytes, utilised
+from benchmarks.launch.roofline import Ceiling, state_arrays, step_bytes, utilised
 
 MLP = RECIPES["mlp"]
 CEILING = Ceiling.measured(

@@ -3,10 +3,10 @@ import pytest
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
-from benchmarks.commands import data
-from benchmarks.datasets import download
-from benchmarks.datasets.sources import FILES
+from benchmarks.cli import terminal
 from benchmarks.errors import DataError, UsageError
+from benchmarks.plan.data import sources
+from benchmarks.plan.data.sources import FILES
 
 
 def run(*arguments):
@@ -18,7 +18,7 @@ def nowhere(monkeypatch, tmp_path):
     """No data set is here, and a download is an error."""
     monkeypatch.delenv("LOCKSTEP_DATA", raising=False)
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(download, "_fetch", lambda *_: pytest.fail("downloads"))
+    monkeypatch.setattr(sources, "_fetch", lambda *_: pytest.fail("downloads"))
     return tmp_path
 
 
@@ -30,14 +30,14 @@ def test_more_than_weeks_of_measuring_is_refused(option):
 
 
 def test_a_plan_says_what_a_run_would_download_and_downloads_nothing(nowhere, capsys):
-    assert data.planned("mnist", None) == "mnist"
+    assert terminal.planned("mnist", None) == "mnist"
     said = capsys.readouterr().err
     assert said == f"mnist: a run would download {', '.join(FILES)}\n"
     assert not (nowhere / "cache").exists()
 
 
 def test_a_folder_of_no_use_is_said(nowhere, capsys):
-    assert data.prepared("mnist-5k", nowhere / "nope").name == "mnist-5k"
+    assert terminal.prepared("mnist-5k", nowhere / "nope").name == "mnist-5k"
     said = capsys.readouterr().err
     assert said.startswith(f"--data-dir {nowhere / 'nope'} is not used: it is for mnist and fashion-mnist")
     assert said.count("\n") == 1
@@ -47,7 +47,7 @@ def test_a_folder_that_is_no_data_set_says_what_one_holds(nowhere):
     np.save(nowhere / "images.npy", np.zeros(3))
     (nowhere / FILES[0]).write_bytes(b"")
     with pytest.raises(DataError) as caught:
-        data.prepared(str(nowhere), None)
+        terminal.prepared(str(nowhere), None)
     words = "a folder must hold the four IDX files train-images-idx3-ubyte, train-labels-idx1-ubyte,"
     assert words in str(caught.value)
     assert str(caught.value).endswith(
@@ -57,4 +57,4 @@ def test_a_folder_that_is_no_data_set_says_what_one_holds(nowhere):
 
 def test_an_empty_name_is_not_the_folder_one_stands_in():
     with pytest.raises(UsageError, match="an empty dataset was given"):
-        data.prepared("", None)
+        terminal.prepared("", None)

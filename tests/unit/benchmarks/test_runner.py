@@ -10,15 +10,17 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks import environments, machine, runner, storage
-from benchmarks.cells import Cell
-from benchmarks.datasets import Prepared
 from benchmarks.errors import StorageError
-from benchmarks.frameworks import Probe
-from benchmarks.launcher import Launcher
-from benchmarks.presets import PRESETS, Preset
-from benchmarks.runner import Sweep
-from report import compare, load
+from benchmarks.launch.launcher import Launcher
+from benchmarks.launch.probe import Probe
+from benchmarks.machine import environments, hardware
+from benchmarks.plan.cells import PRESETS, Cell, Preset
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.record import store
+from benchmarks.sweep import local
+from benchmarks.sweep.local import Sweep
+from report.results.load import load
+from report.tables.compare import compare
 
 LOCK = environments.lock_hash("torch", "cpu")
 FACTS = {"unsupported": {"eager float32 resident": None}, "versions": {}}
@@ -50,7 +52,7 @@ class Pretended(Launcher):
 @pytest.fixture
 def pretend(tmp_path, monkeypatch):
     def run(preset, speed, frameworks=("torch", "jax"), recipes=("mlp",), revisions=("",), **options):
-        monkeypatch.setattr("benchmarks.revisions.adapters_hash", lambda commit: f"hash of {commit}")
+        monkeypatch.setattr("benchmarks.machine.environments.adapters_hash", lambda commit: f"hash of {commit}")
         cells = [
             Cell(name, recipe, "tiny", "cpu", 100, "eager", "float32", 1, revision=revision)
             for recipe in recipes
@@ -137,7 +139,7 @@ def test_a_cell_that_fails_has_its_rows_and_does_not_keep_the_others_from_stoppi
 
 def test_stops_are_kept_beside_the_rows(pretend):
     sweep, counts = pretend(PRESETS["standard"], steady)
-    kept = storage.read(sweep.path)
+    kept = store.read(sweep.path)
     assert not kept.problems
     assert len(kept.rows) == sum(counts.values())
     assert [stop["reason"] for stop in kept.stops] == ["precise"]
@@ -153,7 +155,7 @@ def test_modes_are_said_to_be_recommended_only_where_all_are(pretend):
 
 def test_what_was_requested_is_reported_or_was_not_needed(pretend):
     sweep, counts = pretend(PRESETS["standard"], steady)
-    kept = storage.read(sweep.path)
+    kept = store.read(sweep.path)
     assert kept.run["requested"] == {"cells": 2, "launches": 2 * (20 + 3), "modes": "recommended"}
     assert (kept.end["reported"], kept.end["not_needed"]) == (2 * (6 + 3), 2 * 14)
     assert "interrupted" not in kept.end
@@ -163,7 +165,7 @@ def test_what_was_requested_is_reported_or_was_not_needed(pretend):
 
 def test_a_row_that_the_schema_refuses_ends_no_other_s_row(pretend):
     pretend(PRESETS["quick"], lambda cell, number: -1.0)
-    [kept] = storage.read_all(pretend.results)
+    [kept] = store.read_all(pretend.results)
     assert [row["status"] for row in kept.rows] == ["invalid"] * 6 + ["ok"] * 2
     assert "train_samples_per_s" in kept.rows[0]["reason"]
 
@@ -176,14 +178,14 @@ def test_an_error_of_our_own_leaves_rows_for_what_it_prevented(pretend):
 
     with pytest.raises(ZeroDivisionError):
         pretend(PRESETS["quick"], fail)
-    [kept] = storage.read_all(pretend.results)
+    [kept] = store.read_all(pretend.results)
     assert [row["status"] for row in kept.rows] == ["interrupted"] * 8
     assert "ZeroDivisionError: a bug" in kept.rows[0]["reason"]
 
 
 def test_the_data_and_the_images_that_were_misread_are_kept_once(pretend):
     sweep, _ = pretend(PRESETS["standard"], steady)
-    found = storage.read(sweep.path)
+    found = store.read(sweep.path)
     assert [(one["name"], one["train_counts"], len(one["samples"])) for one in found.datasets] == [
         ("tiny", [2] * 10, 10)
     ]
@@ -195,8 +197,8 @@ def test_the_data_and_the_images_that_were_misread_are_kept_once(pretend):
 def test_a_resumed_sweep_says_whose_launches_count_with_its_own(pretend):
     first, _ = pretend(PRESETS["quick"], steady)
     second, counts = pretend(PRESETS["quick"], steady, resume=True)
-    assert storage.read(second.path).run["resumes"] == [first.name]
-    assert storage.read(second.path).rows == []
+    assert store.read(second.path).run["resumes"] == [first.name]
+    assert store.read(second.path).rows == []
     assert sum(counts.values()) == 8
 
 
@@ -225,7 +227,7 @@ def test_a_framework_s_new_lock_leaves_the_other_s_rows_and_mixes_with_no_old_on
 
 
 @pytest.mark.fault(27)
-@pytest.mark.parametrize(("where", "name"), [(machine, "fingerprint"), (environments, "code_hash")])
+@pytest.mark.parametrize(("where", "name"), [(hardware, "fingerprint"), (environments, "code_hash")])
 def test_another_machine_or_code_makes_everything_again(counted, monkeypatch, where, name):
     """Patched hashes: there is one machine here."""
     counted()
@@ -233,12 +235,12 @@ def test_another_machine_or_code_makes_everything_again(counted, monkeypatch, wh
     frame, table = counted()
     assert len(frame) == 2 * 8
     assert set(table["launches"]) == {3}
-    assert len(table) == (4 if where is machine else 2)  # speeds of two machines are two lines
+    assert len(table) == (4 if where is hardware else 2)  # speeds of two machines are two lines
 
 
 def test_two_revisions_are_cells_of_one_comparison(pretend):
     sweep, _ = pretend(PRESETS["quick"], steady, frameworks=("torch",), revisions=("", "0123456789ab"))
-    rows = storage.read(sweep.path).rows
+    rows = store.read(sweep.path).rows
     assert {row["revision"] for row in rows} == {None, "0123456789ab"}
     assert len({row["cell"] for row in rows if row["task"] == "speed"}) == 2
     assert len(sweep.stops) == 1
@@ -249,8 +251,8 @@ def test_sweeps_of_one_millisecond_have_names_of_their_own(monkeypatch):
     """Also on nodes of a cluster, which have the same code and may have the same clock."""
     now = datetime.datetime(2026, 1, 2, 3, 4, 5, 678900, datetime.UTC)
     clock = SimpleNamespace(datetime=SimpleNamespace(now=lambda zone: now), UTC=datetime.UTC)
-    monkeypatch.setattr(runner, "datetime", clock)
-    names = {runner.name_now() for _ in range(100)}
+    monkeypatch.setattr(local, "datetime", clock)
+    names = {local.name_now() for _ in range(100)}
     assert len(names) == 100
     assert {name[:20] for name in names} == {"20260102T030405.678-"}
 
@@ -258,7 +260,7 @@ def test_sweeps_of_one_millisecond_have_names_of_their_own(monkeypatch):
 @pytest.mark.fault(51)
 def test_a_sweep_never_writes_into_the_file_of_another(pretend, monkeypatch):
     """By patched names: should two be alike after all."""
-    monkeypatch.setattr(runner, "name_now", lambda: "one-name")
+    monkeypatch.setattr(local, "name_now", lambda: "one-name")
     first, _ = pretend(PRESETS["quick"], steady)
     content = first.path.read_bytes()
     with pytest.raises(StorageError, match=r"one-name.jsonl is another sweep's.*start this one again"):

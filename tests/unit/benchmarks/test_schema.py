@@ -4,10 +4,10 @@ import math
 
 import pytest
 
-from benchmarks.cells import AXES
 from benchmarks.errors import SchemaError
-from benchmarks.schema import BY_NAME, COLUMNS, TASKS, Column, names, validate
-from benchmarks.speeds import PLAN
+from benchmarks.plan.cells import AXES
+from benchmarks.record.schema import BY_NAME, COLUMNS, TASKS, Column, names, validate
+from benchmarks.worker.speed import PLAN
 
 
 def test_a_valid_row_gets_every_column_in_order(row):

@@ -7,10 +7,10 @@ import pytest
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import latency, measure
-from benchmarks.batches import Inputs, write_inputs
-from benchmarks.simulated import NeverWaits, SimulatedAdapter
-from benchmarks.speeds import CHUNKS, EVAL_CHUNKS, PLAN, speeds
+from benchmarks.checks.selfcheck import NeverWaits, SimulatedAdapter
+from benchmarks.worker import speed, timing
+from benchmarks.worker.inputs import Inputs, write_inputs
+from benchmarks.worker.speed import CHUNKS, EVAL_CHUNKS, PLAN, speeds
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def test_a_known_speed_is_measured_from_end_to_end(simulated):
     assert found["eval_samples_per_s"] == pytest.approx(20 / SimulatedAdapter.batch_s, rel=1e-3)
     assert found["first_step_s"] == pytest.approx(SimulatedAdapter.step_s, rel=1e-3)
     assert len(found["train_chunk_s"]) == CHUNKS
-    assert min(found["train_chunk_s"]) >= measure.CHUNK_S
+    assert min(found["train_chunk_s"]) >= timing.CHUNK_S
     assert found["train_chunk_s"] == pytest.approx([found["chunk_steps"] * SimulatedAdapter.step_s] * 10, rel=1e-3)
 
 
@@ -43,9 +43,9 @@ def test_each_quantity_has_a_column_of_its_own(simulated):
     assert found["timed_s"] == pytest.approx(
         10 * found["chunk_steps"] * step_s + 5 * found["eval_passes"] * pass_s, rel=1e-3
     )
-    assert found["warm_up_s"] > 4 * measure.CHUNK_S
+    assert found["warm_up_s"] > 4 * timing.CHUNK_S
     assert found["step_latency_p50_s"] == found["step_latency_p95_s"] == pytest.approx(step_s, rel=1e-3)
-    assert found["latency_steps"] == pytest.approx(latency.LATENCY_S / step_s, abs=2)
+    assert found["latency_steps"] == pytest.approx(speed.LATENCY_S / step_s, abs=2)
     assert found["flags"] == []
 
 
@@ -87,12 +87,12 @@ def test_longer_chunks_are_warmed_up_no_longer(simulated):
     found = simulated(chunk_s=0.4)
     assert min(found["train_chunk_s"]) >= 0.4
     again = simulated(plan={name: found[name] for name in PLAN}, chunk_s=0.4)
-    warm_up_s = found["warm_up_chunks"] * measure.CHUNK_S
+    warm_up_s = found["warm_up_chunks"] * timing.CHUNK_S
     assert warm_up_s <= again["warm_up_s"] <= 1.3 * warm_up_s
 
 
 def test_a_missing_synchronisation_is_caught(simulated):
-    with pytest.raises(measure.Inconsistent, match="synchronisation missing"):
+    with pytest.raises(timing.Inconsistent, match="synchronisation missing"):
         simulated(NeverWaits)
-    with pytest.raises(measure.Inconsistent, match="whole timed region"):
+    with pytest.raises(timing.Inconsistent, match="whole timed region"):
         simulated(NeverWaits, {"chunk_steps": 50, "warm_up_chunks": 3, "eval_passes": 40})

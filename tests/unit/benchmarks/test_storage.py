@@ -5,7 +5,8 @@ import json
 import pytest
 
 from benchmarks.errors import StorageError, UsageError
-from benchmarks.storage import KINDS, SCHEMA_VERSION, append, read, read_all
+from benchmarks.record.schema import SCHEMA_VERSION
+from benchmarks.record.store import KINDS, append, read, read_all
 from tests.unit.known_lines import RECORDS
 
 

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from benchmarks import storage
+from benchmarks.record import store
 from tests.unit.conftest import examples
 from tests.unit.known_lines import RECORDS
 
@@ -53,7 +53,7 @@ class Results(RuleBasedStateMachine):
         )
         records = [{**STOP, "number": self.count + n, "words": text} for n, text in enumerate(texts)]
         self.count += len(records)
-        storage.append(path, "stop", *records)
+        store.append(path, "stop", *records)
         self.said[name] += [{"number": record["number"], "words": record["words"]} for record in records]
 
     @precondition(lambda self: self.said)
@@ -66,7 +66,7 @@ class Results(RuleBasedStateMachine):
     def a_crash_tears_an_append(self, data, words):
         """Of the line that was on its way only a part, or nothing, or all but the newline came to the disk."""
         path = self.newest()
-        line = storage.line("stop", {**STOP, "number": -1, "words": words})
+        line = store.line("stop", {**STOP, "number": -1, "words": words})
         part = line[: data.draw(st.integers(0, len(line) - 1))]
         if path.read_bytes().endswith(b"\n"):  # who finds a torn line begins anew, as append does
             path.write_bytes(path.read_bytes() + part)
@@ -74,7 +74,7 @@ class Results(RuleBasedStateMachine):
     @invariant()
     def acknowledged_lines_come_back_in_order_and_once(self):
         for name, said in self.said.items():
-            found = storage.read(self.folder / name)
+            found = store.read(self.folder / name)
             known = [{"number": record["number"], "words": record["words"]} for record in found.stops]
             assert [record for record in known if record["number"] >= 0] == said
             assert len(found.problems) + len(known) - len(said) == self.torn[name]

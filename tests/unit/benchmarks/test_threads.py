@@ -3,16 +3,16 @@ from __future__ import annotations
 import os
 import threading
 
-from benchmarks import threads
+from benchmarks.worker import interference
 
 
 def test_threads_that_only_wait_do_not_count():
-    assert threads.active({1: 100, 2: 90, 3: 5, 4: 0}) == 2
-    assert threads.active({1: 0}) == 0
+    assert interference.active({1: 100, 2: 90, 3: 5, 4: 0}) == 2
+    assert interference.active({1: 0}) == 0
 
 
 def test_the_kernel_says_what_each_thread_took():
-    before = threads.cpu_ns()
+    before = interference.cpu_ns()
     kernel_ids = []
 
     def compute():
@@ -23,9 +23,9 @@ def test_the_kernel_says_what_each_thread_took():
     done = threading.Event()
     worker = threading.Thread(target=compute)
     worker.start()
-    while not kernel_ids or threads.cpu_ns()[kernel_ids[0]] < 1_000_000:
+    while not kernel_ids or interference.cpu_ns()[kernel_ids[0]] < 1_000_000:
         pass
-    taken = threads.cpu_ns()[kernel_ids[0]] - before.get(kernel_ids[0], 0)
+    taken = interference.cpu_ns()[kernel_ids[0]] - before.get(kernel_ids[0], 0)
     done.set()
     worker.join()
     assert taken >= 1_000_000

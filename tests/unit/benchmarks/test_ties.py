@@ -5,7 +5,7 @@ import pytest
 
 from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
 from adapters.numpy import NumpyAdapter
-from benchmarks.ties import sure, sure_batches
+from benchmarks.worker.prove import sure, sure_batches
 
 
 def built(*layers, image=(1, 2, 2), **weights):

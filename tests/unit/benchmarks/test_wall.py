@@ -2,11 +2,12 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import console, wall
+from benchmarks.cli import terminal
+from benchmarks.sweep import ledger
 
 
 def launch(**values):
-    parts = {name: 1.0 for names in wall.PARTS.values() for name in names}
+    parts = {name: 1.0 for names in ledger.PARTS.values() for name in names}
     return {"status": "ok", "task": "speed", "duration_s": 20.0, **parts, "timed_s": 10.0, **values}
 
 
@@ -17,7 +18,7 @@ def test_every_second_is_accounted_for_once():
         {"status": "ok", "task": "accuracy", "duration_s": 5.0, "import_s": 1.0},
         launch(status="timeout", duration_s=7.0),
     ]
-    account = wall.Wall()
+    account = ledger.Wall()
     for row in rows:
         account.add(row)
     found = account.split(70.0, proofs=12.0)
@@ -32,5 +33,5 @@ def test_every_second_is_accounted_for_once():
 
 
 def test_the_largest_part_is_said_first_and_the_smallest_not_at_all():
-    said = console.spent({"import": 30.0, "timed chunks": 69.9, "build": 0.1})
+    said = terminal.spent({"import": 30.0, "timed chunks": 69.9, "build": 0.1})
     assert said == "100 s: timed chunks 70%, import 30%"

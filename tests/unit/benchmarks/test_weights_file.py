@@ -14,8 +14,8 @@ from safetensors.numpy import save_file
 from adapters.declaration import Initialiser
 from adapters.recipes import MODELS
 from adapters.weights import initial_weights
-from benchmarks import weights_file
 from benchmarks.errors import DataError
+from benchmarks.models import checkpoint
 
 MODEL = MODELS["lenet"]
 
@@ -39,8 +39,8 @@ def weights():
 
 def test_what_is_written_is_read_in_the_declaration_s_order(tmp_path, weights):
     path = tmp_path / "lenet.safetensors"
-    weights_file.write(path, dict(reversed(weights.items())), recipe="lenet")
-    found = weights_file.read(path, MODEL)
+    checkpoint.write_weights(path, dict(reversed(weights.items())), recipe="lenet")
+    found = checkpoint.read_weights(path, MODEL)
     assert list(found) == [parameter.name for parameter in MODEL.parameters()]
     for name, array in weights.items():
         np.testing.assert_array_equal(found[name], array)
@@ -51,8 +51,8 @@ def test_what_is_written_is_read_in_the_declaration_s_order(tmp_path, weights):
 def test_transposed_views_are_written_as_they_are_indexed(tmp_path, weights):
     path = tmp_path / "lenet.safetensors"
     weights["dense1.weight"] = np.asfortranarray(weights["dense1.weight"])
-    weights_file.write(path, weights)
-    np.testing.assert_array_equal(weights_file.read(path, MODEL)["dense1.weight"], weights["dense1.weight"])
+    checkpoint.write_weights(path, weights)
+    np.testing.assert_array_equal(checkpoint.read_weights(path, MODEL)["dense1.weight"], weights["dense1.weight"])
 
 
 @pytest.mark.parametrize(
@@ -66,33 +66,33 @@ def test_transposed_views_are_written_as_they_are_indexed(tmp_path, weights):
 )
 def test_another_network_s_weights_are_refused_by_name(tmp_path, weights, change, words):
     change(weights)
-    weights_file.write(tmp_path / "w.safetensors", weights)
+    checkpoint.write_weights(tmp_path / "w.safetensors", weights)
     with pytest.raises(DataError, match=words):
-        weights_file.read(tmp_path / "w.safetensors", MODEL)
+        checkpoint.read_weights(tmp_path / "w.safetensors", MODEL)
 
 
 @pytest.mark.parametrize("kept", [0, 7, 100, 5000])
 def test_a_torn_file_is_refused(tmp_path, weights, kept):
     path = tmp_path / "w.safetensors"
-    weights_file.write(path, weights)
+    checkpoint.write_weights(path, weights)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(DataError, match="cannot read weights"):
-        weights_file.read(path, MODEL)
+        checkpoint.read_weights(path, MODEL)
 
 
 def test_a_file_that_is_not_there_and_one_that_is_too_large(tmp_path, weights, monkeypatch):
     with pytest.raises(DataError, match="cannot read weights"):
-        weights_file.read(tmp_path / "absent.safetensors", MODEL)
-    weights_file.write(tmp_path / "w.safetensors", weights)
-    monkeypatch.setattr(weights_file, "MAX_BYTES", 1000)
+        checkpoint.read_weights(tmp_path / "absent.safetensors", MODEL)
+    checkpoint.write_weights(tmp_path / "w.safetensors", weights)
+    monkeypatch.setattr(checkpoint, "MAX_WEIGHTS_BYTES", 1000)
     with pytest.raises(DataError, match="larger than 1000 bytes"):
-        weights_file.read(tmp_path / "w.safetensors", MODEL)
+        checkpoint.read_weights(tmp_path / "w.safetensors", MODEL)
 
 
 def test_another_dtype_is_refused(tmp_path, weights):
     save_file(weights, tmp_path / "w.safetensors")  # float64
     with pytest.raises(DataError, match=r"conv1\.bias is 20 float64, declared 20 float32"):
-        weights_file.read(tmp_path / "w.safetensors", MODEL)
+        checkpoint.read_weights(tmp_path / "w.safetensors", MODEL)
 
 
 @given(seed=st.integers(0, 2**32), scale=st.floats(0, 1e30))
@@ -102,8 +102,8 @@ def test_any_finite_weights_come_back(tmp_path_factory, seed, scale):
     generator = np.random.default_rng(seed)
     drawn = {p.name: np.float32(scale * generator.normal(size=p.shape)) for p in model.parameters()}
     path = tmp_path_factory.mktemp("weights") / "w.safetensors"
-    weights_file.write(path, drawn)
-    for name, array in weights_file.read(path, model).items():
+    checkpoint.write_weights(path, drawn)
+    for name, array in checkpoint.read_weights(path, model).items():
         np.testing.assert_array_equal(array, drawn[name])
 
 
@@ -143,6 +143,6 @@ def test_a_hostile_file_is_refused_by_name(tmp_path, content, words):
     path = tmp_path / "w.safetensors"
     path.write_bytes(content)
     with pytest.raises(DataError, match=re.escape(words)) as caught:
-        weights_file.read(path, MODEL)
+        checkpoint.read_weights(path, MODEL)
     assert str(path) in str(caught.value)
     assert str(caught.value).isprintable()

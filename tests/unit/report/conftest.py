@@ -6,10 +6,10 @@ import itertools
 
 import pytest
 
-from benchmarks.storage import append
-from report import load
-from report.between import between
-from report.metrics import DEFAULT
+from benchmarks.record.store import append
+from report.results.load import load
+from report.tables.between import between
+from report.tables.metrics import DEFAULT
 
 
 @pytest.fixture

@@ -9,12 +9,13 @@ from dataclasses import asdict
 
 import pytest
 
-from benchmarks.presets import PRESETS
-from benchmarks.storage import append
-from report.load import load, records
-from report.page import COLUMNS, Inputs, again, repeat
+from benchmarks.plan.cells import PRESETS
+from benchmarks.record.store import append
+from report.page import repeat
 from report.page.document import facts
+from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.parts import Command, Words
+from report.results.load import load, records
 from tests.browser import synthetic
 
 WHOLE = {"machine": {"physical_cores": 2}}
@@ -33,56 +34,56 @@ def options(command):
 
 def expanded(commands):
     """Return the cells that commands ask for, as text by axis."""
-    found = [itertools.product(*(options(command)[axis] for axis in again.AXES)) for command in commands]
+    found = [itertools.product(*(options(command)[axis] for axis in repeat.AXES)) for command in commands]
     return list(itertools.chain.from_iterable(found))
 
 
 @pytest.fixture(scope="module")
 def frame(tmp_path_factory):
-    return Inputs(load(synthetic.write(tmp_path_factory.mktemp("full"), 2, ["mlp", "lenet"]), COLUMNS), []).frame
+    return Inputs(load(synthetic.write(tmp_path_factory.mktemp("full"), 2, ["mlp", "lenet"]), PAGE_COLUMNS), []).frame
 
 
 def test_the_cells_of_the_commands_are_those_of_the_rows(frame):
-    cells = expanded(again.commands(frame, {}))
+    cells = expanded(repeat.commands(frame, {}))
     assert len(cells) == len(set(cells))
-    assert set(cells) == set(frame[list(again.AXES.values())].astype(str).itertuples(index=False, name=None))
+    assert set(cells) == set(frame[list(repeat.AXES.values())].astype(str).itertuples(index=False, name=None))
 
 
 def test_what_crosses_is_one_command(frame):
     some = frame[(frame["framework"] != "numpy") & (frame["pipeline"] == "resident") & (frame["batch_size"] < 4096)]
-    assert len(list(again.commands(some, {}))) == 1
-    assert len(list(again.commands(frame[frame["batch_size"] == 100], {}))) > 1
+    assert len(list(repeat.commands(some, {}))) == 1
+    assert len(list(repeat.commands(frame[frame["batch_size"] == 100], {}))) > 1
 
 
 def test_recommended_modes_and_all_cores_need_no_option(make, write_set):
     rows = [make(framework="torch", mode="eager", threads=2), make(framework="jax", mode="fused", threads=2)]
-    frame = load(write_set("two", *rows), COLUMNS)
-    assert len(list(again.commands(frame, WHOLE))) == 2
-    [one] = again.commands(frame, {**WHOLE, "requested": {"modes": "recommended"}})
+    frame = load(write_set("two", *rows), PAGE_COLUMNS)
+    assert len(list(repeat.commands(frame, WHOLE))) == 2
+    [one] = repeat.commands(frame, {**WHOLE, "requested": {"modes": "recommended"}})
     assert not {"--mode", "--threads"} & options(one).keys()
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_how_much_was_measured_is_asked_for_again(make, write_set, name):
     trained = make(task="accuracy", accuracy=0.9, epochs=3, train_samples_per_s=None)
-    frame = load(write_set(name, make(round=3), trained), COLUMNS)
-    given = options(next(again.commands(frame, {"preset": as_kept(PRESETS[name])})))
+    frame = load(write_set(name, make(round=3), trained), PAGE_COLUMNS)
+    given = options(next(repeat.commands(frame, {"preset": as_kept(PRESETS[name])})))
     assert (given["--preset"], given["--epochs"], given["--seeds"]) == ([name], ["3"], ["1"])
     assert given.get("--rounds") == (None if PRESETS[name].looks else ["4"])
-    exact = options(next(again.commands(frame, {"preset": {**as_kept(PRESETS[name]), "looks": []}})))
+    exact = options(next(repeat.commands(frame, {"preset": {**as_kept(PRESETS[name]), "looks": []}})))
     assert exact["--rounds"] == ["4"]
 
 
 def test_recipes_that_were_trained_for_different_epochs_have_commands_of_their_own(make, write_set):
     trained = {"task": "accuracy", "accuracy": 0.9, "train_samples_per_s": None}
     rows = [make(**trained, epochs=3), make(**trained, recipe="lenet", model="lenet", epochs=5)]
-    found = [options(command) for command in again.commands(load(write_set("epochs", *rows), COLUMNS), {})]
+    found = [options(command) for command in repeat.commands(load(write_set("epochs", *rows), PAGE_COLUMNS), {})]
     assert [(given["--recipe"], given["--epochs"]) for given in found] == [(["lenet"], ["5"]), (["mlp"], ["3"])]
 
 
 def test_a_checkout_with_changes_is_said_and_not_checked_out(make, write_set):
     folder = write_set("dirty", make(), commit="77cdc6a59d23-dirty", code="abcdef")
-    inputs = Inputs(load(folder, COLUMNS), records(folder))
+    inputs = Inputs(load(folder, PAGE_COLUMNS), records(folder))
     parts = repeat.section(inputs).parts
     assert next(part for part in parts if isinstance(part, Command)).lines[0] == "git checkout 77cdc6a59d23"
     said = [sentence for part in parts if isinstance(part, Words) for sentence in part.sentences]
@@ -93,6 +94,6 @@ def test_a_checkout_with_changes_is_said_and_not_checked_out(make, write_set):
 def test_launches_that_were_not_made_are_said(make, write_set):
     folder = write_set("cut", make(), requested={"cells": 1, "launches": 4})
     [path] = folder.iterdir()
-    assert not any("not made" in fact for fact in facts(Inputs(load(folder, COLUMNS), records(folder))))
+    assert not any("not made" in fact for fact in facts(Inputs(load(folder, PAGE_COLUMNS), records(folder))))
     append(path, "end", {"wall_s": {}, "reported": 1, "not_needed": 3})
-    assert "3 more asked for and not made" in list(facts(Inputs(load(folder, COLUMNS), records(folder))))
+    assert "3 more asked for and not made" in list(facts(Inputs(load(folder, PAGE_COLUMNS), records(folder))))

@@ -9,18 +9,19 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks import storage
 from benchmarks.errors import LockstepError
-from benchmarks.schema import COLUMNS, SCHEMA_VERSION
-from report import between, formats, load, records, render
-from report.compare import compare
+from benchmarks.record import store
+from benchmarks.record.schema import COLUMNS, SCHEMA_VERSION
 from report.curves import as_markdown as curves_as_markdown
 from report.curves import curves
-from report.exports import EXPORTS, exported
-from report.metrics import metric
-from report.page import COLUMNS as PAGE_COLUMNS
-from report.page import Inputs, build
+from report.export import EXPORTS, exported, formats
+from report.page.document import build
+from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.markdown import as_markdown
+from report.results.load import load, records
+from report.tables import between, render
+from report.tables.compare import compare
+from report.tables.metrics import metric
 from tests.unit.conftest import examples
 from tests.unit.known_lines import RECORDS
 
@@ -59,7 +60,7 @@ LEARNT = ROW | {
 def seal(kind: str, record: dict) -> bytes:
     """Return a line with the right checksum, whatever is in it."""
     body = json.dumps({"kind": kind, "schema_version": SCHEMA_VERSION, **record})[:-1]
-    return f'{body}, "checksum": "{storage.checksum(body.encode())}"}}\n'.encode()
+    return f'{body}, "checksum": "{store.checksum(body.encode())}"}}\n'.encode()
 
 
 @st.composite

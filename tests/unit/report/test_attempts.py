@@ -11,9 +11,10 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.storage import line
-from report import files, load, rules
-from report.compare import newest
+from benchmarks.record.store import line
+from report.results import files, rules
+from report.results.load import load
+from report.tables.compare import newest
 from tests.unit.conftest import examples
 
 BASES = {"first": "20260101T000000-aaaaaa", "second": "20260102T000000-aaaaaa"}

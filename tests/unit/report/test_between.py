@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import UsageError
-from benchmarks.storage import read_all
-from report import between_tables, load, regressions
-from report.between import between, frameworks, revisions
-from report.metrics import metric
+from benchmarks.record.store import read_all
+from report.results.load import load
+from report.tables import gate, render_between
+from report.tables.between import between, frameworks, revisions
+from report.tables.metrics import metric
 from tests.unit.report.known import LATER, SLOWER, STEADY
 
 
@@ -123,7 +124,7 @@ def test_a_machine_that_changed_its_speed_between_two_times_says_so(compare, lau
     assert said in changed
     assert bool(changed) == bool(said)
     asked = metric("train_samples_per_s")
-    [line] = regressions.judge(table, regressions.rules("slower", asked), asked).regressions
+    [line] = gate.judge(table, gate.gate_rules("slower", asked), asked).regressions
     assert said in line
     [unchanged] = compare(launches(*STEADY), launches(*STEADY, **LATER))["changes"]  # rows of schema 2 have no canary
     assert unchanged == ""
@@ -134,7 +135,7 @@ def test_changes_that_all_cells_share_are_told_once(write_set, launches):
     later = [*launches(1, **LATER), *launches(1, framework="jax", framework_version="3", **LATER)]
     new = write_set("new", *later, commit="bbb", frameworks=FRAMEWORKS)
     table = between(load(base), load(new), records=(read_all(base), read_all(new)))
-    first, last = between_tables.sections(table, metric("train_samples_per_s"))
+    first, last = render_between.sections(table, metric("train_samples_per_s"))
     assert [cells["changes"] for cells in first[2]] == ["version: 2.13.0 -> 3", ""]
     assert last[2] == [{"change": "commit: aaa -> bbb"}]
 
@@ -202,8 +203,8 @@ def test_odd_sets_have_tables_and_gates_too(compare, make, base, new):
     ]
     asked = metric("train_samples_per_s")
     table = compare([odd[base]], [odd[new]])
-    list(between_tables.sections(table, asked))
-    found = regressions.judge(table, regressions.rules("slower,accuracy,only-in-base", asked), asked)
+    list(render_between.sections(table, asked))
+    found = gate.judge(table, gate.gate_rules("slower,accuracy,only-in-base", asked), asked)
     assert len(table) == (0 if base == new == 2 else 1)
     assert not table["verdict"].isin(["faster", "slower", "equivalent"]).any()
     assert bool(found.regressions) == table["verdict"].isin(["no longer valid", "only in base"]).any()

@@ -7,8 +7,9 @@ import struct
 import pandas as pd
 import pytest
 
-from benchmarks.storage import append
-from report import cache, load, reading, records
+from benchmarks.record.store import append
+from report.results import arrow, cache
+from report.results.load import load, records
 from tests.unit.known_lines import RECORDS
 
 
@@ -39,8 +40,8 @@ def results(tmp_path, row):
 def count(monkeypatch):
     """Return a list that grows with each file that is parsed."""
     parsed = []
-    blocks = reading.blocks
-    monkeypatch.setattr(reading, "blocks", lambda file, sweep: (parsed.append(sweep.path.name), blocks(file, sweep))[1])
+    blocks = arrow.blocks
+    monkeypatch.setattr(arrow, "blocks", lambda file, sweep: (parsed.append(sweep.path.name), blocks(file, sweep))[1])
     return parsed
 
 
@@ -81,13 +82,13 @@ def test_a_file_that_has_only_just_changed_is_not_kept(kept, results, monkeypatc
 
 
 def test_a_file_that_changes_while_it_is_read_is_not_kept(kept, results, row, monkeypatch):
-    blocks = reading.blocks
+    blocks = arrow.blocks
 
     def slowly(file, sweep):
         yield from blocks(file, sweep)
         append(results / "a.jsonl", "row", row)
 
-    monkeypatch.setattr(reading, "blocks", slowly)
+    monkeypatch.setattr(arrow, "blocks", slowly)
     assert len(load(results)) == 3
     assert list(kept.iterdir()) == []
 

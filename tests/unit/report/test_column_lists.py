@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import cells, lines
-from benchmarks.schema import BY_NAME
-from report import families, metrics, over_machines, rules, sides
-from report.compare import CELL, COMPARISON, MACHINE, NEEDED
-from report.load import COLUMN_NAMES, KEYS
-from report.page import again, inputs, roofline, throughput, times
-from report.pivot import APART
+from benchmarks.plan import cells
+from benchmarks.record import schema
+from benchmarks.record.schema import BY_NAME
+from report.page import inputs, repeat, roofline, throughput, times
+from report.results import machines, rules
+from report.results.load import COLUMN_NAMES, KEYS
+from report.tables import metrics, over_machines, sides
+from report.tables.compare import APART, CELL, COMPARISON, MACHINE, NEEDED
 
 CHOSEN = {
     "load.KEYS": KEYS,
     "compare.NEEDED": NEEDED,
     "sides.READ": sides.READ,
-    "families.READ": families.READ,
+    "families.READ": machines.READ,
     "rules.AXES": rules.AXES,
     "rules.READ": rules.READ,
     "rules.UNNAMED": rules.UNNAMED,
-    "inputs.COLUMNS": inputs.COLUMNS,
+    "inputs.COLUMNS": inputs.PAGE_COLUMNS,
     "over_machines.POINT": over_machines.POINT,
     "pivot.APART": APART,
     "throughput.SHARED": throughput.SHARED,
     "times.SHARED": times.SHARED,
     "times.MEASURED": times.MEASURED.values(),
     "roofline.MACHINE": roofline.MACHINE,
-    "again.AXES": again.AXES.values(),
+    "again.AXES": repeat.AXES.values(),
     "metrics": (*metrics.AXES, *metrics.LEARNT, *metrics.HIGHER, *metrics.LOWER),
 }
 
@@ -43,4 +44,4 @@ def test_what_a_comparison_shares_follows_from_a_cell():
     assert set(cells.SHARED) <= BY_NAME.keys()
     assert {*COMPARISON} == {*cells.SHARED, "model", *MACHINE}
     assert {*CELL} == {*COMPARISON, *cells.APART} - {"revision"}
-    assert [column.name for column in lines.CELL] == list(cells.SHARED)
+    assert [column.name for column in schema.CELL] == list(cells.SHARED)

@@ -8,11 +8,10 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from benchmarks import accuracies, intervals
+from benchmarks import stats
 from benchmarks.errors import UsageError
-from benchmarks.schema import COLUMNS, validate
-from report import compare
-from report.compare import COMPARISON, MANY, NEEDED, SHOWN, first_comparisons, newest
+from benchmarks.record.schema import COLUMNS, validate
+from report.tables.compare import COMPARISON, MANY, NEEDED, SHOWN, compare, first_comparisons, newest
 from tests.unit.conftest import examples
 
 FRAMEWORKS = ("jax", "numpy", "torch")
@@ -52,7 +51,7 @@ def test_speeds_ratios_and_verdicts_are_those_of_each_pair(row, found, base):
     by_cell = {(size, framework): rounds for (framework, size), rounds in found.items()}
     pairs = {}
     for (size, framework), rounds in by_cell.items():
-        line, own = table.loc[(size, framework)], intervals.speed(list(rounds.values()))
+        line, own = table.loc[(size, framework)], stats.speed(list(rounds.values()))
         assert line["train_samples_per_s"] == pytest.approx(own.estimate)
         assert_bounds(line, "", *((own.low, own.high) if own.n > 1 else (np.nan, np.nan)))
         cells = {name: rounds for (s, name), rounds in by_cell.items() if s == size}
@@ -62,21 +61,19 @@ def test_speeds_ratios_and_verdicts_are_those_of_each_pair(row, found, base):
         elif reference == framework:
             assert line["ratio"] == 1
         elif common := sorted(rounds.keys() & by_cell[size, reference].keys()):
-            pair = intervals.paired(*([by_cell[size, name][n] for n in common] for name in (framework, reference)))
+            pair = stats.paired(*([by_cell[size, name][n] for n in common] for name in (framework, reference)))
             pairs[size, framework] = pair
             assert line["ratio"] == pytest.approx(np.exp(pair.mean))
             assert_bounds(line, "ratio_", *np.exp(pair.bounds()))
         else:
-            assert line["ratio"] == pytest.approx(
-                own.estimate / intervals.speed(list(cells[reference].values())).estimate
-            )
-    words = together(pairs, intervals.verdicts)
+            assert line["ratio"] == pytest.approx(own.estimate / stats.speed(list(cells[reference].values())).estimate)
+    words = together(pairs, stats.speed_verdicts)
     assert {key: table.loc[key, "verdict"] for key in by_cell} == {key: words.get(key, "") for key in by_cell}
 
 
 def best(cells, base) -> str:
     """Return the reference of one comparison's cells, rounds by framework: the one that no ratio exceeds."""
-    means = {name: intervals.speed(list(rounds.values())).estimate for name, rounds in sorted(cells.items())}
+    means = {name: stats.speed(list(rounds.values())).estimate for name, rounds in sorted(cells.items())}
     reference = highest = base or max(means, key=means.get)
     for _ in range(8):
         if base or not (ahead := {n: r for n in cells if (r := ratio(cells, means, n, reference)) > 1 + 1e-9}):
@@ -88,7 +85,7 @@ def best(cells, base) -> str:
 def ratio(cells, means, name, reference) -> float:
     """Return the paired ratio where there are common rounds, else that of the means."""
     if name != reference and (common := sorted(cells[name].keys() & cells[reference].keys())):
-        return float(np.exp(intervals.paired(*([cells[which][n] for n in common] for which in (name, reference))).mean))
+        return float(np.exp(stats.paired(*([cells[which][n] for n in common] for which in (name, reference))).mean))
     return means[name] / means[reference]
 
 
@@ -102,7 +99,7 @@ def assert_bounds(line, prefix, *expected):
 def together(pairs, verdicts) -> dict:
     """Return the verdicts of samples that are judged as one table."""
     columns = (np.array([float(getattr(pair, name)) for pair in pairs.values()]) for name in ("mean", "std", "n"))
-    return dict(zip(pairs, verdicts(intervals.Means(*columns)).tolist(), strict=True))
+    return dict(zip(pairs, verdicts(stats.Means(*columns)).tolist(), strict=True))
 
 
 seeds = st.lists(
@@ -129,19 +126,19 @@ def test_accuracies_are_those_of_each_pair(row, found):
     reference = "numpy" if "numpy" in by_cell else min(by_cell, default=None)
     pairs = {}
     for framework, own in by_cell.items():
-        line, mean = table.loc[framework], intervals.sample(list(own.values()))
+        line, mean = table.loc[framework], stats.sample(list(own.values()))
         times = [time for name, _, _, time in found if name == framework]
         assert line["seeds"] == mean.n
         assert line["accuracy"] == pytest.approx(mean.mean)
         assert_bounds(line, "accuracy_", *mean.bounds())
         assert line["difference_to"] == reference
         assert line["reached"] == len(times) - times.count(None)
-        expected = accuracies.median_time(times)
+        expected = stats.median_time(times)
         assert pd.isna(line["time_to_accuracy_s"]) if expected is None else line["time_to_accuracy_s"] == expected
         if framework != reference and (common := sorted(own.keys() & by_cell[reference].keys())):
-            pairs[framework] = intervals.sample([own[n] - by_cell[reference][n] for n in common])
+            pairs[framework] = stats.sample([own[n] - by_cell[reference][n] for n in common])
             assert line["difference"] == pytest.approx(pairs[framework].mean)
-    words = together(pairs, accuracies.verdicts)
+    words = together(pairs, stats.accuracy_verdicts)
     assert {name: table.loc[name, "accuracy_verdict"] for name in by_cell} == {n: words.get(n, "") for n in by_cell}
 
 

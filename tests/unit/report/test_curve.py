@@ -9,9 +9,9 @@ import pytest
 
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks import saved
 from benchmarks.errors import DataError, StorageError
-from report import curve
+from benchmarks.models import checkpoint
+from report import curves
 
 RECIPE = RECIPES["linear"]
 SCORES = {"train_loss_by_epoch": [2.0, 1.5], "loss_by_epoch": [1.9, 1.6], "accuracy_by_epoch": [0.5, 0.75]}
@@ -19,14 +19,14 @@ SCORES = {"train_loss_by_epoch": [2.0, 1.5], "loss_by_epoch": [1.9, 1.6], "accur
 
 def folder(tmp_path, scores, framework="torch"):
     about = {"scores": scores, "training": {"framework": framework, "seed": 0}, "dataset": {"name": "mnist-5k"}}
-    saved.write(tmp_path / "net", RECIPE, initial_weights(RECIPE.model, RECIPE.initialiser, 0), about)
+    checkpoint.write_checkpoint(tmp_path / "net", RECIPE, initial_weights(RECIPE.model, RECIPE.initialiser, 0), about)
     return tmp_path / "net"
 
 
 def test_the_same_card_gives_the_same_picture_and_says_what_it_is_of(tmp_path):
     for place in ("a", "b"):
-        curve.draw(folder(tmp_path / place, SCORES, "<torch & $x$>"))
-    first, second = ((tmp_path / place / "net" / saved.CURVES).read_text() for place in "ab")
+        curves.draw(folder(tmp_path / place, SCORES, "<torch & $x$>"))
+    first, second = ((tmp_path / place / "net" / checkpoint.CURVES).read_text() for place in "ab")
     assert first == second
     root = ElementTree.fromstring(first)  # noqa: S314  # what we have just drawn
     texts = {item.text for item in root.iter() if item.text}
@@ -40,12 +40,12 @@ def test_the_same_card_gives_the_same_picture_and_says_what_it_is_of(tmp_path):
 )
 def test_scores_that_make_no_curve_are_refused(tmp_path, scores):
     with pytest.raises(DataError, match="no scores by epoch"):
-        curve.draw(folder(tmp_path, scores))
+        curves.draw(folder(tmp_path, scores))
 
 
 def test_what_is_there_is_not_overwritten(tmp_path):
     kept = folder(tmp_path, SCORES)
-    (kept / saved.CURVES).symlink_to(tmp_path / "elsewhere")
+    (kept / checkpoint.CURVES).symlink_to(tmp_path / "elsewhere")
     with pytest.raises(StorageError, match="File exists"):
-        curve.draw(kept)
-    assert json.loads((kept / saved.CARD).read_text())["scores"] == SCORES
+        curves.draw(kept)
+    assert json.loads((kept / checkpoint.CARD).read_text())["scores"] == SCORES

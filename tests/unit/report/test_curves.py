@@ -3,9 +3,9 @@ from __future__ import annotations
 import pytest
 
 from adapters.recipes import PUBLISHED_ACCURACY
-from benchmarks.storage import append
-from report import load
+from benchmarks.record.store import append
 from report.curves import as_markdown, curves
+from report.results.load import load
 
 
 @pytest.fixture

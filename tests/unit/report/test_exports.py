@@ -10,10 +10,10 @@ import pyperf
 import pytest
 
 from benchmarks.errors import UsageError
-from benchmarks.schema import COLUMNS
-from report import load
-from report.exports import EXPORTS, exported
-from report.metrics import metric
+from benchmarks.record.schema import COLUMNS
+from report.export import EXPORTS, exported
+from report.results.load import load
+from report.tables.metrics import metric
 from tests.unit.report.known import LATER, STEADY
 
 NAME = "torch mlp eager float32 batch 100 mnist-5k resident cpu 2 threads"

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import machine
-from benchmarks.storage import append
-from report import compare, load, records
-from report.compare import newest
-from report.machines import name
-from report.over_machines import over_machines
-from report.page import COLUMNS, Inputs
+from benchmarks.machine import hardware
+from benchmarks.record.store import append
 from report.page.document import facts, together
+from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.machines import machines
+from report.results.load import load, records
+from report.results.machines import name
+from report.tables.compare import compare, newest
+from report.tables.over_machines import over_machines
 from tests.unit.known_lines import RECORDS
 
 BASE = "20260101T000000-aaaaaa"
@@ -152,10 +152,10 @@ def test_kinds_of_one_name_are_told_apart(write_set, make):
 
 
 def test_a_machine_s_name_has_nothing_of_host_or_user(monkeypatch):
-    facts = {**machine.facts(), "host": "lab-7", "user": "ada"}
-    assert name(facts).startswith(machine.cpu_name()[:20])
+    facts = {**hardware.facts(), "host": "lab-7", "user": "ada"}
+    assert name(facts).startswith(hardware.cpu_name()[:20])
     assert "lab-7" not in name(facts)
-    assert not {"host", "hostname", "node", "user"} & set(machine.facts())
+    assert not {"host", "hostname", "node", "user"} & set(hardware.facts())
 
 
 def test_the_mean_over_machines_is_geometric_of_ratios(family, launches):
@@ -165,7 +165,7 @@ def test_the_mean_over_machines_is_geometric_of_ratios(family, launches):
     def both(torch, jax):
         return launches(*(torch * n for n in noise)) + launches(*(jax / n for n in noise), framework="jax")
 
-    frame = load(family([("small", both(200, 100)), ("large", both(1000, 2000))]), COLUMNS)
+    frame = load(family([("small", both(200, 100)), ("large", both(1000, 2000))]), PAGE_COLUMNS)
     found = over_machines(compare(frame), frame).set_index("framework")
     assert found["ratio"].to_list() == pytest.approx([1, 1], rel=1e-3)
     assert found["machines"].tolist() == found["of"].tolist() == [2, 2]
@@ -178,7 +178,7 @@ def test_the_mean_over_machines_is_geometric_of_ratios(family, launches):
 
 
 def test_what_one_machine_measured_has_no_mean(family, launches):
-    frame = load(family([("small", launches(200)), ("large", launches(100, batch_size=8))]), COLUMNS)
+    frame = load(family([("small", launches(200)), ("large", launches(100, batch_size=8))]), PAGE_COLUMNS)
     assert over_machines(compare(frame), frame).empty
 
 
@@ -190,7 +190,7 @@ def test_what_was_asked_for_and_not_made_is_said_once_of_all_machines(family, la
     folder = family(members, lost, launches=9)
     append(folder / f"{BASE}.jsonl", "stop", {**RECORDS["stop"], "reason": "time cap"})
     append(folder / f"{BASE}.jsonl", "end", {"wall_s": {}, "reported": 3})
-    inputs = Inputs(load(folder, COLUMNS), records(folder))
+    inputs = Inputs(load(folder, PAGE_COLUMNS), records(folder))
     assert "6 more asked for and not made (time cap)" in list(together(inputs, machines(inputs)))
     parts = [fact for found in machines(inputs) for fact in facts(found.inputs)]
     assert not any("not made" in fact for fact in parts)

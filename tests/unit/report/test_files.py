@@ -5,9 +5,9 @@ import os
 
 import pytest
 
-from benchmarks.schema import SCHEMA_VERSION
-from benchmarks.storage import append, checksum
-from report import files
+from benchmarks.record.schema import SCHEMA_VERSION
+from benchmarks.record.store import append, checksum
+from report.results import files
 
 
 def findings(folder):

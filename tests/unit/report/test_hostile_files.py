@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import storage
 from benchmarks.errors import UsageError
-from benchmarks.schema import SCHEMA_VERSION
-from report import files, load, records
-from report.commands.page import page
+from benchmarks.record import store
+from benchmarks.record.schema import SCHEMA_VERSION
+from report.cli import page
 from report.micro import load as load_micro
+from report.results import files
+from report.results.load import load, records
 from tests.unit.known_lines import RECORDS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -22,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def seal(text: str) -> bytes:
     """Return a line with this JSON, its last brace apart, and the right checksum."""
-    return f'{text}, "checksum": "{storage.checksum(text.encode())}"}}\n'.encode()
+    return f'{text}, "checksum": "{store.checksum(text.encode())}"}}\n'.encode()
 
 
 HOSTILE = {  # what a field holds, as JSON
@@ -72,7 +73,7 @@ def test_a_hostile_value_is_refused_with_its_line(put, row, what):
     assert refused == [number for number in range(2, 9) if number not in fine]
     assert all(len(problem) < 400 for problem in found.problems)
     assert len(load(folder)) == 2
-    read = storage.read(folder / "a.jsonl")
+    read = store.read(folder / "a.jsonl")
     assert (len(read.rows), read.problems) == (2, found.problems)
 
 
@@ -96,7 +97,7 @@ def test_only_regular_files_are_read(put, capsys):
     for name in names:
         assert f"{name}.jsonl: a " in said
     assert "root:" not in said
-    swept = {sweep.path.stem: sweep for sweep in storage.read_all(folder)}
+    swept = {sweep.path.stem: sweep for sweep in store.read_all(folder)}
     checked = {file.sweep.path.stem: file.sweep for file in files.read_all(folder, ["sweep"])}
     for name in names:
         assert "not a regular file" in swept[name].problems[0]
@@ -122,7 +123,7 @@ def test_a_name_that_is_a_path_leads_nowhere(tmp_path, row, monkeypatch):
         ("row", {**row, "sweep": path, "revision": path}), ("dataset", {**RECORDS["dataset"], "name": path}),
         ("image", {**RECORDS["image"], "dataset": path}),
     ):  # fmt: skip
-        storage.append(tmp_path / "in" / "results" / "a.jsonl", kind, record)
+        store.append(tmp_path / "in" / "results" / "a.jsonl", kind, record)
     page(tmp_path / "in" / "results", tmp_path / "in" / "out" / "report.html", None)
     assert [item.name for item in tmp_path.iterdir()] == ["in"]
     assert {item.name for item in (tmp_path / "in").iterdir()} <= {"results", "out", "cache"}

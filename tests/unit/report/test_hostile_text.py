@@ -12,9 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from report.app import app
-from report.exports import EXPORTS
-from report.formats import FORMATS
+from report.__main__ import app
+from report.export import EXPORTS
+from report.export.formats import FORMATS
 from tests.browser import synthetic
 from tests.hostile import CHECKED, KNOWN, PAYLOAD, hostile
 

@@ -3,12 +3,11 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from benchmarks.environments import ROOT
 from benchmarks.errors import LockstepError, StorageError, UsageError
-from benchmarks.schema import COLUMNS
-from benchmarks.storage import append
-from report import load, records
-from report.load import COLUMN_NAMES, KEYS
+from benchmarks.machine.environments import ROOT
+from benchmarks.record.schema import COLUMNS
+from benchmarks.record.store import append
+from report.results.load import COLUMN_NAMES, KEYS, load, records
 from tests.unit.known_lines import RECORDS
 
 OTHER = "20260102T000000-bbbbbb"

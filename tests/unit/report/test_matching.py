@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.errors import UsageError
-from report import load
-from report.between import between
+from report.results.load import load
+from report.tables.between import between
 from tests.unit.report.known import LATER, STEADY
 
 

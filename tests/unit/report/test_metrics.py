@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import UsageError
-from report.metrics import metric, numeric
+from report.tables.metrics import metric, numeric
 from tests.unit.report.known import LATER, STEADY
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from report import compare, load
-from report.compare import newest
+from report.results.load import load
+from report.tables.compare import compare, newest
 
 FIRST, SECOND = "20260101T000000-aaaaaa", "20260102T000000-aaaaaa"
 

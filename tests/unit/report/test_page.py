@@ -7,14 +7,14 @@ from html.parser import HTMLParser
 
 import pytest
 
-from benchmarks.environments import ROOT
 from benchmarks.errors import UsageError
-from benchmarks.storage import append
-from report.commands.page import page as page_command
-from report.load import load, records
-from report.page import COLUMNS, Inputs, build
-from report.page.document import values
+from benchmarks.machine.environments import ROOT
+from benchmarks.record.store import append
+from report.cli import page as page_command
+from report.page.document import build, values
+from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.markdown import as_markdown
+from report.results.load import load, records
 from tests.browser import synthetic
 from tests.hostile import CHECKED, KNOWN, hostile
 from tests.unit.known_lines import RECORDS
@@ -44,7 +44,7 @@ class Parsed(HTMLParser):
 
 
 def inputs(folder):
-    return Inputs(load(folder, COLUMNS), records(folder))
+    return Inputs(load(folder, PAGE_COLUMNS), records(folder))
 
 
 def page(folder):
@@ -257,12 +257,12 @@ def test_ids_are_there_once_on_a_page_of_several_machines(over):
 
 def test_a_machine_s_part_is_the_page_that_it_would_have_alone(several, over):
     """Its first line and its headline's speeds, which no other machine has a part in."""
-    alone = as_markdown(Inputs(load(path := sorted(several.iterdir())[2], COLUMNS), records(path)))
+    alone = as_markdown(Inputs(load(path := sorted(several.iterdir())[2], PAGE_COLUMNS), records(path)))
     assert alone.split("\n\n", 1)[1] in as_markdown(inputs(several))
 
 
 def test_the_csv_has_every_machine(several, tmp_path, monkeypatch):
-    monkeypatch.setattr("report.commands.page.build", lambda _: "")  # the page itself is built above, once
+    monkeypatch.setattr("report.cli.build", lambda _: "")  # the page itself is built above, once
     page_command(several, tmp_path / "a.html", None)
     text = (tmp_path / "a.csv").read_text()
     assert all(f'"{name}' in text for name in ("A processor, 1 core", "A processor, 2 cores", "Another, 8 cores"))

@@ -8,10 +8,12 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from report.load import load, records
-from report.page import COLUMNS, Inputs, crossovers, digits, headline, learning, mistakes, palette, times, words
+from report.page import drawing as drawing_module
+from report.page import headline, learning, mistakes, throughput, times, words
 from report.page.drawing import Drawing
+from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.parts import facets
+from report.results.load import load, records
 
 
 @pytest.fixture
@@ -23,16 +25,16 @@ def cells(write_set, make):
         for (framework, mode, device), by_batch in speeds.items():
             axes = {"framework": framework, "mode": mode, "device": device, **changes}
             rows += [make(batch_size=n, train_samples_per_s=float(value), **axes) for n, value in by_batch.items()]
-        return Inputs(load(write_set("cells", *rows), COLUMNS), [])
+        return Inputs(load(write_set("cells", *rows), PAGE_COLUMNS), [])
 
     return compared
 
 
 def test_a_device_overtakes_where_it_stays_ahead():
-    assert crossovers.overtakes({1: 1, 8: 9, 64: 90}, {1: 2, 8: 8, 64: 80}) == 8
-    assert crossovers.overtakes({1: 3, 8: 7, 64: 90}, {1: 2, 8: 8, 64: 80}) == 64
-    assert crossovers.overtakes({1: 3, 8: 9}, {1: 2, 8: 8, 512: 1}) == 1
-    assert crossovers.overtakes({1: 3, 8: 7}, {1: 2, 8: 8}) is None
+    assert throughput.overtakes({1: 1, 8: 9, 64: 90}, {1: 2, 8: 8, 64: 80}) == 8
+    assert throughput.overtakes({1: 3, 8: 7, 64: 90}, {1: 2, 8: 8, 64: 80}) == 64
+    assert throughput.overtakes({1: 3, 8: 9}, {1: 2, 8: 8, 512: 1}) == 1
+    assert throughput.overtakes({1: 3, 8: 7}, {1: 2, 8: 8}) is None
 
 
 def test_crossovers_are_named_in_words(cells):
@@ -43,7 +45,7 @@ def test_crossovers_are_named_in_words(cells):
             ("jax", "eager", "cpu"): {8: 90, 64: 210, 512: 310},
         }
     )
-    said = list(crossovers.sentences(found.timed))
+    said = list(throughput.sentences(found.timed))
     assert said[0].endswith(
         "from batch 64 on the GPU overtakes the CPU, up to 512 (there 10 times its speed) in torch (eager)."
     )
@@ -59,7 +61,7 @@ def test_only_verdicts_make_a_leader(write_set, launches):
         for name, speed in found.items():
             drift = noise if name == "torch" else noise[::-1]
             rows += launches(*(speed * d for d in drift), framework=name, batch_size=size)
-    [said] = crossovers.leaders(Inputs(load(write_set("lead", *rows), COLUMNS), []).timed)
+    [said] = throughput.leaders(Inputs(load(write_set("lead", *rows), PAGE_COLUMNS), []).timed)
     assert said.endswith("batch 8 to 64: torch leads; batch 512: torch and jax are not distinguished.")
 
 
@@ -71,27 +73,27 @@ def test_devices_are_compared_in_the_mode_that_is_best_on_each(cells):
             ("torch", "fused", "gpu"): {8: 50, 64: 250, 512: 3000},
         }
     )
-    [said] = crossovers.devices(found.timed)
+    [said] = throughput.devices(found.timed)
     assert "from batch 64 on the GPU overtakes the CPU" in said
     assert said.endswith("in torch (eager on the CPU, fused on the GPU).")
 
 
 def test_frameworks_are_named_with_their_modes():
     pairs = {("torch", "eager"), ("jax", "fused"), ("jax", "eager")}
-    assert crossovers.by_name(pairs) == "jax (eager, fused) and torch (eager)"
+    assert throughput.by_name(pairs) == "jax (eager, fused) and torch (eager)"
 
 
 def test_dispatch_dominates_up_to_the_largest_batch_whose_step_it_is_half_of(cells):
     found = cells({("torch", "eager", "cpu"): {1: 1000, 64: 40_000, 512: 50_000}}, dispatch_s=0.0009)
-    [said] = list(crossovers.dispatch(found.timed))  # a step of 64 takes 1.6 ms, of 512 10 ms
+    [said] = list(throughput.dispatch(found.timed))  # a step of 64 takes 1.6 ms, of 512 10 ms
     assert "up to batch 64 dispatch dominates a step of torch (eager)" in said
     fused = found.timed.assign(mode="fused")
-    assert list(crossovers.dispatch(fused)) == []
+    assert list(throughput.dispatch(fused)) == []
 
 
 def test_of_one_batch_size_nothing_but_the_devices_is_said(cells):
     found = cells({("torch", "eager", "cpu"): {8: 100}, ("torch", "eager", "gpu"): {8: 200}}, dispatch_s=0.5)
-    [said] = crossovers.sentences(found.timed)
+    [said] = throughput.sentences(found.timed)
     assert "the GPU is ahead of the CPU at batch 8, the only size that both have (there 2 times" in said
 
 
@@ -100,7 +102,7 @@ def six(write_set, launches, **others):
         *launches(*(1000 + n for n in range(6)), framework="torch"),
         *(row for name, speeds in others.items() for row in launches(*speeds, framework=name)),
     ]
-    return Inputs(load(write_set("six", *rows), COLUMNS), [])
+    return Inputs(load(write_set("six", *rows), PAGE_COLUMNS), [])
 
 
 def test_the_title_says_who_is_fastest_and_whether_that_is_sure(write_set, launches):
@@ -138,7 +140,7 @@ def test_a_lead_is_not_sure_while_any_other_is_not_told_apart(write_set, launche
 def test_only_of_several_modes_one_is_the_fastest(write_set, launches):
     one, fused = launches(1000.0), launches(1500.0, mode="fused")
     captions = [
-        headline.table(Inputs(load(folder, COLUMNS), records(folder))).caption
+        headline.table(Inputs(load(folder, PAGE_COLUMNS), records(folder))).caption
         for folder in (
             write_set("one", *one),
             write_set("several", *one, *fused),
@@ -161,7 +163,7 @@ def test_each_framework_is_shown_in_its_fastest_mode_beside_the_mode_most_have(w
         *launches(500, 500, framework="jax", mode="compiled"),
         *launches(900, 900, framework="jax", mode="fused"),
     ]
-    made = headline.table(Inputs(load(write_set("modes", *rows), COLUMNS), []))
+    made = headline.table(Inputs(load(write_set("modes", *rows), PAGE_COLUMNS), []))
     [group] = made.groups
     assert "like for like: compiled" in group.title
     assert [line.cells[1].text for line in group.lines] == ["compiled", "fused"]
@@ -171,7 +173,7 @@ def test_each_framework_is_shown_in_its_fastest_mode_beside_the_mode_most_have(w
 
 def test_host_feeding_is_what_an_epoch_takes_longer(write_set, launches):
     rows = [*launches(1000.0), *launches(800.0, pipeline="host")]
-    found = times.spent(Inputs(load(write_set("host", *rows), COLUMNS), [])).set_index("pipeline")
+    found = times.spent(Inputs(load(write_set("host", *rows), PAGE_COLUMNS), [])).set_index("pipeline")
     assert found.loc["resident", "steps"] == pytest.approx(60)
     assert found.loc["host", "steps"] == pytest.approx(60)
     assert found.loc["host", "host feeding"] == pytest.approx(15)
@@ -207,16 +209,16 @@ def test_a_confusion_matrix_is_summed_over_seeds_and_counts_what_is_wrong():
 
 def test_digits_become_images_and_what_is_none_becomes_nothing():
     pixels = bytes(range(12))
-    uri = digits.uri(base64.b64encode(pixels).decode(), 3, 4)
+    uri = drawing_module.uri(base64.b64encode(pixels).decode(), 3, 4)
     image = Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,"))))
     assert (image.size, image.tobytes()) == ((4, 3), pixels)
     for wrong in (("!", 3, 4), (None, 3, 4), ("AAAA", 3, 4), ("", 0, 0), ("AAAA", 3, "1"), ("A" * 400_000, 500, 600)):
-        assert digits.uri(*wrong) == ""
+        assert drawing_module.uri(*wrong) == ""
 
 
 def test_a_drawing_has_no_styles_and_draws_black_in_the_colour_of_the_text():
     with Drawing("one") as drawing:
-        [line] = drawing.axes.plot([1, 2], [1, 2], color=palette.BLACK, label="$x$ <b>")
+        [line] = drawing.axes.plot([1, 2], [1, 2], color=drawing_module.BLACK, label="$x$ <b>")
         drawing.mark(line, "a <b> & c", {"framework": "numpy"})
         drawing.axes.legend()
     assert "style" not in re.sub(r"font-style", "", drawing.svg)
@@ -240,10 +242,10 @@ def test_drawings_of_one_page_share_no_ids():
 
 
 def test_frameworks_look_different_in_colour_marker_and_line():
-    looks = list(palette.LOOKS.values())
+    looks = list(drawing_module.LOOKS.values())
     for values in zip(*((look.colour, look.marker, str(look.line), look.sign) for look in looks), strict=True):
         assert len(set(values)) == len(looks) == 6
-    assert palette.look("unheard of") == palette.OTHER
+    assert drawing_module.look("unheard of") == drawing_module.OTHER
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.errors import UsageError
-from benchmarks.storage import append
-from report import compare, load, pivot
+from benchmarks.record.store import append
+from report.results.load import load
+from report.tables.compare import compare, pivot
 
 
 @pytest.fixture

@@ -11,16 +11,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks import storage
-from benchmarks.schema import SCHEMA_VERSION
-from report import reading
+from benchmarks.record import schema, store
+from benchmarks.record.schema import SCHEMA_VERSION
+from report.results import arrow
 from tests.unit.conftest import examples
 
 
 def seal(body: str | bytes, mark: bytes = b', "checksum": "') -> bytes:
     """Return a line with the right checksum, whatever is in it."""
     data = body.encode() if isinstance(body, str) else body
-    return data + mark + storage.checksum(data).encode() + b'"}'
+    return data + mark + store.checksum(data).encode() + b'"}'
 
 
 def line(row, **changes) -> bytes:
@@ -42,7 +42,7 @@ ODD = {  # lines, by what is odd in them
     "empty": lambda row: b"",
     "no UTF-8": lambda row: b"\xff" + line(row),
     "a mark before": lambda row: b"\xef\xbb\xbf" + line(row),
-    "too long": lambda row: line(row, reason="x" * storage.MAX_LINE_BYTES),
+    "too long": lambda row: line(row, reason="x" * store.MAX_LINE_BYTES),
     "key twice": put('"seed": 1'),
     "null key twice": put('"loss": null, "loss": 1.0'),
     "unknown column": lambda row: line(row, colour="red"),
@@ -97,20 +97,20 @@ ODD = {  # lines, by what is odd in them
 def both_ways(data: bytes):
     """Return the table and the sweep of each way."""
     found = []
-    for sound in (reading.is_sound, lambda line: False):
-        sweep = storage.Sweep(Path("a.jsonl"))
-        with mock.patch.object(reading, "is_sound", sound):
-            tables = list(reading.blocks(io.BytesIO(data), sweep))
-        found.append((reading.pa.concat_tables([reading.SCHEMA.empty_table(), *tables]), sweep))
+    for sound in (arrow.is_sound, lambda line: False):
+        sweep = store.Sweep(Path("a.jsonl"))
+        with mock.patch.object(arrow, "is_sound", sound):
+            tables = list(arrow.blocks(io.BytesIO(data), sweep))
+        found.append((arrow.pa.concat_tables([arrow.SCHEMA.empty_table(), *tables]), sweep))
     return found
 
 
-def agree(data: bytes) -> storage.Sweep:
+def agree(data: bytes) -> store.Sweep:
     """Check that both ways agree on a file, and return what the line by line way made of it."""
     (quick, quick_sweep), (slow, sweep) = both_ways(data)
-    expected = storage.Sweep(sweep.path)
+    expected = store.Sweep(sweep.path)
     for number, found in enumerate(data.split(b"\n")[:-1], 1):
-        storage.judge(expected, number, found)
+        store.judge(expected, number, found)
     assert quick.num_rows == len(expected.rows)
     expected.rows = []
     assert quick_sweep == sweep == expected
@@ -134,7 +134,7 @@ def test_one_odd_line_among_sound_ones(row, what):
 )
 def test_any_mixture_of_lines(row, kinds, torn, block):
     lines = [line(row, round=n) if kind == "sound" else ODD[kind](row) for n, kind in enumerate(kinds)]
-    with mock.patch.object(reading, "BLOCK_BYTES", block):
+    with mock.patch.object(arrow, "BLOCK_BYTES", block):
         agree(b"".join(found + b"\n" for found in lines) + torn)
 
 
@@ -152,29 +152,29 @@ VALUES = {
 @given(data=st.data())
 def test_any_values(row, data):
     """Values of any type in any column, under a right checksum."""
-    columns = data.draw(st.lists(st.sampled_from(reading.COLUMNS), max_size=4, unique_by=lambda column: column.name))
+    columns = data.draw(st.lists(st.sampled_from(schema.COLUMNS), max_size=4, unique_by=lambda column: column.name))
     kinds = [data.draw(st.sampled_from([column.kind, column.kind, *VALUES])) for column in columns]
     changes = {column.name: data.draw(VALUES[kind]) for column, kind in zip(columns, kinds, strict=True)}
     agree(line(row) + b"\n" + line(row, **changes) + b"\n" + line(row) + b"\n")
 
 
 def test_sound_lines_are_parsed_at_once_and_a_bad_one_costs_its_neighbours_little(row, monkeypatch):
-    judge = mock.Mock(wraps=storage.judge)
-    monkeypatch.setattr(storage, "judge", judge)
+    judge = mock.Mock(wraps=store.judge)
+    monkeypatch.setattr(store, "judge", judge)
     lines = [line(row, round=n) for n in range(1000)]
     lines[700] = ODD["key twice"](row)
-    sweep = storage.Sweep(Path("a.jsonl"))
-    [table] = reading.blocks(io.BytesIO(b"".join(found + b"\n" for found in lines)), sweep)
+    sweep = store.Sweep(Path("a.jsonl"))
+    [table] = arrow.blocks(io.BytesIO(b"".join(found + b"\n" for found in lines)), sweep)
     assert table["round"].to_pylist() == [n for n in range(1000) if n != 700]
     judged = [call.args[1] for call in judge.call_args_list]
     assert 701 in judged
-    assert len(judged) <= reading.FEWEST
+    assert len(judged) <= arrow.FEWEST
 
 
 def test_what_is_read_is_what_storage_reads(tmp_path, row):
     """The oldest way, a dictionary a row, agrees too; a list's whole numbers are the same as floats."""
     path = tmp_path / "a.jsonl"
     for n in range(3):
-        storage.append(path, "row", {**row, "round": n, "train_chunk_s": [1, 2.5], "flags": ["disturbed"]})
+        store.append(path, "row", {**row, "round": n, "train_chunk_s": [1, 2.5], "flags": ["disturbed"]})
     (table, _), _ = both_ways(path.read_bytes())
-    assert table.to_pylist() == storage.read(path).rows
+    assert table.to_pylist() == store.read(path).rows

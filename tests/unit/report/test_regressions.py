@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.errors import UsageError
-from report import regressions
-from report.metrics import metric
+from report.tables.gate import gate_rules, judge
+from report.tables.metrics import metric
 from tests.unit.report.known import LATER, SLOWER, STEADY
 
 SPEED = metric("train_samples_per_s")
@@ -16,7 +16,7 @@ def gate(compare):
 
     def run(base, new, words, name=SPEED.name):
         asked = metric(name)
-        return regressions.judge(compare(base, new, name=name), regressions.rules(words, asked), asked)
+        return judge(compare(base, new, name=name), gate_rules(words, asked), asked)
 
     return run
 
@@ -104,13 +104,13 @@ def test_cells_on_one_side_are_not_judged(gate, launches):
 @pytest.mark.parametrize("words", ["slow", "slower:5", "slower:x%", "accuracy:5%", "slower faster", "", ","])
 def test_unknown_words_are_refused_with_the_known_ones(words):
     with pytest.raises(UsageError, match="slower, only-in-base, accuracy"):
-        regressions.rules(words, SPEED)
+        gate_rules(words, SPEED)
 
 
 @pytest.mark.parametrize("name", ["chunk_steps", "accuracy"])
 def test_a_metric_without_slower_is_no_gate(name):
     with pytest.raises(UsageError, match="choose another --metric"):
-        regressions.rules("slower", metric(name))
+        gate_rules("slower", metric(name))
 
 
 def test_text_from_rows_cannot_forge_a_line(gate, launches):

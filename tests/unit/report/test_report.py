@@ -4,9 +4,10 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import UsageError
-from benchmarks.storage import append
-from report import compare, load, render
-from report.compare import newest
+from benchmarks.record.store import append
+from report.results.load import load
+from report.tables import render
+from report.tables.compare import compare, newest
 
 HOSTILE = "</script><script>alert(1)</script> | **x** [red]y[/red] \x1b[31m"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from report import files, rules
+from report.results import files, rules
 from tests.unit.conftest import SWEEP
 
 LATER = "20260102T000000-abcdef"

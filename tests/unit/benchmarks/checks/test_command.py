@@ -6,16 +6,16 @@ import sys
 import pytest
 import typer
 
-from benchmarks.checks import environments, tables
-from benchmarks.commands.check import check_up
+from benchmarks.checks import doctor
+from benchmarks.cli.machine import check_up
 from benchmarks.errors import UsageError
-from benchmarks.storage import append
+from benchmarks.record.store import append
 
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch, tmp_path):
     """Ask no environment, and find no data: both take seconds."""
-    monkeypatch.setattr(environments, "findings", lambda: iter(()))
+    monkeypatch.setattr(doctor, "environment_findings", lambda: iter(()))
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("LOCKSTEP_DATA", raising=False)
 
@@ -46,7 +46,7 @@ def test_programs_get_json_and_a_healthy_set_exit_0(healthy, write, capsys):
 
 
 def test_where_the_report_cannot_say_it_is_an_error_with_its_last_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(tables, "COMMAND", [sys.executable, "-c", "raise SystemExit('no [pyarrow] here')"])
+    monkeypatch.setattr(doctor, "COMMAND", [sys.executable, "-c", "raise SystemExit('no [pyarrow] here')"])
     assert code(tmp_path) == 1
     assert "error   results files: cannot be read: no [pyarrow] here" in capsys.readouterr().out
 

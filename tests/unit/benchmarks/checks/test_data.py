@@ -5,9 +5,9 @@ import hashlib
 import numpy as np
 import pytest
 
-from benchmarks.checks import data
-from benchmarks.datasets.content import ARRAY_NAMES, content_sha256
-from benchmarks.datasets.sources import FILES, ORIGINS, Origin
+from benchmarks.checks import doctor
+from benchmarks.plan.data.dataset import ARRAY_NAMES, content_sha256
+from benchmarks.plan.data.sources import FILES, ORIGINS, Origin
 
 
 @pytest.fixture
@@ -23,14 +23,14 @@ def prepared(tmp_path):
 
 
 def test_a_prepared_set_is_what_its_name_says(prepared):
-    assert data.prepared(prepared).level == "ok"
+    assert doctor.prepared(prepared).level == "ok"
 
 
 @pytest.mark.parametrize("damage", [b"\x04", b""])
 def test_a_changed_or_cut_prepared_set_is_found(prepared, damage):
     path = prepared / "test_images.npy"
     path.write_bytes(path.read_bytes()[:-1] + damage)
-    finding = data.prepared(prepared)
+    finding = doctor.prepared(prepared)
     assert finding.level == "error"
     assert "delete" in finding.advice
 
@@ -48,19 +48,19 @@ def origin(tmp_path, monkeypatch):
 
 
 def test_named_sets_are_looked_for_in_the_folder_and_below_it(origin, tmp_path):
-    assert [(f.level, f.what.split()[0]) for f in data.named(origin)] == [("ok", "mnist")]
+    assert [(f.level, f.what.split()[0]) for f in doctor.named(origin)] == [("ok", "mnist")]
     (tmp_path / "both" / "mnist").mkdir(parents=True)
     for file in FILES:
         (tmp_path / "both" / "mnist" / file).write_text(file)
     (tmp_path / "both" / "mnist" / FILES[3]).write_text("other")
-    [finding] = data.named(tmp_path / "both")
+    [finding] = doctor.named(tmp_path / "both")
     assert finding.level == "error"
     assert FILES[3] in finding.found
 
 
 def test_a_folder_with_other_files_is_an_error(origin):
     (origin / FILES[0]).write_text("other")
-    [finding] = data.named(origin)
+    [finding] = doctor.named(origin)
     assert finding.level == "error"
     assert "expected sha256" in finding.found
 
@@ -68,6 +68,6 @@ def test_a_folder_with_other_files_is_an_error(origin):
 def test_the_cache_and_the_package_are_looked_at(prepared, tmp_path, monkeypatch):
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path))
     monkeypatch.delenv("LOCKSTEP_DATA", raising=False)
-    found = {finding.what: finding.level for finding in data.findings()}
+    found = {finding.what: finding.level for finding in doctor.data_findings()}
     assert found["mnist-5k"] == "ok"
     assert found[f"prepared data {prepared.name}"] == "ok"

@@ -2,9 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import environments as places
-from benchmarks.checks import environments
-from benchmarks.frameworks import Probe, probe
+from benchmarks.checks import doctor
+from benchmarks.launch.probe import Probe, probe
+from benchmarks.machine import environments
 
 PINS = """
 torch==2.1+cpu \\
@@ -18,7 +18,7 @@ numpy[a]==2.4.6
 @pytest.fixture
 def environment(tmp_path, monkeypatch):
     """Pretend a checkout with an environment for torch on the CPU; install(name, version) puts a package there."""
-    monkeypatch.setattr(places, "ROOT", tmp_path)
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
     folder = tmp_path / ".tox" / "torch-cpu"
     packages = folder / "lib" / "python3.11" / "site-packages"
     packages.mkdir(parents=True)
@@ -42,7 +42,7 @@ def answer(**changes):
 
 
 def test_an_environment_as_it_is_pinned_is_ok(environment):
-    finding = environments.judged(answer())
+    finding = doctor.judged(answer())
     assert (finding.level, finding.found) == ("ok", "2.1+cpu answers, 3 packages as pinned")
 
 
@@ -53,7 +53,7 @@ def test_a_wrong_version_and_a_missing_package_are_errors_with_the_command(envir
     )
     (environment / "MarkupSafe-3.0.4.dist-info" / "METADATA").unlink()
     (environment / "MarkupSafe-3.0.4.dist-info").rmdir()
-    finding = environments.judged(answer())
+    finding = doctor.judged(answer())
     assert finding.level == "error"
     assert finding.found == "not as pinned: markupsafe missing in place of 3.0.4, numpy 1.0 in place of 2.4.6"
     assert finding.advice == "make it anew with: tox run --recreate --notest -e torch-cpu"
@@ -61,14 +61,14 @@ def test_a_wrong_version_and_a_missing_package_are_errors_with_the_command(envir
 
 @pytest.mark.parametrize(("device", "level"), [("cpu", "warning"), ("gpu", "note")])
 def test_a_missing_environment_comes_with_the_command_that_makes_it(tmp_path, monkeypatch, device, level):
-    monkeypatch.setattr(places, "ROOT", tmp_path)
-    finding = environments.judged(probe("torch", device))
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
+    finding = doctor.judged(probe("torch", device))
     assert (finding.level, finding.found) == (level, f"no environment .tox/torch-{device}")
     assert finding.advice == f"make it with: tox run --notest -e torch-{device}"
 
 
 def test_one_that_does_not_answer_is_an_error_and_one_without_a_card_a_warning(environment):
     silent = Probe("torch", "cpu", "torch on cpu does not answer: worker exited with 1")
-    assert environments.judged(silent).level == "error"
+    assert doctor.judged(silent).level == "error"
     blind = Probe("torch", "gpu", "torch sees no gpu here", facts={"devices": {}})
-    assert environments.judged(blind).level == "warning"
+    assert doctor.judged(blind).level == "warning"

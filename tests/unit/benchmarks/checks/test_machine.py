@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import machine as facts
-from benchmarks.checks import machine
+from benchmarks.checks import doctor
+from benchmarks.machine import hardware
 
 
 @pytest.fixture
@@ -11,14 +11,14 @@ def groups(tmp_path, monkeypatch):
     """Pretend control groups: what /proc/self/cgroup says, and files by their path below /sys/fs/cgroup."""
 
     def pretend(own, **files):
-        monkeypatch.setattr(facts, "CGROUP", tmp_path / "cgroup")
-        monkeypatch.setattr(machine, "OWN_GROUP", tmp_path / "own")
+        monkeypatch.setattr(hardware, "CGROUP", tmp_path / "cgroup")
+        monkeypatch.setattr(doctor, "OWN_GROUP", tmp_path / "own")
         (tmp_path / "own").write_text(own)
         for name, text in files.items():
             path = tmp_path / "cgroup" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text + "\n")
-        return machine.quota_cpus()
+        return doctor.quota_cpus()
 
     return pretend
 
@@ -41,7 +41,7 @@ def test_no_control_groups_are_no_quota(groups):
 
 @pytest.mark.parametrize(("cpus", "level"), [(None, "ok"), (2.0, "ok"), (1.5, "warning")])
 def test_a_quota_below_the_cores_is_a_warning(cpus, level):
-    assert machine.quota(cpus, cores=2).level == level
+    assert doctor.quota(cpus, cores=2).level == level
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_quota_below_the_cores_is_a_warning(cpus, level):
     [(4, 4, 4, "ok", ""), (4, 8, 8, "note", "SMT"), (2, 2, 8, "note", "2 of 8")],
 )
 def test_threads_are_told_from_cores(cores, allowed, there, level, word):
-    finding = machine.threads(cores, allowed, there)
+    finding = doctor.threads(cores, allowed, there)
     assert finding.level == level
     assert word in finding.found
 
@@ -61,13 +61,13 @@ def test_a_governor_that_saves_power_is_a_warning(tmp_path, said, level):
     files = [tmp_path / word for word in said]
     for path in files:
         path.write_text(path.name + "\n")
-    assert machine.governor(files).level == level
+    assert doctor.governor(files).level == level
 
 
 @pytest.mark.parametrize(("busy", "stolen", "level"), [(3, 0, "ok"), (30, 0, "warning"), (1, 5, "warning")])
 def test_load_of_others_is_a_warning(busy, stolen, level):
-    assert machine.load(busy, stolen).level == level
+    assert doctor.load(busy, stolen).level == level
 
 
 def test_this_machine_is_looked_at():
-    assert [finding.what for finding in machine.findings()] == ["threads", "governor", "CPU quota", "load now"]
+    assert [finding.what for finding in doctor.machine_findings()] == ["threads", "governor", "CPU quota", "load now"]

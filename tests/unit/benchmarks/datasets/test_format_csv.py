@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.datasets import format_csv
-from benchmarks.datasets.formats import read_csv
+from benchmarks.plan.data import readers
+from benchmarks.plan.data.readers import read_csv
 from tests.unit.conftest import examples
 
 
@@ -112,7 +112,7 @@ def test_auto_finds_the_label(tmp_path, make, header, last):
 def test_more_images_than_the_bound(tmp_path, make, refused, monkeypatch):
     path = tmp_path / "digits.csv"
     path.write_bytes(make.csv(*make.digits(3)))
-    monkeypatch.setattr(format_csv, "MAX_IMAGES", 3)
+    monkeypatch.setattr(readers, "MAX_IMAGES", 3)
     assert len(read_csv(path)[1]) == 3
-    monkeypatch.setattr(format_csv, "MAX_IMAGES", 2)
+    monkeypatch.setattr(readers, "MAX_IMAGES", 2)
     refused(lambda: read_csv(path), "row 3", "at most 2 images")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.datasets import format_json
-from benchmarks.datasets.formats import read_json
+from benchmarks.plan.data import readers
+from benchmarks.plan.data.readers import read_json
 from tests.unit.conftest import examples
 
 
@@ -24,7 +24,7 @@ def test_round_trip(tmp_path_factory, make, counts, indent, gz, block):
     path = tmp_path_factory.mktemp("json") / "mnist.json.gz"
     path.write_bytes(gzip.compress(data) if gz else data)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(format_json, "BLOCK_BYTES", block)
+        patch.setattr(readers, "BLOCK_BYTES", block)
         arrays = read_json(path)
     for read, wanted in zip(arrays, (*parts[0], *parts[2]), strict=True):
         np.testing.assert_array_equal(read, wanted)
@@ -128,7 +128,7 @@ def test_the_offset_is_that_of_the_list(tmp_path, make, refused):
 
 
 def test_more_images_than_the_bound(tmp_path, make, refused, monkeypatch):
-    monkeypatch.setattr(format_json, "MAX_IMAGES", 2)
+    monkeypatch.setattr(readers, "MAX_IMAGES", 2)
     path = tmp_path / "mnist.json"
     path.write_bytes(make.json(make.digits(2), make.digits(3), make.digits(1)))
     refused(lambda: read_json(path), "at most 2 images")

@@ -5,8 +5,11 @@ import os
 import numpy as np
 import pytest
 
-from benchmarks.datasets import NAMES, Prepared, prepare, prepared
-from benchmarks.datasets.content import ARRAY_NAMES
+from benchmarks import files
+from benchmarks.plan.data import prepared
+from benchmarks.plan.data.dataset import ARRAY_NAMES
+from benchmarks.plan.data.prepared import Prepared, prepare
+from benchmarks.plan.data.sources import NAMES
 
 
 @pytest.fixture
@@ -73,11 +76,11 @@ def test_the_cache_follows_the_environment(tmp_path, own, monkeypatch):
     assert prepare(str(own)).folder.parent == tmp_path / "elsewhere" / "prepared"
     monkeypatch.delenv("LOCKSTEP_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert prepared.default_cache() == tmp_path / "xdg" / "lockstep"
+    assert files.default_cache() == tmp_path / "xdg" / "lockstep"
     monkeypatch.setenv("HOME", str(tmp_path))
     for unusable in ("", "relative"):  # the specification has a relative path ignored
         monkeypatch.setenv("XDG_CACHE_HOME", unusable)
-        assert prepared.default_cache() == tmp_path / ".cache" / "lockstep"
+        assert files.default_cache() == tmp_path / ".cache" / "lockstep"
 
 
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, own, refused):

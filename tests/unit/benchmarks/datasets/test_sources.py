@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.datasets import sources
-from benchmarks.datasets.sources import FILES, ORIGINS, load_named
+from benchmarks.plan.data import sources
+from benchmarks.plan.data.sources import FILES, ORIGINS, load_named
 
 
 def sha256(path):

@@ -9,10 +9,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from benchmarks.demo.desk import Desk
-from benchmarks.demo.server import bound, serving
-from benchmarks.demo.site import site
 from benchmarks.errors import WorkerLost
+from benchmarks.models.demo.queue import Desk
+from benchmarks.models.demo.web import bound, serving, site
 
 
 class Puppet:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.demo import desk as module
+from benchmarks.models.demo import queue
 from tests.unit.benchmarks.demo.conftest import Puppet, wait_for
 
 
@@ -37,7 +37,7 @@ def test_a_newer_drawing_takes_the_waiting_ones_place_and_not_anothers(desk):
 
 
 def test_no_more_pages_wait_than_there_is_room_for(desk, monkeypatch):
-    monkeypatch.setattr(module, "WAITING", 2)
+    monkeypatch.setattr(queue, "WAITING", 2)
     puppet = Puppet()
     opened = desk(puppet)
     puppet.go.clear()

@@ -4,8 +4,8 @@ import dataclasses
 
 import pytest
 
-from benchmarks.engine.asked import Asked
-from benchmarks.frameworks import Probe
+from benchmarks.launch.probe import Probe
+from benchmarks.sweep.dask.facts import Asked
 
 
 def facts(cores=4, **devices):

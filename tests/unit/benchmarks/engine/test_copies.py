@@ -2,16 +2,15 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import storage
-from benchmarks.engine.copies import Copy
-from benchmarks.engine.lines import lines_from, some_lines, whole_lines
 from benchmarks.errors import SchemaError, StorageError
+from benchmarks.record import store
+from benchmarks.sweep.dask.copies import Copy, lines_from, some_lines, whole_lines
 
 
 @pytest.fixture
 def lines(row):
     """Five lines of a member's file."""
-    return [storage.line("row", {**row, "round": number}).decode() for number in range(5)]
+    return [store.line("row", {**row, "round": number}).decode() for number in range(5)]
 
 
 def rounds(said):
@@ -70,7 +69,7 @@ def test_a_member_tells_whole_lines_alone_and_those_that_are_asked_for(tmp_path,
     assert whole_lines(path) == 5
     assert some_lines(path, 3) == lines[3:]
     assert some_lines(path, 5) == []
-    monkeypatch.setattr("benchmarks.engine.lines.SOME_BYTES", 1)
+    monkeypatch.setattr("benchmarks.sweep.dask.copies.SOME_BYTES", 1)
     assert some_lines(path, 2) == lines[2:3]
 
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.cells import Cell, blocks, launches
-from benchmarks.engine.plan import Plan
+from benchmarks.plan.cells import Cell, blocks, launches
+from benchmarks.sweep.dask.plan import Plan
 from tests.unit.conftest import examples
 
 

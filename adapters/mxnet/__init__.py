@@ -1,0 +1,268 @@
+"""mxnet: gluon blocks, imperative or as bound graphs, with its fused update operators."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+from collections.abc import Callable
+from typing import Any
+
+# Copies this long run on OpenMP threads of the main thread's own. With them libgomp counts more threads than cores and
+# stops spinning at every barrier of the worker: one set_weights of lenet halved its speed. None is that long.
+os.environ.setdefault("MXNET_CPU_PARALLEL_SIZE", str(2**31 - 1))
+# Its products of float32 matrices are always allowed TF32 on a card (src/operator/linalg_impl.h,
+# VERSION_ADJUSTED_TF32_MATH); NVIDIA's libraries listen to this.
+os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+import mxnet as mx  # it reads the environment
+import numpy as np
+import numpy.typing as npt
+from mxnet import autograd
+from mxnet.gluon import nn
+
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
+from adapters.declaration import SGD, Adam, Model
+from adapters.mxnet.layers import Loss, layer_of
+from adapters.weights import Weights
+
+
+class MxnetAdapter(Adapter):
+    """Gluon imperatively, or its graph bound to the weights as one program; evaluation hybridized."""
+
+    framework = "mxnet"
+
+    # What there is
+
+    @classmethod
+    def versions(cls) -> dict[str, str]:
+        return {"mxnet": mx.__version__, "numpy": np.__version__, "python": platform.python_version()}
+
+    @classmethod
+    def devices(cls) -> dict[str, str]:
+        found = {"cpu": platform.processor() or platform.machine()}
+        if mx.context.num_gpus():
+            found["gpu"] = "GPU 0"  # mxnet 1.9 cannot name it
+        return found
+
+    @classmethod
+    def set_threads(cls, threads: int) -> int:
+        # mxnet reads OMP_NUM_THREADS when it is loaded and has no call to change it afterwards.
+        return int(os.environ.get("OMP_NUM_THREADS", threads))
+
+    @classmethod
+    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        if dtype == "tf32" and device == "cpu":
+            return NO_TF32
+        if dtype == "tf32":
+            return "mxnet cannot turn TF32 on for a cell and off for another: for its process it is off"
+        if dtype in NARROW:
+            return f"mxnet's dot has no {dtype} on a CPU, and its amp changes the operators of the whole process"
+        return "mxnet has no loop of training steps in one call" if mode == "fused" else None
+
+    @classmethod
+    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+        return "compiled"  # on a card, too: a bound graph is launched by the engine, not from Python
+
+    # The network
+
+    def build(self) -> None:
+        self.place = mx.gpu(0) if self.device == "gpu" else mx.cpu()
+        shapes = self.recipe.model.shapes()
+        self.network = nn.HybridSequential()
+        for layer, shape in zip(self.recipe.model.layers, shapes, strict=False):
+            self.network.add(layer_of(layer, shape))
+        self.network.cast(self.dtype)
+        self.network.initialize(mx.init.Zero(), ctx=self.place)
+        self.loss = Loss(self.network, self.recipe.loss)
+        if self.mode == "compiled":
+            self.network.hybridize(static_alloc=True, static_shape=True)
+        self.bound: dict[tuple[int, ...], mx.executor.Executor] = {}  # by shape of a batch
+        self.blocks = [block.data(self.place) for block in self.network.collect_params().values()]
+        self.slopes = [block.grad(self.place) for block in self.network.collect_params().values()]
+        self.pairs = [array for pair in zip(self.blocks, self.slopes, strict=True) for array in pair]
+        self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
+
+    def set_weights(self, weights: Weights) -> None:
+        for parameter, target in zip(self.recipe.model.parameters(), self.blocks, strict=True):
+            array = np.asarray(weights[parameter.name], self.dtype)
+            target[:] = array.T if array.ndim == 2 else array  # nn.Dense keeps (out, in)
+        self.velocity = [mx.nd.zeros_like(target) for target in self.blocks]
+        self.square = [mx.nd.zeros_like(target) for target in self.blocks]
+        self.scratch = [mx.nd.zeros_like(target) for target in self.blocks]
+        self.step_count = 0
+
+    def get_weights(self) -> Weights:
+        return self.canonical(self.blocks)
+
+    def set_rate(self, rate: float) -> None:
+        self.rate = rate
+
+    # The work
+
+    def put(self, images: Array, labels: Array) -> Resident:
+        batches = [mx.nd.array(batch, self.place, self.dtype) for batch in images]
+        digits = [mx.nd.array(batch, self.place, self.dtype) for batch in labels]
+        return Resident(batches, digits, len(labels), self.no_losses(len(labels)))
+
+    def train(self, resident: Resident, first: int, count: int) -> None:
+        for index in range(first, first + count):
+            index %= resident.steps
+            self.step(resident.images[index], resident.labels[index], resident.losses, index)
+
+    def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        # take runs in mxnet's engine while Python goes on (NOTES.md). Rows are int64: its default, float32, counts
+        # no further than 2^24.
+        # From pinned memory the engine copies to a card on a stream of its own, while a step computes.
+        host = mx.cpu_pinned(0) if self.device == "gpu" else mx.cpu()
+        samples, digits = (mx.nd.array(part, host, self.dtype) for part in (images, labels))
+        endless = itertools.cycle([mx.nd.array(rows, host, "int64") for rows in order])
+        batches = (
+            (samples.take(rows).as_in_context(self.place), digits.take(rows).as_in_context(self.place))
+            for rows in endless
+        )
+        return Feed(batches, len(order), self.no_losses(len(order)))
+
+    def train_fed(self, feed: Feed, count: int) -> None:
+        for images, labels in itertools.islice(feed.batches, count):
+            self.step(images, labels, feed.losses, feed.taken % feed.steps)
+            feed.taken += 1
+
+    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+        return np.array([loss.asscalar() for loss in batches.losses], np.float64)
+
+    def gradients(self, resident: Resident, index: int) -> Weights:
+        self.differentiate(resident.images[index], resident.labels[index])
+        return self.canonical(self.slopes)
+
+    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+        return [self.network(resident.images[index]) for index in range(first, first + count)]
+
+    def fetch(self, outputs: Any) -> Array:
+        return np.concatenate([output.asnumpy() for output in outputs])
+
+    def products(self, left: Array, right: Array) -> Callable[[int], Any]:
+        first, factor = (mx.nd.array(array, self.place, self.dtype) for array in (left, right))
+        targets = mx.nd.empty(left.shape, self.place, self.dtype), mx.nd.empty(left.shape, self.place, self.dtype)
+
+        def work(count: int) -> Any:
+            product = first
+            for index in range(count):
+                product = mx.nd.dot(product, factor, out=targets[index % 2])
+            return [product]
+
+        return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        first = mx.nd.array(array, self.place, self.dtype)
+        targets = mx.nd.empty(array.shape, self.place, self.dtype), mx.nd.empty(array.shape, self.place, self.dtype)
+
+        def work(count: int) -> Any:
+            copy = first
+            for index in range(count):
+                copy = mx.nd.negative(copy, out=targets[index % 2])
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None  # mxnet shows no events
+
+    def synchronise(self, pending: Any = None) -> None:
+        mx.nd.waitall()
+        self.blocks[-1].wait_to_read()  # waitall alone has returned early on errors
+
+    def placement(self) -> str:
+        return "+".join(sorted({target.context.device_type for target in self.blocks}))
+
+    # Own helpers
+
+    def no_losses(self, steps: int) -> list[mx.nd.NDArray]:
+        return [mx.nd.full(1, np.nan, self.place, self.dtype) for _ in range(steps)]
+
+    def step(self, images: mx.nd.NDArray, labels: mx.nd.NDArray, losses: list[mx.nd.NDArray], index: int) -> None:
+        loss = self.differentiate(images, labels)
+        if self.mode == "compiled":  # the executor writes every loss to one place
+            loss.copyto(losses[index])  # mlp, batch 100: into a new array 0.96 of the bare executor, so 0.99
+        else:
+            losses[index] = loss
+        self.update()
+
+    def differentiate(self, images: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
+        if self.mode == "compiled":
+            bound = self.bound.get(images.shape) or self.bind(images, labels)
+            images.copyto(bound.arg_dict["images"])
+            labels.copyto(bound.arg_dict["labels"])
+            bound.forward(is_train=True)
+            bound.backward(self.one)
+            return bound.outputs[0]
+        with autograd.record():
+            loss = self.loss(images, labels)
+        loss.backward()
+        return loss
+
+    def bind(self, images: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.executor.Executor:
+        """Bind the network and its loss, forward and backward, to the weights and to room for batches of this shape.
+
+        A hybridized block records anew what it is to differentiate, each step: mlp, batch 100: 0.81 of this speed.
+        """
+        names = [parameter.name for parameter in self.network.collect_params().values()]
+        given = {"images": images.copy(), "labels": labels.copy()}
+        self.one = mx.nd.ones(1, self.place, self.dtype)
+        self.bound[images.shape] = self.loss(*map(mx.sym.Variable, given)).bind(
+            self.place,
+            dict(zip(names, self.blocks, strict=True)) | given,
+            dict(zip(names, self.slopes, strict=True)),
+            dict.fromkeys(names, "write") | dict.fromkeys(given, "null"),
+        )
+        return self.bound[images.shape]
+
+    def canonical(self, arrays: list[mx.nd.NDArray]) -> Weights:
+        copies = (array.asnumpy() for array in arrays)
+        return {
+            parameter.name: np.ascontiguousarray(copy.T if copy.ndim == 2 else copy)
+            for parameter, copy in zip(self.recipe.model.parameters(), copies, strict=True)
+        }
+
+    def update(self) -> None:
+        """Apply the declared update with mxnet's operators: its own keep the rate inside the momentum buffer."""
+        self.step_count += 1
+        w, g, v, s, t = self.blocks, self.slopes, self.velocity, self.square, self.scratch
+        match self.recipe.optimiser:
+            case SGD(momentum=0.0):  # combine(w, 1.0, g, -self.rate), its lists made once
+                n = len(w)
+                mx.nd.multi_sgd_update(*self.pairs, lrs=[self.rate] * n, wds=[0.0] * n, num_weights=n, out=w)
+            case SGD(_, momentum, nesterov):
+                combine(v, momentum, g, 1.0)
+                if nesterov:
+                    combine(v, momentum, g, 1.0, out=t)
+                combine(w, 1.0, t if nesterov else v, -self.rate)
+            case Adam(_, beta1, beta2, epsilon) as adam:
+                correction1, correction2 = adam.corrections(self.step_count)
+                combine(v, beta1, g, 1 - beta1)
+                for gradient, scratch in zip(g, t, strict=True):
+                    mx.nd.square(gradient, out=scratch)
+                combine(s, beta2, t, 1 - beta2)
+                for first, second, scratch in zip(v, s, t, strict=True):
+                    mx.nd.sqrt(second / correction2, out=scratch)
+                    scratch += epsilon
+                    mx.nd.elemwise_div(first, scratch, out=scratch)
+                    scratch *= self.rate / correction1  # here, not below, where it would be rounded to float32
+                combine(w, 1.0, t, -1.0)
+
+
+def combine(
+    arrays: list[mx.nd.NDArray],
+    factor: float,
+    others: list[mx.nd.NDArray],
+    share: float,
+    out: list[mx.nd.NDArray] | None = None,
+) -> None:
+    """Make every array factor * array + share * other, in one call of the operator that plain SGD has.
+
+    It computes (1 - lr * wd) * weight - lr * gradient with scalars of float32; the declared ones are that, and so are
+    1 - factor and its products here.
+    """
+    n = len(arrays)
+    pairs = [array for pair in zip(arrays, others, strict=True) for array in pair]
+    decay = (factor - 1) / share if factor != 1 else 0.0  # a rate of 0 is a share of 0
+    mx.nd.multi_sgd_update(*pairs, lrs=[-share] * n, wds=[decay] * n, num_weights=n, out=out or arrays)

@@ -1,0 +1,196 @@
+"""numpy: the oracle in float64, and a contestant that uses nothing but NumPy and its BLAS."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
+from adapters.declaration import SGD, Adam, Model
+from adapters.numpy import layers
+from adapters.numpy.layers import LOSSES, Weighted
+from adapters.weights import Weights
+
+
+class NumpyAdapter(Adapter):
+    """The reference: hand-written gradients, see layers.py."""
+
+    framework = "numpy"
+
+    # What there is
+
+    @classmethod
+    def versions(cls) -> dict[str, str]:
+        return {"numpy": np.__version__, "python": platform.python_version()}
+
+    @classmethod
+    def devices(cls) -> dict[str, str]:
+        return {"cpu": platform.processor() or platform.machine()}
+
+    @classmethod
+    def set_threads(cls, threads: int) -> int:
+        # OpenBLAS reads its environment when it is loaded; NumPy has no call to change it afterwards.
+        return int(os.environ.get("OPENBLAS_NUM_THREADS", threads))
+
+    @classmethod
+    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        if device != "cpu":
+            return "there is no such thing as numpy on a GPU"
+        if dtype in NARROW:
+            return f"NumPy's BLAS has no products of {dtype}"
+        if dtype == "tf32":
+            return NO_TF32
+        return None if mode == "eager" else "NumPy has no compiler"
+
+    @classmethod
+    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+        return "eager"
+
+    # The network
+
+    def build(self) -> None:
+        self.layers = [layers.make(layer) for layer in self.recipe.model.layers]
+        self.weighted = [layer for layer in self.layers if isinstance(layer, Weighted)]
+        for layer in self.layers[: self.layers.index(self.weighted[0]) + 1]:
+            layer.needs_input_gradient = False
+        self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
+
+    def set_weights(self, weights: Weights) -> None:
+        arrays = [np.array(weights[p.name], self.dtype) for p in self.recipe.model.parameters()]
+        for layer, weight, bias in zip(self.weighted, arrays[::2], arrays[1::2], strict=True):
+            layer.weight, layer.bias = weight, bias
+        self.velocity = [np.zeros_like(array) for array in arrays]
+        self.square = [np.zeros_like(array) for array in arrays]
+        self.scratch = [np.empty_like(array) for array in arrays]
+        self.step_count = 0
+
+    def get_weights(self) -> Weights:
+        names = (parameter.name for parameter in self.recipe.model.parameters())
+        return {name: array.copy() for name, array in zip(names, self.arrays(), strict=True)}
+
+    def set_rate(self, rate: float) -> None:
+        self.rate = rate
+
+    # The work
+
+    def put(self, images: Array, labels: Array) -> Resident:
+        channel_first = np.ascontiguousarray(images.transpose(0, 2, 1, 3, 4))  # (S, C, B, H, W)
+        return Resident(channel_first, labels, len(labels), np.full(len(labels), np.nan))
+
+    def train(self, resident: Resident, first: int, count: int) -> None:
+        for index in range(first, first + count):
+            index %= resident.steps
+            resident.losses[index] = self.step(resident.images[index], resident.labels[index])
+
+    def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        channel_first = np.ascontiguousarray(images.transpose(1, 0, 2, 3))  # (C, N, H, W)
+        batch = np.empty((len(channel_first), order.shape[1], *images.shape[2:]), self.dtype)
+
+        def batches() -> Iterator[tuple[Array, Array]]:
+            for rows in itertools.cycle(order):
+                # One buffer for all batches spares new pages; without mode="clip" take would fill another one first.
+                yield channel_first.take(rows, axis=1, out=batch, mode="clip"), labels[rows]
+
+        return Feed(batches(), len(order), np.full(len(order), np.nan))
+
+    def train_fed(self, feed: Feed, count: int) -> None:
+        for images, labels in itertools.islice(feed.batches, count):
+            feed.losses[feed.taken % feed.steps] = self.step(images, labels)
+            feed.taken += 1
+
+    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+        return np.array(batches.losses)
+
+    def gradients(self, resident: Resident, index: int) -> Weights:
+        self.differentiate(resident.images[index], resident.labels[index])
+        names = (parameter.name for parameter in self.recipe.model.parameters())
+        return {name: array.copy() for name, array in zip(names, self.gradient_arrays(), strict=True)}
+
+    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+        return [self.forward(resident.images[index]).copy() for index in range(first, first + count)]
+
+    def fetch(self, outputs: Any) -> Array:
+        return np.concatenate(outputs)
+
+    def products(self, left: Array, right: Array) -> Callable[[int], Any]:
+        targets = np.empty_like(left), np.empty_like(left)
+
+        def work(count: int) -> Any:
+            product = left
+            for index in range(count):
+                product = np.matmul(product, right, out=targets[index % 2])
+            return [product]
+
+        return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        targets = np.empty_like(array), np.empty_like(array)
+
+        def work(count: int) -> Any:
+            copy = array
+            for index in range(count):
+                copy = np.negative(copy, out=targets[index % 2])
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None
+
+    def synchronise(self, pending: Any = None) -> None:
+        pass  # NumPy returns when it has finished
+
+    def placement(self) -> str:
+        return "cpu"
+
+    # Own helpers
+
+    def arrays(self) -> list[Array]:
+        return [array for layer in self.weighted for array in (layer.weight, layer.bias)]
+
+    def gradient_arrays(self) -> list[Array]:
+        return [array for layer in self.weighted for array in (layer.weight_gradient, layer.bias_gradient)]
+
+    def step(self, images: Array, labels: Array) -> float:
+        loss = self.differentiate(images, labels)
+        self.update()
+        return loss
+
+    def differentiate(self, images: Array, labels: Array) -> float:
+        loss, gradient = LOSSES[self.recipe.loss](self.forward(images), labels)
+        self.backward(gradient)
+        return loss
+
+    def forward(self, x: Array) -> Array:  # (C, B, H, W) -> (B, outputs)
+        for layer in self.layers:
+            x = layer.forward(x)
+        return x
+
+    def backward(self, dy: Array) -> None:
+        for layer in reversed(self.layers):
+            dy = layer.backward(dy)
+            if not layer.needs_input_gradient:
+                return
+
+    def update(self) -> None:
+        self.step_count += 1
+        state = zip(self.arrays(), self.gradient_arrays(), self.velocity, self.square, self.scratch, strict=True)
+        for w, g, v, s, scratch in state:
+            match self.recipe.optimiser:
+                case SGD(momentum=0.0):
+                    w -= np.multiply(g, self.rate, out=g)  # the gradient is not needed again
+                case SGD(_, momentum, nesterov):
+                    v *= momentum
+                    v += g
+                    w -= self.rate * (g + momentum * v) if nesterov else np.multiply(v, self.rate, out=scratch)
+                case Adam(_, beta1, beta2, epsilon) as adam:
+                    correction1, correction2 = adam.corrections(self.step_count)
+                    v += (1 - beta1) * (g - v)
+                    s += (1 - beta2) * (g * g - s)
+                    w -= (self.rate / correction1) * v / (np.sqrt(s / correction2) + epsilon)

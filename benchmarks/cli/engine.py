@@ -1,0 +1,110 @@
+"""`schedule`, `join`, `collect`: the machines of a sweep over several of them; docs/engine.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from benchmarks.cli.terminal import Axis, Pythons, out, say
+from benchmarks.errors import UsageError, require
+from benchmarks.files import default_cache
+from benchmarks.machine import environments
+
+HOW = "make the environment that has it: tox run --notest -e engine, and type .tox/engine/bin/python in place of python"
+Insecure = Annotated[bool, typer.Option("--insecure", help="without TLS, in a network that you trust")]
+Patience = Annotated[float, typer.Option(min=1, help="seconds of silence after which the other side counts as lost")]
+Folder = Annotated[Path | None, typer.Option(help="where lines are kept until the driver has them")]
+DEFAULT_PATIENCE_S = 60.0
+
+
+def need_engine(use: str) -> None:
+    """Raise EnvironmentMissing where Dask is not there."""
+    require(use, "distributed", instead=HOW)
+
+
+def schedule(
+    host: Annotated[str, typer.Option(help="address to listen at")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free")] = 8786,
+    dashboard: Annotated[str, typer.Option(help="address of Dask's dashboard")] = "127.0.0.1:8787",
+    patience: Patience = DEFAULT_PATIENCE_S,
+    insecure: Insecure = False,
+) -> None:
+    """Be the scheduler that members join and drivers ask, until Ctrl-C."""
+    need_engine("schedule")
+    from benchmarks.sweep.dask import scheduler  # noqa: PLC0415
+
+    scheduler.apply(patience)
+    scheduler.serve(host, port, dashboard, insecure, say)
+
+
+def join(
+    address: Annotated[str, typer.Argument(help="the scheduler's: tls://HOST:8786")],
+    framework: Axis = None,
+    name: Annotated[str | None, typer.Option(help="how Dask knows this machine")] = None,
+    folder: Folder = None,
+    patience: Patience = DEFAULT_PATIENCE_S,
+    insecure: Insecure = False,
+    python: Pythons = None,
+    nthreads: Annotated[int, typer.Option(hidden=True)] = 1,
+    memory_limit: Annotated[str, typer.Option(hidden=True)] = "0",
+    death_timeout: Annotated[float | None, typer.Option(hidden=True)] = None,
+    local_directory: Annotated[str, typer.Option(hidden=True)] = "",
+    interface: Annotated[str | None, typer.Option(hidden=True)] = None,
+    protocol: Annotated[str, typer.Option(hidden=True)] = "",
+    tls_ca_file: Annotated[str | None, typer.Option(hidden=True)] = None,
+    tls_cert: Annotated[str | None, typer.Option(hidden=True)] = None,
+    tls_key: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Make this machine a member: it measures for whoever asks the scheduler, one block at a time, until Ctrl-C.
+
+    Its environments are probed first. Exit code 69 when the scheduler has been gone for longer than --patience.
+    """
+    need_engine("join")  # the hidden options are what dask-jobqueue hands to every worker that it starts
+    from benchmarks.sweep.dask import facts, member, scheduler  # noqa: PLC0415
+
+    if nthreads != 1:
+        raise UsageError(f"--nthreads {nthreads}: a member has one measuring slot")
+    patience = death_timeout or patience
+    scheduler.apply(patience)
+    scheduler.certify_worker(tls_ca_file, tls_cert, tls_key)
+    full = scheduler.checked(address, insecure)
+    scheduler.security(full, "worker")
+    environments.give(python or [])
+    say("looking at this machine's environments")
+    told = facts.here(framework)
+    for probe in facts.probes_of(told).values():
+        say(f"{probe.framework} on {probe.device}: {probe.problem or probe.version}")
+    member.stay(member.Member(told, folder or kept(), say), full, name, patience, interface)
+
+
+def collect(
+    address: Annotated[str | None, typer.Argument(help="the scheduler's")] = None,
+    results: Annotated[Path, typer.Option(help="folder that rows are kept in")] = environments.ROOT / "results",
+    folder: Folder = None,
+    patience: Patience = DEFAULT_PATIENCE_S,
+    insecure: Insecure = False,
+) -> None:
+    """Fetch what members have measured and no driver has taken over, from a scheduler's members or this machine's own.
+
+    A driver that was killed left it with them. Lines that are there already are not fetched twice.
+    """
+    need_engine("collect")
+    from benchmarks.sweep.dask import scheduler  # noqa: PLC0415
+    from benchmarks.sweep.dask.collect import from_folder, from_members  # noqa: PLC0415
+
+    if address is None:
+        found = from_folder(folder or kept(), results)
+    else:
+        scheduler.apply(patience)
+        found = from_members(scheduler.checked(address, insecure), results, say)
+    for sweep, lines in found.items():
+        out.print(f"{sweep}: {lines:,} lines", markup=False, highlight=False)
+    if not found:
+        say("nothing to collect")
+
+
+def kept() -> Path:
+    """Return the folder of a member's own files."""
+    return default_cache() / "member"

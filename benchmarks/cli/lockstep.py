@@ -1,0 +1,73 @@
+"""`lockstep`: the gate alone, nothing timed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.contract import DTYPES, PIPELINES
+from adapters.recipes import MODELS
+from benchmarks.cli import tables, terminal
+from benchmarks.cli.terminal import Axis, Pythons, Wait, err, out, prepared, say
+from benchmarks.launch import proof as proof_module
+from benchmarks.launch.probe import chosen_frameworks, probe_all
+from benchmarks.machine import environments, lock
+from benchmarks.machine.hardware import chosen, physical_cpus
+from benchmarks.plan.cells import Axes, Cell, expand
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.plan.typed import chosen_modes, chosen_recipes, values
+
+
+def lockstep(
+    framework: Axis = None,
+    model: Annotated[list[str] | None, typer.Option(help="default: all eight")] = None,
+    recipe: Axis = None,
+    mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="default float64")] = None,
+    device: Axis = None,
+    pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
+    steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="steps of the float64 run")] = proof_module.STEPS,
+    dataset: Annotated[str, typer.Option()] = "mnist-5k",
+    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+    python: Pythons = None,
+    wait: Wait = True,
+) -> None:
+    """Run the gate alone: deviation of the losses from the oracle by step. Exit code 1 when one does not pass."""
+    environments.give(python or [])
+    devices = chosen(device)
+    frameworks = chosen_frameworks(framework, devices)
+    recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)
+    data = prepared(dataset, data_dir)
+    dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), len(physical_cpus())
+    pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
+    axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], pipelines)
+    with lock.taken(f"the lockstep gate, {', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
+        found = proven(axes, data, seed, steps, fresh_proof)
+    if as_json:
+        print(json.dumps([{**vars(cell), **vars(proof)} for cell, proof in found], indent=1))  # noqa: T201
+    else:
+        out.print(tables.deviations(found))
+    raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in found) else 1)
+
+
+def proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> list[tuple[Cell, proof_module.Proof]]:
+    """Return every cell with its proof, the progress shown meanwhile."""
+    probes = probe_all(axes.frameworks, axes.devices)
+    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
+    display = terminal.Display(err)
+    found = []
+    for number, cell in enumerate(cells):
+        probe = probes[cell.framework, cell.device]
+        reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.pipeline)
+        display.proof(number, len(cells), cell, None)
+        proof = proof_module.unproven(reason) if reason else proof_module.proven(cell, data, seed, steps, fresh)
+        display.proof(number + 1, len(cells), cell, proof)
+        found.append((cell, proof))
+    display.close()
+    return found

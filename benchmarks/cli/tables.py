@@ -1,0 +1,199 @@
+"""Tables of the commands that run no sweep: the gate's deviations, checks on ourselves, exchange, evaluation, peak.
+
+A digit in the terminal: two rows of pixels a line, as half blocks in grey or as characters of rising weight.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from adapters.flops import COUNTS
+from benchmarks.checks.selfcheck import Check
+from benchmarks.errors import plain, threads
+from benchmarks.launch.proof import Proof
+from benchmarks.models.agreement import Agreement
+from benchmarks.models.evaluate import Evaluation, Pair
+from benchmarks.plan.cells import Cell
+
+DIFFERENCES = 50  # shown of the images that frameworks read differently; --json has all
+
+
+def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
+    """Return the gate's answers: largest relative deviation of a loss up to a step, and the single steps'."""
+    milestones = sorted({int(step) for _, proof in found for step in proof.verdict.get("by_step", {})})
+    kinds = ("loss", "gradient", "weights", "outputs")
+    title = "Largest relative deviation from the oracle: of a float64 loss up to step N, of single steps in the dtype"
+    table = Table(title=title, title_justify="left")
+    for heading in ("recipe", "framework", "mode", "dtype", "pipeline", "verdict"):
+        table.add_column(heading)
+    for heading in (*(f"to {step}" for step in milestones), *kinds):
+        table.add_column(heading, justify="right")
+    table.add_column("reason", overflow="fold")
+    for cell, proof in found:
+        by_step, single = proof.verdict.get("by_step", {}), proof.verdict.get("deviations", {})
+        figures = [by_step.get(str(step)) for step in milestones] + [single.get(kind) for kind in kinds]
+        table.add_row(
+            *(cell.recipe, cell.framework, cell.mode, cell.dtype, cell.pipeline, proof.lockstep),
+            *("" if figure is None else f"{figure:.1e}" for figure in figures),
+            escape(plain(proof.reason)),
+        )
+    return table
+
+
+def checked(checks: Sequence[Check]) -> Table:
+    """Return the answers of the checks on ourselves."""
+    table = Table("check", "what", "found", "bound", "")
+    for check in checks:
+        words = (check.name, check.what, check.found, check.bound, "pass" if check.passed else "FAIL")
+        table.add_row(*(escape(plain(text)) for text in words))
+    return table
+
+
+def exchanged(pairs: Sequence[Pair]) -> Iterator[Table]:
+    """Yield a table per recipe: a line for each framework that trained, a column for each that evaluated."""
+    for recipe in dict.fromkeys(pair.recipe for pair in pairs):
+        mine = [pair for pair in pairs if pair.recipe == recipe]
+        title = f"{recipe}: largest difference of a logit from the one where the weights were trained"
+        table = Table(title=title, title_justify="left")
+        table.add_column("trained in")
+        table.add_column("accuracy", justify="right")
+        for name in dict.fromkeys(pair.evaluated_in for pair in mine):
+            table.add_column(f"in {name}", justify="right")
+        for trainer in dict.fromkeys(pair.trained_in for pair in mine):
+            line = [pair for pair in mine if pair.trained_in == trainer]
+            table.add_row(trainer, f"{line[0].accuracy:.4f}", *(f"{pair.deviation:.1e}" for pair in line))
+        yield table
+
+
+def evaluated(found: Evaluation) -> Iterator[Table | str]:
+    """Yield a line for each framework, then a line for each image that is read differently, or that there is none."""
+    agreed = found.agreement
+    title = f"{found.recipe} on the {agreed.images:,} test images of {found.dataset}"
+    table = Table(title=escape(plain(f"{title}, trained in {found.trained_in or '?'}")), title_justify="left")
+    for heading, justify in (("framework", "left"), ("right", "right"), ("accuracy", "right"), ("deviation", "right")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # a literal there
+    if found.native:
+        table.add_column("its own files, loaded: deviation")
+    for name, correct in agreed.correct.items():
+        own = ", ".join(f"{form} {deviation:.1e}" for form, deviation in found.native.get(name, {}).items())
+        figures = (f"{correct:,}", f"{100 * correct / agreed.images:.2f} %", f"{agreed.deviation[name]:.1e}")
+        table.add_row(name, *figures, *([escape(plain(own))] if found.native else []))
+    yield table
+    yield f"deviation: the largest of an output, from {next(iter(agreed.correct))}'s; of its own files, from its own"
+    if agreed.differences:
+        yield different(agreed)
+    alike = agreed.images - len(agreed.differences)
+    no_ties = sum(not difference.tie for difference in agreed.differences)
+    yield f"{alike:,} images read alike, {len(agreed.differences) - no_ties} differently in a tie, {no_ties} otherwise"
+
+
+def different(agreed: Agreement) -> Table:
+    """Return a line for each of the first images that frameworks read differently."""
+    table = Table("image", "label", *agreed.correct, "gap of the two best", "", title="Read differently")
+    for difference in agreed.differences[:DIFFERENCES]:
+        verdict = "tie" if difference.tie else "DISAGREEMENT"
+        read_as = (str(answer) for answer in difference.read_as.values())
+        table.add_row(str(difference.index), str(difference.label), *read_as, f"{difference.gap:.1e}", verdict)
+    return table
+
+
+def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, Any]]) -> Iterator[Table]:
+    """Yield a table per peak, a line per framework and a column per size, and one of memory's bandwidth by set."""
+    for peak in found:
+        title = f"{peak['dtype']}, {peak['device']}, {threads(peak['threads'])}: GFLOP/s of products of N x N matrices"
+        if peak["flops_per_s"]:
+            title += f"; peak {peak['flops_per_s'] / 1e9:,.1f} ({peak['framework']}, {peak['size']})"
+        table = Table(title=title, title_justify="left")
+        table.add_column("framework")
+        measured = {name: sizes(answer) for name, answer in peak["frameworks"].items()}
+        edges = list(dict.fromkeys(size for line in measured.values() for size in line))
+        for size in edges:
+            table.add_column(str(size), justify="right")
+        table.add_column("not ok, or skipped", overflow="fold")
+        for name, answer in peak["frameworks"].items():
+            table.add_row(name, *(measured[name].get(size, "") for size in edges), escape(plain(remarks(answer))))
+        yield table
+    if bandwidths:
+        table = Table(title="Memory and caches, GB/s: triad on a CPU, copies on a GPU", title_justify="left")
+        table.add_column("working set", justify="right")
+        for bandwidth in bandwidths:
+            table.add_column(f"{bandwidth.get('device', 'cpu')}, {threads(bandwidth['threads'])}", justify="right")
+        lines = [{part["set_bytes"]: part["bytes_per_s"] for part in b.get("sets", [])} for b in bandwidths]
+        for size in sorted({size for line in lines for size in line}):
+            figures = (f"{line[size] / 1e9:,.1f}" if size in line else "" for line in lines)
+            table.add_row(f"{size / 2**10:,.0f} KiB", *figures)
+        yield table
+
+
+def sizes(answer: Mapping[str, Any]) -> dict[int, str]:
+    """Return GFLOP/s by size, a dash for a size that was skipped."""
+    return {
+        item["size"]: f"{item['flops_per_s'] / 1e9:,.1f}" if "flops_per_s" in item else "-"
+        for item in answer.get("sizes", [])
+    }
+
+
+def remarks(answer: Mapping[str, Any]) -> str:
+    """Return why a framework has no say in the peak, and why sizes were skipped."""
+    skipped = [f"{item['size']}: {item['skipped']}" for item in answer.get("sizes", []) if "skipped" in item]
+    wrong = [] if answer["status"] == "ok" else [f"{answer['status']}: {answer['reason']}"]
+    return "; ".join([*wrong, *answer.get("flags", []), *skipped])
+
+
+Grey = npt.NDArray[np.uint8]
+RAMP = " .:-=+*#%@"
+GAP = "   "
+
+
+def blocks(images: Sequence[Grey]) -> Text:
+    """Return images of equal, even height side by side: a character's upper half is one row, its lower the next."""
+    text = Text(no_wrap=True)
+    for row in range(0, len(images[0]), 2):
+        for index, image in enumerate(images):
+            text.append(GAP if index else "")
+            for upper, lower in zip(image[row].tolist(), image[row + 1].tolist(), strict=True):
+                text.append("▀", f"rgb({upper},{upper},{upper}) on rgb({lower},{lower},{lower})")
+        text.append("\n")
+    return text
+
+
+def ascii_art(images: Sequence[Grey]) -> Text:
+    """Return images of equal, even height side by side in plain characters, each the mean of two pixels."""
+    text = Text(no_wrap=True)
+    for row in range(0, len(images[0]), 2):
+        means = [image[row : row + 2].mean(0) for image in images]
+        text.append(GAP.join("".join(RAMP[int(mean * (len(RAMP) - 1) / 255)] for mean in line) for line in means))
+        text.append("\n")
+    return text
+
+
+def as_table(described: dict[str, Any]) -> Table:
+    """Return the same as a table for the terminal."""
+    title = f"{described['model']}, input {described['input_shape']}, batch of {described['batch_size']}"
+    table = Table(title=title, show_footer=True)
+    footers = ["total", "", f"{described['parameters']:,}", ""]
+    footers += [f"{described[kind]:,}" for kind in COUNTS]
+    headings = ["layer", "weight shape", "parameters", "output shape", "forward FLOP", "training FLOP"]
+    headings += ["all forward FLOP", "all training FLOP"]
+    for index, (heading, footer) in enumerate(zip(headings, footers, strict=True)):
+        table.add_column(heading, footer, justify="left" if index in (0, 1, 3) else "right")
+    for layer in described["layers"]:
+        settings = " ".join(f"{name}={value}" for name, value in layer["settings"].items())
+        table.add_row(
+            f"{layer['layer']} {settings}".strip(),
+            "x".join(map(str, layer["weight_shape"] or [])),
+            f"{layer['parameters']:,}",
+            "x".join(map(str, layer["output_shape"])),
+            *(f"{layer[kind]:,}" for kind in COUNTS),
+        )
+    known = sum(layer["all_training_flops"] for layer in described["layers"])
+    rest = f"{described['all_training_flops'] - known:,}"
+    table.add_row("loss and optimiser", *[""] * (len(headings) - 2), rest)
+    return table

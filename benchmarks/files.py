@@ -1,0 +1,177 @@
+"""A file's lock with the holder's words in it: flock(2), which the kernel frees however its holder ends.
+
+The file is left over on purpose: to remove it would let two hold it.
+
+Opening a file that others may have put there: a link could lead anywhere, a pipe or a device never ends.
+
+The lines of a results file, in memory that does not grow with the file or with a line of it.
+
+A file without a newline, or with a line of gigabytes, is damaged or hostile and still must be read to its next line.
+
+What was proven or measured once and holds until something it depends on changes.
+
+JSON files in the user's cache, a folder for each kind, named by a hash of everything that decides what is in them.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from benchmarks.errors import DataError, StorageError, shown
+
+LONGEST_WORDS_BYTES = 400
+
+
+@contextmanager
+def locked(descriptor: int, words: Callable[[], str], held: Callable[[str, int], None]) -> Iterator[None]:
+    """Hold the lock of a file that is open to read and write, with its `words` of then for who asks, and close it.
+
+    While another has it, `held` gets who that is, in words that may be anything, and the descriptor, again and again:
+    it waits, or raises.
+    """
+    try:
+        while not _got(descriptor):
+            held(_holder(descriptor), descriptor)
+        with suppress(OSError):  # a full disk: who asks gets the pid alone
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, f"{os.getpid()} {words()}".encode()[:LONGEST_WORDS_BYTES], 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _got(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holder(descriptor: int) -> str:
+    """Return who holds the lock, in words; those in the file are the holder's only if they begin with its pid."""
+    inode, pid = os.fstat(descriptor).st_ino, ""
+    for line in Path("/proc/locks").read_text().splitlines():
+        match line.split():
+            case [_, "FLOCK", _, "WRITE", found, place, *_] if place.endswith(f":{inode}"):
+                pid = found
+    content = b""
+    with suppress(OSError):  # no regular file: a pipe can be locked, too
+        content = os.pread(descriptor, LONGEST_WORDS_BYTES, 0)
+    said, _, words = content.decode(errors="replace").partition(" ")
+    does = words.strip() if said == pid or not pid else ""
+    return f"{f'process {pid}' if pid else 'a process of another container'} {does or 'does not say what it does'}"
+
+
+KINDS = {
+    stat.S_IFLNK: "a symbolic link", stat.S_IFIFO: "a pipe", stat.S_IFCHR: "a device", stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder", stat.S_IFSOCK: "a socket",
+}  # fmt: skip
+
+
+class NotRegular(StorageError):
+    """What has the name of a file is something else; nothing of it was read."""
+
+    def __init__(self, path: Path, mode: int) -> None:
+        kind = KINDS.get(stat.S_IFMT(mode), "no file")
+        super().__init__(f"{path.name}: {kind}, not a regular file; ignored; put a copy of the file in its place")
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file for reading, without waiting; NotRegular for anything else, OSError as open(2) says."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.ENXIO):  # a symbolic link, a socket
+            raise NotRegular(path, path.lstat().st_mode) from None
+        raise
+    mode = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(mode):
+        os.close(descriptor)
+        raise NotRegular(path, mode)
+    return os.fdopen(descriptor, "rb")
+
+
+def read_lines(file: BinaryIO, block_bytes: int, max_line_bytes: int) -> Iterator[list[bytes]]:
+    """Yield all lines in order, newlines apart, as lists of `block_bytes` bytes or a line more.
+
+    A line of more than `max_line_bytes` still has more, and lacks its end. What follows the last newline was torn off
+    by a crash and is ignored.
+    """
+    lines: list[bytes] = []
+    size = 0
+    while line := file.readline(max_line_bytes + 2):
+        if not line.endswith(b"\n") and not to_newline(file):
+            break
+        lines.append(line[: max_line_bytes + 1].removesuffix(b"\n"))
+        size += len(line)
+        if size >= block_bytes:
+            yield lines
+            lines, size = [], 0
+    if lines:
+        yield lines
+
+
+def to_newline(file: BinaryIO) -> bool:
+    """Read on to behind the next newline; return whether there is one."""
+    while rest := file.readline(1 << 20):
+        if rest.endswith(b"\n"):
+            return True
+    return False
+
+
+Document = dict[str, Any]
+
+
+def read_cached(kind: str, decisive: Mapping[str, Any]) -> Document | None:
+    """Return what is kept for exactly this, or None; a file that a crash or a hand left damaged keeps nothing."""
+    try:
+        found = json.loads(cached_path(kind, decisive).read_bytes())
+    except (FileNotFoundError, ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def write_cached(kind: str, decisive: Mapping[str, Any], document: Mapping[str, Any]) -> None:
+    """Keep a document, in one piece: whoever reads meanwhile sees the old one."""
+    path = cached_path(kind, decisive)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(f".{os.getpid()}.part")
+    part.write_text(json.dumps(document))
+    part.rename(path)
+
+
+def cached_path(kind: str, decisive: Mapping[str, Any]) -> Path:
+    """Return the file that is, or would be, kept."""
+    return default_cache() / kind / f"{cache_key(decisive)}.json"
+
+
+def cache_key(decisive: Mapping[str, Any]) -> str:
+    """Return a short hash of what decides."""
+    return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:24]
+
+
+def default_cache() -> Path:
+    """Return LOCKSTEP_CACHE, else a folder among the user's caches (specifications.freedesktop.org/basedir-spec)."""
+    if own := os.environ.get("LOCKSTEP_CACHE"):
+        return Path(own)
+    caches = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(caches) if os.path.isabs(caches) else Path.home() / ".cache") / "lockstep"
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hex sha256 of the file's bytes as they lie on the disk; DataError if it cannot be read."""
+    try:
+        with path.open("rb") as handle:
+            return hashlib.file_digest(handle, "sha256").hexdigest()
+    except OSError as error:
+        raise DataError(f"cannot read {shown(path)}: {error.strerror or error}") from error

@@ -1,0 +1,260 @@
+"""What this machine can do at most: the denominator of MFU; ceilings.py has memory's beside it.
+
+The peak at a (device, dtype, threads) is the fastest product of square matrices over all sizes and **all frameworks**,
+so that none is measured against its own weakness. It is kept per kind of machine, pinned environments, adapters and
+threads. Rows take only a peak that every framework with an environment here had its say in: one of fewer may be too
+low, and would make an honest row look impossible.
+
+How fast memory feeds what computes, kept per kind of machine beside its peak: the slope of the roofline.
+
+On a CPU it is the triad in NumPy, on a card the fastest copy that any framework makes there (both worker/bandwidth.py),
+so that none is held to what another's launches cost. Rows take a card's only where every framework had its say: a
+bandwidth that is too low would make an honest row look impossible.
+
+What the machine can do where a sweep measures: its peak and its memory's bandwidth, kept or measured.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import psutil
+
+from adapters.registry import ADAPTERS, CPU_ONLY
+from benchmarks import files
+from benchmarks.errors import EnvironmentMissing, threads
+from benchmarks.launch.process import launch_in
+from benchmarks.launch.roofline import Ceiling
+from benchmarks.machine import environments, hardware, imports
+from benchmarks.plan.cells import Cell
+
+SIZES = (256, 512, 1024, 2048, 4096)
+TIMEOUT_S = 300.0
+PEAK_CODE = ("benchmarks.worker.peak", "adapters.registry")  # what a peak depends on: what times products, and adapters
+
+Document = dict[str, Any]
+Report = Callable[[str], None]
+
+
+class Point(NamedTuple):
+    """Where a peak holds."""
+
+    device: str
+    dtype: str
+    threads: int
+
+    def __str__(self) -> str:
+        return f"{self.dtype} on {self.device}, {threads(self.threads)}"
+
+
+def there(device: str) -> list[str]:
+    """Return the frameworks that have an environment for this device."""
+    found = []
+    for framework in ADAPTERS:
+        try:
+            environments.interpreter(framework, device)
+        except EnvironmentMissing:
+            continue
+        if device == "cpu" or framework not in CPU_ONLY:
+            found.append(framework)
+    return found
+
+
+def peak_key(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> Document:
+    """Return everything that a kept peak depends on."""
+    return {
+        **point._asdict(),
+        "sizes": list(sizes),
+        "locks": locks(frameworks, point.device),
+        "machine": hardware.fingerprint(point.device),
+        "code": imports.code_hash(*PEAK_CODE),
+    }
+
+
+def locks(frameworks: Sequence[str], device: str) -> dict[str, str]:
+    """Return the hash of each framework's pinned environment."""
+    return {framework: environments.lock_hash(framework, device) for framework in sorted(frameworks)}
+
+
+def known_peak(point: Point) -> float | None:
+    """Return the kept peak, FLOP/s, of all frameworks that have an environment here; None if there is none."""
+    found = files.read_cached("peaks", peak_key(point, there(point.device), SIZES))
+    return None if found is None else found["flops_per_s"]
+
+
+def measured_peak(
+    point: Point, frameworks: Sequence[str], sizes: Sequence[int] = SIZES, fresh: bool = False, report: Report = print
+) -> Document:
+    """Return the kept peak over these frameworks and sizes, or measure it; keep it if every framework had its say.
+
+    The document: device, dtype, threads; flops_per_s, framework and size of the best (null where there is none);
+    `frameworks`, what each answered; `complete`, whether none of them failed.
+    """
+    depends = peak_key(point, frameworks, sizes)
+    if not fresh and (found := files.read_cached("peaks", depends)):
+        return found
+    answers = {}
+    for framework in frameworks:
+        answers[framework] = ask(point, framework, "products", sizes=list(sizes))
+        report(f"{framework}, {point}: {words(answers[framework])}")
+    document = {**point._asdict(), **best(answers), "frameworks": answers, "complete": complete(answers)}
+    if document["complete"] and document["flops_per_s"]:
+        files.write_cached("peaks", depends, document)
+    return document
+
+
+def ask(point: Point, framework: str, task: str, **amounts: Sequence[int]) -> Document:
+    """Let one framework multiply or copy in a fresh process; return its answer with status and reason."""
+    request = {"task": task, **point._asdict(), **amounts}
+    return answered(framework, point.device, request, point.threads)
+
+
+def answered(framework: str, device: str, request: Document, threads: int) -> Document:
+    """Return how a launch ended, as part of a document."""
+    ending = launch_in(framework, device, request, threads, TIMEOUT_S)
+    return {"status": ending.status, "reason": ending.reason, **(ending.answer or {})}
+
+
+def counts(answer: Mapping[str, Any]) -> bool:
+    """Return whether a framework's answer has a say: it ended ok, on the threads that were asked for."""
+    return answer["status"] == "ok" and not answer["flags"]
+
+
+def complete(answers: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Return whether every framework had its say or has a reason not to have one that will not go away."""
+    return all(counts(answer) or answer["status"] == "unsupported" for answer in answers.values())
+
+
+def best(answers: Mapping[str, Mapping[str, Any]]) -> Document:
+    """Return flops_per_s, framework and size of the fastest product over all frameworks and sizes."""
+    rates = [
+        (item["flops_per_s"], framework, item["size"])
+        for framework, answer in answers.items()
+        if counts(answer)
+        for item in answer["sizes"]
+        if "flops_per_s" in item
+    ]
+    return dict(zip(("flops_per_s", "framework", "size"), max(rates, default=(None,) * 3), strict=True))
+
+
+def words(answer: Mapping[str, Any]) -> str:
+    """Say in a few words what a framework answered."""
+    if not counts(answer):
+        return ", ".join([answer["status"], *answer.get("flags", []), answer["reason"]]).removesuffix(", ")
+    found = best({"": answer})
+    return f"{found['flops_per_s'] / 1e9:,.1f} GFLOP/s at {found['size']}"
+
+
+TIMES_CACHE = 3 * 4  # three arrays, each four times the last-level cache: STREAM's rule for what must come from memory
+SMALLEST_SET_BYTES = 32 << 10  # a thread's; a core's first cache
+UNKNOWN_CACHE_BYTES = 64 << 20  # where the kernel does not say how large the last one is
+CARD_SETS_BYTES = tuple(1 << bits for bits in (22, 24, 26, 28, 30))  # cards have caches of 4 to 130 MB
+TRIAD_CODE, CARD_CODE = ("benchmarks.worker.bandwidth",), ("benchmarks.worker.bandwidth", "adapters.registry")
+
+
+def ceiling(point: Point) -> Ceiling:
+    """Return what is kept of this machine for a point: its peak, and its memory's bandwidth."""
+    memory = files.read_cached("bandwidths", bandwidth_key(point))
+    return Ceiling.measured(known_peak(point), memory["sets"] if memory else [])
+
+
+def bandwidth_key(point: Point) -> Document:
+    """Return everything that a kept bandwidth depends on; no dtype, because bytes have none."""
+    if point.device != "cpu":
+        return {
+            "device": point.device,
+            "threads": point.threads,
+            "code": imports.code_hash(*CARD_CODE),
+            "locks": locks(there(point.device), point.device),
+            "machine": hardware.fingerprint(point.device),
+        }
+    hashes = {
+        "code": imports.code_hash(*TRIAD_CODE),
+        "lock": environments.lock_hash("numpy", "cpu"),
+        "machine": hardware.fingerprint(),
+    }
+    return {"threads": point.threads, **hashes}
+
+
+def can_be_measured(device: str) -> bool:
+    """Return whether there is an environment that could measure the device's memory."""
+    return bool(there(device)) if device != "cpu" else "numpy" in there("cpu")
+
+
+def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print) -> Document:
+    """Return the kept bandwidth of a point's memory, or measure it; for a device where that can be.
+
+    The document: device, threads, status, reason; `bytes_per_s` of the largest set; `sets`, each set_bytes and
+    bytes_per_s; for a card `frameworks`, what each answered.
+    """
+    depends = bandwidth_key(point)
+    if not fresh and (found := files.read_cached("bandwidths", depends)):
+        return found
+    answer = in_memory(point) if point.device == "cpu" else on_a_card(point)
+    speed = answer["sets"][-1]["bytes_per_s"] if answer["status"] == "ok" else None
+    what = f"memory of {point.device}, {threads(point.threads)}"
+    report(f"{what}: " + (answer["reason"] if speed is None else f"{speed / 1e9:,.1f} GB/s"))
+    document = {"device": point.device, "threads": point.threads, "bytes_per_s": speed, **answer}
+    if speed is not None:
+        files.write_cached("bandwidths", depends, document)
+    return document
+
+
+def in_memory(point: Point) -> Document:
+    """Let NumPy compute its triad in a fresh process."""
+    request = {"task": "bandwidth", "threads": point.threads, "sets_bytes": sets_bytes(point.threads)}
+    return answered("numpy", "cpu", request, point.threads)
+
+
+def on_a_card(point: Point) -> Document:
+    """Let every framework copy in a fresh process; return the fastest of each set, `failed` unless all had a say."""
+    asked = point._replace(dtype="float32")
+    answers = {name: ask(asked, name, "copies", sets_bytes=CARD_SETS_BYTES) for name in there(point.device)}
+    if not complete(answers) or not any(map(counts, answers.values())):
+        wrong = [f"{name}: {answer['reason']}" for name, answer in answers.items() if not counts(answer)]
+        return {"status": "failed", "reason": "; ".join(wrong), "frameworks": answers}
+    return {"status": "ok", "reason": "", "sets": fastest(answers), "frameworks": answers}
+
+
+def fastest(answers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, float]]:
+    """Return the fastest copy of each set over all frameworks, smallest set first."""
+    parts = [part for answer in answers.values() if counts(answer) for part in answer["sets"]]
+    speeds = {size: max(p["bytes_per_s"] for p in parts if p["set_bytes"] == size) for size in sizes_of(parts)}
+    return [{"set_bytes": size, "bytes_per_s": speed} for size, speed in speeds.items()]
+
+
+def sizes_of(parts: list[Mapping[str, Any]]) -> list[int]:
+    """Return the sets that were measured, smallest first."""
+    return sorted({part["set_bytes"] for part in parts})
+
+
+def sets_bytes(threads: int) -> list[int]:
+    """Return the working sets: from a core's first cache on by fours, the last one so large that it is in memory.
+
+    That is three arrays, each four times the last-level caches of the CPUs used, but no more than a quarter of what
+    memory is free.
+    """
+    cache = hardware.last_level_cache_bytes(hardware.physical_cpus()[:threads]) or UNKNOWN_CACHE_BYTES
+    largest = min(TIMES_CACHE * cache, psutil.virtual_memory().available // 4)
+    found = []
+    size = SMALLEST_SET_BYTES * threads
+    while size < largest:
+        found.append(size)
+        size *= 4
+    return [*found, largest]
+
+
+def points(cells: Iterable[Cell]) -> list[Point]:
+    """Return the points of some cells, each once."""
+    return list(dict.fromkeys(Point(cell.device, cell.dtype, cell.threads) for cell in cells))
+
+
+def ceilings(at: Iterable[Point], measure: bool, say: Callable[[str], None]) -> dict[Point, Ceiling]:
+    """Return what is kept of this machine's peak and bandwidth for each point, measured first if asked for."""
+    found = list(at)
+    for point in found if measure else ():
+        measured_peak(point, there(point.device), report=say)
+        if can_be_measured(point.device):
+            measured_bandwidth(point, report=say)
+    return {point: ceiling(point) for point in found}

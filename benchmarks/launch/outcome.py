@@ -1,0 +1,177 @@
+"""What a worker's answer must be, task by task, before anything is done with it: a framework is not trusted.
+
+Strict JSON in UTF-8: no key twice, no NaN, numbers within their columns' bounds, nothing that is not a worker's to say.
+
+How a launch ended: what an exit code, an answer and the printed lines say, put into one status and one reason.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+import signal
+from dataclasses import dataclass, replace
+from pathlib import PurePath
+from typing import Any
+
+from benchmarks.machine.memory import Watch
+from benchmarks.record.schema import BY_NAME, COLUMNS, TASKS
+from benchmarks.record.values import (
+    Check,
+    count,
+    fits,
+    given,
+    invalid,
+    items,
+    listed,
+    loads,
+    mapping,
+    number,
+    one_of,
+    optional,
+    rate,
+    strings,
+    text,
+)
+from benchmarks.worker.libraries import aborted
+
+Answer = dict[str, Any]
+
+STATUSES = ("ok", "unsupported", "failed", "oom", "nan", "invalid")  # the others are for the harness to say
+HARNESS = frozenset(column.name for column in COLUMNS if column.by == "harness")  # not a worker's to say
+
+
+class AnswerInvalid(ValueError):
+    """An answer is none; the message goes on after `the worker's answer`."""
+
+
+TEXTS = mapping(text)
+NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
+    "probe": {
+        "versions": TEXTS,
+        "devices": TEXTS,
+        "libraries": mapping(lambda value: True),
+        "unsupported": mapping(optional(text)),
+        "recommended": mapping(TEXTS),
+    },
+    "prove": {
+        "lockstep": one_of("pass", "fail"),
+        "why": text,
+        "steps": count,
+        "float64_deviation": number,
+        "by_step": optional(mapping(number)),
+        "deviations": mapping(optional(number)),
+        "oracle_sha256": text,
+    },
+    **{task: {column.name: given for column in COLUMNS if task in column.needed_by} for task in TASKS},
+    "products": {"flags": strings, "sizes": items(size=count, flops_per_s=optional(rate))},
+    "copies": {"flags": strings, "sets": items(set_bytes=count, bytes_per_s=rate)},
+    "serving": {"mode": text, "version": text},
+    "served": {"outputs": listed(number), "seconds": rate},
+    "bandwidth": {"sets": items(set_bytes=count, bytes_per_s=rate)},
+}
+
+
+def read(answer: bytes, task: str, largest_bytes: int = 1 << 19) -> Answer:
+    """Return what the bytes say, with `status` and `reason`; AnswerInvalid says what is wrong with them."""
+    try:
+        said = loads(answer)
+    except ValueError as error:
+        raise AnswerInvalid(f"cannot be read: {error}") from None
+    if not isinstance(said, dict) or not text(said.get("reason")) or said.get("status") not in STATUSES:
+        raise AnswerInvalid(f"cannot be read: it has no reason, or no status out of {', '.join(STATUSES)}")
+    if len(json.dumps(said)) > largest_bytes:  # as it would be written: what is no ASCII takes six times the room
+        raise AnswerInvalid(f"is longer than {largest_bytes} bytes")
+    if said["status"] == "ok" and (name := invalid(NEEDED.get(task, {}), said)):
+        raise AnswerInvalid(f"has no valid {name!r}: {shown(said.get(name))}")
+    if task in TASKS:
+        check_columns(said)
+    return said
+
+
+def check_columns(said: Answer) -> None:
+    """Hold an answer to the table of columns; AnswerInvalid names the first that does not fit."""
+    for name, value in said.items():
+        if name in ("status", "reason"):
+            continue
+        if name not in BY_NAME or name in HARNESS:
+            raise AnswerInvalid(f"says {name!r}, which is not a worker's to say")
+        column = BY_NAME[name]
+        if value is not None and not (fits(column.kind, value) and column.check(value)):
+            raise AnswerInvalid(f"has no valid {name!r}: {shown(value)} ({column.meaning})")
+
+
+def shown(value: Any) -> str:
+    """Return a value in few characters."""
+    return "infinity" if isinstance(value, float) and math.isinf(value) else repr(value)[:80]
+
+
+MAX_ANSWER_BYTES = 512 << 10  # half of what a line of results may have
+KEPT_OUTPUT_CHARACTERS = 16 << 10
+MAX_REASON_CHARACTERS = 1000
+FATAL = re.compile(r"^Fatal Python error: (.*)$", re.MULTILINE)  # what faulthandler begins with
+CURRENT = re.compile(r"^(?:Current thread|Thread) .*\(most recent call first\):\n((?:  File .*\n?)*)", re.MULTILINE)
+FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
+FRAMES = 3
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a launch ended: `answer` is what the worker said, None unless it was read; `signal` what ended it."""
+
+    status: str
+    reason: str
+    answer: dict[str, Any] | None
+    output: str
+    signal: int = 0
+
+    def explained(self, watch: Watch) -> Ending:
+        """Return this ending as `oom` if the kernel says so.
+
+        In a group of the worker's own any kill explains a bad end; in one that it shares, its own SIGKILL alone.
+        """
+        its_own = bool(watch.limit) and self.status not in ("ok", "timeout")
+        if (its_own or self.signal == signal.SIGKILL) and (evidence := watch.killed()):
+            return replace(self, status="oom", reason=evidence, answer=None)
+        return self
+
+
+def decoded(printed: bytes | bytearray) -> str:
+    """Return the end of what a worker printed; bytes that are no UTF-8 are replaced."""
+    return printed[-KEPT_OUTPUT_CHARACTERS:].decode(errors="replace")
+
+
+def judge(code: int, answer: bytes, output: str, task: str) -> Ending:
+    """Turn an exit code and an answer into an ending; `task` is what the worker was asked."""
+    last = (output.strip().splitlines()[-1:] or ["it printed nothing"])[0]
+    if code < 0:
+        no_memory = code == -signal.SIGABRT and aborted(output)
+        status, why = ("oom", "nobody caught std::bad_alloc; ") if no_memory else ("crashed", "")
+        reason = f"ended by {name(-code)}; {why}{fault(output) or last}"
+        return Ending(status, reason[:MAX_REASON_CHARACTERS], None, output, -code)
+    if code > 0:
+        return Ending("failed", f"worker exited with {code}: {last}"[:MAX_REASON_CHARACTERS], None, output)
+    if len(answer) > MAX_ANSWER_BYTES:
+        return Ending("invalid", f"the worker's answer is longer than {MAX_ANSWER_BYTES} bytes", None, output)
+    try:
+        said = read(answer, task, MAX_ANSWER_BYTES)
+    except AnswerInvalid as error:
+        return Ending("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, output)
+    return Ending(said.pop("status"), said.pop("reason")[:MAX_REASON_CHARACTERS], said, output)
+
+
+def name(number: int) -> str:
+    """Return a signal's name; real-time signals have numbers alone."""
+    return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
+
+
+def fault(output: str) -> str:
+    """Return in one line what faulthandler wrote at the end: the error and where Python was, innermost call first."""
+    fatal = list(FATAL.finditer(output))
+    if not fatal:
+        return ""
+    stack = CURRENT.search(output, fatal[-1].end())
+    frames = [FRAME.fullmatch(line) for line in stack[1].splitlines()[:FRAMES]] if stack else []
+    places = [f"{PurePath(frame['file']).name}:{frame['line']} in {frame['name']}" for frame in frames if frame]
+    return " < ".join([fatal[-1][0], *places])

@@ -1,0 +1,122 @@
+"""What each framework's environment can do, asked of a probe worker in it before anything is measured."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.registry import ADAPTERS, CPU_ONLY
+from benchmarks.errors import EnvironmentMissing, UsageError
+from benchmarks.launch.process import launch
+from benchmarks.machine import environments, hardware, signals
+from benchmarks.machine.hardware import cpu_name, kind, physical_cpus
+from benchmarks.plan.typed import values
+
+PROBE_TIMEOUT_S = 120.0  # of its own: the first import in an environment may compile thousands of files
+DISTRIBUTIONS = {  # what a lock calls the packages whose versions adapters tell, where it is not the import's name
+    "tensorflow": ("tensorflow", "tensorflow-cpu"),
+    "paddle": ("paddlepaddle", "paddlepaddle-gpu"),
+    "mxnet": ("mxnet", "mxnet-cu112"),
+}
+
+
+@dataclass(frozen=True)
+class Probe:
+    """A framework's answer for one device; `problem` says why it cannot be measured there, if it cannot.
+
+    `missing`: the environment that the lock describes is not there, and `problem` holds the command that makes it.
+    """
+
+    framework: str
+    device: str
+    problem: str = ""
+    missing: bool = False
+    facts: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> str:
+        return str(self.facts.get("versions", {}).get(self.framework, ""))
+
+    @property
+    def device_name(self) -> str:
+        """Return the processor's name as the kernel gives it, or the card's as the framework does."""
+        return (
+            cpu_name()
+            if self.device == "cpu"
+            else str(self.facts.get("devices", {}).get(hardware.kind(self.device), "unknown"))
+        )
+
+    def recommended(self, model: str, pipeline: str) -> str:
+        """Return the adapter's mode for a model fed by a pipeline; eager where it could not be asked."""
+        return str(self.facts.get("recommended", {}).get(pipeline, {}).get(model, "eager"))
+
+    def unsupported(self, mode: str, dtype: str, pipeline: str) -> str | None:
+        reason = self.facts["unsupported"].get(f"{mode} {dtype} {pipeline}", "its probe does not know this combination")
+        return None if reason is None else str(reason)
+
+
+def probe(framework: str, device: str) -> Probe:
+    """Ask one framework's environment; never raises for what is wrong with it."""
+    try:
+        python = environments.interpreter(framework, device)
+    except EnvironmentMissing as error:
+        return Probe(framework, device, str(error), missing=True)
+    request = {"task": "probe", "adapter": ADAPTERS[framework], "device": hardware.kind(device)}
+    ending = launch(python, request, 1, physical_cpus(), PROBE_TIMEOUT_S, device=device)
+    anew = environments.make_anew(framework, device)
+    if ending.answer is None or ending.status != "ok":
+        return Probe(
+            framework, device, f"{framework} on {device} does not answer: {ending.reason}; {anew}", missing=True
+        )
+    if other := other_versions(ending.answer["versions"], environments.pinned(framework, device)):
+        return Probe(framework, device, f"{framework} on {device} is not as locked: {other}; {anew}", missing=True)
+    if hardware.kind(device) not in ending.answer["devices"]:
+        return Probe(framework, device, f"{framework} sees no {device} here", facts=ending.answer)
+    return Probe(framework, device, facts=ending.answer)
+
+
+def other_versions(found: Mapping[str, str], pinned: Mapping[str, str]) -> str:
+    """Say which packages have other versions than the lock's, and which; empty where all are right.
+
+    A local part (2.13.0+cu128) counts only where the lock has one.
+    """
+    wrong = []
+    for package, version in found.items():
+        for distribution in DISTRIBUTIONS.get(package, (package,)):
+            wanted = pinned.get(distribution, version)
+            if wanted not in (version, version.partition("+")[0]):
+                wrong.append(f"{package} {version} in place of {wanted}")
+    return ", ".join(wrong)
+
+
+def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[str, str], Probe]:
+    """Ask all of them, as many at once as there are cores: nothing is timed yet. What interrupts it ends all."""
+    pairs = [(framework, device) for framework in frameworks for device in devices]
+    with ThreadPoolExecutor(len(physical_cpus())) as pool:
+        asked = [pool.submit(probe, *pair) for pair in pairs]
+        try:
+            return dict(zip(pairs, (answer.result() for answer in asked), strict=True))
+        except BaseException:  # Interrupted is one; what was asked must not outlive it, and it goes on
+            pool.shutdown(wait=False, cancel_futures=True)
+            signals.end_children()
+            raise
+
+
+def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> list[str]:
+    """Return the frameworks asked for, or all that have an environment; errors hold the command to type."""
+    found = values(given, [], list(ADAPTERS), "framework")
+    if impossible := [name for name in found if name in CPU_ONLY and "gpu" in map(kind, devices)]:
+        raise UsageError(f"there is no such thing as {impossible[0]} on a GPU; use --device cpu")
+    missing = []
+    for framework in found or ADAPTERS:
+        for device in devices:
+            try:
+                environments.interpreter(framework, device)
+            except EnvironmentMissing as error:
+                missing.append((framework, str(error)))
+    there = [name for name in found or ADAPTERS if name not in {framework for framework, _ in missing}]
+    if not there:
+        raise EnvironmentMissing("\n".join(message for _, message in missing if found) or missing[0][1])
+    return found or there

@@ -1,0 +1,140 @@
+"""Proofs that cells compute what is declared: made once by a worker, kept until anything they depend on changes.
+
+A proof depends on the pinned environment, the adapters' and the gate's code, the recipe, the data, the seed and the
+kind of machine; a proof made on another kind of machine is none. They lie in the user's cache, one file each.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from adapters.recipes import RECIPES
+from adapters.weights import initial_weights
+from benchmarks import files
+from benchmarks.files import default_cache
+from benchmarks.launch.process import UNLIMITED, launch_in
+from benchmarks.machine import environments, hardware, imports
+from benchmarks.machine.memory import MemoryLimit
+from benchmarks.plan.cells import Cell
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.worker.inputs import write_inputs
+
+STEPS = 200
+TIMEOUT_S = 1800.0
+LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
+CODE = (
+    "benchmarks.worker.prove",
+    "adapters.registry",
+)  # what a proof depends on: the gate, and the adapters put through it
+
+BRIEF = ("deviations", "float64_deviation", "steps", "oracle_sha256")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """What a row says of a cell's proof; `verdict` is the gate's whole answer, empty where there is none."""
+
+    lockstep: str  # pass, fail, unproven
+    reason: str
+    verdict: dict[str, Any]
+
+    def columns(self) -> dict[str, Any]:
+        """Return the row's columns on the proof."""
+        found: dict[str, Any] = {"lockstep": self.lockstep}
+        if self.verdict:
+            worst = {kind: value for kind, value in self.verdict["deviations"].items() if value is not None}
+            found["lockstep_max_deviation"] = worst.get("loss")
+            found["lockstep_float64_deviation"] = self.verdict["float64_deviation"]
+            found["lockstep_steps"] = self.verdict["steps"]
+            found["oracle_sha256"] = self.verdict["oracle_sha256"]
+        return found
+
+    def brief(self) -> Proof:
+        """Return what rows need of it; a gate's whole answer for each of ten thousand cells would fill the memory."""
+        return replace(self, verdict={name: value for name, value in self.verdict.items() if name in BRIEF})
+
+
+def unproven(reason: str) -> Proof:
+    """Return the proof of a cell that could not be put through the gate."""
+    return Proof("unproven", reason, {})
+
+
+def proven(
+    cell: Cell,
+    data: Prepared,
+    seed: int,
+    steps: int = STEPS,
+    fresh: bool = False,
+    timeout_s: float = TIMEOUT_S,
+    memory: MemoryLimit = UNLIMITED,
+) -> Proof:
+    """Return the kept proof of a cell, or make one and keep it if it is a pass or a fail."""
+    batch_size = min(cell.batch_size, LARGEST_BATCH)
+    decisive = {
+        "code": imports.code_hash(*CODE, folders=environments.search_path(cell.revision)),
+        "lock": environments.lock_hash(cell.framework, cell.device),
+        "machine": hardware.fingerprint(cell.device),
+        "recipe": repr(RECIPES[cell.recipe]),
+        "data": data.sha256,
+        "seed": seed,
+        "steps": steps,
+        **{name: getattr(cell, name) for name in ("framework", "device", "mode", "dtype", "threads", "pipeline")},
+        "batch_size": batch_size,
+    }
+    folder = default_cache() / "proofs"
+    folder.mkdir(parents=True, exist_ok=True)
+    if not fresh and (found := files.read_cached("proofs", decisive)):
+        return Proof(**found)
+    proof = make(cell, batch_size, data, seed, steps, folder, timeout_s, memory)
+    if proof.lockstep != "unproven":
+        files.write_cached("proofs", decisive, asdict(proof))
+    return proof
+
+
+def make(
+    cell: Cell,
+    batch_size: int,
+    data: Prepared,
+    seed: int,
+    steps: int,
+    folder: Path,
+    timeout_s: float,
+    memory: MemoryLimit,
+) -> Proof:
+    """Let a worker put the cell through the gate."""
+    recipe = RECIPES[cell.recipe]
+    trace = {
+        "code": imports.code_hash(*CODE),
+        "recipe": repr(recipe),
+        "data": data.sha256,
+        "seed": seed,
+        "steps": steps,
+        "batch_size": batch_size,
+    }
+    inputs = folder / f"oracle-{files.cache_key(trace)}"
+    if not inputs.exists():
+        epochs = -(-steps * batch_size // data.train_size)
+        part = Path(tempfile.mkdtemp(dir=folder))  # renamed when whole: a crash must not leave half of it
+        weights = initial_weights(recipe.model, recipe.initialiser, seed)
+        write_inputs(part, weights, seed, data.train_size, min(epochs, steps))
+        try:
+            part.rename(inputs)
+        except OSError:  # another sweep was first, with the same content
+            shutil.rmtree(part)
+    request = {
+        "task": "prove",
+        "cell": {**asdict(cell), "batch_size": batch_size},
+        "folders": {"data": str(data.folder), "inputs": str(inputs), "oracle": str(inputs / "losses.npy")},
+        "steps": steps,
+    }
+    ending = launch_in(cell.framework, cell.device, request, cell.threads, timeout_s, cell.revision, memory)
+    if ending.status == "invalid":  # what it built is not what is declared
+        return Proof("fail", ending.reason, {})
+    if ending.status != "ok" or ending.answer is None:
+        return unproven(f"the gate ended {ending.status}: {ending.reason}")
+    verdict = ending.answer
+    return Proof(verdict["lockstep"], verdict["why"], verdict)

@@ -1,0 +1,292 @@
+"""Facts about this machine that a measured speed depends on; no names of hosts, users or paths.
+
+Devices as people ask for them: cpu, gpu (the first card), gpu:N, or all there are.
+
+A worker sees only the card that it is to use, as its first: adapters know `cpu` and `gpu` and no numbers.
+
+The GPUs of this machine as NVIDIA's driver knows them, whatever the frameworks see.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import platform
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import psutil
+
+from benchmarks.errors import UsageError, has, require
+from benchmarks.plan.typed import split
+
+SYSFS_CPU = Path("/sys/devices/system/cpu")
+CPUINFO = Path("/proc/cpuinfo")
+CGROUP = Path("/sys/fs/cgroup")
+
+
+def cpu_name() -> str:
+    """Return the processor's model name as the kernel gives it."""
+    for line in CPUINFO.read_text().splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    return platform.machine()
+
+
+def physical_cpus() -> list[int]:
+    """Return one allowed logical CPU of each physical core, in order."""
+    allowed = sorted(os.sched_getaffinity(0))
+    seen: dict[str, int] = {}
+    for cpu in allowed:
+        siblings = SYSFS_CPU / f"cpu{cpu}" / "topology" / "thread_siblings_list"
+        core = siblings.read_text().strip() if siblings.exists() else str(cpu)
+        seen.setdefault(core, cpu)
+    return sorted(seen.values())
+
+
+def caches() -> dict[str, str]:
+    """Return size by level and type of the first CPU's caches, as sysfs writes it: {"L2 Unified": "2048K"}."""
+    found = {}
+    for index in sorted((SYSFS_CPU / "cpu0" / "cache").glob("index*")):
+        level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        found[f"L{level} {kind}"] = size
+    return found
+
+
+def last_level_cache_bytes(cpus: Sequence[int]) -> int:
+    """Return the size of the caches furthest from these CPUs, one that several of them share counted once.
+
+    0 where the kernel does not say.
+    """
+    furthest: dict[str, int] = {}
+    for cpu in cpus:
+        indices = (SYSFS_CPU / f"cpu{cpu}" / "cache").glob("index*")
+        last = max(indices, key=lambda index: int((index / "level").read_text()), default=None)
+        if last is not None:
+            sharers = (last / "shared_cpu_list").read_text().strip()
+            furthest[sharers] = size_bytes((last / "size").read_text().strip())
+    return sum(furthest.values())
+
+
+def size_bytes(size: str) -> int:
+    """Return the bytes of a size as sysfs writes it: 48K, 32M."""
+    return int(size[:-1]) << {"K": 10, "M": 20, "G": 30}[size[-1]]
+
+
+def first_line(*paths: Path) -> str:
+    """Return what the first of these files that exists says, or `not exposed`."""
+    return next((path.read_text().strip() for path in paths if path.exists()), "not exposed")
+
+
+def frequencies_mhz() -> list[float]:
+    """Return the CPUs' clocks at this moment, as far as the kernel knows them."""
+    return [float(found) for found in re.findall(r"^cpu MHz\s*: ([\d.]+)", CPUINFO.read_text(), re.MULTILINE)]
+
+
+def cpu_quota() -> str:
+    """Return the container's limit of CPU time: microseconds a period of cgroup v2 (or v1: -1 for none)."""
+    return first_line(CGROUP / "cpu.max", CGROUP / "cpu" / "cpu.cfs_quota_us")
+
+
+def facts() -> dict[str, Any]:
+    """Return what is recorded once per run."""
+    return {
+        "cpu": cpu_name(),
+        "virtual_machine": "hypervisor" in CPUINFO.read_text(),
+        "frequencies_mhz": frequencies_mhz(),
+        "governor": first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
+        "cpu_quota": cpu_quota(),
+        # A UUID would name one machine; None where nobody can ask the driver.
+        "gpus": [{**vars(card), "uuid": None} for card in cards()] if can_be_asked() else None,
+        "transparent_huge_pages": first_line(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
+        "load_average": os.getloadavg()[0],
+        "physical_cores": len(physical_cpus()),
+        "logical_cpus": os.cpu_count(),
+        "caches": caches(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "kernel": platform.release(),
+        "libc": " ".join(platform.libc_ver()),
+    }
+
+
+@functools.cache
+def fingerprint(device: str = "cpu") -> str:
+    """Return a hash that is the same on machines of one kind: processor, cores, memory to the GiB, and the card."""
+    kind = {"cpu": cpu_name(), "cores": len(physical_cpus()), "gib": round(psutil.virtual_memory().total / 2**30)}
+    if card := card_of(device):
+        kind["card"] = card.name
+    return hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:16]
+
+
+KINDS = ("cpu", "gpu")
+NAMES = re.compile(r"cpu|gpu(:(?P<index>\d{1,3}))?")
+
+
+def kind(device: str) -> str:
+    """Return `cpu` or `gpu`: what an adapter, an environment's name and a table's heading go by."""
+    return device.partition(":")[0]
+
+
+def place(device: str) -> int | None:
+    """Return which of the cards it is, from 0, or None for the processor."""
+    return None if kind(device) == "cpu" else int(device.partition(":")[2] or 0)
+
+
+def card_of(device: str) -> Card | None:
+    """Return the card that a device is; None for the processor, and where no driver tells."""
+    index = place(device)
+    found = [] if index is None else cards()
+    return found[index] if index is not None and index < len(found) else None
+
+
+def chosen(given: Sequence[str] | None) -> list[str]:
+    """Return the devices asked for, `cpu` by default and each once; UsageError for what is not there."""
+    asked = split(given, "device") or ["cpu"]
+    named: list[str] = []
+    if "all" in asked:
+        require("--device all", "pynvml", instead="name the devices, such as --device cpu,gpu")
+    for device in asked:
+        named += ["cpu", *(at(index) for index in range(len(cards())))] if device == "all" else [device]
+    for device in named:
+        check(device)
+    return list(dict.fromkeys("gpu" if device == "gpu:0" else device for device in named))
+
+
+def named(given: Sequence[str] | None) -> list[str]:
+    """Return the devices asked for of machines that are not known yet; UsageError for what is no device."""
+    asked = list(dict.fromkeys("gpu" if name == "gpu:0" else name for name in split(given, "device") or ["cpu"]))
+    for name in asked:
+        if name != "all" and NAMES.fullmatch(name) is None:
+            raise UsageError(f"unknown device {name!r}; known: cpu, gpu, gpu:N, all")
+    return asked
+
+
+def at(index: int) -> str:
+    """Return the name of the card at this place: the first is `gpu`."""
+    return f"gpu:{index}" if index else "gpu"
+
+
+def check(device: str) -> None:
+    """Raise UsageError for what is no device, or no card of this machine."""
+    match = NAMES.fullmatch(device)
+    if match is None:
+        raise UsageError(f"unknown device {device!r}; known: cpu, gpu, gpu:N, all")
+    if kind(device) == "cpu" or not can_be_asked():
+        return  # without them nobody knows yet: each framework's probe will say what it sees
+    found = cards()
+    if not found:
+        raise UsageError(f"--device {device}: NVIDIA's driver shows no GPU here; use --device cpu")
+    if (place(device) or 0) >= len(found):
+        there = ", ".join(f"{at(index)} ({card.name})" for index, card in enumerate(found))
+        raise UsageError(f"--device {device}: no such card; there are {there}")
+
+
+def variables(device: str) -> dict[str, str]:
+    """Return what lets a worker see its card and no other; nothing for the processor.
+
+    The order of the bus is the driver's own and NVML's; CUDA's default is fastest first. Where NVML cannot be asked the
+    card goes by its number, or by its place among those granted: without, gpu:1 would be measured on the first.
+    """
+    index = place(device)
+    if index is None:
+        return {}
+    if can_be_asked():
+        mine = card_of(device)
+        name = mine.uuid if mine else None
+    else:
+        granted = os.environ.get("CUDA_VISIBLE_DEVICES")
+        name = str(index) if granted is None else "".join(granted.split(",")[index : index + 1])
+    return {} if name is None else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": name}
+
+
+def addressed(request: Mapping[str, Any], device: str) -> dict[str, Any]:
+    """Return a request as its worker is to read it: its one card is `gpu`."""
+    asked = {**request}
+    if "device" in asked:
+        asked["device"] = kind(device)
+    if "cell" in asked:
+        asked["cell"] = {**asked["cell"], "device": kind(device)}
+    return asked
+
+
+@dataclass(frozen=True)
+class Card:
+    """One GPU: `index` as the driver counts, `driver` its version, `capability` CUDA's, for example 9.0."""
+
+    index: int
+    name: str
+    memory_bytes: int
+    driver: str
+    capability: str
+    uuid: str
+
+
+def nvml() -> ModuleType | None:
+    """Return NVML's bindings, ready to be asked, or None where there is no driver or no binding."""
+    if not can_be_asked():
+        return None
+    import pynvml  # noqa: PLC0415 - see errors.py
+
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return None
+    found: ModuleType = pynvml
+    return found
+
+
+def can_be_asked() -> bool:
+    """Return whether this Python has NVML's bindings; without them nobody knows which cards there are."""
+    return has("pynvml")
+
+
+def cards() -> list[Card]:
+    """Return the GPUs that this process may use, in the driver's order; none where there is no driver.
+
+    gpu:N is the one at place N: CUDA_VISIBLE_DEVICES, by which a queue grants cards, hides the others.
+    """
+    library = nvml()
+    if library is None:
+        return []
+    driver = text(library.nvmlSystemGetDriverVersion())
+    found = [read_card(library, index, driver) for index in range(library.nvmlDeviceGetCount())]
+    granted = os.environ.get("CUDA_VISIBLE_DEVICES")
+    return found if granted is None else visible(found, granted)
+
+
+def read_card(library: ModuleType, index: int, driver: str) -> Card:
+    """Return what the driver says of one GPU."""
+    handle = library.nvmlDeviceGetHandleByIndex(index)
+    capability = "{}.{}".format(*library.nvmlDeviceGetCudaComputeCapability(handle))
+    name, uuid = text(library.nvmlDeviceGetName(handle)), text(library.nvmlDeviceGetUUID(handle))
+    return Card(index, name, library.nvmlDeviceGetMemoryInfo(handle).total, driver, capability, uuid)
+
+
+def visible(found: list[Card], granted: str) -> list[Card]:
+    """Return the cards that CUDA_VISIBLE_DEVICES names, by number or by the beginning of a UUID, in its order.
+
+    As CUDA does, stop at the first that does not exist: an invalid number hides all that follow it.
+    """
+    kept: list[Card] = []
+    for name in filter(None, granted.split(",")):
+        named = [c for c in found if str(c.index) == name.strip() or begins(c.uuid, name.strip())]
+        if len(named) != 1:
+            break
+        kept += named
+    return kept
+
+
+def begins(uuid: str, name: str) -> bool:
+    """Return whether a name is the beginning of a UUID, and more than what all of them begin with."""
+    return name.startswith("GPU-") and len(name) > 4 and uuid.startswith(name)
+
+
+def text(said: str | bytes) -> str:
+    """Return text; older bindings answer in bytes."""
+    return said.decode() if isinstance(said, bytes) else said

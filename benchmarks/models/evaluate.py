@@ -1,0 +1,146 @@
+"""Saved weights in every framework: outputs on all test images, compared image by image.
+
+Weights trained in one framework, evaluated in every other: do all frameworks mean the same network by them?
+
+They travel as safetensors files (checkpoint.py), the initial ones too; a worker gets them as .npz.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.recipes import RECIPES
+from adapters.weights import initial_weights
+from benchmarks.errors import EnvironmentMissing, UsageError
+from benchmarks.launch.probe import probe_all
+from benchmarks.machine.hardware import physical_cpus
+from benchmarks.models import checkpoint, native, remote
+from benchmarks.models.agreement import Agreement, agreement, apart
+from benchmarks.models.checkpoint import Checkpoint
+from benchmarks.plan.cells import Axes, Cell, expand
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.plan.data.sources import NAMES
+from benchmarks.worker import inputs
+from benchmarks.worker.inputs import write_inputs, write_weights
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What frameworks made of some weights; `native` holds the deviations of their own files by format."""
+
+    recipe: str
+    dataset: str
+    trained_in: str  # as the card says; empty where it does not
+    agreement: Agreement
+    native: dict[str, dict[str, float]]
+
+    def as_json(self) -> dict[str, Any]:
+        """Return plain JSON values, the verdicts among them."""
+        found = dataclasses.asdict(self)
+        found["agreement"]["agreed"] = self.agreement.agreed
+        for described, difference in zip(found["agreement"]["differences"], self.agreement.differences, strict=True):
+            described["tie"] = difference.tie
+        return found
+
+
+def trained_on(kept: Checkpoint) -> str:
+    """Return the named data set that a card says; UsageError where it was another or is not said."""
+    name = kept.card.get("dataset", {}).get("name")
+    if not isinstance(name, str) or name not in NAMES:
+        raise UsageError("these weights were trained on no data set that has a name here; say which with --dataset")
+    return name
+
+
+def evaluate(
+    kept: Checkpoint,
+    frameworks: Sequence[str],
+    device: str,
+    data: Prepared,
+    scratch: Path,
+    own: bool,
+    say: Callable[[str], None],
+) -> Evaluation:
+    """Evaluate weights in each framework, each in its recommended mode; `scratch` is an empty folder.
+
+    `own` also writes each framework's own files and loads them. May raise WorkerFailed, EnvironmentMissing.
+    """
+    recipe = kept.recipe
+    probes = probe_all(frameworks, [device])
+    if problems := [found.problem for found in probes.values() if found.problem]:
+        raise EnvironmentMissing("\n".join(problems))
+    axes = Axes(frameworks, [recipe.name], [data.name], [device], [None], [None], ["float32"], [len(physical_cpus())])
+    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
+    weights = scratch / "kept.npz"
+    inputs.write_weights(weights, kept.weights)
+    inputs.write_inputs(scratch, initial_weights(recipe.model, recipe.initialiser, 0), 0, data.train_size, 1)
+    images = np.load(data.folder / "test_images.npy", mmap_mode="r", allow_pickle=False)
+    labels = np.load(data.folder / "test_labels.npy", allow_pickle=False).astype(np.int64)
+    outputs, files = {}, {}
+    for cell in cells:
+        outputs[cell.framework] = remote.outputs(cell, data, scratch, {"kept": weights})["kept"]
+        say(f"evaluated {recipe.name} in {cell.framework}")
+        if own:
+            (folder := scratch / f"native-{cell.framework}").mkdir()
+            expected = outputs[cell.framework]
+            files[cell.framework] = native.proven(
+                cell.framework, device, recipe, kept.weights, folder, images, expected
+            )
+            say(f"wrote and loaded {cell.framework}'s own files: {', '.join(files[cell.framework])}")
+    trainer = kept.card.get("training", {}).get("framework", "")
+    return Evaluation(recipe.name, data.name, str(trainer), agreement(outputs, labels, recipe.loss), files)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One framework's weights in another: the largest difference of a logit from the trainer's own."""
+
+    recipe: str
+    trained_in: str
+    evaluated_in: str
+    accuracy: float  # the trainer's own, on the test images
+    deviation: float
+
+
+def exchange(
+    cells: Sequence[Cell],
+    data: Prepared,
+    epochs: int,
+    seed: int,
+    folder: Path,
+    inputs: Path,
+    report: Callable[[str], None],
+) -> list[Pair]:
+    """Train every cell of one recipe and evaluate its weights in all. May raise WorkerFailed.
+
+    The safetensors files stay in `folder`; what workers are handed lies in `inputs`, an empty folder.
+    """
+    recipe = RECIPES[cells[0].recipe]
+    start = folder / f"{recipe.name}-initial.safetensors"
+    checkpoint.write_weights(start, initial_weights(recipe.model, recipe.initialiser, seed), recipe=recipe.name)
+    write_inputs(inputs, checkpoint.read_weights(start, recipe.model), seed, data.train_size, epochs)
+
+    weights: dict[str, Path] = {}
+    accuracies: dict[str, float] = {}
+    for cell in cells:
+        arrays, answer = remote.train(cell, data, inputs, epochs)
+        accuracies[cell.framework] = answer["accuracy"]
+        kept = folder / f"{recipe.name}-{cell.framework}.safetensors"
+        checkpoint.write_weights(kept, arrays, recipe=recipe.name, trained_in=cell.framework)
+        weights[cell.framework] = inputs / f"kept-{cell.framework}.npz"
+        write_weights(weights[cell.framework], checkpoint.read_weights(kept, recipe.model))
+        report(f"trained {recipe.name} in {cell.framework}: accuracy {accuracies[cell.framework]:.4f}")
+    outputs: dict[str, dict[str, remote.Outputs]] = {}
+    for cell in cells:
+        outputs[cell.framework] = remote.outputs(cell, data, inputs, weights)
+        report(f"evaluated all {recipe.name} weights in {cell.framework}")
+    return [
+        Pair(recipe.name, trainer, evaluator, accuracies[trainer], apart(found[trainer], outputs[trainer][trainer]))
+        for trainer in weights
+        for evaluator, found in outputs.items()
+    ]

@@ -1,0 +1,184 @@
+"""A picture becomes what the network knows: one digit as MNIST has it, light on dark, 28x28.
+
+MNIST's own steps (Y. LeCun, C. Cortes, C. Burges, http://yann.lecun.com/exdb/mnist/): the digit is fitted into 20x20
+pixels, keeping its shape, with grey levels from antialiasing, and placed in 28x28 by its centre of mass. Before them
+comes what NIST's forms did not need: to find the ink on paper of any shade, lit unevenly.
+
+The bytes of a picture file, which anyone may have made, become grey pixels: PNG and JPEG, and nothing else.
+
+Each format is opened by its own class of Pillow, not by Image.open: that one tries every format that Pillow knows, and
+its limit of pixels is a setting of the whole process. Both tell their size before anything is decompressed.
+"""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image, ImageOps
+from PIL.ImageFile import ImageFile
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from scipy import ndimage
+
+from benchmarks.errors import DataError
+
+Grey = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float64]
+SIDE, BOX = 28, 20  # of the result, and of the square in it that the digit fills
+CONTRAST = 16  # grey levels that ink must differ from paper by
+NOISE = 5  # standard deviations of the paper's noise that it must differ by as well
+UNEVEN = 8  # grey levels: half of the border is farther than this from its middle where the light is uneven
+SPECK = 0.05  # a patch of ink with less than this share of the ink of the largest is dirt
+SMALLEST = 5  # pixels: the longer side of what can be a digit
+FULL = 90  # percentile of the ink that counts as fully inked
+
+
+def seen(image: Grey) -> Grey:
+    """Return the digit of a grey picture (H, W) as MNIST would have it, (28, 28); DataError where there is no ink."""
+    return centred(fitted(cropped(ink_of(image))))
+
+
+def naive(image: Grey) -> Grey:
+    """Return the picture squeezed into (28, 28), as tutorials have it: no inversion, no box, no centre of mass.
+
+    Source: load_image of https://github.com/PaddlePaddle/book/tree/develop/02.recognize_digits, convert("L") and
+    resize((28, 28), Image.ANTIALIAS), since Pillow 10 named LANCZOS.
+    """
+    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+
+
+def ink_of(image: Grey) -> Floats:
+    """Return for each pixel of (H, W) how much ink it has, 0 to 1: none, where it cannot be told from the paper."""
+    away = image - paper_of(image)
+    away *= np.sign((away * away * away).sum())  # ink is on the side of the paper's level where few pixels lie far away
+    least = max(CONTRAST, NOISE * 1.4826 * float(np.median(np.abs(away[border_of(image.shape)]))))
+    away[away < least] = 0
+    if not away.any():
+        return away
+    level = float(np.percentile(away[away > 0], FULL))
+    return clean(np.minimum(away / level, 1.0))
+
+
+def paper_of(image: Grey) -> Floats:
+    """Return the paper's grey level at each pixel: the middle one of the border, which is mostly paper.
+
+    Where that is uneven it is a quadratic surface through the border, of least absolute deviations (by reweighting), so
+    that ink which reaches the border does not bend it. Even paper needs none, and a thick digit in a tight picture
+    would bend it.
+    """
+    border = border_of(image.shape)
+    middle = float(np.median(image[border]))
+    if np.median(np.abs(image[border] - middle)) < UNEVEN:
+        return np.full(image.shape, middle)
+    y, x = (np.linspace(-1, 1, side) for side in image.shape)
+    y = y[:, None]
+    terms = np.stack([np.broadcast_to(term, image.shape) for term in (1, x, y, x * y, x * x, y * y)], -1)
+    every = max(1, int(border.sum()) // 1000)
+    places, levels = terms[border][::every], image[border][::every] - middle
+    weights = np.ones_like(levels)
+    for _ in range(10):
+        fit = np.linalg.lstsq(places * weights[:, None], levels * weights, rcond=None)[0]
+        weights = 1 / np.sqrt(np.maximum(np.abs(levels - places @ fit), 1e-3))
+    paper: Floats = middle + np.round(terms @ fit, 3)  # rounded: a picture and its negative give the same digit
+    return paper
+
+
+def border_of(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Return where an outer frame of an eighth of the shorter side lies."""
+    inside = np.zeros(shape, bool)
+    margin = max(1, min(shape) // 8)
+    inside[margin:-margin, margin:-margin] = True
+    return ~inside
+
+
+def clean(ink: Floats) -> Floats:
+    """Return the ink without specks: patches that hold little ink beside the one that holds most."""
+    patches, _ = ndimage.label(ink > 0, np.ones((3, 3)))
+    held = np.bincount(patches.ravel(), ink.ravel())
+    return np.where((held >= SPECK * held.max())[patches], ink, 0)
+
+
+def cropped(ink: Floats, least: float = 0.5) -> Floats:
+    """Return the box around all pixels with at least so much ink; DataError where it is too small for a digit."""
+    rows, columns = (np.flatnonzero((ink >= least).any(axis)) for axis in (1, 0))
+    if not len(rows) or max(np.ptp(rows), np.ptp(columns)) + 1 < SMALLEST:
+        raise DataError("no ink: nothing in the picture stands out as a digit; draw or photograph it larger and darker")
+    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def fitted(ink: Floats) -> Floats:
+    """Return the ink scaled so that its longer side has 20 pixels and its shape is kept."""
+    height, width = (max(1, round(side * BOX / max(ink.shape))) for side in ink.shape)
+    scaled = Image.fromarray(ink.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
+    return np.clip(np.asarray(scaled, np.float64), 0, 1)
+
+
+def centred(ink: Floats) -> Grey:
+    """Return (28, 28) with the ink's centre of mass at pixel 14, as near as whole pixels and the frame allow.
+
+    Pixel 14 counted from 0: there it lies in MNIST's own images (mean 13.99 and 14.00, standard deviation 0.29).
+    """
+    result = np.zeros((SIDE, SIDE), np.uint8)
+    mass = ndimage.center_of_mass(ink)
+    top, left = (
+        int(np.clip(round(SIDE / 2 - middle), 0, SIDE - side)) for middle, side in zip(mass, ink.shape, strict=True)
+    )
+    result[top : top + ink.shape[0], left : left + ink.shape[1]] = np.round(255 * ink)
+    return result
+
+
+MAX_PIXELS = 50_000_000  # the largest photographs that telephones write
+MAX_BYTES = 32 << 20
+MAX_SCANS = 200  # a progressive JPEG has about ten; each goes over all pixels, and thousands fit into 100 kB
+MAX_SIDE = 512  # the longer side of what is returned has fewer than twice as many pixels
+OPENERS: dict[bytes, type[ImageFile]] = {b"\x89PNG\r\n\x1a\n": PngImageFile, b"\xff\xd8\xff": JpegImageFile}
+SCAN = b"\xff\xda"
+WHITE = (255, 255, 255, 255)
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Grey:
+    """Return the grey pixels (H, W) of a PNG or JPEG, upright, what is transparent over white; DataError otherwise.
+
+    A large picture is reduced by a whole number. Its size is read from the header; above `max_pixels` nothing of it is
+    decompressed.
+    """
+    if len(data) > MAX_BYTES:
+        raise DataError(f"a file of {len(data):,} bytes: more than {MAX_BYTES >> 20} MiB; save the picture smaller")
+    opener = next((found for magic, found in OPENERS.items() if data.startswith(magic)), None)
+    if opener is None:
+        raise DataError(f"{'an empty file' if not data else 'not a PNG or JPEG'}; save the picture as one of them")
+    try:
+        with opener(io.BytesIO(data)) as image:
+            check_size(image, data, max_pixels)
+            return pixels(image)
+    except DataError:
+        raise
+    except Exception as error:  # Pillow lets out whatever its parsing meets: OSError, SyntaxError, struct.error, ...
+        raise DataError(f"damaged or cut short: {ascii(error)[:200]}; save the picture again") from error
+
+
+def check_size(image: ImageFile, data: bytes, max_pixels: int) -> None:
+    """Raise DataError for more pixels, or more passes over them, than a picture of a digit has."""
+    width, height = image.size
+    if width * height > max_pixels:
+        raise DataError(f"{width}x{height} pixels: more than {max_pixels / 1e6:g} megapixels; save the picture smaller")
+    if isinstance(image, JpegImageFile) and data.count(SCAN) > MAX_SCANS:
+        raise DataError(f"a JPEG of more than {MAX_SCANS} scans; save the picture again")
+
+
+def pixels(image: ImageFile) -> Grey:
+    """Decompress, turn as the camera was held, make small, lay over white, and make grey."""
+    image.draft(
+        image.mode, (MAX_SIDE, MAX_SIDE)
+    )  # a JPEG is decompressed at a half, a quarter or an eighth where that does
+    ImageOps.exif_transpose(image, in_place=True)
+    whole: Image.Image = image
+    if whole.mode.startswith("I"):  # 16 bits: Pillow's own conversion to 8 cuts off what is above 255
+        whole = Image.fromarray((np.asarray(whole).astype(np.uint32) >> 8).astype(np.uint8))
+    whole = whole.convert("RGBA" if whole.has_transparency_data else "L")
+    small = whole.reduce(max(1, max(whole.size) // MAX_SIDE))
+    if small.mode == "RGBA":
+        small = Image.alpha_composite(Image.new("RGBA", small.size, WHITE), small).convert("L")
+    return np.asarray(small)

@@ -1,0 +1,236 @@
+"""Warm workers: a framework that has loaded a network and answers at once, for as long as someone has questions.
+
+A launch answers once, after seconds of importing and building. The same keeper keeps such a worker and the same checks
+hold for what it says, but its stdin stays open and every line there is one image (worker/serve.py). One image a line is
+less than the smallest pipe takes, so that writing to a worker that hangs cannot block; reading has a deadline.
+
+A network trained in a framework's worker, and its outputs in any: what train, evaluate and exchange share.
+
+Weights cross as .npz; what a worker is handed and what it leaves lies in `inputs`, a folder of the caller's.
+"""
+
+from __future__ import annotations
+
+import base64
+import contextlib
+import dataclasses
+import json
+import os
+import selectors
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any, cast
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.declaration import Recipe
+from adapters.recipes import RECIPES
+from adapters.registry import ADAPTERS
+from adapters.weights import Weights
+from benchmarks.errors import WorkerFailed, WorkerLost
+from benchmarks.launch import outcome, process
+from benchmarks.launch.outcome import MAX_ANSWER_BYTES, decoded, judge
+from benchmarks.launch.process import Report, launch_in
+from benchmarks.machine import environments, hardware
+from benchmarks.plan.cells import Cell
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.worker import inputs
+from benchmarks.worker.inputs import read_weights
+
+Array = npt.NDArray[Any]
+READY_S = 120.0  # the first import in an environment may compile thousands of files
+ANSWER_S = 10.0
+
+
+class Warm:
+    """One framework's worker that holds a network; for one thread, and ended by the kernel when that thread ends."""
+
+    def __init__(self, framework: str, device: str, recipe: Recipe, weights: Weights, threads: int) -> None:
+        """Start it and return at once: several can warm up side by side. EnvironmentMissing, WorkerLost.
+
+        It may run on all cores that this process may use: nothing is measured here that anyone will publish.
+        """
+        self.framework, self.recipe = framework, recipe
+        self.about: dict[str, Any] = {}  # once it is ready: `mode` and `version`
+        self.lost: WorkerLost | None = None
+        self.said, self.printed = bytearray(), bytearray()
+        python = environments.interpreter(framework, device)
+        with contextlib.ExitStack() as undo:
+            self.watch = undo.enter_context(process.UNLIMITED.watch())
+            folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="lockstep-")))
+            inputs.write_weights(folder / "weights.npz", weights)
+            self.selector = undo.enter_context(selectors.DefaultSelector())
+            try:
+                cpus = hardware.physical_cpus()
+                self.process, self.reader = process.begin(python, threads, cpus, None, self.watch, device)
+            except OSError as error:
+                raise WorkerLost(f"{framework}: the worker could not be started: {error.strerror}") from None
+            undo.callback(os.close, self.reader)
+            undo.callback(process.end, self.process)
+            self.exited = os.pidfd_open(self.process.pid)
+            undo.callback(os.close, self.exited)
+            for descriptor in (self.reader, cast(IO[bytes], self.process.stdout).fileno(), self.exited):
+                self.selector.register(descriptor, selectors.EVENT_READ)
+            self.undo = undo.pop_all()
+        request: dict[str, Any] = {"task": "serve", "adapter": ADAPTERS[framework], "device": device}
+        request |= {"recipe": recipe.name, "weights": str(folder / "weights.npz"), "threads": threads}
+        self._send(hardware.addressed(request, device))
+
+    def __enter__(self) -> Warm:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def ready(self) -> None:
+        """Return when it is warm; WorkerLost says why it will not be."""
+        if not self.about:
+            self.about = self._answer("serving", READY_S)
+
+    def outputs(self, images: Array) -> tuple[Array, Array]:
+        """Return the network's outputs (N, K) for images uint8 (N, 28, 28), and the seconds of each, (N,).
+
+        Outputs are what the last layer gives: logits in most recipes. WorkerLost, now and ever after, when the worker
+        has ended, does not answer within ANSWER_S or answers nonsense.
+        """
+        if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
+            raise ValueError(f"images: expected uint8 (N, 28, 28), found {images.dtype} {images.shape}")
+        self.ready()
+        found = [self._ask(image) for image in images]
+        outputs = np.array([each["outputs"] for each in found], np.float64)
+        return outputs.reshape(len(images), -1), np.array([each["seconds"] for each in found])
+
+    def check(self) -> None:
+        """Raise WorkerLost if it has ended unasked; never waits."""
+        if self.lost is None and self.process.poll() is not None:
+            self._end()
+        if self.lost is not None:
+            raise self.lost
+
+    def stop(self) -> None:
+        """Order it to end, from any thread; its own then finds it lost."""
+        self.process.terminate()
+
+    def close(self) -> None:
+        """End it; nothing is left of it afterwards."""
+        self.lost = self.lost or WorkerLost(f"{self.framework}: its worker was closed")
+        self.undo.close()
+
+    def _ask(self, image: Array) -> dict[str, Any]:
+        """Return what is said of one image."""
+        self._send({"image": base64.b64encode(image.tobytes()).decode()})
+        answer = self._answer("served", ANSWER_S)
+        if len(answer["outputs"]) != self.recipe.model.outputs:
+            raise self._loss(f"answered {len(answer['outputs'])} outputs in place of {self.recipe.model.outputs}")
+        return answer
+
+    def _send(self, message: dict[str, Any]) -> None:
+        """Write one line; a worker that has ended is noticed where its answer is awaited."""
+        self.check()
+        stdin = cast(IO[bytes], self.process.stdin)
+        with contextlib.suppress(BrokenPipeError):
+            stdin.write(json.dumps(message).encode() + b"\n")
+            stdin.flush()
+
+    def _answer(self, kind: str, seconds: float) -> dict[str, Any]:
+        """Return the next line that the worker says, once it is checked."""
+        self.check()
+        deadline = time.monotonic() + seconds
+        while b"\n" not in self.said:
+            left = deadline - time.monotonic()
+            ready = self.selector.select(left) if left > 0 else []  # one that prints without end is always ready
+            if not ready:
+                raise self._loss(f"no answer after {seconds:g} s")
+            descriptors = {key.fd for key, _ in ready}
+            self._receive(descriptors)
+            if self.exited in descriptors and b"\n" not in self.said:
+                raise self._end()
+            if len(self.said) > MAX_ANSWER_BYTES:
+                raise self._loss(f"its answer is longer than {MAX_ANSWER_BYTES} bytes")
+        line, _, rest = bytes(self.said).partition(b"\n")
+        self.said[:] = rest
+        try:
+            return outcome.read(line, kind)
+        except outcome.AnswerInvalid as error:
+            raise self._loss(f"its answer {error}") from None
+
+    def _receive(self, descriptors: set[int]) -> None:
+        """Read what there is, all of it when the worker has ended."""
+        drain = self.exited in descriptors
+        for key in list(self.selector.get_map().values()):
+            if key.fd != self.exited and (drain or key.fd in descriptors):
+                kept = self.said if key.fd == self.reader else self.printed
+                if not process.receive(key.fd, kept, drain):
+                    self.selector.unregister(key.fd)
+
+    def _end(self) -> WorkerLost:
+        """Say how the worker, which has ended, did so."""
+        self._receive({self.exited})
+        ending = judge(self.process.wait(), bytes(self.said), decoded(self.printed), "serve").explained(self.watch)
+        return self._loss(ending.reason or "its worker ended unasked")
+
+    def _loss(self, reason: str) -> WorkerLost:
+        """Give the worker up."""
+        self.lost = WorkerLost(f"{self.framework}: {reason}")
+        self.undo.close()
+        return self.lost
+
+
+def probabilities(outputs: Array) -> Array:
+    """Return the softmax over the last axis, in float64: what recipes with cross-entropy learn from."""
+    shifted = np.exp(outputs.astype(np.float64) - outputs.max(-1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(-1, keepdims=True))
+
+
+Answer = dict[str, Any]
+Outputs = npt.NDArray[np.floating]
+TIMEOUT_S = 24 * 3600.0  # of a training, which tells how far it is and can be ended; no recipe here takes an hour
+EVALUATE_S = 1800.0
+
+
+def ask(
+    cell: Cell,
+    task: str,
+    data: Prepared,
+    inputs: Path,
+    what: Mapping[str, Any],
+    timeout_s: float,
+    progress: Report | None = None,
+) -> Answer:
+    """Have a worker do a task and return its answer; WorkerFailed where it ends otherwise than ok."""
+    request = {"task": task, "cell": dataclasses.asdict(cell), "data": str(data.folder), "inputs": str(inputs)}
+    ending = launch_in(
+        cell.framework, cell.device, {**request, **what}, cell.threads, timeout_s, cell.revision, progress=progress
+    )
+    if ending.answer is None or ending.status != "ok":
+        raise WorkerFailed(f"{cell.framework} {cell.recipe} {task} ended {ending.status}: {ending.reason}")
+    return ending.answer
+
+
+def train(
+    cell: Cell, data: Prepared, inputs: Path, epochs: int, progress: Report | None = None, timeout_s: float = TIMEOUT_S
+) -> tuple[Weights, Answer]:
+    """Train a cell's recipe; return its weights and what learn() says. `inputs` is as batches.write_inputs left it."""
+    kept = inputs / f"{cell.framework}.npz"
+    what = {"epochs": epochs, "save": str(kept), "progress": progress is not None}
+    answer = ask(cell, "accuracy", data, inputs, what, timeout_s, progress)
+    return read_weights(kept), answer
+
+
+def outputs(
+    cell: Cell, data: Prepared, inputs: Path, weights: Mapping[str, Path], timeout_s: float = EVALUATE_S
+) -> dict[str, Outputs]:
+    """Return a cell's outputs on all test images at each of some weights (.npz), finite and (images, outputs)."""
+    made = {name: inputs / f"{name}-in-{cell.framework}.npy" for name in weights}
+    paths = [{name: str(path) for name, path in files.items()} for files in (weights, made)]
+    ask(cell, "evaluate", data, inputs, {"weights": paths[0], "outputs": paths[1]}, timeout_s)
+    found = {name: np.load(path, allow_pickle=False) for name, path in made.items()}
+    expected = (data.test_size, RECIPES[cell.recipe].model.outputs)
+    for name, array in found.items():
+        if array.shape != expected or not np.isfinite(array).all():
+            wrong = f"finite outputs of shape {expected}, found {array.shape} or what is not finite"
+            raise WorkerFailed(f"{cell.framework} {cell.recipe} evaluate at the weights of {name}: expected {wrong}")
+    return found

@@ -1,0 +1,101 @@
+"""From a cell to a folder: train it, write weights and card, the framework's own files if asked for, and the curves."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.recipes import RECIPES
+from adapters.weights import Weights, initial_weights
+from benchmarks.errors import plain
+from benchmarks.launch.probe import Probe
+from benchmarks.launch.process import Figures
+from benchmarks.machine import environments, hardware
+from benchmarks.models import checkpoint, native, remote
+from benchmarks.models.checkpoint import Card
+from benchmarks.plan.cells import Cell
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.worker.inputs import write_inputs, write_weights
+from benchmarks.worker.train import BY_EPOCH
+
+Say = Callable[[str], None]
+SCORES = ("accuracy", "loss", "train_accuracy", "epochs", *BY_EPOCH)
+DRAW_S = 120.0
+
+
+def save(part: Path, cell: Cell, probe: Probe, data: Prepared, epochs: int, seed: int, own: bool, say: Say) -> float:
+    """Fill a folder that is being made with a cell, trained; return its accuracy on the test images.
+
+    `own` adds the framework's own files. May raise WorkerFailed, and what saved.fill raises.
+    """
+    recipe = RECIPES[cell.recipe]
+
+    def told(figures: Figures) -> None:
+        losses = f"loss {figures['train_loss']:.4f} in training, {figures['loss']:.4f} on the test images"
+        accuracy = f"{100 * figures['accuracy']:.2f} % of them right"
+        say(f"epoch {figures['epoch']}/{epochs}: {losses}, {accuracy}, {figures['seconds']:.1f} s")
+
+    with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
+        inputs = Path(scratch)
+        initial = initial_weights(recipe.model, recipe.initialiser, seed)
+        write_inputs(inputs, initial, seed, data.train_size, epochs)
+        weights, answer = remote.train(cell, data, inputs, epochs, told)
+        card = about(cell, probe, data, seed, answer)
+        if own:
+            say(f"writing {cell.framework}'s own files, and loading them in a process of their own")
+            (part / checkpoint.NATIVE).mkdir()
+            card["native"] = proven(part / checkpoint.NATIVE, cell, data, inputs, weights)
+        checkpoint.fill(part, recipe, weights, card)
+    draw(part, say)
+    return float(answer["accuracy"])
+
+
+def about(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dict[str, Any]) -> Card:
+    """Return what a card says beside the declaration; no names of hosts, users or paths."""
+    dataset = {name: getattr(data, name) for name in ("name", "sha256", "source", "train_size", "test_size")}
+    axes = ("framework", "device", "mode", "dtype", "threads", "batch_size", "pipeline")
+    facts = hardware.facts()
+    return {
+        "dataset": dataset,
+        "training": {name: getattr(cell, name) for name in axes} | {"seed": seed, "device_name": probe.device_name},
+        "scores": {name: answer[name] for name in SCORES},
+        "versions": probe.facts["versions"],
+        "machine": {name: facts[name] for name in ("cpu", "physical_cores", "memory_bytes")},
+        "machine_kind": hardware.fingerprint(cell.device),
+        "commit": environments.commit(),
+    }
+
+
+def proven(folder: Path, cell: Cell, data: Prepared, inputs: Path, weights: Weights) -> dict[str, float]:
+    """Write the framework's own files and prove them against what its adapter computes with the same weights."""
+    kept = inputs / "kept.npz"
+    write_weights(kept, {name: array.astype(np.float32) for name, array in weights.items()})
+    expected = remote.outputs(cell, data, inputs, {"kept": kept})["kept"]
+    images = np.load(data.folder / "test_images.npy", mmap_mode="r", allow_pickle=False)
+    return native.proven(cell.framework, cell.device, RECIPES[cell.recipe], weights, folder, images, expected)
+
+
+def draw(part: Path, say: Say) -> None:
+    """Have `report` draw the curves, a program of its own: the harness draws nothing. Weights are kept without, too."""
+    command = [sys.executable, "-m", "report", "curve", str(part)]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=environments.ROOT,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=DRAW_S,
+            check=False,
+        )
+        reason = done.stderr.strip().splitlines()[-1:] if done.returncode else []
+    except (OSError, subprocess.TimeoutExpired) as error:
+        reason = [str(error)]
+    if reason:
+        say(f"the curves are not drawn: {plain(reason[0])[:300]}")

@@ -1,0 +1,193 @@
+"""A sweep's axes become cells, and cells become launches in an order that favours no framework.
+
+A cell is one point of the sweep; a comparison is all cells that differ only in framework, mode and revision. Within a
+round, each comparison's cells follow one another, a block, so that what drifts on the machine drifts for all of them.
+
+How much a sweep measures: quick for a look, standard for a comparison, thorough for a claim.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import itertools
+import json
+import random
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.recipes import RECIPES
+from benchmarks.stats import LOOKS
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One point of the sweep; `mode` is eager, compiled or fused once resolved."""
+
+    framework: str
+    recipe: str
+    dataset: str
+    device: str
+    batch_size: int
+    mode: str
+    dtype: str
+    threads: int
+    pipeline: str = "resident"
+    revision: str = ""  # the commit whose adapters are measured; empty: the checkout's own
+
+    @classmethod
+    def of(cls, row: Mapping[str, Any]) -> Cell:
+        """Return the cell that a row is a launch of."""
+        return cls(**{name: row[name] for name in AXES} | {"revision": row["revision"] or ""})
+
+    @property
+    def model(self) -> str:
+        return RECIPES[self.recipe].model.name
+
+    def words(self) -> str:
+        """Return how the cell is computed, as people are told: fused float32 resident, adapters of abc."""
+        words = f"{self.mode} {self.dtype} {self.pipeline}"
+        return f"{words}, adapters of {self.revision}" if self.revision else words
+
+    def comparison(self) -> tuple[object, ...]:
+        """Return what all cells of one comparison share."""
+        return tuple(getattr(self, name) for name in SHARED)
+
+    def identity(self, **decisive: object) -> str:
+        """Return a hash of the axes and of everything else that decides what is measured."""
+        text = json.dumps({**dataclasses.asdict(self), **decisive}, sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+AXES = tuple(field.name for field in dataclasses.fields(Cell))
+APART = ("framework", "mode", "revision")
+SHARED = tuple(name for name in AXES if name not in APART)
+
+
+@dataclass(frozen=True)
+class Axes:
+    """What to sweep over; every field a sequence.
+
+    A mode of None means each adapter's recommended one, a batch size of None the recipe's own.
+    """
+
+    frameworks: Sequence[str]
+    recipes: Sequence[str]
+    datasets: Sequence[str]
+    devices: Sequence[str]
+    batch_sizes: Sequence[int | None]
+    modes: Sequence[str | None]
+    dtypes: Sequence[str]
+    threads: Sequence[int]
+    pipelines: Sequence[str] = ("resident",)
+    revisions: Sequence[str] = ("",)
+
+
+def expand(axes: Axes, recommended: Callable[[str, str, str, str], str]) -> list[Cell]:
+    """Return every cell once, in the axes' order; `recommended(framework, device, model, pipeline)` resolves modes."""
+    points = itertools.product(
+        axes.recipes,
+        axes.datasets,
+        axes.devices,
+        axes.batch_sizes,
+        axes.dtypes,
+        axes.threads,
+        axes.pipelines,
+        axes.frameworks,
+        axes.modes,
+        axes.revisions,
+    )
+    cells = (
+        Cell(
+            framework, recipe, dataset, device, batch_size or RECIPES[recipe].batch_size,
+            mode or recommended(framework, device, RECIPES[recipe].model.name, pipeline), dtype, threads, pipeline,
+            revision,
+        )
+        for recipe, dataset, device, batch_size, dtype, threads, pipeline, framework, mode, revision in points
+    )  # fmt: skip
+    return list(dict.fromkeys(cells))
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One fresh process to come: `task` is speed or accuracy, `round` counts the cell's launches of that task.
+
+    `attempt` counts how often a sweep over several machines began the comparison and task; None on one machine.
+    """
+
+    task: str
+    round: int
+    seed: int
+    cell: Cell
+    attempt: int | None = None
+
+
+@dataclass(frozen=True)
+class Block:
+    """One round of a comparison and task: its cells in the order in which they are launched, one after another."""
+
+    task: str
+    round: int
+    seed: int
+    cells: tuple[Cell, ...]
+
+    @property
+    def comparison(self) -> tuple[object, ...]:
+        """What all its cells share."""
+        return self.cells[0].comparison()
+
+    def launches(self, attempt: int | None = None) -> Iterator[Launch]:
+        """Yield its launches."""
+        yield from (Launch(self.task, self.round, self.seed, cell, attempt) for cell in self.cells)
+
+
+def launches(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Iterator[Launch]:
+    """Yield the launches of blocks() one by one."""
+    return itertools.chain.from_iterable(block.launches() for block in blocks(cells, rounds, seeds, seed))
+
+
+def blocks(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Iterator[Block]:
+    """Yield `rounds` of speed launches of every cell, all with `seed`, then its accuracy launches for each of `seeds`.
+
+    Comparisons are shuffled anew each round; a comparison's cells keep one random order that is rotated by a place
+    each round, so that over as many rounds as there are cells each cell has every place once.
+    """
+    generator = random.Random(seed)
+    comparisons: dict[tuple[object, ...], list[Cell]] = {}
+    for cell in cells:
+        comparisons.setdefault(cell.comparison(), []).append(cell)
+    for block in comparisons.values():
+        generator.shuffle(block)
+    shuffled = list(comparisons.values())
+    speed = [("speed", number, seed) for number in range(rounds)]
+    for task, number, used in speed + [("accuracy", number, seed + number) for number in range(seeds)]:
+        generator.shuffle(shuffled)
+        for block in shuffled:
+            place = number % len(block)
+            yield Block(task, number, used, (*block[place:], *block[:place]))
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Rounds of speed launches, seeds of accuracy launches, and when a comparison has been measured enough.
+
+    With `peak` the machine's peak is measured first if none is kept, so that every row has its MFU.
+    `chunk_s` is how long a timed chunk lasts at least: a process that took seconds to start should be timed as long.
+    After each of `looks` rounds a comparison stops if every ratio to its fastest is known to within `half_width`
+    (relative, 95 %); after `rounds` in any case.
+    """
+
+    rounds: int
+    seeds: int
+    chunk_s: float = 0.1
+    peak: bool = False
+    looks: tuple[int, ...] = ()
+    half_width: float = 0.0
+
+
+PRESETS = {
+    "quick": Preset(rounds=3, seeds=1),
+    "standard": Preset(rounds=LOOKS[-1], seeds=3, chunk_s=0.4, peak=True, looks=LOOKS, half_width=0.02),
+    "thorough": Preset(rounds=LOOKS[-1], seeds=10, chunk_s=0.4, peak=True, looks=LOOKS, half_width=0.01),
+}

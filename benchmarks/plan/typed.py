@@ -1,0 +1,63 @@
+"""What a user typed, read strictly: values of axes, or one line that says what is known and what to type."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+
+from adapters.contract import MODES
+from adapters.recipes import HEADLINE, MODELS, RECIPES
+from benchmarks.errors import UsageError
+
+MODE_NAMES = (*MODES, "recommended")
+
+
+def values(given: Sequence[str] | None, default: Sequence[str], known: Sequence[str] = (), what: str = "") -> list[str]:
+    """Split commas, drop repetitions, fall back on the default; UsageError names the nearest known value.
+
+    An option that is there and empty is an error: a script's variable that was not set must not mean everything.
+    """
+    found = split(given, what)
+    for value in found if known else []:
+        if value not in known:
+            raise UsageError(f"unknown {what} {value!r}{nearest(value, known)}")
+    return list(dict.fromkeys(found)) or list(default)
+
+
+def nearest(value: str, known: Sequence[str]) -> str:
+    """Return the end of an error about a value: the one that may have been meant, whatever its case, and all."""
+    by_case = {name.lower(): name for name in known}
+    near = difflib.get_close_matches(value.lower(), by_case, 1)
+    hint = f"; did you mean {by_case[near[0]]}? Known: " if near else "; known: "
+    return hint + ", ".join(known)
+
+
+def numbers(given: Sequence[str] | None, default: Sequence[int], what: str, largest: int) -> list[int]:
+    """Read whole numbers from 1 to `largest`; UsageError otherwise."""
+    found = values(given, [str(number) for number in default], what=what)
+    for value in found:
+        if not value.isdecimal() or not 1 <= int(value) <= largest:
+            raise UsageError(f"{what} {value!r}: expected whole numbers from 1 to {largest}")
+    return [int(value) for value in found]
+
+
+def chosen_recipes(models: Sequence[str] | None, recipes: Sequence[str] | None) -> list[str]:
+    """Return recipe names: those asked for, or the recipes of the models asked for, or the headline's."""
+    if models and recipes:
+        raise UsageError("--model and --recipe together: a recipe names its model; give one of them")
+    if recipes:
+        return values(recipes, [], list(RECIPES), "recipe")
+    return values(models, HEADLINE, list(MODELS), "model")
+
+
+def chosen_modes(given: Sequence[str] | None) -> list[str | None]:
+    """Return the modes asked for; None stands for each adapter's recommended one, the default."""
+    return [None if name == "recommended" else name for name in values(given, ["recommended"], MODE_NAMES, "mode")]
+
+
+def split(given: Sequence[str] | None, what: str) -> list[str]:
+    """Return what was typed for an option, split at commas; UsageError where it was given and is empty."""
+    found = [part.strip() for item in given or [] for part in item.split(",") if part.strip()]
+    if given and not found:
+        raise UsageError(f"an empty {what or 'value'} was given (an unset variable?): name one, or leave it out")
+    return found

@@ -1,0 +1,364 @@
+"""The one table of what a row holds: it validates what is written, types what is read, and documents both.
+
+results/README.md's list of columns is generated from here (`python -m report columns`).
+
+What the lines of a results file hold that are no rows, a small table for each kind; rows have theirs in schema.py.
+
+A checksum proves that a line is as it was written, not that its writer meant well: these tables let readers rely on
+what a record says. Fields that no table has may come from a newer program and are no error.
+"""
+
+from __future__ import annotations
+
+import functools
+import reprlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.contract import PIPELINES
+from benchmarks.errors import SchemaError
+from benchmarks.machine import hardware
+from benchmarks.plan.cells import APART, SHARED
+from benchmarks.record.values import (
+    Check,
+    at_least_zero,
+    fits,
+    fraction,
+    listed,
+    mapping,
+    number,
+    optional,
+    positive,
+    text,
+)
+
+SCHEMA_VERSION = 5
+TASKS = ("speed", "accuracy")
+STATUSES = (
+    "ok", "unsupported", "skipped", "failed", "timeout", "oom", "crashed", "nan", "invalid", "impossible",
+    "interrupted",
+)  # fmt: skip
+FLAGS = {
+    "disturbed": "others took CPU time, or the machine changed speed or was suspended",
+    "not_steady": "speed still drifted",
+    "thread_mismatch": "other threads than asked",
+    "throttled": "the card held its clock back for power or heat",
+}
+VERDICTS = ("pass", "fail", "unproven")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `kind` is str, int, float, strings, ints, floats; `required` columns are never null.
+
+    `by` says who fills it in: the harness alone, or a worker too. `needed_by` names the tasks whose answer has it where
+    it is ok. In lines that are no rows (schema.py) a kind may also be object, objects, or floatss, lists of floats.
+    """
+
+    name: str
+    kind: str
+    unit: str
+    meaning: str
+    required: bool = False
+    check: Check = lambda value: True
+    by: str = "worker"
+    needed_by: tuple[str, ...] = ()
+
+
+Harness = functools.partial(Column, by="harness")  # a column that no worker may fill in
+
+
+def is_device(value: Any) -> bool:
+    """Return whether a text names a device."""
+    return hardware.NAMES.fullmatch(value) is not None
+
+
+COLUMNS = (
+    Harness("schema_version", "int", "", "version of this table", True, lambda value: value == SCHEMA_VERSION),
+    Harness("sweep", "str", "", "the sweep this row belongs to; also its file's name", True),
+    Harness("cell", "str", "", "hash of everything that decides what is measured: the axes, code, lock, machine", True),
+    Harness("started_at", "str", "UTC", "when the launch began; for people, never used to measure", True),
+    Harness("framework", "str", "", "import name of the framework", True),
+    Column("framework_version", "str", "", "its version, as it says itself", needed_by=TASKS),
+    Harness("model", "str", "", "declared network", True),
+    Harness("recipe", "str", "", "declared settings it is trained with", True),
+    Harness("dataset", "str", "", "data set", True),
+    Harness("device", "str", "", "as asked: cpu, gpu (the first card), gpu:N", True, is_device),
+    Harness("device_name", "str", "", "model name of the processor or card", True),
+    Harness("batch_size", "int", "samples", "samples in a step", True, positive),
+    Harness("mode", "str", "", "eager, compiled or fused", True),
+    Harness("dtype", "str", "", "float32, float64, or what products multiply: tf32, bfloat16, float16", True),
+    Harness(
+        "pipeline",
+        "str",
+        "",
+        "resident: the batches lie on the device beforehand; host: gathered from host memory and fed while training",
+        True,
+        lambda value: value in PIPELINES,
+    ),
+    Harness("threads", "int", "", "CPU threads asked for, and CPUs in the affinity mask", True, positive),
+    Harness("revision", "str", "", "git revision whose adapters this launch used; null: the checkout's own"),
+    Harness("task", "str", "", "speed: timed; accuracy: trained as the recipe says", True, lambda task: task in TASKS),
+    Harness("round", "int", "", "number of this cell's launch of this task, from 0", True, lambda value: value >= 0),
+    Harness("seed", "int", "", "seed of initial weights and batch order; each accuracy launch has its own", True),
+    Harness("attempt", "int", "", "over several machines: 2 and more began anew, a machine was lost", False, positive),
+    Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
+    Column("reason", "str", "", "why the status is not ok"),
+    Column("flags", "strings", "", "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items()), needed_by=TASKS),
+    Harness("lockstep", "str", "", "the gate's verdict: pass, fail, unproven", True, lambda value: value in VERDICTS),
+    Harness("lockstep_max_deviation", "float", "", "largest deviation of a loss from the oracle, in this dtype"),
+    Harness("lockstep_float64_deviation", "float", "", "the same in float64, over lockstep_steps steps in one go"),
+    Harness("lockstep_steps", "int", "steps", "steps of the float64 run", False, positive),
+    Harness("oracle_sha256", "str", "", "hash of the oracle's losses that this was compared with"),
+    Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks",
+        False, positive, needed_by=("speed",)),
+    Column("train_chunk_s", "floats", "s", "wall time of each timed chunk"),
+    Column("train_chunk_device_s", "floats", "s", "on a GPU: between events on its queue at each chunk's edges"),
+    Column("train_timed_between_s", "floats", "s", "begin and end of the timed training, on the monotonic clock"),
+    Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch",
+        False, positive, needed_by=("speed",)),
+    Column("warm_up_chunks", "int", "", "chunks of 100 ms before the timed ones, fixed by the first launch",
+        needed_by=("speed",)),
+    Column("eval_passes", "int", "", "passes over the test images in one chunk of evaluation",
+        False, positive, needed_by=("speed",)),
+    Column("eval_samples_per_s", "float", "samples/s", "evaluation: median over the timed chunks",
+        False, positive, needed_by=("speed",)),
+    Column("step_latency_p50_s", "float", "s", "a training step that is waited for: median", False, positive),
+    Column("step_latency_p95_s", "float", "s", "the same: 95 % take no longer", False, positive),
+    Column("step_latency_p99_s", "float", "s", "the same: 99 % take no longer", False, positive),
+    Column("latency_steps", "int", "steps", "steps that were waited for one by one", False, positive),
+    Column("dispatch_s", "float", "s", "median of an almost empty step; first launches only", False, positive),
+    Column("start_s", "float", "s", "from the start of the process to the worker's first own work"),
+    Column("import_s", "float", "s", "import of the framework (NumPy is loaded before)", False, positive),
+    Column("build_s", "float", "s", "building the network and setting its weights", False, positive),
+    Column("placing_s", "float", "s", "gathering batches and placing them on the device; not in seconds_by_epoch"),
+    Column("first_step_s", "float", "s", "first training call, compilation included", False, positive),
+    Column("first_eval_s", "float", "s", "first pass over the test images, compilation included", False, positive),
+    Column("warm_up_s", "float", "s", "finding the plan, or following it, before the timed chunks", False, positive),
+    Column("timed_s", "float", "s", "inside the timed chunks of training and evaluation", False, positive),
+    Column("cpu_s", "float", "s", "CPU time of the whole worker", False, positive),
+    Column("cpu_per_wall", "float", "", "CPU seconds per wall second of the timed training chunks"),
+    Column("threads_computing", "int", "", "threads that took part in a product of matrices", False, positive),
+    Column("stolen_share", "float", "", "of the CPUs' time while training was timed: taken by the hypervisor"),
+    Column("foreign_share", "float", "", "likewise: taken by other processes"),
+    Column("train_chunk_cpu_s", "floats", "s", "CPU time of the worker in each timed chunk"),
+    Column("train_chunk_stolen_s", "floats", "s", "time the hypervisor took from the CPUs in each timed chunk"),
+    Column("train_chunk_pressure_s", "floats", "s", "time in which a task of the machine waited for a CPU (PSI)"),
+    Column("train_chunk_switches", "floats", "", "involuntary context switches of the worker in each timed chunk"),
+    Harness("canary_before_s", "floats", "s", "a fixed piece of work on each CPU, all at once, before the launch"),
+    Harness("canary_after_s", "floats", "s", "the same after it; see the flag disturbed"),
+    Column("peak_rss_bytes", "int", "bytes", "largest resident memory of the worker", False, positive),
+    Harness("gpu_memory_peak_bytes", "int", "bytes", "of the card: most in use, less what was before the launch"),
+    Harness("gpu_busy_share", "float", "", "of the time training was timed: a kernel ran, as the driver samples it"),
+    Harness("gpu_sm_clock_mhz", "float", "MHz", "clock of the card's multiprocessors while training was timed: median"),
+    Harness("gpu_temperature_c", "float", "°C", "of the card while training was timed: highest"),
+    Harness("gpu_power_w", "float", "W", "of the card while training was timed: mean"),
+    Harness("gpu_energy_j_per_sample", "float", "J/sample", "gpu_power_w times the timed seconds, by training sample"),
+    Harness("gpu_throttles", "strings", "", "what held the card's clock back while training was timed"),
+    Harness("gpu_other_processes", "int", "", "processes on the card before or after the launch; never ended"),
+    Harness("train_flops_per_sample", "int", "FLOP", "theoretical, forward and backward (flops.py)", True, positive),
+    Harness("train_all_flops_per_sample", "float", "FLOP", "the same with pooling, loss and update", True, positive),
+    Harness("flops_per_s", "float", "FLOP/s", "train_samples_per_s * train_flops_per_sample", False, positive),
+    Harness("peak_flops_per_s", "float", "FLOP/s", "the machine's peak in this dtype, all frameworks", False, positive),
+    Harness("mfu", "float", "", "flops_per_s / peak_flops_per_s; above 1 the row is impossible", False, positive),
+    Harness("roofline_flops_per_s", "float", "FLOP/s", "what peak and bandwidth allow a step", False, positive),
+    Harness("roofline_share", "float", "", "flops_per_s / roofline_flops_per_s; above 1: impossible", False, positive),
+    Column("accuracy", "float", "", "on the test images after the last epoch",
+        False, fraction, needed_by=("accuracy",)),
+    Column("loss", "float", "", "on the test images after the last epoch"),
+    Column("train_accuracy", "float", "", "on the training images after the last epoch", False, fraction),
+    Column("confusion", "ints", "", "test images by label (10 rows) and digit read (10 columns), row after row"),
+    Column("mistakes", "ints", "", "indices of the misread test images with the largest losses, largest first"),
+    Column("mistakes_read_as", "ints", "", "what each of them was read as"),
+    Column("epochs", "int", "", "epochs trained for the accuracy, fewer where the recipe stops early",
+        False, positive, needed_by=("accuracy",)),
+    Column("accuracy_by_epoch", "floats", "", "on the test images, after each epoch"),
+    Column("loss_by_epoch", "floats", "", "on the test images, after each epoch"),
+    Column("train_loss_by_epoch", "floats", "", "mean over the epoch's batches, each before its update"),
+    Column("seconds_by_epoch", "floats", "s", "training and evaluation up to the end of each epoch, set-up apart"),
+    Column("accuracy_target", "float", "", "whose first reaching is timed; null without one", False, fraction),
+    Column("time_to_accuracy_s", "float", "s", "seconds_by_epoch at the first epoch with the target", False, positive),
+    Harness("duration_s", "float", "s", "the whole launch, as the parent saw it"),
+)  # fmt: skip
+BY_NAME = {column.name: column for column in COLUMNS}
+
+
+def names(*chosen: str) -> tuple[str, ...]:
+    """Return these names of columns, each once; KeyError for one that is none."""
+    return tuple(dict.fromkeys(BY_NAME[name].name for name in chosen))
+
+
+def validate(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the row with every column, in the table's order, null where absent; SchemaError names what is wrong."""
+    if unknown := sorted(set(row) - set(BY_NAME)):
+        raise SchemaError(f"row has unknown columns: {', '.join(unknown)}")
+    return checked(COLUMNS, row, "row")
+
+
+def checked(columns: Sequence[Column], record: Mapping[str, Any], what: str) -> dict[str, Any]:
+    """Return these columns of a record, null where absent; SchemaError says of `what` which column is not valid."""
+    complete = {column.name: record.get(column.name) for column in columns}
+    for column in columns:
+        value = complete[column.name]
+        if value is None:
+            if column.required:
+                raise SchemaError(f"{what} lacks required column {column.name!r}")
+        elif not fits(column.kind, value) or not column.check(value):
+            found = reprlib.repr(value)  # a line may hold a megabyte of it
+            raise SchemaError(f"{what} column {column.name!r}: {found} is not a valid {column.kind} ({column.meaning})")
+    return complete
+
+
+DEEPEST = 6  # objects and lists inside of each other; ours have 3
+DIGITS = 10
+LARGEST_STEP = 10**9  # of a proof
+
+
+def valid(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a line of a kind other than row says; SchemaError for an unknown kind and for what is not valid.
+
+    Fields that are null are left out, and unknown ones that nest too deep or hold what is no number. Half of a
+    surrogate pair, which no file can be written with, is written out.
+    """
+    if kind not in LINES:
+        raise SchemaError(f"unknown kind {kind[:40]!r}")
+    known = checked(LINES[kind], record, kind)
+    others = {name: value for name, value in record.items() if name not in known and told(value)}
+    said: dict[str, Any] = legible({name: value for name, value in (known | others).items() if value is not None})
+    return said
+
+
+def told(value: Any, deepest: int = DEEPEST) -> bool:
+    """Return whether a JSON value is what people can be shown: not nested too deep, every number finite."""
+    match value:
+        case None | str() | bool():
+            return True
+        case int() | float():
+            return fits("int" if isinstance(value, int) else "float", value)
+        case list() if deepest:
+            return all(told(item, deepest - 1) for item in value)
+        case dict() if deepest:
+            return all(told(item, deepest - 1) for item in value.values())
+    return False
+
+
+def legible(value: Any) -> Any:
+    """Return a JSON value whose texts and names can be written as UTF-8."""
+    match value:
+        case str():
+            return value.encode("utf-8", "backslashreplace").decode()
+        case list():
+            return [legible(item) for item in value]
+        case dict():
+            return {legible(name): legible(item) for name, item in value.items()}
+    return value
+
+
+def shaped(columns: Sequence[Column]) -> Check:
+    """Return a check for objects that are as a table says, and told() besides."""
+
+    def check(found: Any) -> bool:
+        try:
+            return isinstance(found, dict) and bool(checked(columns, found, "part")) and told(found)
+        except SchemaError:
+            return False
+
+    return check
+
+
+def pairs(found: Any) -> bool:
+    """Return whether every list has two numbers above zero."""
+    return all(len(pair) == 2 and min(pair) > 0 for pair in found)
+
+
+def counts(found: Any) -> bool:
+    """Return whether there is a number of images for each digit."""
+    return len(found) == DIGITS and all(0 <= count < 2**31 for count in found)
+
+
+def by_step(found: Any) -> bool:
+    """Return whether the names of an object are steps and its values deviations."""
+    return all(is_step(name) and fits("float", value) and value >= 0 for name, value in found.items())
+
+
+def is_step(name: str) -> bool:
+    """Return whether a text is a number of steps."""
+    return name.isascii() and name.isdigit() and len(name) < 12 and 0 < int(name) <= LARGEST_STEP
+
+
+ENVIRONMENT = (
+    Column("lock", "str", "", "hash of the pinned requirements"),
+    Column("versions", "object", "", "version by package", check=mapping(text)),
+    Column("numeric_libraries", "strings", "", "shared libraries that compute"),
+    Column("denormals", "str", "", "kept or flushed"),
+)
+CEILING = (
+    Column("device", "str", "", "cpu or gpu", True),
+    Column("dtype", "str", "", "type of the operands", True),
+    Column("threads", "int", "", "CPU threads", True, positive),
+    Column("peak_flops_per_s", "float", "FLOP/s", "of products of matrices", check=positive),
+    Column("bandwidths", "floatss", "bytes/s", "pairs of a working set in bytes and its speed", check=pairs),
+)
+VERDICT = (
+    Column("steps", "int", "steps", "steps of the float64 run"),
+    Column("float64_deviation", "float", "", "largest of a float64 loss"),
+    Column("by_step", "object", "", "the same up to a step", check=by_step),
+    Column("deviations", "object", "", "of single steps, by kind", check=mapping(optional(number))),
+    Column("oracle_sha256", "str", "", "hash of the oracle's losses"),
+)
+ENGINE = (Column("name", "str", "", "what spreads a sweep over machines", True),)
+CELL = tuple(BY_NAME[name] for name in SHARED)
+LINES: dict[str, tuple[Column, ...]] = {
+    "run": (
+        Column("sweep", "str", "", "the sweep's name"),
+        Column("machine", "object", "", "facts about the machine", check=told),
+        Column("machine_kind", "str", "", "hash that machines of one kind share"),
+        Column("code", "str", "", "hash of the code that measured"),
+        Column("commit", "str", "", "git commit of the checkout"),
+        Column("python", "str", "", "version of the harness's Python"),
+        Column("frameworks", "object", "", "environments by name", check=mapping(shaped(ENVIRONMENT))),
+        Column("data", "object", "", "SHA-256 by data set", check=mapping(text)),
+        Column("ceilings", "objects", "", "peak and bandwidths", check=listed(shaped(CEILING))),
+        Column("worker_variables", "object", "", "what workers were given", check=mapping(text)),
+        Column("openblas_coretype", "str", "", "kernels that OpenBLAS was told to use"),
+        Column("preset", "object", "", "how much was measured", check=told),
+        Column("seed", "int", "", "the first seed"),
+        Column("resumes", "strings", "", "sweeps that this one went on with"),
+        Column("requested", "object", "", "cells and launches that were asked for", check=told),
+        Column("part_of", "str", "", "the sweep over several machines that a member's own belongs to"),
+        Column("engine", "object", "", "what spread it over machines, and over which", check=shaped(ENGINE)),
+    ),
+    "end": (
+        Column("wall_s", "object", "s", "where the time went", check=mapping(number)),
+    ),
+    "stop": (
+        *CELL,
+        Column("rounds", "int", "", "rounds that were measured", True, at_least_zero),
+        Column("reason", "str", "", "why no more", True),
+        Column("half_width", "float", "", "of the widest ratio's interval", check=at_least_zero),
+    ),
+    "proof": (
+        *CELL,
+        *(BY_NAME[name] for name in APART),
+        BY_NAME["lockstep"],
+        Column("reason", "str", "", "why it is no pass"),
+        Column("verdict", "object", "", "the gate's whole answer", check=shaped(VERDICT)),
+    ),
+    "dataset": (
+        Column("name", "str", "", "data set", True),
+        Column("sha256", "str", "", "of its arrays", True),
+        Column("train_counts", "ints", "images", "to train on, by digit", True, counts),
+        Column("test_counts", "ints", "images", "to test on, by digit", True, counts),
+        Column("height", "int", "pixels", "of an image", True, positive),
+        Column("width", "int", "pixels", "of an image", True, positive),
+        Column("samples", "strings", "", "an image of each digit that there is, base64"),
+    ),
+    "image": (
+        Column("dataset", "str", "", "data set", True),
+        Column("sha256", "str", "", "of its arrays"),
+        Column("index", "int", "", "place among the test images", True, at_least_zero),
+        Column("label", "int", "", "the right digit", True, lambda value: 0 <= value < DIGITS),
+        Column("pixels", "str", "", "base64", True),
+    ),
+}  # fmt: skip

@@ -1,0 +1,267 @@
+"""Can results be kept here? Asked before anything is measured, not when hours have been.
+
+Rows on disk: append-only JSON lines, one file per sweep, one write and one fsync per line.
+
+The first line of a file is the run's record (machine, versions, what was requested), the others are what was trained
+on, proofs, rows, images that were misread, when a comparison has been measured enough its stop, and at the end where
+the time went. Each line carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line
+is left alone, a damaged line is reported with its number.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import itertools
+import json
+import os
+import re
+import reprlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.errors import SchemaError, StorageError, UsageError
+from benchmarks.files import NotRegular, open_regular, read_lines
+from benchmarks.machine import signals
+from benchmarks.record import values
+from benchmarks.record.schema import BY_NAME, LINES, SCHEMA_VERSION, valid, validate
+
+FREE_BYTES = 16 << 20  # a row takes some 10 KB: a thousand rows and their proofs
+
+
+def check(results: Path) -> None:
+    """Make the results folder and try it; StorageError where it cannot be written or has less than FREE_BYTES."""
+    try:
+        results.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=results):
+            pass
+        disk = os.statvfs(results)
+    except OSError as error:
+        doing = "write to" if results.is_dir() else "make"
+        raise StorageError(
+            f"cannot {doing} the results folder {results}: {error.strerror}; pass --results DIR"
+        ) from error
+    if (free := disk.f_bavail * disk.f_frsize) < FREE_BYTES:
+        raise StorageError(
+            f"the results folder {results} has {free / 2**20:.1f} MiB left, a sweep needs {FREE_BYTES >> 20};"
+            " free some, or pass --results DIR"
+        )
+
+
+Record = dict[str, Any]
+
+MAX_LINE_BYTES = 1 << 20  # a row has a few thousand
+BLOCK_BYTES = 8 << 20  # read at a time
+MAX_FILE_BYTES = 1 << 30  # some 300,000 launches; rows in memory need a few times as much
+MAX_PROBLEMS = 1000  # named; a file of damaged lines alone must not fill the memory with their descriptions
+MAX_PROBLEM_CHARS = 400
+# The checksum ends a line and covers the bytes before it: to hash these costs a tenth of writing the JSON anew.
+SEALED = re.compile(rb'(?P<body>.*), "checksum": "(?P<checksum>[0-9a-f]{16})"\}')
+
+
+def checksum(body: bytes) -> str:
+    """Return the first 16 hex digits of the SHA-256 of the bytes that a line's checksum covers."""
+    return hashlib.sha256(body).hexdigest()[:16]
+
+
+def sealed(line: bytes) -> bool:
+    """Return whether a line ends with the checksum of the bytes before it."""
+    match = SEALED.fullmatch(line)
+    return match is not None and checksum(match["body"]).encode() == match["checksum"]
+
+
+def append(path: Path, kind: str, *records: Mapping[str, Any]) -> None:
+    """Append a line for each record (`kind`: one of KINDS); return when all are on the disk.
+
+    One write a line, then one fsync. StorageError where a line cannot be written; a part of it may then stand at the
+    file's end, which readers ignore.
+    """
+    append_lines(path, [line(kind, record) for record in records])
+
+
+def begin(path: Path, record: Mapping[str, Any]) -> None:
+    """Make a sweep's file with the run's record in it; StorageError where the file is there, whoever made it."""
+    append_lines(path, [line("run", record)], new=True)
+
+
+def append_lines(path: Path, contents: Sequence[bytes], wait: bool = True, new: bool = False) -> None:
+    """Append lines as they are, newlines included, as append() does; without `wait` settle() is to follow.
+
+    A `new` file must not be there yet.
+    """
+    try:
+        with signals.held(), opened(path, new) as descriptor:
+            for number, content in enumerate(contents):
+                write(descriptor, content if number or whole(descriptor) else b"\n" + content)
+            if wait:
+                os.fsync(descriptor)
+    except FileExistsError as error:
+        raise StorageError(f"{path} is another sweep's, and is left as it is; start this one again") from error
+    except OSError as error:
+        raise StorageError(f"cannot write to {path}: {error.strerror}; earlier rows are intact") from error
+
+
+def settle(path: Path) -> None:
+    """Return when all lines of a file are on the disk; StorageError where they cannot be."""
+    append_lines(path, [])
+
+
+def line(kind: str, record: Mapping[str, Any]) -> bytes:
+    """Return a record as a line with its newline."""
+    body = json.dumps({"kind": kind, "schema_version": SCHEMA_VERSION, **record}, allow_nan=False)[:-1].encode()
+    return body + f', "checksum": "{checksum(body)}"}}\n'.encode()
+
+
+@contextmanager
+def opened(path: Path, new: bool) -> Iterator[int]:
+    """Yield a descriptor that appends to a file; one that is not there is made, and its name put on the disk too.
+
+    FileExistsError where it must be `new` and is not.
+    """
+    made = new or not path.exists()
+    flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_EXCL if new else 0)
+    descriptor = os.open(path, flags, 0o644)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+    if made:
+        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+
+def whole(descriptor: int) -> bool:
+    """Return whether a file is empty or ends with a newline: after a torn line the next must begin anew."""
+    size = os.fstat(descriptor).st_size
+    return not size or os.pread(descriptor, 1, size - 1) == b"\n"
+
+
+def write(descriptor: int, content: bytes) -> None:
+    """Write all of it, at once where the disk lets us; the rest of what it took in part says what it lacks."""
+    while content:
+        content = content[os.write(descriptor, content) :]
+
+
+@dataclass
+class Sweep:
+    """What a results file holds: the run's record, valid rows, and a line for each that is not valid."""
+
+    path: Path
+    run: Record = field(default_factory=dict)
+    rows: list[Record] = field(default_factory=list)
+    stops: list[Record] = field(default_factory=list)  # why each comparison was measured no further
+    proofs: list[Record] = field(default_factory=list)  # the gate's whole answers, one for each cell that has one
+    datasets: list[Record] = field(default_factory=list)  # class balance and sample digits
+    images: list[Record] = field(default_factory=list)  # test images that rows name as mistakes
+    end: Record = field(default_factory=dict)  # empty where it was killed
+    problems: list[str] = field(default_factory=list)
+
+    def take(self, kind: str, record: Record) -> None:
+        """Keep the record of one line that parse has read."""
+        if kind in LISTS:
+            getattr(self, LISTS[kind]).append(record)
+        else:
+            setattr(self, kind, record)
+
+
+class OtherVersion(SchemaError):
+    """A line of another schema version."""
+
+
+ADVICE = "read it with the version of Lockstep that wrote it"
+SINGLE = ("run", "end")
+LISTS = {"row": "rows", "stop": "stops", "proof": "proofs", "dataset": "datasets", "image": "images"}
+KINDS = ("row", *LINES)
+
+
+def parse(line: bytes) -> tuple[str, dict[str, Any]]:
+    """Return (kind, record) of one line; SchemaError says what is wrong with it."""
+    try:
+        body = values.loads(line)
+    except ValueError as error:
+        raise SchemaError(f"not JSON: {error}") from None
+    if not isinstance(body, dict):
+        raise SchemaError("not an object")
+    if (version := body.get("schema_version")) != SCHEMA_VERSION:  # asked first: its checksum may be another one
+        raise OtherVersion(f"schema version {reprlib.repr(version)}, this program reads {SCHEMA_VERSION}; {ADVICE}")
+    if not sealed(line):
+        raise SchemaError("checksum does not match")
+    kind = body.pop("kind", None)
+    del body["checksum"]
+    if kind == "row":
+        return "row", validate({name: value for name, value in body.items() if name in BY_NAME})
+    return str(kind), valid(str(kind), body)
+
+
+def read(path: Path) -> Sweep:
+    """Read one file; a torn last line is ignored, other damaged lines and what is no file become `problems`.
+
+    Memory is bounded by the valid rows, whatever else is in the file, and these by MAX_FILE_BYTES.
+    """
+    sweep = Sweep(path)
+    for number, line in numbered(path, sweep):
+        judge(sweep, number, line)
+    return sweep
+
+
+def rows(path: Path) -> Iterator[Record]:
+    """Yield the valid rows of one file one by one, for a reader that keeps little of each."""
+    sweep = Sweep(path)
+    for number, line in numbered(path, sweep):
+        judge(sweep, number, line)
+        yield from sweep.rows
+        sweep = Sweep(path)
+
+
+def numbered(path: Path, sweep: Sweep) -> Iterator[tuple[int, bytes]]:
+    """Yield the lines of one file, newlines apart, with their numbers from 1; a torn last line is not among them.
+
+    What is no regular file becomes a problem of the sweep; StorageError for one that is too large or cannot be read.
+    """
+    try:
+        with open_regular(path) as file:
+            if (size := os.fstat(file.fileno()).st_size) > MAX_FILE_BYTES:
+                asked = f"expected a results file of at most {MAX_FILE_BYTES} bytes, found one of {size}"
+                raise StorageError(f"cannot read {path}: {asked}; move it out of the results folder")
+            lines = itertools.chain.from_iterable(read_lines(file, BLOCK_BYTES, MAX_LINE_BYTES))
+            yield from enumerate(lines, 1)
+    except NotRegular as error:
+        sweep.problems.append(str(error))
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror}") from error
+
+
+def judge(sweep: Sweep, number: int, line: bytes) -> None:
+    """Add what the line with this number holds, newline apart, or a problem that says why it holds nothing.
+
+    Lines of another version that follow each other are one problem.
+    """
+    try:
+        if len(line) > MAX_LINE_BYTES:
+            raise SchemaError(f"longer than {MAX_LINE_BYTES} bytes")
+        sweep.take(*parse(line))
+    except SchemaError as error:
+        if isinstance(error, OtherVersion) and sweep.problems and f": {error};" in sweep.problems[-1]:
+            return
+        if len(sweep.problems) < MAX_PROBLEMS:
+            sweep.problems.append(f"{sweep.path.name}, line {number}: {str(error)[:MAX_PROBLEM_CHARS]}; line ignored")
+        elif len(sweep.problems) == MAX_PROBLEMS:
+            sweep.problems.append(f"{sweep.path.name}, line {number} and after it: more damaged lines; all ignored")
+
+
+def read_all(results: Path) -> Iterator[Sweep]:
+    """Read every results file of a folder, oldest name first; UsageError if there is no such folder."""
+    yield from (read(path) for path in files(results))
+
+
+def files(results: Path) -> list[Path]:
+    """Return the results files of a folder, oldest name first; UsageError if there is no such folder."""
+    if not results.is_dir():
+        raise UsageError(f"no results folder {results}; make rows with `tox -e bench`, or pass --results DIR")
+    return sorted(results.glob("*.jsonl"))

@@ -1,0 +1,180 @@
+"""A sweep over several machines: hands out blocks, takes rows as they are made, and lets nothing disappear.
+
+Dask carries orders and answers and decides nothing: each block is meant for one machine, runs at most once, and is
+planned again by us, visibly, where that machine was lost.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from distributed import Client
+
+from benchmarks.errors import EngineError, UsageError
+from benchmarks.machine import signals
+from benchmarks.sweep.dask import member
+from benchmarks.sweep.dask.display import Board
+from benchmarks.sweep.dask.events import Account, Intake
+from benchmarks.sweep.dask.facts import PROTOCOL, words
+from benchmarks.sweep.dask.member import SLOT, TOPIC
+from benchmarks.sweep.dask.plan import resume
+from benchmarks.sweep.dask.request import Request
+from benchmarks.sweep.dask.rpc import ask, ask_all
+from benchmarks.sweep.dask.workers import LOOK_S, Crew, Machine
+from benchmarks.sweep.ledger import Ledger
+from benchmarks.sweep.local import name_now, said, unwritable
+
+Json = dict[str, Any]
+TOGETHER_S = 2.0  # after enough machines have come, for others that come at the same time
+ENDING_S = 5.0  # for machines to hear that the sweep has ended
+
+
+class Driver:
+    """One sweep over the members of a scheduler; `results` takes its own file and a copy of each member's."""
+
+    def __init__(
+        self, client: Client, request: Request, results: Path, board: Board, members: int, patience_s: float
+    ) -> None:
+        """`members` is how many must have joined before anything is measured."""
+        self.client, self.request, self.results, self.board = client, request, results, board
+        self.members, self.patience_s = members, patience_s
+        self.name = name_now()
+        self.path = results / f"{self.name}.jsonl"
+        self.account = Account(self.name, self.path)
+        self.crew = Crew(client, self.name, results, patience_s, board.tell, again=self.listen)
+        self.intake = Intake(client, request, self.account, self.crew, board)
+        self.queued = False  # members come when a cluster's queue lets them, perhaps in hours
+        self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
+        self.wall: dict[str, float] = {}
+
+    @property
+    def ledger(self) -> Ledger:
+        """The account over all machines."""
+        return self.account.ledger
+
+    def run(self) -> None:
+        """Measure everything.
+
+        Whatever ends it early, launches that were not made have rows that say so, unless rows cannot be written.
+        """
+        self.listen()
+        try:
+            self.gather()
+            self.begin()
+            while not self.over():
+                self.look()
+                self.hand_out()
+                self.intake.take(LOOK_S)
+        except BaseException as ending:
+            if self.account.begun and not unwritable(ending):
+                with signals.held():
+                    self.intake.settle()
+                    self.account.leave(self.account.kinds.values(), said(ending))
+                    self.wall = self.account.end(self.crew.seconds(), said(ending))
+            if not self.account.begun:
+                self.crew.forget()
+            raise
+        else:
+            self.intake.settle()
+            self.wall = self.account.end(self.crew.seconds(), "")
+        finally:
+            self.close()
+
+    def listen(self) -> None:
+        """Hear what members tell of their own accord."""
+        self.client.subscribe_topic(TOPIC, self.intake.told)
+
+    # Who is there, and what is planned for them.
+
+    def gather(self) -> None:
+        """Wait until enough machines have begun their parts; EngineError where the patience ends first."""
+        deadline = time.monotonic() + self.patience_s
+        while (begun := self.begun()) < self.members:
+            if time.monotonic() > deadline and begun == len(self.crew.present) and not self.queued:
+                raise EngineError(
+                    f"{self.members} machines were asked for, {begun} came within {self.patience_s:g} s (--patience);"
+                    " on each: python -m benchmarks join ADDRESS"
+                )
+            self.look()
+            self.intake.take(LOOK_S)
+        if not any(kind.cells for kind in self.account.kinds.values()):
+            raise UsageError("no machine that joined has a device that was asked for; choose others with --device")
+
+    def begun(self) -> int:
+        """Return how many machines have begun."""
+        return sum(machine.kind is not None for machine in self.crew.present.values())
+
+    def begin(self) -> None:
+        """Write the sweep's record, after a moment for machines that came together."""
+        deadline = time.monotonic() + TOGETHER_S
+        while time.monotonic() < deadline or self.begun() < len(self.crew.present):
+            self.look()
+            self.intake.take(LOOK_S / 4)
+        kinds = self.account.kinds.values()
+        amount, again = self.request.amount, self.request.resume
+        resumed = {name for kind in kinds if again for name in resume(kind, self.results, amount)}
+        members = [machine.sweep for machine in self.crew.present.values()]
+        self.account.begin(self.request, members, sorted(resumed))
+        self.begun_s = time.monotonic()
+
+    def look(self) -> None:
+        """Let machines that came begin, and do without those that went."""
+        came, went = self.crew.look()
+        for machine in came:
+            self.board.came(machine, words(machine.facts))
+            ask(self.client, machine.address, member.abandon, driver=self.client.id)  # what it began before it was lost
+            self.send(machine, member.open_part, self.request.opening(machine.sweep, self.name, machine.facts))
+        for machine in went:
+            self.intake.lose(machine, "its process ended, or its link was cut")
+
+    # What is measured where.
+
+    def over(self) -> bool:
+        """Return whether nothing is left; write off what nobody has come to measure within the patience."""
+        now = time.monotonic()
+        for key, kind in self.account.kinds.items():
+            there = any(machine.kind is kind for machine in self.crew.present.values())
+            if kind.plan.over or there or self.crew.away_s is not None:  # without a scheduler nobody can come
+                self.alone_s.pop(key, None)
+            elif now - self.alone_s.setdefault(key, now) > self.patience_s:
+                why = f"no machine of its kind ({kind.name}) was left, and none joined within {self.patience_s:g} s"
+                self.account.leave([kind], why)
+        return all(kind.plan.over for kind in self.account.kinds.values())
+
+    def hand_out(self) -> None:
+        """Give every idle machine its next block."""
+        for machine in self.crew.present.values():
+            if machine.kind is None or machine.future is not None:
+                continue
+            series = machine.kind.plan.take(machine.address)
+            if series is None:
+                machine.doing = "nothing is left for it"
+                continue
+            if series.done == 0:
+                self.account.anew(machine.kind, series)
+            machine.series, (_, machine.block) = series, series.next
+            machine.waiting = {planned.cell: planned for planned in machine.block.launches(series.attempt)}
+            left_s = self.request.time_cap_s - (time.monotonic() - self.begun_s)
+            order = self.request.block(machine.sweep, machine.block, series.attempt, left_s)
+            self.send(machine, member.measure, order)
+
+    def send(self, machine: Machine, work: Callable[[str], None], order: Json) -> None:
+        """Give a machine's slot something to do."""
+        place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
+        text = json.dumps({"protocol": PROTOCOL, "driver": self.client.id, **order}, allow_nan=False)
+        machine.future = self.client.submit(work, text, pure=False, retries=0, **place)
+        machine.future.add_done_callback(lambda future: self.intake.arrived(machine, future))
+
+    def close(self) -> None:
+        """Let machines end what they measure for us, forget the sweep and delete what the driver has all of."""
+        self.board.close()
+        present = self.crew.present
+        if present and self.client.status == "running":
+            if any(machine.future is not None for machine in present.values()):
+                ask_all(self.client, list(present), member.abandon, ENDING_S, driver=self.client.id)
+            lines = {machine.sweep: machine.copy.settled for machine in present.values()}
+            ask_all(self.client, list(present), member.close, ENDING_S, lines=lines)

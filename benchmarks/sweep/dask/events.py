@@ -1,0 +1,278 @@
+"""A sweep's account over all kinds of machine, and the driver's own file: what was asked, what no machine made.
+
+What machines say: rows as they are made, answers to orders, and what follows when one says nothing any more.
+"""
+
+from __future__ import annotations
+
+import queue
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from distributed import Client, Future
+from distributed.scheduler import KilledWorker
+
+from benchmarks.errors import SchemaError
+from benchmarks.machine import environments, signals
+from benchmarks.plan.cells import Cell, Launch
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.record import store
+from benchmarks.sweep.dask import member
+from benchmarks.sweep.dask.copies import Copy
+from benchmarks.sweep.dask.display import Board
+from benchmarks.sweep.dask.plan import Kind, Series
+from benchmarks.sweep.dask.request import Request
+from benchmarks.sweep.dask.rpc import Answer, Clock, ask, facts_of
+from benchmarks.sweep.dask.workers import Crew, Machine
+from benchmarks.sweep.ledger import Ledger
+from benchmarks.sweep.local import TOGETHER
+
+Json = dict[str, Any]
+
+
+@dataclass
+class Account:
+    """`repeated` counts launches whose rows a later attempt took the place of."""
+
+    name: str
+    path: Path
+    kinds: dict[str, Kind] = field(default_factory=dict)  # by fingerprints
+    repeated: int = 0
+    begun: bool = False
+
+    def begin(self, request: Request, members: Sequence[str], resumes: Sequence[str]) -> None:
+        """Write the sweep's record."""
+        about = {"preset": request.preset(), "seed": request.seed, "resumes": list(resumes)}
+        told = {"sweep": self.name, "code": environments.code_hash(), "commit": environments.commit()}
+        requested = self.ledger.requested | request.requested()
+        engine = {"name": "dask", "members": list(members)}
+        store.begin(self.path, {**told, **about, "requested": requested, "engine": engine})
+        self.begun = True
+
+    def write(self, kind: Kind, series: Series, launches: Iterable[Launch], status: str, reason: str) -> None:
+        """Append rows of launches of a series that were not made, as many at once as memory takes lightly."""
+        some = list(launches)
+        for first in range(0, len(some), TOGETHER):
+            part = some[first : first + TOGETHER]
+            rows = [kind.not_made(planned, self.name, status, reason) for planned in part]
+            store.append(self.path, "row", *rows)
+            for planned, row in zip(part, rows, strict=True):
+                kind.report(series, planned, row)
+
+    def anew(self, kind: Kind, series: Series) -> None:
+        """Take back what an earlier attempt of a series has reported."""
+        self.repeated += kind.withdraw(series)
+
+    def leave(self, kinds: Iterable[Kind], reason: str) -> None:
+        """Write rows for everything of these kinds that is not made."""
+        for kind in kinds:
+            for series in kind.plan.series:
+                if series.amiss:  # what is there must not count, and nobody is left to make it again
+                    self.anew(kind, series)
+                    series.attempt += 1
+                    self.write(kind, series, series.open(), "invalid", series.amiss)
+                    series.amiss = ""
+                else:
+                    self.write(kind, series, series.open(), "interrupted", reason)
+            kind.plan.end()
+
+    def end(self, seconds: float, reason: str) -> dict[str, float]:
+        """Append where the machines' time went and how much there is; return the former."""
+        ledger = self.ledger
+        wall = ledger.wall.split(seconds)
+        counts = {"reported": len(ledger.rows), "not_needed": ledger.not_needed, "repeated": self.repeated}
+        store.append(self.path, "end", {"wall_s": wall, **counts, "interrupted": reason or None})
+        return wall
+
+    @property
+    def ledger(self) -> Ledger:
+        """The account over all kinds."""
+        return Ledger.over([kind.ledger for kind in self.kinds.values()])
+
+    def progress(self) -> tuple[int, int]:
+        """Return how many launches are reported, of how many that are needed."""
+        each = [kind.ledger.progress() for kind in self.kinds.values()]
+        return sum(done for done, _ in each), sum(total for _, total in each)
+
+
+SETTLE_S = 1.0  # between waits for the disk: one a row would take longer than all else, and idle machines would wait
+
+
+def why_lost(future: Future) -> str:
+    """Say why an order was not carried out; no addresses: rows repeat it."""
+    error = future.exception() if future.status == "error" else None
+    if error is None:
+        return "the scheduler forgot its order"  # it was restarted, or our own link was cut
+    if isinstance(error, KilledWorker | OSError):
+        return "its process ended, or its link was cut"
+    return f"{type(error).__name__}: {error}"
+
+
+class Intake:
+    """Takes what comes from the machines of a sweep, in the driver's main thread, and keeps account of it."""
+
+    def __init__(self, client: Client, request: Request, account: Account, crew: Crew, board: Board) -> None:
+        self.client, self.request, self.account, self.crew, self.board = client, request, account, crew, board
+        self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self.grown: dict[str, Copy] = {}  # by part: copies whose last lines may not be on the disk yet
+        self.settled_s = time.monotonic()
+
+    def told(self, event: tuple[float, Json]) -> None:
+        """Put by, in Dask's thread, what a machine told us of its own accord, not another driver."""
+        if event[1].get("driver") == self.client.id:
+            self.inbox.put(lambda: self.hear(event[1]))
+
+    def take(self, wait_s: float) -> None:
+        """Take all that has come, waiting for the first of it."""
+        if time.monotonic() - self.settled_s > SETTLE_S:
+            self.settle()
+        try:
+            self.inbox.get(timeout=wait_s)()
+            for _ in range(self.inbox.qsize()):  # no more: with many machines there would be no end of it
+                self.inbox.get_nowait()()
+        except queue.Empty:
+            pass
+        self.board.show(self.crew.present.values(), self.account.progress())
+
+    def settle(self) -> None:
+        """Wait until the disk has all lines; machines keep their own until they are told of that."""
+        while self.grown:
+            self.grown.popitem()[1].settle()
+        self.settled_s = time.monotonic()
+
+    def hear(self, told: Json) -> None:
+        """Take what a machine told of its own accord."""
+        answer = Answer(told.get("json"))
+        machine = self.crew.of(answer.said.get("sweep"))
+        if machine is None:
+            return
+        if "doing" in answer.said:
+            machine.doing = str(answer.said["doing"])
+        elif "answer" in answer.said:
+            machine.answer = Answer(answer.said["answer"])
+        else:
+            self.keep(machine, answer.said)
+
+    def keep(self, machine: Machine, told: Json) -> bool:
+        """Append lines to a machine's copy and take account of them; return whether none before them is missing."""
+        try:
+            first, lines = int(told["first"]), [str(line) for line in told["lines"]]
+            with signals.held():
+                if new := machine.copy.take(first, lines):
+                    self.grown[machine.sweep] = machine.copy
+                for kind, record in new or []:
+                    self.note(machine, kind, record)
+        except (SchemaError, KeyError, TypeError, ValueError) as error:
+            self.lose(machine, f"what it told cannot be read: {error}")
+            return False
+        return new is not None
+
+    def note(self, machine: Machine, what: str, record: Json) -> None:
+        """Take account of one line."""
+        kind, series, block = machine.kind, machine.series, machine.block
+        if kind is None or series is None or block is None:
+            return
+        if what == "row":
+            if planned := machine.waiting.pop(Cell.of(record), None):
+                kind.report(series, planned, record)
+                self.board.row(machine, self.account.progress(), planned, record)
+        elif what == "stop":
+            kind.stop(series, record)
+
+    def arrived(self, machine: Machine, future: Future) -> None:
+        """Note, in a thread of Dask's, when an answer came: its clock is compared with ours of that moment."""
+        came_s = time.monotonic()
+        self.inbox.put(lambda: self.done(machine, future, came_s))
+
+    def done(self, machine: Machine, future: Future, came_s: float) -> None:
+        """Go on after a machine has begun its part or has measured a block, or do without it where it could not."""
+        if machine.future is None or machine.future.key != future.key:
+            return  # it was lost meanwhile
+        machine.future = None
+        answer, machine.answer = machine.answer, None
+        if answer is None:
+            self.lose(machine, why_lost(future), back=future.status != "error")
+            return
+        future.release()  # what is held and lost with its machine is done once more by Dask
+        strays, error = None, answer.error
+        if not error:
+            strays, error = self.strays(machine, float(answer.said["clock_s"]), came_s)
+        if error:
+            self.lose(machine, error)
+        elif not self.fetched(machine, int(answer.said["lines"])):
+            return
+        elif strays is not None:
+            wrong = f"its clock runs at {strays:.3g} of the driver's"
+            self.lose(machine, wrong, f"{machine.name}: {wrong}; no speed that it measured is one")
+        elif machine.kind is None:
+            self.enrol(machine, answer.said["data"])
+        else:
+            self.finish(machine, machine.kind)
+
+    def strays(self, machine: Machine, clock_s: float, came_s: float) -> tuple[float | None, str]:
+        """Return how fast a machine's clock has run if it strays, and an error where that cannot be known.
+
+        What it told may have waited for a link, or for us: a machine that seems to stray is asked.
+        """
+        if machine.clock.strays(Clock(clock_s, came_s, came_s)) is None:
+            return None, ""
+        _, clock, error = facts_of(self.client, machine.address)
+        return (None if error else machine.clock.strays(clock)), error
+
+    def fetched(self, machine: Machine, lines: int) -> bool:
+        """Ask a machine for lines that did not come; return whether all are there now."""
+        while machine.copy.lines < lines:
+            missing = ask(self.client, machine.address, member.lines, sweep=machine.sweep, first=machine.copy.lines)
+            if missing.error or not missing.said.get("lines"):
+                self.lose(machine, missing.error or "its file lacks lines that it told of")
+                return False
+            if not self.keep(machine, {"first": machine.copy.lines, **missing.said}):
+                return False
+        return True
+
+    def enrol(self, machine: Machine, data: list[Json]) -> None:
+        """Let a machine be one of its kind, the first of which decides what is planned."""
+        key = " ".join(f"{device}={fingerprint}" for device, fingerprint in machine.facts["fingerprints"].items())
+        prepared = {found["name"]: Prepared(**found, folder=Path()) for found in data}
+        kinds = self.account.kinds
+        hashes = [[found.sha256 for found in kind.launcher.data.values()] for kind in kinds.values()]
+        wrong = ""
+        if hashes and hashes[0] != [found.sha256 for found in prepared.values()]:
+            wrong = "its data are not those of the others"
+        elif key not in kinds and self.account.begun:
+            wrong = "it is of a kind that was not there when the sweep began; it can take part in the next"
+        elif key in kinds and (differing := kinds[key].differs(machine.facts)):
+            wrong = f"its environments differ from those of the others of its kind: {differing}; make them anew"
+        if wrong:
+            self.crew.turn_away(machine.address, wrong)
+            return
+        if key not in kinds:
+            kinds[key] = self.request.kind(machine.facts, prepared)
+        machine.kind, machine.doing = kinds[key], "waits"
+
+    def finish(self, machine: Machine, kind: Kind) -> None:
+        """Note that a block is measured."""
+        if machine.waiting:
+            self.lose(machine, f"it told of no row for {len(machine.waiting)} launches of a block")
+        elif machine.series is not None:
+            machine.series.done += 1
+            kind.plan.give_back(machine.address)
+            machine.series = machine.block = None
+
+    def lose(self, machine: Machine, why: str, amiss: str = "", back: bool = False) -> None:
+        """Do without a machine: what it was measuring has rows that say so, what it had begun begins anew.
+
+        `amiss` says why what it has measured must not count either, `back` that it may take part again as it is.
+        """
+        self.crew.dismiss(machine.address, back)
+        self.board.went(machine, why)
+        if machine.kind is None:
+            return
+        if machine.series is not None:
+            again = f"its comparison begins anew as attempt {machine.series.attempt + 1}"
+            reason = f"{machine.name} was lost: {why}; {again}"
+            self.account.write(machine.kind, machine.series, machine.waiting.values(), "interrupted", reason)
+        machine.kind.plan.lose(machine.address, amiss)

@@ -1,0 +1,303 @@
+"""What Dask calls on a member: JSON comes, JSON goes; errors that a user can act on are JSON, too.
+
+What an order came to is told as rows are, before Dask tells that it has ended. A result would have to be fetched: where
+its machine is lost in that moment Dask gives the order once more, unasked, and the driver waits for it.
+
+A machine that joined: Dask's worker in a thread of its own, the measuring in the main thread, where it always is.
+
+What Dask calls (member.py) hands an order over and sleeps until it is carried out: one at a time, whoever asks. A
+worker process therefore starts as in a sweep on one machine, from the main thread, which Ctrl-C reaches.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from distributed import Worker, WorkerPlugin
+from distributed.comm import get_local_address_for
+from distributed.utils import get_ip_interface
+
+from benchmarks.errors import EngineError, LockstepError
+from benchmarks.machine import signals
+from benchmarks.machine.signals import Interrupted
+from benchmarks.sweep.dask.copies import some_lines, whole_lines
+from benchmarks.sweep.dask.facts import Facts, missing, other_protocol, probes_of
+from benchmarks.sweep.dask.scheduler import security
+from benchmarks.sweep.dask.session import Part
+
+Json = dict[str, Any]
+
+
+def here() -> Member:
+    """Return this process's member; EngineError where it is a worker that did not join."""
+    if Member.present is None:
+        raise EngineError("this worker of Dask's is no member: python -m benchmarks join ADDRESS makes one")
+    return Member.present
+
+
+def answered(work: Callable[[Member], Json]) -> str:
+    """Return what a member answers, or its error."""
+    try:
+        return json.dumps(work(here()), allow_nan=False)
+    except (LockstepError, OSError) as error:
+        return json.dumps({"error": str(error)})
+
+
+def facts() -> str:
+    """Return the machine's facts and its clock, now."""
+    return answered(lambda member: {**member.facts, **member.clock()})
+
+
+def carried_out(order: str, work: Callable[[Member, Json], Json]) -> None:
+    """Have the main thread carry out an order, and tell what it answers."""
+    asked = json.loads(order)
+
+    def done(member: Member) -> Json:
+        if wrong := other_protocol("the driver", asked.get("protocol")):
+            raise EngineError(wrong)
+        return member.do(asked["driver"], lambda: work(member, asked))
+
+    answer = answered(done)
+    here().tell(asked.get("driver", ""), {"sweep": asked["sweep"], "answer": answer})
+
+
+def open_part(order: str) -> None:
+    """Begin a part of a sweep."""
+    carried_out(order, Member.open)
+
+
+def measure(order: str) -> None:
+    """Measure a block."""
+    carried_out(order, Member.measure)
+
+
+def lines(order: str) -> str:
+    """Return lines of a file."""
+    return answered(lambda member: member.lines(**json.loads(order)))
+
+
+def kept() -> str:
+    """Return which sweeps' files are still there."""
+    return answered(lambda member: member.kept())
+
+
+def close(order: str) -> str:
+    """End parts."""
+    return answered(lambda member: member.close(**json.loads(order)))
+
+
+def abandon(order: str) -> str:
+    """End what is being measured for a driver."""
+    return answered(lambda member: member.abandon(**json.loads(order)))
+
+
+def clients(dask_scheduler: Any) -> list[str]:
+    """Return, on the scheduler, Dask's names of the clients that are connected."""
+    return list(dask_scheduler.clients)
+
+
+SLOT = "measuring"  # the Dask resource of which a member has one
+TOPIC = "lockstep"
+ABANDON = signal.SIGUSR1  # ends the order that is being carried out
+RETRY_S = 1.0
+AWAY = (OSError, TimeoutError, ValueError)  # no scheduler, or it still knows this name from before the link was cut
+
+
+class Member:
+    """This machine as a member: its facts, the folder of its files, the parts of sweeps that it has."""
+
+    present: Member | None = None  # of this process
+
+    def __init__(self, facts: Facts, folder: Path, say: Callable[[str], None]) -> None:
+        self.facts, self.folder, self.say = facts, folder, say
+        self.parts: dict[str, Part] = {}
+        self.orders: queue.SimpleQueue[tuple[str, Callable[[], Json], Future[Json]] | None] = queue.SimpleQueue()
+        self.busy = ""  # Dask's name of the driver that an order is being carried out for
+        self.worker: Worker | None = None
+
+    def tell(self, driver: str, what: Json) -> None:
+        """Send a driver what it is to know, as JSON; others hear it too."""
+        if self.worker is not None:
+            self.worker.log_event(TOPIC, {"driver": driver, "json": json.dumps(what, allow_nan=False)})
+
+    # What Dask calls, in its own threads.
+
+    def do(self, driver: str, work: Callable[[], Json]) -> Json:
+        """Have the main thread carry out a driver's order and return its result; raise what it raises."""
+        future: Future[Json] = Future()
+        self.orders.put((driver, work, future))
+        return future.result()
+
+    def file(self, sweep: str) -> Path:
+        """Return the file of a sweep."""
+        return self.folder / f"{Path(sweep).name}.jsonl"
+
+    def open(self, order: Mapping[str, Any]) -> Json:
+        """Begin a part; EngineError where this machine has one of that sweep for another driver."""
+        base = order["part_of"]
+        if any(part.base == base and part.driver != order["driver"] for part in self.parts.values()):
+            raise EngineError(f"this machine knows a sweep {base} of another driver; start this one again")
+        probes = probes_of(self.facts)
+        asked = [(framework, device) for framework, device in order["probes"]]
+        known = {pair: probes.get(pair) or missing(*pair) for pair in asked}
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path = self.file(order["sweep"])
+        self.say(f"{order['sweep']}: begins")
+        self.parts[order["sweep"]] = part = Part(order, known, path, partial(self.tell, order["driver"]))
+        return {"data": part.data(), "lines": part.told, **self.clock()}
+
+    def measure(self, order: Mapping[str, Any]) -> Json:
+        """Measure a block."""
+        part = self.parts[order["sweep"]]
+        part.measure(order)
+        return {"lines": part.told, **self.clock()}
+
+    def lines(self, sweep: str, first: int) -> Json:
+        """Return lines of a sweep's file from one on."""
+        return {"lines": some_lines(self.file(sweep), first)}
+
+    def kept(self) -> Json:
+        """Return the sweeps that this machine keeps a file of, with Dask's name for the driver of present ones."""
+        names = sorted(path.stem for path in self.folder.glob("*.jsonl"))
+        return {"sweeps": {name: self.parts[name].driver if name in self.parts else "" for name in names}}
+
+    def close(self, lines: Mapping[str, int]) -> Json:
+        """End parts; delete the files of which the driver has as many lines as they hold."""
+        for sweep, count in lines.items():
+            if part := self.parts.pop(sweep, None):
+                part.close()
+            with contextlib.suppress(FileNotFoundError):
+                if whole_lines(self.file(sweep)) == count:
+                    self.file(sweep).unlink()
+                    self.say(f"{sweep}: ended; all {count:,} lines are where they were asked for")
+        return {}
+
+    def abandon(self, driver: str) -> Json:
+        """End what is being measured for a driver; empty: for whichever."""
+        if self.busy and driver in ("", self.busy):
+            os.kill(os.getpid(), ABANDON)
+        return {}
+
+    def clock(self) -> Json:
+        """Return what this machine's clocks say now."""
+        return {"clock_s": time.monotonic(), "wall_s": time.time()}
+
+    # The main thread.
+
+    def leave_parts(self) -> None:
+        """Forget the parts, whose driver counts this member as lost; their files stay."""
+        for part in self.parts.values():
+            part.close()
+        self.parts.clear()
+
+    def attend(self) -> None:
+        """Carry out orders until None comes."""
+        while (order := self.orders.get()) is not None:
+            driver, work, future = order
+            try:
+                with signals.endable(ABANDON):
+                    self.busy = driver
+                    future.set_result(work())
+            except Interrupted as ending:
+                future.set_exception(EngineError(f"the block was ended by {ending.signal.name}"))
+                if ending.signal != ABANDON:
+                    raise
+            except Exception as error:
+                future.set_exception(error)
+            finally:
+                self.busy = ""
+
+
+class Leaving(WorkerPlugin):
+    """Ends what is measured as soon as Dask's worker begins to close: it would wait half a minute for it first."""
+
+    def __init__(self, member: Member) -> None:
+        self.member = member
+
+    def teardown(self, worker: Worker) -> None:
+        """Let nothing go on whose result nobody can take."""
+        self.member.abandon("")
+
+
+async def serve(member: Member, address: str, name: str | None, patience_s: float, interface: str | None) -> None:
+    """Be a worker of Dask's until the scheduler is gone or this is cancelled."""
+    # Without this Dask would listen on every address of the machine.
+    host = get_ip_interface(interface) if interface else get_local_address_for(address).partition("://")[2].strip("[]")
+    worker = Worker(
+        address, nthreads=1, name=name, resources={SLOT: 1}, security=security(address, "worker"), host=host,
+        memory_limit=0, dashboard_address="127.0.0.1:0", death_timeout=patience_s, plugins=(Leaving(member),),
+    )  # fmt: skip
+    async with worker:
+        member.worker = worker
+        member.say(f"joined {address}: one measuring slot; Ctrl-C leaves")
+        await worker.finished()
+
+
+class Background:
+    """The thread in which Dask's worker lives; ends the main thread's waiting when that has ended."""
+
+    def __init__(
+        self, member: Member, address: str, name: str | None, patience_s: float, interface: str | None
+    ) -> None:
+        self.member = member
+        self.loop = asyncio.new_event_loop()
+        self.error: BaseException | None = None
+        self.joined = False
+        self.serving = serve(member, address, name, patience_s, interface)
+        self.thread = threading.Thread(target=self.run, daemon=True, name="dask")
+
+    def run(self) -> None:
+        asyncio.set_event_loop(self.loop)
+        self.task = self.loop.create_task(self.serving)
+        try:
+            self.loop.run_until_complete(self.task)
+        except BaseException as error:
+            self.error = error
+        finally:
+            self.joined, self.member.worker = self.member.worker is not None, None
+            self.member.abandon("")
+            self.member.orders.put(None)
+
+    def __enter__(self) -> Background:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the scheduler in good order, or what is left of it."""
+        self.loop.call_soon_threadsafe(self.task.cancel)
+        self.thread.join(5.0)
+
+
+def stay(member: Member, address: str, name: str | None, patience_s: float, interface: str | None) -> None:
+    """Be a member until the scheduler has been away for longer than the patience; then EngineError."""
+    Member.present = member
+    there = time.monotonic()
+    while time.monotonic() - there < patience_s:
+        with Background(member, address, name, patience_s, interface) as background:
+            member.attend()
+        member.leave_parts()
+        if background.joined:
+            there = time.monotonic()
+            member.say(f"the scheduler at {address} has gone; trying to join it again for {patience_s:g} s")
+        elif not isinstance(background.error, AWAY):
+            raise background.error or RuntimeError("Dask's worker ended without a word")
+        else:
+            why = str(background.error).splitlines()
+            member.say(f"cannot join {address} yet: {why[0] if why else type(background.error).__name__}")
+        time.sleep(RETRY_S)
+    raise EngineError(
+        f"no scheduler at {address} for {patience_s:g} s; start one: python -m benchmarks schedule. What was measured"
+        " and the driver lacks stays here: python -m benchmarks collect"
+    )

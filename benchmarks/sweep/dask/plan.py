@@ -1,0 +1,227 @@
+"""What earlier sweeps have measured whole: a series counts with them only if one machine made all of it.
+
+Half of a series is of no use to another machine: its ratios would cross machines. So it begins anew.
+
+One kind of machine in a sweep: its cells, plan and account; what rows say of launches that no machine made.
+
+What is to be measured on machines of one kind, in the sweep's order, and which machine has begun what.
+
+A series is all rounds of one comparison and task. It stays on the machine that began it, since a ratio never crosses
+machines; where that machine is lost it begins anew, all of it, as the next attempt.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.launch.launcher import Launcher
+from benchmarks.machine.hardware import kind as kind_of_device
+from benchmarks.plan.cells import Block, Cell, Launch, Preset, blocks
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.record.schema import validate
+from benchmarks.sweep.dask.facts import Asked, Facts, environments_of, key, words
+from benchmarks.sweep.ledger import Ledger
+from benchmarks.sweep.local import Finished
+from benchmarks.sweep.stopping import Stopping
+
+Made = list[tuple[Launch, dict[str, Any]]]
+
+
+def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
+    """Report what is there of a kind's series and plan the others; return the sweeps that it is from."""
+    wanted = [planned for series in kind.plan.series for planned in series.open()]
+    finished = Finished(results, kind.launcher.identity, wanted)
+    sweeps = set()
+    for series in kind.plan.series:
+        made, blocks = there(kind, series, finished, preset)
+        if len({row["sweep"] for _, row in made}) != 1 or not blocks:
+            continue
+        for planned, row in made:
+            kind.report(series, planned, row, made=False)
+            sweeps.add(str(row["sweep"]))
+        kind.ledger.not_needed += sum(len(block.cells) for _, block in series.blocks[blocks:])
+        series.done, series.stopped = blocks, True
+    kind.plan.skip_what_is_over()
+    return sorted(sweeps)
+
+
+def there(kind: Kind, series: Series, finished: Finished, preset: Preset) -> tuple[Made, int]:
+    """Return a series' launches that are there, and after how many blocks it was enough; 0 if it was not."""
+    made: Made = []
+    stopping = Stopping(series.blocks[0][1].cells, preset, math.inf, {})
+    for number, (_, block) in enumerate(series.blocks, 1):
+        for planned in block.launches():
+            row = finished.get(kind.launcher.identity(planned), planned)
+            if row is None:
+                return made, 0
+            made.append((planned, row))
+            if planned.task == "speed" and stopping.enough(planned, row):
+                return made, number
+    return made, len(series.blocks)
+
+
+Row = dict[str, Any]
+
+
+class Elsewhere(Launcher):
+    """Describes launches of another machine, by the facts that it told."""
+
+    facts: Facts
+
+    def fingerprints(self, cell: Cell) -> dict[str, str]:
+        """Return hashes of that machine's environment and kind; of an environment that it lacks an empty one."""
+        lock = self.facts["locks"].get(key(self.probes[cell.framework, cell.device]), "")
+        return {"lock": lock, "machine": self.facts["fingerprints"][cell.device]}
+
+    def described(self, planned: Launch, sweep: str) -> Row:
+        """Return what a launch's row says of it; the processor's name is that machine's."""
+        row = super().described(planned, sweep)
+        if kind_of_device(planned.cell.device) == "cpu":
+            row["device_name"] = self.facts["machine"]["cpu"]
+        return row
+
+
+@dataclass
+class Kind:
+    """Machines that are alike: the facts of the first of them stand for all."""
+
+    facts: Facts
+    cells: list[Cell]
+    launcher: Elsewhere
+    plan: Plan
+    ledger: Ledger
+    stops: list[Row] = field(default_factory=list)  # why comparisons were measured no further
+
+    @classmethod
+    def of(
+        cls, facts: Facts, asked: Asked, data: Mapping[str, Prepared], preset: Preset, seed: int, epochs: int | None
+    ) -> Kind:
+        """Return the kind of a machine with what is planned for it."""
+        cells = asked.cells(facts, list(data))
+        planned = list(blocks(cells, preset.rounds, preset.seeds, seed))
+        launcher = Elsewhere(asked.probes(facts), data, 0.0, preset.chunk_s, epochs)
+        launcher.facts = facts
+        return cls(facts, cells, launcher, Plan(planned), Ledger(len(cells), sum(len(b.cells) for b in planned)))
+
+    @property
+    def name(self) -> str:
+        """The machine in words."""
+        return words(self.facts)
+
+    def differs(self, facts: Facts) -> str:
+        """Say in what the environments of another machine of this kind differ; empty where they are the same."""
+        mine, other = environments_of(self.facts), environments_of(facts)
+        return ", ".join(sorted(name for name in {*mine, *other} if mine.get(name) != other.get(name)))
+
+    def not_made(self, planned: Launch, sweep: str, status: str, reason: str) -> Row:
+        """Return the row of a launch that was lost or is not to be made."""
+        return validate({**self.launcher.described(planned, sweep), "status": status, "reason": reason})
+
+    def report(self, series: Series, planned: Launch, row: Row, made: bool = True) -> None:
+        """Note how a launch of a series ended; its time counts if a machine made it in this sweep."""
+        kept = self.ledger.report(planned, row, made=made and row["duration_s"] is not None)
+        series.reported[planned.round, planned.cell] = kept
+
+    def stop(self, series: Series, record: Row) -> None:
+        """Note that a series has been measured enough with the block that is being measured."""
+        series.stopped = True
+        self.ledger.not_needed += sum(len(block.cells) for _, block in series.blocks[series.done + 1 :])
+        self.stops.append(record)
+
+    def withdraw(self, series: Series) -> int:
+        """Take back what a series has reported, since it begins anew; return how many launches that were."""
+        for (_, cell), kept in series.reported.items():
+            self.ledger.withdraw(cell, kept)
+        count = len(series.reported)
+        series.reported.clear()
+        return count
+
+
+@dataclass(order=True)
+class Series:
+    """One comparison's rounds of a task; `reported` is what its present attempt has told of each launch."""
+
+    place: int  # in the sweep's order, of its first round
+    blocks: list[tuple[int, Block]] = field(default_factory=list, compare=False)  # with their places
+    done: int = field(default=0, compare=False)  # blocks that are measured
+    holder: str | None = field(default=None, compare=False)  # the member that began it
+    attempt: int = field(default=0, compare=False)  # 0: nobody has begun it
+    stopped: bool = field(default=False, compare=False)
+    amiss: str = field(default="", compare=False)  # why what its last holder measured must not count
+    reported: dict[tuple[int, Cell], Row] = field(default_factory=dict, compare=False)
+
+    @property
+    def over(self) -> bool:
+        """Whether it needs no more."""
+        return self.stopped or self.done == len(self.blocks)
+
+    @property
+    def next(self) -> tuple[int, Block]:
+        """The block to be measured next, with its place."""
+        return self.blocks[self.done]
+
+    def open(self) -> Iterator[Launch]:
+        """Yield the launches that this attempt has not reported, of a series that is not over."""
+        for _, block in [] if self.over else self.blocks[self.done :]:
+            yield from (one for one in block.launches(self.attempt or 1) if (one.round, one.cell) not in self.reported)
+
+
+class Plan:
+    """The series of one kind of machine, and who has which."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        found: dict[tuple[object, ...], Series] = {}
+        for place, block in enumerate(blocks):
+            found.setdefault((block.task, *block.comparison), Series(place)).blocks.append((place, block))
+        self.series = list(found.values())
+        self.free = list(self.series)  # a heap: nobody has these
+        self.held: dict[str, list[tuple[int, Series]]] = {}  # heaps by member: place of its next block, series
+        self.out: dict[str, Series] = {}  # by member: whose block it measures now
+
+    def take(self, member: str) -> Series | None:
+        """Return the series whose next block a member is to measure, the earliest that it has or may begin."""
+        mine = self.held.setdefault(member, [])
+        if self.free and (not mine or self.free[0].place < mine[0][0]):
+            series = heapq.heappop(self.free)
+            series.holder, series.attempt, series.done, series.amiss = member, series.attempt + 1, 0, ""
+        elif mine:
+            series = heapq.heappop(mine)[1]
+        else:
+            return None
+        self.out[member] = series
+        return series
+
+    def give_back(self, member: str) -> None:
+        """Take from a member the series whose block it has measured; it goes on later where it is not over."""
+        series = self.out.pop(member)
+        if not series.over:
+            heapq.heappush(self.held[member], (series.next[0], series))
+
+    def lose(self, member: str, amiss: str = "") -> None:
+        """Let what a lost member had begun begin anew; `amiss` says why what it measured must not count either."""
+        self.held.pop(member, None)
+        self.out.pop(member, None)
+        for series in self.series:
+            if series.holder == member and (amiss or not series.over):
+                series.holder, series.amiss, series.done, series.stopped = None, amiss, 0, False
+                heapq.heappush(self.free, series)
+
+    def skip_what_is_over(self) -> None:
+        """Plan nothing that an earlier sweep has measured."""
+        self.free = [series for series in self.free if not series.over]
+        heapq.heapify(self.free)
+
+    def end(self) -> None:
+        """Plan no more."""
+        self.free.clear()
+        self.held.clear()
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing is left to be measured, nor being measured."""
+        return not (self.free or self.out or any(self.held.values()))

@@ -1,0 +1,153 @@
+"""Where a sweep's wall time went, and how much of it was spent inside timed chunks.
+
+What was requested and what became of it: every launch is reported once, or was not needed; nothing disappears.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from benchmarks.errors import count
+from benchmarks.plan.cells import AXES, Cell, Launch
+from benchmarks.plan.data.sources import NAMES
+from benchmarks.record.schema import names
+from benchmarks.stats import above_chance
+
+PARTS = {  # a speed launch's columns, in the order in which they happen
+    "start": ("start_s",),
+    "import": ("import_s",),
+    "build": ("build_s",),
+    "placing": ("placing_s",),
+    "first step": ("first_step_s", "first_eval_s"),
+    "warm-up": ("warm_up_s",),
+    "timed chunks": ("timed_s",),
+}
+REST = "latency, probes, end"
+
+
+class Wall:
+    """Seconds by what they went to: the parts of speed launches, other launches whole."""
+
+    def __init__(self) -> None:
+        self.spent: Counter[str] = Counter(dict.fromkeys((*PARTS, REST), 0.0))
+
+    def add(self, row: Mapping[str, Any]) -> None:
+        """Add a launch that this sweep made, by its row."""
+        if row["status"] == "ok" and row["task"] == "speed":
+            known = {part: sum(row[name] or 0.0 for name in names) for part, names in PARTS.items()}
+            self.spent.update(known | {REST: row["duration_s"] - sum(known.values())})
+        else:
+            self.spent[f"{row['task']} launches" if row["status"] == "ok" else "launches not ok"] += row["duration_s"]
+
+    def split(self, wall_s: float, **others_s: float) -> dict[str, float]:
+        """Return the seconds of all parts, with `others_s` and what remains of the whole sweep's."""
+        spent = Counter(self.spent)
+        spent.update(others_s)
+        return {**spent, "between launches": wall_s - sum(spent.values())}
+
+
+Row = dict[str, Any]
+# What a sweep's own tables show. Of ten thousand rows the rest would take a hundred megabytes.
+KEPT = names(
+    *AXES, "model", "framework_version", "task", "status", "flags", "lockstep", "train_samples_per_s",
+    "eval_samples_per_s", "mfu", "accuracy", "accuracy_target", "time_to_accuracy_s",
+)  # fmt: skip
+
+
+@dataclass
+class Ledger:
+    """One sweep's account: `not_needed` launches are those that their comparison stopped without."""
+
+    cells: int
+    launches: int
+    rows: list[Row] = field(default_factory=list)  # KEPT of each reported launch, resumed ones included
+    endings: dict[Hashable, Counter[str]] = field(default_factory=dict)  # statuses by cell
+    not_needed: int = 0
+    learnt: dict[str, bool] = field(default_factory=dict)  # by data set: has any launch read more right than chance?
+    wall: Wall = field(default_factory=Wall)
+
+    @classmethod
+    def over(cls, ledgers: Sequence[Ledger]) -> Ledger:
+        """Return the account of sweeps over several kinds of machine, whose cells are each kind's own."""
+        found = cls(sum(one.cells for one in ledgers), sum(one.launches for one in ledgers))
+        for number, one in enumerate(ledgers):
+            found.rows += one.rows
+            found.endings |= {(number, cell): counts for cell, counts in one.endings.items()}
+            found.not_needed += one.not_needed
+            found.learnt |= {name: above or found.learnt.get(name, False) for name, above in one.learnt.items()}
+            found.wall.spent.update(one.wall.spent)
+        return found
+
+    @property
+    def requested(self) -> dict[str, int]:
+        """Return how much was asked for, as the run's record has it."""
+        return {"cells": self.cells, "launches": self.launches}
+
+    @property
+    def open(self) -> int:
+        """Return how many launches are still to be reported."""
+        return self.launches - self.not_needed - len(self.rows)
+
+    def progress(self) -> tuple[int, int]:
+        """Return how many launches are reported, of how many that are needed."""
+        return len(self.rows), self.launches - self.not_needed
+
+    def report(self, planned: Launch, row: Mapping[str, Any], made: bool) -> Row:
+        """Note how a launch ended, return what is kept of it; its time counts if this sweep made it."""
+        if made:
+            self.wall.add(row)
+        kept = {name: shared(row[name]) for name in KEPT}
+        self.rows.append(kept)
+        if row["status"] == "ok" and row.get("confusion"):
+            known = self.learnt.get(row["dataset"], False)
+            self.learnt[row["dataset"]] = known or above_chance(row["confusion"])
+        self.endings.setdefault(planned.cell, Counter())[row["status"]] += 1
+        return kept
+
+    def withdraw(self, cell: Cell, kept: Row) -> None:
+        """Take back what report() returned for a launch of this cell: its comparison begins anew elsewhere."""
+        del self.rows[next(place for place, row in enumerate(self.rows) if row is kept)]
+        self.endings[cell] -= Counter([kept["status"]])
+        if not self.endings[cell]:
+            del self.endings[cell]
+
+    def unlearnable(self) -> list[str]:
+        """Return the user's own data sets on which every launch that trained stayed at chance.
+
+        The named ones cannot have wrong labels: their files are held to pinned checksums.
+        """
+        return sorted(name for name, above in self.learnt.items() if not above and name not in NAMES)
+
+    def all_ok(self) -> bool:
+        """Return whether every requested launch ended ok."""
+        return self.open == 0 and all(set(found) == {"ok"} for found in self.endings.values())
+
+    def words(self) -> Sequence[str]:
+        """Return two lines: cells and launches, requested and reported, by status."""
+        cells = Counter(", ".join(sorted(found)) for found in self.endings.values())
+        ended = Counter(row["status"] for row in self.rows)
+        spared = f", {self.not_needed:,} not needed" if self.not_needed else ""
+        asked = count(self.launches, "launch", "launches")
+        return (
+            f"{count(self.cells, 'cell')} requested, {len(self.endings):,} reported: {by_status(cells)}",
+            f"{asked} requested, {len(self.rows):,} reported{spared}: {by_status(ended)}",
+        )
+
+
+def shared(value: Any) -> Any:
+    """Return a value that all rows with the same text share."""
+    return sys.intern(value) if isinstance(value, str) else value
+
+
+def by_status(counts: Counter[str]) -> str:
+    """Return how many ended how: `34 ok, 2 timeout`; a cell whose launches ended differently in brackets."""
+    return (
+        ", ".join(
+            f"{ended:,} {status if ', ' not in status else f'({status})'}" for status, ended in counts.most_common()
+        )
+        or "none"
+    )

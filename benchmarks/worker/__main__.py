@@ -1,0 +1,214 @@
+"""The process in which one framework computes: reads a request, loads the adapter, answers, ends.
+
+Started by supervisor.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
+request as a line of JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the
+lockstep gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `serve` (the
+same, image by image until stdin ends), `products`, `copies` and `bandwidth` (a framework's and memory's
+part of what the machine can do). Imports the standard library, NumPy and that framework.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from adapters.contract import DTYPES, MODES, PIPELINES, Adapter, ContractError
+from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
+from adapters.registry import load
+from benchmarks.worker import bandwidth, interference, libraries, peak, serve, timing
+from benchmarks.worker import prove as prove_module
+from benchmarks.worker.inputs import Inputs, read_weights, write_weights
+from benchmarks.worker.libraries import is_out_of_memory
+from benchmarks.worker.speed import dispatch_s, speeds
+from benchmarks.worker.train import learn
+
+Answer = dict[str, Any]
+Work = Callable[[Adapter, Inputs, int], Answer]
+
+
+def seconds_since(start_ns: int) -> float:
+    """Return the seconds since a reading of perf_counter_ns."""
+    return (time.perf_counter_ns() - start_ns) / 1e9
+
+
+def since_start(process: int) -> float:
+    """Return the seconds since the kernel started a process, to its tick of 10 ms (proc(5), stat, field 22)."""
+    started = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
+
+
+def peak_rss_bytes() -> int:
+    """Return the largest resident memory since this program was loaded (proc(5), VmHWM).
+
+    getrusage's ru_maxrss begins with what the parent had when it forked: more than a small framework needs.
+    """
+    status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(status["VmHWM"].split()[0]) * 1024
+
+
+def probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
+    """Say what is there: versions, devices, libraries, why a combination cannot run, the recommended modes."""
+    device = request["device"]
+    devices = adapter.devices()
+    return {
+        "versions": adapter.versions(),
+        "devices": devices,
+        "libraries": libraries.facts(adapter, device) if device in devices else {},
+        "unsupported": {
+            " ".join(combination): adapter.unsupported(device, *combination)
+            for combination in itertools.product(MODES, DTYPES, PIPELINES)
+        },
+        "recommended": {
+            pipeline: {name: adapter.recommended_mode(model, device, pipeline) for name, model in MODELS.items()}
+            for pipeline in PIPELINES
+        },
+    }
+
+
+def speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+    """Time one cell; return the row's measured columns and the plan for later launches.
+
+    The first launch of a cell, which has no plan yet, also finds out what a step costs at least.
+    """
+    cell, plan = request["cell"], request["plan"]
+
+    def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
+        found = speeds(adapter, inputs, batch_size, plan, cell["pipeline"], request["chunk_s"])
+        if cell["device"] == "cpu":
+            found["threads_computing"] = interference.computing(adapter)
+        if plan is None:
+            axes = (cell["device"], cell["mode"], cell["dtype"])
+            found["dispatch_s"] = dispatch_s(adapter_class, *axes)
+        return found
+
+    return measured(adapter_class, request, import_s, work)
+
+
+def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+    """Train one cell's recipe and evaluate after each epoch; return the row's columns on accuracy and loss.
+
+    The trained weights are kept where the request says `save`; with `progress` each epoch's figures go before the
+    answer.
+    """
+    target = ACCURACY_TARGETS.get((request["cell"]["recipe"], request["cell"]["dataset"]))
+
+    def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
+        told = partial(tell, request["channel"]) if request.get("progress") else lambda figures: None
+        learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["pipeline"], told)
+        if "save" in request:
+            write_weights(Path(request["save"]), adapter.get_weights())
+        return learnt
+
+    return measured(adapter_class, request, import_s, work)
+
+
+def tell(channel: int, figures: dict[str, float]) -> None:
+    """Say an epoch's figures before the answer: a line of less than PIPE_BUF, so written at once (pipe(7))."""
+    os.write(channel, json.dumps(figures).encode() + b"\n")
+
+
+def evaluate(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+    """Write the outputs on all test images at each of the given `weights` to its file of `outputs`."""
+
+    def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
+        for name, path in request["weights"].items():
+            adapter.set_weights(read_weights(Path(path)))
+            stacks = [adapter.put(images, labels) for images, labels in inputs.test(batch_size)]
+            outputs = [adapter.fetch(adapter.evaluate(stack, 0, stack.steps)) for stack in stacks]
+            np.save(request["outputs"][name], np.concatenate(outputs))
+        return {}
+
+    return measured(adapter_class, request, import_s, work)
+
+
+def measured(adapter_class: type[Adapter], request: Answer, import_s: float, work: Work) -> Answer:
+    """Build the cell's adapter, let `work` do its part, and add what is known of every launch."""
+    cell = request["cell"]
+    granted = adapter_class.set_threads(cell["threads"])
+    recipe = RECIPES[cell["recipe"]]
+    inputs = Inputs.open(Path(request["data"]), Path(request["inputs"]), recipe.pixels, cell["dtype"])
+
+    start = time.perf_counter_ns()
+    adapter = adapter_class(recipe, cell["device"], cell["mode"], cell["dtype"])
+    adapter.set_weights(inputs.weights)
+    adapter.synchronise()
+    answer: Answer = {"import_s": import_s, "build_s": seconds_since(start)}
+    if adapter.placement() != cell["device"]:
+        raise RuntimeError(f"asked for {cell['device']}, the parameters are on {adapter.placement()}")
+
+    answer |= {"flags": []} | work(adapter, inputs, cell["batch_size"])
+    if mismatch(cell["threads"], granted, answer):
+        answer["flags"].append("thread_mismatch")
+    answer["framework_version"] = adapter.versions()[adapter.framework]
+    answer["cpu_s"] = time.process_time()
+    answer["peak_rss_bytes"] = peak_rss_bytes()
+    return answer
+
+
+def mismatch(asked: int, granted: int, answer: Answer) -> bool:
+    """Return whether the framework has, or computed with, other threads than it was asked to."""
+    more = answer.get("cpu_per_wall", 0.0) > 1.05 * asked
+    fewer = answer.get("threads_computing", asked) < asked
+    return granted != asked or more or fewer
+
+
+def prove(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+    """Put one cell through the lockstep gate."""
+    cell = request["cell"]
+    adapter_class.set_threads(cell["threads"])
+    return prove_module.prove(adapter_class, RECIPES[cell["recipe"]], cell, request["folders"], request["steps"])
+
+
+TASKS = {
+    "probe": probe,
+    "prove": prove,
+    "speed": speed,
+    "accuracy": accuracy,
+    "evaluate": evaluate,
+    "serve": serve.serve,
+    "products": peak.sweep,
+    "copies": bandwidth.sweep_copies,
+    "bandwidth": bandwidth.sweep_memory,
+}
+
+
+def perform(request: Answer) -> Answer:
+    """Do what is asked; an exception becomes a status with its reason."""
+    start_s = since_start(os.getppid())  # the keeper's: this process was forked from it
+    start = time.perf_counter_ns()
+    framework = ""
+    try:
+        adapter = load(request["adapter"])
+        framework = adapter.framework
+        answer = TASKS[request["task"]](adapter, request, seconds_since(start))
+    except (ContractError, timing.Inconsistent) as error:
+        return {"status": "invalid", "reason": str(error)}
+    except Exception as error:  # whatever a framework raises ends this launch and no other
+        memory = is_out_of_memory(error, framework)
+        return {"status": "oom" if memory else "failed", "reason": f"{type(error).__name__}: {error}"}
+    return {"status": "ok", "reason": "", "start_s": start_s, **answer}  # a task may say otherwise of itself
+
+
+def main() -> None:
+    """Answer on the descriptor, where nothing that a framework prints can come between."""
+    request, descriptor = json.loads(sys.stdin.readline()), int(sys.argv[1])
+    os.set_inheritable(descriptor, False)  # not for programs that the framework starts
+    answer = perform({**request, "channel": descriptor})
+    with os.fdopen(descriptor, "w") as channel:
+        try:
+            channel.write(json.dumps(answer, allow_nan=False))
+        except (TypeError, ValueError) as error:  # NaN, or what is no JSON at all
+            channel.write(json.dumps({"status": "invalid", "reason": f"the answer is no JSON: {error}"}))
+
+
+if __name__ == "__main__":
+    main()

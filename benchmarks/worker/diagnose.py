@@ -1,0 +1,187 @@
+"""When losses part: which layer, gradient or rule of update is to blame? Runs inside a framework's environment.
+
+Everything is asked of the adapter through its contract, at the oracle's own weights just before the step, in the
+order in which a step computes: weights, outputs layer by layer, loss, gradients, update.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.contract import Adapter
+from adapters.declaration import WEIGHTED, Flatten, Model
+from adapters.numpy import NumpyAdapter
+from adapters.weights import Weights
+from benchmarks.worker.train import Training
+
+Array = npt.NDArray[Any]
+FLOAT32_LIKE = (1e-9, 1e-5)
+UPDATES = 4
+
+
+def find(
+    adapter: Adapter, weights: Weights, images: Array, labels: Array, step: int, bound: float, pipeline: str
+) -> str:
+    """Return one clause that names what parts first at `step` (from 0); images (S, B, C, H, W) float64.
+
+    The arithmetic is asked on resident batches, which batch a step sees through the cell's own pipeline.
+    """
+    oracle = NumpyAdapter(adapter.recipe, "cpu", "eager", "float64")
+    oracle.set_weights(weights)
+    oracle.train(oracle.put(images, labels), 0, step)
+    start = oracle.get_weights()
+    batch = images[step : step + 1], labels[step : step + 1]
+    for question in (changed_weights, outputs, loss, gradient, update):
+        if answer := question(adapter, oracle, start, batch, bound):
+            return answer
+    return order(adapter, oracle, start, (images, labels), step, bound, pipeline)
+
+
+def part(found: Array, expected: Array) -> float:
+    """Return the largest difference relative to the largest value expected."""
+    scale = float(np.abs(expected).max()) or 1.0
+    return float(np.nan_to_num(np.abs(found - expected), nan=np.inf).max()) / scale
+
+
+def about(deviation: float) -> str:
+    """Return a deviation, with a hint where it has the size of float32's rounding."""
+    low, high = FLOAT32_LIKE
+    return f"{deviation:.1e}" + (
+        ", about float32's precision: is it computed in float32?" if low < deviation < high else ""
+    )
+
+
+def changed_weights(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
+    """Do weights come back as they were set?"""
+    adapter.set_weights(start)
+    for name, array in adapter.get_weights().items():
+        if (deviation := part(array, start[name])) > bound:
+            return f"set_weights does not keep {name} (differs by {about(deviation)})"
+    return ""
+
+
+def outputs(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
+    """Do outputs agree, and if not, from which layer on?"""
+    found, expected = (evaluated(a, start, batch) for a in (adapter, oracle))
+    if (deviation := part(found, expected)) < 100 * bound:
+        return ""
+    for factor in (255.0, 1 / 255.0):
+        if part(found, evaluated(oracle, start, (batch[0] * factor, batch[1]))) < 1e-6:
+            return f"outputs are those of pixels multiplied by {factor:g}"
+    layers = adapter.recipe.model.layers
+    for end in range(next(i for i, layer in enumerate(layers) if isinstance(layer, WEIGHTED)), len(layers)):
+        prefix = shortened(adapter.recipe.model, end)
+        recipe = replace(adapter.recipe, model=prefix, loss="cross_entropy")
+        known = {parameter.name: start[parameter.name] for parameter in prefix.parameters()}
+        pair = (
+            type(adapter)(recipe, adapter.device, adapter.mode, adapter.precision),
+            NumpyAdapter(recipe, dtype="float64"),
+        )
+        # Sorted, because a framework may flatten an image in its own order as long as the next layer knows it.
+        some, wanted = (np.sort(evaluated(a, known, batch), axis=1) for a in pair)
+        if (here := part(some, wanted)) > 100 * bound:
+            return f"outputs part at layer {end}, {layers[end]}, by {about(here)}"
+    return f"outputs part by {about(deviation)}, though every layer alone agrees: is there another layer at the end?"
+
+
+def shortened(model: Model, end: int) -> Model:
+    """Return the model up to and including layer `end`, flattened at its end."""
+    kept = model.layers[: end + 1]
+    flat = () if len(model.shapes()[end + 1]) == 1 else (Flatten(),)
+    return replace(model, name=f"{model.name}[:{end + 1}]", layers=(*kept, *flat))
+
+
+def evaluated(adapter: Adapter, weights: Weights, batch: tuple[Array, Array]) -> Array:
+    """Return the outputs (N, K) of one batch at given weights."""
+    adapter.set_weights(weights)
+    resident = adapter.put(batch[0].astype(adapter.dtype), batch[1])
+    return np.asarray(adapter.fetch(adapter.evaluate(resident, 0, 1)), np.float64)
+
+
+def trained(adapter: Adapter, weights: Weights, batch: tuple[Array, Array], steps: int) -> tuple[float, Weights]:
+    """Return (first loss, weights) after `steps` steps on one batch from given weights."""
+    adapter.set_weights(weights)
+    resident = adapter.put(batch[0].astype(adapter.dtype), batch[1])
+    adapter.train(resident, 0, 1)
+    first = float(adapter.losses(resident)[0])
+    adapter.train(resident, 0, steps - 1)
+    return first, adapter.get_weights()
+
+
+def loss(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
+    """Does the loss agree where the outputs do?"""
+    found, expected = (trained(a, start, batch, 1)[0] for a in (adapter, oracle))
+    if np.isnan(found):
+        return "there is no loss: the batch was not trained on"
+    deviation = abs(found / expected - 1)
+    return f"outputs agree, the loss is {found / expected:.9g} times the declared one" if deviation > 10 * bound else ""
+
+
+def gradient(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
+    """Do gradients agree? Backward runs from the end, so the last parameter that parts is the first to blame."""
+    slopes = []
+    for a in (adapter, oracle):
+        a.set_weights(start)
+        slopes.append(a.gradients(a.put(batch[0].astype(a.dtype), batch[1]), 0))
+    for name in reversed(slopes[1]):
+        if (deviation := part(slopes[0][name], slopes[1][name])) > 100 * bound:
+            return f"outputs and loss agree, the gradient of {name} parts by {about(deviation)}"
+    return ""
+
+
+def update(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
+    """Do the weights agree after one step, two steps, ...? The second shows the optimiser's state."""
+    for steps in range(1, UPDATES + 1):
+        found, expected = (trained(a, start, batch, steps)[1] for a in (adapter, oracle))
+        for name, array in expected.items():
+            moved = array - start[name]
+            difference = float(np.linalg.norm(found[name] - array)) / (float(np.linalg.norm(moved)) or 1.0)
+            if difference > 1000 * bound:
+                factor = float((found[name] - start[name]).ravel() @ moved.ravel() / (moved.ravel() @ moved.ravel()))
+                which = (
+                    "the first update" if steps == 1 else f"update {steps}, after equal ones: the optimiser's state,"
+                )
+                return (
+                    f"gradients agree, {which} of {name} differs by {difference:.1e} of its length"
+                    f" ({factor:.9g} times the declared one)"
+                )
+    return ""
+
+
+def order(
+    adapter: Adapter,
+    oracle: Adapter,
+    start: Weights,
+    batches: tuple[Array, Array],
+    step: int,
+    bound: float,
+    pipeline: str,
+) -> str:
+    """Is a step taken on another batch than the order says, or fed with other pixels?"""
+    images, labels = batches
+    with closing(Training(adapter, images.astype(adapter.dtype), labels, pipeline)) as training:
+        training.skip(step)
+        before = training.losses()
+        adapter.set_weights(start)
+        training.train(1)
+        found = training.losses()
+    seen = [int(index) for index in np.flatnonzero(np.isfinite(found) & (found != before))]
+    if not seen:
+        return f"there is no loss of batch {step + 1}: it was not trained on"
+
+    def fits(index: int, factor: float = 1.0) -> bool:
+        batch = images[index : index + 1] * factor, labels[index : index + 1]
+        return bool(abs(found[seen[0]] / trained(oracle, start, batch, 1)[0] - 1) < 10 * bound)
+
+    for index in range(min(len(labels), step + 3)):
+        if index != step and fits(index):
+            return f"step {step + 1} is taken on batch {index + 1}: the order of the batches is shifted"
+    for factor in (255.0, 1 / 255.0):
+        if fits(step, factor):
+            return f"the pixels that are fed are multiplied by {factor:g}"
+    return "one step from the oracle's weights agrees: look at what is kept from step to step"

@@ -1,0 +1,149 @@
+"""Latency: how long one training step takes when each is waited for, and how much of it is not arithmetic.
+
+Throughput comes from chunks (timing.py), in which steps may overlap; a step that is waited for is another quantity,
+and the two stand in columns of their own. Runs inside a framework's environment.
+
+What a speed launch measures of one cell, each quantity in its own column. Runs inside a framework's environment.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from adapters.contract import Adapter
+from adapters.recipes import RECIPES
+from adapters.weights import initial_weights
+from benchmarks.worker import interference, timing
+from benchmarks.worker.inputs import Inputs
+from benchmarks.worker.timing import Work, clock, training
+
+LATENCY_S, DISPATCH_S = 0.25, 0.1
+FEWEST, MOST = 20, 5000  # steps; fewer than 20 have no 95th percentile, fewer than 100 no 99th
+EMPTY = RECIPES["linear"]  # the smallest declared network; with one sample there is next to nothing to compute
+
+
+def single_steps(train: Work, enough_s: float) -> list[float]:
+    """Return the seconds of single steps, each waited for, one after the other until they are `enough_s` in all."""
+    taken: list[float] = []
+    end = time.perf_counter() + enough_s
+    gc.collect()
+    gc.disable()
+    try:
+        while len(taken) < FEWEST or (len(taken) < MOST and time.perf_counter() < end):
+            taken.append(clock(train, 1))
+    finally:
+        gc.enable()
+    return taken
+
+
+def percentile(taken: Sequence[float], percent: int) -> float | None:
+    """Return the smallest value that at least `percent` % do not exceed; None where one of them alone would say it."""
+    if len(taken) * (100 - percent) < 100:
+        return None
+    return sorted(taken)[math.ceil(len(taken) * percent / 100) - 1]
+
+
+def latencies(train: Work) -> dict[str, Any]:
+    """Return the row's columns on steps that are waited for; `train` is warm."""
+    taken = single_steps(train, LATENCY_S)
+    columns = {f"step_latency_p{percent}_s": percentile(taken, percent) for percent in (50, 95, 99)}
+    return {**columns, "latency_steps": len(taken)}
+
+
+def dispatch_s(adapter_class: Callable[..., Adapter], device: str, mode: str, dtype: str) -> float:
+    """Return the median seconds of a step with next to nothing to compute, in this mode: what a step costs at least."""
+    adapter = adapter_class(EMPTY, device, mode, dtype)
+    adapter.set_weights(initial_weights(EMPTY.model, EMPTY.initialiser, 0))
+    images = np.zeros((1, 1, *EMPTY.model.input_shape), adapter.dtype)
+    train = training(adapter, adapter.put(images, np.zeros((1, 1), np.int64)))
+    train(1)  # compiles
+    single_steps(train, DISPATCH_S / 4)
+    return statistics.median(single_steps(train, DISPATCH_S))
+
+
+CHUNKS = 10
+EVAL_CHUNKS = 5
+PLAN = ("chunk_steps", "warm_up_chunks", "eval_passes")  # found by a cell's first launch, fixed for the others
+
+
+def speeds(
+    adapter: Adapter,
+    inputs: Inputs,
+    batch_size: int,
+    plan: dict[str, int] | None,
+    pipeline: str = "resident",
+    chunk_s: float = timing.CHUNK_S,
+) -> dict[str, Any]:
+    """Time training on full batches that come by `pipeline`, and evaluation on resident ones; return the row's columns.
+
+    `plan` is what an earlier launch of the cell found (PLAN), or None; `chunk_s` is how long a chunk lasts at least.
+    """
+    begin = time.perf_counter_ns()
+    device = timing.DeviceClock(adapter.timer())
+    train, end_of_training = batches_by(pipeline, adapter, inputs, batch_size, device)
+    test = adapter.put(*next(inputs.test(batch_size)))
+    adapter.synchronise((test.images, test.labels))
+    placed = time.perf_counter_ns()
+    evaluate, settle = timing.evaluation(adapter, test)
+    first_step_s, first_eval_s = timing.clock(train, 1), timing.clock(evaluate, 1)
+    warming = time.perf_counter_ns()
+    if plan is None:
+        plan = explore(train, evaluate, chunk_s)
+    else:
+        train(math.ceil(plan["warm_up_chunks"] * plan["chunk_steps"] * timing.CHUNK_S / chunk_s))
+    warm = time.perf_counter_ns()
+    began_ns = time.perf_counter_ns()
+    timed = timing.time_chunks(train, plan["chunk_steps"], CHUNKS, adapter.get_weights, device)
+    between_s = [began_ns / 1e9, time.perf_counter_ns() / 1e9]  # CLOCK_MONOTONIC, which the parent reads, too
+    waited_for = latencies(train)
+    end_of_training()
+    if not all(np.isfinite(array).all() for array in adapter.get_weights().values()):
+        return {"status": "nan", "reason": "the weights are not finite after the timed steps"}
+    timed_eval = timing.time_chunks(evaluate, plan["eval_passes"], EVAL_CHUNKS, settle)
+    eval_samples = plan["eval_passes"] * test.steps * min(batch_size, len(inputs.test_labels))
+    return {
+        **plan,
+        **interference.columns(timed.counters),
+        **waited_for,
+        "placing_s": (placed - begin) / 1e9,
+        "first_step_s": first_step_s,
+        "first_eval_s": first_eval_s,
+        "warm_up_s": (warm - warming) / 1e9,
+        "train_timed_between_s": between_s,
+        "timed_s": sum(timed.chunk_s) + sum(timed_eval.chunk_s),
+        "train_samples_per_s": timing.samples_per_s(timed, plan["chunk_steps"] * batch_size),
+        "train_chunk_s": timed.chunk_s,
+        "train_chunk_device_s": list(timed.device_s) or None,
+        "eval_samples_per_s": timing.samples_per_s(timed_eval, eval_samples),
+        "cpu_per_wall": timed.cpu_s / timed.wall_s,
+        "flags": interference.flags(timed.counters) + ([] if timed.steady else ["not_steady"]),
+    }
+
+
+def batches_by(
+    pipeline: str, adapter: Adapter, inputs: Inputs, batch_size: int, device: timing.DeviceClock
+) -> tuple[timing.Work, Callable[[], None]]:
+    """Return work(steps) that trains on the first epoch's full batches, and what ends their stream.
+
+    The remainder is never timed.
+    """
+    if pipeline == "host":
+        return timing.feeding(adapter, *inputs.in_memory(batch_size), device)
+    resident = adapter.put(*next(inputs.train(0, batch_size)))
+    adapter.synchronise((resident.images, resident.labels))
+    return timing.training(adapter, resident, device), lambda: None
+
+
+def explore(train: timing.Work, evaluate: timing.Work, chunk_s: float) -> dict[str, int]:
+    """Return PLAN's numbers: steps of a chunk, chunks of 100 ms until the speed held, passes of an evaluated chunk."""
+    steps = timing.calibrate(train)
+    warm = timing.warm_up(train, steps)
+    steps = timing.calibrate(train, steps, chunk_s)  # warm, it may have become faster
+    return dict(zip(PLAN, (steps, warm, timing.calibrate(evaluate, 1, chunk_s)), strict=True))

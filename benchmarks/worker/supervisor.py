@@ -1,0 +1,163 @@
+"""How a worker's memory is limited: in a control group of its own where one can be made, else by RLIMIT_DATA.
+
+A group's limit is on what is really resident, and the kernel counts whom it killed, which is evidence. RLIMIT_DATA
+(setrlimit(2), since Linux 4.7) makes an allocation fail instead. It counts private writable mappings, touched or not;
+RLIMIT_AS would count address space that frameworks reserve and never use, terabytes of it with CUDA. Needs the standard
+library alone: the worker enters its limit by itself, before it does anything else.
+
+The process between the harness and a worker: starts it, waits for it, and leaves nothing of it behind.
+
+Started by launch/process.py as `python -m benchmarks.worker.supervisor DESCRIPTOR PARENT GRACE_S LIMIT`. It forks
+before anything large is loaded, and the child becomes the worker: a fork costs a millisecond, a second interpreter
+would cost twenty.
+
+The keeper is the subreaper (prctl(2)) of all that the worker starts. A daemon that left session and group becomes its
+child, so what it ends are its own children and never somebody else's process; the harness has other children and could
+not tell. SIGTERM is the order to end the worker: it comes from the harness or, when the harness dies, from the kernel
+(PR_SET_PDEATHSIG, which follows the *thread* that forked; launch.launch stays in that thread until the keeper has
+ended, and a warm.Warm belongs to it). Should the keeper itself be killed, the worker gets SIGKILL likewise; of that
+worker only a daemon in a session of its own then remains. Needs the standard library alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import resource
+import runpy
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+GROUP, RLIMIT = "group:", "rlimit:"
+
+
+def enter(limit: str) -> None:
+    """Confine this process: `group:FOLDER` of a control group, `rlimit:BYTES`, or an empty string for no limit."""
+    if limit.startswith(GROUP):
+        (Path(limit.removeprefix(GROUP)) / "cgroup.procs").write_text(str(os.getpid()))
+    elif limit.startswith(RLIMIT):
+        size_bytes = int(limit.removeprefix(RLIMIT))
+        resource.setrlimit(resource.RLIMIT_DATA, (size_bytes, size_bytes))
+
+
+PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER = 1, 4, 36  # linux/prctl.h
+NOTICED = {signal.SIGCHLD, signal.SIGTERM}
+UNKILLABLE_S = 5.0  # what waits for a device does not end by SIGKILL; the sweep goes on without it
+WORKER = "benchmarks.worker"
+
+
+def prctl(option: int, value: int) -> None:
+    """Set one attribute of this process; OSError where the kernel refuses."""
+    if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
+
+
+def die_with(parent: int, signal_number: int) -> None:
+    """Ask for a signal when the parent ends; end now if it has ended before this could be asked."""
+    prctl(PR_SET_PDEATHSIG, signal_number)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+def become_worker(keeper: int, descriptor: str, limit: str) -> None:
+    """Turn this fork into the worker: a session of its own, its limit of memory, then the program itself."""
+    os.setsid()
+    die_with(keeper, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, NOTICED)
+    enter(limit)
+    sys.argv = [WORKER, descriptor]
+    runpy.run_module(WORKER, run_name="__main__", alter_sys=True)
+
+
+def keep(worker: int, parent: int, grace_s: float) -> int:
+    """Wait until the worker has ended or is to be ended, end what is left of it; return its wait status."""
+    status = wait(worker)
+    if status is None and os.getppid() == parent:  # it has been told to stop: TERM, some seconds, KILL
+        signal_group(worker, signal.SIGTERM)
+        status = wait(worker, grace_s)
+    signal_group(worker, signal.SIGKILL)
+    return end_children(worker, status)
+
+
+def wait(worker: int, seconds: float = 1e6) -> int | None:
+    """Return the worker's wait status; None when SIGTERM comes or the time is over first."""
+    deadline = time.monotonic() + seconds
+    while (status := reap(worker)) is None:
+        seen = signal.sigtimedwait(NOTICED, max(0.0, deadline - time.monotonic()))
+        if seen is None or seen.si_signo == signal.SIGTERM:
+            return None
+    return status
+
+
+def reap(worker: int) -> int | None:
+    """Take leave of all children that have ended; return the worker's wait status if it is among them.
+
+    ChildProcessError once there are no children.
+    """
+    while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
+        if ended[0] == worker:
+            return ended[1]
+    return None
+
+
+def end_children(worker: int, status: int | None) -> int:
+    """Kill every child, and their children as they come to this process; return the worker's wait status."""
+    deadline = time.monotonic() + UNKILLABLE_S
+    with contextlib.suppress(ChildProcessError):  # none is left
+        while time.monotonic() < deadline:
+            found = reap(worker)
+            status = found if status is None else status
+            for child in children():
+                with contextlib.suppress(OSError):  # ended meanwhile, or of a user whom we may not signal
+                    os.kill(child, signal.SIGKILL)
+            signal.sigtimedwait({signal.SIGCHLD}, 0.05)
+    return int(signal.SIGKILL) if status is None else status
+
+
+def children() -> Iterator[int]:
+    """Yield the ids of this process's children, adopted ones included (proc(5), stat, field 4)."""
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):  # it ended meanwhile
+            if int((folder / "stat").read_bytes().rpartition(b")")[2].split()[1]) == os.getpid():
+                yield int(folder.name)
+
+
+def signal_group(group: int, signal_number: int) -> None:
+    """Signal all members of a group, if it has any."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal_number)
+
+
+def end_as(status: int) -> None:
+    """End this process as the worker ended, so that the harness sees its exit code or its signal."""
+    code = os.waitstatus_to_exitcode(status)
+    if code < 0:
+        prctl(PR_SET_DUMPABLE, 0)  # the worker may have left a core, this process need not
+        with contextlib.suppress(OSError):  # SIGKILL has no handler
+            signal.signal(-code, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {-code})
+        os.kill(os.getpid(), -code)
+    os._exit(code)
+
+
+def main() -> None:
+    """Keep one worker."""
+    descriptor, parent, grace_s, limit = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
+    signal.pthread_sigmask(signal.SIG_BLOCK, NOTICED)
+    die_with(parent, signal.SIGTERM)
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    keeper = os.getpid()
+    if not (worker := os.fork()):
+        become_worker(keeper, descriptor, limit)
+        return
+    os.close(int(descriptor))
+    os.close(sys.stdin.fileno())  # otherwise the harness could wait for ever for a worker that died unread
+    end_as(keep(worker, parent, grace_s))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,249 @@
+"""Training on one stack of batches through either pipeline, for what proves and learns; nothing here is timed.
+
+Runs inside a framework's environment.
+
+What a trained network misreads: a confusion matrix, and the test images it is most wrong about.
+
+An accuracy launch: train the recipe's epochs, evaluate after each, and say when a fixed accuracy was first reached.
+
+No speed comes from here: an epoch's seconds hold its evaluation. Accuracy and loss are computed here, in NumPy and
+float64, from the outputs that the adapter returns, so that no framework's idea of a metric takes part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.contract import Adapter, Feed, Resident
+from benchmarks.worker.inputs import Inputs
+from benchmarks.worker.timing import Stopwatch
+
+Array = npt.NDArray[Any]
+
+
+class Training:
+    """Steps on the batches of a stack in order, wrapping round; use with contextlib.closing.
+
+    images (S, B, C, H, W) in the adapter's dtype, labels (S, B) int64.
+    """
+
+    def __init__(self, adapter: Adapter, images: Array, labels: Array, pipeline: str) -> None:
+        self.adapter, self.taken = adapter, 0
+        self.batches = feed(adapter, images, labels) if pipeline == "host" else adapter.put(images, labels)
+
+    def train(self, count: int) -> None:
+        """Take `count` steps on the next batches."""
+        if isinstance(self.batches, Feed):
+            self.adapter.train_fed(self.batches, count)
+        else:
+            self.adapter.train(self.batches, self.taken % self.batches.steps, count)
+        self.taken += count
+
+    def skip(self, count: int) -> None:
+        """Pass over the next `count` batches; a feed can do so only by training on them."""
+        if isinstance(self.batches, Feed):
+            self.adapter.train_fed(self.batches, count)
+        self.taken += count
+
+    def losses(self) -> npt.NDArray[np.float64]:
+        """Return the loss last seen on each batch, (S,), NaN where there was none."""
+        return self.adapter.losses(self.batches)
+
+    def close(self) -> None:
+        """End what feeds."""
+        if isinstance(self.batches, Feed):
+            self.batches.close()
+
+
+def feed(adapter: Adapter, images: Array, labels: Array) -> Feed:
+    """Feed a stack's batches; in memory the samples lie the other way round, so that the order decides something."""
+    samples = np.ascontiguousarray(images.reshape(-1, *images.shape[2:])[::-1])
+    order = np.arange(labels.size)[::-1].reshape(labels.shape)
+    return adapter.feed(samples, np.ascontiguousarray(labels.reshape(-1)[::-1]), order)
+
+
+DIGITS = 10
+SHOWN = 12
+
+
+def misread(adapter: Adapter, stacks: Iterable[tuple[Resident, Array]]) -> dict[str, Any]:
+    """Return the row's columns on the test images, given in their own order as resident batches with labels (S, B)."""
+    outputs, labels = [], []
+    for resident, some in stacks:
+        outputs.append(adapter.fetch(adapter.evaluate(resident, 0, resident.steps)))
+        labels.append(some.reshape(-1))
+    return columns(np.concatenate(outputs).astype(np.float64), np.concatenate(labels), adapter.recipe.loss)
+
+
+def columns(outputs: Array, labels: Array, loss: str) -> dict[str, Any]:
+    """Return confusion, mistakes and what they were read as, from outputs (N, K) and labels (N,)."""
+    read_as, losses = readings(outputs, labels, loss)
+    digits = (read_as >= 0) & (read_as < DIGITS)
+    confusion = np.bincount((labels * DIGITS + read_as)[digits], minlength=DIGITS**2)
+    wrong = np.flatnonzero(read_as != labels)
+    worst = wrong[np.argsort(-losses[wrong], kind="stable")][:SHOWN]
+    return {"confusion": confusion.tolist(), "mistakes": worst.tolist(), "mistakes_read_as": read_as[worst].tolist()}
+
+
+def readings(outputs: Array, labels: Array, loss: str) -> tuple[Array, Array]:
+    """Return (class, loss) of each output; a regression's is rounded, and may be no digit."""
+    if loss == "mean_squared_error":
+        return np.rint(outputs[:, 0]).astype(np.int64), np.square(outputs[:, 0] - labels)
+    largest = outputs.max(axis=1)
+    sums = np.log(np.exp(outputs - largest[:, None]).sum(axis=1)) + largest
+    return outputs.argmax(axis=1), sums - outputs[np.arange(len(labels)), labels]
+
+
+Placed = tuple[Resident, Array]  # batches of one size on the device, and their labels (S, B) here
+BY_EPOCH = ("train_loss_by_epoch", "accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch")
+
+
+class Stack(NamedTuple):
+    """Batches of one size to train on, their labels (S, B), and where they lie resident, if they do."""
+
+    training: Training
+    labels: Array
+    resident: Resident | None
+
+
+def score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
+    """Return (correct answers, sum of losses) of outputs (N, K), labels (N,); a regression's output is rounded."""
+    read_as, losses = readings(outputs.astype(np.float64), labels, loss)
+    return int((read_as == labels).sum()), float(losses.sum())
+
+
+def placed(adapter: Adapter, batches: Iterable[tuple[Array, Array]]) -> Iterator[Placed]:
+    """Yield each stack of batches on the device, with its labels."""
+    for images, labels in batches:
+        yield adapter.put(images, labels), labels
+
+
+def evaluate(adapter: Adapter, stacks: Iterable[Placed]) -> tuple[float, float]:
+    """Return (accuracy, mean loss) over resident batches, each stack with its labels."""
+    correct, total, samples = 0, 0.0, 0
+    for resident, labels in stacks:
+        outputs = adapter.fetch(adapter.evaluate(resident, 0, resident.steps))
+        right, loss = score(outputs, labels.reshape(-1), adapter.recipe.loss)
+        correct, total, samples = correct + right, total + loss, samples + labels.size
+    return correct / samples, total / samples
+
+
+def train_stacks(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int, pipeline: str) -> list[Stack]:
+    """Place an epoch's batches, or begin to feed them; return when they are there."""
+    found = []
+    for images, labels in inputs.train(epoch, batch_size):
+        training = Training(adapter, images, labels, pipeline)
+        resident = training.batches if isinstance(training.batches, Resident) else None
+        if resident is None and adapter.recipe.stop_when_accuracy_falls:  # it evaluates between steps
+            resident = adapter.put(images, labels)
+        found.append(Stack(training, labels, resident))
+    adapter.synchronise([(stack.resident.images, stack.resident.labels) for stack in found if stack.resident])
+    return found
+
+
+def compile_shapes(adapter: Adapter, stacks: Sequence[Stack], tests: Iterable[Placed]) -> None:
+    """Take one step and one evaluation of every shape that will occur, so that none is compiled on the clock."""
+    for stack in stacks:
+        stack.training.train(1)
+        stack.training.close()
+    between = [stack.resident for stack in stacks if stack.resident and adapter.recipe.stop_when_accuracy_falls]
+    for resident in [*(resident for resident, _ in tests), *between]:
+        adapter.fetch(adapter.evaluate(resident, 0, 1))
+    adapter.synchronise()
+
+
+def train_epoch(adapter: Adapter, stacks: Iterable[Stack], epoch: int) -> float | None:
+    """Train on every batch of one epoch and wait for the device; return the running accuracy.
+
+    The accuracy is that of each batch just before its step; None unless the recipe stops by it, since it costs
+    another forward pass.
+    """
+    adapter.set_rate(adapter.recipe.schedule.rate(adapter.recipe.optimiser, epoch))
+    correct, samples = 0, 0
+    for training, labels, resident in stacks:
+        samples += labels.size
+        if resident is None or not adapter.recipe.stop_when_accuracy_falls:
+            training.train(len(labels))
+            continue
+        for index in range(len(labels)):
+            outputs = adapter.fetch(adapter.evaluate(resident, index, 1))
+            correct += score(outputs, labels[index], adapter.recipe.loss)[0]
+            training.train(1)
+    adapter.synchronise()
+    return correct / samples if adapter.recipe.stop_when_accuracy_falls else None
+
+
+def one_epoch(
+    adapter: Adapter, stacks: Sequence[Stack], tests: Sequence[Placed], epoch: int, clock: Stopwatch
+) -> tuple[float | None, tuple[float, ...]]:
+    """Train and evaluate on the clock; return (running training accuracy or None, BY_EPOCH's figures)."""
+    with clock:
+        train_accuracy = train_epoch(adapter, stacks, epoch)
+    train_loss = float(np.concatenate([stack.training.losses() for stack in stacks]).mean())
+    with clock:
+        accuracy, loss = evaluate(adapter, tests)
+    return train_accuracy, (train_loss, accuracy, loss, clock.seconds)
+
+
+def learn(
+    adapter: Adapter,
+    inputs: Inputs,
+    batch_size: int,
+    epochs: int,
+    target: float | None = None,
+    pipeline: str = "resident",
+    told: Callable[[dict[str, float]], None] = lambda figures: None,
+) -> dict[str, Any]:
+    """Train `epochs` epochs from the initial weights; return the row's columns on accuracy, loss and time.
+
+    On the clock: each epoch's training until the device has finished, feeding it where batches come from host memory,
+    then the evaluation on the test images, with fetching and scoring. Apart: compilation, and gathering and placing
+    resident batches (`placing_s`). `target` is the accuracy whose first reaching is timed. A recipe that stops when its
+    training accuracy falls ends after the epoch in which it did. `told` hears of each epoch off the clock: its number
+    from 1 and BY_EPOCH's figures.
+    """
+    tests = list(placed(adapter, inputs.test(batch_size)))
+    clock, placing = Stopwatch(), Stopwatch()
+    by_epoch: dict[str, list[float]] = {name: [] for name in BY_EPOCH}
+    before = 0.0
+    for epoch in range(epochs):
+        if epoch == 0:
+            compile_shapes(adapter, train_stacks(adapter, inputs, epoch, batch_size, pipeline), tests)
+            adapter.set_weights(inputs.weights)  # forgets what those steps did, the optimiser's state too
+            adapter.synchronise()
+        with placing:
+            stacks = train_stacks(adapter, inputs, epoch, batch_size, pipeline)
+        train_accuracy, figures = one_epoch(adapter, stacks, tests, epoch, clock)
+        for stack in stacks:
+            stack.training.close()
+        del stacks  # makes room for the next epoch's
+        if not np.isfinite(figures).all():
+            return {"status": "nan", "reason": f"loss is not finite after epoch {epoch + 1}", "epochs": epoch + 1}
+        for name, figure in zip(BY_EPOCH, figures, strict=True):
+            by_epoch[name].append(figure)
+        told({"epoch": epoch + 1} | {name.removesuffix("_by_epoch"): values[-1] for name, values in by_epoch.items()})
+        if train_accuracy is not None:
+            if train_accuracy < before:
+                break
+            before = train_accuracy
+    return {
+        **by_epoch,
+        "epochs": len(by_epoch["accuracy_by_epoch"]),
+        "train_accuracy": evaluate(adapter, placed(adapter, inputs.train(0, batch_size)))[0],
+        **misread(adapter, tests),
+        "accuracy": by_epoch["accuracy_by_epoch"][-1],
+        "loss": by_epoch["loss_by_epoch"][-1],
+        "accuracy_target": target,
+        "time_to_accuracy_s": first_reached(target, by_epoch["accuracy_by_epoch"], by_epoch["seconds_by_epoch"]),
+        "placing_s": placing.seconds,
+    }
+
+
+def first_reached(target: float | None, accuracies: Sequence[float], seconds: Sequence[float]) -> float | None:
+    """Return the clock after the first epoch whose accuracy is `target` or more; None if there is none."""
+    found = zip(accuracies, seconds, strict=True)
+    return None if target is None else next((clock for accuracy, clock in found if accuracy >= target), None)

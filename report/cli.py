@@ -1,0 +1,261 @@
+"""The commands of `python -m report`, a file each.
+
+What all commands share: the terminal they speak to, the sets they read, and where text goes.
+
+`compare`: the frameworks of one set beside each other, or BASE against NEW, and the gate on the answer.
+
+`page`: the report as one HTML file, beside it the headline as Markdown and every cell as CSV.
+
+`export`: results in the formats that other tools read.
+
+`rows` and `columns`: every row as it is, and what its columns mean.
+
+`check`: what is wrong with the files of a folder, and with the figures in them, for `python -m benchmarks check`.
+
+`curve`: the curves of one training, beside the weights that it left.
+
+`micro`: what single calls take.
+
+`curves`: accuracy by epoch beside the published figures.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from benchmarks import errors
+from benchmarks.cli import terminal
+from benchmarks.cli.machine import MICRO_RESULTS
+from benchmarks.errors import StorageError, UsageError, plain
+from benchmarks.machine.environments import ROOT
+from benchmarks.plan.typed import values
+from benchmarks.record.schema import COLUMNS
+from report import curves, micro
+from report.export import EXPORTS, exported, formats
+from report.export.formats import FORMATS, as_csv
+from report.page.document import build
+from report.page.inputs import PAGE_COLUMNS, Inputs
+from report.page.machines import machines
+from report.page.markdown import as_markdown
+from report.results import files, rules
+from report.results.load import load, records
+from report.tables import between, render, render_between
+from report.tables.compare import NEEDED, compare, first_comparisons
+from report.tables.gate import RULES, Outcome, gate_rules, judge
+from report.tables.metrics import DEFAULT, Metric, metric
+from report.tables.sides import AXES, READ
+
+out, err = terminal.terminal(), terminal.terminal(stderr=True)
+RESULTS = ROOT / "results"
+Results = Annotated[Path, typer.Option(help="folder that holds the rows")]
+Base = Annotated[str | None, typer.Option(help="framework to compare with; default: the fastest, in accuracy numpy")]
+
+
+def loaded(source: str | Path, columns: Sequence[str] | None = None, categories: bool = False) -> pd.DataFrame:
+    """Return a set's rows as load does; UsageError if there are none, with the folders below that have some."""
+    frame = load(source, columns, categories)
+    if frame.empty:
+        others = sorted({str(path.parent) for path in Path(source).glob("*/*.jsonl")})
+        there = f"; there are some in {', '.join(shortest(Path(other)) for other in others)}" if others else ""
+        raise UsageError(f"no rows in {source}; make some with `tox -e bench`, or pass --results DIR{there}")
+    return frame
+
+
+def shortest(path: Path) -> str:
+    """Return a path as it is typed from the root of the checkout."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def deliver(content: str | bytes, path: Path | None) -> None:
+    """Write to a file and say so, or to the output as it is; StorageError where it cannot be written."""
+    data = content.encode() if isinstance(content, str) else content
+    if path is None:
+        sys.stdout.buffer.write(data)  # for programs: no wrapping, no colours
+        sys.stdout.flush()
+        return
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}; choose another --out") from error
+    err.print(errors.plain(f"wrote {path}"), markup=False, highlight=False, soft_wrap=True)
+
+
+BY = ("sets", "framework", "revision")
+SET = "a folder, a file, or a git revision of results/"
+
+
+def compare_sets(
+    base_set: Annotated[str | None, typer.Argument(metavar="BASE", help=SET, show_default=False)] = None,
+    new_set: Annotated[str | None, typer.Argument(metavar="NEW", help=SET, show_default=False)] = None,
+    results: Results = RESULTS,
+    base: Base = None,
+    by: Annotated[str | None, typer.Option(help=f"{', '.join(BY)}; default: sets with two, else framework")] = None,
+    name: Annotated[str, typer.Option("--metric", help="any numeric column of a row")] = DEFAULT,
+    across: Annotated[list[str] | None, typer.Option(help=f"compare although these differ: {', '.join(AXES)}")] = None,
+    fail_on: Annotated[str | None, typer.Option(help=f"a gate: {', '.join(RULES)}, slower:5%")] = None,
+    form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "table",
+    out_file: Annotated[Path | None, typer.Option("--out", help="file to write instead of showing")] = None,
+    show_all: Annotated[bool, typer.Option("--all", help="every comparison, however many")] = False,
+) -> None:
+    """Show BASE against NEW, cell by cell; with one set or none, the frameworks of that set or of --results.
+
+    Exit code: 0 fine, 1 a regression by --fail-on, 2 usage, no such set, or nothing that the gate could judge, 74 a
+    file that cannot be read or an output that cannot be written, 141 a reader that left (`| head`).
+    """
+    asked, axes, form = metric(name), values(across, [], list(AXES), "axis"), formats.known(form)
+    how = mode(base_set, new_set, by, base, fail_on, axes)
+    gate = gate_rules(fail_on, asked) if fail_on is not None else []
+    source = base_set or results
+    if how == "framework" and name == DEFAULT:
+        table = compare(loaded(source, NEEDED, categories=True), base)
+        show(table, form, out_file, show_all, asked, None)
+        return
+    if how == "framework":
+        table, sides = between.frameworks(loaded(source, [*READ, name]), name, base), ("reference", "this")
+    elif how == "revision":
+        table, sides = between.revisions(loaded(source, [*READ, name]), name), ("revision", "checkout")
+    else:
+        sets = (source, new_set or "")
+        pair = [loaded(found, [*READ, name]) for found in sets]
+        table = between.between(pair[0], pair[1], name, axes, (records(sets[0]), records(sets[1])))
+        sides = ("BASE", "NEW")
+    show(table, form, out_file, show_all, asked, sides)
+    if gate:
+        conclude(judge(table, gate, asked))
+
+
+def mode(
+    base_set: str | None, new_set: str | None, by: str | None, base: str | None, fail_on: str | None, axes: list[str]
+) -> str:
+    """Return how to compare, one of BY; UsageError for options that do not go together."""
+    [how] = values([] if by is None else [by], ["sets" if new_set else "framework"], BY, "--by")
+    if how == "sets" and not (base_set and new_set):
+        raise UsageError("--by sets: expected two sets, BASE and NEW; `compare BASE NEW`")
+    if how != "sets" and new_set:
+        raise UsageError(f"--by {how} looks inside one set, two were given; leave NEW out, or leave --by {how} out")
+    if how == "framework" and fail_on is not None:
+        raise UsageError("--fail-on: a gate needs BASE and NEW, or --by revision; frameworks are no regressions")
+    if how != "sets" and axes:
+        raise UsageError("--across is about BASE and NEW; inside one set it means nothing")
+    if how != "framework" and base:
+        raise UsageError(f"--base names a framework of one set; leave it out with --by {how}")
+    return how
+
+
+def show(
+    table: pd.DataFrame, form: str, path: Path | None, everything: bool, asked: Metric, sides: tuple[str, str] | None
+) -> None:
+    """Print or write a table in the form asked for; a terminal gets the first comparisons unless asked for all."""
+    left_out = ""
+    if form == "table" and not path and not everything:
+        table, left_out = first_comparisons(table)
+    sections = render_between.sections(table, asked, sides) if sides else render.sections(table)
+    numeric = render_between.NUMERIC if sides else render.NUMERIC
+    if form != "table":
+        deliver(formats.text(form, table, sections, numeric), path)
+    elif path:
+        deliver(formats.plain_tables(sections, numeric), path)
+    else:
+        for made in formats.terminal(sections, numeric):
+            out.print(made)
+    if left_out:
+        out.print(left_out, highlight=False)
+
+
+def conclude(outcome: Outcome) -> None:
+    """Say what the gate found, on stderr, and end with its exit code."""
+    for words in outcome.unjudged:
+        err.print(plain(f"not judged: {words}"), style="yellow", markup=False, highlight=False, soft_wrap=True)
+    for words in outcome.regressions:
+        err.print(plain(words), style="red", markup=False, highlight=False, soft_wrap=True)
+    if outcome.regressions:
+        raise typer.Exit(1)
+    if not outcome.judged:
+        raise UsageError("--fail-on: nothing could be judged; measure more rounds, or compare sets that share cells")
+
+
+def page(
+    results: Results = RESULTS,
+    out: Annotated[Path, typer.Option(help="the page; .md and .csv go beside it")] = ROOT / "report/out/report.html",
+    base: Base = None,
+) -> None:
+    """Write the report page (HTML), its headline as Markdown, and the figures of every cell as CSV."""
+    if out.suffix != ".html":
+        raise UsageError(
+            f"--out {out}: expected the name of an .html file, such as {out.with_suffix('') / 'report.html'}"
+        )
+    inputs = Inputs(loaded(results, PAGE_COLUMNS), records(results), base)
+    deliver(build(inputs), out)
+    deliver(as_markdown(inputs), out.with_suffix(".md"))
+    tables = [machine.inputs.table for machine in machines(inputs)]  # as in the page: verdicts are by machine
+    deliver(as_csv(pd.concat(tables) if tables else inputs.table), out.with_suffix(".csv"))
+
+
+def export(
+    form: Annotated[str, typer.Option("--format", help=", ".join(EXPORTS))],
+    name: Annotated[
+        str, typer.Option("--metric", help="numeric column of a row; csv, json, parquet hold all")
+    ] = DEFAULT,
+    results: Results = RESULTS,
+    out_file: Annotated[Path | None, typer.Option("--out", help="file to write instead of the output")] = None,
+) -> None:
+    """Write results for another tool: of each cell the newest launches that ended ok, or every row as it is."""
+    asked = metric(name)
+    if form == "parquet" and not out_file and sys.stdout.isatty():
+        raise UsageError("--format parquet is no text; give --out FILE")
+    content = exported(loaded(results), form, asked)
+    deliver(content, out_file)
+    if form == "github-action-benchmark":
+        way = "customBiggerIsBetter" if asked.rising else "customSmallerIsBetter"
+        err.print(f"the action reads this with `tool: {way}`", highlight=False, soft_wrap=True)
+
+
+def rows(format: Annotated[str, typer.Option(help="csv or json")] = "csv", results: Results = RESULTS) -> None:
+    """Print every row, one launch a line."""
+    frame = load(results)
+    match format:
+        case "csv":
+            print(as_csv(frame), end="")  # noqa: T201  # for programs: no wrapping, no colours
+        case "json":
+            print(frame.to_json(orient="records", lines=True), end="")  # noqa: T201
+        case _:
+            raise UsageError(f"--format {format}: expected csv or json")
+
+
+def columns() -> None:
+    """Print the columns of a row as Markdown; results/README.md holds this list."""
+    lines = ["| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
+    lines += [f"| {c.name} | {c.kind} | {c.unit} | {c.meaning} |" for c in COLUMNS]
+    print("\n".join(lines))  # noqa: T201  # for a file, not for a screen
+
+
+def check_results(results: Results = RESULTS) -> None:
+    """Print as JSON what is wrong with the files (section `results`) and with what their tables compare (`rules`)."""
+    read = files.read_all(results, rules.READ)
+    sections = {"results": files.findings(results, read), "rules": rules.findings(read)}
+    print(json.dumps({name: [asdict(finding) for finding in found] for name, found in sections.items()}))  # noqa: T201
+
+
+def curve_of(folder: Annotated[Path, typer.Argument(help="a folder that `benchmarks train --save` made")]) -> None:
+    """Draw loss and accuracy by epoch into the folder's curves.svg, from its model card."""
+    print(curves.draw(folder))  # noqa: T201
+
+
+def micro_benchmarks(results: Results = MICRO_RESULTS) -> None:
+    """Show what single calls take, newest run of each cell: a table for each kind of call."""
+    for table in micro.as_tables(micro.load(results)):
+        out.print(table)
+
+
+def curves_by_epoch(results: Results = RESULTS / "curves") -> None:
+    """Print accuracy by epoch beside the published figures as Markdown; README.md holds these tables."""
+    print(curves.as_markdown(curves.curves(loaded(results))))  # noqa: T201  # for a file, not for a screen

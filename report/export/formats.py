@@ -1,0 +1,136 @@
+"""CSV that is safe to open: a spreadsheet takes text that begins like a formula for one and runs it.
+
+https://owasp.org/www-community/attacks/CSV_Injection: such text gets an apostrophe before it. Control characters are
+written out, so that a line is a launch and a terminal shows the text. JSON and Parquet keep the text as it is.
+
+A comparison in every form: terminal, Markdown and LaTeX for people, CSV and JSON for programs.
+
+People get sections of text (title, headings by column, lines of cells), programs the frame itself with all digits.
+What a row says is text in all of them: no markup, no control characters.
+"""
+
+from __future__ import annotations
+
+import functools
+import html
+import io
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import pandas as pd
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from benchmarks.errors import UsageError, plain
+
+FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones are as good to some programs
+
+
+def as_csv(frame: pd.DataFrame) -> str:
+    """Return a frame as CSV without its index; numbers and lists stay as they are."""
+    texts = [str(name) for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
+    return frame.assign(**{name: frame[name].map(shown) for name in texts}).to_csv(index=False)
+
+
+def shown(value: Any) -> Any:
+    """Return a text as a cell, anything else as it is."""
+    return cell(value) if isinstance(value, str) else value
+
+
+@functools.cache  # a million launches have few different texts
+def cell(text: str) -> str:
+    """Return one text as a cell."""
+    return ("'" if text.lstrip(" ").startswith(FORMULA) else "") + plain(text)
+
+
+FORMATS = ("table", "markdown", "csv", "json", "latex")
+Lines = list[dict[str, str]]
+Section = tuple[str, dict[str, str], Lines]
+LATEX = {  # what is special to it, in the text fonts of every encoding; a line's end takes brackets and stars too
+    **{c: f"\\{c}" for c in "&%$#_{}"},
+    **{c: f"{{{c}}}" for c in "[]*`'-"},  # the last three would join with their like: no dashes, no curly quotes
+    **{"\\": "\\textbackslash{}", "~": "\\textasciitilde{}", "^": "\\textasciicircum{}", "<": "\\textless{}"},
+    **{">": "\\textgreater{}", "|": "\\textbar{}", '"': "\\symbol{34}"},
+}
+
+
+def known(form: str) -> str:
+    """Return the form; UsageError lists what there is."""
+    if form not in FORMATS:
+        raise UsageError(f"--format {form}: expected {', '.join(FORMATS)}")
+    return form
+
+
+def text(form: str, table: pd.DataFrame, sections: Iterable[Section], numeric: Iterable[str] = ()) -> str:
+    """Return a table in any form but the terminal's; `numeric` are the columns that stand to the right."""
+    match known(form):
+        case "markdown":
+            return markdown(sections)
+        case "latex":
+            return latex(sections, set(numeric))
+        case "csv":
+            return as_csv(table)
+        case _:
+            known_only = table.astype(object).where(table.notna(), None)
+            return json.dumps(known_only.to_dict("records"), indent=2, allow_nan=False) + "\n"
+
+
+def terminal(sections: Iterable[Section], numeric: Iterable[str]) -> Iterator[Table]:
+    """Yield the terminal's table of each section."""
+    right = set(numeric)
+    for title, headings, lines in sections:
+        made = Table(title=escape(plain(title)), title_justify="left")
+        for name, heading in headings.items():
+            made.add_column(escape(heading), justify="right" if name in right else "left")
+        for cells in lines:
+            made.add_row(*(escape(plain(cells[name])) for name in headings))
+        yield made
+
+
+def markdown(sections: Iterable[Section]) -> str:
+    """Return Markdown, a heading for each section; what a row says cannot end a table cell."""
+    parts = []
+    for title, headings, lines in sections:
+        rows = [list(headings.values()), *([cells[name] for name in headings] for cells in lines)]
+        written = ["| " + " | ".join(map(markdown_text, row)) + " |" for row in rows]
+        body = "\n".join([written[0], "| " + " | ".join(["---"] * len(headings)) + " |", *written[1:]])
+        parts.append(f"### {markdown_text(title)}\n\n{body}\n")
+    return "\n".join(parts)
+
+
+def markdown_text(words: str) -> str:
+    """Escape what Markdown or HTML would read as more than text."""
+    words = html.escape(plain(" ".join(words.split())), quote=False)
+    return "".join("\\" + c if c in "\\|`[]*_" else c for c in words)
+
+
+def latex(sections: Iterable[Section], numeric: set[str]) -> str:
+    """Return a LaTeX table for each section, its title as the caption; needs the package booktabs."""
+    parts = []
+    for title, headings, lines in sections:
+        cells = [[latex_text(line[name]) for name in headings] for line in lines]
+        frame = pd.DataFrame(cells, columns=[latex_text(heading) for heading in headings.values()], dtype="string")
+        sides = "".join("r" if name in numeric else "l" for name in headings)
+        parts.append(frame.to_latex(index=False, escape=False, caption=latex_text(title), column_format=sides))
+    return "\n".join(parts)
+
+
+def latex_text(words: str) -> str:
+    """Escape what LaTeX would read as more than text; what its text fonts may lack is written out."""
+    return "".join(LATEX.get(c, c) if c.isascii() else latex_letter(c) for c in plain(" ".join(words.split())))
+
+
+def latex_letter(letter: str) -> str:
+    """Return a letter outside of ASCII: one of Latin-1 as it is, another by its number."""
+    return letter if letter.isalpha() and letter <= "ÿ" else latex_text(f"\\u{ord(letter):04x}")
+
+
+def plain_tables(sections: Iterable[Section], numeric: Iterable[str]) -> str:
+    """Return the terminal's tables as text without colours, as wide as they need to be."""
+    written = io.StringIO()
+    console = Console(file=written, width=1000, no_color=True, emoji=False)
+    for made in terminal(sections, numeric):
+        console.print(made)
+    return "".join(line.rstrip() + "\n" for line in written.getvalue().splitlines())

@@ -1,0 +1,158 @@
+"""One results file as Arrow tables: blocks of undamaged lines at once, whatever is odd line by line.
+
+storage.judge is the judge of what a line holds and needs a tenth of a millisecond for it. A line whose checksum holds
+is as our own writer left it, so Arrow parses such lines by the thousand and the schema's checks run on whole columns;
+lines that Arrow or a check does not like go to the judge. Both ways give the same table.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from typing import Any, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.json
+
+from benchmarks import files
+from benchmarks.record import store
+from benchmarks.record.schema import COLUMNS, SCHEMA_VERSION, Column
+from benchmarks.record.values import fraction, positive
+
+BLOCK_BYTES = 32 << 20  # of lines at a time: memory does not grow with a file's length
+FEWEST = 16  # lines that are not worth another halving: the judge takes them
+TYPES = {
+    "str": pa.string(),
+    "int": pa.int64(),
+    "float": pa.float64(),
+    "strings": pa.list_(pa.string()),
+    "ints": pa.list_(pa.int64()),
+    "floats": pa.list_(pa.float64()),
+}
+SCHEMA = pa.schema([(column.name, TYPES[column.kind]) for column in COLUMNS])
+LINE = pa.schema([("kind", pa.string()), *SCHEMA, ("checksum", pa.string())])
+HEAD = f'{{"kind": "row", "schema_version": {SCHEMA_VERSION}, '.encode()
+MARK = b', "checksum": "'
+TAIL_BYTES = len(MARK) + 16 + len(b'"}')
+AT_ONCE = pa.json.ReadOptions(use_threads=False, block_size=4 << 20)  # threads read files of their own: load.py
+STRICT = pa.json.ParseOptions(explicit_schema=LINE, unexpected_field_behavior="error")
+WITHIN = (positive, fraction)  # checks that hold for all values if they hold for the smallest and the largest
+UNCHECKED = Column.__dataclass_fields__["check"].default
+
+
+def blocks(file: BinaryIO, sweep: store.Sweep) -> Iterator[pa.Table]:
+    """Yield the valid rows of a file in order, a table with the schema's columns for each block of lines.
+
+    The other records and a line on each damaged one are added to `sweep`; what follows the last newline is ignored.
+    """
+    before = 0
+    for found in files.read_lines(file, BLOCK_BYTES, store.MAX_LINE_BYTES):
+        yield block(found, before, sweep)
+        before += len(found)
+
+
+def block(found: Sequence[bytes], before: int, sweep: store.Sweep) -> pa.Table:
+    """Return the rows of some lines, `before` of which the file has others, and note the rest in `sweep`."""
+    sound = [number for number, line in enumerate(found) if is_sound(line)]
+    tables: list[pa.Table] = []
+    taken = parsed(found, sound, tables)
+    rows: list[dict[str, Any]] = []
+    judged: list[int] = []
+    for number in sorted(set(range(len(found))).difference(taken)):
+        store.judge(sweep, before + number + 1, found[number])
+        if sweep.rows:
+            rows.append(sweep.rows.pop())
+            judged.append(number)
+    if not rows:
+        return pa.concat_tables([SCHEMA.empty_table(), *tables])
+    places = pa.array([*taken, *judged])
+    return pa.concat_tables([*tables, from_rows(rows)]).take(pc.sort_indices(places))
+
+
+def is_sound(line: bytes) -> bool:
+    """Return whether a line is a row of this version that nothing changed since."""
+    end = len(line) - TAIL_BYTES
+    return (
+        line.startswith(HEAD)
+        and line.startswith(MARK, end)
+        and line.endswith(b'"}')
+        and len(line) <= store.MAX_LINE_BYTES
+        and line.isascii()
+        and hashlib.sha256(memoryview(line)[:end]).hexdigest()[:16].encode() == line[-18:-2]
+    )
+
+
+def parsed(found: Sequence[bytes], numbers: list[int], tables: list[pa.Table]) -> list[int]:
+    """Add tables of the lines with these numbers, in order, and return the numbers of the lines that are in them.
+
+    Lines that one among them spoils are halved until few are left.
+    """
+    if not numbers:
+        return []
+    table = at_once([found[number] for number in numbers])
+    if table is not None:
+        tables.append(table)
+        return numbers
+    if len(numbers) <= FEWEST:
+        return []
+    half = len(numbers) // 2
+    return parsed(found, numbers[:half], tables) + parsed(found, numbers[half:], tables)
+
+
+def at_once(some: Sequence[bytes]) -> pa.Table | None:
+    """Return the rows of sound lines, or None if Arrow or a check of the schema does not like one of them.
+
+    Each line begins with its kind, which cannot come twice. Each begins and ends with a brace, so no object spans two
+    lines, and as many rows as lines is one row a line. A key that occurs twice and one that the schema lacks are errors
+    to Arrow; NaN, and null in a list, are not.
+    """
+    try:
+        table = pa.json.read_json(pa.BufferReader(b"\n".join(some)), AT_ONCE, STRICT)
+    except (pa.ArrowException, ValueError):
+        return None
+    if table.num_rows != len(some) or table.schema != LINE:
+        return None
+    return table.select(SCHEMA.names) if all(holds(column, table[column.name]) for column in COLUMNS) else None
+
+
+def holds(column: Column, values: pa.ChunkedArray) -> bool:
+    """Return whether all values of a column are what schema.validate lets pass, their type aside."""
+    if column.required and values.null_count:
+        return False
+    nested = pa.types.is_list(values.type)
+    items = pc.list_flatten(values) if nested else values
+    if nested and items.null_count:
+        return False
+    if pa.types.is_floating(items.type) and not pc.all(pc.is_finite(items), min_count=0).as_py():
+        return False
+    if column.check is UNCHECKED:
+        return True
+    if column.check in WITHIN:
+        found = pc.min_max(values).as_py().values()
+    else:
+        found = (values if nested else pc.unique(values)).to_pylist()
+    return all(column.check(value) for value in found if value is not None)
+
+
+def from_rows(rows: Sequence[dict[str, Any]]) -> pa.Table:
+    """Return validated rows as a table."""
+    arrays = [pa.array([clean(c.kind, row[c.name]) for row in rows], TYPES[c.kind]) for c in COLUMNS]
+    return pa.table(arrays, SCHEMA)
+
+
+def clean(kind: str, value: Any) -> Any:
+    """Return a value as Arrow takes it: an integer among floats is one, half a surrogate pair is written out."""
+    match kind, value:
+        case _, None:
+            return None
+        case "float", _:
+            return float(value)
+        case "str", _:
+            return value.encode("utf-8", "backslashreplace").decode()
+        case "floats", _:
+            return [float(item) for item in value]
+        case "strings", _:
+            return [clean("str", item) for item in value]
+        case _:
+            return value

@@ -1,0 +1,167 @@
+"""Results files as Parquet in the user's cache, so that a file is parsed once and then read by columns.
+
+An entry is named by everything that decides what is in it: the file's path, size, times and inode, and the code that
+reads it. It is derived and may be deleted at any time; where it cannot be written or read, the file itself is read.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import fields
+from pathlib import Path
+from typing import BinaryIO
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from adapters import contract
+from benchmarks import files
+from benchmarks.errors import StorageError
+from benchmarks.files import default_cache
+from benchmarks.record import schema, store, values
+from benchmarks.record.store import Sweep
+from report.results import arrow
+
+SETTLED_S = 2.0  # a file changed more recently may change again within its clock's grain, and look the same
+TEXTS = [column.name for column in schema.COLUMNS if column.kind == "str"]
+ABOUT = [field.name for field in fields(Sweep) if field.name not in ("path", "rows")]
+KEY = b"lockstep"
+
+
+def read(path: Path, columns: Sequence[str]) -> tuple[pa.Table, Sweep]:
+    """Return some columns of a file's valid rows, text as dictionaries, and its sweep without rows.
+
+    What is no regular file is one of the sweep's problems, StorageError if it cannot be read; the cache never is an
+    error.
+    """
+    try:
+        with files.open_regular(path) as file:
+            before = os.fstat(file.fileno())
+            entry = place(path, before)
+            found = kept_table(entry, path, columns)
+            return found or parse(file, path, columns, entry if settled(before) else None)
+    except files.NotRegular as error:
+        return encoded(arrow.SCHEMA.empty_table().select(columns)), Sweep(path, problems=[str(error)])
+    except OSError as error:
+        raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
+
+
+def kept_table(entry: Path, path: Path, columns: Sequence[str]) -> tuple[pa.Table, Sweep] | None:
+    """Return what an entry holds, or None if there is none or it is damaged."""
+    try:
+        with pq.ParquetFile(entry, read_dictionary=TEXTS, page_checksum_verification=True) as file:
+            about = json.loads(file.metadata.metadata[KEY])
+            return encoded(file.read(list(columns), use_threads=False)), Sweep(path, **about)
+    except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
+        return None
+
+
+def parse(file: BinaryIO, path: Path, columns: Sequence[str], entry: Path | None) -> tuple[pa.Table, Sweep]:
+    """Return the same from the file itself, and keep it in the entry unless the file changes meanwhile."""
+    sweep, before = Sweep(path), os.fstat(file.fileno())
+    parts = [arrow.SCHEMA.empty_table().select(columns)]
+    with written(entry) as writer:
+        for block in arrow.blocks(file, sweep):
+            writer.write(block)
+            parts.append(block.select(columns))
+        writer.about = {KEY: json.dumps({name: getattr(sweep, name) for name in ABOUT})}
+        writer.valid = same(before, os.fstat(file.fileno()))
+    return encoded(pa.concat_tables(parts)), sweep
+
+
+def encoded(table: pa.Table) -> pa.Table:
+    """Return the table with its texts as dictionaries; most columns hold few different ones."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            table = table.set_column(index, field.name, table.column(index).dictionary_encode())
+    return table
+
+
+class Writer:
+    """Writes a Parquet file a block at a time, and nothing more once the disk refuses; `about` becomes its metadata.
+
+    Without a path it writes nothing.
+    """
+
+    def __init__(self, part: Path | None) -> None:
+        self.file: pq.ParquetWriter | None = None
+        self.about: dict[bytes, str] = {}
+        self.valid = False
+        if part:
+            with suppress(OSError):
+                part.parent.mkdir(parents=True, exist_ok=True)
+                self.file = pq.ParquetWriter(
+                    part, arrow.SCHEMA, use_dictionary=TEXTS, compression="lz4", write_page_checksum=True
+                )
+
+    def write(self, block: pa.Table) -> None:
+        """Add a block of rows."""
+        if self.file:
+            try:
+                self.file.write_table(block)
+            except OSError:
+                self.file = None
+
+    def close(self) -> bool:
+        """End the file; return whether it is whole."""
+        if not self.file:
+            return False
+        try:
+            self.file.add_key_value_metadata(self.about)
+            self.file.close()
+        except OSError:
+            return False
+        return self.valid
+
+
+@contextmanager
+def written(entry: Path | None) -> Iterator[Writer]:
+    """Yield a writer whose file becomes the entry in one piece, in place of older ones of the same results file."""
+    part = entry.with_suffix(f".{os.getpid()}.{time.monotonic_ns()}.part") if entry else None
+    writer = Writer(part)
+    try:
+        yield writer
+        if writer.close() and part and entry:
+            part.rename(entry)
+            for other in entry.parent.glob(f"{entry.name.split('-')[0]}-*.parquet"):
+                if other != entry:
+                    other.unlink(missing_ok=True)
+    finally:
+        if part:
+            with suppress(OSError):
+                part.unlink(missing_ok=True)
+
+
+def place(path: Path, stat: os.stat_result) -> Path:
+    """Return the entry that is, or would be, kept of a file in this state."""
+    path_key = files.cache_key({"path": str(path.resolve())})
+    return default_cache() / "rows" / f"{path_key}-{files.cache_key({'state': state(stat), 'code': code()})}.parquet"
+
+
+@functools.cache
+def code() -> str:
+    """Return a hash of what decides how a file is read."""
+    sources = (contract, schema, schema, store, values, arrow)
+    read_by = b"".join(Path(str(module.__file__)).read_bytes() for module in sources) + Path(__file__).read_bytes()
+    return hashlib.sha256(read_by + pa.__version__.encode()).hexdigest()
+
+
+def same(one: os.stat_result, other: os.stat_result) -> bool:
+    """Return whether a file has not changed between two looks."""
+    return state(one) == state(other)
+
+
+def state(stat: os.stat_result) -> list[int]:
+    """Return what changes when a file does."""
+    return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
+
+
+def settled(stat: os.stat_result) -> bool:
+    """Return whether a file has been left alone for long enough that its times tell of every change."""
+    return time.time() - max(stat.st_mtime, stat.st_ctime) > SETTLED_S

@@ -1,0 +1,136 @@
+"""What the files of one sweep over several machines say together: whose the lost launches are, and what began anew.
+
+A comparison stays on the machine that began it, as a ratio never crosses machines. Where that machine was lost, the
+comparison begins anew on one of its kind as another attempt, and what was measured before counts no more.
+
+Kinds of machine by a name that people can read: what tells kinds apart, and never a host or a user.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from benchmarks.record.sessions import MEMBER, base_of, session
+from benchmarks.record.store import Sweep
+from report.results.arrow import clean
+from report.tables.compare import COMPARISON
+from report.tables.groups import Flags, equal, highest, number
+
+Part = tuple[pa.Table, Sweep]
+READ = [*(column for column in COMPARISON if column != "machine_kind"), "task", "status", "sweep", "attempt"]
+
+
+def is_part(sweep: Sweep) -> bool:
+    """Return whether a file is one of several that a sweep over several machines left."""
+    return "engine" in sweep.run or MEMBER.fullmatch(str(sweep.run.get("sweep"))) is not None
+
+
+def by_base(parts: Sequence[Part]) -> list[list[int]]:
+    """Return the places of each family's parts."""
+    found: dict[str, list[int]] = defaultdict(list)
+    for place, (_, sweep) in enumerate(parts):
+        if is_part(sweep):
+            found[base_of(str(sweep.run.get("sweep")))].append(place)
+    return list(found.values())
+
+
+def kinds(parts: Sequence[Part]) -> list[pa.Array]:
+    """Return each launch's kind of machine.
+
+    It stands in its file's record. A driver's own launches are those that members lost: they are of the kind whose
+    launches have the same identity (column `cell`), or of the only kind that there is.
+    """
+    found = [repeated(kind(sweep), len(table)) for table, sweep in parts]
+    for family in by_base(parts):
+        members = [place for place in family if "engine" not in parts[place][1].run]
+        known = {cell: kind(parts[p][1]) for p in members for cell in pc.unique(parts[p][0]["cell"]).to_pylist()}
+        there = {kind(parts[place][1]) for place in members}
+        otherwise = there.pop() if len(there) == 1 else UNKNOWN
+        for place in set(family).difference(members):
+            cells = parts[place][0]["cell"].to_pylist()
+            texts = pa.array([known.get(cell, otherwise) for cell in cells], pa.string())
+            found[place] = texts.dictionary_encode()
+    return found
+
+
+def repeated(text: str, times: int) -> pa.DictionaryArray:
+    """Return a column of one text."""
+    return pa.DictionaryArray.from_arrays(np.zeros(times, np.int32), pa.array([text]))
+
+
+def overtaken(parts: Sequence[Part], machine_kinds: Sequence[pa.Array], last: Mapping[str, str]) -> list[Flags]:
+    """Return which launches are of an attempt at their comparison that a later one took the place of.
+
+    `last` is what sessions() says: a sweep over machines that resumes another makes anew what is not there whole.
+    """
+    found = [np.zeros(len(table), bool) for table, _ in parts]
+    together: dict[str, list[int]] = defaultdict(list)
+    for place, (_, sweep) in enumerate(parts):
+        together[session(str(sweep.run.get("sweep")), last)].append(place)
+    for family in together.values():
+        if not any(is_part(parts[place][1]) for place in family):
+            continue
+        frames = [parts[place][0].select(READ).to_pandas() for place in family]
+        given = [
+            frame.assign(machine_kind=machine_kinds[p].to_pylist()) for frame, p in zip(frames, family, strict=True)
+        ]
+        lengths = np.cumsum([len(frame) for frame in given])[:-1]
+        for place, flags in zip(family, np.split(before_the_last(pd.concat(given)), lengths), strict=True):
+            found[place] = flags
+    return found
+
+
+def before_the_last(frame: pd.DataFrame) -> Flags:
+    """Return which launches of a session are of an attempt before the last that has anything but interrupted ones.
+
+    Attempts are numbered by who plans them: when a launch began says nothing of their order, clocks of machines differ.
+    """
+    comparison, numbered = number(frame, [*COMPARISON, "task"]), frame["attempt"].notna().to_numpy(bool)
+    attempts = pd.DataFrame({"base": [base_of(name) for name in frame["sweep"]], "attempt": 1})
+    attempts.loc[numbered, "attempt"] = frame["attempt"].to_numpy()[numbered].astype(np.int64)
+    attempt = number(attempts, ["base", "attempt"])
+    last = highest(attempt, comparison, numbered & ~equal(frame["status"], "interrupted"))
+    return np.asarray(attempt < last[comparison], bool)
+
+
+UNKNOWN = "unknown"  # the kind of a file that does not tell it
+LONGEST = 80  # characters of a processor's name
+
+
+def kind(sweep: Sweep) -> str:
+    """Return the kind of machine that a file's record tells: a hash."""
+    told = sweep.run.get("machine_kind")
+    return str(clean("str", told)) if isinstance(told, str) else UNKNOWN
+
+
+def name(machine: Any) -> str:
+    """Return a machine's facts in a few words, `AMD EPYC, 2 cores, 24 GiB`; empty where the processor is not known."""
+    facts = machine if isinstance(machine, Mapping) else {}
+    cpu, cores, memory = (facts.get(fact) for fact in ("cpu", "physical_cores", "memory_bytes"))
+    if not isinstance(cpu, str) or not cpu.strip():
+        return ""
+    words = [str(clean("str", cpu.strip()[:LONGEST]))]
+    if isinstance(cores, int):
+        words.append(f"{cores} core{'' if cores == 1 else 's'}")
+    if isinstance(memory, int):
+        words.append(f"{round(memory / 2**30)} GiB")  # as benchmarks/machine/hardware.py rounds it for the kind's hash
+    return ", ".join(words)
+
+
+def names(sweeps: Sequence[Sweep]) -> dict[str, str]:
+    """Return a name for each kind of machine, the last file's; kinds of one name have their hash behind it."""
+    found: dict[str, str] = {}
+    for sweep in sweeps:
+        known = found.get(kind(sweep), "")
+        found[kind(sweep)] = name(sweep.run.get("machine")) or known
+    many = Counter(found.values())
+    return {
+        key: named if named and many[named] == 1 else f"{named or 'machine'} ({key})" for key, named in found.items()
+    }

@@ -1,0 +1,225 @@
+"""What is not the same on both sides of a comparison, and what went wrong on one, in words.
+
+Two sets of results beside each other, cell by cell: what became faster, slower, different or invalid, how surely.
+
+between(load(base), load(new))          two sets, measured at different times
+revisions(load(set))                    two checkouts of the adapters, interleaved in one sweep: the strong form
+frameworks(load(set), metric)           the frameworks of one set, by any metric
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from benchmarks import stats
+from benchmarks.errors import UsageError
+from benchmarks.machine.noise import DRIFT
+from benchmarks.record.store import Sweep
+from report.tables import inference, sides
+from report.tables.compare import CELL, COMPARISON
+from report.tables.groups import means
+from report.tables.metrics import DEFAULT, Metric, metric
+from report.tables.sides import AXES, Side, matched, origins, side
+
+NAMES = {
+    "threads": "threads", "mode": "mode", "device_name": "machine", "machine_kind": "kind of machine",
+    "framework_version": "version", "revision": "adapters", "commit": "commit", "code": "code", "lock": "lock",
+}  # fmt: skip
+CHECKOUT = "checkout"  # the revision of adapters that no revision is named for
+
+
+def changes(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
+    """Return what differs between two cells, "" where one is alone: `threads: 1 -> 2; version: 2.12.0 -> 2.13.0`.
+
+    Where the machine itself changed its speed between two times, as the canary tells, it says so first.
+    """
+    columns = [name for name in NAMES if name in base and name in new]
+    lines = (
+        "; ".join(
+            f"{NAMES[name]}: {told(name, was)} -> {told(name, became)}"
+            for name, was, became in zip(columns, one[1:], other[1:], strict=True)
+            if told(name, was) != told(name, became)
+        )
+        if alone == 0
+        else ""
+        for alone, one, other in zip(
+            base["threads"].isna() | new["threads"].isna(), rows(base, columns), rows(new, columns), strict=True
+        )
+    )
+    said = [
+        "; ".join(filter(None, both)) for both in zip(drifts(base["canary_s"], new["canary_s"]), lines, strict=True)
+    ]
+    return pd.Series(said, base.index, "string")
+
+
+def drifts(base: pd.Series, new: pd.Series) -> Iterable[str]:
+    """Return for each cell by how much longer the canary took, the same fixed work, "" where it is about equal."""
+    for share in (new / base - 1).to_numpy(float, na_value=0.0):
+        yield f"the machine itself: canary {share:+.0%} s" if abs(share) > DRIFT else ""
+
+
+def rows(cells: pd.DataFrame, columns: list[str]) -> Iterable[tuple[object, ...]]:
+    """Iterate over some columns of cells, the index first."""
+    return cells[columns].itertuples(name=None)
+
+
+def told(name: str, value: object) -> str:
+    """Return a value as text, hashes and commits short."""
+    if pd.isna(value):  # type: ignore[call-overload]
+        return CHECKOUT if name == "revision" else "unknown"
+    return str(value)[:12] if name in ("commit", "code", "lock", "machine_kind") else str(value)
+
+
+def notes(sides: Mapping[str, pd.DataFrame], tasks: Sequence[str]) -> pd.Series:
+    """Return how launches ended that did not end ok, with the first reason of each side; `tasks` prefix columns."""
+    found: dict[Any, list[str]] = {}
+    for name, cells in sides.items():
+        for task in tasks:
+            wrong = cells[cells[f"{task}statuses"].notna()]
+            for line, tried, ok, statuses, reason in wrong[
+                [f"{task}{column}" for column in ("tried", "ok", "statuses", "reason")]
+            ].itertuples(name=None):
+                words = f"{name} {task.rstrip('_')}".strip() + f" {tried - ok:.0f} of {tried:.0f} {statuses}"
+                found.setdefault(line, []).append(words.strip() + ("" if pd.isna(reason) else f" ({reason})"))
+    index = next(iter(sides.values())).index
+    return pd.Series(["; ".join(found.get(line, [])) for line in index], index, dtype="string")
+
+
+ONLY_BASE, ONLY_NEW = "only in base", "only in new"
+NO_LONGER, NEWLY, NEVER = "no longer valid", "newly valid", "valid in neither"
+AXIS_COLUMNS = [name for columns in AXES.values() for name in columns]
+RATIO = ["ratio", "ratio_low", "ratio_high"]
+
+
+def between(
+    base: pd.DataFrame,
+    new: pd.DataFrame,
+    name: str = DEFAULT,
+    across: Sequence[str] = (),
+    records: tuple[Iterable[Sweep], Iterable[Sweep]] = ((), ()),
+) -> pd.DataFrame:
+    """Return one line per cell of BASE and NEW, which are frames as load gives them.
+
+    Columns: CELL as NEW has it (BASE where that is alone); base_framework and what else may differ, base_threads and
+    so on; base_median of the metric `name`, base_low, base_high, the 95 % interval of its geometric mean over
+    base_launches launches, of which base_disturbed were disturbed, and the same of new; ratio (new over base),
+    ratio_low, ratio_high, verdict; `times` (different times, same launches, same rounds); base_accuracy, new_accuracy,
+    difference, difference_low,
+    difference_high, seeds (that both have), accuracy_verdict; `changes` and `notes`, text.
+    Intervals are not adjusted, verdicts are one Holm family. `records` are the sweeps of each side, for what changed.
+    UsageError for an unknown metric or axis, and for cells that only a difference not in `across` keeps apart.
+    """
+    if unknown := [axis for axis in across if axis not in AXES]:
+        raise UsageError(f"--across {unknown[0]}: known are {', '.join(AXES)}")
+    asked = metric(name)
+    theirs, ours = (
+        side(own(frame), asked, origins(sweeps)) for frame, sweeps in zip((base, new), records, strict=True)
+    )
+    return compared(theirs, ours, matched(theirs.cells, ours.cells, across), asked, "same launches")
+
+
+def revisions(frame: pd.DataFrame, name: str = DEFAULT) -> pd.DataFrame:
+    """Return the same table of one set: the cells of `run --against REV`, REV's launches as base, paired by rounds."""
+    if "revision" not in frame or frame["revision"].isna().all():
+        raise UsageError(
+            "no launches of another revision here; make some with `python -m benchmarks run --against REV`"
+        )
+    asked = metric(name)
+    theirs = frame[frame["revision"].notna()]
+    base, new = side(theirs, asked), side(frame[frame["sweep"].isin(theirs["sweep"]) & frame["revision"].isna()], asked)
+    return compared(base, new, matched(base.cells, new.cells), asked, "same rounds")
+
+
+def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None) -> pd.DataFrame:
+    """Return the same table of one set: each cell against the best mean of its comparison, or against `base`'s.
+
+    A cell that is its comparison's reference has ratio 1 and no verdict; cells without a value have no figures.
+    """
+    asked = metric(name)
+    found = side(own(frame), asked)
+    sums = inference.summary(found.launches, len(found.cells))
+    cells = found.cells.join(np.exp(sums["mean"]).fillna(sums["median"]).rename("middle"))  # as ratios are: geometric
+    known = cells.dropna(subset="middle")
+    candidates = known[known["framework"] == base] if base else known
+    if candidates.empty:
+        there = ", ".join(sorted(set(known["framework"]))) or "none"
+        raise UsageError(f"no ok launches of {base or 'any framework'} with {name}; there are: {there}")
+    best = candidates.sort_values("middle", ascending=not asked.rising).drop_duplicates(COMPARISON)
+    references = cells[COMPARISON].merge(best[COMPARISON].assign(base=best.index), on=COMPARISON, how="left")["base"]
+    pairs = pd.DataFrame({"base": references.to_numpy(), "new": cells.index}).astype("Int64")
+    return compared(found, found, pairs, asked, "same rounds")
+
+
+def own(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the launches of the checkout's own adapters, without those of a revision it was measured against."""
+    return frame[frame["revision"].isna()] if "revision" in frame else frame
+
+
+def compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: str) -> pd.DataFrame:
+    """Return the table that between describes for pairs of cells' numbers; `shared` is what rounds in common are."""
+    both = {"base": base, "new": new}
+    cells = {name: found.cells.reindex(pairs[name]).set_axis(pairs.index) for name, found in both.items()}
+    sums = {
+        name: inference.summary(found.launches, len(found.cells)).reindex(pairs[name]).set_axis(pairs.index)
+        for name, found in both.items()
+    }
+    named = [*CELL, "machine"] if "machine" in cells["new"] and "machine" in cells["base"] else CELL
+    table = cells["new"][named].fillna(cells["base"][named])
+    moved = cells["base"][[name for name in ("framework", *AXIS_COLUMNS, "revision") if name in cells["base"]]]
+    table = table.join(moved.add_prefix("base_"))
+    for name, found in sums.items():
+        for figure in ("median", "low", "high"):
+            table[f"{name}_{figure}"] = found[figure].astype("Float64")
+        table[f"{name}_launches"] = found["n"].fillna(0).astype("Int64")
+        table[f"{name}_disturbed"] = cells[name]["disturbed"].fillna(0).astype("Int64")
+    table = table.join([judged(both, cells, sums, pairs, asked, shared), sides.differences(base, new, pairs)])
+    if base is not new:
+        for task in ("", "accuracy_"):
+            words = validity(cells["base"], cells["new"], task)
+            table[f"{task}verdict"] = words.where(words != "", table[f"{task}verdict"])
+    tasks = [""] if asked.task == "accuracy" else ["", "accuracy_"]
+    table["changes"] = changes(cells["base"], cells["new"]) if base is not new else ""
+    table["notes"] = notes(
+        {"BASE": cells["base"], "NEW": cells["new"]} if base is not new else {"": cells["new"]}, tasks
+    )
+    return table.sort_values([*COMPARISON, "framework", "mode"], ignore_index=True)
+
+
+def judged(
+    both: dict[str, Side],
+    cells: dict[str, pd.DataFrame],
+    sums: dict[str, pd.DataFrame],
+    pairs: pd.DataFrame,
+    asked: Metric,
+    shared: str,
+) -> pd.DataFrame:
+    """Return RATIO, verdict and times: paired where launches share sweep and round, else by Welch's test."""
+    same = inference.paired(inference.in_common(both["base"].launches, both["new"].launches, pairs), len(pairs))
+    found = same.where(same["n"] > 0, inference.welch(sums["base"], sums["new"]))
+    complete = np.logical_and(*((sums[name]["n"] == cells[name]["ok"]).to_numpy() for name in both))
+    reference = (pairs["base"] == pairs["new"]).fillna(False).to_numpy(bool) & (both["base"] is both["new"])
+    result = pd.DataFrame(np.exp([means(found).mean, *means(found).bounds()]).T, found.index, RATIO).astype("Float64")
+    result.loc[reference, ["ratio_low", "ratio_high"]] = pd.NA
+    family = found[complete & ~reference & asked.judged]
+    words = pd.Series(stats.speed_verdicts(means(family)), family.index, "string").reindex(found.index, fill_value="")
+    result["verdict"] = words.map(lambda word: {"faster": asked.above, "slower": asked.below}.get(word, word))
+    result["times"] = pd.Series("different times", found.index, "string").where(result["ratio"].notna(), "")
+    result.loc[same["n"] > 0, "times"] = shared
+    return result
+
+
+def validity(base: pd.DataFrame, new: pd.DataFrame, task: str) -> pd.Series:
+    """Return what became of cells that do not have ok launches on both sides, "" of the others."""
+    tried, ok = ([side[f"{task}{what}"].fillna(0) > 0 for side in (base, new)] for what in ("tried", "ok"))
+    cases = [
+        (ok[0] & tried[1] & ~ok[1], NO_LONGER),
+        (tried[0] & ~ok[0] & ok[1], NEWLY),
+        (tried[0] & tried[1] & ~ok[0] & ~ok[1], NEVER),
+        (tried[0] & ~tried[1] & (task == ""), ONLY_BASE),
+        (tried[1] & ~tried[0] & (task == ""), ONLY_NEW),
+    ]
+    return pd.Series(np.select([case for case, _ in cases], [word for _, word in cases], ""), base.index, "string")

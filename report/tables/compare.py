@@ -1,0 +1,190 @@
+"""Frameworks beside each other, cell by cell, and how sure the differences are; no loop over launches.
+
+One figure over two axes, for notebooks: batch size down, framework across, median samples/s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, get_args
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from benchmarks.errors import UsageError, plain
+from benchmarks.plan.cells import SHARED
+from report.results.newest import is_newest
+from report.tables.groups import Flags, Numbers, counted, equal, first, floats, geometric_means, joined, last, number
+from report.tables.inference import with_accuracies, with_ratio
+
+# What the frameworks of one comparison share; speeds of different machines never meet in one ratio. Tables are in the
+# order of these columns.
+MACHINE = ["device_name", "machine_kind"]
+_place = SHARED.index("device") + 1
+COMPARISON = ["model", *SHARED[:_place], *MACHINE, *SHARED[_place:]]
+CELL = [*COMPARISON, "framework", "mode"]
+RATES = [  # geometric means over a cell's launches; what a row's columns mean stands in results/README.md
+    "train_samples_per_s", "eval_samples_per_s", "mfu", "roofline_share", "flops_per_s",
+]  # fmt: skip
+MEDIANS = [  # over the same
+    "start_s", "import_s", "build_s", "placing_s",
+    "first_step_s", "first_eval_s", "warm_up_chunks", "step_latency_p50_s", "step_latency_p95_s", "step_latency_p99_s",
+    "dispatch_s", "peak_rss_bytes", "cpu_s",
+]  # fmt: skip
+TRAINED = ["recipe", "seed", "epochs", "accuracy", "accuracy_target", "time_to_accuracy_s"]
+NEEDED = [  # the columns that compare reads: `load(source, NEEDED)`
+    *CELL, "cell", "sweep", "session", "revision", "task", "round", "status", "flags", "lockstep", "framework_version",
+    *RATES, *MEDIANS, *(name for name in TRAINED if name not in CELL),
+]  # fmt: skip
+MANY = 20  # comparisons; more are no longer read on a screen, and to lay out thousands of tables takes minutes
+SHOWN = 4  # of many
+
+
+def newest(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return of each cell and task only the launches of the newest session that measured it: see results/newest.py."""
+    return frame[is_newest(frame, number(frame, CELL))]
+
+
+def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
+    """Return one line per cell: its machine, RATES and MEDIANS over its launches, ratio to `base`, verdict, accuracy.
+
+    `undisturbed` counts the launches that nothing disturbed, `undisturbed_samples_per_s` is of them: a disturbed
+    launch is kept, never left out of the other figures.
+    `base` is a framework, or None for the best of each comparison: the cell that no paired ratio puts behind another.
+    A comparison's lines are in the order of their ratios, best first, so that order and ratios agree. `low` and `high`
+    are the 95 % interval of the speed, `ratio_low` and `ratio_high` that of the ratio, paired by rounds; missing where
+    there are too few launches.
+    The columns on accuracy (with_accuracies) come from launches of their own. Only launches with status ok count in the
+    figures; `launches` counts those of speed, `status` names every ending there was. Launches of another revision's
+    adapters do not count at all. UsageError for an unknown base, or a frame without a column of NEEDED.
+    """
+    frame = own_adapters(frame, base)
+    cell = number(frame, CELL)
+    new, ok, speed = is_newest(frame, cell), equal(frame["status"], "ok"), equal(frame["task"], "speed")
+    named = [*CELL, "machine"] if "machine" in frame else CELL
+    table = frame[named].iloc[first(cell)].reset_index(drop=True)
+    table = table.astype({name: "string" for name in named if isinstance(table[name].dtype, pd.CategoricalDtype)})
+    table = with_launches(table, frame, cell, np.flatnonzero(new & ok & speed))
+    table["status"] = joined(frame["status"][new], cell[new], len(table))
+    table["lockstep"] = joined(frame["lockstep"][new], cell[new], len(table))
+    table["framework_version"] = last(frame["framework_version"][new], cell[new], len(table))
+    comparison = number(table, COMPARISON)
+    table = with_ratio(table, comparison, speeds(frame, cell, np.flatnonzero(new & ok & speed)), base)
+    rows = np.flatnonzero(new & ~speed)
+    trained = frame[TRAINED].iloc[rows].assign(cell=cell[rows], ok=ok[rows])
+    table = with_accuracies(table, comparison, trained, base)
+    order = [True] * len(COMPARISON) + [False, False]
+    return table.sort_values([*COMPARISON, "ratio", "train_samples_per_s"], ascending=order, ignore_index=True)
+
+
+def own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
+    """Return the launches that used the checkout's own adapters; UsageError for what compare cannot work with."""
+    if missing := [name for name in NEEDED if name not in frame and name not in ("cell", "session", "revision")]:
+        raise UsageError(f"cannot compare a frame without {', '.join(missing)}; load it with columns=compare.NEEDED")
+    if "revision" in frame and frame["revision"].notna().any():
+        frame = frame[frame["revision"].isna()]
+    if base is not None and not equal(frame["framework"], base).any():
+        there = ", ".join(sorted(frame["framework"].unique())) or "no rows at all"
+        raise UsageError(f"no rows of base {base!r}; there are: {plain(there)}")
+    return frame
+
+
+def with_launches(table: pd.DataFrame, frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
+    """Add what the launches in these rows say of each cell: means, medians, how many there are, what disturbed them."""
+    cells, size = cell[rows], range(len(table))
+    values = pd.DataFrame({name: floats(frame[name])[rows] for name in (*RATES, *MEDIANS)})
+    means = geometric_means(values[RATES], cells)
+    found = means.join(values[MEDIANS].groupby(cells).median()).reindex(size).astype("Float64")
+    quiet, flags = flagged(frame["flags"].iloc[rows], cells)
+    undisturbed = geometric_means(values.loc[quiet, ["train_samples_per_s"]], cells[quiet])["train_samples_per_s"]
+    launches = np.bincount(cells, minlength=len(table))
+    return table.join(found.drop(columns="flops_per_s")).assign(
+        gflops_per_s=found["flops_per_s"] / 1e9,
+        launches=launches,
+        undisturbed=np.bincount(cells[quiet], minlength=len(table)),
+        undisturbed_samples_per_s=undisturbed.reindex(size).astype("Float64"),
+        flags=pd.Series([flags.get(n, "") for n in size], dtype="string").where(launches > 0),
+    )
+
+
+def flagged(flags: pd.Series, cells: Numbers) -> tuple[Flags, dict[int, str]]:
+    """Return which launches lack the flag `disturbed`, and each cell's count of flags: `disturbed 2, not_steady 1`."""
+    lists = pa.array(flags.to_numpy(), pa.list_(pa.string()), from_pandas=True)
+    launches, items = pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
+    quiet = np.ones(len(flags), bool)
+    quiet[launches[pc.equal(items, "disturbed").to_numpy(zero_copy_only=False)]] = False
+    counts = counted(pd.Series(items.to_pylist(), dtype="string"), cells[launches])
+    return quiet, {n: ", ".join(f"{flag} {count}" for flag, count in found.items()) for n, found in counts.items()}
+
+
+def speeds(frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
+    """Return cell, sweep, round and `value`, samples/s, of the launches in these rows that have a speed."""
+    value = floats(frame["train_samples_per_s"])[rows]
+    rows = rows[~np.isnan(value)]
+    sweep = pd.factorize(frame["sweep"])[0][rows]
+    rounds = frame["round"].to_numpy(np.int64, na_value=-1)[rows]
+    return pd.DataFrame({"cell": cell[rows], "sweep": sweep, "round": rounds, "value": value[~np.isnan(value)]})
+
+
+def first_comparisons(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """Return the lines of a table to show on a screen, and what to say of the others; empty if these are all.
+
+    Up to MANY comparisons are shown, of more the first SHOWN.
+    """
+    comparison = number(table, COMPARISON)
+    count = comparison.max(initial=-1) + 1
+    if count <= MANY:
+        return table, ""
+    return table[comparison < SHOWN], f"{count - SHOWN:,} more comparisons; --all shows them, --format csv writes them"
+
+
+APART = (*COMPARISON, "mode")  # what must not differ within one figure without being named
+Method = Literal["median", "mean", "min", "max", "count", "std"]
+METHODS = get_args(Method)
+
+Names = str | Sequence[str]
+
+
+def pivot(
+    frame: pd.DataFrame, rows: Names, columns: Names, metric: str = "train_samples_per_s", how: Method = "median"
+) -> pd.DataFrame:
+    """Return `metric` of launches (load) or of a table's lines (compare), a line per `rows`, a column per `columns`.
+
+        pivot(frame[frame["model"] == "lenet"], "batch_size", ["framework", "mode"])
+
+    Both may be one column or several. `how` is one of METHODS, over what falls into one field; of launches only those
+    that ended ok count. UsageError for an unknown name, a metric that is no number, or where a field would mix what
+    must not be mixed, such as machines or modes: name it in `rows` or `columns`, or choose one beforehand.
+    """
+    down, across = ([names] if isinstance(names, str) else list(names) for names in (rows, columns))
+    check(frame, [*down, *across], metric, how)
+    if "round" in frame and "status" in frame:
+        frame = frame[(frame["status"] == "ok").fillna(False)]
+    frame = frame[frame[metric].notna()]
+    if mixed := mixes(frame, [*down, *across]):
+        raise UsageError(f"a field would mix {', '.join(mixed)}: name it in rows or columns, or choose one beforehand")
+    return frame.pivot_table(metric, down, across, aggfunc=how, observed=True)
+
+
+def check(frame: pd.DataFrame, axes: Sequence[str], metric: str, how: str) -> None:
+    """Refuse names that there are not and figures that cannot be."""
+    numbers = [str(name) for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
+    names = [str(name) for name in frame if frame[name].dtype != object]
+    for name in axes:
+        if name not in names:
+            raise UsageError(f"no axis {name!r}; there are: {', '.join(names)}")
+    if metric not in numbers:
+        raise UsageError(f"no number {metric!r}; there are: {', '.join(numbers)}")
+    if how not in METHODS:
+        raise UsageError(f"no method {how!r}; there are: {', '.join(METHODS)}")
+    if metric in axes or len(set(axes)) < len(axes):
+        raise UsageError(f"rows, columns and metric name a column twice: {', '.join([*axes, metric])}")
+
+
+def mixes(frame: pd.DataFrame, axes: Sequence[str]) -> list[str]:
+    """Return what takes several values within one field."""
+    fields = frame.groupby(list(axes), dropna=False)
+    others = [name for name in APART if name in frame and name not in axes]
+    return [name for name in others if len(frame) and fields[name].nunique().max() > 1]

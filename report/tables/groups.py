@@ -1,0 +1,127 @@
+"""Launches in groups by the thousand: numbers in place of keys, and statistics of whole columns at once.
+
+A million launches may be 50,000 cells. To call a function for each of them takes a minute; a column takes a moment.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from benchmarks.stats import Means
+
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float64]
+
+
+def number(frame: pd.DataFrame, names: Sequence[str]) -> Numbers:
+    """Return for each line the number of its group, the lines that agree in these columns; from 0, in sorted order."""
+    if frame.empty:
+        return np.empty(0, np.int64)
+    groups = frame[list(names)].groupby(list(names), dropna=False, observed=True)
+    return np.asarray(groups.ngroup(), np.int64)
+
+
+def first(numbers: Numbers) -> Numbers:
+    """Return of each group the place of its first line."""
+    return np.unique(numbers, return_index=True)[1].astype(np.int64)
+
+
+def highest(values: Numbers, group: Numbers, counts: Flags) -> Numbers:
+    """Return of each group the highest value of those that count, -1 where none does."""
+    found = np.full(group.max(initial=-1) + 1, -1)
+    np.maximum.at(found, group[counts], values[counts])
+    return found
+
+
+def equal(texts: pd.Series, word: str) -> Flags:
+    """Return which texts are this word; an absent one is not."""
+    return (texts == word).to_numpy(bool, na_value=False)
+
+
+def floats(values: pd.Series) -> Floats:
+    """Return a column's numbers, NaN where there is none."""
+    return values.to_numpy(float, na_value=np.nan)
+
+
+def joined(texts: pd.Series, groups: Numbers, size: int) -> pd.Series:
+    """Return of each group its different texts in order, with commas; missing for a group without any."""
+    words = {group: ", ".join(counts) for group, counts in counted(texts, groups).items()}
+    return pd.Series([words.get(group) for group in range(size)], dtype="string")
+
+
+def counted(texts: pd.Series, groups: Numbers) -> dict[int, dict[str, int]]:
+    """Return of each group that has any its different texts in order, and how often each occurs."""
+    codes, different = pd.factorize(texts, sort=True)
+    names = [str(text) for text in different]
+    pairs, counts = np.unique(groups[codes >= 0] * len(names) + codes[codes >= 0], return_counts=True)
+    found: dict[int, dict[str, int]] = defaultdict(dict)
+    for pair, count in zip(pairs.tolist(), counts.tolist(), strict=True):
+        found[pair // len(names)][names[pair % len(names)]] = count
+    return found
+
+
+def last(texts: pd.Series, groups: Numbers, size: int) -> pd.Series:
+    """Return of each group its last text; missing for a group without any."""
+    codes, different = pd.factorize(texts)
+    found = np.full(size, -1)
+    found[groups[codes >= 0]] = codes[codes >= 0]  # of values for one place, the last stays
+    return pd.Series(different, dtype="string").reindex(found).reset_index(drop=True)
+
+
+def spread(values: npt.ArrayLike, groups: npt.ArrayLike, size: int) -> pd.DataFrame:
+    """Return of each of `size` groups the columns n, mean and std (n - 1) of its values.
+
+    Mean and std are NaN where a group has no values or one of them is NaN.
+    """
+    grouped = pd.Series(np.asarray(values, float)).groupby(np.asarray(groups))
+    found = {"n": grouped.size(), "mean": grouped.mean(skipna=False), "std": grouped.std(skipna=False)}
+    return pd.DataFrame(found).reindex(range(size)).fillna({"n": 0}).astype({"n": int})
+
+
+def means(found: pd.DataFrame) -> Means:
+    """Return the columns of spread, and `freedom` where there is one, as the statistics in intervals.py take them."""
+    return Means(**{name: floats(found[name]) for name in ("mean", "std", "n", "freedom") if name in found})
+
+
+def geometric_means(values: pd.DataFrame, groups: Numbers) -> pd.DataFrame:
+    """Return of each group its columns' geometric means, which the intervals of speeds and paired ratios are about.
+
+    Each column's median is taken out first, so that equal values have exactly this value as their mean.
+    """
+    middle = values.groupby(groups).median()
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = (values / middle.reindex(groups).set_axis(values.index)).transform(np.log)
+    return middle * logs.groupby(groups).mean().transform(np.exp)
+
+
+def differences(launches: pd.DataFrame, pairing: Sequence[str], reference: Numbers) -> pd.DataFrame:
+    """Return cell and `value` of each launch minus the value of the reference's launch that it is paired with.
+
+    `launches` has the columns cell, value and those of `pairing`, in which the launches of a pair agree; no two of a
+    cell do. `reference` is for each cell the cell that it is compared with, below 0 where there is none; the
+    reference's own launches are no pairs.
+    """
+    launches = launches.assign(reference=reference[launches["cell"].to_numpy()])
+    theirs = launches[launches["cell"] == launches["reference"]].drop(columns="cell")
+    ours = launches[(launches["cell"] != launches["reference"]) & (launches["reference"] >= 0)]
+    pairs = ours.merge(theirs, on=["reference", *pairing], suffixes=("", "_theirs"))
+    return pd.DataFrame({"cell": pairs["cell"], "value": pairs["value"] - pairs["value_theirs"]})
+
+
+def chosen(comparison: Numbers, order: dict[str, Any]) -> Numbers:
+    """Return for each cell the cell that comes first in its comparison by the columns of `order`; -1 where none may.
+
+    A cell may not where one of the columns is NaN. What is equal goes by number.
+    """
+    cells = pd.DataFrame({"comparison": comparison, **order}).dropna()
+    best = cells.sort_values([*order], kind="stable").drop_duplicates("comparison")
+    found = np.full(comparison.max(initial=-1) + 1, -1)
+    found[best["comparison"].to_numpy()] = best.index.to_numpy()
+    return found[comparison]

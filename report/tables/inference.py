@@ -1,0 +1,193 @@
+"""Ratios of many cells at once, as statistics of log ratios that benchmarks/stats.py judges.
+
+Everything is computed on logarithms of launches' values. What was measured in the same rounds is paired by them; what
+was measured at different times shares none, so its ratio comes from Welch's t test (Welch 1947, Biometrika 34).
+
+Speeds of cells with their intervals, and ratios to a base, paired by rounds: intervals.py, all cells at once.
+
+Accuracies of cells, differences to a reference paired by seeds, and times to a target: all cells at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from adapters.recipes import RECIPES
+from benchmarks.stats import accuracy_verdicts, speed_verdicts
+from report.tables.groups import Flags, Floats, Numbers, chosen, differences, floats, means, spread
+
+
+def summary(launches: pd.DataFrame, size: int) -> pd.DataFrame:
+    """Return per cell of `size`: n, median, low, high of the column `value`, and mean, std of its logarithms.
+
+    `low` and `high` are the 95 % t interval of intervals.speed, NaN with one launch. All but n and median are NaN where
+    a value is 0 or below, which has no logarithm.
+    """
+    found = spread(logarithms(launches["value"]), launches["cell"], size)
+    found["median"] = launches["value"].astype(float).groupby(launches["cell"]).median()
+    found["low"], found["high"] = np.exp(means(found).bounds())
+    return found
+
+
+def logarithms(values: pd.Series) -> pd.Series:
+    """Return natural logarithms as floats, NaN where a value has none."""
+    numbers = values.astype(float)
+    return numbers.where(numbers > 0).transform(np.log)
+
+
+def welch(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
+    """Return mean, std, n (the smaller side's) and freedom of the log ratios of two summaries, line by line."""
+    parts = [side["std"] ** 2 / side["n"] for side in (base, new)]
+    squares = sum(part**2 / (side["n"] - 1) for part, side in zip(parts, (base, new), strict=True))
+    n, variance = np.minimum(base["n"], new["n"]), parts[0] + parts[1]
+    found = {"mean": new["mean"] - base["mean"], "std": np.sqrt(n * variance), "n": n, "freedom": variance**2 / squares}
+    return pd.DataFrame(found)
+
+
+def paired(launches: pd.DataFrame, size: int) -> pd.DataFrame:
+    """Return the same of each of `size` lines, from launches of the same rounds as in_common gives them."""
+    found = spread(logarithms(launches["new"]) - logarithms(launches["base"]), launches["line"], size)
+    return found.assign(freedom=found["n"] - 1)
+
+
+def in_common(
+    base: pd.DataFrame, new: pd.DataFrame, pairs: pd.DataFrame, shared: Sequence[str] = ("sweep", "round")
+) -> pd.DataFrame:
+    """Return the values of two sides' launches that agree in `shared`: line, base, new.
+
+    `base` and `new` have the columns cell, value and `shared`; `pairs` has on each line a cell of either side.
+    """
+    lines = pairs.reset_index(names="line").dropna().merge(base.rename(columns={"cell": "base"}), on="base")
+    lines = lines.merge(new.rename(columns={"cell": "new"}), on=["new", *shared], suffixes=("_base", "_new"))
+    return lines[["line"]].assign(base=lines["value_base"], new=lines["value_new"])
+
+
+CIRCLE = 8  # choices of a best before pairs are said to lead round in a circle
+ROUNDING = 1e-12  # what a mean of differences and a difference of means may be apart
+FIGURES = ["low", "high", "ratio", "ratio_low", "ratio_high"]
+
+
+def with_ratio(table: pd.DataFrame, comparison: Numbers, launches: pd.DataFrame, base: str | None) -> pd.DataFrame:
+    """Add intervals, ratios to the base's best cell of the same comparison, and verdicts, one Holm family a table.
+
+    `comparison` numbers what each line of the table is compared within. `launches` has a line per launch with a speed:
+    cell (the table's line), sweep and round (numbers), value (samples/s); the last of the same round counts.
+    """
+    launches = launches.drop_duplicates(["cell", "sweep", "round"], keep="last")
+    launches = launches.assign(value=np.log(launches["value"]))
+    own = spread(launches["value"], launches["cell"], len(table))
+    may = np.ones(len(table), bool) if base is None else (table["framework"] == base).to_numpy(bool)
+    found = to_the_best(launches, own["mean"].to_numpy(), comparison, may)
+    pairs = means(found)
+    figures = [*means(own).bounds(), found["ratio"].to_numpy(), *pairs.bounds()]
+    added = pd.DataFrame(dict(zip(FIGURES, np.exp(figures), strict=True)), table.index).astype("Float64")
+    return table.join(added.assign(verdict=pd.array(speed_verdicts(pairs), "string")))
+
+
+def to_the_best(launches: pd.DataFrame, mean: Floats, comparison: Numbers, may: Flags) -> pd.DataFrame:
+    """Return each cell's log ratio to the best of its comparison, `ratio`, and the spread of the pairs behind it.
+
+    The best is that of those which `may` be it that no ratio exceeds: at first the one with the highest `mean` of logs,
+    and where launches are missing from some rounds, so that pairs say otherwise, the one that they put ahead of it. If
+    pairs lead round in a circle, none is the best and the highest mean it is.
+    """
+    highest = chosen(comparison, {"mean": -np.where(may, mean, np.nan)})
+    reference = highest
+    for _ in range(CIRCLE):
+        found = against(launches, mean, reference)
+        ahead = np.where(may & (found["ratio"].to_numpy() > ROUNDING), found["ratio"], np.nan)
+        better = chosen(comparison, {"ratio": -ahead})
+        if (better < 0).all():
+            return found
+        reference = np.where(better < 0, reference, better)
+    circling = np.isin(comparison, comparison[better >= 0])
+    return against(launches, mean, np.where(circling, highest, reference))
+
+
+def against(launches: pd.DataFrame, mean: Floats, reference: Numbers) -> pd.DataFrame:
+    """Return to_the_best's columns for this choice of references; launches that share no rounds are not paired."""
+    pairs = differences(launches, ["sweep", "round"], reference)
+    found = spread(pairs["value"], pairs["cell"], len(mean))
+    apart = mean - np.where(reference < 0, np.nan, mean[reference])
+    return found.assign(ratio=np.where(found["n"] > 0, found["mean"], apart))
+
+
+ORACLE = "numpy"
+LEARNT = {
+    "accuracy": "Float64", "accuracy_low": "Float64", "accuracy_high": "Float64", "seeds": "Int64", "reached": "Int64",
+    "accuracy_target": "Float64", "time_to_accuracy_s": "Float64", "difference": "Float64", "difference_low": "Float64",
+    "difference_high": "Float64", "difference_to": "string", "accuracy_verdict": "string",
+}  # fmt: skip
+AT_THE_END, UNKNOWN = -1, -2  # for epochs, where the recipe itself says when to stop, and where the row does not say
+
+
+def with_accuracies(table: pd.DataFrame, comparison: Numbers, launches: pd.DataFrame, base: str | None) -> pd.DataFrame:
+    """Add means over seeds, differences to a reference, verdicts, and the median time to the target.
+
+    `comparison` numbers what each line of the table is compared within. `launches` has a line per accuracy launch: cell
+    (the table's line), ok (whether it ended so), and the row's recipe, seed, epochs, accuracy and times.
+    `seeds` counts a cell's accuracy launches that ended ok (missing where none was tried), `reached` those that came
+    to the target. The reference, named by `difference_to`, is the base or else the oracle or else the first by name;
+    of several modes the first by name. Differences are paired by seed, verdicts are one Holm family a table.
+    """
+    size, good = len(table), launches[launches["ok"]]
+    tried = np.bincount(launches["cell"], minlength=size) > 0
+    seeds = pd.array(np.bincount(good["cell"], minlength=size), "Int64")
+    pairable = by_seed(good)
+    found = means(spread(pairable["value"], pairable["cell"], size))
+    low, high = found.bounds()
+    shown: dict[str, Any] = {"accuracy": found.mean, "accuracy_low": low, "accuracy_high": high}
+    shown |= times(good, size) | {"seeds": pd.Series(seeds).where(tried)}
+    shown |= apart(table["framework"], comparison, pairable, found.n > 0, base)
+    shown["accuracy_verdict"] = pd.Series(shown["accuracy_verdict"], dtype="string").where(tried)
+    added = pd.DataFrame(shown, columns=list(LEARNT)).astype(LEARNT)
+    return table.join(added)
+
+
+def by_seed(good: pd.DataFrame) -> pd.DataFrame:
+    """Return cell, seed, epochs and `value`, the accuracy, of launches; of equal ones in a cell the last.
+
+    Launches of different numbers of epochs are no pair, unless the recipe itself says when to stop.
+    """
+    by_itself = good["recipe"].isin([name for name, recipe in RECIPES.items() if recipe.stop_when_accuracy_falls])
+    epochs = good["epochs"].fillna(UNKNOWN).mask(by_itself, AT_THE_END).astype(int)
+    found = good[["cell", "seed"]].assign(epochs=epochs, value=floats(good["accuracy"]))
+    return found.dropna().drop_duplicates(["cell", "seed", "epochs"], keep="last")
+
+
+def times(good: pd.DataFrame, size: int) -> dict[str, Any]:
+    """Return accuracy_target, reached and time_to_accuracy_s of each cell, as accuracies.median_time counts."""
+    target = pd.Series(floats(good["accuracy_target"])).groupby(good["cell"].to_numpy()).max().reindex(range(size))
+    seconds = pd.Series(floats(good["time_to_accuracy_s"]))
+    cells = seconds.groupby(good["cell"].to_numpy())
+    median = seconds.fillna(np.inf).groupby(good["cell"].to_numpy()).median().reindex(range(size))
+    return {
+        "accuracy_target": target,
+        "reached": cells.count().reindex(range(size)).where(target.notna()),
+        "time_to_accuracy_s": median.where(target.notna() & np.isfinite(median)),
+    }
+
+
+def apart(
+    frameworks: pd.Series, comparison: Numbers, pairable: pd.DataFrame, known: Flags, base: str | None
+) -> dict[str, Any]:
+    """Return each cell's difference to its reference with bounds, the reference's name and the verdict."""
+    wanted = (frameworks == (base or ORACLE)).to_numpy(bool)
+    rank = np.where(wanted, 0.0, np.nan if base else 1.0)
+    reference = chosen(comparison, {"rank": np.where(known, rank, np.nan)})
+    reference = np.where(known, reference, -1)
+    pairs = differences(pairable, ["seed", "epochs"], reference)
+    found = means(spread(pairs["value"], pairs["cell"], len(frameworks)))
+    low, high = found.bounds()
+    itself = reference == np.arange(len(frameworks))
+    return {
+        "difference": np.where(itself, 0.0, found.mean),
+        "difference_low": low,
+        "difference_high": high,
+        "difference_to": frameworks.iloc[reference].reset_index(drop=True).where(reference >= 0),
+        "accuracy_verdict": accuracy_verdicts(found),
+    }

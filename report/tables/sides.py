@@ -1,0 +1,196 @@
+"""Accuracies of two sides beside each other, paired by seed: benchmarks/stats.py judges them.
+
+Which cell of BASE meets which cell of NEW: equals, or what differs only in an axis that the user named.
+
+A speed with one thread says nothing about a speed with two, nor one machine's about another's. Where cells could only
+be compared across such a difference the whole comparison is refused, because a table that silently holds less than
+asked reads as if nothing had changed.
+
+One side of a comparison: its cells, the launches that count, and how the others ended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from adapters.recipes import RECIPES
+from benchmarks.errors import UsageError, plain
+from benchmarks.record.store import Sweep
+from benchmarks.stats import accuracy_verdicts
+from report.tables.compare import CELL, newest
+from report.tables.groups import floats, means, spread
+from report.tables.inference import in_common
+from report.tables.metrics import Metric
+
+TYPES = {
+    "base_accuracy": "Float64", "new_accuracy": "Float64", "difference": "Float64", "difference_low": "Float64",
+    "difference_high": "Float64", "seeds": "Int64", "accuracy_verdict": "string",
+}  # fmt: skip
+
+
+def differences(base: Side, new: Side, pairs: pd.DataFrame) -> pd.DataFrame:
+    """Return means, difference (new - base) with its interval, seeds and accuracy_verdict for pairs of cells.
+
+    Only launches of the same seed and number of epochs are pairs; verdicts are one Holm family. A side that is
+    compared with itself (frameworks by another metric) has no differences: report/tables/compare.py has them.
+    """
+    theirs = base.learnt if base is not new else base.learnt.iloc[:0]
+    common = in_common(theirs, new.learnt, pairs, ["seed", "epochs"])
+    found = means(spread(floats(common["new"]) - floats(common["base"]), common["line"], len(pairs)))
+    low, high = found.bounds()
+    shown = {
+        "base_accuracy": theirs.groupby("cell")["value"].mean().reindex(pairs["base"]).to_numpy(),
+        "new_accuracy": new.learnt.groupby("cell")["value"].mean().reindex(pairs["new"]).to_numpy(),
+        "difference": found.mean, "difference_low": low, "difference_high": high,
+        "seeds": np.where(found.n > 0, found.n, np.nan), "accuracy_verdict": accuracy_verdicts(found),
+    }  # fmt: skip
+    return pd.DataFrame(shown, pairs.index).astype(TYPES)
+
+
+AXES = {"threads": ["threads"], "machine": ["machine_kind", "device_name"], "mode": ["mode"]}
+POINT = [name for name in CELL if not any(name in columns for columns in AXES.values())]
+
+
+def matched(base: pd.DataFrame, new: pd.DataFrame, across: Sequence[str] = ()) -> pd.DataFrame:
+    """Return the pairs of two tables of cells (columns CELL) as their index labels, columns `base` and `new`.
+
+    A label is missing where a cell is on one side only. A cell that has its equal meets no other. UsageError where
+    cells without an equal differ only in axes (AXES) that are not in `across`.
+    """
+    ours, theirs = (side[CELL].rename_axis(name).reset_index() for side, name in ((base, "base"), (new, "new")))
+    equal = ours.merge(theirs, on=CELL)[["base", "new"]]
+    alone = ours[~ours["base"].isin(equal["base"])].merge(theirs[~theirs["new"].isin(equal["new"])], on=POINT)
+    differs = pd.DataFrame({axis: different(alone, columns) for axis, columns in AXES.items()}, alone.index)
+    allowed = ~differs.drop(columns=list(across)).any(axis=1)
+    labelled = alone.loc[allowed, ["base", "new"]]
+    used = alone["base"].isin(labelled["base"]) | alone["new"].isin(labelled["new"])
+    if len(left := alone[~used]):
+        raise UsageError(refusal(left, differs.loc[left.index], across))
+    pairs = pd.concat([equal, labelled])
+    only_base = ours.loc[~ours["base"].isin(pairs["base"]), ["base"]]
+    only_new = theirs.loc[~theirs["new"].isin(pairs["new"]), ["new"]]
+    return pd.concat([pairs, only_base, only_new], ignore_index=True).astype("Int64")
+
+
+def different(pairs: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+    """Return for each pair whether the two cells differ in one of these columns."""
+    return pd.concat([pairs[f"{name}_x"] != pairs[f"{name}_y"] for name in columns], axis=1).any(axis=1)
+
+
+def refusal(pairs: pd.DataFrame, differs: pd.DataFrame, across: Sequence[str]) -> str:
+    """Say what differs in the first pair, of each cell the pair that differs least, and what to type."""
+    least = differs.sum(axis=1).groupby(pairs["base"], sort=False).idxmin()
+    differs = differs.loc[least]
+    pair = pairs.loc[least.iloc[0]]
+    needed = [axis for axis in AXES if axis in across or differs[axis].any()]
+    words = ", ".join(change(axis, pair) for axis in AXES if differs[axis].iloc[0])
+    others = f" (and {len(least) - 1} more such cells)" if len(least) > 1 else ""
+    return plain(
+        f"{pair['framework']} {pair['recipe']}: {words}{others}; "
+        f"to compare them all the same pass --across {','.join(needed)}"
+    )
+
+
+def change(axis: str, pair: Any) -> str:
+    """Say in which value of an axis BASE (`_x`) and NEW (`_y`) differ."""
+    if axis == "threads":
+        return f"{pair['threads_x']} thread{'' if pair['threads_x'] == 1 else 's'} in BASE, {pair['threads_y']} in NEW"
+    if axis == "mode":
+        return f"mode {pair['mode_x']} in BASE, {pair['mode_y']} in NEW"
+    one, other = (f"{pair['device_name' + s]} ({pair['machine_kind' + s][:8]})" for s in ("_x", "_y"))
+    return f"machine {one} in BASE, {other} in NEW"
+
+
+READ = [
+    "framework_version",
+    "revision",
+    "reason",
+    "flags",
+    "canary_before_s",
+    "epochs",
+    "accuracy",
+]  # beside load.KEYS and the metric
+ORIGIN = ["commit", "code", "lock"]  # what a sweep's record says about where its rows come from
+
+
+@dataclass(frozen=True)
+class Side:
+    """A side's tables, all with the cell's number: `cells` (its index), `launches` and `learnt` (column `cell`).
+
+    cells: CELL, machine, framework_version, sweep, revision and ORIGIN where known; of the metric's task, and with the
+    prefix accuracy_ of accuracy launches: how many were `tried` and `ok`, `statuses` and first `reason` of the others;
+    how many of the metric's ok launches were `disturbed`, and the median `canary_s` before them, where they have one.
+    launches: sweep, round, value of each ok launch. learnt: seed, epochs, value (accuracy) of each ok accuracy launch.
+    """
+
+    cells: pd.DataFrame
+    launches: pd.DataFrame
+    learnt: pd.DataFrame
+
+
+def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = None) -> Side:
+    """Return the newest launches of each cell of these rows as a side."""
+    frame = newest(frame)
+    frame = frame.assign(cell=frame.groupby(CELL).ngroup().astype("Int64"), ok=frame["status"] == "ok")
+    described = frame.drop_duplicates("cell", keep="last").set_index("cell").sort_index()
+    measured, trained = (frame[frame["task"] == task] for task in (metric.task, "accuracy"))
+    facts = [name for name in ("machine", "framework_version", "revision", "sweep") if name in described]
+    cells = described[[*CELL, *facts]].join([endings(measured, ""), endings(trained, "accuracy_")])
+    if origins is not None:
+        cells = cells.join(origins, on=["sweep", "framework", "device"])
+    cells["disturbed"] = disturbed(measured[measured["ok"]]).reindex(cells.index, fill_value=0)
+    cells["canary_s"] = canary(measured[measured["ok"]]).reindex(cells.index)
+    counts = ["tried", "ok", "accuracy_tried", "accuracy_ok"]
+    cells[counts] = cells[counts].fillna(0).astype(int)
+    launches = measured.loc[measured["ok"], ["cell", "sweep", "round", metric.name]]
+    return Side(cells, launches.rename(columns={metric.name: "value"}).dropna(subset="value"), learnt(trained))
+
+
+def endings(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
+    """Return how a task's launches of each cell ended: tried, ok, statuses, reason."""
+    groups = frame.groupby("cell")["ok"]
+    found = pd.DataFrame({"tried": groups.size(), "ok": groups.sum()})
+    wrong = frame[~frame["ok"]].groupby("cell")
+    found["statuses"] = wrong["status"].agg(lambda statuses: ", ".join(sorted(set(statuses))))
+    found["reason"] = wrong["reason"].first()
+    return found.add_prefix(prefix)
+
+
+def disturbed(good: pd.DataFrame) -> pd.Series:
+    """Return how many of a cell's launches say that others took CPU time or the machine changed its speed."""
+    marked = [isinstance(flags, list) and "disturbed" in flags for flags in good["flags"]]
+    return pd.Series(marked, good["cell"], dtype=int).groupby(level=0).sum()
+
+
+def canary(good: pd.DataFrame) -> pd.Series:
+    """Return the median over a cell's launches of the canary's mean seconds before them (machine/noise.py)."""
+    songs = good["canary_before_s"] if "canary_before_s" in good else [None] * len(good)
+    seconds = [sum(song) / len(song) if isinstance(song, list) and song else None for song in songs]
+    return pd.Series(seconds, good["cell"], dtype="Float64").groupby(level=0).median()
+
+
+def learnt(trained: pd.DataFrame) -> pd.DataFrame:
+    """Return the accuracies of launches that ended ok; `epochs` is 0 where the recipe itself says when to stop."""
+    good = trained[trained["ok"]]
+    stops = {name for name, recipe in RECIPES.items() if recipe.stop_when_accuracy_falls}
+    epochs = good["epochs"].mask(good["recipe"].isin(stops), 0)
+    found = good[["cell", "seed"]].assign(epochs=epochs, value=good["accuracy"]).dropna(subset="value")
+    return found.drop_duplicates(["cell", "seed", "epochs"], keep="last")
+
+
+def origins(sweeps: Iterable[Sweep]) -> pd.DataFrame:
+    """Return commit, code and lock by (sweep, framework, device), as the sweeps' run records have them."""
+    lines = [
+        {"sweep": found.run.get("sweep"), "framework": framework, "device": device, "lock": facts.get("lock")}
+        | {name: found.run.get(name) for name in ("commit", "code")}
+        for found in sweeps
+        for name, facts in found.run.get("frameworks", {}).items()
+        for framework, _, device in (name.rpartition("-"),)
+    ]
+    table = pd.DataFrame(lines, columns=["sweep", "framework", "device", *ORIGIN], dtype="string")
+    return table.drop_duplicates(["sweep", "framework", "device"]).set_index(["sweep", "framework", "device"])
