@@ -27,17 +27,17 @@ class DeclarationError(ValueError):
     """A declaration that no network can follow; says which layer and why."""
 
 
-def float32(value: float) -> float:
+def _float32(value: float) -> float:
     """Round a scalar once to float32, the precision every framework is sure to keep."""
     return float(np.float32(value))
 
 
-def round_scalars(declared: object) -> None:
+def _round_scalars(declared: object) -> None:
     """Round every float field of a frozen dataclass; called by its __post_init__."""
     for field in dataclasses.fields(declared):  # type: ignore[arg-type]  # any dataclass instance
         value = getattr(declared, field.name)
         if isinstance(value, float):
-            object.__setattr__(declared, field.name, float32(value))
+            object.__setattr__(declared, field.name, _float32(value))
 
 
 # Layers ---------------------------------------------------------------------------------------------------
@@ -125,7 +125,7 @@ class Model:
         shapes = [self.input_shape]
         for index, layer in enumerate(self.layers):
             try:
-                shapes.append(output_shape(layer, shapes[-1]))
+                shapes.append(_output_shape(layer, shapes[-1]))
             except DeclarationError as error:
                 raise DeclarationError(f"model {self.name!r}, layer {index}, {layer}: {error}") from None
         return tuple(shapes)
@@ -144,7 +144,7 @@ class Model:
                 continue
             kind = "conv" if isinstance(layer, Conv2D) else "dense"
             counts[kind] += 1
-            weight, bias = parameter_shapes(layer, shape)
+            weight, bias = _parameter_shapes(layer, shape)
             found.append(Parameter(f"{kind}{counts[kind]}.weight", weight, index))
             found.append(Parameter(f"{kind}{counts[kind]}.bias", bias, index))
         return tuple(found)
@@ -154,13 +154,13 @@ class Model:
         return sum(parameter.size for parameter in self.parameters())
 
 
-def output_shape(layer: Layer, shape: Shape) -> Shape:
+def _output_shape(layer: Layer, shape: Shape) -> Shape:
     """Return what `layer` makes of one sample of `shape`; DeclarationError where it cannot."""
     match layer:
         case Conv2D(channels, kernel, stride, padding):
-            return (channels, *windows(shape, kernel, stride, padding))
+            return (channels, *_windows(shape, kernel, stride, padding))
         case MaxPool2D(size, stride) | AvgPool2D(size, stride):
-            return (image(shape)[0], *windows(shape, size, stride, 0))
+            return (_image(shape)[0], *_windows(shape, size, stride, 0))
         case Dense(units):
             if len(shape) != 1:
                 raise DeclarationError(f"Dense needs a vector, got {shape}; put Flatten() before it")
@@ -173,22 +173,22 @@ def output_shape(layer: Layer, shape: Shape) -> Shape:
             return (math.prod(shape),)
 
 
-def image(shape: Shape) -> Shape:
+def _image(shape: Shape) -> Shape:
     """Return `shape` if it is (C, H, W); DeclarationError otherwise."""
     if len(shape) != 3:
         raise DeclarationError(f"needs an image (C, H, W), got {shape}")
     return shape
 
 
-def windows(shape: Shape, size: int, stride: int, padding: int) -> Shape:
+def _windows(shape: Shape, size: int, stride: int, padding: int) -> Shape:
     """Return how many windows fit (H, W): (extent + 2*padding - size) // stride + 1."""
-    fits = tuple((extent + 2 * padding - size) // stride + 1 for extent in image(shape)[1:])
+    fits = tuple((extent + 2 * padding - size) // stride + 1 for extent in _image(shape)[1:])
     if min(fits) < 1:
         raise DeclarationError(f"a window of {size} does not fit {shape} with padding {padding}")
     return fits
 
 
-def parameter_shapes(layer: Conv2D | Dense, shape: Shape) -> tuple[Shape, Shape]:
+def _parameter_shapes(layer: Conv2D | Dense, shape: Shape) -> tuple[Shape, Shape]:
     """Return (weight, bias) shapes of a weighted layer that reads one sample of `shape`."""
     match layer:
         case Conv2D(channels, kernel):
@@ -209,7 +209,7 @@ class SGD:
     nesterov: bool = False
 
     def __post_init__(self) -> None:
-        round_scalars(self)
+        _round_scalars(self)
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,7 @@ class Adam:
     epsilon: float = 1e-8
 
     def __post_init__(self) -> None:
-        round_scalars(self)
+        _round_scalars(self)
 
     def corrections(self, step: int) -> tuple[float, float]:
         """Return (1 - beta1^t, 1 - beta2^t) for step t = 1, 2, ..., in float64.
@@ -242,10 +242,10 @@ class Exponential:
     factor: float = 1.0
 
     def __post_init__(self) -> None:
-        round_scalars(self)
+        _round_scalars(self)
 
     def rate(self, optimiser: Optimiser, epoch: int) -> float:
-        return float32(optimiser.rate * self.factor**epoch)
+        return _float32(optimiser.rate * self.factor**epoch)
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,7 @@ class LayerCost:
     all_training_flops: int
 
 
-def forward_flops(layer: Layer, before: Shape, after: Shape) -> int:
+def _forward_flops(layer: Layer, before: Shape, after: Shape) -> int:
     """Return the FLOPs of one sample's forward pass through `layer`, from shape `before` to `after`."""
     match layer:
         case Conv2D(_, kernel):
@@ -62,7 +62,7 @@ def forward_flops(layer: Layer, before: Shape, after: Shape) -> int:
             return 0
 
 
-def other_flops(layer: Layer, after: Shape) -> Pair:
+def _other_flops(layer: Layer, after: Shape) -> Pair:
     """Return what one sample's forward and backward pass cost in a layer that the headline does not count."""
     size = math.prod(after)
     match layer:
@@ -82,14 +82,14 @@ def other_flops(layer: Layer, after: Shape) -> Pair:
             return 0, 0
 
 
-def loss_flops(loss: str, outputs: int) -> Pair:
+def _loss_flops(loss: str, outputs: int) -> Pair:
     """Return what one sample's loss and its gradient cost."""
     if loss == "cross_entropy":  # log-sum-exp as in softmax, minus a logit, into the mean; (softmax - label) / N
         return 4 * outputs + 1, 2 * outputs + 1
     return 3, 1  # subtract, square, into the mean; times 2/N
 
 
-def optimiser_flops(recipe: Recipe) -> int:
+def _optimiser_flops(recipe: Recipe) -> int:
     """Return what one update of all parameters costs, a step."""
     match recipe.optimiser:
         case SGD(momentum=0.0):
@@ -103,21 +103,21 @@ def optimiser_flops(recipe: Recipe) -> int:
 
 def step_all_flops(recipe: Recipe, batch_size: int) -> int:
     """Return everything one training step costs: layers, loss, gradients, update."""
-    layers = sum(cost.all_training_flops for cost in layer_costs(recipe.model, batch_size))
-    return layers + batch_size * sum(loss_flops(recipe.loss, recipe.model.outputs)) + optimiser_flops(recipe)
+    layers = sum(cost.all_training_flops for cost in _layer_costs(recipe.model, batch_size))
+    return layers + batch_size * sum(_loss_flops(recipe.loss, recipe.model.outputs)) + _optimiser_flops(recipe)
 
 
-def layer_costs(model: Model, batch_size: int = 1) -> list[LayerCost]:
+def _layer_costs(model: Model, batch_size: int = 1) -> list[LayerCost]:
     """Return what each layer of `model` holds and costs for one batch."""
     shapes = model.shapes()
     weights = {p.layer: p.shape for p in model.parameters() if p.name.endswith(".weight")}
     first = min(weights)
     costs = []
     for index, layer in enumerate(model.layers):
-        forward = batch_size * forward_flops(layer, shapes[index], shapes[index + 1])
+        forward = batch_size * _forward_flops(layer, shapes[index], shapes[index + 1])
         training = forward * (2 if index == first else 3) if isinstance(layer, WEIGHTED) else 0
         count = sum(p.size for p in model.parameters() if p.layer == index)
-        other, other_back = (batch_size * flops for flops in other_flops(layer, shapes[index + 1]))
+        other, other_back = (batch_size * flops for flops in _other_flops(layer, shapes[index + 1]))
         if index < first:  # nobody needs a gradient there
             other_back = 0
         everything = forward + other, training + other + other_back
@@ -127,7 +127,7 @@ def layer_costs(model: Model, batch_size: int = 1) -> list[LayerCost]:
 
 def model_flops(model: Model) -> tuple[int, int]:
     """Return (forward, training) FLOPs per sample."""
-    costs = layer_costs(model)
+    costs = _layer_costs(model)
     return sum(cost.forward_flops for cost in costs), sum(cost.training_flops for cost in costs)
 
 
@@ -140,7 +140,7 @@ def describe(recipe: Recipe, batch_size: int) -> dict[str, Any]:
     `all_training_flops` in total counts the loss and the recipe's optimiser too, which belong to no layer.
     """
     model = recipe.model
-    costs = layer_costs(model, batch_size)
+    costs = _layer_costs(model, batch_size)
     return {
         "model": model.name,
         "batch_size": batch_size,

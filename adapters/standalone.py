@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 
-def module(path: str) -> ModuleType:
+def _module(path: str) -> ModuleType:
     """Return one of the files beside this one; by its path, since it is called like the framework that it imports."""
     spec = importlib.util.spec_from_file_location("native", path)
     if spec is None or spec.loader is None:
@@ -33,9 +33,9 @@ def module(path: str) -> ModuleType:
     return found
 
 
-def perform(request: dict[str, Any]) -> None:
+def _perform(request: dict[str, Any]) -> None:
     """Write from `weights` (.npz), or load what was written and write each format's outputs on `images` (.npy)."""
-    native, folder = module(request["module"]), Path(request["folder"])
+    native, folder = _module(request["module"]), Path(request["folder"])
     if "weights" in request:
         with np.load(request["weights"], allow_pickle=False) as archive:
             weights = {name: archive[name] for name in archive.files}
@@ -48,4 +48,4 @@ def perform(request: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    perform(json.load(sys.stdin))
+    _perform(json.load(sys.stdin))

@@ -15,7 +15,7 @@ from adapters.declaration import Initialiser, Model, Shape
 Weights = dict[str, npt.NDArray[np.floating]]
 
 
-def fans(shape: Shape) -> tuple[int, int]:
+def _fans(shape: Shape) -> tuple[int, int]:
     """Return (fan_in, fan_out) of a weight in the canonical layout; a kernel's area counts in both."""
     if len(shape) == 2:
         return shape[0], shape[1]
@@ -23,9 +23,9 @@ def fans(shape: Shape) -> tuple[int, int]:
     return shape[1] * area, shape[0] * area
 
 
-def draw(generator: np.random.Generator, initialiser: Initialiser, shape: Shape) -> npt.NDArray[np.float64]:
+def _draw(generator: np.random.Generator, initialiser: Initialiser, shape: Shape) -> npt.NDArray[np.float64]:
     """Return one float64 weight array. Sources: Glorot & Bengio 2010 (uniform), He et al. 2015."""
-    fan_in, fan_out = fans(shape)
+    fan_in, fan_out = _fans(shape)
     match initialiser.distribution:
         case "glorot_uniform":
             limit = math.sqrt(6.0 / (fan_in + fan_out))
@@ -49,6 +49,6 @@ def initial_weights(model: Model, initialiser: Initialiser, seed: int) -> Weight
             weights[parameter.name] = np.zeros(parameter.shape)
         else:
             weights[parameter.name] = (
-                draw(generator, initialiser, parameter.shape).astype(np.float32).astype(np.float64)
+                _draw(generator, initialiser, parameter.shape).astype(np.float32).astype(np.float64)
             )
     return weights

@@ -110,7 +110,7 @@ def read_lines(file: BinaryIO, block_bytes: int, max_line_bytes: int) -> Iterato
     lines: list[bytes] = []
     size = 0
     while line := file.readline(max_line_bytes + 2):
-        if not line.endswith(b"\n") and not to_newline(file):
+        if not line.endswith(b"\n") and not _to_newline(file):
             break
         lines.append(line[: max_line_bytes + 1].removesuffix(b"\n"))
         size += len(line)
@@ -121,7 +121,7 @@ def read_lines(file: BinaryIO, block_bytes: int, max_line_bytes: int) -> Iterato
         yield lines
 
 
-def to_newline(file: BinaryIO) -> bool:
+def _to_newline(file: BinaryIO) -> bool:
     """Read on to behind the next newline; return whether there is one."""
     while rest := file.readline(1 << 20):
         if rest.endswith(b"\n"):
@@ -135,7 +135,7 @@ Document = dict[str, Any]
 def read_cached(kind: str, decisive: Mapping[str, Any]) -> Document | None:
     """Return what is kept for exactly this, or None; a file that a crash or a hand left damaged keeps nothing."""
     try:
-        found = json.loads(cached_path(kind, decisive).read_bytes())
+        found = json.loads(_cached_path(kind, decisive).read_bytes())
     except (FileNotFoundError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None
@@ -143,14 +143,14 @@ def read_cached(kind: str, decisive: Mapping[str, Any]) -> Document | None:
 
 def write_cached(kind: str, decisive: Mapping[str, Any], document: Mapping[str, Any]) -> None:
     """Keep a document, in one piece: whoever reads meanwhile sees the old one."""
-    path = cached_path(kind, decisive)
+    path = _cached_path(kind, decisive)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
     part.write_text(json.dumps(document))
     part.rename(path)
 
 
-def cached_path(kind: str, decisive: Mapping[str, Any]) -> Path:
+def _cached_path(kind: str, decisive: Mapping[str, Any]) -> Path:
     """Return the file that is, or would be, kept."""
     return default_cache() / kind / f"{cache_key(decisive)}.json"
 

@@ -103,10 +103,10 @@ def speed_verdicts(ratios: Means) -> Words:
     """Return for each log ratio of one table: equivalent, faster, slower, not distinguished or "", as judged says."""
     half = ratios.half_widths()
     same = (np.exp(ratios.mean - half) >= EQUIVALENT[0]) & (np.exp(ratios.mean + half) <= EQUIVALENT[1])
-    return judged(ratios, FEWEST_ROUNDS, same, np.where(ratios.mean > 0, "faster", "slower"))
+    return _judged(ratios, FEWEST_ROUNDS, same, np.where(ratios.mean > 0, "faster", "slower"))
 
 
-def judged(found: Means, fewest: int, same: Flags, word: npt.ArrayLike) -> Words:
+def _judged(found: Means, fewest: int, same: Flags, word: npt.ArrayLike) -> Words:
     """Return `equivalent` where `same`, `word` where a mean is surely not 0, else `not distinguished`.
 
     "" where a sample has fewer than `fewest` values or no interval. p values are adjusted by Holm over all the others:
@@ -114,11 +114,11 @@ def judged(found: Means, fewest: int, same: Flags, word: npt.ArrayLike) -> Words
     """
     enough = (found.n >= fewest) & np.isfinite(found.half_widths())
     p = np.ones(enough.shape)
-    p[enough] = holm(found.p_values()[enough])
+    p[enough] = _holm(found.p_values()[enough])
     return np.where(enough, np.where(same, "equivalent", np.where(p < 1 - CONFIDENCE, word, "not distinguished")), "")
 
 
-def holm(p_values: npt.ArrayLike) -> Floats:
+def _holm(p_values: npt.ArrayLike) -> Floats:
     """Return p values adjusted for having asked them all (Holm 1979, Scandinavian Journal of Statistics 6)."""
     given = np.asarray(p_values, float)
     order = np.argsort(given)
@@ -156,7 +156,7 @@ def accuracy_verdicts(differences: Means) -> Words:
     reject when the 90 % interval lies within MARGIN. A difference that is sure and small is equivalent.
     """
     reach = np.abs(differences.mean) + differences.half_widths(2 * CONFIDENCE - 1)
-    return judged(differences, FEWEST_SEEDS, reach < MARGIN, "different")
+    return _judged(differences, FEWEST_SEEDS, reach < MARGIN, "different")
 
 
 def above_chance(confusion: Sequence[int]) -> bool:

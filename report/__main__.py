@@ -41,10 +41,10 @@ for _name, _command in COMMANDS.items():
 
 def main() -> None:
     """Run the command line."""
-    terminal.run_app(commands)
+    terminal.run_app(_commands)
 
 
-def commands() -> None:
+def _commands() -> None:
     """Run it where it can read rows at all."""
     require("the report", "pyarrow")
     pass  # IMPORT-GONE

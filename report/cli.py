@@ -59,22 +59,22 @@ Results = Annotated[Path, typer.Option(help="folder that holds the rows")]
 Base = Annotated[str | None, typer.Option(help="framework to compare with; default: the fastest, in accuracy numpy")]
 
 
-def loaded(source: str | Path, columns: Sequence[str] | None = None, categories: bool = False) -> pd.DataFrame:
+def _loaded(source: str | Path, columns: Sequence[str] | None = None, categories: bool = False) -> pd.DataFrame:
     """Return a set's rows as load does; UsageError if there are none, with the folders below that have some."""
     frame = load(source, columns, categories)
     if frame.empty:
         others = sorted({str(path.parent) for path in Path(source).glob("*/*.jsonl")})
-        there = f"; there are some in {', '.join(shortest(Path(other)) for other in others)}" if others else ""
+        there = f"; there are some in {', '.join(_shortest(Path(other)) for other in others)}" if others else ""
         raise UsageError(f"no rows in {source}; make some with `tox -e bench`, or pass --results DIR{there}")
     return frame
 
 
-def shortest(path: Path) -> str:
+def _shortest(path: Path) -> str:
     """Return a path as it is typed from the root of the checkout."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
 
 
-def deliver(content: str | bytes, path: Path | None) -> None:
+def _deliver(content: str | bytes, path: Path | None) -> None:
     """Write to a file and say so, or to the output as it is; StorageError where it cannot be written."""
     data = content.encode() if isinstance(content, str) else content
     if path is None:
@@ -112,28 +112,28 @@ def compare_sets(
     file that cannot be read or an output that cannot be written, 141 a reader that left (`| head`).
     """
     asked, axes, form = metric(name), values(across, [], list(AXES), "axis"), formats.known(form)
-    how = mode(base_set, new_set, by, base, fail_on, axes)
+    how = _mode(base_set, new_set, by, base, fail_on, axes)
     gate = gate_rules(fail_on, asked) if fail_on is not None else []
     source = base_set or results
     if how == "framework" and name == DEFAULT:
-        table = compare(loaded(source, NEEDED, categories=True), base)
-        show(table, form, out_file, show_all, asked, None)
+        table = compare(_loaded(source, NEEDED, categories=True), base)
+        _show(table, form, out_file, show_all, asked, None)
         return
     if how == "framework":
-        table, sides = between.frameworks(loaded(source, [*READ, name]), name, base), ("reference", "this")
+        table, sides = between.frameworks(_loaded(source, [*READ, name]), name, base), ("reference", "this")
     elif how == "revision":
-        table, sides = between.revisions(loaded(source, [*READ, name]), name), ("revision", "checkout")
+        table, sides = between.revisions(_loaded(source, [*READ, name]), name), ("revision", "checkout")
     else:
         sets = (source, new_set or "")
-        pair = [loaded(found, [*READ, name]) for found in sets]
+        pair = [_loaded(found, [*READ, name]) for found in sets]
         table = between.between(pair[0], pair[1], name, axes, (records(sets[0]), records(sets[1])))
         sides = ("BASE", "NEW")
-    show(table, form, out_file, show_all, asked, sides)
+    _show(table, form, out_file, show_all, asked, sides)
     if gate:
-        conclude(judge(table, gate, asked))
+        _conclude(judge(table, gate, asked))
 
 
-def mode(
+def _mode(
     base_set: str | None, new_set: str | None, by: str | None, base: str | None, fail_on: str | None, axes: list[str]
 ) -> str:
     """Return how to compare, one of BY; UsageError for options that do not go together."""
@@ -151,7 +151,7 @@ def mode(
     return how
 
 
-def show(
+def _show(
     table: pd.DataFrame, form: str, path: Path | None, everything: bool, asked: Metric, sides: tuple[str, str] | None
 ) -> None:
     """Print or write a table in the form asked for; a terminal gets the first comparisons unless asked for all."""
@@ -161,9 +161,9 @@ def show(
     sections = render_between.sections(table, asked, sides) if sides else render.sections(table)
     numeric = render_between.NUMERIC if sides else render.NUMERIC
     if form != "table":
-        deliver(formats.text(form, table, sections, numeric), path)
+        _deliver(formats.text(form, table, sections, numeric), path)
     elif path:
-        deliver(formats.plain_tables(sections, numeric), path)
+        _deliver(formats.plain_tables(sections, numeric), path)
     else:
         for made in formats.terminal(sections, numeric):
             out.print(made)
@@ -171,7 +171,7 @@ def show(
         out.print(left_out, highlight=False)
 
 
-def conclude(outcome: Outcome) -> None:
+def _conclude(outcome: Outcome) -> None:
     """Say what the gate found, on stderr, and end with its exit code."""
     for words in outcome.unjudged:
         err.print(plain(f"not judged: {words}"), style="yellow", markup=False, highlight=False, soft_wrap=True)
@@ -193,11 +193,11 @@ def page(
         raise UsageError(
             f"--out {out}: expected the name of an .html file, such as {out.with_suffix('') / 'report.html'}"
         )
-    inputs = Inputs(loaded(results, PAGE_COLUMNS), records(results), base)
-    deliver(build(inputs), out)
-    deliver(as_markdown(inputs), out.with_suffix(".md"))
+    inputs = Inputs(_loaded(results, PAGE_COLUMNS), records(results), base)
+    _deliver(build(inputs), out)
+    _deliver(as_markdown(inputs), out.with_suffix(".md"))
     tables = [machine.inputs.table for machine in machines(inputs)]  # as in the page: verdicts are by machine
-    deliver(as_csv(pd.concat(tables) if tables else inputs.table), out.with_suffix(".csv"))
+    _deliver(as_csv(pd.concat(tables) if tables else inputs.table), out.with_suffix(".csv"))
 
 
 def export(
@@ -212,8 +212,8 @@ def export(
     asked = metric(name)
     if form == "parquet" and not out_file and sys.stdout.isatty():
         raise UsageError("--format parquet is no text; give --out FILE")
-    content = exported(loaded(results), form, asked)
-    deliver(content, out_file)
+    content = exported(_loaded(results), form, asked)
+    _deliver(content, out_file)
     if form == "github-action-benchmark":
         way = "customBiggerIsBetter" if asked.rising else "customSmallerIsBetter"
         err.print(f"the action reads this with `tool: {way}`", highlight=False, soft_wrap=True)
@@ -258,4 +258,4 @@ def micro_benchmarks(results: Results = MICRO_RESULTS) -> None:
 
 def curves_by_epoch(results: Results = RESULTS / "curves") -> None:
     """Print accuracy by epoch beside the published figures as Markdown; README.md holds these tables."""
-    print(curves.as_markdown(curves.curves(loaded(results))))  # noqa: T201  # for a file, not for a screen
+    print(curves.as_markdown(curves.curves(_loaded(results))))  # noqa: T201  # for a file, not for a screen

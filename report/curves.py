@@ -38,7 +38,7 @@ def draw(folder: Path) -> Path:
     )
     target = folder / checkpoint.CURVES
     with mpl.rc_context(SETTINGS):  # type: ignore[arg-type]  # its keys are literal types there
-        figure = drawn(title, scores, look(str(training.get("framework"))).colour)
+        figure = _drawn(title, scores, look(str(training.get("framework"))).colour)
         try:
             with target.open("xb") as file:  # a new file: never through a link
                 figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
@@ -48,7 +48,7 @@ def draw(folder: Path) -> Path:
     return target
 
 
-def drawn(title: str, scores: dict[str, Any], colour: str) -> Figure:
+def _drawn(title: str, scores: dict[str, Any], colour: str) -> Figure:
     """Return the figure: losses on the left, accuracy on the test images on the right."""
     figure = Figure(figsize=(7.2, 3.0), layout="constrained", facecolor="white")
     figure.suptitle(title, fontsize=10)
@@ -86,10 +86,10 @@ def curves(frame: pd.DataFrame) -> pd.DataFrame:
 
 def as_markdown(table: pd.DataFrame) -> str:
     """Return a Markdown table per recipe that has published figures, in percent, the published line first."""
-    return "\n\n".join("\n".join("| " + " | ".join(line) + " |" for line in lines) for lines in tables(table))
+    return "\n\n".join("\n".join("| " + " | ".join(line) + " |" for line in lines) for lines in _tables(table))
 
 
-def tables(table: pd.DataFrame) -> Iterator[list[list[str]]]:
+def _tables(table: pd.DataFrame) -> Iterator[list[list[str]]]:
     """Yield the lines of each recipe's table, heading included."""
     for (recipe, dataset), group in table.groupby(["recipe", "dataset"], sort=False):
         if recipe not in PUBLISHED_ACCURACY and recipe not in PUBLISHED_TRAIN_ACCURACY:
@@ -107,18 +107,18 @@ def tables(table: pd.DataFrame) -> Iterator[list[list[str]]]:
             ["---"] * (len(epochs) + 3),
             [
                 "published",
-                *(percent(published.get(n)) for n in epochs),
-                percent(PUBLISHED_TRAIN_ACCURACY.get(recipe)),
+                *(_percent(published.get(n)) for n in epochs),
+                _percent(PUBLISHED_TRAIN_ACCURACY.get(recipe)),
                 "",
             ],
         ]
         for framework, curve in group.groupby("framework"):
             found = dict(zip(curve["epoch"], curve["accuracy"], strict=True))
-            figures = [*(percent(found.get(n)) for n in epochs), percent(curve["train_accuracy"].iloc[-1])]
+            figures = [*(_percent(found.get(n)) for n in epochs), _percent(curve["train_accuracy"].iloc[-1])]
             lines.append([markdown_text(str(framework)), *figures, str(curve["seeds"].max())])
         yield lines
 
 
-def percent(value: float | None) -> str:
+def _percent(value: float | None) -> str:
     """Return an accuracy as percent with two digits: of 10,000 images, one is 0.01."""
     return "" if value is None else f"{100 * value:.2f}"

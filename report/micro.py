@@ -38,19 +38,19 @@ def load(folder: Path) -> pd.DataFrame:
 
     `saved_at` is when its file was made. UsageError if the folder holds no such file, or one that cannot be read.
     """
-    lines = [line for path in sorted(folder.rglob("*.json")) for line in read(path)]
+    lines = [line for path in sorted(folder.rglob("*.json")) for line in _read(path)]
     if not lines:
         raise UsageError(f"no micro-benchmarks in {folder}; make some with `tox -e micro`, or pass --results DIR")
     frame = pd.DataFrame(lines)
     return frame.assign(gflops_per_s=(frame["flops"] / frame["median_us"] / 1e3).where(frame["flops"] > 0))
 
 
-def read(path: Path) -> list[dict[str, Any]]:
+def _read(path: Path) -> list[dict[str, Any]]:
     """Return one file's benchmarks; UsageError names the file and what is wrong with it."""
     try:
         with files.open_regular(path) as file:
             saved = json.load(file)
-        return [line(saved, benchmark) for benchmark in saved["benchmarks"]]
+        return [_line(saved, benchmark) for benchmark in saved["benchmarks"]]
     except files.NotRegular as error:
         raise UsageError(f"{path.parent}: {error}") from None
     except (OSError, ValueError, OverflowError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -58,7 +58,7 @@ def read(path: Path) -> list[dict[str, Any]]:
         raise UsageError(f"{path} is no file of `tox -e micro`: {what}; move it out of the folder") from error
 
 
-def line(saved: dict[str, Any], benchmark: dict[str, Any]) -> dict[str, Any]:
+def _line(saved: dict[str, Any], benchmark: dict[str, Any]) -> dict[str, Any]:
     """Return the columns of one benchmark; pytest-benchmark's seconds become microseconds."""
     about, stats = benchmark["extra_info"], benchmark["stats"]
     columns: dict[str, Any] = {name: str(about[name]) for name in (*CELL, "version") if name not in NUMBERS}
@@ -72,7 +72,7 @@ def line(saved: dict[str, Any], benchmark: dict[str, Any]) -> dict[str, Any]:
     return {**columns, "saved_at": str(saved["datetime"])}
 
 
-def newest(frame: pd.DataFrame) -> pd.DataFrame:
+def _newest(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the newest run of each cell, grouped by what is compared, the quickest first."""
     last = frame[frame["saved_at"] == frame.groupby(CELL)["saved_at"].transform("max")]
     return last.sort_values([*TABLE, *WORK, "median_us"], ignore_index=True)
@@ -80,7 +80,7 @@ def newest(frame: pd.DataFrame) -> pd.DataFrame:
 
 def as_tables(frame: pd.DataFrame) -> Iterator[Table]:
     """Yield a terminal table per kind of call, device, dtype and number of threads."""
-    for key, group in newest(frame).groupby(TABLE, sort=False):
+    for key, group in _newest(frame).groupby(TABLE, sort=False):
         kind, device, device_name, dtype, threads = key
         title = f"{kind}, {dtype}, {device} ({device_name}), {errors.threads(threads)}"
         made = Table(title=escape(plain(title)), title_justify="left")

@@ -123,7 +123,7 @@ class JaxAdapter(Adapter):
         gathered = ((last[rows], digits[rows]) for rows in itertools.cycle(order))
         # On a CPU a jitted step takes NumPy's arrays at less cost than device_put does: mlp, 0.82 against 0.72 of the
         # resident speed. To a GPU the next batch is on its way before this one is trained on.
-        batches = gathered if self.device == "cpu" else ahead(map(self.device_put, gathered))
+        batches = gathered if self.device == "cpu" else _ahead(map(self.device_put, gathered))
         return Feed(batches, len(order), [np.nan] * len(order))
 
     def train_fed(self, feed: Feed, count: int) -> None:
@@ -215,7 +215,7 @@ class JaxAdapter(Adapter):
 
     def step(self, parameters: list[Any], state: list[Any], images: Any, labels: Any, rate: Any) -> Any:
         loss, gradients = self.differentiate(parameters, images, labels)
-        change, state = updates(self.recipe.optimiser, gradients, state, rate)
+        change, state = _updates(self.recipe.optimiser, gradients, state, rate)
         return [w - d for w, d in zip(parameters, change, strict=True)], state, loss
 
     def loop(
@@ -244,7 +244,7 @@ class JaxAdapter(Adapter):
         return parameters, state, note(losses, last, end - 1)
 
 
-def ahead(batches: Iterator[Any]) -> Iterator[Any]:
+def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
     """Yield the batches, the next one always asked for before."""
     batch = next(batches)
     for after in batches:
@@ -252,7 +252,7 @@ def ahead(batches: Iterator[Any]) -> Iterator[Any]:
         batch = after
 
 
-def updates(
+def _updates(
     optimiser: declaration.Optimiser, gradients: list[Any], state: list[Any], rate: Any
 ) -> tuple[list[Any], list[Any]]:
     """Return (what to subtract from each parameter, the optimiser's new state)."""

@@ -232,25 +232,25 @@ class MxnetAdapter(Adapter):
                 n = len(w)
                 mx.nd.multi_sgd_update(*self.pairs, lrs=[self.rate] * n, wds=[0.0] * n, num_weights=n, out=w)
             case SGD(_, momentum, nesterov):
-                combine(v, momentum, g, 1.0)
+                _combine(v, momentum, g, 1.0)
                 if nesterov:
-                    combine(v, momentum, g, 1.0, out=t)
-                combine(w, 1.0, t if nesterov else v, -self.rate)
+                    _combine(v, momentum, g, 1.0, out=t)
+                _combine(w, 1.0, t if nesterov else v, -self.rate)
             case Adam(_, beta1, beta2, epsilon) as adam:
                 correction1, correction2 = adam.corrections(self.step_count)
-                combine(v, beta1, g, 1 - beta1)
+                _combine(v, beta1, g, 1 - beta1)
                 for gradient, scratch in zip(g, t, strict=True):
                     mx.nd.square(gradient, out=scratch)
-                combine(s, beta2, t, 1 - beta2)
+                _combine(s, beta2, t, 1 - beta2)
                 for first, second, scratch in zip(v, s, t, strict=True):
                     mx.nd.sqrt(second / correction2, out=scratch)
                     scratch += epsilon
                     mx.nd.elemwise_div(first, scratch, out=scratch)
                     scratch *= self.rate / correction1  # here, not below, where it would be rounded to float32
-                combine(w, 1.0, t, -1.0)
+                _combine(w, 1.0, t, -1.0)
 
 
-def combine(
+def _combine(
     arrays: list[mx.nd.NDArray],
     factor: float,
     others: list[mx.nd.NDArray],

@@ -230,7 +230,7 @@ def make(layer: declaration.Layer) -> Layer:
             return Flatten()
 
 
-def cross_entropy(outputs: Array, labels: npt.NDArray[np.int64]) -> tuple[float, Array]:
+def _cross_entropy(outputs: Array, labels: npt.NDArray[np.int64]) -> tuple[float, Array]:
     """Return (loss, gradient): mean over the batch of log-sum-exp minus the label's logit. outputs (N, K)."""
     rows = np.arange(len(labels))
     shifted = outputs - outputs.max(axis=1, keepdims=True)
@@ -243,10 +243,10 @@ def cross_entropy(outputs: Array, labels: npt.NDArray[np.int64]) -> tuple[float,
     return loss, gradient
 
 
-def mean_squared_error(outputs: Array, labels: npt.NDArray[np.int64]) -> tuple[float, Array]:
+def _mean_squared_error(outputs: Array, labels: npt.NDArray[np.int64]) -> tuple[float, Array]:
     """Return (loss, gradient): mean over the batch of (output - digit)^2, no 1/2. outputs (N, 1)."""
     difference = outputs - labels[:, None].astype(outputs.dtype)
     return float(np.square(difference).mean()), difference * (2.0 / len(labels))
 
 
-LOSSES = {"cross_entropy": cross_entropy, "mean_squared_error": mean_squared_error}
+LOSSES = {"cross_entropy": _cross_entropy, "mean_squared_error": _mean_squared_error}

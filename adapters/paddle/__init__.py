@@ -76,14 +76,14 @@ class PaddleAdapter(Adapter):
             paddle.base.core.set_cublas_switch(self.precision == "tf32")
             paddle.base.core.set_cudnn_switch(self.precision == "tf32")
         shapes = self.recipe.model.shapes()
-        modules = [layer_of(layer, shape) for layer, shape in zip(self.recipe.model.layers, shapes, strict=False)]
+        modules = [_layer_of(layer, shape) for layer, shape in zip(self.recipe.model.layers, shapes, strict=False)]
         if self.precision in NARROW:
             modules.append(Float32())
         mixed = partial(paddle.amp.auto_cast, level="O1", dtype=self.operands)
         self.autocast = mixed if self.precision in NARROW else nullcontext
         self.network = nn.Sequential(*modules)
         self.parameters = self.network.parameters()
-        self.forward, self.infer = loss_of(self.network, self.recipe.loss), self.network
+        self.forward, self.infer = _loss_of(self.network, self.recipe.loss), self.network
         if self.mode == "compiled":
             self.forward = paddle.jit.to_static(self.forward, full_graph=True)
             self.infer = paddle.jit.to_static(self.network, full_graph=True)
@@ -225,7 +225,7 @@ class Float32(nn.Layer):
         return x.astype("float32")
 
 
-def loss_of(network: nn.Layer, loss: str) -> Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor]:
+def _loss_of(network: nn.Layer, loss: str) -> Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor]:
     """Return the loss as a function of (images, labels); to_static takes functions, no methods and no lambdas."""
 
     def cross_entropy(images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
@@ -262,7 +262,7 @@ class Conv2D(nn.Conv2D):
         return (y.flatten(2) + self.bias.unsqueeze(-1)).reshape(y.shape)
 
 
-def layer_of(layer: declaration.Layer, shape: Shape) -> nn.Layer:
+def _layer_of(layer: declaration.Layer, shape: Shape) -> nn.Layer:
     """Return the layer that a declared layer means for one sample of `shape`."""
     match layer:
         case declaration.Conv2D(channels, kernel, stride, padding):

@@ -268,17 +268,17 @@ class TensorflowAdapter(Adapter):
         return loss
 
     def loop(self, images: tf.Tensor, labels: tf.Tensor, losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
-        repeat(lambda index: self.step(images[index], labels[index]), losses, first, end)
+        _repeat(lambda index: self.step(images[index], labels[index]), losses, first, end)
 
     def fed_loop(self, batches: Any, losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
         step = self.one_step[self.pays(batches.element_spec[1].shape[0])]
-        repeat(lambda index: step(*next(batches)), losses, first, end)
+        _repeat(lambda index: step(*next(batches)), losses, first, end)
 
     def update(self, gradients: list[tf.Tensor]) -> None:
         update(self.recipe.optimiser, self.parameters, self.slots, gradients, self.rate_variable.value(), self.taken)
 
 
-def repeat(step: Callable[[tf.Tensor], tf.Tensor], losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
+def _repeat(step: Callable[[tf.Tensor], tf.Tensor], losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
     """Take steps first .. end-1, wrapping round; note the loss of step(index) at `index` of losses (S,)."""
 
     def body(position: tf.Tensor) -> tuple[tf.Tensor]:

@@ -32,7 +32,7 @@ def flattened_image(model: Model) -> dict[int, tuple[int, ...]]:
     return {}
 
 
-def product(
+def _product(
     multiply: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], x: tf.Tensor, weight: tf.Variable, operands: str
 ) -> tf.Tensor:
     """Return multiply(x, weight) with operands of this type, in the type of x.
@@ -51,9 +51,9 @@ def apply(layer: declaration.Layer, x: tf.Tensor, parameters: Iterator[tf.Variab
         case declaration.Conv2D(_, _, stride, padding):
             amounts = [[0, 0], [padding, padding], [padding, padding], [0, 0]] if padding else "VALID"
             convolve = partial(tf.nn.conv2d, strides=stride, padding=amounts)
-            return tf.nn.bias_add(product(convolve, x, next(parameters), operands), next(parameters))
+            return tf.nn.bias_add(_product(convolve, x, next(parameters), operands), next(parameters))
         case declaration.Dense():
-            return tf.nn.bias_add(product(tf.matmul, x, next(parameters), operands), next(parameters))
+            return tf.nn.bias_add(_product(tf.matmul, x, next(parameters), operands), next(parameters))
         case declaration.MaxPool2D(size, stride):
             return tf.nn.max_pool2d(x, size, stride, "VALID")
         case declaration.AvgPool2D(size, stride):

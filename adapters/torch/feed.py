@@ -31,10 +31,10 @@ def endless(images: Array, labels: Array, order: Array, place: torch.device) -> 
     pixels, digits, rows = (torch.from_numpy(np.ascontiguousarray(array)) for array in (images, labels, order))
     cycle, pinned = itertools.cycle(rows.unbind(0)), place.type == "cuda"
     loader = data.DataLoader(Samples(pixels, digits), batch_size=None, sampler=cycle, pin_memory=pinned)
-    return overlapped(loader, place) if pinned else (laid_out(batch) for batch in loader)
+    return _overlapped(loader, place) if pinned else (_laid_out(batch) for batch in loader)
 
 
-def overlapped(batches: Iterable[Batch], place: torch.device) -> Iterator[Batch]:
+def _overlapped(batches: Iterable[Batch], place: torch.device) -> Iterator[Batch]:
     """Yield pinned batches on a card, the copy of the next one always begun before.
 
     Copies have a stream of their own: on the one that computes, each would wait for the step before it and hold up the
@@ -45,7 +45,7 @@ def overlapped(batches: Iterable[Batch], place: torch.device) -> Iterator[Batch]
     def begun(batch: Batch) -> tuple[Batch, torch.cuda.Event]:
         with torch.cuda.stream(stream):
             images, labels = (tensor.to(place, non_blocking=True) for tensor in batch)
-            return laid_out((images, labels)), stream.record_event()
+            return _laid_out((images, labels)), stream.record_event()
 
     source = iter(batches)
     ahead = begun(next(source))
@@ -58,7 +58,7 @@ def overlapped(batches: Iterable[Batch], place: torch.device) -> Iterator[Batch]
         yield batch
 
 
-def laid_out(batch: Batch) -> Batch:
+def _laid_out(batch: Batch) -> Batch:
     """Return a batch with the channels of its images last in memory."""
     images, labels = batch
     return images.to(memory_format=torch.channels_last), labels

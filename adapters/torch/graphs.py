@@ -57,12 +57,12 @@ class Loop:
     @cached_property
     def one(self) -> Work:
         """The graph of one batch, recorded when first used."""
-        return record(self.advance, self.changed, self.advance)
+        return _record(self.advance, self.changed, self.advance)
 
     @cached_property
     def many(self) -> Work:
         """The graph of UNROLLED batches."""
-        return record(self.unrolled, self.changed, self.advance)
+        return _record(self.unrolled, self.changed, self.advance)
 
     def run(self, first: int, count: int) -> None:
         """Work on `count` batches from `first` on; returns before it is done."""
@@ -80,7 +80,7 @@ class Loops(NamedTuple):
     infer: Loop
 
 
-def record(work: Work, changed: Sequence[torch.Tensor], warm_up: Work) -> Work:
+def _record(work: Work, changed: Sequence[torch.Tensor], warm_up: Work) -> Work:
     """Return what repeats `work` on the card of these tensors, whose values stay; on a processor the work itself."""
     if not changed[0].is_cuda:
         return work
@@ -168,13 +168,13 @@ def missing_compiler(device: str) -> str | None:
 def compiled(function: Function, kept: Sequence[torch.Tensor]) -> Function:
     """Return the function compiled; `kept` are the tensors it reads or changes that always stay where they are."""
     if kept[0].is_cuda:
-        return replayed(function, kept)
+        return _replayed(function, kept)
     # The C++ wrapper spares each call Python's share: mlp, batch 100: 5 % faster.
     wrapped: Function = torch.compile(function, options={"cpp_wrapper": True})
     return wrapped
 
 
-def replayed(function: Function, kept: Sequence[torch.Tensor]) -> Function:
+def _replayed(function: Function, kept: Sequence[torch.Tensor]) -> Function:
     """Return the function as a CUDA graph; the gradients it returns are good until it is called again."""
     for tensor in kept:  # else: "skipping cudagraphs due to mutated inputs" (github.com/pytorch/pytorch/issues/103985)
         torch._dynamo.mark_static_address(tensor)

@@ -10,12 +10,12 @@ from torch.nn import functional
 from adapters import declaration
 
 
-def softmax(x: torch.Tensor) -> torch.Tensor:
+def _softmax(x: torch.Tensor) -> torch.Tensor:
     """In float32 at least, which a GPU's autocast sees to and a CPU's does not (pytorch.org/docs/stable/amp.html)."""
     return torch.softmax(x.to(torch.promote_types(x.dtype, torch.float32)), dim=-1)
 
 
-ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "softmax": softmax}
+ACTIVATIONS = {"relu": torch.relu, "tanh": torch.tanh, "sigmoid": torch.sigmoid, "softmax": _softmax}
 
 
 def channels_last(tensor: torch.Tensor) -> torch.Tensor:

@@ -45,14 +45,14 @@ OWN_GROUP = Path("/proc/self/cgroup")
 
 def machine_findings() -> Iterator[Finding]:
     """Yield a finding for each thing that was looked at."""
-    yield threads(len(hardware.physical_cpus()), len(os.sched_getaffinity(0)), os.cpu_count() or 1)
-    yield governor(sorted(hardware.SYSFS_CPU.glob("cpu[0-9]*/cpufreq/scaling_governor")))
-    yield quota(quota_cpus(), len(hardware.physical_cpus()))
+    yield _threads(len(hardware.physical_cpus()), len(os.sched_getaffinity(0)), os.cpu_count() or 1)
+    yield _governor(sorted(hardware.SYSFS_CPU.glob("cpu[0-9]*/cpufreq/scaling_governor")))
+    yield _quota(_quota_cpus(), len(hardware.physical_cpus()))
     percent = psutil.cpu_times_percent(LOOKED_S)
-    yield load(100 - percent.idle - percent.iowait - percent.steal, percent.steal)
+    yield _load(100 - percent.idle - percent.iowait - percent.steal, percent.steal)
 
 
-def threads(cores: int, allowed: int, there: int) -> Finding:
+def _threads(cores: int, allowed: int, there: int) -> Finding:
     """Say how many cores there are to compute with: physical ones, CPUs this process may use, CPUs of the machine."""
     found = f"{cores} physical cores, {allowed} of {there} CPUs allowed"
     if allowed < there:
@@ -62,7 +62,7 @@ def threads(cores: int, allowed: int, there: int) -> Finding:
     return Finding("ok", "threads", found)
 
 
-def governor(files: list[Path]) -> Finding:
+def _governor(files: list[Path]) -> Finding:
     """Say how the kernel chooses the CPUs' clocks."""
     found = sorted({path.read_text().strip() for path in files})
     if not found:
@@ -72,7 +72,7 @@ def governor(files: list[Path]) -> Finding:
     return Finding("warning", "governor", ", ".join(found), "sudo cpupower frequency-set --governor performance")
 
 
-def quota(cpus: float | None, cores: int) -> Finding:
+def _quota(cpus: float | None, cores: int) -> Finding:
     """Say how much CPU time a control group leaves us."""
     if cpus is None:
         return Finding("ok", "CPU quota", "none")
@@ -82,7 +82,7 @@ def quota(cpus: float | None, cores: int) -> Finding:
     return Finding("ok", "CPU quota", found)
 
 
-def quota_cpus() -> float | None:
+def _quota_cpus() -> float | None:
     """Return the smallest limit of CPU time of our control group and of those above it, in CPUs; None without one."""
     found = []
     for line in OWN_GROUP.read_text().splitlines():
@@ -90,11 +90,11 @@ def quota_cpus() -> float | None:
         root = hardware.CGROUP if not controllers else hardware.CGROUP / "cpu"
         if not controllers or "cpu" in controllers.split(","):
             here = root / group.lstrip("/")
-            found += [limit(folder) for folder in (here, *here.parents) if folder.is_relative_to(root)]
+            found += [_limit(folder) for folder in (here, *here.parents) if folder.is_relative_to(root)]
     return min((cpus for cpus in found if cpus is not None), default=None)
 
 
-def limit(folder: Path) -> float | None:
+def _limit(folder: Path) -> float | None:
     """Return the limit of one control group, in CPUs: cgroup v2's cpu.max, or v1's quota and period."""
     try:
         if (folder / "cpu.max").exists():
@@ -106,7 +106,7 @@ def limit(folder: Path) -> float | None:
     return None if amount in ("max", "-1") else int(amount) / int(period)
 
 
-def load(busy: float, stolen: float) -> Finding:
+def _load(busy: float, stolen: float) -> Finding:
     """Say how busy the CPUs are now, in percent, and how much of them other virtual machines took."""
     found = f"{busy:.0f} % busy, {stolen:.0f} % taken by other virtual machines"
     if busy > BUSY or stolen > STOLEN:
@@ -123,16 +123,16 @@ def data_findings() -> Iterator[Finding]:
         yield Finding("error", "mnist-5k", str(error))
     cache = default_cache()
     for folder in sorted(path for path in (cache / "prepared").glob("*") if path.is_dir()):
-        yield prepared(folder)
+        yield _prepared(folder)
     for name, origin in ORIGINS.items():
         for folder in (cache / "downloads" / name, *origin.folders):
             if any((folder / file).exists() for file in FILES):
-                yield files(name, folder)
+                yield _files(name, folder)
     if given := os.environ.get("LOCKSTEP_DATA"):
-        yield from named(Path(given))
+        yield from _named(Path(given))
 
 
-def prepared(folder: Path) -> Finding:
+def _prepared(folder: Path) -> Finding:
     """Say whether the arrays of a prepared data set have the checksum that its folder is named by."""
     what, advice = f"prepared data {folder.name}", f"delete {shown(folder)}; the next run makes it again"
     try:
@@ -147,19 +147,19 @@ def prepared(folder: Path) -> Finding:
     return Finding("ok", what, f"{len(train_labels):,} and {len(test_labels):,} images, sha256 as its name says")
 
 
-def named(given: Path) -> Iterator[Finding]:
+def _named(given: Path) -> Iterator[Finding]:
     """Yield a finding for each named set in the folder of LOCKSTEP_DATA: in its subfolders, else in itself."""
     folders = {name: given / name for name in ORIGINS if (given / name).is_dir()}
     if folders:
         for name, folder in folders.items():
-            yield files(name, folder)
+            yield _files(name, folder)
         return
-    found = [files(name, given) for name in ORIGINS]
+    found = [_files(name, given) for name in ORIGINS]
     good = [finding for finding in found if finding.level == "ok"]
     yield from good or found[:1]  # the files of the sets have the same names: in one folder lies one of them
 
 
-def files(name: str, folder: Path) -> Finding:
+def _files(name: str, folder: Path) -> Finding:
     """Say whether the four files of a named set are there and have their pinned checksums."""
     what = f"{name} in {shown(folder)}"
     try:
@@ -178,10 +178,10 @@ def environment_findings() -> Iterator[Finding]:
     """Yield a finding for each framework on each kind of device."""
     for (framework, device), probe in probe_all(list(ADAPTERS), KINDS).items():
         if not (device == "gpu" and framework in CPU_ONLY):
-            yield judged(probe)
+            yield _judged(probe)
 
 
-def judged(probe: Probe) -> Finding:
+def _judged(probe: Probe) -> Finding:
     """Return what is wrong with one environment."""
     what = f"{probe.framework} on {probe.device}"
     if probe.missing:
@@ -194,8 +194,8 @@ def judged(probe: Probe) -> Finding:
     if probe.problem:
         return Finding("warning", what, probe.problem, "check the driver, and CUDA_VISIBLE_DEVICES")
     folder = environments.interpreter(probe.framework, probe.device).parents[1]
-    pins = pinned(environments.ROOT / "requirements" / f"{environment}.txt")
-    there = {normal(found.name): found.version for found in metadata.distributions(path=site_packages(folder))}
+    pins = _pinned(environments.ROOT / "requirements" / f"{environment}.txt")
+    there = {_normal(found.name): found.version for found in metadata.distributions(path=_site_packages(folder))}
     wrong = [name for name in pins if there.get(name) != pins[name]]
     differ = [f"{name} {there.get(name, 'missing')} in place of {pins[name]}" for name in wrong]
     if differ:
@@ -204,17 +204,17 @@ def judged(probe: Probe) -> Finding:
     return Finding("ok", what, f"{probe.version} answers, {len(pins)} packages as pinned")
 
 
-def pinned(path: Path) -> dict[str, str]:
+def _pinned(path: Path) -> dict[str, str]:
     """Return the versions that a requirements file pins, by name."""
-    return {normal(name): version for name, version in PINNED.findall(path.read_text())}
+    return {_normal(name): version for name, version in PINNED.findall(path.read_text())}
 
 
-def normal(name: str) -> str:
+def _normal(name: str) -> str:
     """Return a package's name as the index compares it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
 
 
-def site_packages(folder: Path) -> list[str]:
+def _site_packages(folder: Path) -> list[str]:
     """Return where an environment keeps its packages."""
     return [str(path) for path in folder.glob("lib/python3.*/site-packages")]
 
@@ -225,15 +225,15 @@ TOO_LITTLE_BYTES = 100 << 20
 
 def disk_findings(results: Path) -> Iterator[Finding]:
     """Yield a finding for each folder that is written to."""
-    yield place("results folder", results, "pass another --results")
-    yield place("cache", default_cache(), "set LOCKSTEP_CACHE to a folder you can write")
+    yield _place("results folder", results, "pass another --results")
+    yield _place("cache", default_cache(), "set LOCKSTEP_CACHE to a folder you can write")
     try:
-        yield place("temporary files", Path(tempfile.gettempdir()), "set TMPDIR to a folder you can write")
+        yield _place("temporary files", Path(tempfile.gettempdir()), "set TMPDIR to a folder you can write")
     except FileNotFoundError:
         yield Finding("error", "temporary files", "no folder for them can be written", "set TMPDIR to one that can")
 
 
-def place(what: str, folder: Path, advice: str) -> Finding:
+def _place(what: str, folder: Path, advice: str) -> Finding:
     """Say whether a folder, or the nearest one above it that exists, takes a file and has room."""
     nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     try:

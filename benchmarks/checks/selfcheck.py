@@ -116,7 +116,7 @@ class Check:
     passed: bool
 
 
-def known_rate(inputs: Inputs) -> Iterator[Check]:
+def _known_rate(inputs: Inputs) -> Iterator[Check]:
     """Measure a simulated device whose speed is known, by the real clock."""
     found = speeds(SimulatedAdapter(), inputs, 100, None)
     for kind, seconds in (("train", SimulatedAdapter.step_s), ("eval", SimulatedAdapter.batch_s)):
@@ -132,12 +132,12 @@ class HalfChunks(NumpyAdapter):
         super().train(resident, first, (count + 1) // 2)
 
 
-def slips(inputs: Inputs) -> Iterator[Check]:
+def _slips(inputs: Inputs) -> Iterator[Check]:
     """Put faults into the measuring that have made other benchmarks wrong."""
     plan = {"chunk_steps": 50, "warm_up_chunks": 2, "eval_passes": 10}
-    yield caught("a missing synchronisation", lambda: speeds(NeverWaits(), inputs, 100, plan))
+    yield _caught("a missing synchronisation", lambda: speeds(NeverWaits(), inputs, 100, plan))
     milliseconds = timing.Timed([0.1 / 1000] * 10, 1.0, 1.0, True)
-    yield caught("milliseconds taken for seconds", lambda: timing.samples_per_s(milliseconds, 100))
+    yield _caught("milliseconds taken for seconds", lambda: timing.samples_per_s(milliseconds, 100))
     verdict = prove.Verdict(steps=10)
     images, labels = inputs.steps(10, 10)
     adapter, oracle = HalfChunks(RECIPE, dtype="float64"), NumpyAdapter(RECIPE, dtype="float64")
@@ -148,7 +148,7 @@ def slips(inputs: Inputs) -> Iterator[Check]:
     yield Check("slips", "a chunk of half the steps", verdict.why or "not caught", "caught", verdict.lockstep == "fail")
 
 
-def caught(fault: str, work: Callable[[], object]) -> Check:
+def _caught(fault: str, work: Callable[[], object]) -> Check:
     """Return whether a fault ends as Inconsistent."""
     try:
         work()
@@ -157,59 +157,59 @@ def caught(fault: str, work: Callable[[], object]) -> Check:
     return Check("slips", fault, "not caught", "caught", False)
 
 
-def coverage(inputs: Inputs) -> Iterator[Check]:
+def _coverage(inputs: Inputs) -> Iterator[Check]:
     """Draw launches of two equal arms and count how often the 95 % interval of their ratio holds the truth."""
     generator = np.random.default_rng(0)
     logs = generator.normal(0, NOISE * np.sqrt(2), (SIMULATIONS, LOOKS[-1]))  # a pair's drift cancels
     for n in LOOKS:
-        share = float(holds(sample(logs[:, :n])).mean())
+        share = float(_holds(sample(logs[:, :n])).mean())
         yield Check("coverage", f"fixed at {n} rounds", f"{share:.2%}", "at least 94 %", share >= 0.94)
     for target in (0.02, 0.01):
-        share = stopped_coverage(logs, target)
+        share = _stopped_coverage(logs, target)
         what = f"stopped at a look within {target:.0%}"
         yield Check("coverage", what, f"{share:.2%}", "at least 92 %", share >= 0.92)
 
 
-def holds(found: Means) -> npt.NDArray[np.bool_]:
+def _holds(found: Means) -> npt.NDArray[np.bool_]:
     """Return for each mean whether its interval holds 0, the truth."""
     low, high = found.bounds()
     return (low <= 0) & (high >= 0)
 
 
-def stopped_coverage(logs: Floats, target: float) -> float:
+def _stopped_coverage(logs: Floats, target: float) -> float:
     """Return the coverage where each line stops at the first look that is precise enough."""
     result = np.zeros(len(logs), np.bool_)
     going = np.ones(len(logs), np.bool_)
     for n in LOOKS:
         found = sample(logs[:, :n])
         stops = going & ((found.half_widths() <= target) | (n == LOOKS[-1]))
-        result[stops] = holds(found)[stops]
+        result[stops] = _holds(found)[stops]
         going &= ~stops
     return float(result.mean())
 
 
-def comparisons(inputs: Inputs) -> Iterator[Check]:
+def _comparisons(inputs: Inputs) -> Iterator[Check]:
     """Compare NumPy with itself, 40 times; then with itself slowed by a known share."""
-    ratios = [compare(inputs, LOOKS[0], 0.0) for _ in range(40)]
-    held = sum(bool(holds(ratio)) for ratio in ratios)
+    ratios = [_compare(inputs, LOOKS[0], 0.0) for _ in range(40)]
+    held = sum(bool(_holds(ratio)) for ratio in ratios)
     yield Check("comparisons", "A/A: the interval holds 1", f"{held} of 40", "at least 33", held >= 33)
     for slower, wanted in ((0.05, ("slower",)), (0.005, ("equivalent", "not distinguished"))):
-        ratio = compare(inputs, ROUNDS, slower)
+        ratio = _compare(inputs, ROUNDS, slower)
         verdict, (low, high) = str(speed_verdicts(ratio)), np.exp(ratio.bounds())
         found = f"{verdict} ({np.exp(ratio.mean):.4f}, {low:.4f}-{high:.4f})"
         yield Check("comparisons", f"a slow-down of {slower:.1%}", found, " or ".join(wanted), verdict in wanted)
 
 
-def compare(inputs: Inputs, rounds: int, slower: float) -> Means:
+def _compare(inputs: Inputs, rounds: int, slower: float) -> Means:
     """Return the paired log ratio of two arms over rounds, in balanced order; the first is slowed by a share."""
     speeds: list[list[float]] = [[], []]
     for number in range(rounds):
         for arm in (0, 1) if number % 2 == 0 else (1, 0):
-            speeds[arm].append(launched(inputs, (slower, 0.0)[arm]))
+            speeds[arm].append(_launched(inputs, (slower, 0.0)[arm]))
     return paired(*speeds)
 
 
-def launched(inputs: Inputs, slower: float, steps: int = 20) -> float:
+def _launched(inputs: Inputs, slower: float, steps: int = 20) -> float:
     """Return the samples/s of NumPy training in this process, a median of five short chunks.
 
     Everything is built anew, as in a launch: where arrays come to lie decides a percent of the speed, and arms that
@@ -232,10 +232,10 @@ def launched(inputs: Inputs, slower: float, steps: int = 20) -> float:
     return float(np.median([steps * 100 / chunk() for _ in range(5)]))
 
 
-def idle_parent(data: Prepared) -> Iterator[Check]:
+def _idle_parent(data: Prepared) -> Iterator[Check]:
     """Let a real worker measure, and take this process's CPU time meanwhile."""
     cpu, wall = time.process_time(), time.monotonic()
-    ending = real_launch(data)
+    ending = _real_launch(data)
     share = (time.process_time() - cpu) / (time.monotonic() - wall)
     measured = ending.status == "ok"
     found = f"{share:.2%} of a core" if measured else f"the worker ended {ending.status}: {ending.reason}"
@@ -243,12 +243,12 @@ def idle_parent(data: Prepared) -> Iterator[Check]:
     yield Check("idle_parent", "the parent while a worker measures", found, "under 1 %", passed)
 
 
-def background_load(data: Prepared) -> Iterator[Check]:
+def _background_load(data: Prepared) -> Iterator[Check]:
     """Let a real worker measure while another process computes on its CPU."""
     with on_cpus(physical_cpus()[:1]):
         neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        ending = real_launch(data)
+        ending = _real_launch(data)
     finally:
         neighbour.kill()
         neighbour.wait()
@@ -259,7 +259,7 @@ def background_load(data: Prepared) -> Iterator[Check]:
     )
 
 
-def real_launch(data: Prepared) -> Ending:
+def _real_launch(data: Prepared) -> Ending:
     """Measure mlp in NumPy on one CPU, in a worker as a sweep's."""
     cell = Cell("numpy", "mlp", data.name, "cpu", 100, "eager", "float32", 1)
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
@@ -271,14 +271,14 @@ def real_launch(data: Prepared) -> Ending:
 
 
 CHECKS: Mapping[str, Callable[[Inputs], Iterator[Check]]] = {
-    "known_rate": known_rate,
-    "slips": slips,
-    "coverage": coverage,
-    "comparisons": comparisons,
+    "known_rate": _known_rate,
+    "slips": _slips,
+    "coverage": _coverage,
+    "comparisons": _comparisons,
 }
 REAL: Mapping[str, Callable[[Prepared], Iterator[Check]]] = {
-    "idle_parent": idle_parent,
-    "background_load": background_load,
+    "idle_parent": _idle_parent,
+    "background_load": _background_load,
 }
 NAMES = (*REAL, *CHECKS)  # the real ones first: BLAS threads of the others would still be spinning
 

@@ -76,7 +76,7 @@ def join(
     told = facts.here(framework)
     for probe in facts.probes_of(told).values():
         say(f"{probe.framework} on {probe.device}: {probe.problem or probe.version}")
-    member.stay(member.Member(told, folder or kept(), say), full, name, patience, interface)
+    member.stay(member.Member(told, folder or _kept(), say), full, name, patience, interface)
 
 
 def collect(
@@ -95,7 +95,7 @@ def collect(
     from benchmarks.sweep.dask.collect import from_folder, from_members  # noqa: PLC0415
 
     if address is None:
-        found = from_folder(folder or kept(), results)
+        found = from_folder(folder or _kept(), results)
     else:
         scheduler.apply(patience)
         found = from_members(scheduler.checked(address, insecure), results, say)
@@ -105,6 +105,6 @@ def collect(
         say("nothing to collect")
 
 
-def kept() -> Path:
+def _kept() -> Path:
     """Return the folder of a member's own files."""
     return default_cache() / "member"

@@ -12,8 +12,8 @@ from adapters.contract import DTYPES, PIPELINES
 from adapters.recipes import MODELS
 from benchmarks.cli import tables, terminal
 from benchmarks.cli.terminal import Axis, Pythons, Wait, err, out, prepared, say
-from benchmarks.launch import proof as proof_module
 from benchmarks.launch.probe import chosen_frameworks, probe_all
+from benchmarks.launch.proof import STEPS, Proof, proven, unproven
 from benchmarks.machine import environments, lock
 from benchmarks.machine.hardware import chosen, physical_cpus
 from benchmarks.plan.cells import Axes, Cell, expand
@@ -29,7 +29,7 @@ def lockstep(
     dtype: Annotated[list[str] | None, typer.Option(help="default float64")] = None,
     device: Axis = None,
     pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
-    steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="steps of the float64 run")] = proof_module.STEPS,
+    steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="steps of the float64 run")] = STEPS,
     dataset: Annotated[str, typer.Option()] = "mnist-5k",
     data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
@@ -48,7 +48,7 @@ def lockstep(
     pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
     axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], pipelines)
     with lock.taken(f"the lockstep gate, {', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
-        found = proven(axes, data, seed, steps, fresh_proof)
+        found = _proven(axes, data, seed, steps, fresh_proof)
     if as_json:
         print(json.dumps([{**vars(cell), **vars(proof)} for cell, proof in found], indent=1))  # noqa: T201
     else:
@@ -56,7 +56,7 @@ def lockstep(
     raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in found) else 1)
 
 
-def proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> list[tuple[Cell, proof_module.Proof]]:
+def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> list[tuple[Cell, Proof]]:
     """Return every cell with its proof, the progress shown meanwhile."""
     probes = probe_all(axes.frameworks, axes.devices)
     cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
@@ -66,7 +66,7 @@ def proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> li
         probe = probes[cell.framework, cell.device]
         reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.pipeline)
         display.proof(number, len(cells), cell, None)
-        proof = proof_module.unproven(reason) if reason else proof_module.proven(cell, data, seed, steps, fresh)
+        proof = unproven(reason) if reason else proven(cell, data, seed, steps, fresh)
         display.proof(number + 1, len(cells), cell, proof)
         found.append((cell, proof))
     display.close()

@@ -86,10 +86,10 @@ def list_frameworks(python: Pythons = None, as_json: Annotated[bool, typer.Optio
     if gpus is None:
         out.print("GPUs unknown: this Python has no nvidia-ml-py; rows it measures have no telemetry of a card")
     else:
-        out.print(card_table(gpus) if gpus else "no GPU: NVIDIA's driver shows none here")
+        out.print(_card_table(gpus) if gpus else "no GPU: NVIDIA's driver shows none here")
 
 
-def card_table(gpus: Sequence[Card]) -> Table:
+def _card_table(gpus: Sequence[Card]) -> Table:
     """Return the GPUs as a table: what to type, and what each is."""
     table = Table("--device", "GPU", "memory GiB", "driver", "compute capability")
     for place, gpu in enumerate(gpus):
@@ -184,7 +184,7 @@ def machine_peak(
     points = [ceilings.Point(*axes) for axes in itertools.product(devices, dtypes, counts)]
     memories = [point for point in points if point.dtype == dtypes[0] and ceilings.can_be_measured(point.device)]
     with lock.taken(f"the machine's peak in {', '.join(frameworks)}", wait, say):
-        peaks = [ceilings.measured_peak(point, able(frameworks, point.device), edges, fresh, say) for point in points]
+        peaks = [ceilings.measured_peak(point, _able(frameworks, point.device), edges, fresh, say) for point in points]
         speeds = [ceilings.measured_bandwidth(point, fresh, say) for point in memories]
     if as_json:
         about = {"machine": hardware.facts(), "machine_kind": hardware.fingerprint()}
@@ -196,7 +196,7 @@ def machine_peak(
     raise typer.Exit(0 if fine else 1)
 
 
-def able(frameworks: Sequence[str], device: str) -> list[str]:
+def _able(frameworks: Sequence[str], device: str) -> list[str]:
     """Return those of the frameworks that have an environment for this device."""
     there = ceilings.there(device)
     return [name for name in frameworks if name in there]
@@ -259,7 +259,7 @@ def check_up(
     for section, findings in checks.run(results):
         found += [{"section": section, **asdict(finding)} for finding in findings]
         if not as_json:
-            show(section, findings)
+            _show(section, findings)
     if as_json:
         print(json.dumps(found, indent=1))  # noqa: T201  # for programs: no wrapping, no colours
     else:
@@ -268,7 +268,7 @@ def check_up(
     raise typer.Exit(1 if any(item["level"] == "error" for item in found) else 0)
 
 
-def show(section: str, findings: list[Finding]) -> None:
+def _show(section: str, findings: list[Finding]) -> None:
     """Print a section: a line a finding, below it what to do next."""
     out.print(f"[bold]{section}[/bold]", highlight=False)
     for finding in findings:

@@ -67,21 +67,23 @@ def train_and_save(
     """
     environments.give(python or [])
     cores = len(physical_cpus())
-    place = only(chosen([device]), "--device")
-    name = only(chosen_frameworks([framework], [place]), "--framework")
+    place = _only(chosen([device]), "--device")
+    name = _only(chosen_frameworks([framework], [place]), "--framework")
     settings = RECIPES[
-        only(chosen_recipes(listed("lenet" if model is None and recipe is None else model), listed(recipe)), "--model")
+        _only(
+            chosen_recipes(_listed("lenet" if model is None and recipe is None else model), _listed(recipe)), "--model"
+        )
     ]
-    asked = only(chosen_modes([mode]), "--mode")
-    kind = only(values([dtype], [], DTYPES, "dtype"), "--dtype")
-    count = only(numbers(listed(threads), [cores], "--threads", cores), "--threads")
+    asked = _only(chosen_modes([mode]), "--mode")
+    kind = _only(values([dtype], [], DTYPES, "dtype"), "--dtype")
+    count = _only(numbers(_listed(threads), [cores], "--threads", cores), "--threads")
     data = prepared(dataset, data_dir)
     try:
         with checkpoint.made(save) as part, lock.taken(f"trains {settings.name} in {name}", wait, say):
             found = probe(name, place)
             best = asked or found.recommended(settings.model.name, "resident")
             cell = Cell(name, settings.name, data.name, place, settings.batch_size, best, kind, count)
-            check(found, cell)
+            _check(found, cell)
             say(f"training {settings.name} in {name} on {data.name}: {cell.words()}")
             accuracy = train.save(part, cell, found, data, epochs or settings.epochs, seed, native, say)
     except Interrupted:
@@ -90,19 +92,19 @@ def train_and_save(
     out.print(f"{shown(save)}: {100 * accuracy:.2f} % of the test images right", markup=False, soft_wrap=True)
 
 
-def listed(given: str | None) -> list[str] | None:
+def _listed(given: str | None) -> list[str] | None:
     """Return an option that may be given once as one that may be given often."""
     return None if given is None else [given]
 
 
-def only(found: Sequence[T], option: str) -> T:
+def _only(found: Sequence[T], option: str) -> T:
     """Return the one value of an option; UsageError where there are more."""
     if len(found) != 1:
         raise UsageError(f"{option} {', '.join(map(str, found))}: one network is trained at a time; give one")
     return found[0]
 
 
-def check(found: Probe, cell: Cell) -> None:
+def _check(found: Probe, cell: Cell) -> None:
     """Raise where a cell cannot be trained: its environment's problem, or its adapter's reason."""
     if found.problem:
         raise EnvironmentMissing(found.problem)
@@ -215,22 +217,22 @@ def predict_digits(
         print(json.dumps([found.as_json() for found in pictures], indent=1))  # noqa: T201
     else:
         for found in good:
-            show(found, ascii_only or out.color_system is None)
+            _show(found, ascii_only or out.color_system is None)
     raise typer.Exit(2 if not good else 1 if lost or len(good) < len(pictures) else 0)
 
 
-def show(found: predict.Picture, plainly: bool) -> None:
+def _show(found: predict.Picture, plainly: bool) -> None:
     """Print one picture's digit and who reads it as what."""
     out.print(plain(found.name), markup=False, highlight=False, soft_wrap=True)
     draw = tables.ascii_art if plainly else tables.blocks
     out.print(draw(list(found.views.values())), end="", soft_wrap=True)
     table = Table("framework", *(WORDS[view] for view in found.views))
     for framework, read in found.read.items():
-        table.add_row(framework, *(ranking(read[view]) for view in found.views))
+        table.add_row(framework, *(_ranking(read[view]) for view in found.views))
     out.print(table)
 
 
-def ranking(shares: list[float]) -> str:
+def _ranking(shares: list[float]) -> str:
     """Return the three most probable digits in a few words."""
     return "   ".join(f"{which} {100 * share:.1f} %" for which, share in predict.best(shares))
 

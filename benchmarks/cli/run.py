@@ -48,7 +48,7 @@ CLUSTERS = ("slurm",)
 INSTEAD = {"dry_run": ": what is planned depends on the machines that join", "python": ": say it where a machine joins"}
 
 
-def over_several(engine: str, scheduler: str | None, cluster: str | None, **others: object) -> bool:
+def _over_several(engine: str, scheduler: str | None, cluster: str | None, **others: object) -> bool:
     """Return whether a sweep is one over several machines; UsageError for options that do not go together."""
     [name] = values([engine], [], ENGINES, "engine")
     if name == "local":
@@ -67,7 +67,7 @@ def over_several(engine: str, scheduler: str | None, cluster: str | None, **othe
     return True
 
 
-def over_machines(
+def _over_machines(
     request: Request,
     results: Path,
     scheduler: str | None,
@@ -84,7 +84,7 @@ def over_machines(
 
     apply(patience_s)
     store.check(results)
-    with clients(scheduler, cluster, members, insecure, patience_s) as client:
+    with _clients(scheduler, cluster, members, insecure, patience_s) as client:
         say(f"scheduler at {client.scheduler.address}; dashboard at {client.dashboard_link or 'none'}")
         board = Board(err)
         driver = Driver(client, request, results, board, members, patience_s)
@@ -97,7 +97,7 @@ def over_machines(
 
 
 @contextlib.contextmanager
-def clients(
+def _clients(
     scheduler: str | None, cluster: str | None, nodes: int, insecure: bool, patience_s: float
 ) -> Iterator[Client]:
     """Yield a client of the scheduler, or of one that starts members through Slurm."""
@@ -164,7 +164,7 @@ def run(
     75 another process measures (with --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP: what was not
     reached is `interrupted` then, and the same command with --resume goes on. A second Ctrl-C ends at once.
     """
-    amount = amount_of(preset, rounds, seeds, epochs)
+    amount = _amount_of(preset, rounds, seeds, epochs)
     if epochs == 0:
         say("--epochs 0: no accuracy launches, whatever --seeds and --preset say")
     memory = MemoryLimit.of(None if memory_limit is None else size_bytes(memory_limit))
@@ -175,7 +175,7 @@ def run(
     pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
     revisions = ("",) if against is None else ("", resolved(against))
     with_peak = amount.peak if with_peak is None else with_peak
-    if over_several(engine, scheduler, cluster, dry_run=dry_run, python=python):
+    if _over_several(engine, scheduler, cluster, dry_run=dry_run, python=python):
         asked = Asked(
             values(framework, [], list(ADAPTERS), "framework"), recipes, named(device), sizes, modes, dtypes,
             numbers(threads, [], "--threads", 1 << 10), pipelines, revisions,
@@ -185,7 +185,7 @@ def run(
             with_peak, time_cap, str(data_dir.absolute()) if data_dir else None, resume,
         )  # fmt: skip
         wanted = nodes if cluster else members
-        raise typer.Exit(over_machines(request, results, scheduler, cluster, wanted, patience, insecure))
+        raise typer.Exit(_over_machines(request, results, scheduler, cluster, wanted, patience, insecure))
     devices = chosen(device)
     frameworks = chosen_frameworks(framework, devices)
     cores = len(physical_cpus())
@@ -195,12 +195,12 @@ def run(
         modes, dtypes, numbers(threads, [cores], "--threads", cores), pipelines, revisions,
     )  # fmt: skip
     if dry_run:
-        show_plan(expanded(axes, probe_all(frameworks, devices)), amount)
+        _show_plan(_expanded(axes, probe_all(frameworks, devices)), amount)
         return
     store.check(results)
     with lock.taken(f"{', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
         probes = probe_all(frameworks, devices)
-        cells = expanded(axes, probes)
+        cells = _expanded(axes, probes)
         display = terminal.Display(err)
         launcher = Launcher(probes, data, timeout or 900.0, amount.chunk_s, epochs, memory)
         launcher.ceilings = ceilings(points(cells), with_peak, say)
@@ -211,12 +211,12 @@ def run(
     raise typer.Exit(show_outcome(sweep, {"": sweep.ledger.rows}, list(sweep.stops.values())))
 
 
-def expanded(axes: Axes, probes: Mapping[tuple[str, str], Probe]) -> list[Cell]:
+def _expanded(axes: Axes, probes: Mapping[tuple[str, str], Probe]) -> list[Cell]:
     """Return the cells, those without a mode in the one that their adapter recommends."""
     return expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
 
 
-def amount_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | None) -> Preset:
+def _amount_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | None) -> Preset:
     """Return the preset with what was said exactly in place of its own; UsageError where nothing would be measured."""
     [name] = values([preset], [], list(PRESETS), "preset")
     amount = PRESETS[name]
@@ -228,7 +228,7 @@ def amount_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | 
     return amount
 
 
-def show_plan(cells: Sequence[Cell], amount: Preset) -> None:
+def _show_plan(cells: Sequence[Cell], amount: Preset) -> None:
     """Print every cell and how many launches there would be."""
     for cell in cells:
         words = errors.plain(" ".join(str(part) for part in vars(cell).values()))

@@ -88,13 +88,13 @@ def evaluated(found: Evaluation) -> Iterator[Table | str]:
     yield table
     yield f"deviation: the largest of an output, from {next(iter(agreed.correct))}'s; of its own files, from its own"
     if agreed.differences:
-        yield different(agreed)
+        yield _different(agreed)
     alike = agreed.images - len(agreed.differences)
     no_ties = sum(not difference.tie for difference in agreed.differences)
     yield f"{alike:,} images read alike, {len(agreed.differences) - no_ties} differently in a tie, {no_ties} otherwise"
 
 
-def different(agreed: Agreement) -> Table:
+def _different(agreed: Agreement) -> Table:
     """Return a line for each of the first images that frameworks read differently."""
     table = Table("image", "label", *agreed.correct, "gap of the two best", "", title="Read differently")
     for difference in agreed.differences[:DIFFERENCES]:
@@ -112,13 +112,13 @@ def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, 
             title += f"; peak {peak['flops_per_s'] / 1e9:,.1f} ({peak['framework']}, {peak['size']})"
         table = Table(title=title, title_justify="left")
         table.add_column("framework")
-        measured = {name: sizes(answer) for name, answer in peak["frameworks"].items()}
+        measured = {name: _sizes(answer) for name, answer in peak["frameworks"].items()}
         edges = list(dict.fromkeys(size for line in measured.values() for size in line))
         for size in edges:
             table.add_column(str(size), justify="right")
         table.add_column("not ok, or skipped", overflow="fold")
         for name, answer in peak["frameworks"].items():
-            table.add_row(name, *(measured[name].get(size, "") for size in edges), escape(plain(remarks(answer))))
+            table.add_row(name, *(measured[name].get(size, "") for size in edges), escape(plain(_remarks(answer))))
         yield table
     if bandwidths:
         table = Table(title="Memory and caches, GB/s: triad on a CPU, copies on a GPU", title_justify="left")
@@ -132,7 +132,7 @@ def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, 
         yield table
 
 
-def sizes(answer: Mapping[str, Any]) -> dict[int, str]:
+def _sizes(answer: Mapping[str, Any]) -> dict[int, str]:
     """Return GFLOP/s by size, a dash for a size that was skipped."""
     return {
         item["size"]: f"{item['flops_per_s'] / 1e9:,.1f}" if "flops_per_s" in item else "-"
@@ -140,7 +140,7 @@ def sizes(answer: Mapping[str, Any]) -> dict[int, str]:
     }
 
 
-def remarks(answer: Mapping[str, Any]) -> str:
+def _remarks(answer: Mapping[str, Any]) -> str:
     """Return why a framework has no say in the peak, and why sizes were skipped."""
     skipped = [f"{item['size']}: {item['skipped']}" for item in answer.get("sizes", []) if "skipped" in item]
     wrong = [] if answer["status"] == "ok" else [f"{answer['status']}: {answer['reason']}"]

@@ -89,7 +89,7 @@ class Display:
         if proof is None:
             self.step(done, total, f"proving {cell.framework} {cell.recipe} {cell.words()}")
             return
-        words = proof_words(proof)
+        words = _proof_words(proof)
         name = f"{cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size} {cell.words()}"
         self.say(f"[dim]proof {done}/{total}[/dim] {name} {words}")
 
@@ -98,7 +98,7 @@ class Display:
             self.progress.stop()
 
 
-def proof_words(proof: Proof) -> str:
+def _proof_words(proof: Proof) -> str:
     """Say what the gate says in a few words."""
     if proof.lockstep == "pass":
         verdict = proof.verdict
@@ -125,7 +125,7 @@ def terminal(stderr: bool = False) -> Console:
 
 def run_app(app: Callable[[], Any]) -> None:
     """Run a command line; expected errors and interruptions become one line on stderr and an exit code."""
-    guard()
+    _guard()
     try:
         try:
             app()
@@ -163,21 +163,21 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
             table.add_column(heading, justify="right")
         for heading in ("lockstep", "status", "flags"):
             table.add_column(heading)
-        for (framework, mode), launches in sorted(comparisons[key].items(), key=lambda item: -mean_speed(item[1])):
-            table.add_row(*(escape(plain(text)) for text in (framework, *cell_line(mode, launches))))
+        for (framework, mode), launches in sorted(comparisons[key].items(), key=lambda item: -_mean_speed(item[1])):
+            table.add_row(*(escape(plain(text)) for text in (framework, *_cell_line(mode, launches))))
         yield table
 
 
 def stopped(stop: Row) -> str:
     """Say why a comparison was measured no further."""
     half_width = stop.get("half_width")  # read from a file, a line has nothing of what is unknown
-    width = "" if half_width is None else f", {known(half_width)}"
+    width = "" if half_width is None else f", {_known(half_width)}"
     name = f"{stop['recipe']}, {stop['dataset']}, {stop['device']}, batch {stop['batch_size']}, {stop['dtype']}"
     name += f", {DATA[stop['pipeline']]}"
     return f"{escape(plain(name))}: stopped after {stop['rounds']} rounds ({stop['reason']}){width}"
 
 
-def known(half_width: float) -> str:
+def _known(half_width: float) -> str:
     """Say how well a comparison's ratios are known; half or twice as much is no knowledge of a ratio."""
     return "ratios not known yet" if half_width > UNKNOWN else f"ratios known to {100 * half_width:.1f} %"
 
@@ -189,19 +189,19 @@ def spent(wall: Mapping[str, float]) -> str:
     return f"{whole:,.0f} s: " + ", ".join(f"{part} {seconds / whole:.0%}" for part, seconds in parts)
 
 
-def flagged(launches: Sequence[Row]) -> str:
+def _flagged(launches: Sequence[Row]) -> str:
     """Count the flags of some launches: `disturbed 2, not_steady 1`."""
     counts = Counter(flag for row in launches for flag in row["flags"] or [])
     return ", ".join(f"{flag} {count}" for flag, count in sorted(counts.items()))
 
 
-def mean_speed(launches: Sequence[Row]) -> float:
+def _mean_speed(launches: Sequence[Row]) -> float:
     """Return the geometric mean of launches that ended ok with a speed, 0 if there is none."""
     known = [row["train_samples_per_s"] for row in launches if row["status"] == "ok" and row["train_samples_per_s"]]
     return speed(known).estimate if known else 0.0
 
 
-def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
+def _cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
     """Return version, mode, launches, speeds, accuracy and statuses of one cell as text."""
     good = [row for row in launches if row["status"] == "ok"]
     speeds = [row for row in good if row["task"] == "speed"]
@@ -210,19 +210,19 @@ def cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
         next((row["framework_version"] for row in launches if row["framework_version"]), ""),
         mode,
         str(len(launches)),
-        rate(row["train_samples_per_s"] for row in speeds),
-        interval([row["train_samples_per_s"] for row in speeds]),
-        rate((row["mfu"] for row in speeds), ".1%"),
-        rate(row["eval_samples_per_s"] for row in speeds),
+        _rate(row["train_samples_per_s"] for row in speeds),
+        _interval([row["train_samples_per_s"] for row in speeds]),
+        _rate((row["mfu"] for row in speeds), ".1%"),
+        _rate(row["eval_samples_per_s"] for row in speeds),
         f"{statistics.mean(row['accuracy'] for row in learnt):.4f}" if learnt else "",
-        to_target([row["time_to_accuracy_s"] for row in learnt if row["accuracy_target"] is not None]),
+        _to_target([row["time_to_accuracy_s"] for row in learnt if row["accuracy_target"] is not None]),
         ", ".join(sorted({row["lockstep"] for row in launches})),
         ", ".join(sorted({row["status"] for row in launches})),
-        flagged(launches),
+        _flagged(launches),
     )
 
 
-def interval(speeds: Sequence[float]) -> str:
+def _interval(speeds: Sequence[float]) -> str:
     """Return the 95 % interval over launches, empty with fewer than two."""
     if len(speeds) < 2:
         return ""
@@ -230,14 +230,14 @@ def interval(speeds: Sequence[float]) -> str:
     return f"{found.low:,.0f}-{found.high:,.0f}"
 
 
-def to_target(times: Sequence[float | None]) -> str:
+def _to_target(times: Sequence[float | None]) -> str:
     """Return the median time to the accuracy aimed at and how many seeds reached it: `4.21 (9/10)`."""
     found = median_time(times)
     reached = f"({len(times) - times.count(None)}/{len(times)})" if times else ""
     return reached if found is None else f"{found:,.2f} {reached}"
 
 
-def rate(values: Iterable[float | None], form: str = ",.0f") -> str:
+def _rate(values: Iterable[float | None], form: str = ",.0f") -> str:
     """Return the geometric mean, by default with thousands separators, empty where no value is known."""
     known = [value for value in values if value]
     return format(speed(known).estimate, form) if known else ""
@@ -273,7 +273,7 @@ class Messages(Output):
         """Go on without a word."""
 
 
-def guard() -> None:
+def _guard() -> None:
     """Put these in the places of sys.stdout and sys.stderr, where they are files of the system and not yet guarded."""
     for name, kind in (("stdout", Output), ("stderr", Messages)):
         stream = getattr(sys, name)

@@ -61,25 +61,25 @@ def there(device: str) -> list[str]:
     return found
 
 
-def peak_key(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> Document:
+def _peak_key(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> Document:
     """Return everything that a kept peak depends on."""
     return {
         **point._asdict(),
         "sizes": list(sizes),
-        "locks": locks(frameworks, point.device),
+        "locks": _locks(frameworks, point.device),
         "machine": hardware.fingerprint(point.device),
         "code": imports.code_hash(*PEAK_CODE),
     }
 
 
-def locks(frameworks: Sequence[str], device: str) -> dict[str, str]:
+def _locks(frameworks: Sequence[str], device: str) -> dict[str, str]:
     """Return the hash of each framework's pinned environment."""
     return {framework: environments.lock_hash(framework, device) for framework in sorted(frameworks)}
 
 
-def known_peak(point: Point) -> float | None:
+def _known_peak(point: Point) -> float | None:
     """Return the kept peak, FLOP/s, of all frameworks that have an environment here; None if there is none."""
-    found = files.read_cached("peaks", peak_key(point, there(point.device), SIZES))
+    found = files.read_cached("peaks", _peak_key(point, there(point.device), SIZES))
     return None if found is None else found["flops_per_s"]
 
 
@@ -91,58 +91,58 @@ def measured_peak(
     The document: device, dtype, threads; flops_per_s, framework and size of the best (null where there is none);
     `frameworks`, what each answered; `complete`, whether none of them failed.
     """
-    depends = peak_key(point, frameworks, sizes)
+    depends = _peak_key(point, frameworks, sizes)
     if not fresh and (found := files.read_cached("peaks", depends)):
         return found
     answers = {}
     for framework in frameworks:
-        answers[framework] = ask(point, framework, "products", sizes=list(sizes))
-        report(f"{framework}, {point}: {words(answers[framework])}")
-    document = {**point._asdict(), **best(answers), "frameworks": answers, "complete": complete(answers)}
+        answers[framework] = _ask(point, framework, "products", sizes=list(sizes))
+        report(f"{framework}, {point}: {_words(answers[framework])}")
+    document = {**point._asdict(), **_best(answers), "frameworks": answers, "complete": _complete(answers)}
     if document["complete"] and document["flops_per_s"]:
         files.write_cached("peaks", depends, document)
     return document
 
 
-def ask(point: Point, framework: str, task: str, **amounts: Sequence[int]) -> Document:
+def _ask(point: Point, framework: str, task: str, **amounts: Sequence[int]) -> Document:
     """Let one framework multiply or copy in a fresh process; return its answer with status and reason."""
     request = {"task": task, **point._asdict(), **amounts}
-    return answered(framework, point.device, request, point.threads)
+    return _answered(framework, point.device, request, point.threads)
 
 
-def answered(framework: str, device: str, request: Document, threads: int) -> Document:
+def _answered(framework: str, device: str, request: Document, threads: int) -> Document:
     """Return how a launch ended, as part of a document."""
     ending = launch_in(framework, device, request, threads, TIMEOUT_S)
     return {"status": ending.status, "reason": ending.reason, **(ending.answer or {})}
 
 
-def counts(answer: Mapping[str, Any]) -> bool:
+def _counts(answer: Mapping[str, Any]) -> bool:
     """Return whether a framework's answer has a say: it ended ok, on the threads that were asked for."""
     return answer["status"] == "ok" and not answer["flags"]
 
 
-def complete(answers: Mapping[str, Mapping[str, Any]]) -> bool:
+def _complete(answers: Mapping[str, Mapping[str, Any]]) -> bool:
     """Return whether every framework had its say or has a reason not to have one that will not go away."""
-    return all(counts(answer) or answer["status"] == "unsupported" for answer in answers.values())
+    return all(_counts(answer) or answer["status"] == "unsupported" for answer in answers.values())
 
 
-def best(answers: Mapping[str, Mapping[str, Any]]) -> Document:
+def _best(answers: Mapping[str, Mapping[str, Any]]) -> Document:
     """Return flops_per_s, framework and size of the fastest product over all frameworks and sizes."""
     rates = [
         (item["flops_per_s"], framework, item["size"])
         for framework, answer in answers.items()
-        if counts(answer)
+        if _counts(answer)
         for item in answer["sizes"]
         if "flops_per_s" in item
     ]
     return dict(zip(("flops_per_s", "framework", "size"), max(rates, default=(None,) * 3), strict=True))
 
 
-def words(answer: Mapping[str, Any]) -> str:
+def _words(answer: Mapping[str, Any]) -> str:
     """Say in a few words what a framework answered."""
-    if not counts(answer):
+    if not _counts(answer):
         return ", ".join([answer["status"], *answer.get("flags", []), answer["reason"]]).removesuffix(", ")
-    found = best({"": answer})
+    found = _best({"": answer})
     return f"{found['flops_per_s'] / 1e9:,.1f} GFLOP/s at {found['size']}"
 
 
@@ -153,20 +153,20 @@ CARD_SETS_BYTES = tuple(1 << bits for bits in (22, 24, 26, 28, 30))  # cards hav
 TRIAD_CODE, CARD_CODE = ("benchmarks.worker.bandwidth",), ("benchmarks.worker.bandwidth", "adapters.registry")
 
 
-def ceiling(point: Point) -> Ceiling:
+def _ceiling(point: Point) -> Ceiling:
     """Return what is kept of this machine for a point: its peak, and its memory's bandwidth."""
-    memory = files.read_cached("bandwidths", bandwidth_key(point))
-    return Ceiling.measured(known_peak(point), memory["sets"] if memory else [])
+    memory = files.read_cached("bandwidths", _bandwidth_key(point))
+    return Ceiling.measured(_known_peak(point), memory["sets"] if memory else [])
 
 
-def bandwidth_key(point: Point) -> Document:
+def _bandwidth_key(point: Point) -> Document:
     """Return everything that a kept bandwidth depends on; no dtype, because bytes have none."""
     if point.device != "cpu":
         return {
             "device": point.device,
             "threads": point.threads,
             "code": imports.code_hash(*CARD_CODE),
-            "locks": locks(there(point.device), point.device),
+            "locks": _locks(there(point.device), point.device),
             "machine": hardware.fingerprint(point.device),
         }
     hashes = {
@@ -188,10 +188,10 @@ def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print
     The document: device, threads, status, reason; `bytes_per_s` of the largest set; `sets`, each set_bytes and
     bytes_per_s; for a card `frameworks`, what each answered.
     """
-    depends = bandwidth_key(point)
+    depends = _bandwidth_key(point)
     if not fresh and (found := files.read_cached("bandwidths", depends)):
         return found
-    answer = in_memory(point) if point.device == "cpu" else on_a_card(point)
+    answer = _in_memory(point) if point.device == "cpu" else _on_a_card(point)
     speed = answer["sets"][-1]["bytes_per_s"] if answer["status"] == "ok" else None
     what = f"memory of {point.device}, {threads(point.threads)}"
     report(f"{what}: " + (answer["reason"] if speed is None else f"{speed / 1e9:,.1f} GB/s"))
@@ -201,35 +201,35 @@ def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print
     return document
 
 
-def in_memory(point: Point) -> Document:
+def _in_memory(point: Point) -> Document:
     """Let NumPy compute its triad in a fresh process."""
-    request = {"task": "bandwidth", "threads": point.threads, "sets_bytes": sets_bytes(point.threads)}
-    return answered("numpy", "cpu", request, point.threads)
+    request = {"task": "bandwidth", "threads": point.threads, "sets_bytes": _sets_bytes(point.threads)}
+    return _answered("numpy", "cpu", request, point.threads)
 
 
-def on_a_card(point: Point) -> Document:
+def _on_a_card(point: Point) -> Document:
     """Let every framework copy in a fresh process; return the fastest of each set, `failed` unless all had a say."""
     asked = point._replace(dtype="float32")
-    answers = {name: ask(asked, name, "copies", sets_bytes=CARD_SETS_BYTES) for name in there(point.device)}
-    if not complete(answers) or not any(map(counts, answers.values())):
-        wrong = [f"{name}: {answer['reason']}" for name, answer in answers.items() if not counts(answer)]
+    answers = {name: _ask(asked, name, "copies", sets_bytes=CARD_SETS_BYTES) for name in there(point.device)}
+    if not _complete(answers) or not any(map(_counts, answers.values())):
+        wrong = [f"{name}: {answer['reason']}" for name, answer in answers.items() if not _counts(answer)]
         return {"status": "failed", "reason": "; ".join(wrong), "frameworks": answers}
-    return {"status": "ok", "reason": "", "sets": fastest(answers), "frameworks": answers}
+    return {"status": "ok", "reason": "", "sets": _fastest(answers), "frameworks": answers}
 
 
-def fastest(answers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, float]]:
+def _fastest(answers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, float]]:
     """Return the fastest copy of each set over all frameworks, smallest set first."""
-    parts = [part for answer in answers.values() if counts(answer) for part in answer["sets"]]
-    speeds = {size: max(p["bytes_per_s"] for p in parts if p["set_bytes"] == size) for size in sizes_of(parts)}
+    parts = [part for answer in answers.values() if _counts(answer) for part in answer["sets"]]
+    speeds = {size: max(p["bytes_per_s"] for p in parts if p["set_bytes"] == size) for size in _sizes_of(parts)}
     return [{"set_bytes": size, "bytes_per_s": speed} for size, speed in speeds.items()]
 
 
-def sizes_of(parts: list[Mapping[str, Any]]) -> list[int]:
+def _sizes_of(parts: list[Mapping[str, Any]]) -> list[int]:
     """Return the sets that were measured, smallest first."""
     return sorted({part["set_bytes"] for part in parts})
 
 
-def sets_bytes(threads: int) -> list[int]:
+def _sets_bytes(threads: int) -> list[int]:
     """Return the working sets: from a core's first cache on by fours, the last one so large that it is in memory.
 
     That is three arrays, each four times the last-level caches of the CPUs used, but no more than a quarter of what
@@ -257,4 +257,4 @@ def ceilings(at: Iterable[Point], measure: bool, say: Callable[[str], None]) -> 
         measured_peak(point, there(point.device), report=say)
         if can_be_measured(point.device):
             measured_bandwidth(point, report=say)
-    return {point: ceiling(point) for point in found}
+    return {point: _ceiling(point) for point in found}

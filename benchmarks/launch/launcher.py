@@ -41,7 +41,7 @@ class Outgrown:
     def note(self, planned: Launch, status: str) -> None:
         """Remember how a launch ended."""
         if status == "oom":
-            key = alike(planned.cell), planned.task
+            key = _alike(planned.cell), planned.task
             self.smallest[key] = min(planned.cell.batch_size, self.smallest.get(key, planned.cell.batch_size))
 
     def skipped(self, planned: Launch) -> dict[str, Any] | None:
@@ -52,12 +52,12 @@ class Outgrown:
         batch_size = planned.cell.batch_size
         for (cell, task), smallest in self.smallest.items():
             again = task == planned.task and smallest == batch_size
-            if cell == alike(planned.cell) and (smallest < batch_size or again):
+            if cell == _alike(planned.cell) and (smallest < batch_size or again):
                 return {"status": "skipped", "reason": f"the {task} launch with batch {smallest} ran out of memory"}
         return None
 
 
-def alike(cell: Cell) -> Cell:
+def _alike(cell: Cell) -> Cell:
     """Return what all batch sizes of a cell have in common."""
     return dataclasses.replace(cell, batch_size=1)
 
@@ -65,7 +65,7 @@ def alike(cell: Cell) -> Cell:
 Row = dict[str, Any]
 
 
-def disproven(proof: Proof) -> Row | None:
+def _disproven(proof: Proof) -> Row | None:
     """Return the outcome of a cell that does not compute what is declared: it has no speed."""
     return {"status": "invalid", "reason": proof.reason} if proof.lockstep == "fail" else None
 
@@ -91,7 +91,7 @@ class Launcher:
         begin, cell = time.monotonic(), planned.cell
         row, proof = self.described(planned, sweep), self.proofs.get(cell, unproven(""))
         row |= (
-            self.skipped(cell) or disproven(proof) or self.outgrown.skipped(planned) or self.measured(planned, folder)
+            self.skipped(cell) or _disproven(proof) or self.outgrown.skipped(planned) or self.measured(planned, folder)
         )
         if proof.lockstep == "unproven" and row["status"] == "ok":
             row["reason"] = proof.reason  # a speed without a proof says why it has none

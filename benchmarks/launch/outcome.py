@@ -86,11 +86,11 @@ def read(answer: bytes, task: str, largest_bytes: int = 1 << 19) -> Answer:
     if said["status"] == "ok" and (name := invalid(NEEDED.get(task, {}), said)):
         raise AnswerInvalid(f"has no valid {name!r}: {shown(said.get(name))}")
     if task in TASKS:
-        check_columns(said)
+        _check_columns(said)
     return said
 
 
-def check_columns(said: Answer) -> None:
+def _check_columns(said: Answer) -> None:
     """Hold an answer to the table of columns; AnswerInvalid names the first that does not fit."""
     for name, value in said.items():
         if name in ("status", "reason"):
@@ -148,7 +148,7 @@ def judge(code: int, answer: bytes, output: str, task: str) -> Ending:
     if code < 0:
         no_memory = code == -signal.SIGABRT and aborted(output)
         status, why = ("oom", "nobody caught std::bad_alloc; ") if no_memory else ("crashed", "")
-        reason = f"ended by {name(-code)}; {why}{fault(output) or last}"
+        reason = f"ended by {_name(-code)}; {why}{_fault(output) or last}"
         return Ending(status, reason[:MAX_REASON_CHARACTERS], None, output, -code)
     if code > 0:
         return Ending("failed", f"worker exited with {code}: {last}"[:MAX_REASON_CHARACTERS], None, output)
@@ -161,12 +161,12 @@ def judge(code: int, answer: bytes, output: str, task: str) -> Ending:
     return Ending(said.pop("status"), said.pop("reason")[:MAX_REASON_CHARACTERS], said, output)
 
 
-def name(number: int) -> str:
+def _name(number: int) -> str:
     """Return a signal's name; real-time signals have numbers alone."""
     return signal.Signals(number).name if number in set(signal.Signals) else f"signal {number}"
 
 
-def fault(output: str) -> str:
+def _fault(output: str) -> str:
     """Return in one line what faulthandler wrote at the end: the error and where Python was, innermost call first."""
     fatal = list(FATAL.finditer(output))
     if not fatal:

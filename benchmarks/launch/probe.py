@@ -70,14 +70,14 @@ def probe(framework: str, device: str) -> Probe:
         return Probe(
             framework, device, f"{framework} on {device} does not answer: {ending.reason}; {anew}", missing=True
         )
-    if other := other_versions(ending.answer["versions"], environments.pinned(framework, device)):
+    if other := _other_versions(ending.answer["versions"], environments.pinned(framework, device)):
         return Probe(framework, device, f"{framework} on {device} is not as locked: {other}; {anew}", missing=True)
     if hardware.kind(device) not in ending.answer["devices"]:
         return Probe(framework, device, f"{framework} sees no {device} here", facts=ending.answer)
     return Probe(framework, device, facts=ending.answer)
 
 
-def other_versions(found: Mapping[str, str], pinned: Mapping[str, str]) -> str:
+def _other_versions(found: Mapping[str, str], pinned: Mapping[str, str]) -> str:
     """Say which packages have other versions than the lock's, and which; empty where all are right.
 
     A local part (2.13.0+cu128) counts only where the lock has one.

@@ -59,10 +59,10 @@ class Lines:
             self.taken += 1
             if self.taken > MAX_LINES:
                 raise AnswerInvalid(f"comes after more than {MAX_LINES} lines of progress")
-            self.report(figures_of(line))
+            self.report(_figures_of(line))
 
 
-def figures_of(line: bytes) -> dict[str, Any]:
+def _figures_of(line: bytes) -> dict[str, Any]:
     """Return what a line says; AnswerInvalid if it is no line of progress."""
     try:
         if len(line) > MAX_LINE_BYTES:

@@ -89,13 +89,13 @@ def proven(
     folder.mkdir(parents=True, exist_ok=True)
     if not fresh and (found := files.read_cached("proofs", decisive)):
         return Proof(**found)
-    proof = make(cell, batch_size, data, seed, steps, folder, timeout_s, memory)
+    proof = _make(cell, batch_size, data, seed, steps, folder, timeout_s, memory)
     if proof.lockstep != "unproven":
         files.write_cached("proofs", decisive, asdict(proof))
     return proof
 
 
-def make(
+def _make(
     cell: Cell,
     batch_size: int,
     data: Prepared,

@@ -37,7 +37,7 @@ class Ceiling:
         return max((speed for size, speed in self.bandwidths if size >= smaller), default=math.inf)
 
 
-def state_arrays(recipe: Recipe) -> int:
+def _state_arrays(recipe: Recipe) -> int:
     """Return how many arrays of the parameters' size a step reads and writes back: weights and optimiser's state."""
     match recipe.optimiser:
         case SGD(momentum=0.0):
@@ -48,7 +48,7 @@ def state_arrays(recipe: Recipe) -> int:
             return 3
 
 
-def kept_outputs(recipe: Recipe) -> int:
+def _kept_outputs(recipe: Recipe) -> int:
     """Return the elements of one sample that forward must leave for backward: an output of each weighted layer."""
     shapes = recipe.model.shapes()[1:]
     layers = zip(recipe.model.layers, shapes, strict=True)
@@ -61,8 +61,8 @@ def step_bytes(recipe: Recipe, batch_size: int, dtype: str) -> tuple[int, int]:
     Images are read; what is kept for backward is written and read; weights and the optimiser's state are read and
     written. Everything else could stay in registers. With narrow operands the first two may be narrow, too.
     """
-    images, outputs = batch_size * math.prod(recipe.model.input_shape), batch_size * kept_outputs(recipe)
-    state = state_arrays(recipe) * recipe.model.parameter_count
+    images, outputs = batch_size * math.prod(recipe.model.input_shape), batch_size * _kept_outputs(recipe)
+    state = _state_arrays(recipe) * recipe.model.parameter_count
     stored = np.dtype(storage(dtype)).itemsize
     passing = 2 if dtype in NARROW else stored
     return (images + 2 * outputs) * passing + 2 * state * stored, (images + outputs) * passing + state * stored

@@ -87,7 +87,7 @@ def make_anew(framework: str, device: str) -> str:
     return f"make it anew with: tox run --recreate --notest -e {name(framework, device)}"
 
 
-def lock_file(framework: str, device: str) -> Path:
+def _lock_file(framework: str, device: str) -> Path:
     """Return the file with the pinned requirements of a framework's environment."""
     return ROOT / "requirements" / f"{name(framework, device)}.txt"
 
@@ -97,7 +97,7 @@ def pinned(framework: str, device: str) -> dict[str, str]:
     if framework in GIVEN:
         return {}
     try:
-        lines = lock_file(framework, device).read_text()
+        lines = _lock_file(framework, device).read_text()
     except FileNotFoundError:
         return {}
     return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lines, re.MULTILINE))
@@ -116,9 +116,9 @@ def lock_hash(framework: str, device: str) -> str:
     UsageError where there are none.
     """
     if framework in GIVEN:
-        return hashlib.sha256(distributions(GIVEN[framework])).hexdigest()[:16]
+        return hashlib.sha256(_distributions(GIVEN[framework])).hexdigest()[:16]
     try:
-        path = lock_file(framework, device)
+        path = _lock_file(framework, device)
         return hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes() + b"\0").hexdigest()[:16]
     except FileNotFoundError as error:
         missing = f"requirements/{name(framework, device)}.txt"
@@ -128,7 +128,7 @@ def lock_hash(framework: str, device: str) -> str:
 
 
 @functools.cache
-def distributions(python: Path) -> bytes:
+def _distributions(python: Path) -> bytes:
     """Return names and versions of all packages that an interpreter has; UsageError where it cannot say."""
     try:
         return subprocess.run([python, "-c", DISTRIBUTIONS], capture_output=True, check=True, timeout=60).stdout
@@ -155,8 +155,8 @@ def resolved(revision: str) -> str:
     """Return a revision's commit in 12 digits; UsageError if this harness cannot drive its adapters, or it has none."""
     try:
         command = ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
-        commit = git(*command).decode().strip()[:12]
-        contract = git("show", f"{commit}:adapters/contract.py")
+        commit = _git(*command).decode().strip()[:12]
+        contract = _git("show", f"{commit}:adapters/contract.py")
     except (OSError, subprocess.CalledProcessError) as error:
         raise UsageError(f"--against {revision}: no git revision of this checkout that has adapters") from error
     if (version := _contract_version(contract)) != CONTRACT_VERSION:
@@ -182,7 +182,7 @@ def _contract_version(source: bytes) -> object:
 def folder(commit: str) -> Path:
     """Return a folder that holds the adapters/ of a commit; removed when this process ends."""
     target = Path(_kept().name) / commit
-    with tarfile.open(fileobj=io.BytesIO(git("archive", "--format=tar", commit, "adapters"))) as archive:
+    with tarfile.open(fileobj=io.BytesIO(_git("archive", "--format=tar", commit, "adapters"))) as archive:
         archive.extractall(target, filter="data")
     return target
 
@@ -204,6 +204,6 @@ def adapters_hash(commit: str) -> str:
     return imports.code_hash(PROGRAM, folders=search_path(commit))
 
 
-def git(*arguments: str) -> bytes:
+def _git(*arguments: str) -> bytes:
     """Return what git prints; OSError or CalledProcessError where it cannot."""
     return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True).stdout

@@ -50,7 +50,7 @@ def physical_cpus() -> list[int]:
     return sorted(seen.values())
 
 
-def caches() -> dict[str, str]:
+def _caches() -> dict[str, str]:
     """Return size by level and type of the first CPU's caches, as sysfs writes it: {"L2 Unified": "2048K"}."""
     found = {}
     for index in sorted((SYSFS_CPU / "cpu0" / "cache").glob("index*")):
@@ -70,28 +70,28 @@ def last_level_cache_bytes(cpus: Sequence[int]) -> int:
         last = max(indices, key=lambda index: int((index / "level").read_text()), default=None)
         if last is not None:
             sharers = (last / "shared_cpu_list").read_text().strip()
-            furthest[sharers] = size_bytes((last / "size").read_text().strip())
+            furthest[sharers] = _size_bytes((last / "size").read_text().strip())
     return sum(furthest.values())
 
 
-def size_bytes(size: str) -> int:
+def _size_bytes(size: str) -> int:
     """Return the bytes of a size as sysfs writes it: 48K, 32M."""
     return int(size[:-1]) << {"K": 10, "M": 20, "G": 30}[size[-1]]
 
 
-def first_line(*paths: Path) -> str:
+def _first_line(*paths: Path) -> str:
     """Return what the first of these files that exists says, or `not exposed`."""
     return next((path.read_text().strip() for path in paths if path.exists()), "not exposed")
 
 
-def frequencies_mhz() -> list[float]:
+def _frequencies_mhz() -> list[float]:
     """Return the CPUs' clocks at this moment, as far as the kernel knows them."""
     return [float(found) for found in re.findall(r"^cpu MHz\s*: ([\d.]+)", CPUINFO.read_text(), re.MULTILINE)]
 
 
-def cpu_quota() -> str:
+def _cpu_quota() -> str:
     """Return the container's limit of CPU time: microseconds a period of cgroup v2 (or v1: -1 for none)."""
-    return first_line(CGROUP / "cpu.max", CGROUP / "cpu" / "cpu.cfs_quota_us")
+    return _first_line(CGROUP / "cpu.max", CGROUP / "cpu" / "cpu.cfs_quota_us")
 
 
 def facts() -> dict[str, Any]:
@@ -99,16 +99,16 @@ def facts() -> dict[str, Any]:
     return {
         "cpu": cpu_name(),
         "virtual_machine": "hypervisor" in CPUINFO.read_text(),
-        "frequencies_mhz": frequencies_mhz(),
-        "governor": first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
-        "cpu_quota": cpu_quota(),
+        "frequencies_mhz": _frequencies_mhz(),
+        "governor": _first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
+        "cpu_quota": _cpu_quota(),
         # A UUID would name one machine; None where nobody can ask the driver.
         "gpus": [{**vars(card), "uuid": None} for card in cards()] if can_be_asked() else None,
-        "transparent_huge_pages": first_line(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
+        "transparent_huge_pages": _first_line(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
         "load_average": os.getloadavg()[0],
         "physical_cores": len(physical_cpus()),
         "logical_cpus": os.cpu_count(),
-        "caches": caches(),
+        "caches": _caches(),
         "memory_bytes": psutil.virtual_memory().total,
         "kernel": platform.release(),
         "libc": " ".join(platform.libc_ver()),
@@ -133,14 +133,14 @@ def kind(device: str) -> str:
     return device.partition(":")[0]
 
 
-def place(device: str) -> int | None:
+def _place(device: str) -> int | None:
     """Return which of the cards it is, from 0, or None for the processor."""
     return None if kind(device) == "cpu" else int(device.partition(":")[2] or 0)
 
 
 def card_of(device: str) -> Card | None:
     """Return the card that a device is; None for the processor, and where no driver tells."""
-    index = place(device)
+    index = _place(device)
     found = [] if index is None else cards()
     return found[index] if index is not None and index < len(found) else None
 
@@ -154,7 +154,7 @@ def chosen(given: Sequence[str] | None) -> list[str]:
     for device in asked:
         named += ["cpu", *(at(index) for index in range(len(cards())))] if device == "all" else [device]
     for device in named:
-        check(device)
+        _check(device)
     return list(dict.fromkeys("gpu" if device == "gpu:0" else device for device in named))
 
 
@@ -172,7 +172,7 @@ def at(index: int) -> str:
     return f"gpu:{index}" if index else "gpu"
 
 
-def check(device: str) -> None:
+def _check(device: str) -> None:
     """Raise UsageError for what is no device, or no card of this machine."""
     match = NAMES.fullmatch(device)
     if match is None:
@@ -182,7 +182,7 @@ def check(device: str) -> None:
     found = cards()
     if not found:
         raise UsageError(f"--device {device}: NVIDIA's driver shows no GPU here; use --device cpu")
-    if (place(device) or 0) >= len(found):
+    if (_place(device) or 0) >= len(found):
         there = ", ".join(f"{at(index)} ({card.name})" for index, card in enumerate(found))
         raise UsageError(f"--device {device}: no such card; there are {there}")
 
@@ -193,7 +193,7 @@ def variables(device: str) -> dict[str, str]:
     The order of the bus is the driver's own and NVML's; CUDA's default is fastest first. Where NVML cannot be asked the
     card goes by its number, or by its place among those granted: without, gpu:1 would be measured on the first.
     """
-    index = place(device)
+    index = _place(device)
     if index is None:
         return {}
     if can_be_asked():
@@ -254,39 +254,39 @@ def cards() -> list[Card]:
     library = nvml()
     if library is None:
         return []
-    driver = text(library.nvmlSystemGetDriverVersion())
-    found = [read_card(library, index, driver) for index in range(library.nvmlDeviceGetCount())]
+    driver = _text(library.nvmlSystemGetDriverVersion())
+    found = [_read_card(library, index, driver) for index in range(library.nvmlDeviceGetCount())]
     granted = os.environ.get("CUDA_VISIBLE_DEVICES")
-    return found if granted is None else visible(found, granted)
+    return found if granted is None else _visible(found, granted)
 
 
-def read_card(library: ModuleType, index: int, driver: str) -> Card:
+def _read_card(library: ModuleType, index: int, driver: str) -> Card:
     """Return what the driver says of one GPU."""
     handle = library.nvmlDeviceGetHandleByIndex(index)
     capability = "{}.{}".format(*library.nvmlDeviceGetCudaComputeCapability(handle))
-    name, uuid = text(library.nvmlDeviceGetName(handle)), text(library.nvmlDeviceGetUUID(handle))
+    name, uuid = _text(library.nvmlDeviceGetName(handle)), _text(library.nvmlDeviceGetUUID(handle))
     return Card(index, name, library.nvmlDeviceGetMemoryInfo(handle).total, driver, capability, uuid)
 
 
-def visible(found: list[Card], granted: str) -> list[Card]:
+def _visible(found: list[Card], granted: str) -> list[Card]:
     """Return the cards that CUDA_VISIBLE_DEVICES names, by number or by the beginning of a UUID, in its order.
 
     As CUDA does, stop at the first that does not exist: an invalid number hides all that follow it.
     """
     kept: list[Card] = []
     for name in filter(None, granted.split(",")):
-        named = [c for c in found if str(c.index) == name.strip() or begins(c.uuid, name.strip())]
+        named = [c for c in found if str(c.index) == name.strip() or _begins(c.uuid, name.strip())]
         if len(named) != 1:
             break
         kept += named
     return kept
 
 
-def begins(uuid: str, name: str) -> bool:
+def _begins(uuid: str, name: str) -> bool:
     """Return whether a name is the beginning of a UUID, and more than what all of them begin with."""
     return name.startswith("GPU-") and len(name) > 4 and uuid.startswith(name)
 
 
-def text(said: str | bytes) -> str:
+def _text(said: str | bytes) -> str:
     """Return text; older bindings answer in bytes."""
     return said.decode() if isinstance(said, bytes) else said

@@ -23,12 +23,12 @@ NAMED = re.compile(rf"((?:{'|'.join(OURS)})(?:\.\w+)+)(:\w+)?")
 def code_hash(*entries: str, folders: tuple[Path, ...] = (ROOT,)) -> str:
     """Return 16 hex digits of a SHA-256 over dotted names and contents of all modules that modules() finds."""
     total = hashlib.sha256()
-    for name, path in sorted(modules(*entries, folders=folders).items()):
+    for name, path in sorted(_modules(*entries, folders=folders).items()):
         total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]
 
 
-def modules(*entries: str, folders: tuple[Path, ...] = (ROOT,)) -> Mapping[str, Path]:
+def _modules(*entries: str, folders: tuple[Path, ...] = (ROOT,)) -> Mapping[str, Path]:
     """Return, by dotted name, the files of ours that are loaded where these modules are imported or run.
 
     Packages on the way count, imports in functions too. `folders` are looked through in order, as Python does: the

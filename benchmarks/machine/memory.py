@@ -79,12 +79,12 @@ class Group:
 
 
 @functools.cache
-def own() -> Group | None:
+def _own() -> Group | None:
     """Return the group that accounts this process's memory; None where there is none to be seen."""
-    return located(MOUNTS.read_text(), MEMBERSHIPS.read_text())
+    return _located(MOUNTS.read_text(), MEMBERSHIPS.read_text())
 
 
-def located(mounts: str, memberships: str) -> Group | None:
+def _located(mounts: str, memberships: str) -> Group | None:
     """Return the group that mountinfo and cgroup of proc(5) say: version 1 where its memory controller is mounted."""
     paths = {}
     for line in memberships.splitlines():
@@ -103,22 +103,22 @@ def located(mounts: str, memberships: str) -> Group | None:
     return found.get(1) or found.get(2)
 
 
-def where_children_may_be() -> Group | None:
+def _where_children_may_be() -> Group | None:
     """Return the group below which this user may confine a process, found by doing it; None where none may be.
 
     In version 2 a group with members hands no memory to children of its own; then the parent of ours is tried.
     """
-    ours = own()
+    ours = _own()
     if ours is None:
         return None
     if ours.version == 1:
         places = [ours]
     else:
-        places = [Group(folder, 2) for folder in (ours.folder, ours.folder.parent) if hands_memory_down(folder)]
-    return next((place for place in places if confines(place)), None)
+        places = [Group(folder, 2) for folder in (ours.folder, ours.folder.parent) if _hands_memory_down(folder)]
+    return next((place for place in places if _confines(place)), None)
 
 
-def hands_memory_down(folder: Path) -> bool:
+def _hands_memory_down(folder: Path) -> bool:
     """Return whether children of a version 2 group have a memory controller."""
     try:
         return "memory" in (folder / "cgroup.subtree_control").read_text().split()
@@ -126,7 +126,7 @@ def hands_memory_down(folder: Path) -> bool:
         return False
 
 
-def confines(place: Group) -> bool:
+def _confines(place: Group) -> bool:
     """Return whether a process can be put into a new group below this one."""
     place.sweep()
     try:
@@ -142,7 +142,7 @@ def confines(place: Group) -> bool:
     return done and made.oom_kills() is None  # it is gone again
 
 
-def argument(group: Group) -> str:
+def _argument(group: Group) -> str:
     """Return what confinement.enter takes for a group."""
     return f"{supervisor.GROUP}{group.folder}"
 
@@ -194,7 +194,7 @@ class MemoryLimit:
     @classmethod
     def of(cls, limit_bytes: int | None) -> MemoryLimit:
         """Return the limit with the best means that this machine and user have."""
-        return cls() if limit_bytes is None else cls(limit_bytes, where_children_may_be())
+        return cls() if limit_bytes is None else cls(limit_bytes, _where_children_may_be())
 
     def means(self) -> str:
         """Return by what the limit is held to, empty without one."""
@@ -214,10 +214,10 @@ class MemoryLimit:
         """
         if self.limit_bytes is None or self.place is None:
             words = "" if self.limit_bytes is None else f"{supervisor.RLIMIT}{self.limit_bytes}"
-            yield Watch(words, own(), "")
+            yield Watch(words, _own(), "")
             return
         group = self.place.child(self.limit_bytes)
         try:
-            yield Watch(argument(group), group, f", --memory-limit {self.limit_bytes:,} bytes")
+            yield Watch(_argument(group), group, f", --memory-limit {self.limit_bytes:,} bytes")
         finally:
             group.remove()

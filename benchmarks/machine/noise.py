@@ -42,11 +42,11 @@ class Suspend:
     asleep_s = 0.0
 
     def __enter__(self) -> Suspend:
-        self.before = suspended_s()
+        self.before = _suspended_s()
         return self
 
     def __exit__(self, *ending: object) -> None:
-        self.asleep_s = suspended_s() - self.before
+        self.asleep_s = _suspended_s() - self.before
 
     def mark(self, row: dict[str, Any]) -> dict[str, Any]:
         """Return the row, with the flag `disturbed` where the machine slept."""
@@ -56,7 +56,7 @@ class Suspend:
         return {**row, "flags": [*flags, "disturbed"]}
 
 
-def suspended_s() -> float:
+def _suspended_s() -> float:
     """Return the seconds for which this machine has been suspended since it was started."""
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
@@ -81,11 +81,11 @@ class Canary:
         self.after: list[float] = []
 
     def __enter__(self) -> Canary:
-        self.before = sing(self.cpus)
+        self.before = _sing(self.cpus)
         return self
 
     def __exit__(self, *ending: object) -> None:
-        self.after = sing(self.cpus)
+        self.after = _sing(self.cpus)
         for cpu, *taken in zip(self.cpus, self.before, self.after, strict=True):
             self.fastest[cpu] = min(*taken, self.fastest.get(cpu, taken[0]))
 
@@ -107,26 +107,26 @@ class Canary:
         return {**row, "canary_before_s": self.before, "canary_after_s": self.after, "flags": flags}
 
 
-def sing(cpus: Sequence[int]) -> list[float]:
+def _sing(cpus: Sequence[int]) -> list[float]:
     """Return the median seconds of the work on each of these CPUs, all at once, in their order; some 20 ms."""
     if not cpus:
         return []
     together = threading.Barrier(len(cpus))
     # A signal between the starts of two voices would leave the first at the barrier, and our exit waiting for it.
     with signals.held(), ThreadPoolExecutor(len(cpus)) as pool:
-        return list(pool.map(partial(voice, together), cpus))
+        return list(pool.map(partial(_voice, together), cpus))
 
 
-def voice(together: threading.Barrier, cpu: int) -> float:
+def _voice(together: threading.Barrier, cpu: int) -> float:
     """Return the median seconds on one CPU; the thread is its own and keeps this CPU until it ends."""
     os.sched_setaffinity(0, {cpu})
     result = np.empty_like(MATRICES)
     together.wait()
-    work(result)  # wakes the CPU
-    return statistics.median(work(result) for _ in range(REPEATS))
+    _work(result)  # wakes the CPU
+    return statistics.median(_work(result) for _ in range(REPEATS))
 
 
-def work(result: npt.NDArray[np.float32]) -> float:
+def _work(result: npt.NDArray[np.float32]) -> float:
     """Return the seconds of a fixed number of passes."""
     start = time.perf_counter_ns()
     for _ in range(PASSES):
@@ -235,21 +235,21 @@ class Watch:
         """
         if not self.library:
             return dict(row)
-        found = columns(self.readings, timed, samples(row))
+        found = _columns(self.readings, timed, _samples(row))
         flags = list(row.get("flags") or [])
         flags += ["disturbed"] if (self.others or self.busy) and "disturbed" not in flags else []
         flags += ["throttled"] if found.get("gpu_throttles") else []
         return {**row, **found, "flags": flags, "gpu_other_processes": self.others}
 
 
-def samples(row: Mapping[str, Any]) -> float | None:
+def _samples(row: Mapping[str, Any]) -> float | None:
     """Return how many samples the timed chunks of training held."""
     if not row.get("train_samples_per_s"):
         return None
     return float(row["train_samples_per_s"] * statistics.median(row["train_chunk_s"]) * len(row["train_chunk_s"]))
 
 
-def columns(readings: Sequence[Reading], timed: Sequence[float] | None, trained: float | None) -> dict[str, Any]:
+def _columns(readings: Sequence[Reading], timed: Sequence[float] | None, trained: float | None) -> dict[str, Any]:
     """Return the row's columns: memory over the whole launch, the rest while training was timed."""
     used = [reading.used_bytes for reading in readings if reading.used_bytes is not None]
     found: dict[str, Any] = {"gpu_memory_peak_bytes": max(used) - used[0] if used and max(used) > used[0] else None}
@@ -261,7 +261,7 @@ def columns(readings: Sequence[Reading], timed: Sequence[float] | None, trained:
     degrees = [reading.temperature_c for reading in inside if reading.temperature_c is not None]
     loads = [reading.load_percent for reading in inside if reading.load_percent is not None]
     reasons = {name for bit, name in THROTTLES.items() if any(reading.throttles & bit for reading in inside)}
-    power_w = mean_power_w(inside)
+    power_w = _mean_power_w(inside)
     return found | {
         "gpu_busy_share": statistics.fmean(loads) / 100 if loads else None,
         "gpu_sm_clock_mhz": statistics.median(clocks) if clocks else None,
@@ -272,7 +272,7 @@ def columns(readings: Sequence[Reading], timed: Sequence[float] | None, trained:
     }
 
 
-def mean_power_w(readings: Sequence[Reading]) -> float | None:
+def _mean_power_w(readings: Sequence[Reading]) -> float | None:
     """Return the mean power between the first and the last reading, from the energy counter where there is one.
 
     The counter moves every 20 to 100 ms: only moments at which it moved are edges that mean something.

@@ -41,7 +41,7 @@ def watched() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
         if before[number] != signal.SIG_IGN:
-            signal.signal(number, on_signal)
+            signal.signal(number, _on_signal)
     try:
         yield
     finally:
@@ -66,7 +66,7 @@ def held() -> Iterator[None]:
 def endable(number: signal.Signals) -> Iterator[None]:
     """Let one more signal raise Interrupted within this block; before and after it is ignored."""
     try:
-        signal.signal(number, on_order)
+        signal.signal(number, _on_order)
         yield
     finally:
         signal.signal(number, signal.SIG_IGN)
@@ -74,7 +74,7 @@ def endable(number: signal.Signals) -> Iterator[None]:
             State.pending = None
 
 
-def on_order(number: int, frame: FrameType | None) -> None:
+def _on_order(number: int, frame: FrameType | None) -> None:
     """Take the signal of a block: it is no first one of two, and ends nothing but the block."""
     if State.holds:
         State.pending = State.pending or number
@@ -82,7 +82,7 @@ def on_order(number: int, frame: FrameType | None) -> None:
         raise Interrupted(number)
 
 
-def on_signal(number: int, frame: FrameType | None) -> None:
+def _on_signal(number: int, frame: FrameType | None) -> None:
     """Take a signal: raise, or keep it for the end of a block; a second one ends everything now."""
     if State.received:
         end_children()

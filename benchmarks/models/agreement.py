@@ -50,7 +50,7 @@ class Agreement:
 def agreement(outputs: Mapping[str, Array], labels: Array, loss: str) -> Agreement:
     """Compare outputs (N, K) by framework on images with these labels (N,); `loss` says how outputs are read."""
     read_as = {name: readings(found.astype(np.float64), labels, loss)[0] for name, found in outputs.items()}
-    answers, widest = np.stack(list(read_as.values())), np.stack([gaps(found, loss) for found in outputs.values()])
+    answers, widest = np.stack(list(read_as.values())), np.stack([_gaps(found, loss) for found in outputs.values()])
     differences = [
         Difference(
             int(index), int(labels[index]), {name: int(found[index]) for name, found in read_as.items()},
@@ -63,7 +63,7 @@ def agreement(outputs: Mapping[str, Array], labels: Array, loss: str) -> Agreeme
     return Agreement(len(labels), correct, {name: apart(found, first) for name, found in outputs.items()}, differences)
 
 
-def gaps(outputs: Array, loss: str) -> Array:
+def _gaps(outputs: Array, loss: str) -> Array:
     """Return (N,) how much better the best answer is than the next: of two logits, or of distances to whole numbers."""
     values = outputs.astype(np.float64)
     if loss == "mean_squared_error":

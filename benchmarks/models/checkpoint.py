@@ -43,7 +43,7 @@ OTHERS = {b"PK": "a zip archive, as torch.save and numpy.savez write", b"\x80": 
 
 def write_weights(path: Path, weights: Weights, **about: str) -> None:
     """Write float32 arrays by parameter name, with `about` as the file's metadata; whole or not at all."""
-    possible()
+    _possible()
     from safetensors.numpy import save  # noqa: PLC0415 - see errors.py
 
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in weights.items()}
@@ -57,13 +57,13 @@ def read_weights(path: Path, model: Model) -> Weights:
 
     The header is held to the file's size, then to the declaration, before a parameter is read.
     """
-    possible()
+    _possible()
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - see errors.py
 
     try:
-        check_header(path, model)
+        _check_header(path, model)
         with safe_open(path, framework="numpy") as file:
-            check_parameters(path, model, {name: file.get_slice(name) for name in file.keys()})  # noqa: SIM118  # no dict
+            _check_parameters(path, model, {name: file.get_slice(name) for name in file.keys()})  # noqa: SIM118  # no dict
             weights = {parameter.name: file.get_tensor(parameter.name) for parameter in model.parameters()}
     except (OSError, SafetensorError) as error:
         raise DataError(f"cannot read weights from {shown(path)}: {error}") from error
@@ -72,12 +72,12 @@ def read_weights(path: Path, model: Model) -> Weights:
     return weights
 
 
-def possible() -> None:
+def _possible() -> None:
     """Raise EnvironmentMissing where this Python cannot read and write such files: before a training, not after it."""
     require("a file of weights", "safetensors")
 
 
-def check_header(path: Path, model: Model) -> None:
+def _check_header(path: Path, model: Model) -> None:
     """Raise DataError for what is no safetensors file, or for sizes that cannot be, from the first eight bytes.
 
     Source: https://github.com/huggingface/safetensors#format, 8 bytes of header size, little-endian, before the header.
@@ -100,7 +100,7 @@ def check_header(path: Path, model: Model) -> None:
     )
 
 
-def check_parameters(path: Path, model: Model, found: Mapping[str, Any]) -> None:
+def _check_parameters(path: Path, model: Model, found: Mapping[str, Any]) -> None:
     """Raise DataError unless names, shapes and dtypes are the declared ones."""
     about = {
         name: (tuple(part.get_shape()), DTYPES.get(part.get_dtype(), part.get_dtype())) for name, part in found.items()
@@ -109,12 +109,12 @@ def check_parameters(path: Path, model: Model, found: Mapping[str, Any]) -> None
     for name in sorted(about.keys() | declared.keys()):
         if about.get(name) != declared.get(name):
             raise DataError(
-                f"{shown(path)} does not hold the weights of {model.name!r}: {shown(name)} is {words(about.get(name))},"
-                f" declared {words(declared.get(name))}"
+                f"{shown(path)} does not hold the weights of {model.name!r}: {shown(name)} is"
+                f" {_words(about.get(name))}, declared {_words(declared.get(name))}"
             )
 
 
-def words(entry: tuple[tuple[int, ...], str] | None) -> str:
+def _words(entry: tuple[tuple[int, ...], str] | None) -> str:
     """Say what a parameter is: its shape and dtype, or that there is none."""
     return "absent" if entry is None else f"{'x'.join(map(str, entry[0]))} {entry[1]}"
 
@@ -128,37 +128,37 @@ CARD_FIELDS: dict[str, type] = {"weights_sha256": str, "recipe": dict}
 OPTIONAL: dict[str, type] = {"dataset": dict, "training": dict, "scores": dict, "versions": dict, "commit": str}
 
 
-def declared(value: Any) -> Any:
+def _declared(value: Any) -> Any:
     """Return a declaration as plain JSON values; `type` names the class of what is no plain value."""
     if dataclasses.is_dataclass(value):
-        fields = {field.name: declared(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        fields = {field.name: _declared(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {"type": type(value).__name__, **fields}
-    return [declared(item) for item in value] if isinstance(value, tuple) else value
+    return [_declared(item) for item in value] if isinstance(value, tuple) else value
 
 
-def card_text(recipe: Recipe, weights_sha256: str, about: Card) -> str:
+def _card_text(recipe: Recipe, weights_sha256: str, about: Card) -> str:
     """Return the card of some weights; `about` is what is known of them beside their declaration."""
-    card = {"card_version": CARD_VERSION, **about, "recipe": declared(recipe), "weights_sha256": weights_sha256}
+    card = {"card_version": CARD_VERSION, **about, "recipe": _declared(recipe), "weights_sha256": weights_sha256}
     return json.dumps(card, indent=1, allow_nan=False) + "\n"
 
 
-def read_card(path: Path) -> tuple[Card, Recipe]:
+def _read_card(path: Path) -> tuple[Card, Recipe]:
     """Return a card and the recipe it names; DataError if it is none, or of a network declared otherwise here."""
-    card = parsed(path)
+    card = _parsed(path)
     for name, kind in (*CARD_FIELDS.items(), *((name, kind) for name, kind in OPTIONAL.items() if name in card)):
         if not isinstance(card.get(name), kind):
-            raise DataError(f"{shown(path)}: expected {name!r} to be {WHAT[kind]}, found {brief(card.get(name))}")
+            raise DataError(f"{shown(path)}: expected {name!r} to be {WHAT[kind]}, found {_brief(card.get(name))}")
     name = card["recipe"].get("name")
     if not isinstance(name, str) or name not in RECIPES:
-        raise DataError(f"{shown(path)}: no recipe {brief(name)} here; known: {', '.join(RECIPES)}")
-    ours = declared(RECIPES[name])
+        raise DataError(f"{shown(path)}: no recipe {_brief(name)} here; known: {', '.join(RECIPES)}")
+    ours = _declared(RECIPES[name])
     for part in MEANING:
         if card["recipe"].get(part) != ours[part]:
             raise DataError(f"{shown(path)}: its {part} is not the one that {name!r} declares here; train it again")
     return card, RECIPES[name]
 
 
-def parsed(path: Path) -> Card:
+def _parsed(path: Path) -> Card:
     """Return the JSON object of a card of this version; DataError for anything else."""
     try:
         with files.open_regular(path) as file:
@@ -171,18 +171,18 @@ def parsed(path: Path) -> Card:
         raise DataError(f"cannot read the model card {shown(path)}: {error.strerror}") from None
     except ValueError as error:
         raise DataError(f"damaged model card {shown(path)}: {shown(str(error))[:200]}") from None
-    if not isinstance(card, dict) or not same(card.get("card_version"), CARD_VERSION):
-        found = brief(card.get("card_version")) if isinstance(card, dict) else "no object"
+    if not isinstance(card, dict) or not _same(card.get("card_version"), CARD_VERSION):
+        found = _brief(card.get("card_version")) if isinstance(card, dict) else "no object"
         raise DataError(f"damaged model card {shown(path)}: expected card_version {CARD_VERSION}, found {found}")
     return card
 
 
-def same(value: Any, number: int) -> bool:
+def _same(value: Any, number: int) -> bool:
     """Return whether a JSON value is this whole number: true is none, though Python says that it equals 1."""
     return type(value) is int and value == number
 
 
-def brief(value: Any) -> str:
+def _brief(value: Any) -> str:
     """Return a value of a card in few characters that no terminal obeys."""
     return ascii(value)[:60]
 
@@ -201,7 +201,7 @@ class Checkpoint:
     card: Card
 
 
-def write_checkpoint(folder: Path, recipe: Recipe, weights: Weights, card: Card) -> None:
+def _write_checkpoint(folder: Path, recipe: Recipe, weights: Weights, card: Card) -> None:
     """Make the folder, whole or not at all; `card` is what is known beside the declaration. May raise as made()."""
     with made(folder) as part:
         fill(part, recipe, weights, card)
@@ -209,10 +209,10 @@ def write_checkpoint(folder: Path, recipe: Recipe, weights: Weights, card: Card)
 
 def fill(part: Path, recipe: Recipe, weights: Weights, card: Card) -> None:
     """Put weights and card into a folder that is being made; DataError if the weights are not the declared ones."""
-    with writing(part):
+    with _writing(part):
         write_weights(part / WEIGHTS, weights, recipe=recipe.name)
         read_weights(part / WEIGHTS, recipe.model)
-        (part / CARD).write_text(card_text(recipe, file_sha256(part / WEIGHTS), card))
+        (part / CARD).write_text(_card_text(recipe, file_sha256(part / WEIGHTS), card))
 
 
 @contextmanager
@@ -222,33 +222,33 @@ def made(folder: Path) -> Iterator[Path]:
     UsageError where there is something already, which stays as it is; StorageError where nothing can be written;
     EnvironmentMissing where this Python cannot write weights.
     """
-    possible()
+    _possible()
     part = folder.absolute().parent / f".{folder.absolute().name}.{os.getpid()}.part"
-    with writing(folder):
+    with _writing(folder):
         if folder.is_symlink() or (folder.exists() and any(folder.iterdir())):
-            raise occupied(folder)
+            raise _occupied(folder)
         part.parent.mkdir(parents=True, exist_ok=True)
         part.mkdir()
     try:
         yield part
-        with writing(folder):
+        with _writing(folder):
             part.rename(folder)  # takes the place of an empty folder, and of nothing else
     finally:
         shutil.rmtree(part, ignore_errors=True)
 
 
 @contextmanager
-def writing(folder: Path) -> Iterator[None]:
+def _writing(folder: Path) -> Iterator[None]:
     """Turn what the system says into an error of ours."""
     try:
         yield
     except OSError as error:
         if error.errno in OCCUPIED:
-            raise occupied(folder) from None
+            raise _occupied(folder) from None
         raise StorageError(f"cannot write {shown(folder)}: {error.strerror or error}") from error
 
 
-def occupied(folder: Path) -> UsageError:
+def _occupied(folder: Path) -> UsageError:
     """Return the error of a place that is taken."""
     return UsageError(f"{shown(folder)} is there and not an empty folder; name another, or move it away")
 
@@ -259,7 +259,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         raise DataError(f"no folder {shown(folder)}; make one with: python -m benchmarks train --save {shown(folder)}")
     if not (folder / CARD).exists():
         raise DataError(f"{shown(folder)} has no {CARD}: no folder that `python -m benchmarks train --save` made")
-    card, recipe = read_card(folder / CARD)
+    card, recipe = _read_card(folder / CARD)
     weights = read_weights(folder / WEIGHTS, recipe.model)
     if file_sha256(folder / WEIGHTS) != card["weights_sha256"]:
         raise DataError(f"{shown(folder / WEIGHTS)} is not the file that {CARD} was written for: its SHA-256 differs")

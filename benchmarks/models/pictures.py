@@ -37,7 +37,7 @@ FULL = 90  # percentile of the ink that counts as fully inked
 
 def seen(image: Grey) -> Grey:
     """Return the digit of a grey picture (H, W) as MNIST would have it, (28, 28); DataError where there is no ink."""
-    return centred(fitted(cropped(ink_of(image))))
+    return _centred(_fitted(_cropped(_ink_of(image))))
 
 
 def naive(image: Grey) -> Grey:
@@ -49,26 +49,26 @@ def naive(image: Grey) -> Grey:
     return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
-def ink_of(image: Grey) -> Floats:
+def _ink_of(image: Grey) -> Floats:
     """Return for each pixel of (H, W) how much ink it has, 0 to 1: none, where it cannot be told from the paper."""
-    away = image - paper_of(image)
+    away = image - _paper_of(image)
     away *= np.sign((away * away * away).sum())  # ink is on the side of the paper's level where few pixels lie far away
-    least = max(CONTRAST, NOISE * 1.4826 * float(np.median(np.abs(away[border_of(image.shape)]))))
+    least = max(CONTRAST, NOISE * 1.4826 * float(np.median(np.abs(away[_border_of(image.shape)]))))
     away[away < least] = 0
     if not away.any():
         return away
     level = float(np.percentile(away[away > 0], FULL))
-    return clean(np.minimum(away / level, 1.0))
+    return _clean(np.minimum(away / level, 1.0))
 
 
-def paper_of(image: Grey) -> Floats:
+def _paper_of(image: Grey) -> Floats:
     """Return the paper's grey level at each pixel: the middle one of the border, which is mostly paper.
 
     Where that is uneven it is a quadratic surface through the border, of least absolute deviations (by reweighting), so
     that ink which reaches the border does not bend it. Even paper needs none, and a thick digit in a tight picture
     would bend it.
     """
-    border = border_of(image.shape)
+    border = _border_of(image.shape)
     middle = float(np.median(image[border]))
     if np.median(np.abs(image[border] - middle)) < UNEVEN:
         return np.full(image.shape, middle)
@@ -85,7 +85,7 @@ def paper_of(image: Grey) -> Floats:
     return paper
 
 
-def border_of(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def _border_of(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Return where an outer frame of an eighth of the shorter side lies."""
     inside = np.zeros(shape, bool)
     margin = max(1, min(shape) // 8)
@@ -93,14 +93,14 @@ def border_of(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     return ~inside
 
 
-def clean(ink: Floats) -> Floats:
+def _clean(ink: Floats) -> Floats:
     """Return the ink without specks: patches that hold little ink beside the one that holds most."""
     patches, _ = ndimage.label(ink > 0, np.ones((3, 3)))
     held = np.bincount(patches.ravel(), ink.ravel())
     return np.where((held >= SPECK * held.max())[patches], ink, 0)
 
 
-def cropped(ink: Floats, least: float = 0.5) -> Floats:
+def _cropped(ink: Floats, least: float = 0.5) -> Floats:
     """Return the box around all pixels with at least so much ink; DataError where it is too small for a digit."""
     rows, columns = (np.flatnonzero((ink >= least).any(axis)) for axis in (1, 0))
     if not len(rows) or max(np.ptp(rows), np.ptp(columns)) + 1 < SMALLEST:
@@ -108,14 +108,14 @@ def cropped(ink: Floats, least: float = 0.5) -> Floats:
     return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
 
 
-def fitted(ink: Floats) -> Floats:
+def _fitted(ink: Floats) -> Floats:
     """Return the ink scaled so that its longer side has 20 pixels and its shape is kept."""
     height, width = (max(1, round(side * BOX / max(ink.shape))) for side in ink.shape)
     scaled = Image.fromarray(ink.astype(np.float32)).resize((width, height), Image.Resampling.BILINEAR)
     return np.clip(np.asarray(scaled, np.float64), 0, 1)
 
 
-def centred(ink: Floats) -> Grey:
+def _centred(ink: Floats) -> Grey:
     """Return (28, 28) with the ink's centre of mass at pixel 14, as near as whole pixels and the frame allow.
 
     Pixel 14 counted from 0: there it lies in MNIST's own images (mean 13.99 and 14.00, standard deviation 0.29).
@@ -151,15 +151,15 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Grey:
         raise DataError(f"{'an empty file' if not data else 'not a PNG or JPEG'}; save the picture as one of them")
     try:
         with opener(io.BytesIO(data)) as image:
-            check_size(image, data, max_pixels)
-            return pixels(image)
+            _check_size(image, data, max_pixels)
+            return _pixels(image)
     except DataError:
         raise
     except Exception as error:  # Pillow lets out whatever its parsing meets: OSError, SyntaxError, struct.error, ...
         raise DataError(f"damaged or cut short: {ascii(error)[:200]}; save the picture again") from error
 
 
-def check_size(image: ImageFile, data: bytes, max_pixels: int) -> None:
+def _check_size(image: ImageFile, data: bytes, max_pixels: int) -> None:
     """Raise DataError for more pixels, or more passes over them, than a picture of a digit has."""
     width, height = image.size
     if width * height > max_pixels:
@@ -168,7 +168,7 @@ def check_size(image: ImageFile, data: bytes, max_pixels: int) -> None:
         raise DataError(f"a JPEG of more than {MAX_SCANS} scans; save the picture again")
 
 
-def pixels(image: ImageFile) -> Grey:
+def _pixels(image: ImageFile) -> Grey:
     """Decompress, turn as the camera was held, make small, lay over white, and make grey."""
     image.draft(
         image.mode, (MAX_SIDE, MAX_SIDE)

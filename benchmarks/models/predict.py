@@ -40,14 +40,14 @@ class Picture:
 def picture(name: str, naive: bool) -> Picture:
     """Read a picture file, or stdin for `-`; never raises for what is wrong with it."""
     try:
-        grey = pictures.decode(content(name))
+        grey = pictures.decode(_content(name))
         views = {"seen": pictures.seen(grey)}
     except DataError as error:
         return Picture(name, f"cannot read a digit from {shown(name)}: {error}")
     return Picture(name, views=views | ({"naive": pictures.naive(grey)} if naive else {}))
 
 
-def content(name: str) -> bytes:
+def _content(name: str) -> bytes:
     """Return a file's bytes, or one more than decode() takes; DataError where there is no regular file."""
     most = pictures.MAX_BYTES + 1
     if name == STDIN:
@@ -75,7 +75,7 @@ def predict(
     views = [(good, view) for good in pictures for view in good.views]
     lost: list[str] = []
     with contextlib.ExitStack() as stack:
-        workers = [worker for name in frameworks if views for worker in started(stack, name, device, saved, say, lost)]
+        workers = [worker for name in frameworks if views for worker in _started(stack, name, device, saved, say, lost)]
         for worker in workers:
             try:
                 outputs, _ = worker.outputs(np.stack([found.views[view] for found, view in views]))
@@ -88,7 +88,7 @@ def predict(
     return lost
 
 
-def started(
+def _started(
     stack: contextlib.ExitStack,
     framework: str,
     device: str,

@@ -191,7 +191,7 @@ TIMEOUT_S = 24 * 3600.0  # of a training, which tells how far it is and can be e
 EVALUATE_S = 1800.0
 
 
-def ask(
+def _ask(
     cell: Cell,
     task: str,
     data: Prepared,
@@ -216,7 +216,7 @@ def train(
     """Train a cell's recipe; return its weights and what learn() says. `inputs` is as batches.write_inputs left it."""
     kept = inputs / f"{cell.framework}.npz"
     what = {"epochs": epochs, "save": str(kept), "progress": progress is not None}
-    answer = ask(cell, "accuracy", data, inputs, what, timeout_s, progress)
+    answer = _ask(cell, "accuracy", data, inputs, what, timeout_s, progress)
     return read_weights(kept), answer
 
 
@@ -226,7 +226,7 @@ def outputs(
     """Return a cell's outputs on all test images at each of some weights (.npz), finite and (images, outputs)."""
     made = {name: inputs / f"{name}-in-{cell.framework}.npy" for name in weights}
     paths = [{name: str(path) for name, path in files.items()} for files in (weights, made)]
-    ask(cell, "evaluate", data, inputs, {"weights": paths[0], "outputs": paths[1]}, timeout_s)
+    _ask(cell, "evaluate", data, inputs, {"weights": paths[0], "outputs": paths[1]}, timeout_s)
     found = {name: np.load(path, allow_pickle=False) for name, path in made.items()}
     expected = (data.test_size, RECIPES[cell.recipe].model.outputs)
     for name, array in found.items():

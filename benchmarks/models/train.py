@@ -46,17 +46,17 @@ def save(part: Path, cell: Cell, probe: Probe, data: Prepared, epochs: int, seed
         initial = initial_weights(recipe.model, recipe.initialiser, seed)
         write_inputs(inputs, initial, seed, data.train_size, epochs)
         weights, answer = remote.train(cell, data, inputs, epochs, told)
-        card = about(cell, probe, data, seed, answer)
+        card = _about(cell, probe, data, seed, answer)
         if own:
             say(f"writing {cell.framework}'s own files, and loading them in a process of their own")
             (part / checkpoint.NATIVE).mkdir()
-            card["native"] = proven(part / checkpoint.NATIVE, cell, data, inputs, weights)
+            card["native"] = _proven(part / checkpoint.NATIVE, cell, data, inputs, weights)
         checkpoint.fill(part, recipe, weights, card)
-    draw(part, say)
+    _draw(part, say)
     return float(answer["accuracy"])
 
 
-def about(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dict[str, Any]) -> Card:
+def _about(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dict[str, Any]) -> Card:
     """Return what a card says beside the declaration; no names of hosts, users or paths."""
     dataset = {name: getattr(data, name) for name in ("name", "sha256", "source", "train_size", "test_size")}
     axes = ("framework", "device", "mode", "dtype", "threads", "batch_size", "pipeline")
@@ -72,7 +72,7 @@ def about(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dict[str,
     }
 
 
-def proven(folder: Path, cell: Cell, data: Prepared, inputs: Path, weights: Weights) -> dict[str, float]:
+def _proven(folder: Path, cell: Cell, data: Prepared, inputs: Path, weights: Weights) -> dict[str, float]:
     """Write the framework's own files and prove them against what its adapter computes with the same weights."""
     kept = inputs / "kept.npz"
     write_weights(kept, {name: array.astype(np.float32) for name, array in weights.items()})
@@ -81,7 +81,7 @@ def proven(folder: Path, cell: Cell, data: Prepared, inputs: Path, weights: Weig
     return native.proven(cell.framework, cell.device, RECIPES[cell.recipe], weights, folder, images, expected)
 
 
-def draw(part: Path, say: Say) -> None:
+def _draw(part: Path, say: Say) -> None:
     """Have `report` draw the curves, a program of its own: the harness draws nothing. Weights are kept without, too."""
     command = [sys.executable, "-m", "report", "curve", str(part)]
     try:

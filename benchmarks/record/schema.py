@@ -69,7 +69,7 @@ class Column:
 Harness = functools.partial(Column, by="harness")  # a column that no worker may fill in
 
 
-def is_device(value: Any) -> bool:
+def _is_device(value: Any) -> bool:
     """Return whether a text names a device."""
     return hardware.NAMES.fullmatch(value) is not None
 
@@ -84,7 +84,7 @@ COLUMNS = (
     Harness("model", "str", "", "declared network", True),
     Harness("recipe", "str", "", "declared settings it is trained with", True),
     Harness("dataset", "str", "", "data set", True),
-    Harness("device", "str", "", "as asked: cpu, gpu (the first card), gpu:N", True, is_device),
+    Harness("device", "str", "", "as asked: cpu, gpu (the first card), gpu:N", True, _is_device),
     Harness("device_name", "str", "", "model name of the processor or card", True),
     Harness("batch_size", "int", "samples", "samples in a step", True, positive),
     Harness("mode", "str", "", "eager, compiled or fused", True),
@@ -193,10 +193,10 @@ def validate(row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row with every column, in the table's order, null where absent; SchemaError names what is wrong."""
     if unknown := sorted(set(row) - set(BY_NAME)):
         raise SchemaError(f"row has unknown columns: {', '.join(unknown)}")
-    return checked(COLUMNS, row, "row")
+    return _checked(COLUMNS, row, "row")
 
 
-def checked(columns: Sequence[Column], record: Mapping[str, Any], what: str) -> dict[str, Any]:
+def _checked(columns: Sequence[Column], record: Mapping[str, Any], what: str) -> dict[str, Any]:
     """Return these columns of a record, null where absent; SchemaError says of `what` which column is not valid."""
     complete = {column.name: record.get(column.name) for column in columns}
     for column in columns:
@@ -223,13 +223,13 @@ def valid(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     """
     if kind not in LINES:
         raise SchemaError(f"unknown kind {kind[:40]!r}")
-    known = checked(LINES[kind], record, kind)
-    others = {name: value for name, value in record.items() if name not in known and told(value)}
-    said: dict[str, Any] = legible({name: value for name, value in (known | others).items() if value is not None})
+    known = _checked(LINES[kind], record, kind)
+    others = {name: value for name, value in record.items() if name not in known and _told(value)}
+    said: dict[str, Any] = _legible({name: value for name, value in (known | others).items() if value is not None})
     return said
 
 
-def told(value: Any, deepest: int = DEEPEST) -> bool:
+def _told(value: Any, deepest: int = DEEPEST) -> bool:
     """Return whether a JSON value is what people can be shown: not nested too deep, every number finite."""
     match value:
         case None | str() | bool():
@@ -237,52 +237,52 @@ def told(value: Any, deepest: int = DEEPEST) -> bool:
         case int() | float():
             return fits("int" if isinstance(value, int) else "float", value)
         case list() if deepest:
-            return all(told(item, deepest - 1) for item in value)
+            return all(_told(item, deepest - 1) for item in value)
         case dict() if deepest:
-            return all(told(item, deepest - 1) for item in value.values())
+            return all(_told(item, deepest - 1) for item in value.values())
     return False
 
 
-def legible(value: Any) -> Any:
+def _legible(value: Any) -> Any:
     """Return a JSON value whose texts and names can be written as UTF-8."""
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode()
         case list():
-            return [legible(item) for item in value]
+            return [_legible(item) for item in value]
         case dict():
-            return {legible(name): legible(item) for name, item in value.items()}
+            return {_legible(name): _legible(item) for name, item in value.items()}
     return value
 
 
-def shaped(columns: Sequence[Column]) -> Check:
+def _shaped(columns: Sequence[Column]) -> Check:
     """Return a check for objects that are as a table says, and told() besides."""
 
     def check(found: Any) -> bool:
         try:
-            return isinstance(found, dict) and bool(checked(columns, found, "part")) and told(found)
+            return isinstance(found, dict) and bool(_checked(columns, found, "part")) and _told(found)
         except SchemaError:
             return False
 
     return check
 
 
-def pairs(found: Any) -> bool:
+def _pairs(found: Any) -> bool:
     """Return whether every list has two numbers above zero."""
     return all(len(pair) == 2 and min(pair) > 0 for pair in found)
 
 
-def counts(found: Any) -> bool:
+def _counts(found: Any) -> bool:
     """Return whether there is a number of images for each digit."""
     return len(found) == DIGITS and all(0 <= count < 2**31 for count in found)
 
 
-def by_step(found: Any) -> bool:
+def _by_step(found: Any) -> bool:
     """Return whether the names of an object are steps and its values deviations."""
-    return all(is_step(name) and fits("float", value) and value >= 0 for name, value in found.items())
+    return all(_is_step(name) and fits("float", value) and value >= 0 for name, value in found.items())
 
 
-def is_step(name: str) -> bool:
+def _is_step(name: str) -> bool:
     """Return whether a text is a number of steps."""
     return name.isascii() and name.isdigit() and len(name) < 12 and 0 < int(name) <= LARGEST_STEP
 
@@ -298,12 +298,12 @@ CEILING = (
     Column("dtype", "str", "", "type of the operands", True),
     Column("threads", "int", "", "CPU threads", True, positive),
     Column("peak_flops_per_s", "float", "FLOP/s", "of products of matrices", check=positive),
-    Column("bandwidths", "floatss", "bytes/s", "pairs of a working set in bytes and its speed", check=pairs),
+    Column("bandwidths", "floatss", "bytes/s", "pairs of a working set in bytes and its speed", check=_pairs),
 )
 VERDICT = (
     Column("steps", "int", "steps", "steps of the float64 run"),
     Column("float64_deviation", "float", "", "largest of a float64 loss"),
-    Column("by_step", "object", "", "the same up to a step", check=by_step),
+    Column("by_step", "object", "", "the same up to a step", check=_by_step),
     Column("deviations", "object", "", "of single steps, by kind", check=mapping(optional(number))),
     Column("oracle_sha256", "str", "", "hash of the oracle's losses"),
 )
@@ -312,22 +312,22 @@ CELL = tuple(BY_NAME[name] for name in SHARED)
 LINES: dict[str, tuple[Column, ...]] = {
     "run": (
         Column("sweep", "str", "", "the sweep's name"),
-        Column("machine", "object", "", "facts about the machine", check=told),
+        Column("machine", "object", "", "facts about the machine", check=_told),
         Column("machine_kind", "str", "", "hash that machines of one kind share"),
         Column("code", "str", "", "hash of the code that measured"),
         Column("commit", "str", "", "git commit of the checkout"),
         Column("python", "str", "", "version of the harness's Python"),
-        Column("frameworks", "object", "", "environments by name", check=mapping(shaped(ENVIRONMENT))),
+        Column("frameworks", "object", "", "environments by name", check=mapping(_shaped(ENVIRONMENT))),
         Column("data", "object", "", "SHA-256 by data set", check=mapping(text)),
-        Column("ceilings", "objects", "", "peak and bandwidths", check=listed(shaped(CEILING))),
+        Column("ceilings", "objects", "", "peak and bandwidths", check=listed(_shaped(CEILING))),
         Column("worker_variables", "object", "", "what workers were given", check=mapping(text)),
         Column("openblas_coretype", "str", "", "kernels that OpenBLAS was told to use"),
-        Column("preset", "object", "", "how much was measured", check=told),
+        Column("preset", "object", "", "how much was measured", check=_told),
         Column("seed", "int", "", "the first seed"),
         Column("resumes", "strings", "", "sweeps that this one went on with"),
-        Column("requested", "object", "", "cells and launches that were asked for", check=told),
+        Column("requested", "object", "", "cells and launches that were asked for", check=_told),
         Column("part_of", "str", "", "the sweep over several machines that a member's own belongs to"),
-        Column("engine", "object", "", "what spread it over machines, and over which", check=shaped(ENGINE)),
+        Column("engine", "object", "", "what spread it over machines, and over which", check=_shaped(ENGINE)),
     ),
     "end": (
         Column("wall_s", "object", "s", "where the time went", check=mapping(number)),
@@ -343,13 +343,13 @@ LINES: dict[str, tuple[Column, ...]] = {
         *(BY_NAME[name] for name in APART),
         BY_NAME["lockstep"],
         Column("reason", "str", "", "why it is no pass"),
-        Column("verdict", "object", "", "the gate's whole answer", check=shaped(VERDICT)),
+        Column("verdict", "object", "", "the gate's whole answer", check=_shaped(VERDICT)),
     ),
     "dataset": (
         Column("name", "str", "", "data set", True),
         Column("sha256", "str", "", "of its arrays", True),
-        Column("train_counts", "ints", "images", "to train on, by digit", True, counts),
-        Column("test_counts", "ints", "images", "to test on, by digit", True, counts),
+        Column("train_counts", "ints", "images", "to train on, by digit", True, _counts),
+        Column("test_counts", "ints", "images", "to test on, by digit", True, _counts),
         Column("height", "int", "pixels", "of an image", True, positive),
         Column("width", "int", "pixels", "of an image", True, positive),
         Column("samples", "strings", "", "an image of each digit that there is, base64"),

@@ -62,15 +62,15 @@ MAX_PROBLEM_CHARS = 400
 SEALED = re.compile(rb'(?P<body>.*), "checksum": "(?P<checksum>[0-9a-f]{16})"\}')
 
 
-def checksum(body: bytes) -> str:
+def _checksum(body: bytes) -> str:
     """Return the first 16 hex digits of the SHA-256 of the bytes that a line's checksum covers."""
     return hashlib.sha256(body).hexdigest()[:16]
 
 
-def sealed(line: bytes) -> bool:
+def _sealed(line: bytes) -> bool:
     """Return whether a line ends with the checksum of the bytes before it."""
     match = SEALED.fullmatch(line)
-    return match is not None and checksum(match["body"]).encode() == match["checksum"]
+    return match is not None and _checksum(match["body"]).encode() == match["checksum"]
 
 
 def append(path: Path, kind: str, *records: Mapping[str, Any]) -> None:
@@ -79,12 +79,12 @@ def append(path: Path, kind: str, *records: Mapping[str, Any]) -> None:
     One write a line, then one fsync. StorageError where a line cannot be written; a part of it may then stand at the
     file's end, which readers ignore.
     """
-    append_lines(path, [line(kind, record) for record in records])
+    append_lines(path, [_line(kind, record) for record in records])
 
 
 def begin(path: Path, record: Mapping[str, Any]) -> None:
     """Make a sweep's file with the run's record in it; StorageError where the file is there, whoever made it."""
-    append_lines(path, [line("run", record)], new=True)
+    append_lines(path, [_line("run", record)], new=True)
 
 
 def append_lines(path: Path, contents: Sequence[bytes], wait: bool = True, new: bool = False) -> None:
@@ -93,9 +93,9 @@ def append_lines(path: Path, contents: Sequence[bytes], wait: bool = True, new: 
     A `new` file must not be there yet.
     """
     try:
-        with signals.held(), opened(path, new) as descriptor:
+        with signals.held(), _opened(path, new) as descriptor:
             for number, content in enumerate(contents):
-                write(descriptor, content if number or whole(descriptor) else b"\n" + content)
+                _write(descriptor, content if number or _whole(descriptor) else b"\n" + content)
             if wait:
                 os.fsync(descriptor)
     except FileExistsError as error:
@@ -109,14 +109,14 @@ def settle(path: Path) -> None:
     append_lines(path, [])
 
 
-def line(kind: str, record: Mapping[str, Any]) -> bytes:
+def _line(kind: str, record: Mapping[str, Any]) -> bytes:
     """Return a record as a line with its newline."""
     body = json.dumps({"kind": kind, "schema_version": SCHEMA_VERSION, **record}, allow_nan=False)[:-1].encode()
-    return body + f', "checksum": "{checksum(body)}"}}\n'.encode()
+    return body + f', "checksum": "{_checksum(body)}"}}\n'.encode()
 
 
 @contextmanager
-def opened(path: Path, new: bool) -> Iterator[int]:
+def _opened(path: Path, new: bool) -> Iterator[int]:
     """Yield a descriptor that appends to a file; one that is not there is made, and its name put on the disk too.
 
     FileExistsError where it must be `new` and is not.
@@ -136,13 +136,13 @@ def opened(path: Path, new: bool) -> Iterator[int]:
             os.close(folder)
 
 
-def whole(descriptor: int) -> bool:
+def _whole(descriptor: int) -> bool:
     """Return whether a file is empty or ends with a newline: after a torn line the next must begin anew."""
     size = os.fstat(descriptor).st_size
     return not size or os.pread(descriptor, 1, size - 1) == b"\n"
 
 
-def write(descriptor: int, content: bytes) -> None:
+def _write(descriptor: int, content: bytes) -> None:
     """Write all of it, at once where the disk lets us; the rest of what it took in part says what it lacks."""
     while content:
         content = content[os.write(descriptor, content) :]
@@ -190,7 +190,7 @@ def parse(line: bytes) -> tuple[str, dict[str, Any]]:
         raise SchemaError("not an object")
     if (version := body.get("schema_version")) != SCHEMA_VERSION:  # asked first: its checksum may be another one
         raise OtherVersion(f"schema version {reprlib.repr(version)}, this program reads {SCHEMA_VERSION}; {ADVICE}")
-    if not sealed(line):
+    if not _sealed(line):
         raise SchemaError("checksum does not match")
     kind = body.pop("kind", None)
     del body["checksum"]
@@ -199,13 +199,13 @@ def parse(line: bytes) -> tuple[str, dict[str, Any]]:
     return str(kind), valid(str(kind), body)
 
 
-def read(path: Path) -> Sweep:
+def _read(path: Path) -> Sweep:
     """Read one file; a torn last line is ignored, other damaged lines and what is no file become `problems`.
 
     Memory is bounded by the valid rows, whatever else is in the file, and these by MAX_FILE_BYTES.
     """
     sweep = Sweep(path)
-    for number, line in numbered(path, sweep):
+    for number, line in _numbered(path, sweep):
         judge(sweep, number, line)
     return sweep
 
@@ -213,13 +213,13 @@ def read(path: Path) -> Sweep:
 def rows(path: Path) -> Iterator[Record]:
     """Yield the valid rows of one file one by one, for a reader that keeps little of each."""
     sweep = Sweep(path)
-    for number, line in numbered(path, sweep):
+    for number, line in _numbered(path, sweep):
         judge(sweep, number, line)
         yield from sweep.rows
         sweep = Sweep(path)
 
 
-def numbered(path: Path, sweep: Sweep) -> Iterator[tuple[int, bytes]]:
+def _numbered(path: Path, sweep: Sweep) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of one file, newlines apart, with their numbers from 1; a torn last line is not among them.
 
     What is no regular file becomes a problem of the sweep; StorageError for one that is too large or cannot be read.
@@ -255,9 +255,9 @@ def judge(sweep: Sweep, number: int, line: bytes) -> None:
             sweep.problems.append(f"{sweep.path.name}, line {number} and after it: more damaged lines; all ignored")
 
 
-def read_all(results: Path) -> Iterator[Sweep]:
+def _read_all(results: Path) -> Iterator[Sweep]:
     """Read every results file of a folder, oldest name first; UsageError if there is no such folder."""
-    yield from (read(path) for path in files(results))
+    yield from (_read(path) for path in files(results))
 
 
 def files(results: Path) -> list[Path]:

@@ -24,7 +24,7 @@ from benchmarks.worker.train import DIGITS
 Array = npt.NDArray[np.uint8]
 
 
-def arrays(data: Prepared, part: str) -> tuple[Array, Array]:
+def _arrays(data: Prepared, part: str) -> tuple[Array, Array]:
     """Return images (N, H, W) and labels (N,) of `train` or `test`, mapped from the disk."""
     images, labels = (
         np.load(data.folder / f"{part}_{kind}.npy", mmap_mode="r", allow_pickle=False) for kind in ("images", "labels")
@@ -32,31 +32,31 @@ def arrays(data: Prepared, part: str) -> tuple[Array, Array]:
     return images, labels
 
 
-def pixels(image: Array) -> str:
+def _pixels(image: Array) -> str:
     """Return an image's bytes, row after row, as base64."""
     return base64.b64encode(image.tobytes()).decode()
 
 
 def dataset_facts(data: Prepared) -> dict[str, Any]:
     """Return a data set's record: class balance, and the first training image of each class that has one."""
-    images, labels = arrays(data, "train")
+    images, labels = _arrays(data, "train")
     firsts = [int(np.argmax(labels == digit)) for digit in range(DIGITS) if (labels == digit).any()]
     return {
         "name": data.name,
         "sha256": data.sha256,
         "train_counts": np.bincount(labels, minlength=DIGITS).tolist(),
-        "test_counts": np.bincount(arrays(data, "test")[1], minlength=DIGITS).tolist(),
+        "test_counts": np.bincount(_arrays(data, "test")[1], minlength=DIGITS).tolist(),
         "height": images.shape[1],
         "width": images.shape[2],
-        "samples": [pixels(images[first]) for first in firsts],
+        "samples": [_pixels(images[first]) for first in firsts],
     }
 
 
 def test_image(data: Prepared, index: int) -> dict[str, Any]:
     """Return the record of one test image."""
-    images, labels = arrays(data, "test")
+    images, labels = _arrays(data, "test")
     found = {"dataset": data.name, "sha256": data.sha256, "index": index, "label": int(labels[index])}
-    return {**found, "pixels": pixels(images[index])}
+    return {**found, "pixels": _pixels(images[index])}
 
 
 Facts = dict[str, Any]
@@ -71,7 +71,7 @@ def run_facts(
         "machine_kind": hardware.fingerprint(),
         "code": environments.code_hash(),
         "commit": environments.commit(),
-        "frameworks": {environments.name(*key): probe_facts(probe) for key, probe in probes.items()},
+        "frameworks": {environments.name(*key): _probe_facts(probe) for key, probe in probes.items()},
         "data": {name: found.sha256 for name, found in data.items()},
         "ceilings": [{**point._asdict(), **dataclasses.asdict(ceiling)} for point, ceiling in ceilings.items()],
         "worker_variables": {k: v for k, v in environments.FIXED.items() if k != "PYTHONPATH"},
@@ -80,7 +80,7 @@ def run_facts(
     }
 
 
-def probe_facts(probe: Probe) -> Facts:
+def _probe_facts(probe: Probe) -> Facts:
     """Return what is recorded of a framework's environment."""
     lock = environments.lock_hash(probe.framework, probe.device)
     return {"lock": lock, "versions": probe.facts.get("versions"), **probe.facts.get("libraries", {})}

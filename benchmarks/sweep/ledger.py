@@ -100,7 +100,7 @@ class Ledger:
         """Note how a launch ended, return what is kept of it; its time counts if this sweep made it."""
         if made:
             self.wall.add(row)
-        kept = {name: shared(row[name]) for name in KEPT}
+        kept = {name: _shared(row[name]) for name in KEPT}
         self.rows.append(kept)
         if row["status"] == "ok" and row.get("confusion"):
             known = self.learnt.get(row["dataset"], False)
@@ -133,17 +133,17 @@ class Ledger:
         spared = f", {self.not_needed:,} not needed" if self.not_needed else ""
         asked = count(self.launches, "launch", "launches")
         return (
-            f"{count(self.cells, 'cell')} requested, {len(self.endings):,} reported: {by_status(cells)}",
-            f"{asked} requested, {len(self.rows):,} reported{spared}: {by_status(ended)}",
+            f"{count(self.cells, 'cell')} requested, {len(self.endings):,} reported: {_by_status(cells)}",
+            f"{asked} requested, {len(self.rows):,} reported{spared}: {_by_status(ended)}",
         )
 
 
-def shared(value: Any) -> Any:
+def _shared(value: Any) -> Any:
     """Return a value that all rows with the same text share."""
     return sys.intern(value) if isinstance(value, str) else value
 
 
-def by_status(counts: Counter[str]) -> str:
+def _by_status(counts: Counter[str]) -> str:
     """Return how many ended how: `34 ok, 2 timeout`; a cell whose launches ended differently in brackets."""
     return (
         ", ".join(

@@ -24,8 +24,7 @@ import numpy as np
 from adapters.contract import DTYPES, MODES, PIPELINES, Adapter, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
-from benchmarks.worker import bandwidth, interference, libraries, peak, serve, timing
-from benchmarks.worker import prove as prove_module
+from benchmarks.worker import bandwidth, interference, libraries, peak, prove, serve, timing
 from benchmarks.worker.inputs import Inputs, read_weights, write_weights
 from benchmarks.worker.libraries import is_out_of_memory
 from benchmarks.worker.speed import dispatch_s, speeds
@@ -35,18 +34,18 @@ Answer = dict[str, Any]
 Work = Callable[[Adapter, Inputs, int], Answer]
 
 
-def seconds_since(start_ns: int) -> float:
+def _seconds_since(start_ns: int) -> float:
     """Return the seconds since a reading of perf_counter_ns."""
     return (time.perf_counter_ns() - start_ns) / 1e9
 
 
-def since_start(process: int) -> float:
+def _since_start(process: int) -> float:
     """Return the seconds since the kernel started a process, to its tick of 10 ms (proc(5), stat, field 22)."""
     started = int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[19])
     return time.clock_gettime(time.CLOCK_BOOTTIME) - started / os.sysconf("SC_CLK_TCK")
 
 
-def peak_rss_bytes() -> int:
+def _peak_rss_bytes() -> int:
     """Return the largest resident memory since this program was loaded (proc(5), VmHWM).
 
     getrusage's ru_maxrss begins with what the parent had when it forked: more than a small framework needs.
@@ -55,7 +54,7 @@ def peak_rss_bytes() -> int:
     return int(status["VmHWM"].split()[0]) * 1024
 
 
-def probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
+def _probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
     """Say what is there: versions, devices, libraries, why a combination cannot run, the recommended modes."""
     device = request["device"]
     devices = adapter.devices()
@@ -74,7 +73,7 @@ def probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
     }
 
 
-def speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def _speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
     """Time one cell; return the row's measured columns and the plan for later launches.
 
     The first launch of a cell, which has no plan yet, also finds out what a step costs at least.
@@ -90,10 +89,10 @@ def speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
             found["dispatch_s"] = dispatch_s(adapter_class, *axes)
         return found
 
-    return measured(adapter_class, request, import_s, work)
+    return _measured(adapter_class, request, import_s, work)
 
 
-def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def _accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
     """Train one cell's recipe and evaluate after each epoch; return the row's columns on accuracy and loss.
 
     The trained weights are kept where the request says `save`; with `progress` each epoch's figures go before the
@@ -102,21 +101,21 @@ def accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> 
     target = ACCURACY_TARGETS.get((request["cell"]["recipe"], request["cell"]["dataset"]))
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        told = partial(tell, request["channel"]) if request.get("progress") else lambda figures: None
+        told = partial(_tell, request["channel"]) if request.get("progress") else lambda figures: None
         learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["pipeline"], told)
         if "save" in request:
             write_weights(Path(request["save"]), adapter.get_weights())
         return learnt
 
-    return measured(adapter_class, request, import_s, work)
+    return _measured(adapter_class, request, import_s, work)
 
 
-def tell(channel: int, figures: dict[str, float]) -> None:
+def _tell(channel: int, figures: dict[str, float]) -> None:
     """Say an epoch's figures before the answer: a line of less than PIPE_BUF, so written at once (pipe(7))."""
     os.write(channel, json.dumps(figures).encode() + b"\n")
 
 
-def evaluate(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def _evaluate(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
     """Write the outputs on all test images at each of the given `weights` to its file of `outputs`."""
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
@@ -127,10 +126,10 @@ def evaluate(adapter_class: type[Adapter], request: Answer, import_s: float) -> 
             np.save(request["outputs"][name], np.concatenate(outputs))
         return {}
 
-    return measured(adapter_class, request, import_s, work)
+    return _measured(adapter_class, request, import_s, work)
 
 
-def measured(adapter_class: type[Adapter], request: Answer, import_s: float, work: Work) -> Answer:
+def _measured(adapter_class: type[Adapter], request: Answer, import_s: float, work: Work) -> Answer:
     """Build the cell's adapter, let `work` do its part, and add what is known of every launch."""
     cell = request["cell"]
     granted = adapter_class.set_threads(cell["threads"])
@@ -141,39 +140,39 @@ def measured(adapter_class: type[Adapter], request: Answer, import_s: float, wor
     adapter = adapter_class(recipe, cell["device"], cell["mode"], cell["dtype"])
     adapter.set_weights(inputs.weights)
     adapter.synchronise()
-    answer: Answer = {"import_s": import_s, "build_s": seconds_since(start)}
+    answer: Answer = {"import_s": import_s, "build_s": _seconds_since(start)}
     if adapter.placement() != cell["device"]:
         raise RuntimeError(f"asked for {cell['device']}, the parameters are on {adapter.placement()}")
 
     answer |= {"flags": []} | work(adapter, inputs, cell["batch_size"])
-    if mismatch(cell["threads"], granted, answer):
+    if _mismatch(cell["threads"], granted, answer):
         answer["flags"].append("thread_mismatch")
     answer["framework_version"] = adapter.versions()[adapter.framework]
     answer["cpu_s"] = time.process_time()
-    answer["peak_rss_bytes"] = peak_rss_bytes()
+    answer["peak_rss_bytes"] = _peak_rss_bytes()
     return answer
 
 
-def mismatch(asked: int, granted: int, answer: Answer) -> bool:
+def _mismatch(asked: int, granted: int, answer: Answer) -> bool:
     """Return whether the framework has, or computed with, other threads than it was asked to."""
     more = answer.get("cpu_per_wall", 0.0) > 1.05 * asked
     fewer = answer.get("threads_computing", asked) < asked
     return granted != asked or more or fewer
 
 
-def prove(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def _prove(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
     """Put one cell through the lockstep gate."""
     cell = request["cell"]
     adapter_class.set_threads(cell["threads"])
-    return prove_module.prove(adapter_class, RECIPES[cell["recipe"]], cell, request["folders"], request["steps"])
+    return prove.prove(adapter_class, RECIPES[cell["recipe"]], cell, request["folders"], request["steps"])
 
 
 TASKS = {
-    "probe": probe,
-    "prove": prove,
-    "speed": speed,
-    "accuracy": accuracy,
-    "evaluate": evaluate,
+    "probe": _probe,
+    "prove": _prove,
+    "speed": _speed,
+    "accuracy": _accuracy,
+    "evaluate": _evaluate,
     "serve": serve.serve,
     "products": peak.sweep,
     "copies": bandwidth.sweep_copies,
@@ -181,15 +180,15 @@ TASKS = {
 }
 
 
-def perform(request: Answer) -> Answer:
+def _perform(request: Answer) -> Answer:
     """Do what is asked; an exception becomes a status with its reason."""
-    start_s = since_start(os.getppid())  # the keeper's: this process was forked from it
+    start_s = _since_start(os.getppid())  # the keeper's: this process was forked from it
     start = time.perf_counter_ns()
     framework = ""
     try:
         adapter = load(request["adapter"])
         framework = adapter.framework
-        answer = TASKS[request["task"]](adapter, request, seconds_since(start))
+        answer = TASKS[request["task"]](adapter, request, _seconds_since(start))
     except (ContractError, timing.Inconsistent) as error:
         return {"status": "invalid", "reason": str(error)}
     except Exception as error:  # whatever a framework raises ends this launch and no other
@@ -202,7 +201,7 @@ def main() -> None:
     """Answer on the descriptor, where nothing that a framework prints can come between."""
     request, descriptor = json.loads(sys.stdin.readline()), int(sys.argv[1])
     os.set_inheritable(descriptor, False)  # not for programs that the framework starts
-    answer = perform({**request, "channel": descriptor})
+    answer = _perform({**request, "channel": descriptor})
     with os.fdopen(descriptor, "w") as channel:
         try:
             channel.write(json.dumps(answer, allow_nan=False))

@@ -43,29 +43,29 @@ def sweep_memory(adapter_class: type[Adapter], request: Answer, import_s: float)
     """Time the triad on each set of `sets_bytes` (all three arrays, all threads); return bytes/s of each."""
     threads = request["threads"]
     with ThreadPoolExecutor(threads) as pool:
-        return {"sets": [triad_rate(pool, threads, set_bytes) for set_bytes in request["sets_bytes"]]}
+        return {"sets": [_triad_rate(pool, threads, set_bytes) for set_bytes in request["sets_bytes"]]}
 
 
-def triad_rate(pool: ThreadPoolExecutor, threads: int, set_bytes: int) -> Answer:
+def _triad_rate(pool: ThreadPoolExecutor, threads: int, set_bytes: int) -> Answer:
     """Return the best median over a few repeats for one set, which is divided equally among the threads."""
     each = max(1, set_bytes // BYTES_PER_ELEMENT // threads)
-    parts = list(pool.map(arrays, [each] * threads))
+    parts = list(pool.map(_arrays, [each] * threads))
 
     def passes(count: int) -> None:
-        list(pool.map(triad, parts, [count] * threads))
+        list(pool.map(_triad, parts, [count] * threads))
 
     count = timing.calibrate(passes)
     timed = [timing.time_chunks(passes, count, CHUNKS, settle=lambda: None) for _ in range(REPEATS)]
-    moved = counted_bytes(each * threads)
+    moved = _counted_bytes(each * threads)
     return {"set_bytes": moved, "bytes_per_s": max(timing.samples_per_s(part, count) * moved for part in timed)}
 
 
-def counted_bytes(elements: int) -> int:
+def _counted_bytes(elements: int) -> int:
     """Return the bytes that one pass of the triad over so many elements counts; the set is as large."""
     return elements * BYTES_PER_ELEMENT
 
 
-def arrays(elements: int) -> Pieces:
+def _arrays(elements: int) -> Pieces:
     """Return a, b and c cut into pieces, every page touched by the calling thread."""
     a, b, c = np.zeros(elements), np.full(elements, 1.0), np.full(elements, 2.0)
     a.fill(0.0)  # np.zeros alone maps no page
@@ -73,7 +73,7 @@ def arrays(elements: int) -> Pieces:
     return [(a[i : i + PIECE], b[i : i + PIECE], c[i : i + PIECE]) for i in cuts]
 
 
-def triad(pieces: Pieces, passes: int) -> None:
+def _triad(pieces: Pieces, passes: int) -> None:
     """Compute a = b + SCALE * c, `passes` times."""
     for _ in range(passes):
         for a, b, c in pieces:
@@ -86,21 +86,21 @@ def sweep_copies(adapter_class: type[Adapter], request: Answer, import_s: float)
     adapter, mismatched = peak.smallest(adapter_class, request)
     if adapter is None:
         return mismatched
-    found = [copy_rate(adapter, set_bytes) for set_bytes in request["sets_bytes"]]
+    found = [_copy_rate(adapter, set_bytes) for set_bytes in request["sets_bytes"]]
     return {"framework_version": adapter.versions()[adapter.framework], "sets": found, "flags": mismatched["flags"]}
 
 
-def copy_rate(adapter: Adapter, set_bytes: int) -> Answer:
+def _copy_rate(adapter: Adapter, set_bytes: int) -> Answer:
     """Return the best median bytes/s over a few repeats for one set, half of which is read and half written."""
     elements = max(1, set_bytes // 2 // np.dtype(adapter.dtype).itemsize)
     array = np.random.default_rng(0).random(elements).astype(adapter.dtype)
     work = adapter.copies(array)
-    check_copy(adapter, work, array)
+    _check_copy(adapter, work, array)
     fastest = peak.repeated(adapter, work)
     return {"set_bytes": 2 * array.nbytes, "bytes_per_s": max(fastest.rates) * 2 * array.nbytes}
 
 
-def check_copy(adapter: Adapter, work: Callable[[int], Any], array: Array) -> None:
+def _check_copy(adapter: Adapter, work: Callable[[int], Any], array: Array) -> None:
     """Hold one copy and two to what they must be, to the bit; ContractError if they are not. Warms up, too."""
     for count, expected in ((1, -array), (2, array)):
         pending = work(count)

@@ -30,7 +30,7 @@ class Bounds:
     outputs: float
 
 
-def derived(epsilon: float) -> Bounds:
+def _derived(epsilon: float) -> Bounds:
     """Return the bounds of float32 sums over products of operands with this epsilon."""
     return Bounds(loss=epsilon, gradient=2 * math.sqrt(epsilon), weights=epsilon, outputs=2 * epsilon)
 
@@ -39,7 +39,7 @@ EPSILON = {"tf32": 2.0**-10, "bfloat16": 2.0**-7, "float16": 2.0**-10}  # of the
 BOUNDS = {
     "float64": Bounds(1e-12, 1e-12, 1e-12, 1e-12),
     "float32": Bounds(1e-5, 1e-5, 1e-6, 1e-4),
-    **{dtype: derived(epsilon) for dtype, epsilon in EPSILON.items()},
+    **{dtype: _derived(epsilon) for dtype, epsilon in EPSILON.items()},
 }
 
 

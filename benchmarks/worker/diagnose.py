@@ -36,19 +36,19 @@ def find(
     oracle.train(oracle.put(images, labels), 0, step)
     start = oracle.get_weights()
     batch = images[step : step + 1], labels[step : step + 1]
-    for question in (changed_weights, outputs, loss, gradient, update):
+    for question in (_changed_weights, _outputs, _loss, _gradient, _update):
         if answer := question(adapter, oracle, start, batch, bound):
             return answer
-    return order(adapter, oracle, start, (images, labels), step, bound, pipeline)
+    return _order(adapter, oracle, start, (images, labels), step, bound, pipeline)
 
 
-def part(found: Array, expected: Array) -> float:
+def _part(found: Array, expected: Array) -> float:
     """Return the largest difference relative to the largest value expected."""
     scale = float(np.abs(expected).max()) or 1.0
     return float(np.nan_to_num(np.abs(found - expected), nan=np.inf).max()) / scale
 
 
-def about(deviation: float) -> str:
+def _about(deviation: float) -> str:
     """Return a deviation, with a hint where it has the size of float32's rounding."""
     low, high = FLOAT32_LIKE
     return f"{deviation:.1e}" + (
@@ -56,26 +56,28 @@ def about(deviation: float) -> str:
     )
 
 
-def changed_weights(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
+def _changed_weights(
+    adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float
+) -> str:
     """Do weights come back as they were set?"""
     adapter.set_weights(start)
     for name, array in adapter.get_weights().items():
-        if (deviation := part(array, start[name])) > bound:
-            return f"set_weights does not keep {name} (differs by {about(deviation)})"
+        if (deviation := _part(array, start[name])) > bound:
+            return f"set_weights does not keep {name} (differs by {_about(deviation)})"
     return ""
 
 
-def outputs(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
+def _outputs(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
     """Do outputs agree, and if not, from which layer on?"""
-    found, expected = (evaluated(a, start, batch) for a in (adapter, oracle))
-    if (deviation := part(found, expected)) < 100 * bound:
+    found, expected = (_evaluated(a, start, batch) for a in (adapter, oracle))
+    if (deviation := _part(found, expected)) < 100 * bound:
         return ""
     for factor in (255.0, 1 / 255.0):
-        if part(found, evaluated(oracle, start, (batch[0] * factor, batch[1]))) < 1e-6:
+        if _part(found, _evaluated(oracle, start, (batch[0] * factor, batch[1]))) < 1e-6:
             return f"outputs are those of pixels multiplied by {factor:g}"
     layers = adapter.recipe.model.layers
     for end in range(next(i for i, layer in enumerate(layers) if isinstance(layer, WEIGHTED)), len(layers)):
-        prefix = shortened(adapter.recipe.model, end)
+        prefix = _shortened(adapter.recipe.model, end)
         recipe = replace(adapter.recipe, model=prefix, loss="cross_entropy")
         known = {parameter.name: start[parameter.name] for parameter in prefix.parameters()}
         pair = (
@@ -83,27 +85,27 @@ def outputs(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Arra
             NumpyAdapter(recipe, dtype="float64"),
         )
         # Sorted, because a framework may flatten an image in its own order as long as the next layer knows it.
-        some, wanted = (np.sort(evaluated(a, known, batch), axis=1) for a in pair)
-        if (here := part(some, wanted)) > 100 * bound:
-            return f"outputs part at layer {end}, {layers[end]}, by {about(here)}"
-    return f"outputs part by {about(deviation)}, though every layer alone agrees: is there another layer at the end?"
+        some, wanted = (np.sort(_evaluated(a, known, batch), axis=1) for a in pair)
+        if (here := _part(some, wanted)) > 100 * bound:
+            return f"outputs part at layer {end}, {layers[end]}, by {_about(here)}"
+    return f"outputs part by {_about(deviation)}, though every layer alone agrees: is there another layer at the end?"
 
 
-def shortened(model: Model, end: int) -> Model:
+def _shortened(model: Model, end: int) -> Model:
     """Return the model up to and including layer `end`, flattened at its end."""
     kept = model.layers[: end + 1]
     flat = () if len(model.shapes()[end + 1]) == 1 else (Flatten(),)
     return replace(model, name=f"{model.name}[:{end + 1}]", layers=(*kept, *flat))
 
 
-def evaluated(adapter: Adapter, weights: Weights, batch: tuple[Array, Array]) -> Array:
+def _evaluated(adapter: Adapter, weights: Weights, batch: tuple[Array, Array]) -> Array:
     """Return the outputs (N, K) of one batch at given weights."""
     adapter.set_weights(weights)
     resident = adapter.put(batch[0].astype(adapter.dtype), batch[1])
     return np.asarray(adapter.fetch(adapter.evaluate(resident, 0, 1)), np.float64)
 
 
-def trained(adapter: Adapter, weights: Weights, batch: tuple[Array, Array], steps: int) -> tuple[float, Weights]:
+def _trained(adapter: Adapter, weights: Weights, batch: tuple[Array, Array], steps: int) -> tuple[float, Weights]:
     """Return (first loss, weights) after `steps` steps on one batch from given weights."""
     adapter.set_weights(weights)
     resident = adapter.put(batch[0].astype(adapter.dtype), batch[1])
@@ -113,31 +115,31 @@ def trained(adapter: Adapter, weights: Weights, batch: tuple[Array, Array], step
     return first, adapter.get_weights()
 
 
-def loss(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
+def _loss(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
     """Does the loss agree where the outputs do?"""
-    found, expected = (trained(a, start, batch, 1)[0] for a in (adapter, oracle))
+    found, expected = (_trained(a, start, batch, 1)[0] for a in (adapter, oracle))
     if np.isnan(found):
         return "there is no loss: the batch was not trained on"
     deviation = abs(found / expected - 1)
     return f"outputs agree, the loss is {found / expected:.9g} times the declared one" if deviation > 10 * bound else ""
 
 
-def gradient(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
+def _gradient(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
     """Do gradients agree? Backward runs from the end, so the last parameter that parts is the first to blame."""
     slopes = []
     for a in (adapter, oracle):
         a.set_weights(start)
         slopes.append(a.gradients(a.put(batch[0].astype(a.dtype), batch[1]), 0))
     for name in reversed(slopes[1]):
-        if (deviation := part(slopes[0][name], slopes[1][name])) > 100 * bound:
-            return f"outputs and loss agree, the gradient of {name} parts by {about(deviation)}"
+        if (deviation := _part(slopes[0][name], slopes[1][name])) > 100 * bound:
+            return f"outputs and loss agree, the gradient of {name} parts by {_about(deviation)}"
     return ""
 
 
-def update(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
+def _update(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
     """Do the weights agree after one step, two steps, ...? The second shows the optimiser's state."""
     for steps in range(1, UPDATES + 1):
-        found, expected = (trained(a, start, batch, steps)[1] for a in (adapter, oracle))
+        found, expected = (_trained(a, start, batch, steps)[1] for a in (adapter, oracle))
         for name, array in expected.items():
             moved = array - start[name]
             difference = float(np.linalg.norm(found[name] - array)) / (float(np.linalg.norm(moved)) or 1.0)
@@ -153,7 +155,7 @@ def update(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array
     return ""
 
 
-def order(
+def _order(
     adapter: Adapter,
     oracle: Adapter,
     start: Weights,
@@ -176,7 +178,7 @@ def order(
 
     def fits(index: int, factor: float = 1.0) -> bool:
         batch = images[index : index + 1] * factor, labels[index : index + 1]
-        return bool(abs(found[seen[0]] / trained(oracle, start, batch, 1)[0] - 1) < 10 * bound)
+        return bool(abs(found[seen[0]] / _trained(oracle, start, batch, 1)[0] - 1) < 10 * bound)
 
     for index in range(min(len(labels), step + 3)):
         if index != step and fits(index):

@@ -35,20 +35,20 @@ def computing(adapter: Adapter) -> int:
     operand = np.eye(SIZE, dtype=adapter.dtype)
     work = adapter.products(operand, operand)
     adapter.synchronise(work(1))  # compiles, and wakes the pool
-    before = cpu_ns()
+    before = _cpu_ns()
     end = time.perf_counter() + PROBE_S
     while time.perf_counter() < end:
         adapter.synchronise(work(4))
-    return active({thread: taken - before.get(thread, 0) for thread, taken in cpu_ns().items()})
+    return _active({thread: taken - before.get(thread, 0) for thread, taken in _cpu_ns().items()})
 
 
-def active(taken_ns: dict[int, int]) -> int:
+def _active(taken_ns: dict[int, int]) -> int:
     """Return how many threads took a share worth counting, by thread and nanoseconds."""
     most = max(taken_ns.values())
     return sum(taken >= SHARE * most > 0 for taken in taken_ns.values())
 
 
-def cpu_ns() -> dict[int, int]:
+def _cpu_ns() -> dict[int, int]:
     """Return the CPU nanoseconds of each thread of this process so far, by its kernel id (proc(5), schedstat)."""
     found = {}
     for task in Path("/proc/self/task").iterdir():
@@ -82,12 +82,12 @@ class Counters(NamedTuple):
 
 def read() -> Counters:
     """Return the totals of this moment."""
-    busy, stolen = cpu_times(STAT.read_text(), os.sched_getaffinity(0))
+    busy, stolen = _cpu_times(STAT.read_text(), os.sched_getaffinity(0))
     switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
-    return Counters(time.perf_counter_ns() / 1e9, time.process_time_ns() / 1e9, busy, stolen, pressure(), switches)
+    return Counters(time.perf_counter_ns() / 1e9, time.process_time_ns() / 1e9, busy, stolen, _pressure(), switches)
 
 
-def cpu_times(stat: str, cpus: set[int]) -> tuple[float, float]:
+def _cpu_times(stat: str, cpus: set[int]) -> tuple[float, float]:
     """Return the busy and the stolen seconds of some CPUs from the text of /proc/stat (proc(5))."""
     busy = stolen = 0
     for cpu, fields in re.findall(r"^cpu(\d+) (.*)$", stat, re.MULTILINE):
@@ -98,7 +98,7 @@ def cpu_times(stat: str, cpus: set[int]) -> tuple[float, float]:
     return busy * TICK_S, stolen * TICK_S
 
 
-def pressure() -> float:
+def _pressure() -> float:
     """Return the seconds in which some task waited for a CPU, since boot; 0 where the kernel keeps no count."""
     try:
         found = re.search(r"^some .*total=(\d+)", PRESSURE.read_text(), re.MULTILINE)
@@ -107,7 +107,7 @@ def pressure() -> float:
     return int(found[1]) / 1e6 if found else 0.0
 
 
-def shares(chunks: Sequence[Counters], cpus: int) -> tuple[float, float]:
+def _shares(chunks: Sequence[Counters], cpus: int) -> tuple[float, float]:
     """Return which share of `cpus` CPUs' time was stolen, and which went to other processes, over some chunks."""
     available_s = cpus * sum(chunk.wall_s for chunk in chunks)
     stolen_s = sum(chunk.stolen_s for chunk in chunks)
@@ -117,7 +117,7 @@ def shares(chunks: Sequence[Counters], cpus: int) -> tuple[float, float]:
 
 def columns(chunks: Sequence[Counters]) -> dict[str, Any]:
     """Return the row's columns on what happened while training was timed."""
-    stolen, foreign = shares(chunks, len(os.sched_getaffinity(0)))
+    stolen, foreign = _shares(chunks, len(os.sched_getaffinity(0)))
     return {
         "stolen_share": stolen,
         "foreign_share": foreign,
@@ -130,5 +130,5 @@ def columns(chunks: Sequence[Counters]) -> dict[str, Any]:
 
 def flags(chunks: Sequence[Counters]) -> list[str]:
     """Return `disturbed` where others took more than their tolerated share of the CPUs."""
-    stolen, foreign = shares(chunks, len(os.sched_getaffinity(0)))
+    stolen, foreign = _shares(chunks, len(os.sched_getaffinity(0)))
     return ["disturbed"] if stolen > STOLEN or foreign > FOREIGN else []

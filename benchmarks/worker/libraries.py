@@ -33,14 +33,14 @@ SETTING = re.compile(r"(FLAGS|KMP|MKL|MXNET|OMP|OPENBLAS|TF|TORCH|XLA)_")  # wha
 DENORMAL = {"float32": 1e-40, "float64": 1e-310}
 
 
-def loaded() -> list[Path]:
+def _loaded() -> list[Path]:
     """Return the shared libraries of this process."""
     lines = Path("/proc/self/maps").read_text().splitlines()
     paths = {Path(parts[5]) for line in lines if len(parts := line.split(maxsplit=5)) == 6}
     return sorted(path for path in paths if ".so" in path.name)
 
 
-def openblas_cores(libraries: list[Path]) -> dict[str, str]:
+def _openblas_cores(libraries: list[Path]) -> dict[str, str]:
     """Return for each loaded OpenBLAS the processor whose kernels it chose."""
     found = {}
     for path in libraries:
@@ -54,7 +54,7 @@ def openblas_cores(libraries: list[Path]) -> dict[str, str]:
     return found
 
 
-def denormals(adapter_class: type[Adapter], device: str, dtype: str) -> str:
+def _denormals(adapter_class: type[Adapter], device: str, dtype: str) -> str:
     """Return whether a denormal number times one, in a product of matrices, is `kept` or `flushed` to zero."""
     mode = adapter_class.recommended_mode(RECIPES["linear"].model, device)
     adapter = adapter_class(RECIPES["linear"], device, mode, dtype)
@@ -66,11 +66,11 @@ def denormals(adapter_class: type[Adapter], device: str, dtype: str) -> str:
 
 def facts(adapter_class: type[Adapter], device: str) -> dict[str, Any]:
     """Return what is recorded of a framework on a device."""
-    behaviour = denormals(adapter_class, device, "float32")  # computes, so that everything is loaded
-    libraries = loaded()
+    behaviour = _denormals(adapter_class, device, "float32")  # computes, so that everything is loaded
+    libraries = _loaded()
     return {
         "numeric_libraries": sorted({path.name for path in libraries if NUMERIC.search(path.name)}),
-        "openblas_cores": openblas_cores(libraries),
+        "openblas_cores": _openblas_cores(libraries),
         "allocator": next((path.name for path in libraries if ALLOCATORS.search(path.name)), "libc"),
         "denormals": behaviour,
         "settings": {name: value for name, value in sorted(os.environ.items()) if SETTING.match(name)},
@@ -109,14 +109,14 @@ SAYS = {
 def is_out_of_memory(error: BaseException, framework: str) -> bool:
     """Return whether an exception, or one that it was raised from, says that memory is over."""
     while True:
-        if isinstance(error, MemoryError) or said(str(error), framework):
+        if isinstance(error, MemoryError) or _said(str(error), framework):
             return True
         if error.__cause__ is None:
             return False
         error = error.__cause__
 
 
-def said(message: str, framework: str) -> bool:
+def _said(message: str, framework: str) -> bool:
     """Return whether a message is one of those with which this framework says so."""
     return any(re.search(pattern, message) for pattern in (*ANYWHERE, *SAYS.get(framework, ())))
 

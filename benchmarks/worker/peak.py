@@ -43,7 +43,7 @@ def sweep(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
             reason = f"one product would take about {expected_s:.1f} s, more than {LONGEST_S:g} s"
             found.append({"size": size, "skipped": reason})
         else:
-            found.append({"size": size, **rate(adapter, size)})
+            found.append({"size": size, **_rate(adapter, size)})
     busy = max(item.get("cpu_per_wall", 0.0) for item in found)
     flags = said["flags"] or (["thread_mismatch"] if busy > 1.05 * request["threads"] else [])
     return {"framework_version": adapter.versions()[adapter.framework], "sizes": found, "flags": flags}
@@ -62,11 +62,11 @@ def smallest(adapter_class: type[Adapter], request: Answer) -> tuple[Adapter | N
     return adapter, {"flags": ["thread_mismatch"] if has != threads else []}
 
 
-def rate(adapter: Adapter, size: int) -> Answer:
+def _rate(adapter: Adapter, size: int) -> Answer:
     """Return the best median FLOP/s over a few repeats, the repeats, and the CPU seconds per wall second of them."""
-    left, axis = operands(size, adapter.dtype)
-    work = adapter.products(left, reflection(axis).astype(adapter.dtype))
-    check(adapter, work, left, axis)
+    left, axis = _operands(size, adapter.dtype)
+    work = adapter.products(left, _reflection(axis).astype(adapter.dtype))
+    _check(adapter, work, left, axis)
 
     found = repeated(adapter, work)
     rates = [rate * 2 * size**3 for rate in found.rates]
@@ -103,7 +103,7 @@ def repeated(adapter: Adapter, work: Callable[[int], Any]) -> Repeated:
     return Repeated(count, [timing.samples_per_s(part, count) for part in timed], timed)
 
 
-def operands(size: int, dtype: str) -> tuple[Array, Array]:
+def _operands(size: int, dtype: str) -> tuple[Array, Array]:
     """Return a random matrix (size, size) in dtype and a random unit vector (size,) in float64, always the same."""
     generator = np.random.default_rng(size)
     axis = generator.standard_normal(size)
@@ -111,14 +111,14 @@ def operands(size: int, dtype: str) -> tuple[Array, Array]:
     return generator.standard_normal((size, size), dtype=draw), axis / np.linalg.norm(axis)
 
 
-def reflection(axis: Array) -> Array:
+def _reflection(axis: Array) -> Array:
     """Return I - 2 v v^T for a unit vector v: Householder's reflection, symmetric and its own inverse."""
     matrix = np.outer(axis, -2 * axis)
     matrix.flat[:: len(axis) + 1] += 1
     return matrix
 
 
-def check(adapter: Adapter, work: Callable[[int], Any], left: Array, axis: Array) -> None:
+def _check(adapter: Adapter, work: Callable[[int], Any], left: Array, axis: Array) -> None:
     """Hold one product and two to what they must be; ContractError if they are not. Warms up and compiles, too."""
     reflected = left - np.outer(left @ axis, 2 * axis)
     for count, expected in ((1, reflected), (2, left)):

@@ -52,7 +52,7 @@ TIED = 1e-6  # of that: float64's own rounding. Such ties come from equal patche
 SPARE = 3  # candidates for every sample needed
 
 
-def sure(oracle: NumpyAdapter, images: Array) -> npt.NDArray[np.bool_]:
+def _sure(oracle: NumpyAdapter, images: Array) -> npt.NDArray[np.bool_]:
     """Return which samples (B,) no rounding in float32 can flip at the oracle's weights; images (B, C, H, W)."""
     x = np.ascontiguousarray(images.transpose(1, 0, 2, 3))
     error = np.zeros_like(x)
@@ -60,24 +60,24 @@ def sure(oracle: NumpyAdapter, images: Array) -> npt.NDArray[np.bool_]:
     for layer in oracle.layers:
         y = layer.forward(x).copy()  # a layer's buffer is its own
         if isinstance(layer, Weighted):
-            error = propagated(layer, x, error)
+            error = _propagated(layer, x, error)
         elif isinstance(layer, Pool2D):
             errors = layer.views(error)
             largest = np.maximum.reduce(errors)
             for view in layer.views(x) if layer.largest else ():
-                unsure |= doubtful(y - view, 2 * largest)
+                unsure |= _doubtful(y - view, 2 * largest)
             error = largest
         elif isinstance(layer, Flatten):
             error = layer.forward(error).copy()
         elif isinstance(layer, Activation):  # none of them is steeper than 1
             if layer.function == "relu":
-                unsure |= doubtful(np.abs(x), error)
+                unsure |= _doubtful(np.abs(x), error)
             error = error + FLOAT64_EPSILON * np.abs(y)
         x = y
     return ~unsure
 
 
-def propagated(layer: Weighted, x: Array, error: Array) -> Array:
+def _propagated(layer: Weighted, x: Array, error: Array) -> Array:
     """Return what a weighted layer makes of its input's errors, its own rounding added."""
     weight, bias = layer.weight, layer.bias
     layer.weight, layer.bias = np.abs(weight), np.zeros_like(bias)
@@ -88,13 +88,13 @@ def propagated(layer: Weighted, x: Array, error: Array) -> Array:
     return np.asarray(inherited + FLOAT64_EPSILON * magnitude)
 
 
-def doubtful(gap: Array, error: Array) -> npt.NDArray[np.bool_]:
+def _doubtful(gap: Array, error: Array) -> npt.NDArray[np.bool_]:
     """Return for each sample whether a gap lies within its error; (C, B, H, W) or (B, features)."""
     found = (gap < error) & (gap > TIED * error)
     return np.asarray(found.any(axis=(0, 2, 3) if gap.ndim == 4 else 1))
 
 
-def sure_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int) -> tuple[Array, Array]:
+def _sure_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int) -> tuple[Array, Array]:
     """Return `count` batches out of more candidates, each sure at the weights that the oracle has when it comes to it.
 
     images (S, B, C, H, W) and labels (S, B) hold the candidates in order, S >= count; the oracle is trained on what
@@ -104,9 +104,9 @@ def sure_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int)
     chosen: list[tuple[Array, Array]] = []
     first = 0  # of the candidates that no batch has looked at
     for step in range(count):
-        last, found = first + 1, sure(oracle, images[first])
+        last, found = first + 1, _sure(oracle, images[first])
         while found.sum() < size and len(labels) - last > count - step - 1:
-            found = np.concatenate([found, sure(oracle, images[last])])
+            found = np.concatenate([found, _sure(oracle, images[last])])
             last += 1
         order = np.argsort(~found, kind="stable")[:size]
         pixels, digits = (part[first:last].reshape(-1, *part.shape[2:])[order] for part in (images, labels))
@@ -122,7 +122,7 @@ INSISTS = ("bfloat16", "float16")
 SHARE = 1 / 32  # of epsilon. float32 stays below: for float16 this is 3e-5, and its gradients' bound is 1e-5
 
 
-def relative(found: Array, expected: Array) -> float:
+def _relative(found: Array, expected: Array) -> float:
     """Return the norm of the difference over the norm of what was expected; HUGE if anything is not finite."""
     if not np.isfinite(found).all():
         return HUGE
@@ -140,7 +140,7 @@ class Exactness:
 
     def note(self, kind: str, found: Array, expected: Array) -> None:
         """Take in one more result of a kind."""
-        self.largest[kind] = max(self.largest.get(kind, 0.0), relative(found, expected))
+        self.largest[kind] = max(self.largest.get(kind, 0.0), _relative(found, expected))
 
     def complaint(self) -> str:
         """Return which results no narrow operands can have made, empty where there are none."""
@@ -178,7 +178,7 @@ class Verdict:
         return self
 
 
-def oracle_losses(recipe: Recipe, inputs: Inputs, images: Array, labels: Array, kept: Path) -> Array:
+def _oracle_losses(recipe: Recipe, inputs: Inputs, images: Array, labels: Array, kept: Path) -> Array:
     """Return the oracle's losses of all given steps, (S,) float64; computed once, kept for the other frameworks."""
     if kept.exists():
         return np.asarray(np.load(kept, allow_pickle=False))
@@ -204,7 +204,7 @@ def prove(
     verdict = Verdict(steps=steps)
     inputs = Inputs.open(Path(folders["data"]), Path(folders["inputs"]), recipe.pixels, "float64")
     images, labels = inputs.steps(steps, min(FREE_BATCH, cell["batch_size"]))
-    expected = oracle_losses(recipe, inputs, images, labels, Path(folders["oracle"]))
+    expected = _oracle_losses(recipe, inputs, images, labels, Path(folders["oracle"]))
     verdict.oracle_sha256 = hashlib.sha256(np.ascontiguousarray(expected).tobytes()).hexdigest()
 
     adapter = adapter_class(recipe, cell["device"], cell["mode"], "float64")
@@ -214,9 +214,9 @@ def prove(
         tests = inputs.tests(TEST_IMAGES, TEST_BATCH)
         chooser = NumpyAdapter(recipe, "cpu", "eager", "float64")
         chooser.set_weights(inputs.weights)
-        batches = sure_batches(chooser, *inputs.steps(SPARE * RESTARTS, cell["batch_size"]), RESTARTS)
+        batches = _sure_batches(chooser, *inputs.steps(SPARE * RESTARTS, cell["batch_size"]), RESTARTS)
         bounds = bounds_of(adapter.framework, cell["dtype"])
-        restarted(verdict, judged, inputs.weights, batches, tests, bounds, cell["pipeline"])
+        _restarted(verdict, judged, inputs.weights, batches, tests, bounds, cell["pipeline"])
     return asdict(verdict)
 
 
@@ -247,7 +247,7 @@ def free_run(
         )
 
 
-def restarted(
+def _restarted(
     verdict: Verdict,
     adapter: Adapter,
     weights: Weights,
@@ -284,13 +284,13 @@ def restarted(
         adapter.set_weights(start)
         training.train(1)
         loss = oracle.losses(reference)[step]
-        note("loss", relative(training.losses()[step : step + 1], np.array([loss])), f"at step {step + 1}")
+        note("loss", _relative(training.losses()[step : step + 1], np.array([loss])), f"at step {step + 1}")
         for name in reversed(slopes):  # in the order of the backward pass
-            note("gradient", relative(gradients[name], slopes[name]), f"of {name} at step {step + 1}")
+            note("gradient", _relative(gradients[name], slopes[name]), f"of {name} at step {step + 1}")
             exactness.note("gradients", gradients[name], slopes[name])
-        judged = decided(recipe.optimiser, slopes, bounds)
-        found, expected, before = (flat(weights) for weights in (adapter.get_weights(), stepper.get_weights(), start))
-        note("weights", relative(found[judged], expected[judged]), f"after step {step + 1}")
+        judged = _decided(recipe.optimiser, slopes, bounds)
+        found, expected, before = (_flat(weights) for weights in (adapter.get_weights(), stepper.get_weights(), start))
+        note("weights", _relative(found[judged], expected[judged]), f"after step {step + 1}")
         exactness.note("updates", found - before, expected - before)
     training.close()
     stepper.set_weights(adapter.get_weights())  # judged above; what is left is the evaluation's own deviation
@@ -307,7 +307,7 @@ def restarted(
         verdict.fail(complaint)
 
 
-def decided(optimiser: Optimiser, gradients: Weights, bounds: Bounds) -> npt.NDArray[np.bool_]:
+def _decided(optimiser: Optimiser, gradients: Weights, bounds: Bounds) -> npt.NDArray[np.bool_]:
     """Return which elements of all weights, as one vector, a step of the optimiser decides.
 
     Adam's first step is rate * g/(|g| + epsilon): where g is no larger than its own rounding error, the error
@@ -319,6 +319,6 @@ def decided(optimiser: Optimiser, gradients: Weights, bounds: Bounds) -> npt.NDA
     return np.concatenate([(np.abs(g) > share * np.abs(g).max()).ravel() for g in gradients.values()])
 
 
-def flat(weights: Weights) -> Array:
+def _flat(weights: Weights) -> Array:
     """Return all parameters as one vector."""
     return np.concatenate([array.ravel() for array in weights.values()])

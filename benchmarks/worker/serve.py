@@ -33,25 +33,25 @@ def serve(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
     adapter.set_weights(read_weights(Path(request["weights"])))
     values = pixel_values(recipe.pixels, "float32")
     for _ in range(WARM_UP):
-        outputs(adapter, values, np.zeros((28, 28), np.uint8))
+        _outputs(adapter, values, np.zeros((28, 28), np.uint8))
     with open(request["channel"], "w", closefd=False) as channel:
-        say(channel, {"mode": mode, "version": adapter.versions()[adapter.framework]})
+        _say(channel, {"mode": mode, "version": adapter.versions()[adapter.framework]})
         for line in sys.stdin:
             pixels = base64.b64decode(json.loads(line)["image"], validate=True)
             start = time.perf_counter_ns()
-            found = outputs(adapter, values, np.frombuffer(pixels, np.uint8).reshape(28, 28))
-            say(channel, {"outputs": found.tolist(), "seconds": (time.perf_counter_ns() - start) / 1e9})
+            found = _outputs(adapter, values, np.frombuffer(pixels, np.uint8).reshape(28, 28))
+            _say(channel, {"outputs": found.tolist(), "seconds": (time.perf_counter_ns() - start) / 1e9})
     return {}
 
 
-def outputs(adapter: Adapter, values: Array, image: Array) -> Array:
+def _outputs(adapter: Adapter, values: Array, image: Array) -> Array:
     """Return the network's outputs, (K,), for one image uint8 (28, 28): to the device, through it and back."""
     batch = adapter.put(values[image][None, None, None], NO_LABEL)  # (S, B, C, H, W), all but H and W 1
     found: Array = adapter.fetch(adapter.evaluate(batch, 0, 1))[0]
     return found
 
 
-def say(channel: IO[str], answer: Answer) -> None:
+def _say(channel: IO[str], answer: Answer) -> None:
     """Write one line; ValueError for what is no JSON, such as NaN."""
     channel.write(json.dumps({"status": "ok", "reason": "", **answer}, allow_nan=False) + "\n")
     channel.flush()

@@ -29,7 +29,7 @@ FEWEST, MOST = 20, 5000  # steps; fewer than 20 have no 95th percentile, fewer t
 EMPTY = RECIPES["linear"]  # the smallest declared network; with one sample there is next to nothing to compute
 
 
-def single_steps(train: Work, enough_s: float) -> list[float]:
+def _single_steps(train: Work, enough_s: float) -> list[float]:
     """Return the seconds of single steps, each waited for, one after the other until they are `enough_s` in all."""
     taken: list[float] = []
     end = time.perf_counter() + enough_s
@@ -43,17 +43,17 @@ def single_steps(train: Work, enough_s: float) -> list[float]:
     return taken
 
 
-def percentile(taken: Sequence[float], percent: int) -> float | None:
+def _percentile(taken: Sequence[float], percent: int) -> float | None:
     """Return the smallest value that at least `percent` % do not exceed; None where one of them alone would say it."""
     if len(taken) * (100 - percent) < 100:
         return None
     return sorted(taken)[math.ceil(len(taken) * percent / 100) - 1]
 
 
-def latencies(train: Work) -> dict[str, Any]:
+def _latencies(train: Work) -> dict[str, Any]:
     """Return the row's columns on steps that are waited for; `train` is warm."""
-    taken = single_steps(train, LATENCY_S)
-    columns = {f"step_latency_p{percent}_s": percentile(taken, percent) for percent in (50, 95, 99)}
+    taken = _single_steps(train, LATENCY_S)
+    columns = {f"step_latency_p{percent}_s": _percentile(taken, percent) for percent in (50, 95, 99)}
     return {**columns, "latency_steps": len(taken)}
 
 
@@ -64,8 +64,8 @@ def dispatch_s(adapter_class: Callable[..., Adapter], device: str, mode: str, dt
     images = np.zeros((1, 1, *EMPTY.model.input_shape), adapter.dtype)
     train = training(adapter, adapter.put(images, np.zeros((1, 1), np.int64)))
     train(1)  # compiles
-    single_steps(train, DISPATCH_S / 4)
-    return statistics.median(single_steps(train, DISPATCH_S))
+    _single_steps(train, DISPATCH_S / 4)
+    return statistics.median(_single_steps(train, DISPATCH_S))
 
 
 CHUNKS = 10
@@ -87,7 +87,7 @@ def speeds(
     """
     begin = time.perf_counter_ns()
     device = timing.DeviceClock(adapter.timer())
-    train, end_of_training = batches_by(pipeline, adapter, inputs, batch_size, device)
+    train, end_of_training = _batches_by(pipeline, adapter, inputs, batch_size, device)
     test = adapter.put(*next(inputs.test(batch_size)))
     adapter.synchronise((test.images, test.labels))
     placed = time.perf_counter_ns()
@@ -95,14 +95,14 @@ def speeds(
     first_step_s, first_eval_s = timing.clock(train, 1), timing.clock(evaluate, 1)
     warming = time.perf_counter_ns()
     if plan is None:
-        plan = explore(train, evaluate, chunk_s)
+        plan = _explore(train, evaluate, chunk_s)
     else:
         train(math.ceil(plan["warm_up_chunks"] * plan["chunk_steps"] * timing.CHUNK_S / chunk_s))
     warm = time.perf_counter_ns()
     began_ns = time.perf_counter_ns()
     timed = timing.time_chunks(train, plan["chunk_steps"], CHUNKS, adapter.get_weights, device)
     between_s = [began_ns / 1e9, time.perf_counter_ns() / 1e9]  # CLOCK_MONOTONIC, which the parent reads, too
-    waited_for = latencies(train)
+    waited_for = _latencies(train)
     end_of_training()
     if not all(np.isfinite(array).all() for array in adapter.get_weights().values()):
         return {"status": "nan", "reason": "the weights are not finite after the timed steps"}
@@ -127,7 +127,7 @@ def speeds(
     }
 
 
-def batches_by(
+def _batches_by(
     pipeline: str, adapter: Adapter, inputs: Inputs, batch_size: int, device: timing.DeviceClock
 ) -> tuple[timing.Work, Callable[[], None]]:
     """Return work(steps) that trains on the first epoch's full batches, and what ends their stream.
@@ -141,7 +141,7 @@ def batches_by(
     return timing.training(adapter, resident, device), lambda: None
 
 
-def explore(train: timing.Work, evaluate: timing.Work, chunk_s: float) -> dict[str, int]:
+def _explore(train: timing.Work, evaluate: timing.Work, chunk_s: float) -> dict[str, int]:
     """Return PLAN's numbers: steps of a chunk, chunks of 100 ms until the speed held, passes of an evaluated chunk."""
     steps = timing.calibrate(train)
     warm = timing.warm_up(train, steps)

@@ -35,7 +35,7 @@ from pathlib import Path
 GROUP, RLIMIT = "group:", "rlimit:"
 
 
-def enter(limit: str) -> None:
+def _enter(limit: str) -> None:
     """Confine this process: `group:FOLDER` of a control group, `rlimit:BYTES`, or an empty string for no limit."""
     if limit.startswith(GROUP):
         (Path(limit.removeprefix(GROUP)) / "cgroup.procs").write_text(str(os.getpid()))
@@ -50,50 +50,50 @@ UNKILLABLE_S = 5.0  # what waits for a device does not end by SIGKILL; the sweep
 WORKER = "benchmarks.worker"
 
 
-def prctl(option: int, value: int) -> None:
+def _prctl(option: int, value: int) -> None:
     """Set one attribute of this process; OSError where the kernel refuses."""
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
         raise OSError(ctypes.get_errno(), f"prctl({option}, {value})")
 
 
-def die_with(parent: int, signal_number: int) -> None:
+def _die_with(parent: int, signal_number: int) -> None:
     """Ask for a signal when the parent ends; end now if it has ended before this could be asked."""
-    prctl(PR_SET_PDEATHSIG, signal_number)
+    _prctl(PR_SET_PDEATHSIG, signal_number)
     if os.getppid() != parent:
         os._exit(1)
 
 
-def become_worker(keeper: int, descriptor: str, limit: str) -> None:
+def _become_worker(keeper: int, descriptor: str, limit: str) -> None:
     """Turn this fork into the worker: a session of its own, its limit of memory, then the program itself."""
     os.setsid()
-    die_with(keeper, signal.SIGKILL)
+    _die_with(keeper, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, NOTICED)
-    enter(limit)
+    _enter(limit)
     sys.argv = [WORKER, descriptor]
     runpy.run_module(WORKER, run_name="__main__", alter_sys=True)
 
 
-def keep(worker: int, parent: int, grace_s: float) -> int:
+def _keep(worker: int, parent: int, grace_s: float) -> int:
     """Wait until the worker has ended or is to be ended, end what is left of it; return its wait status."""
-    status = wait(worker)
+    status = _wait(worker)
     if status is None and os.getppid() == parent:  # it has been told to stop: TERM, some seconds, KILL
-        signal_group(worker, signal.SIGTERM)
-        status = wait(worker, grace_s)
-    signal_group(worker, signal.SIGKILL)
-    return end_children(worker, status)
+        _signal_group(worker, signal.SIGTERM)
+        status = _wait(worker, grace_s)
+    _signal_group(worker, signal.SIGKILL)
+    return _end_children(worker, status)
 
 
-def wait(worker: int, seconds: float = 1e6) -> int | None:
+def _wait(worker: int, seconds: float = 1e6) -> int | None:
     """Return the worker's wait status; None when SIGTERM comes or the time is over first."""
     deadline = time.monotonic() + seconds
-    while (status := reap(worker)) is None:
+    while (status := _reap(worker)) is None:
         seen = signal.sigtimedwait(NOTICED, max(0.0, deadline - time.monotonic()))
         if seen is None or seen.si_signo == signal.SIGTERM:
             return None
     return status
 
 
-def reap(worker: int) -> int | None:
+def _reap(worker: int) -> int | None:
     """Take leave of all children that have ended; return the worker's wait status if it is among them.
 
     ChildProcessError once there are no children.
@@ -104,21 +104,21 @@ def reap(worker: int) -> int | None:
     return None
 
 
-def end_children(worker: int, status: int | None) -> int:
+def _end_children(worker: int, status: int | None) -> int:
     """Kill every child, and their children as they come to this process; return the worker's wait status."""
     deadline = time.monotonic() + UNKILLABLE_S
     with contextlib.suppress(ChildProcessError):  # none is left
         while time.monotonic() < deadline:
-            found = reap(worker)
+            found = _reap(worker)
             status = found if status is None else status
-            for child in children():
+            for child in _children():
                 with contextlib.suppress(OSError):  # ended meanwhile, or of a user whom we may not signal
                     os.kill(child, signal.SIGKILL)
             signal.sigtimedwait({signal.SIGCHLD}, 0.05)
     return int(signal.SIGKILL) if status is None else status
 
 
-def children() -> Iterator[int]:
+def _children() -> Iterator[int]:
     """Yield the ids of this process's children, adopted ones included (proc(5), stat, field 4)."""
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):  # it ended meanwhile
@@ -126,17 +126,17 @@ def children() -> Iterator[int]:
                 yield int(folder.name)
 
 
-def signal_group(group: int, signal_number: int) -> None:
+def _signal_group(group: int, signal_number: int) -> None:
     """Signal all members of a group, if it has any."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(group, signal_number)
 
 
-def end_as(status: int) -> None:
+def _end_as(status: int) -> None:
     """End this process as the worker ended, so that the harness sees its exit code or its signal."""
     code = os.waitstatus_to_exitcode(status)
     if code < 0:
-        prctl(PR_SET_DUMPABLE, 0)  # the worker may have left a core, this process need not
+        _prctl(PR_SET_DUMPABLE, 0)  # the worker may have left a core, this process need not
         with contextlib.suppress(OSError):  # SIGKILL has no handler
             signal.signal(-code, signal.SIG_DFL)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {-code})
@@ -148,15 +148,15 @@ def main() -> None:
     """Keep one worker."""
     descriptor, parent, grace_s, limit = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
     signal.pthread_sigmask(signal.SIG_BLOCK, NOTICED)
-    die_with(parent, signal.SIGTERM)
-    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    _die_with(parent, signal.SIGTERM)
+    _prctl(PR_SET_CHILD_SUBREAPER, 1)
     keeper = os.getpid()
     if not (worker := os.fork()):
-        become_worker(keeper, descriptor, limit)
+        _become_worker(keeper, descriptor, limit)
         return
     os.close(int(descriptor))
     os.close(sys.stdin.fileno())  # otherwise the harness could wait for ever for a worker that died unread
-    end_as(keep(worker, parent, grace_s))
+    _end_as(_keep(worker, parent, grace_s))
 
 
 if __name__ == "__main__":

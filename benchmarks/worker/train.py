@@ -33,7 +33,7 @@ class Training:
 
     def __init__(self, adapter: Adapter, images: Array, labels: Array, pipeline: str) -> None:
         self.adapter, self.taken = adapter, 0
-        self.batches = feed(adapter, images, labels) if pipeline == "host" else adapter.put(images, labels)
+        self.batches = _feed(adapter, images, labels) if pipeline == "host" else adapter.put(images, labels)
 
     def train(self, count: int) -> None:
         """Take `count` steps on the next batches."""
@@ -59,7 +59,7 @@ class Training:
             self.batches.close()
 
 
-def feed(adapter: Adapter, images: Array, labels: Array) -> Feed:
+def _feed(adapter: Adapter, images: Array, labels: Array) -> Feed:
     """Feed a stack's batches; in memory the samples lie the other way round, so that the order decides something."""
     samples = np.ascontiguousarray(images.reshape(-1, *images.shape[2:])[::-1])
     order = np.arange(labels.size)[::-1].reshape(labels.shape)
@@ -70,16 +70,16 @@ DIGITS = 10
 SHOWN = 12
 
 
-def misread(adapter: Adapter, stacks: Iterable[tuple[Resident, Array]]) -> dict[str, Any]:
+def _misread(adapter: Adapter, stacks: Iterable[tuple[Resident, Array]]) -> dict[str, Any]:
     """Return the row's columns on the test images, given in their own order as resident batches with labels (S, B)."""
     outputs, labels = [], []
     for resident, some in stacks:
         outputs.append(adapter.fetch(adapter.evaluate(resident, 0, resident.steps)))
         labels.append(some.reshape(-1))
-    return columns(np.concatenate(outputs).astype(np.float64), np.concatenate(labels), adapter.recipe.loss)
+    return _columns(np.concatenate(outputs).astype(np.float64), np.concatenate(labels), adapter.recipe.loss)
 
 
-def columns(outputs: Array, labels: Array, loss: str) -> dict[str, Any]:
+def _columns(outputs: Array, labels: Array, loss: str) -> dict[str, Any]:
     """Return confusion, mistakes and what they were read as, from outputs (N, K) and labels (N,)."""
     read_as, losses = readings(outputs, labels, loss)
     digits = (read_as >= 0) & (read_as < DIGITS)
@@ -110,29 +110,29 @@ class Stack(NamedTuple):
     resident: Resident | None
 
 
-def score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
+def _score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
     """Return (correct answers, sum of losses) of outputs (N, K), labels (N,); a regression's output is rounded."""
     read_as, losses = readings(outputs.astype(np.float64), labels, loss)
     return int((read_as == labels).sum()), float(losses.sum())
 
 
-def placed(adapter: Adapter, batches: Iterable[tuple[Array, Array]]) -> Iterator[Placed]:
+def _placed(adapter: Adapter, batches: Iterable[tuple[Array, Array]]) -> Iterator[Placed]:
     """Yield each stack of batches on the device, with its labels."""
     for images, labels in batches:
         yield adapter.put(images, labels), labels
 
 
-def evaluate(adapter: Adapter, stacks: Iterable[Placed]) -> tuple[float, float]:
+def _evaluate(adapter: Adapter, stacks: Iterable[Placed]) -> tuple[float, float]:
     """Return (accuracy, mean loss) over resident batches, each stack with its labels."""
     correct, total, samples = 0, 0.0, 0
     for resident, labels in stacks:
         outputs = adapter.fetch(adapter.evaluate(resident, 0, resident.steps))
-        right, loss = score(outputs, labels.reshape(-1), adapter.recipe.loss)
+        right, loss = _score(outputs, labels.reshape(-1), adapter.recipe.loss)
         correct, total, samples = correct + right, total + loss, samples + labels.size
     return correct / samples, total / samples
 
 
-def train_stacks(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int, pipeline: str) -> list[Stack]:
+def _train_stacks(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int, pipeline: str) -> list[Stack]:
     """Place an epoch's batches, or begin to feed them; return when they are there."""
     found = []
     for images, labels in inputs.train(epoch, batch_size):
@@ -145,7 +145,7 @@ def train_stacks(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int, 
     return found
 
 
-def compile_shapes(adapter: Adapter, stacks: Sequence[Stack], tests: Iterable[Placed]) -> None:
+def _compile_shapes(adapter: Adapter, stacks: Sequence[Stack], tests: Iterable[Placed]) -> None:
     """Take one step and one evaluation of every shape that will occur, so that none is compiled on the clock."""
     for stack in stacks:
         stack.training.train(1)
@@ -156,7 +156,7 @@ def compile_shapes(adapter: Adapter, stacks: Sequence[Stack], tests: Iterable[Pl
     adapter.synchronise()
 
 
-def train_epoch(adapter: Adapter, stacks: Iterable[Stack], epoch: int) -> float | None:
+def _train_epoch(adapter: Adapter, stacks: Iterable[Stack], epoch: int) -> float | None:
     """Train on every batch of one epoch and wait for the device; return the running accuracy.
 
     The accuracy is that of each batch just before its step; None unless the recipe stops by it, since it costs
@@ -171,21 +171,21 @@ def train_epoch(adapter: Adapter, stacks: Iterable[Stack], epoch: int) -> float 
             continue
         for index in range(len(labels)):
             outputs = adapter.fetch(adapter.evaluate(resident, index, 1))
-            correct += score(outputs, labels[index], adapter.recipe.loss)[0]
+            correct += _score(outputs, labels[index], adapter.recipe.loss)[0]
             training.train(1)
     adapter.synchronise()
     return correct / samples if adapter.recipe.stop_when_accuracy_falls else None
 
 
-def one_epoch(
+def _one_epoch(
     adapter: Adapter, stacks: Sequence[Stack], tests: Sequence[Placed], epoch: int, clock: Stopwatch
 ) -> tuple[float | None, tuple[float, ...]]:
     """Train and evaluate on the clock; return (running training accuracy or None, BY_EPOCH's figures)."""
     with clock:
-        train_accuracy = train_epoch(adapter, stacks, epoch)
+        train_accuracy = _train_epoch(adapter, stacks, epoch)
     train_loss = float(np.concatenate([stack.training.losses() for stack in stacks]).mean())
     with clock:
-        accuracy, loss = evaluate(adapter, tests)
+        accuracy, loss = _evaluate(adapter, tests)
     return train_accuracy, (train_loss, accuracy, loss, clock.seconds)
 
 
@@ -206,18 +206,18 @@ def learn(
     training accuracy falls ends after the epoch in which it did. `told` hears of each epoch off the clock: its number
     from 1 and BY_EPOCH's figures.
     """
-    tests = list(placed(adapter, inputs.test(batch_size)))
+    tests = list(_placed(adapter, inputs.test(batch_size)))
     clock, placing = Stopwatch(), Stopwatch()
     by_epoch: dict[str, list[float]] = {name: [] for name in BY_EPOCH}
     before = 0.0
     for epoch in range(epochs):
         if epoch == 0:
-            compile_shapes(adapter, train_stacks(adapter, inputs, epoch, batch_size, pipeline), tests)
+            _compile_shapes(adapter, _train_stacks(adapter, inputs, epoch, batch_size, pipeline), tests)
             adapter.set_weights(inputs.weights)  # forgets what those steps did, the optimiser's state too
             adapter.synchronise()
         with placing:
-            stacks = train_stacks(adapter, inputs, epoch, batch_size, pipeline)
-        train_accuracy, figures = one_epoch(adapter, stacks, tests, epoch, clock)
+            stacks = _train_stacks(adapter, inputs, epoch, batch_size, pipeline)
+        train_accuracy, figures = _one_epoch(adapter, stacks, tests, epoch, clock)
         for stack in stacks:
             stack.training.close()
         del stacks  # makes room for the next epoch's
@@ -233,17 +233,17 @@ def learn(
     return {
         **by_epoch,
         "epochs": len(by_epoch["accuracy_by_epoch"]),
-        "train_accuracy": evaluate(adapter, placed(adapter, inputs.train(0, batch_size)))[0],
-        **misread(adapter, tests),
+        "train_accuracy": _evaluate(adapter, _placed(adapter, inputs.train(0, batch_size)))[0],
+        **_misread(adapter, tests),
         "accuracy": by_epoch["accuracy_by_epoch"][-1],
         "loss": by_epoch["loss_by_epoch"][-1],
         "accuracy_target": target,
-        "time_to_accuracy_s": first_reached(target, by_epoch["accuracy_by_epoch"], by_epoch["seconds_by_epoch"]),
+        "time_to_accuracy_s": _first_reached(target, by_epoch["accuracy_by_epoch"], by_epoch["seconds_by_epoch"]),
         "placing_s": placing.seconds,
     }
 
 
-def first_reached(target: float | None, accuracies: Sequence[float], seconds: Sequence[float]) -> float | None:
+def _first_reached(target: float | None, accuracies: Sequence[float], seconds: Sequence[float]) -> float | None:
     """Return the clock after the first epoch whose accuracy is `target` or more; None if there is none."""
     found = zip(accuracies, seconds, strict=True)
     return None if target is None else next((clock for accuracy, clock in found if accuracy >= target), None)

@@ -31,16 +31,16 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # 
 def as_csv(frame: pd.DataFrame) -> str:
     """Return a frame as CSV without its index; numbers and lists stay as they are."""
     texts = [str(name) for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
-    return frame.assign(**{name: frame[name].map(shown) for name in texts}).to_csv(index=False)
+    return frame.assign(**{name: frame[name].map(_shown) for name in texts}).to_csv(index=False)
 
 
-def shown(value: Any) -> Any:
+def _shown(value: Any) -> Any:
     """Return a text as a cell, anything else as it is."""
-    return cell(value) if isinstance(value, str) else value
+    return _cell(value) if isinstance(value, str) else value
 
 
 @functools.cache  # a million launches have few different texts
-def cell(text: str) -> str:
+def _cell(text: str) -> str:
     """Return one text as a cell."""
     return ("'" if text.lstrip(" ").startswith(FORMULA) else "") + plain(text)
 
@@ -69,7 +69,7 @@ def text(form: str, table: pd.DataFrame, sections: Iterable[Section], numeric: I
         case "markdown":
             return markdown(sections)
         case "latex":
-            return latex(sections, set(numeric))
+            return _latex(sections, set(numeric))
         case "csv":
             return as_csv(table)
         case _:
@@ -106,25 +106,25 @@ def markdown_text(words: str) -> str:
     return "".join("\\" + c if c in "\\|`[]*_" else c for c in words)
 
 
-def latex(sections: Iterable[Section], numeric: set[str]) -> str:
+def _latex(sections: Iterable[Section], numeric: set[str]) -> str:
     """Return a LaTeX table for each section, its title as the caption; needs the package booktabs."""
     parts = []
     for title, headings, lines in sections:
-        cells = [[latex_text(line[name]) for name in headings] for line in lines]
-        frame = pd.DataFrame(cells, columns=[latex_text(heading) for heading in headings.values()], dtype="string")
+        cells = [[_latex_text(line[name]) for name in headings] for line in lines]
+        frame = pd.DataFrame(cells, columns=[_latex_text(heading) for heading in headings.values()], dtype="string")
         sides = "".join("r" if name in numeric else "l" for name in headings)
-        parts.append(frame.to_latex(index=False, escape=False, caption=latex_text(title), column_format=sides))
+        parts.append(frame.to_latex(index=False, escape=False, caption=_latex_text(title), column_format=sides))
     return "\n".join(parts)
 
 
-def latex_text(words: str) -> str:
+def _latex_text(words: str) -> str:
     """Escape what LaTeX would read as more than text; what its text fonts may lack is written out."""
-    return "".join(LATEX.get(c, c) if c.isascii() else latex_letter(c) for c in plain(" ".join(words.split())))
+    return "".join(LATEX.get(c, c) if c.isascii() else _latex_letter(c) for c in plain(" ".join(words.split())))
 
 
-def latex_letter(letter: str) -> str:
+def _latex_letter(letter: str) -> str:
     """Return a letter outside of ASCII: one of Latin-1 as it is, another by its number."""
-    return letter if letter.isalpha() and letter <= "ÿ" else latex_text(f"\\u{ord(letter):04x}")
+    return letter if letter.isalpha() and letter <= "ÿ" else _latex_text(f"\\u{ord(letter):04x}")
 
 
 def plain_tables(sections: Iterable[Section], numeric: Iterable[str]) -> str:

@@ -47,7 +47,7 @@ class Measured:
     started_at: list[str]
 
 
-def measured(frame: pd.DataFrame, asked: Metric) -> list[Measured]:
+def _measured(frame: pd.DataFrame, asked: Metric) -> list[Measured]:
     """Return every cell that has the metric, newest launches, by name; UsageError where there is none."""
     frame = newest(own(frame))
     good = frame[(frame["status"] == "ok") & (frame["task"] == asked.task)].dropna(subset=asked.name)
@@ -63,7 +63,7 @@ def measured(frame: pd.DataFrame, asked: Metric) -> list[Measured]:
             facts["framework_version"] = str(versions.iloc[-1])
         found.append(
             Measured(
-                titled(cell, several),
+                _titled(cell, several),
                 ", ".join(plain(str(cell[name])) for name in COMPARISON),
                 {name: plain(value) if isinstance(value, str) else value for name, value in facts.items()},
                 [float(value) for value in group[asked.name]],
@@ -73,7 +73,7 @@ def measured(frame: pd.DataFrame, asked: Metric) -> list[Measured]:
     return sorted(found, key=lambda cell: cell.name)
 
 
-def titled(cell: dict[str, Any], several: bool) -> str:
+def _titled(cell: dict[str, Any], several: bool) -> str:
     """Return a cell's name, with its machine where a set holds `several`: other tools know cells by name alone."""
     words = [UNITS.get(name, "{}").format(cell[name]) for name in NAME]
     if cell["model"] != cell["recipe"]:
@@ -81,7 +81,7 @@ def titled(cell: dict[str, Any], several: bool) -> str:
     return plain(" ".join([*words, *([cell["device_name"], cell["machine_kind"]] if several else [])]))
 
 
-def seconds(cell: Measured, asked: Metric) -> list[float]:
+def _seconds(cell: Measured, asked: Metric) -> list[float]:
     """Return a cell's values as seconds, of a speed seconds per sample; UsageError for what is no time."""
     if asked.column.unit not in ("s", "samples/s") or asked.column.kind != "float":
         raise UsageError(f"{asked.name} is no time, and this format knows only times; try --format bencher")
@@ -98,7 +98,7 @@ def bencher(frame: pd.DataFrame, asked: Metric) -> str:
     """Return Bencher Metric Format; train_samples_per_s is its throughput, other metrics go by their own names."""
     measure = THROUGHPUT if asked.name == DEFAULT else asked.name.replace("_", "-")
     found = {}
-    for cell, interval in intervals(frame, asked):
+    for cell, interval in _intervals(frame, asked):
         bounds = {"lower_value": interval.low, "upper_value": interval.high} if interval.n > 1 else {}
         found[cell.name[:LONGEST]] = {measure: {"value": interval.estimate, **bounds}}
     return json.dumps(found, indent=1) + "\n"
@@ -109,7 +109,7 @@ def github_action_benchmark(frame: pd.DataFrame, asked: Metric) -> str:
     if not asked.worse:
         raise UsageError(f"{asked.name}: neither bigger nor smaller is better; choose another --metric")
     found = []
-    for cell, interval in intervals(frame, asked):
+    for cell, interval in _intervals(frame, asked):
         facts = ", ".join(f"{name} {value}" for name, value in cell.facts.items())
         middle = "geometric mean" if min(cell.values) > 0 else "median"
         entry = {"name": cell.name, "unit": asked.column.unit or asked.name, "value": interval.estimate}
@@ -119,9 +119,9 @@ def github_action_benchmark(frame: pd.DataFrame, asked: Metric) -> str:
     return json.dumps(found, indent=1) + "\n"
 
 
-def intervals(frame: pd.DataFrame, asked: Metric) -> Iterator[tuple[Measured, Interval]]:
+def _intervals(frame: pd.DataFrame, asked: Metric) -> Iterator[tuple[Measured, Interval]]:
     """Yield each cell with its geometric mean and interval over launches, its median where a value has no logarithm."""
-    for cell in measured(frame, asked):
+    for cell in _measured(frame, asked):
         alone = Interval(statistics.median(cell.values), 0.0, math.inf, 1)
         yield cell, speed(cell.values) if min(cell.values) > 0 else alone
 
@@ -131,12 +131,12 @@ PYPERF_VERSION = "1.0"  # of pyperf's format
 
 def pyperf(frame: pd.DataFrame, asked: Metric) -> str:
     """Return seconds of each launch, of a speed seconds per sample."""
-    benchmarks = [pyperf_entry(cell, seconds(cell, asked)) for cell in measured(frame, asked)]
+    benchmarks = [_pyperf_entry(cell, _seconds(cell, asked)) for cell in _measured(frame, asked)]
     metadata = {"unit": "second", "description": f"{asked.name}, one value a launch"}
     return json.dumps({"version": PYPERF_VERSION, "metadata": metadata, "benchmarks": benchmarks}, indent=1) + "\n"
 
 
-def pyperf_entry(cell: Measured, values: list[float]) -> dict[str, Any]:
+def _pyperf_entry(cell: Measured, values: list[float]) -> dict[str, Any]:
     """Return one benchmark; pyperf refuses metadata without text."""
     runs = [
         {"metadata": {"date": start[:19].replace("T", " ")}, "values": [value]}
@@ -151,8 +151,8 @@ PYTEST_BENCHMARK_VERSION = "5.3.1"  # of the pytest-benchmark whose format this 
 
 def pytest_benchmark(frame: pd.DataFrame, asked: Metric) -> str:
     """Return seconds of each launch, of a speed seconds per sample; a group for each comparison."""
-    found = measured(frame, asked)
-    benchmarks = [pytest_benchmark_entry(cell, seconds(cell, asked), asked) for cell in found]
+    found = _measured(frame, asked)
+    benchmarks = [pytest_benchmark_entry(cell, _seconds(cell, asked), asked) for cell in found]
     latest = max(start for cell in found for start in cell.started_at)
     saved = {
         "machine_info": {"cpu": {"brand_raw": ", ".join(sorted({str(cell.facts["device_name"]) for cell in found}))}},
@@ -174,11 +174,11 @@ def pytest_benchmark_entry(cell: Measured, values: list[float], asked: Metric) -
         "param": cell.name,
         "extra_info": {**cell.facts, "metric": asked.name},
         "options": {},
-        "stats": described(values),
+        "stats": _described(values),
     }
 
 
-def described(values: list[float]) -> dict[str, Any]:
+def _described(values: list[float]) -> dict[str, Any]:
     """Return what pytest-benchmark says of rounds; outliers as it counts them, by standard deviation and quartiles."""
     mean, several = statistics.mean(values), len(values) > 1
     deviation = statistics.stdev(values) if several else 0.0

@@ -33,26 +33,26 @@ def build(inputs: Inputs) -> str:
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["coded"] = coded
+    environment.filters["coded"] = _coded
     script, style = ((TEMPLATES / name).read_text() for name in ("script.js", "style.css"))
-    style += signs()
+    style += _signs()
     found = machines(inputs)
     if len(found) > 1:
         style += (TEMPLATES / "machines.css").read_text()
-        name, content = "machines.html", over(inputs, found)
+        name, content = "machines.html", _over(inputs, found)
     else:
-        name, content = "page.html", alone(inputs, SECTIONS)
+        name, content = "page.html", _alone(inputs, SECTIONS)
     return environment.get_template(name).render(
-        policy=policy(script, style),
+        policy=_policy(script, style),
         script=Markup(script),  # noqa: S704  # ours, from the file beside the template
         style=Markup(style),  # noqa: S704
-        choices=choices(inputs),
-        frameworks=[(name, words.short(name)) for name in values(inputs.frame["framework"])],
+        choices=_choices(inputs),
+        frameworks=[(name, words.short(name)) for name in _values(inputs.frame["framework"])],
         **content,
     )
 
 
-def alone(inputs: Inputs, modules: Iterable[Any]) -> dict[str, Any]:
+def _alone(inputs: Inputs, modules: Iterable[Any]) -> dict[str, Any]:
     """Return what a page, or its part on one machine, is filled with."""
     sections = [module.section(inputs) for module in modules]
     return {
@@ -63,26 +63,26 @@ def alone(inputs: Inputs, modules: Iterable[Any]) -> dict[str, Any]:
     }
 
 
-def over(inputs: Inputs, found: list[Machine]) -> dict[str, Any]:
+def _over(inputs: Inputs, found: list[Machine]) -> dict[str, Any]:
     """Return what a page on several machines is filled with: what they say together, then each by itself."""
     summary = Summary(inputs, found)
     own = [module for module in SECTIONS if module not in COMMON]
-    parts = [{"part": machine.part, "name": machine.name, **alone(machine.inputs, own)} for machine in found]
+    parts = [{"part": machine.part, "name": machine.name, **_alone(machine.inputs, own)} for machine in found]
     return {
         "lead": Section("lead", summary.title(), [table(found), *summary.parts()]),
         "sentences": list(summary.sentences()),
-        "facts": list(together(inputs, found)),
+        "facts": list(_together(inputs, found)),
         "machines": parts,
         "sections": [module.section(inputs) for module in COMMON],
     }
 
 
-def together(inputs: Inputs, found: list[Machine]) -> Iterator[str]:
+def _together(inputs: Inputs, found: list[Machine]) -> Iterator[str]:
     """Yield in short what was measured on all machines, what sweeps over machines asked for, and what is not read."""
     yield count(len(found), "kind of machine", "kinds of machine")
     days = sorted({str(began)[:10] for began in inputs.frame["started_at"]})
     yield words.short(" to ".join(dict.fromkeys([days[0], days[-1]])))
-    yield from launches(inputs)
+    yield from _launches(inputs)
     for sweep in inputs.sweeps:
         asked = sweep.run.get("requested", {})
         if "engine" in sweep.run and isinstance(asked.get("launches"), int):
@@ -92,24 +92,24 @@ def together(inputs: Inputs, found: list[Machine]) -> Iterator[str]:
         yield f"{count(unread, 'line')} could not be read"
 
 
-def coded(text: str) -> Markup:
+def _coded(text: str) -> Markup:
     """Return text with what stands between backticks as code."""
     forms = Markup("{}"), Markup("<code>{}</code>")
     return Markup("").join(forms[place % 2].format(piece) for place, piece in enumerate(text.split("`")))
 
 
-def policy(script: str, style: str) -> str:
+def _policy(script: str, style: str) -> str:
     """Return a content security policy under which nothing but this very script and style sheet can act."""
-    allowed = [f"{kind}-src '{digest(text)}'" for kind, text in (("script", script), ("style", style))]
+    allowed = [f"{kind}-src '{_digest(text)}'" for kind, text in (("script", script), ("style", style))]
     return "; ".join(["default-src 'none'", *allowed, "img-src data:", "base-uri 'none'", "form-action 'none'"])
 
 
-def digest(text: str) -> str:
+def _digest(text: str) -> str:
     """Return the hash of an inline script or style sheet as a policy names it."""
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def signs() -> str:
+def _signs() -> str:
     """Return the rules that put each framework's sign, in its colour, before its name in tables and filter."""
     known = {name: f'="{name}"' for name in LOOKS}
     return "".join(
@@ -119,15 +119,15 @@ def signs() -> str:
     )
 
 
-def values(column: Iterable[Any]) -> list[str]:
+def _values(column: Iterable[Any]) -> list[str]:
     """Return a facet's values as the page's parts carry them, numbers by size."""
     found = {str(value) for value in column}
     return [plain(value) for value in sorted(found, key=lambda v: (not v.isdecimal(), int(v) if v.isdecimal() else v))]
 
 
-def choices(inputs: Inputs) -> list[tuple[str, str, list[str]]]:
+def _choices(inputs: Inputs) -> list[tuple[str, str, list[str]]]:
     """Return (facet, label, values) of the facets with something to choose from."""
-    found = [(facet, label, values(inputs.frame[FACETS[facet]])) for facet, label in CHOICES.items()]
+    found = [(facet, label, _values(inputs.frame[FACETS[facet]])) for facet, label in CHOICES.items()]
     return [choice for choice in found if len(choice[2]) > 1]
 
 
@@ -148,22 +148,22 @@ def facts(inputs: Inputs) -> Iterator[str]:
     commits = dict.fromkeys(words.commit(commit) for commit in said if isinstance(commit, str))
     if commits:
         yield f"{'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)}"
-    yield from launches(inputs)
+    yield from _launches(inputs)
 
 
-def launches(inputs: Inputs) -> Iterator[str]:
+def _launches(inputs: Inputs) -> Iterator[str]:
     """Yield how many launches there are, how many ended ok, and how many were asked for and not made, with reasons."""
     good = int((inputs.frame["status"] == "ok").sum())
     yield f"{count(len(inputs.frame), 'launch', 'launches')}, {good:,} ok"
-    asked = accounts(inputs)
-    if missing := sum(map(not_made, asked)):
+    asked = _accounts(inputs)
+    if missing := sum(map(_not_made, asked)):
         stops = [stop for sweep in (*inputs.used, *asked) for stop in sweep.stops]
         reasons = sorted({words.short(stop["reason"]) for stop in stops} - {"rounds"})
         why = f" ({words.listed(reasons)})" if reasons else ""
         yield f"{missing:,} more asked for and not made{why}"
 
 
-def accounts(inputs: Inputs) -> list[Sweep]:
+def _accounts(inputs: Inputs) -> list[Sweep]:
     """Return the files that say how much was asked for: a driver's for its members, which is of all kinds of machine.
 
     The part of one kind has none of those: what was not made may have been for any.
@@ -174,7 +174,7 @@ def accounts(inputs: Inputs) -> list[Sweep]:
     return [*(sweep for sweep in drivers if name_of(sweep) in bases), *alone]
 
 
-def not_made(sweep: Sweep) -> int:
+def _not_made(sweep: Sweep) -> int:
     """Return how many of a sweep's launches have no row, resumed ones counted; 0 where its records do not say."""
     requested = sweep.run.get("requested", {})
     asked, reported = (part.get(name) for part, name in ((requested, "launches"), (sweep.end, "reported")))

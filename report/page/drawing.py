@@ -126,7 +126,7 @@ class Drawing:
         """Label a logarithmic axis at 1, 2 and 5 of each decade, or at whole decades where there are many."""
         low, high = sorted(axis.get_view_interval())
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,), numticks=12))
-        axis.set_major_formatter(thousands)
+        axis.set_major_formatter(_thousands)
         axis.set_minor_formatter("")
 
     def drawn(self) -> Markup:
@@ -135,10 +135,10 @@ class Drawing:
         self.figure.patch.set_visible(False)
         self.axes.patch.set_visible(False)
         self.figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
-        return clean(written.getvalue(), self.name, self.marks)
+        return _clean(written.getvalue(), self.name, self.marks)
 
 
-def thousands(value: float, _: float) -> str:
+def _thousands(value: float, _: float) -> str:
     """Return a tick of a logarithmic axis: 500, 20k, 3M."""
     for limit, unit in ((1e6, "M"), (1e3, "k")):
         if value >= limit:
@@ -146,7 +146,7 @@ def thousands(value: float, _: float) -> str:
     return f"{value:g}"
 
 
-def clean(text: str, name: str, marks: Mapping[str, tuple[Facets, str]]) -> Markup:
+def _clean(text: str, name: str, marks: Mapping[str, tuple[Facets, str]]) -> Markup:
     """Return an SVG document as an element for a page: `name` makes its ids unique, `marks` are known by theirs."""
     root = ElementTree.fromstring(text)  # noqa: S314  # matplotlib's own output
     for parent in list(root.iter()):
@@ -159,7 +159,7 @@ def clean(text: str, name: str, marks: Mapping[str, tuple[Facets, str]]) -> Mark
     for item in root.iter():
         item.tag = item.tag.rpartition("}")[2]
         facets, title = marks.get(item.get("id", ""), ({}, ""))
-        item.attrib = dict(attributes(item.attrib, name, used)) | {f"data-{key}": text for key, text in facets.items()}
+        item.attrib = dict(_attributes(item.attrib, name, used)) | {f"data-{key}": text for key, text in facets.items()}
         if title:
             hint = ElementTree.Element("title")
             hint.text = title
@@ -168,35 +168,35 @@ def clean(text: str, name: str, marks: Mapping[str, tuple[Facets, str]]) -> Mark
     for size in ("width", "height", "version"):
         root.attrib.pop(size, None)
     root.attrib |= {"aria-hidden": "true", "focusable": "false"}  # the figure around it speaks for it
-    bare(root)
+    _bare(root)
     return Markup(ElementTree.tostring(root, encoding="unicode"))  # noqa: S704  # escaped by ElementTree
 
 
-def attributes(given: Mapping[str, str], name: str, used: set[str]) -> Any:
+def _attributes(given: Mapping[str, str], name: str, used: set[str]) -> Any:
     """Yield an element's attributes: styles as attributes of their own, only ids that are used, short numbers."""
     for key, value in given.items():
         key = key.rpartition("}")[2]
         if key == "style":
             for declaration in value.split(";"):
-                yield from presentation(*(part.strip() for part in declaration.partition(":")[::2]))
+                yield from _presentation(*(part.strip() for part in declaration.partition(":")[::2]))
         elif key == "id":
             if value in used:
                 yield key, f"{name}-{value}"
         elif key in ("d", "x", "y", "transform", "points"):
-            yield key, rounded(value)
+            yield key, _rounded(value)
         else:
             yield key, re.sub(r"#([\w.-]+)", rf"#{name}-\1", value) if key in ("href", "clip-path") else value
 
 
-def presentation(key: str, value: str) -> Any:
+def _presentation(key: str, value: str) -> Any:
     """Yield a declaration of a style as an attribute; `font` gives its size, black the colour of the text."""
     if key == "font":
         yield "font-size", (re.findall(r"([\d.]+)px", value) or ["10"])[0]
     elif key and key not in DROPPED:
-        yield key, "currentColor" if value in BLACKS else rounded(value) if key.startswith("stroke-dash") else value
+        yield key, "currentColor" if value in BLACKS else _rounded(value) if key.startswith("stroke-dash") else value
 
 
-def rounded(value: str) -> str:
+def _rounded(value: str) -> str:
     """Return coordinates with at most two decimals: a hundredth of a point is nothing on any screen."""
 
     def shorter(found: re.Match[str]) -> str:
@@ -205,12 +205,12 @@ def rounded(value: str) -> str:
     return re.sub(r"-?\d+\.\d+", shorter, " ".join(value.split()))
 
 
-def bare(item: ElementTree.Element) -> None:
+def _bare(item: ElementTree.Element) -> None:
     """Take away the white space between elements, and groups that say nothing."""
     if item.text is not None and not item.text.strip():
         item.text = None
     children = []
     for child in item:
-        bare(child)
+        _bare(child)
         children += list(child) if child.tag == "g" and not child.attrib else [child]
     item[:] = children

@@ -42,13 +42,13 @@ NOTE = (
 
 def section(inputs: Inputs) -> Section:
     """Return the section: curves and deviations of the proofs that the files hold, else the rows' own figures."""
-    proofs = [proof for proof in inputs.records("proofs") if verdict(proof).get("by_step")]
+    proofs = [proof for proof in inputs.records("proofs") if _verdict(proof).get("by_step")]
     parts: list[Part] = [Words([NOTE], style="note")]
     if proofs:
-        parts += [Pictures(list(drawn(proofs, inputs.part))), proven(proofs)]
+        parts += [Pictures(list(_drawn(proofs, inputs.part))), _proven(proofs)]
     else:
         parts.append(Words(["These results do not hold deviations by step; the table has the largest of each cell."]))
-        parts.append(largest(inputs))
+        parts.append(_largest(inputs))
     frame = inputs.table
     present = set(zip(frame["framework"], frame["dtype"], strict=True))
     wider = [wider for wider in WIDER if (wider.framework, wider.dtype) in present]
@@ -63,24 +63,24 @@ def section(inputs: Inputs) -> Section:
     return Section("equality", "Do they compute the same?", parts)
 
 
-def verdict(proof: Record) -> Record:
+def _verdict(proof: Record) -> Record:
     """Return the gate's whole answer, empty for a cell that it could not judge."""
     found: Record = proof.get("verdict", {})
     return found
 
 
-def drawn(proofs: list[Record], part: str) -> Iterator[Picture]:
+def _drawn(proofs: list[Record], part: str) -> Iterator[Picture]:
     """Yield a picture for each recipe and device: of each framework the largest deviation of all its cells by step."""
     groups: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
     for proof in proofs:
         line = groups.setdefault((proof["recipe"], proof["device"]), {}).setdefault(proof["framework"], {})
-        for step, deviation in verdict(proof)["by_step"].items():
+        for step, deviation in _verdict(proof)["by_step"].items():
             line[int(step)] = max(line.get(int(step), 0.0), float(deviation))
     for number, (key, frameworks) in enumerate(sorted(groups.items())):
-        yield picture(f"{part}equal{number}", key, frameworks)
+        yield _picture(f"{part}equal{number}", key, frameworks)
 
 
-def picture(name: str, key: tuple[str, str], frameworks: dict[str, dict[int, float]]) -> Picture:
+def _picture(name: str, key: tuple[str, str], frameworks: dict[str, dict[int, float]]) -> Picture:
     """Draw deviations by step on logarithmic axes below the bound."""
     with Drawing(name, height=225) as drawing:
         axes = drawing.axes
@@ -105,25 +105,25 @@ def picture(name: str, key: tuple[str, str], frameworks: dict[str, dict[int, flo
         axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
     most = max(max(line.values()) for line in frameworks.values())
     said = f"Largest deviation of a float64 loss up to a step; the largest of all is {most:.1e}."
-    facet = {"device": words.short(key[1]), "model": model_of(key[0])}
+    facet = {"device": words.short(key[1]), "model": _model_of(key[0])}
     return Picture(drawing.svg, f"{words.short(key[0])} on the {words.short(key[1]).upper()}", said, facet)
 
 
-def model_of(recipe: str) -> str:
+def _model_of(recipe: str) -> str:
     """Return the model that the filter knows a recipe by."""
     return RECIPES[recipe].model.name if recipe in RECIPES else words.short(recipe)
 
 
-def proven(proofs: list[Record]) -> Table:
+def _proven(proofs: list[Record]) -> Table:
     """Return every proof as a table."""
-    steps = sorted({int(step) for proof in proofs for step in verdict(proof)["by_step"]})[:MOST_STEPS]
+    steps = sorted({int(step) for proof in proofs for step in _verdict(proof)["by_step"]})[:MOST_STEPS]
     columns = [Column("framework", "mode"), Column("recipe"), Column("device"), Column("batch", number=True)]
     columns += [Column("dtype"), Column("pipeline"), Column("lockstep")]
     columns += [Column(f"loss to {step}, float64", number=True) for step in steps]
     columns += [Column(f"{kind}, one step", number=True) for kind in KINDS] + [Column("reason")]
     lines = []
     for proof in proofs:
-        by_step, single = verdict(proof)["by_step"], verdict(proof).get("deviations", {})
+        by_step, single = _verdict(proof)["by_step"], _verdict(proof).get("deviations", {})
         figures = [by_step.get(str(step)) for step in steps] + [single.get(kind) for kind in KINDS]
         cells = (
             Cell(words.short(proof.get("framework")), words.short(proof.get("mode"))),
@@ -132,16 +132,16 @@ def proven(proofs: list[Record]) -> Table:
             *(Cell(words.number(figure, ".1e"), value=value_of(figure)) for figure in figures),
             Cell(words.short(proof.get("reason") or "", 300)),
         )
-        lines.append(Line(cells, facets(proof) | {"model": model_of(str(proof.get("recipe")))}))
+        lines.append(Line(cells, facets(proof) | {"model": _model_of(str(proof.get("recipe")))}))
     return Table("Every proof", columns, [Group(lines)], folded=True)
 
 
-def largest(inputs: Inputs) -> Table:
+def _largest(inputs: Inputs) -> Table:
     """Return the largest deviations that rows hold, a line a cell."""
     deviations = ["lockstep_float64_deviation", "lockstep_max_deviation"]
     cells = inputs.frame.groupby(["framework", "mode", "model", "recipe", "device", "batch_size", "dtype", "pipeline"])
     found = cells.agg({**dict.fromkeys(deviations, "max"), "lockstep_steps": "max", "lockstep": "last"}).reset_index()
-    return Table("Largest relative deviation of a loss", LARGEST, [Group(largest_lines(found))], folded=True)
+    return Table("Largest relative deviation of a loss", LARGEST, [Group(_largest_lines(found))], folded=True)
 
 
 LARGEST = (
@@ -151,7 +151,7 @@ LARGEST = (
 )  # fmt: skip
 
 
-def largest_lines(found: pd.DataFrame) -> list[Line]:
+def _largest_lines(found: pd.DataFrame) -> list[Line]:
     """Return the lines of that table."""
 
     def figure(value: Any) -> Cell:

@@ -41,7 +41,7 @@ ALONE, LEADS_SURELY, TIE, LEADS_UNSURELY, FEW, UNJUDGED = (
 )
 
 
-def best(cells: pd.DataFrame) -> pd.DataFrame:
+def _best(cells: pd.DataFrame) -> pd.DataFrame:
     """Return each framework's best mode, the best framework first: compare's order, which is that of the ratios."""
     return cells.drop_duplicates("framework")
 
@@ -51,20 +51,20 @@ def standing(cells: pd.DataFrame) -> tuple[str, list[str]]:
 
     `cells` are one comparison's. UNJUDGED where the ratios are to another than the first, FEW where rounds are.
     """
-    first, *others = best(cells).to_dict("records")
+    first, *others = _best(cells).to_dict("records")
     if not others:
         return ALONE, []
     near = [other for other in others if text_of(other["verdict"]) != LEADS_SURELY]
     names = [words.short(other["framework"]) for other in near]
     if not near:
         return LEADS_SURELY, []
-    if not reference(first):
+    if not _reference(first):
         return UNJUDGED, names
     found = {text_of(other["verdict"]) for other in near}
     return (FEW if "" in found else TIE if found == {TIE} else LEADS_UNSURELY), names
 
 
-def reference(record: dict[Any, Any]) -> bool:
+def _reference(record: dict[Any, Any]) -> bool:
     """Return whether a cell is the one that its comparison's ratios are to."""
     return bool(words.known(record["ratio"]) and record["ratio"] == 1 and not words.known(record["ratio_low"]))
 
@@ -96,7 +96,7 @@ UNSURE = ("leads on", ", not yet surely")
 Cells = pd.DataFrame
 
 
-def place(first: Any, several: bool) -> str:
+def _place(first: Any, several: bool) -> str:
     """Return what a headline's comparison is about, the device only where there are several."""
     return words.short(first["model"]) + (f" ({str(first['device']).upper()})" if several else "")
 
@@ -107,7 +107,7 @@ def title(inputs: Inputs) -> str:
     winners: dict[tuple[str, str], dict[str, list[str]]] = {}
     for cells in inputs.headline:
         names = winners.setdefault(SURELY.get(standing(cells)[0], UNSURE), {})
-        names.setdefault(words.short(cells["framework"].iloc[0]), []).append(place(cells.iloc[0], several))
+        names.setdefault(words.short(cells["framework"].iloc[0]), []).append(_place(cells.iloc[0], several))
     return led(winners) or "No speed was measured"
 
 
@@ -127,21 +127,21 @@ def sentences(inputs: Inputs) -> Iterator[str]:
         first = cells.iloc[0]
         speed = f"{words.speed(first['train_samples_per_s'])} samples/s"
         interval = words.between(first["low"], first["high"])
-        said = f"{place(first, several)}: {words.short(first['framework'])} trains {speed}"
+        said = f"{_place(first, several)}: {words.short(first['framework'])} trains {speed}"
         said += f" (95 % interval {interval})" if interval else ""
-        yield f"{said}{lead(cells)}."
+        yield f"{said}{_lead(cells)}."
     if not inputs.headline:
         endings = ", ".join(sorted({str(status) for status in inputs.frame["status"]}))
         yield f"No speed launch ended ok (found: {endings or 'nothing'}); section 7 says why."
 
 
-def lead(cells: Cells) -> str:
+def _lead(cells: Cells) -> str:
     """Say how the second compares with the first, and how sure the lead is, as far as their rounds tell."""
-    lines = best(cells).to_dict("records")
+    lines = _best(cells).to_dict("records")
     if len(lines) < 2:
         return ", measured alone"
     second = lines[1]
-    if not words.known(second["ratio"]) or second["ratio"] > 1 or not reference(lines[0]):
+    if not words.known(second["ratio"]) or second["ratio"] > 1 or not _reference(lines[0]):
         return f"; next is {words.short(second['framework'])}"
     said = f", {1 / second['ratio']:.2f} times as many as {words.short(second['framework'])}"
     if words.known(second["ratio_low"]):
@@ -157,13 +157,13 @@ def table(inputs: Inputs) -> Table:
     for cells in inputs.headline:
         mode, same = inputs.same_mode(cells)
         alike = {record["framework"]: record for record in same.to_dict("records")}
-        lines = [line(record, alike.get(record["framework"])) for record in best(cells).to_dict("records")]
+        lines = [_line(record, alike.get(record["framework"])) for record in _best(cells).to_dict("records")]
         shared = f"{words.comparison(cells.iloc[0])}; like for like: {words.short(mode)}"
         groups.append(Group(lines, shared))
-    return Table(f"Each framework in {shown_mode(inputs)}", COLUMNS, groups, style="headline")
+    return Table(f"Each framework in {_shown_mode(inputs)}", COLUMNS, groups, style="headline")
 
 
-def shown_mode(inputs: Inputs) -> str:
+def _shown_mode(inputs: Inputs) -> str:
     """Say which mode each framework is shown in: there is a fastest one only of several that were measured."""
     if any(cells["framework"].duplicated().any() for cells in inputs.headline):
         return "its fastest mode"
@@ -171,7 +171,7 @@ def shown_mode(inputs: Inputs) -> str:
     return "its recommended mode" if recommended and all(recommended) else "the mode measured"
 
 
-def line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
+def _line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
     """Return one framework's line; `alike` is its cell in the mode that most have, if it has that mode."""
     accuracy = words.between(record["accuracy_low"], record["accuracy_high"], ".4f")
     undisturbed = record["launches"] - record["undisturbed"]
@@ -185,7 +185,7 @@ def line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
         ),
         ratio(record),
         Cell(verdict(record)),
-        like_for_like(alike),
+        _like_for_like(alike),
         Cell(words.number(record["mfu"], ".1%"), value=value_of(record["mfu"])),
         Cell(words.number(record["accuracy"], ".4f"), accuracy, value_of(record["accuracy"])),
         lockstep(record["lockstep"]),
@@ -194,7 +194,7 @@ def line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
     return Line(cells, facets(record))
 
 
-def like_for_like(alike: dict[Any, Any] | None) -> Cell:
+def _like_for_like(alike: dict[Any, Any] | None) -> Cell:
     """Return the speed in the mode that most frameworks have, and its ratio to the fastest in that mode."""
     if alike is None:
         return Cell(words.NONE)
@@ -202,9 +202,9 @@ def like_for_like(alike: dict[Any, Any] | None) -> Cell:
     return Cell(words.speed(speed), words.number(alike["ratio"], ".3f"), float(speed))
 
 
-def picture(name: str, cells: Cells) -> Picture:
+def _picture(name: str, cells: Cells) -> Picture:
     """Draw each framework's speed with its interval, the fastest on top; all from 0, so that lengths compare."""
-    lines = best(cells).to_dict("records")
+    lines = _best(cells).to_dict("records")
     with Drawing(name, height=44 + 26 * len(lines)) as drawing:
         axes = drawing.axes
         for place, record in enumerate(lines):
@@ -238,7 +238,7 @@ def parts(inputs: Inputs) -> list[Part]:
     """Return the page's first section without its title."""
     if not inputs.headline:
         return []
-    pictures = [picture(f"{inputs.part}lead{number}", cells) for number, cells in enumerate(inputs.headline)]
+    pictures = [_picture(f"{inputs.part}lead{number}", cells) for number, cells in enumerate(inputs.headline)]
     note = (
         "Geometric means over launches, each a process of its own; whiskers and small figures are 95 % intervals. In "
         "the order of the ratios, which are paired by rounds. Like for like: the same mode for all that have it. MFU: "

@@ -62,7 +62,7 @@ class Inputs:
     @cached_property
     def timed(self) -> pd.DataFrame:
         """The cells that have a speed."""
-        return with_speed(self.table)
+        return _with_speed(self.table)
 
     @cached_property
     def used(self) -> list[Sweep]:
@@ -85,7 +85,7 @@ class Inputs:
             found.setdefault((str(values["device"]), str(values["model"])), []).append(group)
         order = {name: place for place, name in enumerate(HEADLINE)}
         keys = sorted(found, key=lambda pair: (pair[0], order.get(pair[1], len(order)), pair[1]))
-        return [max(found[key], key=weight) for key in keys]
+        return [max(found[key], key=_weight) for key in keys]
 
     def same_mode(self, cells: pd.DataFrame) -> tuple[str, pd.DataFrame]:
         """Return the mode that most frameworks of a comparison have, and the comparison within that mode alone."""
@@ -103,10 +103,10 @@ class Inputs:
         for column in COMPARISON:
             there &= self.own[column] == cells[column].iloc[0]
         base = self.base if self.base in set(self.own.loc[there, "framework"]) else None
-        return str(mode), with_speed(compare(self.own[there], base))
+        return str(mode), _with_speed(compare(self.own[there], base))
 
 
-def with_speed(cells: pd.DataFrame) -> pd.DataFrame:
+def _with_speed(cells: pd.DataFrame) -> pd.DataFrame:
     """Return the cells that have launches, with a speed: a row may say ok and no more."""
     return cells[(cells["launches"] > 0) & cells["train_samples_per_s"].notna()]
 
@@ -116,7 +116,7 @@ def name_of(sweep: Sweep) -> str:
     return str(sweep.run.get("sweep", sweep.path.stem))
 
 
-def weight(cells: pd.DataFrame) -> tuple[Any, ...]:
+def _weight(cells: pd.DataFrame) -> tuple[Any, ...]:
     """Return what makes one comparison more of a headline than another: most frameworks, then the usual settings."""
     first = cells.iloc[0]
     recipe = RECIPES.get(first["recipe"])

@@ -48,34 +48,34 @@ COLUMNS = (
 
 def section(inputs: Inputs) -> Section:
     """Return the section on learning: curves, the table of accuracies, learning rates, confusions and mistakes."""
-    pictures = list(drawn(inputs.learnt, inputs.part))
+    pictures = list(_drawn(inputs.learnt, inputs.part))
     parts: list[Part] = []
     trained = inputs.table[inputs.table["seeds"].fillna(0) > 0]
     if not len(trained):
         parts.append(Words(["No launch that trains for accuracy ended ok in these results."]))
     else:
-        parts.append(accuracies(trained))
+        parts.append(_accuracies(trained))
     if pictures:
         parts.append(Pictures(pictures, style="small"))
     elif len(trained):
         parts.append(Words(["Only one epoch was trained, which makes no curve."]))
-    parts += [Pictures(found, style="small")] if (found := list(rates(inputs.learnt, inputs.part))) else []
+    parts += [Pictures(found, style="small")] if (found := list(_rates(inputs.learnt, inputs.part))) else []
     parts += mistakes.parts(inputs)
     return Section("learning", "What they learn", parts)
 
 
-def accuracies(cells: pd.DataFrame) -> Table:
+def _accuracies(cells: pd.DataFrame) -> Table:
     """Return the accuracy of each cell after its last epoch, its difference to the reference, time to the target."""
     groups = []
     for _, group in cells.groupby(COMPARISON, sort=False):
-        lines = [accuracy_line(record) for record in group.sort_values(["framework", "mode"]).to_dict("records")]
+        lines = [_accuracy_line(record) for record in group.sort_values(["framework", "mode"]).to_dict("records")]
         reference = text_of(group["difference_to"].iloc[0])
         to = f"; differences to {words.short(reference)}" if reference else ""
         groups.append(Group(lines, words.comparison(group.iloc[0]) + to))
     return Table("Accuracy after the last epoch", COLUMNS, groups, folded=len(groups) > 4)
 
 
-def accuracy_line(record: dict[Any, Any]) -> Line:
+def _accuracy_line(record: dict[Any, Any]) -> Line:
     """Return one cell's line of the table of accuracies."""
     target, reached = record["accuracy_target"], record["reached"]
     cells = (
@@ -103,31 +103,31 @@ def accuracy_line(record: dict[Any, Any]) -> Line:
     return Line(cells, facets(record))
 
 
-def drawn(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
+def _drawn(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
     """Yield for each comparison with at least two epochs: accuracy and loss by epoch, accuracy by second."""
     for number, (_, group) in enumerate(launches.groupby(COMPARISON, sort=False)):
-        found = {key: curves(lines) for key, lines in group.groupby(["framework", "mode"])}
+        found = {key: _curves(lines) for key, lines in group.groupby(["framework", "mode"])}
         found = {key: curve for key, curve in found.items() if len(curve) > 1}
         if found:
             for measure in MEASURES:
-                yield picture(f"{part}{measure}{number}", measure, "epoch", group.iloc[0], found)
-            yield picture(f"{part}seconds{number}", "accuracy", "seconds", group.iloc[0], found)
+                yield _picture(f"{part}{measure}{number}", measure, "epoch", group.iloc[0], found)
+            yield _picture(f"{part}seconds{number}", "accuracy", "seconds", group.iloc[0], found)
 
 
-def curves(launches: pd.DataFrame) -> pd.DataFrame:
+def _curves(launches: pd.DataFrame) -> pd.DataFrame:
     """Return by epoch, from 1: each measure's mean over seeds, its least and its largest, and the mean seconds."""
     lists = [launches[name] for name in BY_EPOCH]
     whole = [all(isinstance(found, list) for found in launch) for launch in zip(*lists, strict=True)]
     found: dict[str, Floats] = {}
     for name in BY_EPOCH if any(whole) else ():
-        values = padded([values for values, there in zip(launches[name], whole, strict=True) if there])
+        values = _padded([values for values, there in zip(launches[name], whole, strict=True) if there])
         found |= {f"{name}_mean": np.nanmean(values, 0), f"{name}_low": np.nanmin(values, 0)}
         found[f"{name}_high"] = np.nanmax(values, 0)
     epochs = min((len(values) for values in found.values()), default=0)
     return pd.DataFrame({name: values[:epochs] for name, values in found.items()}, index=range(1, epochs + 1))
 
 
-def padded(lists: Sequence[Sequence[float]]) -> Floats:
+def _padded(lists: Sequence[Sequence[float]]) -> Floats:
     """Return (seeds, epochs), NaN where a seed stopped earlier than others."""
     values = np.full((len(lists), max(map(len, lists))), np.nan)
     for line, found in zip(values, lists, strict=True):
@@ -135,7 +135,7 @@ def padded(lists: Sequence[Sequence[float]]) -> Floats:
     return values
 
 
-def picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any, ...], pd.DataFrame]) -> Picture:
+def _picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any, ...], pd.DataFrame]) -> Picture:
     """Draw one measure of a comparison by epoch or by second: means over seeds, the band from least to largest."""
     column, label, title = MEASURES[measure]
     scale = 100 if measure == "accuracy" else 1
@@ -144,8 +144,8 @@ def picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any,
         axes = drawing.axes
         for (framework, mode), curve in found.items():
             style, facet = look(framework), facets({"framework": framework, "mode": mode})
-            x = curve.index.to_numpy(float) if by == "epoch" else drawable(curve["seconds_by_epoch_mean"])
-            low, mean, high = (scale * drawable(curve[f"{column}_{end}"]) for end in ("low", "mean", "high"))
+            x = curve.index.to_numpy(float) if by == "epoch" else _drawable(curve["seconds_by_epoch_mean"])
+            low, mean, high = (scale * _drawable(curve[f"{column}_{end}"]) for end in ("low", "mean", "high"))
             drawing.mark(axes.fill_between(x, low, high, color=style.colour, alpha=0.14, lw=0), "", facet)
             every = max(1, len(x) // 5)
             [line] = axes.plot(
@@ -163,16 +163,16 @@ def picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any,
     caption = f"{title} by {'epoch' if by == 'epoch' else 'second'}: {words.comparison(first, 'threads', 'dtype')}"
     ends = (f"{words.short(key[0])} {curve[f'{column}_mean'].iloc[-1]:.4g}" for key, curve in found.items())
     said = f"Mean over seeds at the end: {', '.join(ends)}."
-    return Picture(drawing.svg, caption, said, facets(first, "model", "device", "batch"), numbers(column, by, found))
+    return Picture(drawing.svg, caption, said, facets(first, "model", "device", "batch"), _numbers(column, by, found))
 
 
-def drawable(values: pd.Series) -> Floats:
+def _drawable(values: pd.Series) -> Floats:
     """Return numbers with those beyond LARGEST_DRAWN as NaN: a gap in the curve; the table below has them all."""
     found = values.to_numpy(float)
     return np.where(np.abs(found) <= LARGEST_DRAWN, found, np.nan)
 
 
-def numbers(column: str, by: str, found: dict[tuple[Any, ...], pd.DataFrame]) -> Table:
+def _numbers(column: str, by: str, found: dict[tuple[Any, ...], pd.DataFrame]) -> Table:
     """Return a picture's curves as numbers: a line a framework and mode, a column an epoch."""
     epochs = sorted({int(epoch) for curve in found.values() for epoch in curve.index})
     lines = []
@@ -189,7 +189,7 @@ def numbers(column: str, by: str, found: dict[tuple[Any, ...], pd.DataFrame]) ->
     return Table("Means over seeds", columns, [Group(lines)], folded=True)
 
 
-def rates(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
+def _rates(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
     """Yield the learning rate by epoch of each recipe whose schedule changes it."""
     trained = launches.groupby("recipe", sort=False)["epochs"].max()
     for number, (name, epochs) in enumerate(trained.items()):

@@ -62,31 +62,31 @@ def machines(inputs: Inputs) -> list[Machine]:
 
 def table(found: Sequence[Machine]) -> Table:
     """Return what the machines are, each with a link to its part."""
-    versions = {machine.part: by_framework(machine.inputs.frame) for machine in found}
+    versions = {machine.part: _by_framework(machine.inputs.frame) for machine in found}
     differing = {
         name
         for name in {name for told in versions.values() for name in told}
         if len({told[name] for told in versions.values() if name in told}) > 1
     }
     lines = [
-        Line((Cell(machine.name, link=machine.part), *cells(machine, versions[machine.part], differing)))
+        Line((Cell(machine.name, link=machine.part), *_cells(machine, versions[machine.part], differing)))
         for machine in found
     ]
     return Table("The machines", COLUMNS, [Group(lines)], style="machines")
 
 
-def by_framework(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
+def _by_framework(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     """Return the versions of each framework."""
     known = frame.dropna(subset="framework_version").astype({"framework": str, "framework_version": str})
     return {str(name): tuple(sorted(set(group))) for name, group in known.groupby("framework")["framework_version"]}
 
 
-def cells(machine: Machine, versions: Mapping[str, tuple[str, ...]], differing: set[str]) -> Iterator[Cell]:
+def _cells(machine: Machine, versions: Mapping[str, tuple[str, ...]], differing: set[str]) -> Iterator[Cell]:
     """Yield a machine's cells but for its name."""
     facts, frame = machine.facts, machine.inputs.frame
-    cores, memory = (number_of(facts.get(name)) for name in ("physical_cores", "memory_bytes"))
+    cores, memory = (_number_of(facts.get(name)) for name in ("physical_cores", "memory_bytes"))
     cpus = sorted(set(frame.loc[frame["device"] == "cpu", "device_name"]))
-    cards = sorted(set(frame.loc[frame["device"] != "cpu", "device_name"]) | set(cards_of(facts)))
+    cards = sorted(set(frame.loc[frame["device"] != "cpu", "device_name"]) | set(_cards_of(facts)))
     others = [f"{name} {', '.join(versions[name])}" for name in sorted(differing & versions.keys())]
     days = sorted({re.sub(r"T.*", "", str(began), flags=re.DOTALL)[:10] for began in frame["started_at"]})
     good = int((frame["status"] == "ok").sum())
@@ -98,15 +98,15 @@ def cells(machine: Machine, versions: Mapping[str, tuple[str, ...]], differing: 
     yield Cell(words.short(", ".join(others) or words.NONE, 120), style="long")
     yield Cell(words.short(" to ".join(dict.fromkeys([days[0], days[-1]]))))
     yield Cell(f"{len(frame):,}", f"{good:,}", float(len(frame)))
-    yield Cell(words.short(", ".join(flags(frame)) or words.NONE, 80), style="long")
+    yield Cell(words.short(", ".join(_flags(frame)) or words.NONE, 80), style="long")
 
 
-def number_of(value: Any) -> float | None:
+def _number_of(value: Any) -> float | None:
     """Return a fact that is a number, nothing for any other."""
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
-def cards_of(facts: Record) -> Iterator[str]:
+def _cards_of(facts: Record) -> Iterator[str]:
     """Yield the names of the cards in a machine's facts."""
     found = facts.get("gpus")
     for card in found if isinstance(found, list) else []:
@@ -114,7 +114,7 @@ def cards_of(facts: Record) -> Iterator[str]:
             yield card["name"]
 
 
-def flags(frame: pd.DataFrame) -> Iterator[str]:
+def _flags(frame: pd.DataFrame) -> Iterator[str]:
     """Yield how often each flag stands on launches: `disturbed 2`."""
     counted = Counter(flag for found in frame["flags"] if isinstance(found, list) for flag in found)
     yield from (f"{flag} {count:,}" for flag, count in sorted(counted.items()))

@@ -16,50 +16,52 @@ def as_markdown(inputs: Inputs) -> str:
     """Return who is fastest, on what machine and when, and a table a headline comparison; of several machines each."""
     found = machines(inputs)
     if len(found) < 2:
-        return "\n\n".join(alone(inputs)) + "\n"
+        return "\n\n".join(_alone(inputs)) + "\n"
     means = summary.Summary(inputs, found)
-    parts = said(means.title(), means.sentences())
+    parts = _said(means.title(), means.sentences())
     for group in (
         group for part in means.parts() if isinstance(part, Table) and not part.folded for group in part.groups
     ):
-        parts += tabled(summary.COLUMNS, group)
+        parts += _tabled(summary.COLUMNS, group)
     for machine in found:
-        parts += [f"### {markdown_text(machine.name)}", *alone(machine.inputs)]
+        parts += [f"### {markdown_text(machine.name)}", *_alone(machine.inputs)]
     return "\n\n".join(parts) + "\n"
 
 
-def alone(inputs: Inputs) -> list[str]:
+def _alone(inputs: Inputs) -> list[str]:
     """Return the paragraphs on one machine."""
-    parts = said(headline.title(inputs), headline.sentences(inputs))
+    parts = _said(headline.title(inputs), headline.sentences(inputs))
     parts.append("Measured on " + markdown_text(", ".join(facts(inputs))) + ".")
-    return parts + [text for group in headline.table(inputs).groups for text in tabled(headline.COLUMNS, group)]
+    return parts + [text for group in headline.table(inputs).groups for text in _tabled(headline.COLUMNS, group)]
 
 
-def said(title: str, sentences: Iterable[str]) -> list[str]:
+def _said(title: str, sentences: Iterable[str]) -> list[str]:
     """Return the first paragraph: who is fastest."""
     return [f"**{markdown_text(title)}.** " + markdown_text(" ".join(sentences))]
 
 
-def tabled(columns: tuple[Column, ...], group: Group) -> list[str]:
+def _tabled(columns: tuple[Column, ...], group: Group) -> list[str]:
     """Return a group's title and its lines as paragraphs."""
-    return [f"**{markdown_text(group.title)}**", "\n".join(lines(columns, group))]
+    return [f"**{markdown_text(group.title)}**", "\n".join(_lines(columns, group))]
 
 
-def lines(columns: tuple[Column, ...], group: Group) -> list[str]:
+def _lines(columns: tuple[Column, ...], group: Group) -> list[str]:
     """Return a group as Markdown; a column's notes are a column of their own."""
     headings = [text for column in columns for text in ((column.text, column.note) if column.note else (column.text,))]
     rules = [rule for column in columns for rule in [("---:" if column.number else "---")] * (2 if column.note else 1)]
     found = [headings, rules]
     for line in group.lines:
-        found.append([text for cell, column in zip(line.cells, columns, strict=True) for text in texts(cell, column)])
-    return ["| " + " | ".join(row) + " |" for row in [*map(escape_all, found[:1]), rules, *map(escape_all, found[2:])]]
+        found.append([text for cell, column in zip(line.cells, columns, strict=True) for text in _texts(cell, column)])
+    return [
+        "| " + " | ".join(row) + " |" for row in [*map(_escape_all, found[:1]), rules, *map(_escape_all, found[2:])]
+    ]
 
 
-def texts(cell: Cell, column: Column) -> tuple[str, ...]:
+def _texts(cell: Cell, column: Column) -> tuple[str, ...]:
     """Return a cell's text, and its note where its column has notes."""
     return (cell.text, cell.note) if column.note else (cell.text,)
 
 
-def escape_all(row: list[str]) -> list[str]:
+def _escape_all(row: list[str]) -> list[str]:
     """Escape every cell of a row."""
     return [markdown_text(text) for text in row]

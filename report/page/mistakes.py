@@ -22,43 +22,43 @@ MISSING = "These results hold neither confusions nor mistakes."
 def parts(inputs: Inputs) -> list[Part]:
     """Return confusion matrices and the worst mistakes of the headline's comparisons, or why there are none."""
     launches = inputs.learnt
-    if CONFUSION not in launches or not launches[CONFUSION].map(complete).any():
+    if CONFUSION not in launches or not launches[CONFUSION].map(_complete).any():
         return [Words([MISSING])] if len(launches) else []
     found: list[Part] = []
     images = {(image.get("dataset"), image.get("index")): image for image in inputs.records("images")}
     shapes = {d.get("name"): (d.get("height"), d.get("width")) for d in inputs.records("datasets")}
-    for _, group in launches[launches[CONFUSION].map(complete)].groupby(COMPARISON, sort=False):
+    for _, group in launches[launches[CONFUSION].map(_complete)].groupby(COMPARISON, sort=False):
         if not any((group.iloc[0][COMPARISON] == cells.iloc[0][COMPARISON]).all() for cells in inputs.headline):
             continue
         first, name = group.iloc[0], words.comparison(group.iloc[0], "threads", "dtype", "pipeline")
-        (table, *others) = [matrix_of(lines) for _, lines in group.groupby("framework")]
+        (table, *others) = [_matrix_of(lines) for _, lines in group.groupby("framework")]
         found.append(Grid(f"Which digit is taken for which: {name}; sums over seeds", [table]))
         found += [Grid(f"The same in {count(len(others), 'other framework')}", others, folded=True)] if others else []
-        if shown := worst(group, images, shapes):
+        if shown := _worst(group, images, shapes):
             caption = f"Most often among the worst mistakes, by loss: {name}; label → read as (frameworks)"
             found.append(Digits(caption, shown, facets(first, "model", "device", "batch")))
     return found
 
 
-def complete(matrix: Any) -> bool:
+def _complete(matrix: Any) -> bool:
     """Return whether a row has a whole confusion matrix."""
     return isinstance(matrix, list) and len(matrix) == CLASSES**2
 
 
-def matrix_of(launches: pd.DataFrame) -> tuple[Table, Facets]:
+def _matrix_of(launches: pd.DataFrame) -> tuple[Table, Facets]:
     """Return one framework's matrix, in the first of its modes, with what it is filtered by."""
     mode = launches["mode"].min()
     lines = launches[launches["mode"] == mode]
-    return matrix(lines), facets(lines.iloc[0])
+    return _matrix(lines), facets(lines.iloc[0])
 
 
-def matrix(launches: pd.DataFrame) -> Table:
+def _matrix(launches: pd.DataFrame) -> Table:
     """Return one framework's confusion matrix, (label, predicted), summed over its seeds."""
     counts = np.sum([np.reshape(found, (CLASSES, CLASSES)) for found in launches[CONFUSION]], axis=0)
     lines = []
     for label, row in enumerate(counts):
         cells = [
-            Cell(f"{int(n)}" if n else "", style="hit" if label == column else f"heat{shade(n / max(1, row.sum()))}")
+            Cell(f"{int(n)}" if n else "", style="hit" if label == column else f"heat{_shade(n / max(1, row.sum()))}")
             for column, n in enumerate(row)
         ]
         lines.append(Line((Cell(str(label)), *cells)))
@@ -69,12 +69,12 @@ def matrix(launches: pd.DataFrame) -> Table:
     return Table(caption, columns, [Group(lines)], style="matrix")
 
 
-def shade(share: float) -> int:
+def _shade(share: float) -> int:
     """Return which of the shades a share of a digit's images has, from 0 for none."""
     return sum(share > level for level in LEVELS)
 
 
-def worst(
+def _worst(
     launches: pd.DataFrame, images: dict[tuple[Any, Any], Record], shapes: dict[Any, tuple[Any, Any]]
 ) -> list[Digit]:
     """Return the images that most frameworks name among their worst mistakes, at most twelve, with what was read.

@@ -24,7 +24,7 @@ AXES = {  # option of `benchmarks run`: column of a row; frameworks first, so th
 Box = tuple[frozenset[Any], ...]  # values by axis: all their combinations
 
 
-def commands(rows: pd.DataFrame, run: Mapping[str, Any]) -> Iterator[str]:
+def _commands(rows: pd.DataFrame, run: Mapping[str, Any]) -> Iterator[str]:
     """Yield commands whose cells together are those of the rows; shell-quoted, as rows may say anything."""
     machine = run.get("machine")
     cores = machine.get("physical_cores") if isinstance(machine, Mapping) else None
@@ -33,14 +33,14 @@ def commands(rows: pd.DataFrame, run: Mapping[str, Any]) -> Iterator[str]:
     axes = {option: column for option, column in AXES.items() if option not in left_out}
     trained = rows[rows["task"] == "accuracy"]
     epochs = {name: sorted({int(n) for n in found.dropna()}) for name, found in trained.groupby("recipe")["epochs"]}
-    for recipes in alike(epochs, set(rows["recipe"])):
+    for recipes in _alike(epochs, set(rows["recipe"])):
         chosen = rows[rows["recipe"].isin(recipes)]
         length = epochs.get(min(recipes), [])
-        for box in boxes(chosen[list(axes.values())].drop_duplicates().itertuples(index=False, name=None)):
+        for box in _boxes(chosen[list(axes.values())].drop_duplicates().itertuples(index=False, name=None)):
             options = []
             for option, values in zip(axes, box, strict=True):
                 options += [option, ",".join(words.short(value, 60) for value in sorted(values))]
-            options += [*amount(chosen, run), *(["--epochs", str(length[-1])] if length else [])]
+            options += [*_amount(chosen, run), *(["--epochs", str(length[-1])] if length else [])]
             yield "tox -e bench -- " + shlex.join(options)
 
 
@@ -50,7 +50,7 @@ def recommended(run: Mapping[str, Any]) -> bool:
     return isinstance(requested, Mapping) and requested.get("modes") == "recommended"
 
 
-def alike(epochs: Mapping[Any, list[int]], recipes: set[Any]) -> list[set[Any]]:
+def _alike(epochs: Mapping[Any, list[int]], recipes: set[Any]) -> list[set[Any]]:
     """Return the recipes in groups that were trained for as many epochs, those that were not trained by themselves."""
     found: dict[tuple[int, ...], set[Any]] = {}
     for recipe in sorted(recipes):
@@ -58,7 +58,7 @@ def alike(epochs: Mapping[Any, list[int]], recipes: set[Any]) -> list[set[Any]]:
     return list(found.values())
 
 
-def boxes(cells: Iterable[tuple[Any, ...]]) -> list[Box]:
+def _boxes(cells: Iterable[tuple[Any, ...]]) -> list[Box]:
     """Return few boxes that hold exactly these cells, each once: what differs in one axis alone is joined, by turns."""
     found: list[Box] = [tuple(frozenset([value]) for value in cell) for cell in cells]
     for axis in range(len(found[0]) if found else 0):
@@ -70,21 +70,21 @@ def boxes(cells: Iterable[tuple[Any, ...]]) -> list[Box]:
     return found
 
 
-def amount(rows: pd.DataFrame, run: Mapping[str, Any]) -> list[str]:
+def _amount(rows: pd.DataFrame, run: Mapping[str, Any]) -> list[str]:
     """Return the options that say how much to measure: the preset, and where it was not followed rounds and seeds."""
     asked = run.get("preset")
     asked = asked if isinstance(asked, Mapping) else {}
     counts = dict(list(rows.groupby("task")))
     rounds = int(counts["speed"]["round"].max()) + 1 if "speed" in counts else 0
     seeds = counts["accuracy"]["seed"].nunique() if "accuracy" in counts else 0
-    name = preset(asked)
+    name = _preset(asked)
     options = ["--preset", name] if name else []
     if not (name and rounds and asked.get("looks") == list(PRESETS[name].looks or (0,))):
         options += ["--rounds", str(rounds)]
     return [*options, "--seeds", str(seeds)]
 
 
-def preset(asked: Mapping[str, Any]) -> str:
+def _preset(asked: Mapping[str, Any]) -> str:
     """Return the preset whose chunks are as long, and of several the one that is as precise; empty if none is."""
     near = [name for name, known in PRESETS.items() if known.chunk_s == asked.get("chunk_s")]
     return next((name for name in near if PRESETS[name].half_width == asked.get("half_width")), next(iter(near), ""))
@@ -106,29 +106,29 @@ def section(inputs: Inputs) -> Section:
     """Return the section, newest file first."""
     parts: list[Part] = []
     for sweep in reversed(inputs.used):
-        parts += measured(sweep, inputs.frame[inputs.frame["sweep"] == name_of(sweep)])
+        parts += _measured(sweep, inputs.frame[inputs.frame["sweep"] == name_of(sweep)])
     parts.append(Command("The page itself", ["tox -e report"]))
     return Section("repeat", "Measure it again", parts)
 
 
-def measured(sweep: Sweep, rows: pd.DataFrame) -> Iterator[Part]:
+def _measured(sweep: Sweep, rows: pd.DataFrame) -> Iterator[Part]:
     """Yield what one file says about itself."""
     name = words.short(name_of(sweep), 60)
     commit = sweep.run.get("commit")
     known = isinstance(commit, str) and commit not in ("", "unknown")
     lines = [f"git checkout {shlex.quote(words.short(str(commit).removesuffix(words.DIRTY), 60))}"] if known else []
-    made = list(commands(rows, sweep.run))
+    made = list(_commands(rows, sweep.run))
     yield Command(f"Sweep {name}", [*lines, *made[:MOST]])
-    yield from notes(sweep.run, len(made))
+    yield from _notes(sweep.run, len(made))
     if not sweep.run:
         yield Words(["The file has no record of its run: nothing is known of its machine and its versions."])
         return
-    yield Table("Run and machine", FACTS, [Group(list(facts(sweep)))], folded=True, style="fixed")
-    if locks := list(environments(sweep.run.get("frameworks"))):
+    yield Table("Run and machine", FACTS, [Group(list(_facts(sweep)))], folded=True, style="fixed")
+    if locks := list(_environments(sweep.run.get("frameworks"))):
         yield Table("Environments", LOCKS, [Group(locks)], folded=True, style="fixed")
 
 
-def notes(run: Mapping[str, Any], count: int) -> Iterator[Part]:
+def _notes(run: Mapping[str, Any], count: int) -> Iterator[Part]:
     """Yield what these commands cannot say."""
     if str(run.get("commit", "")).endswith(words.DIRTY):
         code = words.short(run.get("code", "unknown"))
@@ -141,27 +141,27 @@ def notes(run: Mapping[str, Any], count: int) -> Iterator[Part]:
         yield Words([sentence.strip()])
 
 
-def facts(sweep: Sweep) -> Iterator[Line]:
+def _facts(sweep: Sweep) -> Iterator[Line]:
     """Yield one line a fact of the run's record, nested ones by their path."""
     told = {key: value for key, value in sweep.run.items() if key not in ("frameworks", "checksum", "ceilings")}
     if isinstance(sweep.end.get("wall_s"), Mapping):
         told["wall_s"] = {part: round(float(s), 1) for part, s in sweep.end["wall_s"].items()}
-    for path, value in flat("", told):
+    for path, value in _flat("", told):
         yield Line((Cell(words.short(path, 80)), Cell(words.short(value, LONGEST), style="long")))
 
 
-def flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
     """Yield (path, text) of every value inside of nested records."""
     if isinstance(value, Mapping):
         for key, inner in value.items():
-            yield from flat(f"{path} {key}".strip(), inner)
+            yield from _flat(f"{path} {key}".strip(), inner)
     elif isinstance(value, list) and not any(isinstance(item, (list, dict)) for item in value):
         yield path, ", ".join(map(str, value))
     else:
         yield path, str(value)
 
 
-def environments(found: Any) -> Iterator[Line]:
+def _environments(found: Any) -> Iterator[Line]:
     """Yield one line an environment: versions, the hash of its lock, the libraries that compute."""
     for name, about in found.items() if isinstance(found, Mapping) else ():
         if isinstance(about, Mapping):

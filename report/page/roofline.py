@@ -46,19 +46,19 @@ def section(inputs: Inputs) -> Section:
     if not len(cells):
         said = "The machine's peak was not measured; `python -m benchmarks peak` does, and later rows have their MFU."
         return Section("roofline", "How near to what the machine can do", [Words([said])])
-    ceilings = [ceiling for sweep in inputs.used for ceiling in measured(sweep.run.get("ceilings"))]
-    parts: list[Part] = [Words([NOTE], style="note"), Pictures(list(drawn(with_intensity(cells), inputs, ceilings)))]
+    ceilings = [ceiling for sweep in inputs.used for ceiling in _measured(sweep.run.get("ceilings"))]
+    parts: list[Part] = [Words([NOTE], style="note"), Pictures(list(_drawn(_with_intensity(cells), inputs, ceilings)))]
     if not ceilings:
         parts.append(Words(["These results do not say which bandwidths were measured; only the peak is drawn."]))
     return Section("roofline", "How near to what the machine can do", parts)
 
 
-def measured(found: Any) -> list[Record]:
+def _measured(found: Any) -> list[Record]:
     """Return the ceilings of a run's record, none where it does not have them."""
     return [ceiling for ceiling in found if isinstance(ceiling, dict)] if isinstance(found, list) else []
 
 
-def with_intensity(cells: pd.DataFrame) -> pd.DataFrame:
+def _with_intensity(cells: pd.DataFrame) -> pd.DataFrame:
     """Add each cell's FLOP per byte, as in benchmarks.launch.roofline."""
     found = []
     for name, batch_size, dtype in cells[["recipe", "batch_size", "dtype"]].itertuples(index=False, name=None):
@@ -68,7 +68,7 @@ def with_intensity(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(flop_per_byte=found)
 
 
-def drawn(cells: pd.DataFrame, inputs: Inputs, ceilings: Sequence[Record]) -> Iterator[Picture]:
+def _drawn(cells: pd.DataFrame, inputs: Inputs, ceilings: Sequence[Record]) -> Iterator[Picture]:
     """Yield a picture for each machine, device, precision and number of threads."""
     for number, (key, group) in enumerate(cells.groupby(MACHINE, sort=False)):
         values = dict(zip(MACHINE, key, strict=True))
@@ -76,12 +76,12 @@ def drawn(cells: pd.DataFrame, inputs: Inputs, ceilings: Sequence[Record]) -> It
         for name in MACHINE:
             same = same[same[name] == values[name]]
         own = [c for c in ceilings if all(c.get(name) == values[name] for name in ("device", "dtype", "threads"))]
-        yield picture(
+        yield _picture(
             f"{inputs.part}roof{number}", group, float(same["peak_flops_per_s"].max()), own[-1] if own else {}
         )
 
 
-def picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Picture:
+def _picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Picture:
     """Draw roof and cells on logarithmic axes."""
     bandwidths = {int(size): float(speed) for size, speed in ceiling.get("bandwidths") or []}
     least, most = cells["flop_per_byte"].min() / 4, cells["flop_per_byte"].max() * 4
@@ -89,7 +89,7 @@ def picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Pic
         axes = drawing.axes
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
-        slopes = roofs(bandwidths)
+        slopes = _roofs(bandwidths)
         least = min([least, *(peak / speed / 4 for _, speed in slopes)])
         x = np.geomspace(least, most, 60)
         for label, speed in slopes or [("", math.inf)]:
@@ -102,7 +102,7 @@ def picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Pic
             f"peak {peak / 1e9:,.0f} GFLOP/s", (most, peak / 1e9), (0, 4), textcoords="offset points", ha="right"
         )
         for framework, lines in cells.groupby("framework"):
-            points(drawing, str(framework), lines)
+            _points(drawing, str(framework), lines)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         drawing.decades(axes.yaxis)
         axes.set_xlabel("FLOP per byte")
@@ -115,10 +115,10 @@ def picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Pic
         f"Peak {peak / 1e9:,.0f} GFLOP/s; the highest cell is {words.short(top['framework'])} on "
         f"{words.short(top['recipe'])} with {top['gflops_per_s']:,.1f} GFLOP/s, {top['mfu']:.1%} of it."
     )
-    return Picture(drawing.svg, caption, said, facets(first, "device"), table(cells))
+    return Picture(drawing.svg, caption, said, facets(first, "device"), _table(cells))
 
 
-def roofs(bandwidths: dict[int, float]) -> list[tuple[str, float]]:
+def _roofs(bandwidths: dict[int, float]) -> list[tuple[str, float]]:
     """Return the slopes to draw, bytes/s: memory's, of the largest set, and the fastest of any set."""
     if not bandwidths:
         return []
@@ -126,23 +126,23 @@ def roofs(bandwidths: dict[int, float]) -> list[tuple[str, float]]:
     return [("memory", memory)] + ([("fastest cache", fastest)] if fastest > memory else [])
 
 
-def points(drawing: Drawing, framework: str, cells: pd.DataFrame) -> None:
+def _points(drawing: Drawing, framework: str, cells: pd.DataFrame) -> None:
     """Draw one framework's cells."""
     style = look(framework)
     drawing.axes.plot([], [], style.marker, color=style.colour, label=words.short(framework, 14))
     for record in cells.to_dict("records"):
         at = (float(record["flop_per_byte"]), float(record["gflops_per_s"]))
         [point] = drawing.axes.plot(*at, style.marker, color=style.colour, alpha=0.85)
-        drawing.mark(point, f"{cell_name(record)}: {at[1]:,.1f} GFLOP/s, MFU {record['mfu']:.1%}", facets(record))
+        drawing.mark(point, f"{_cell_name(record)}: {at[1]:,.1f} GFLOP/s, MFU {record['mfu']:.1%}", facets(record))
 
 
-def cell_name(record: dict[Any, Any]) -> str:
+def _cell_name(record: dict[Any, Any]) -> str:
     """Return a cell's name in a few words."""
     parts = (record["framework"], record["recipe"], f"batch {record['batch_size']}", record["mode"])
     return ", ".join(words.short(part) for part in parts)
 
 
-def table(cells: pd.DataFrame) -> Table:
+def _table(cells: pd.DataFrame) -> Table:
     """Return a picture's points as numbers."""
     lines = []
     for record in cells.to_dict("records"):

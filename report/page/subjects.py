@@ -37,28 +37,28 @@ LAYERS = (
 def section(inputs: Inputs) -> Section:
     """Return the section on the data and the networks."""
     parts: list[Part] = []
-    datasets = {(d.get("name"), d.get("sha256")): d for d in inputs.records("datasets") if whole(d)}
+    datasets = {(d.get("name"), d.get("sha256")): d for d in inputs.records("datasets") if _whole(d)}
     for number, key in enumerate(sorted(datasets, key=str)):
-        parts += data(f"classes{number}", datasets[key])
+        parts += _data(f"classes{number}", datasets[key])
     if not datasets:
         there = words.listed(words.short(name, 40) for name in sorted(set(inputs.frame["dataset"])))
         parts.append(Words([f"Data: {there}. These results hold neither class counts nor samples of it."]))
     names = sorted(set(inputs.frame["recipe"]))
     for name in names:
         if name in RECIPES:
-            parts += network(RECIPES[name])
+            parts += _network(RECIPES[name])
     if unknown := [words.short(name, 40) for name in names if name not in RECIPES]:
         parts.append(Words([f"This version does not know the recipes {words.listed(unknown)}."]))
     return Section("subjects", "The data and the networks", parts)
 
 
-def whole(dataset: Record) -> bool:
+def _whole(dataset: Record) -> bool:
     """Return whether a record says how many images of each digit there are."""
     counts = [dataset.get("train_counts"), dataset.get("test_counts")]
     return all(isinstance(c, list) and len(c) == CLASSES and all(isinstance(n, int) for n in c) for c in counts)
 
 
-def data(name: str, dataset: Record) -> Iterator[Part]:
+def _data(name: str, dataset: Record) -> Iterator[Part]:
     """Yield a data set's class balance and one sample of each digit."""
     train, test = dataset["train_counts"], dataset["test_counts"]
     with Drawing(name, height=190) as drawing:
@@ -75,7 +75,7 @@ def data(name: str, dataset: Record) -> Iterator[Part]:
         axes.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5, handlelength=1)
     title = f"{words.short(dataset.get('name'), 60)}: {sum(train):,} images to train on, {sum(test):,} to test on"
     said = f"Of each digit {min(train):,} to {max(train):,} to train on, {min(test):,} to {max(test):,} to test on."
-    yield Pictures([Picture(drawing.svg, title, said, table=counted(train, test))])
+    yield Pictures([Picture(drawing.svg, title, said, table=_counted(train, test))])
     shape, samples = (dataset.get("height"), dataset.get("width")), dataset.get("samples") or []
     present = [digit for digit, images in enumerate(train) if images]  # a class without images has no sample
     found = [(digit, uri(sample, *shape)) for digit, sample in zip(present, samples, strict=False)]
@@ -83,7 +83,7 @@ def data(name: str, dataset: Record) -> Iterator[Part]:
         yield Digits("One training image of each digit", shown)
 
 
-def counted(train: list[int], test: list[int]) -> Table:
+def _counted(train: list[int], test: list[int]) -> Table:
     """Return the class balance as numbers."""
     columns = [Column("images"), *(Column(str(n), number=True) for n in range(CLASSES))]
     named = (("training", train), ("test", test))
@@ -91,24 +91,27 @@ def counted(train: list[int], test: list[int]) -> Table:
     return Table("Images by digit", columns, [Group(lines)], folded=True)
 
 
-def network(recipe: Recipe) -> Iterator[Part]:
+def _network(recipe: Recipe) -> Iterator[Part]:
     """Yield a recipe's network as a chain of boxes and as a table, one sample's FLOPs."""
     described = describe(recipe, 1)
-    boxes = [("input", by(described["input_shape"]), "")]
+    boxes = [("input", _by(described["input_shape"]), "")]
     boxes += [
-        (layer_name(layer), by(layer["output_shape"]), parameters(layer["parameters"])) for layer in described["layers"]
+        (_layer_name(layer), _by(layer["output_shape"]), _parameters(layer["parameters"]))
+        for layer in described["layers"]
     ]
     only = {"model": recipe.model.name}
-    trained = f"{recipe.loss.replace('_', ' ')}, {optimiser(recipe)}, batch {recipe.batch_size}, {recipe.epochs} epochs"
+    trained = (
+        f"{recipe.loss.replace('_', ' ')}, {_optimiser(recipe)}, batch {recipe.batch_size}, {recipe.epochs} epochs"
+    )
     title = f"{recipe.name}: {described['parameters']:,} parameters; {trained}; {recipe.source}"
     yield Flow(title, boxes, only)
     lines = [
         Line(
             (
-                Cell(layer_name(layer)),
-                Cell(by(layer["weight_shape"] or []) or words.NONE),
+                Cell(_layer_name(layer)),
+                Cell(_by(layer["weight_shape"] or []) or words.NONE),
                 Cell(f"{layer['parameters']:,}"),
-                Cell(by(layer["output_shape"])),
+                Cell(_by(layer["output_shape"])),
                 Cell(f"{layer['forward_flops']:,}"),
                 Cell(f"{layer['training_flops']:,}"),
             ),
@@ -122,17 +125,17 @@ def network(recipe: Recipe) -> Iterator[Part]:
     yield Table(caption, LAYERS, [Group([*lines, Line(whole_line, only)])], folded=True, style="fixed")
 
 
-def optimiser(recipe: Recipe) -> str:
+def _optimiser(recipe: Recipe) -> str:
     """Return the optimiser with its rate."""
     return f"{type(recipe.optimiser).__name__} at {recipe.optimiser.rate:.3g}"
 
 
-def by(shape: list[int]) -> str:
+def _by(shape: list[int]) -> str:
     """Return a shape as `20 × 24 × 24`."""
     return " × ".join(map(str, shape))
 
 
-def layer_name(layer: dict[str, Any]) -> str:
+def _layer_name(layer: dict[str, Any]) -> str:
     """Return a layer's kind with its settings, those that are not the usual ones."""
     settings = layer["settings"]
     match layer["layer"]:
@@ -147,6 +150,6 @@ def layer_name(layer: dict[str, Any]) -> str:
             return str(kind)
 
 
-def parameters(amount: int) -> str:
+def _parameters(amount: int) -> str:
     """Return how many parameters a layer has, nothing where it has none."""
     return f"{amount:,} parameters" if amount else ""

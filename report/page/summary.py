@@ -44,7 +44,7 @@ class Summary:
         """Return the page's first line: who is ahead on the whole, on how many kinds of machine."""
         winners: dict[tuple[str, str], dict[str, dict[str, None]]] = {}  # places once, in order
         for lines in self.leading:
-            names = winners.setdefault(AHEAD if sure(lines) else UNSURE, {})
+            names = winners.setdefault(AHEAD if _sure(lines) else UNSURE, {})
             names.setdefault(words.short(lines.iloc[0]["framework"]), {})[self.place(lines)] = None
         kinds = count(self.count, "kind of machine", "kinds of machine")
         return f"Over {kinds}, {led(winners)}" if winners else f"{kinds}, each by itself".capitalize()
@@ -68,7 +68,7 @@ class Summary:
 
     def behind(self, records: list[dict[Any, Any]]) -> str:
         """Say how the reference compares with the framework that is nearest ahead, or behind it."""
-        if (first := nearest(records)) is None:
+        if (first := _nearest(records)) is None:
             return ""
         said = f"; on the whole {words.short(first['framework'])} has {first['ratio']:.2f} times the speed of "
         said += words.short(first["reference"])
@@ -79,13 +79,13 @@ class Summary:
         """Return the tables of means, that of what no headline is about folded."""
         made: list[Part] = []
         if self.leading:
-            made += [table("Over all machines", self.leading), Words([NOTE], style="note")]
+            made += [_table("Over all machines", self.leading), Words([NOTE], style="note")]
         if self.others:
-            made.append(table("Every other comparison over all machines", self.others, folded=True))
+            made.append(_table("Every other comparison over all machines", self.others, folded=True))
         return made
 
 
-def nearest(records: list[dict[Any, Any]]) -> dict[Any, Any] | None:
+def _nearest(records: list[dict[Any, Any]]) -> dict[Any, Any] | None:
     """Return the framework that the highest mean's lead is judged by: itself, or the second where it is the reference.
 
     None where a framework is alone.
@@ -93,13 +93,13 @@ def nearest(records: list[dict[Any, Any]]) -> dict[Any, Any] | None:
     return next((record for record in records[:2] if record["framework"] != record["reference"]), None)
 
 
-def sure(lines: pd.DataFrame) -> bool:
+def _sure(lines: pd.DataFrame) -> bool:
     """Return whether the interval of the ratio between the first and the reference, or the second, leaves out 1."""
-    first = nearest(lines.to_dict("records"))
+    first = _nearest(lines.to_dict("records"))
     return first is not None and bool(first["low"] > 1 or first["high"] < 1)
 
 
-def table(caption: str, points: list[pd.DataFrame], folded: bool = False) -> Table:
+def _table(caption: str, points: list[pd.DataFrame], folded: bool = False) -> Table:
     """Return the means of some points, a group each."""
     groups = []
     for lines in points:
@@ -110,11 +110,11 @@ def table(caption: str, points: list[pd.DataFrame], folded: bool = False) -> Tab
             DATA.get(str(first["pipeline"]), words.short(first["pipeline"])),
         )  # fmt: skip
         title = f"{', '.join(said)}; ratio to {words.short(first['reference'])}"
-        groups.append(Group([line(record) for record in lines.to_dict("records")], title))
+        groups.append(Group([_line(record) for record in lines.to_dict("records")], title))
     return Table(caption, COLUMNS, groups, folded, "" if folded else "means")
 
 
-def line(record: dict[Any, Any]) -> Line:
+def _line(record: dict[Any, Any]) -> Line:
     """Return one framework's line; to itself the reference's ratio is 1 everywhere, which needs no saying."""
     itself = record["framework"] == record["reference"]
     between = "" if itself else words.between(record["least"], record["most"], ".3f")

@@ -43,9 +43,9 @@ def section(inputs: Inputs) -> Section:
         sentence += f" {count(older, 'launch', 'launches')} of cells that were measured again later are not shown."
     if foreign:
         sentence += f" {count(foreign, 'launch', 'launches')} of other revisions' adapters are for `report compare`."
-    parts: list[Part] = [Words([sentence]), failures(rows)]
-    parts += [stops(found)] if (found := inputs.records("stops")) else []
-    parts += [noise(inputs)] if len(inputs.timed) else []
+    parts: list[Part] = [Words([sentence]), _failures(rows)]
+    parts += [_stops(found)] if (found := inputs.records("stops")) else []
+    parts += [_noise(inputs)] if len(inputs.timed) else []
     problems = [words.short(problem, 200) for sweep in inputs.sweeps for problem in sweep.problems]
     if problems:
         more = [f"and {len(problems) - MOST_PROBLEMS:,} more"] if len(problems) > MOST_PROBLEMS else []
@@ -53,7 +53,7 @@ def section(inputs: Inputs) -> Section:
     return Section("sureness", "How sure is this?", parts)
 
 
-def failures(rows: pd.DataFrame) -> Part:
+def _failures(rows: pd.DataFrame) -> Part:
     """Return what did not end ok: a line for each cell, task and status, with the reason most of them gave."""
     wrong = rows[rows["status"] != "ok"]
     if not len(wrong):
@@ -78,7 +78,7 @@ def failures(rows: pd.DataFrame) -> Part:
     return Table("Not ok, and why", NOT_OK, [Group(lines)], folded=len(lines) > 20)
 
 
-def stops(found: list[Record]) -> Table:
+def _stops(found: list[Record]) -> Table:
     """Return why each comparison was measured no further."""
     lines = []
     for stop in found:
@@ -97,17 +97,17 @@ def stops(found: list[Record]) -> Table:
     return Table("Why measuring stopped", STOPS, [Group(lines)], folded=len(lines) > 20)
 
 
-def noise(inputs: Inputs) -> Table:
+def _noise(inputs: Inputs) -> Table:
     """Return how sure each speed is, with and without disturbed launches."""
     groups = []
     for _, cells in inputs.timed.groupby(COMPARISON, sort=False):
         groups.append(
-            Group([noise_line(record) for record in cells.to_dict("records")], words.comparison(cells.iloc[0]))
+            Group([_noise_line(record) for record in cells.to_dict("records")], words.comparison(cells.iloc[0]))
         )
     return Table("Launches and noise", NOISE, groups, folded=len(groups) > 4)
 
 
-def noise_line(record: dict[Any, Any]) -> Line:
+def _noise_line(record: dict[Any, Any]) -> Line:
     """Return one cell's line of that table."""
     half = (float(record["high"]) / float(record["low"])) ** 0.5 - 1 if words.known(record["low"]) else None
     quiet = record["undisturbed_samples_per_s"]

@@ -46,7 +46,7 @@ CLAIMS = {  # how a standing is said of the first and of those that it does not 
 }  # fmt: skip
 
 
-def overtakes(ours: Speeds, theirs: Speeds) -> int | None:
+def _overtakes(ours: Speeds, theirs: Speeds) -> int | None:
     """Return the smallest common batch size from which on ours is faster at every larger one; None if at none."""
     first = None
     for size in sorted(ours.keys() & theirs.keys(), reverse=True):
@@ -56,43 +56,43 @@ def overtakes(ours: Speeds, theirs: Speeds) -> int | None:
     return first
 
 
-def sentences(cells: pd.DataFrame) -> Iterator[str]:
+def _sentences(cells: pd.DataFrame) -> Iterator[str]:
     """Yield what can be said about these cells, devices first, then leaders, then dispatch."""
-    yield from devices(cells)
-    yield from leaders(cells)
-    yield from dispatch(cells)
+    yield from _devices(cells)
+    yield from _leaders(cells)
+    yield from _dispatch(cells)
 
 
-def devices(cells: pd.DataFrame) -> Iterator[str]:
+def _devices(cells: pd.DataFrame) -> Iterator[str]:
     """Yield for each network where the GPU overtakes the CPU, by framework, each device in the mode best there."""
     apart = [name for name in CELL if name not in ("device", "device_name", "batch_size", "mode")]
     found: dict[tuple[str, str], list[tuple[Pair, float]]] = {}
     for _, group in cells.groupby(apart, sort=False):
-        sides = {str(device): by_batch(lines) for device, lines in group.groupby("device")}
+        sides = {str(device): _by_batch(lines) for device, lines in group.groupby("device")}
         common = sorted(sides.get("cpu", {}).keys() & sides.get("gpu", {}).keys())
         if common:
             first, largest = group.iloc[0], common[-1]
             speeds = {device: {size: speed for size, (speed, _) in best.items()} for device, best in sides.items()}
             modes = [words.short(sides[device][largest][1]) for device in ("cpu", "gpu")]
             mode = modes[0] if modes[0] == modes[1] else f"{modes[0]} on the CPU, {modes[1]} on the GPU"
-            said = changes(overtakes(speeds["gpu"], speeds["cpu"]), common)
+            said = _changes(_overtakes(speeds["gpu"], speeds["cpu"]), common)
             pair = (words.short(first["framework"]), mode)
             key = (words.comparison(first, "device", "batch_size"), said)
             found.setdefault(key, []).append((pair, speeds["gpu"][largest] / speeds["cpu"][largest]))
     for (shared, said), who in found.items():
         least, *_, most = sorted([factor for _, factor in who] * 2)
         times = f"{least:.2g} times" if len(who) == 1 else f"{least:.2g} to {most:.2g} times"
-        yield f"{shared}: {said} (there {times} its speed) in {by_name(pair for pair, _ in who)}."
+        yield f"{shared}: {said} (there {times} its speed) in {_by_name(pair for pair, _ in who)}."
 
 
-def by_batch(cells: pd.DataFrame) -> dict[int, tuple[float, str]]:
+def _by_batch(cells: pd.DataFrame) -> dict[int, tuple[float, str]]:
     """Return by batch size the best mode's samples/s, and this mode."""
     lines = cells.sort_values("train_samples_per_s").drop_duplicates("batch_size", keep="last")
     found = zip(lines["batch_size"], lines["train_samples_per_s"], lines["mode"], strict=True)
     return {int(size): (float(speed), str(mode)) for size, speed, mode in found}
 
 
-def changes(start: int | None, sizes: list[int]) -> str:
+def _changes(start: int | None, sizes: list[int]) -> str:
     """Say from which of these batch sizes on the GPU is faster; its lead is counted at the largest."""
     if len(sizes) == 1:
         ahead = "is ahead of" if start else "is not ahead of"
@@ -104,7 +104,7 @@ def changes(start: int | None, sizes: list[int]) -> str:
     return f"from batch {start:,} on the GPU overtakes the CPU, up to {sizes[-1]:,}"
 
 
-def leaders(cells: pd.DataFrame) -> Iterator[str]:
+def _leaders(cells: pd.DataFrame) -> Iterator[str]:
     """Yield for each network and device who leads at which batch sizes, as far as verdicts say, where are several."""
     shared = [name for name in COMPARISON if name != "batch_size"]
     for _, group in cells.groupby(shared, sort=False):
@@ -112,30 +112,30 @@ def leaders(cells: pd.DataFrame) -> Iterator[str]:
             continue
         claims: list[tuple[str, list[int]]] = []  # neighbouring sizes of which the same is to be said
         for size, lines in group.groupby("batch_size"):
-            claim = claimed(lines)
+            claim = _claimed(lines)
             if not claims or claims[-1][0] != claim:
                 claims.append((claim, []))
             claims[-1][1].append(int(str(size)))
         if len(claims) == 1:
             said = f"{claims[0][0]}, at every batch size"
         else:
-            said = "; ".join(f"batch {span(sizes)}: {claim}" for claim, sizes in claims)
+            said = "; ".join(f"batch {_span(sizes)}: {claim}" for claim, sizes in claims)
         yield f"{words.comparison(group.iloc[0], 'batch_size', 'threads', 'dataset')}: {said}."
 
 
-def claimed(cells: pd.DataFrame) -> str:
+def _claimed(cells: pd.DataFrame) -> str:
     """Say who leads one comparison, and no more than its verdicts do."""
     sure, near = standing(cells)
     first = words.short(cells["framework"].iloc[0])
     return CLAIMS[sure].format(first, words.listed(near), words.listed([first, *near]))
 
 
-def span(sizes: list[int]) -> str:
+def _span(sizes: list[int]) -> str:
     """Return `8` or `8 to 64`."""
     return " to ".join(f"{size:,}" for size in dict.fromkeys([sizes[0], sizes[-1]]))
 
 
-def dispatch(cells: pd.DataFrame) -> Iterator[str]:
+def _dispatch(cells: pd.DataFrame) -> Iterator[str]:
     """Yield where an almost empty step takes at least half as long as a real one: dispatch dominates there."""
     stepped = cells[(cells["mode"] != "fused") & cells["dispatch_s"].notna()]  # fused steps are not dispatched
     apart = [name for name in CELL if name != "batch_size"]
@@ -153,10 +153,10 @@ def dispatch(cells: pd.DataFrame) -> Iterator[str]:
             )
             found.setdefault(key, set()).add((words.short(first["framework"]), words.short(first["mode"])))
     for (name, size), who in sorted(found.items()):
-        yield f"{name}: up to batch {size:,} dispatch dominates a step of {by_name(who)}."
+        yield f"{name}: up to batch {size:,} dispatch dominates a step of {_by_name(who)}."
 
 
-def by_name(pairs: Iterable[Pair]) -> str:
+def _by_name(pairs: Iterable[Pair]) -> str:
     """Return frameworks with their modes: `jax (compiled, eager) and torch (eager)`."""
     modes: dict[str, list[str]] = {}
     for framework, mode in sorted(pairs):
@@ -175,9 +175,9 @@ COLUMNS = (
 
 def section(inputs: Inputs) -> Section:
     """Return the section: what crosses where in words, the lines, and every cell as a table."""
-    pictures = list(drawn(inputs.timed, inputs.part))
+    pictures = list(_drawn(inputs.timed, inputs.part))
     parts: list[Part] = []
-    said = list(sentences(inputs.timed))
+    said = list(_sentences(inputs.timed))
     if said:
         parts.append(Words(said, points=True))
     if pictures:
@@ -186,7 +186,7 @@ def section(inputs: Inputs) -> Section:
         sizes = words.listed(f"{size:,}" for size in sorted(set(inputs.timed["batch_size"])))
         parts.append(Words([f"Each network was measured at one batch size ({sizes}); a line needs two. {MORE}"]))
     if len(inputs.timed):
-        parts.append(every_cell(inputs.timed))
+        parts.append(_every_cell(inputs.timed))
     else:
         parts.append(Words(["No speed was measured."]))
     return Section("throughput", "Throughput against batch size", parts)
@@ -195,17 +195,17 @@ def section(inputs: Inputs) -> Section:
 MORE = "`tox -e bench -- --batch-size 1,8,64,512` measures more."
 
 
-def drawn(cells: pd.DataFrame, part: str) -> Iterator[Picture]:
+def _drawn(cells: pd.DataFrame, part: str) -> Iterator[Picture]:
     """Yield a picture for each model, device and mode with at least two batch sizes."""
     number = 0
     for _, group in cells.groupby(SHARED, sort=False):
         for mode, lines in group.groupby("mode"):
             if lines["batch_size"].nunique() > 1:
-                yield picture(f"{part}batch{number}", str(mode), lines)
+                yield _picture(f"{part}batch{number}", str(mode), lines)
                 number += 1
 
 
-def picture(name: str, mode: str, cells: pd.DataFrame) -> Picture:
+def _picture(name: str, mode: str, cells: pd.DataFrame) -> Picture:
     """Draw one mode's lines; both axes are logarithmic, as batch sizes double and speeds differ by decades."""
     sizes = sorted({int(size) for size in cells["batch_size"]})
     with Drawing(name) as drawing:
@@ -213,7 +213,7 @@ def picture(name: str, mode: str, cells: pd.DataFrame) -> Picture:
         axes.set_xscale("log", base=2)
         axes.set_yscale("log")
         for framework, lines in cells.groupby("framework"):
-            curve(drawing, str(framework), lines.sort_values("batch_size"))
+            _curve(drawing, str(framework), lines.sort_values("batch_size"))
         shown = sizes if len(sizes) < 9 else sizes[:: len(sizes) // 7]
         axes.set_xticks(shown, [f"{size:,}" for size in shown])
         drawing.decades(axes.yaxis)
@@ -228,10 +228,10 @@ def picture(name: str, mode: str, cells: pd.DataFrame) -> Picture:
         f"{words.short(top['framework'])} with {words.speed(top['train_samples_per_s'])} at batch {top['batch_size']}."
     )
     shared = facets(first, "model", "device") | {"mode": plain(mode)}
-    return Picture(drawing.svg, caption, said, shared, numbers(cells, sizes))
+    return Picture(drawing.svg, caption, said, shared, _numbers(cells, sizes))
 
 
-def curve(drawing: Drawing, framework: str, lines: pd.DataFrame) -> None:
+def _curve(drawing: Drawing, framework: str, lines: pd.DataFrame) -> None:
     """Draw one framework's line, its band and its points."""
     style, axes = look(framework), drawing.axes
     only = {"framework": plain(framework)}
@@ -254,7 +254,7 @@ def curve(drawing: Drawing, framework: str, lines: pd.DataFrame) -> None:
         drawing.mark(point, f"{label}, batch {size:,}: {words.speed(speed)} samples/s {interval}".strip(), only)
 
 
-def numbers(cells: pd.DataFrame, sizes: list[int]) -> Table:
+def _numbers(cells: pd.DataFrame, sizes: list[int]) -> Table:
     """Return a picture's speeds: a line a framework, a column a batch size."""
     lines = []
     for framework, group in cells.groupby("framework"):
@@ -269,16 +269,16 @@ def numbers(cells: pd.DataFrame, sizes: list[int]) -> Table:
     return Table("samples/s by batch size", columns, [Group(lines)], folded=True)
 
 
-def every_cell(cells: pd.DataFrame) -> Table:
+def _every_cell(cells: pd.DataFrame) -> Table:
     """Return every cell that has a speed as one table."""
     groups = []
     for _, group in cells.groupby(SHARED, sort=False):
-        lines = [cell_line(record) for record in group.to_dict("records")]
+        lines = [_cell_line(record) for record in group.to_dict("records")]
         groups.append(Group(lines, words.comparison(group.iloc[0], "batch_size")))
     return Table("Every cell", COLUMNS, groups, folded=True)
 
 
-def cell_line(record: dict[Any, Any]) -> Line:
+def _cell_line(record: dict[Any, Any]) -> Line:
     """Return one cell's line of the table of all."""
     speed, latency = record["train_samples_per_s"], record["step_latency_p50_s"]
     cells = (

@@ -50,17 +50,17 @@ def section(inputs: Inputs) -> Section:
     """Return the section: bars for the headline's comparisons, a table for every cell."""
     if not len(inputs.timed):
         return Section("times", "Where the time goes", [Words(["No speed was measured."])])
-    cells = spent(inputs)
+    cells = _spent(inputs)
     pictures = []
     for number, headline in enumerate(inputs.headline):
         first = headline.iloc[0]
         there = (cells[SHARED] == first[SHARED]).all(axis=1)
-        pictures.append(picture(f"{inputs.part}times{number}", cells[there]))
-    parts: list[Part] = [Words([NOTE], style="note"), Pictures(pictures), table(cells)]
+        pictures.append(_picture(f"{inputs.part}times{number}", cells[there]))
+    parts: list[Part] = [Words([NOTE], style="note"), Pictures(pictures), _table(cells)]
     return Section("times", "Where the time goes", parts)
 
 
-def spent(inputs: Inputs) -> pd.DataFrame:
+def _spent(inputs: Inputs) -> pd.DataFrame:
     """Return one line a cell with the seconds of each part; missing figures count as nothing."""
     cells = inputs.timed.copy()
     warm_up = inputs.speeds.groupby(CELL)["warm_up_s"].median().rename("warm_up_s")
@@ -78,7 +78,7 @@ def spent(inputs: Inputs) -> pd.DataFrame:
     return cells
 
 
-def picture(name: str, cells: pd.DataFrame) -> Picture:
+def _picture(name: str, cells: pd.DataFrame) -> Picture:
     """Draw one comparison's launches as stacked bars, the shortest on top."""
     names = [*MEASURED, *COMPUTED]
     whole = cells[names].sum(axis=1)
@@ -91,7 +91,7 @@ def picture(name: str, cells: pd.DataFrame) -> Picture:
                 if record[part] > 0:
                     label = part if place == 0 else None
                     [bar] = axes.barh(place, record[part], 0.7, reached, color=colour, label=label, linewidth=0)
-                    drawing.mark(bar, f"{bar_name(record)}, {part}: {words.seconds(record[part])}", facet(record))
+                    drawing.mark(bar, f"{_bar_name(record)}, {part}: {words.seconds(record[part])}", _facet(record))
                     reached += record[part]
         for part, colour in zip(names, PARTS, strict=True):  # the legend has every part, once
             axes.barh(0, 0, color=colour, label=f"{part} ")
@@ -99,30 +99,30 @@ def picture(name: str, cells: pd.DataFrame) -> Picture:
         shown = [(handles[f"{part} "], part) for part in names]
         axes.legend(*zip(*shown, strict=True), ncols=4, loc="lower center", bbox_to_anchor=(0.4, 1.0), fontsize=8,
                     handlelength=0.9, columnspacing=1.0)  # fmt: skip
-        axes.set_yticks(range(len(lines)), [bar_name(record) for record in lines])
+        axes.set_yticks(range(len(lines)), [_bar_name(record) for record in lines])
         axes.set_ylim(len(lines) - 0.4, -0.6)
         axes.grid(visible=False, axis="y")
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("seconds")
     first, top = cells.iloc[0], lines[0]
-    said = f"{bar_name(top)} is through first, after {words.seconds(top['whole'])}; "
-    said += f"{bar_name(lines[-1])} last, after {words.seconds(lines[-1]['whole'])}."
+    said = f"{_bar_name(top)} is through first, after {words.seconds(top['whole'])}; "
+    said += f"{_bar_name(lines[-1])} last, after {words.seconds(lines[-1]['whole'])}."
     caption = words.comparison(first, "threads", "dtype", "pipeline")
     return Picture(drawing.svg, caption, said, facets(first, "model", "device", "batch"))
 
 
-def bar_name(record: dict[Any, Any]) -> str:
+def _bar_name(record: dict[Any, Any]) -> str:
     """Return what a bar is called."""
     fed = ", host" if record["pipeline"] == "host" else ""
     return f"{words.short(record['framework'], 14)}, {words.short(record['mode'], 10)}{fed}"
 
 
-def facet(record: dict[Any, Any]) -> dict[str, str]:
+def _facet(record: dict[Any, Any]) -> dict[str, str]:
     """Return what a bar is filtered by within its picture."""
     return facets(record, "framework", "mode")
 
 
-def table(cells: pd.DataFrame) -> Table:
+def _table(cells: pd.DataFrame) -> Table:
     """Return the seconds of every cell, and what is not in them: warm-up, dispatch, memory."""
     names = [*MEASURED, *COMPUTED]
     columns = [Column("framework", "mode"), Column("network"), Column("device"), Column("batch", number=True)]

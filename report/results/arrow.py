@@ -48,15 +48,15 @@ def blocks(file: BinaryIO, sweep: store.Sweep) -> Iterator[pa.Table]:
     """
     before = 0
     for found in files.read_lines(file, BLOCK_BYTES, store.MAX_LINE_BYTES):
-        yield block(found, before, sweep)
+        yield _block(found, before, sweep)
         before += len(found)
 
 
-def block(found: Sequence[bytes], before: int, sweep: store.Sweep) -> pa.Table:
+def _block(found: Sequence[bytes], before: int, sweep: store.Sweep) -> pa.Table:
     """Return the rows of some lines, `before` of which the file has others, and note the rest in `sweep`."""
-    sound = [number for number, line in enumerate(found) if is_sound(line)]
+    sound = [number for number, line in enumerate(found) if _is_sound(line)]
     tables: list[pa.Table] = []
-    taken = parsed(found, sound, tables)
+    taken = _parsed(found, sound, tables)
     rows: list[dict[str, Any]] = []
     judged: list[int] = []
     for number in sorted(set(range(len(found))).difference(taken)):
@@ -67,10 +67,10 @@ def block(found: Sequence[bytes], before: int, sweep: store.Sweep) -> pa.Table:
     if not rows:
         return pa.concat_tables([SCHEMA.empty_table(), *tables])
     places = pa.array([*taken, *judged])
-    return pa.concat_tables([*tables, from_rows(rows)]).take(pc.sort_indices(places))
+    return pa.concat_tables([*tables, _from_rows(rows)]).take(pc.sort_indices(places))
 
 
-def is_sound(line: bytes) -> bool:
+def _is_sound(line: bytes) -> bool:
     """Return whether a line is a row of this version that nothing changed since."""
     end = len(line) - TAIL_BYTES
     return (
@@ -83,24 +83,24 @@ def is_sound(line: bytes) -> bool:
     )
 
 
-def parsed(found: Sequence[bytes], numbers: list[int], tables: list[pa.Table]) -> list[int]:
+def _parsed(found: Sequence[bytes], numbers: list[int], tables: list[pa.Table]) -> list[int]:
     """Add tables of the lines with these numbers, in order, and return the numbers of the lines that are in them.
 
     Lines that one among them spoils are halved until few are left.
     """
     if not numbers:
         return []
-    table = at_once([found[number] for number in numbers])
+    table = _at_once([found[number] for number in numbers])
     if table is not None:
         tables.append(table)
         return numbers
     if len(numbers) <= FEWEST:
         return []
     half = len(numbers) // 2
-    return parsed(found, numbers[:half], tables) + parsed(found, numbers[half:], tables)
+    return _parsed(found, numbers[:half], tables) + _parsed(found, numbers[half:], tables)
 
 
-def at_once(some: Sequence[bytes]) -> pa.Table | None:
+def _at_once(some: Sequence[bytes]) -> pa.Table | None:
     """Return the rows of sound lines, or None if Arrow or a check of the schema does not like one of them.
 
     Each line begins with its kind, which cannot come twice. Each begins and ends with a brace, so no object spans two
@@ -113,10 +113,10 @@ def at_once(some: Sequence[bytes]) -> pa.Table | None:
         return None
     if table.num_rows != len(some) or table.schema != LINE:
         return None
-    return table.select(SCHEMA.names) if all(holds(column, table[column.name]) for column in COLUMNS) else None
+    return table.select(SCHEMA.names) if all(_holds(column, table[column.name]) for column in COLUMNS) else None
 
 
-def holds(column: Column, values: pa.ChunkedArray) -> bool:
+def _holds(column: Column, values: pa.ChunkedArray) -> bool:
     """Return whether all values of a column are what schema.validate lets pass, their type aside."""
     if column.required and values.null_count:
         return False
@@ -135,7 +135,7 @@ def holds(column: Column, values: pa.ChunkedArray) -> bool:
     return all(column.check(value) for value in found if value is not None)
 
 
-def from_rows(rows: Sequence[dict[str, Any]]) -> pa.Table:
+def _from_rows(rows: Sequence[dict[str, Any]]) -> pa.Table:
     """Return validated rows as a table."""
     arrays = [pa.array([clean(c.kind, row[c.name]) for row in rows], TYPES[c.kind]) for c in COLUMNS]
     return pa.table(arrays, SCHEMA)

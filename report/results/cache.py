@@ -43,16 +43,16 @@ def read(path: Path, columns: Sequence[str]) -> tuple[pa.Table, Sweep]:
     try:
         with files.open_regular(path) as file:
             before = os.fstat(file.fileno())
-            entry = place(path, before)
-            found = kept_table(entry, path, columns)
-            return found or parse(file, path, columns, entry if settled(before) else None)
+            entry = _place(path, before)
+            found = _kept_table(entry, path, columns)
+            return found or parse(file, path, columns, entry if _settled(before) else None)
     except files.NotRegular as error:
         return encoded(arrow.SCHEMA.empty_table().select(columns)), Sweep(path, problems=[str(error)])
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def kept_table(entry: Path, path: Path, columns: Sequence[str]) -> tuple[pa.Table, Sweep] | None:
+def _kept_table(entry: Path, path: Path, columns: Sequence[str]) -> tuple[pa.Table, Sweep] | None:
     """Return what an entry holds, or None if there is none or it is damaged."""
     try:
         with pq.ParquetFile(entry, read_dictionary=TEXTS, page_checksum_verification=True) as file:
@@ -66,12 +66,12 @@ def parse(file: BinaryIO, path: Path, columns: Sequence[str], entry: Path | None
     """Return the same from the file itself, and keep it in the entry unless the file changes meanwhile."""
     sweep, before = Sweep(path), os.fstat(file.fileno())
     parts = [arrow.SCHEMA.empty_table().select(columns)]
-    with written(entry) as writer:
+    with _written(entry) as writer:
         for block in arrow.blocks(file, sweep):
             writer.write(block)
             parts.append(block.select(columns))
         writer.about = {KEY: json.dumps({name: getattr(sweep, name) for name in ABOUT})}
-        writer.valid = same(before, os.fstat(file.fileno()))
+        writer.valid = _same(before, os.fstat(file.fileno()))
     return encoded(pa.concat_tables(parts)), sweep
 
 
@@ -121,7 +121,7 @@ class Writer:
 
 
 @contextmanager
-def written(entry: Path | None) -> Iterator[Writer]:
+def _written(entry: Path | None) -> Iterator[Writer]:
     """Yield a writer whose file becomes the entry in one piece, in place of older ones of the same results file."""
     part = entry.with_suffix(f".{os.getpid()}.{time.monotonic_ns()}.part") if entry else None
     writer = Writer(part)
@@ -138,30 +138,30 @@ def written(entry: Path | None) -> Iterator[Writer]:
                 part.unlink(missing_ok=True)
 
 
-def place(path: Path, stat: os.stat_result) -> Path:
+def _place(path: Path, stat: os.stat_result) -> Path:
     """Return the entry that is, or would be, kept of a file in this state."""
     path_key = files.cache_key({"path": str(path.resolve())})
-    return default_cache() / "rows" / f"{path_key}-{files.cache_key({'state': state(stat), 'code': code()})}.parquet"
+    return default_cache() / "rows" / f"{path_key}-{files.cache_key({'state': _state(stat), 'code': _code()})}.parquet"
 
 
 @functools.cache
-def code() -> str:
+def _code() -> str:
     """Return a hash of what decides how a file is read."""
     sources = (contract, schema, schema, store, values, arrow)
     read_by = b"".join(Path(str(module.__file__)).read_bytes() for module in sources) + Path(__file__).read_bytes()
     return hashlib.sha256(read_by + pa.__version__.encode()).hexdigest()
 
 
-def same(one: os.stat_result, other: os.stat_result) -> bool:
+def _same(one: os.stat_result, other: os.stat_result) -> bool:
     """Return whether a file has not changed between two looks."""
-    return state(one) == state(other)
+    return _state(one) == _state(other)
 
 
-def state(stat: os.stat_result) -> list[int]:
+def _state(stat: os.stat_result) -> list[int]:
     """Return what changes when a file does."""
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
 
 
-def settled(stat: os.stat_result) -> bool:
+def _settled(stat: os.stat_result) -> bool:
     """Return whether a file has been left alone for long enough that its times tell of every change."""
     return time.time() - max(stat.st_mtime, stat.st_ctime) > SETTLED_S

@@ -36,14 +36,14 @@ class File:
 
 def read_all(folder: Path, columns: Sequence[str]) -> list[File]:
     """Read columns, at least one, of every results file of a folder, oldest name first; none where there is none."""
-    return [read(path, columns) for path in sorted(folder.glob("*.jsonl"))]
+    return [_read(path, columns) for path in sorted(folder.glob("*.jsonl"))]
 
 
-def read(path: Path, columns: Sequence[str]) -> File:
+def _read(path: Path, columns: Sequence[str]) -> File:
     """Read one file; what is no regular file, or cannot be read, is among its sweep's problems."""
     try:
         with files.open_regular(path) as file:
-            return File(*cache.parse(file, path, columns, None), *whole_lines(file))
+            return File(*cache.parse(file, path, columns, None), *_whole_lines(file))
     except files.NotRegular as error:
         problem = str(error)
     except OSError as error:
@@ -52,7 +52,7 @@ def read(path: Path, columns: Sequence[str]) -> File:
     return File(none, Sweep(path, problems=[problem]), 0, torn=False)
 
 
-def whole_lines(file: BinaryIO) -> tuple[int, bool]:
+def _whole_lines(file: BinaryIO) -> tuple[int, bool]:
     """Return how many lines of a file are whole, and whether something follows the last of them."""
     file.seek(0)
     lines, last = 0, b"\n"
@@ -71,18 +71,18 @@ def findings(folder: Path, files: Sequence[File]) -> Iterator[Finding]:
         advice = f"look into {others} below it with --results" if others else "make rows with: tox -e bench"
         yield Finding("note", "results files", "none in this folder", advice)
         return
-    made = Counter(base_of(name_of(file)) for file in files for _ in range(len(file.table)))
-    families = {name_of(file): made[name_of(file)] for file in files}
+    made = Counter(base_of(_name_of(file)) for file in files for _ in range(len(file.table)))
+    families = {_name_of(file): made[_name_of(file)] for file in files}
     for file in files:
-        yield from shortened(list(lines(file)))
-        yield from ending(file, families)
+        yield from shortened(list(_lines(file)))
+        yield from _ending(file, families)
     whole, rows = sum(file.lines for file in files), sum(len(file.table) for file in files)
     yield Finding(
         "ok", "results files", f"{count(len(files), 'file')}, {count(whole, 'whole line')}, {count(rows, 'valid row')}"
     )
 
 
-def lines(file: File) -> Iterator[Finding]:
+def _lines(file: File) -> Iterator[Finding]:
     """Yield a finding for each line of a file that cannot be read, or for what is no file at all."""
     for problem in file.sweep.problems:
         what, _, why = problem.removesuffix("; line ignored").partition(": ")
@@ -95,7 +95,7 @@ def lines(file: File) -> Iterator[Finding]:
         yield Finding("error", what, why, advice)
 
 
-def ending(file: File, rows: Mapping[str, int]) -> Iterator[Finding]:
+def _ending(file: File, rows: Mapping[str, int]) -> Iterator[Finding]:
     """Yield what is wrong with a file as a sweep: a torn last line, no record of its run, no end.
 
     `rows` counts them by sweep, those of members as their driver's: a member's file ends with its driver's.
@@ -109,13 +109,13 @@ def ending(file: File, rows: Mapping[str, int]) -> Iterator[Finding]:
     elif not sweep.run and file.lines + file.torn:
         yield Finding("error", name, "no sweep: it has neither a record of a run nor rows", "take it out of the folder")
     elif "part_of" in sweep.run:
-        yield from apart(file, rows)
+        yield from _apart(file, rows)
     elif sweep.run and not sweep.end:
-        found = f"no end after {rows[name_of(file)]:,} rows: it still runs, or was killed"
+        found = f"no end after {rows[_name_of(file)]:,} rows: it still runs, or was killed"
         yield Finding("warning", name, found, (COLLECT if "engine" in sweep.run else "") + RESUME)
 
 
-def apart(file: File, sweeps: Container[str]) -> Iterator[Finding]:
+def _apart(file: File, sweeps: Container[str]) -> Iterator[Finding]:
     """Yield that a member's file is here without that of its driver, which knows what was asked for and lost."""
     driver = file.sweep.run["part_of"]
     if driver not in sweeps:
@@ -123,6 +123,6 @@ def apart(file: File, sweeps: Container[str]) -> Iterator[Finding]:
         yield Finding("warning", file.sweep.path.name, found, "put it, and those of all its members, into this folder")
 
 
-def name_of(file: File) -> str:
+def _name_of(file: File) -> str:
     """Return the name of a file's sweep."""
     return str(file.sweep.run.get("sweep"))

@@ -35,7 +35,7 @@ FOLDER = "results"
 
 
 @contextmanager
-def extracted(revision: str) -> Iterator[list[Path] | None]:
+def _extracted(revision: str) -> Iterator[list[Path] | None]:
     """Yield the results files at `REV`, `REV:path/to/folder` or `REV:path/to/file.jsonl`, in a temporary folder.
 
     REV alone means its folder results/. Yields None where this is no revision of the repository; UsageError where it
@@ -43,33 +43,33 @@ def extracted(revision: str) -> Iterator[list[Path] | None]:
     """
     rev, _, path = revision.partition(":")
     path = path.strip("/") or FOLDER
-    if not rev or not (commit := text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")):
+    if not rev or not (commit := _text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")):
         yield None
         return
-    found = entries(commit.strip(), path)
+    found = _entries(commit.strip(), path)
     if not found:
-        raise UsageError(plain(f"{rev} has no .jsonl files in {path}; {others(rev, commit.strip())}"))
+        raise UsageError(plain(f"{rev} has no .jsonl files in {path}; {_others(rev, commit.strip())}"))
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
         for name, blob in found.items():
-            (Path(folder) / name).write_bytes(git("cat-file", "blob", blob) or b"")
+            (Path(folder) / name).write_bytes(_git("cat-file", "blob", blob) or b"")
         yield sorted(Path(folder).iterdir())
 
 
-def entries(commit: str, path: str) -> dict[str, str]:
+def _entries(commit: str, path: str) -> dict[str, str]:
     """Return the blob of each results file in a folder of a commit, by name; of the file itself if it is one."""
-    below = tree(commit, path)
+    below = _tree(commit, path)
     return {Path(name).name: blob for name, blob in below.items() if name == path or Path(name).parent == Path(path)}
 
 
-def others(rev: str, commit: str) -> str:
+def _others(rev: str, commit: str) -> str:
     """Say which folders of a commit hold results."""
-    folders = sorted({f"{rev}:{Path(name).parent}" for name in tree(commit, FOLDER)})
+    folders = sorted({f"{rev}:{Path(name).parent}" for name in _tree(commit, FOLDER)})
     return f"there are: {', '.join(folders)}" if folders else "it has none in any folder of results/"
 
 
-def tree(commit: str, path: str) -> dict[str, str]:
+def _tree(commit: str, path: str) -> dict[str, str]:
     """Return the blobs of all results files at or below a path of a commit, by full name; links are none."""
-    lines = (git("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, "--", path) or b"").split(b"\0")
+    lines = (_git("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, "--", path) or b"").split(b"\0")
     found = {}
     for line in filter(None, lines):
         about, name = line.decode(errors="surrogateescape").split("\t", 1)
@@ -79,12 +79,12 @@ def tree(commit: str, path: str) -> dict[str, str]:
     return found
 
 
-def text(*arguments: str) -> str:
+def _text(*arguments: str) -> str:
     """Return what a git command prints, empty if it fails."""
-    return (git(*arguments) or b"").decode()
+    return (_git(*arguments) or b"").decode()
 
 
-def git(*arguments: str) -> bytes | None:
+def _git(*arguments: str) -> bytes | None:
     """Return what a git command prints in this repository, None if it fails or there is no git."""
     try:
         done = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, check=False)
@@ -121,7 +121,7 @@ def load(source: str | Path, columns: Sequence[str] | None = None, categories: b
     """
     names = wanted(columns)
     read = [name for name in names if name in BY_NAME]
-    parts = sorted(parts_of(source, read), key=lambda part: part[1].path.name)
+    parts = sorted(_parts_of(source, read), key=lambda part: part[1].path.name)
     for _, sweep in parts:
         for problem in sweep.problems:
             print(plain(problem), file=sys.stderr)  # noqa: T201  # a table must not hide what it leaves out
@@ -133,7 +133,7 @@ def records(source: str | Path) -> list[Sweep]:
 
     Problems are in them, not on stderr. The paths of a git revision's files are no longer there.
     """
-    return [sweep for _, sweep in sorted(parts_of(source, []), key=lambda part: part[1].path.name)]
+    return [sweep for _, sweep in sorted(_parts_of(source, []), key=lambda part: part[1].path.name)]
 
 
 def wanted(columns: Sequence[str] | None) -> list[str]:
@@ -147,14 +147,14 @@ def wanted(columns: Sequence[str] | None) -> list[str]:
     return [name for name in COLUMN_NAMES if name in KEYS or name in columns]
 
 
-def parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
+def _parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
     """Return the columns and the sweep of each file of `source`, a few files at a time."""
-    with files(source) as paths, ThreadPoolExecutor(READERS) as readers:
+    with _files(source) as paths, ThreadPoolExecutor(READERS) as readers:
         return list(readers.map(lambda path: cache.read(path, columns), paths))
 
 
 @contextmanager
-def files(source: str | Path) -> Iterator[list[Path]]:
+def _files(source: str | Path) -> Iterator[list[Path]]:
     """Yield the results files of `source`, as long as they are needed; UsageError if it is none."""
     path = Path(source)
     try:
@@ -168,7 +168,7 @@ def files(source: str | Path) -> Iterator[list[Path]]:
             raise UsageError(f"{path} is no results file, whose name ends in .jsonl; pass one, or a folder")
         yield [path, *sorted(path.parent.glob(f"{glob.escape(path.stem)}.m*.jsonl"))]
     else:
-        with extracted(os.fspath(source)) as found:
+        with _extracted(os.fspath(source)) as found:
             if found is None:
                 raise UsageError(
                     f"no results folder, .jsonl file or git revision {plain(str(source))}; make rows with"
@@ -185,8 +185,8 @@ def with_derived(parts: Sequence[Part]) -> Iterator[pa.Table]:
     for (table, _), kind, overtaken in zip(parts, kinds, machines.overtaken(parts, kinds, last), strict=True):
         derived = {
             "machine_kind": kind,
-            "machine": renamed(kind, lambda key: named.get(key, key)),
-            "session": pa.chunked_array([renamed(c, lambda s: session(s, last)) for c in table["sweep"].chunks], TEXT),
+            "machine": _renamed(kind, lambda key: named.get(key, key)),
+            "session": pa.chunked_array([_renamed(c, lambda s: session(s, last)) for c in table["sweep"].chunks], TEXT),
             "overtaken": pa.array(overtaken),
         }
         for name in DERIVED:
@@ -194,7 +194,7 @@ def with_derived(parts: Sequence[Part]) -> Iterator[pa.Table]:
         yield table
 
 
-def renamed(texts: pa.DictionaryArray, name: Callable[[str], str]) -> pa.DictionaryArray:
+def _renamed(texts: pa.DictionaryArray, name: Callable[[str], str]) -> pa.DictionaryArray:
     """Return a column with another text for each of its texts."""
     names = [name(text) for text in texts.dictionary.to_pylist()]
     return pa.DictionaryArray.from_arrays(texts.indices, pa.array(names, pa.string()))
@@ -205,23 +205,23 @@ def framed(tables: Iterable[pa.Table], names: Sequence[str], categories: bool) -
     [empty] = with_derived([(cache.encoded(arrow.SCHEMA.empty_table()), Sweep(Path()))])
     table = pa.concat_tables([found.select(names) for found in (empty, *tables)])
     with ThreadPoolExecutor(READERS) as converters:
-        columns = converters.map(lambda name: series(table[name], categories), names)
+        columns = converters.map(lambda name: _series(table[name], categories), names)
         return pd.DataFrame(dict(zip(names, columns, strict=True)), copy=False)
 
 
-def series(values: pa.ChunkedArray, categories: bool) -> pd.Series:
+def _series(values: pa.ChunkedArray, categories: bool) -> pd.Series:
     """Return a column with its nullable dtype, lists as Python lists."""
     if pa.types.is_list(values.type):
-        return pd.Series(lists(values), dtype=object)
+        return pd.Series(_lists(values), dtype=object)
     if pa.types.is_dictionary(values.type) and categories:
-        return pd.Series(category(values))
+        return pd.Series(_category(values))
     if pa.types.is_dictionary(values.type):
         values = values.cast(pa.large_string())  # as pandas keeps text
     made: pd.Series = values.to_pandas(types_mapper=DTYPES.get)
     return made
 
 
-def category(values: pa.ChunkedArray) -> pd.Categorical:
+def _category(values: pa.ChunkedArray) -> pd.Categorical:
     """Return text, given as dictionaries, as a category with sorted names."""
     one = values.combine_chunks()
     codes, names = pd.factorize(pd.Index(one.dictionary.to_pylist(), dtype="str"), sort=True)
@@ -230,7 +230,7 @@ def category(values: pa.ChunkedArray) -> pd.Categorical:
 
 
 @contextmanager
-def collector_off() -> Iterator[None]:
+def _collector_off() -> Iterator[None]:
     """Keep the garbage collector from looking through a million lists again and again while they are made."""
     enabled = gc.isenabled()
     gc.disable()
@@ -241,11 +241,11 @@ def collector_off() -> Iterator[None]:
             gc.enable()
 
 
-def lists(values: pa.ChunkedArray) -> list[list[Any] | None]:
+def _lists(values: pa.ChunkedArray) -> list[list[Any] | None]:
     """Return a column of lists; most are empty or absent where they name what is rare."""
     lengths = pc.list_value_length(values).fill_null(0).to_numpy()
     ends, items = lengths.cumsum(), pc.list_flatten(values).to_pylist()
-    with collector_off():
+    with _collector_off():
         found: list[list[Any] | None] = [[] for _ in range(len(values))]
     for place in np.flatnonzero(lengths).tolist():
         found[place] = items[ends[place] - lengths[place] : ends[place]]

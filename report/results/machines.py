@@ -27,16 +27,16 @@ Part = tuple[pa.Table, Sweep]
 READ = [*(column for column in COMPARISON if column != "machine_kind"), "task", "status", "sweep", "attempt"]
 
 
-def is_part(sweep: Sweep) -> bool:
+def _is_part(sweep: Sweep) -> bool:
     """Return whether a file is one of several that a sweep over several machines left."""
     return "engine" in sweep.run or MEMBER.fullmatch(str(sweep.run.get("sweep"))) is not None
 
 
-def by_base(parts: Sequence[Part]) -> list[list[int]]:
+def _by_base(parts: Sequence[Part]) -> list[list[int]]:
     """Return the places of each family's parts."""
     found: dict[str, list[int]] = defaultdict(list)
     for place, (_, sweep) in enumerate(parts):
-        if is_part(sweep):
+        if _is_part(sweep):
             found[base_of(str(sweep.run.get("sweep")))].append(place)
     return list(found.values())
 
@@ -47,8 +47,8 @@ def kinds(parts: Sequence[Part]) -> list[pa.Array]:
     It stands in its file's record. A driver's own launches are those that members lost: they are of the kind whose
     launches have the same identity (column `cell`), or of the only kind that there is.
     """
-    found = [repeated(kind(sweep), len(table)) for table, sweep in parts]
-    for family in by_base(parts):
+    found = [_repeated(kind(sweep), len(table)) for table, sweep in parts]
+    for family in _by_base(parts):
         members = [place for place in family if "engine" not in parts[place][1].run]
         known = {cell: kind(parts[p][1]) for p in members for cell in pc.unique(parts[p][0]["cell"]).to_pylist()}
         there = {kind(parts[place][1]) for place in members}
@@ -60,7 +60,7 @@ def kinds(parts: Sequence[Part]) -> list[pa.Array]:
     return found
 
 
-def repeated(text: str, times: int) -> pa.DictionaryArray:
+def _repeated(text: str, times: int) -> pa.DictionaryArray:
     """Return a column of one text."""
     return pa.DictionaryArray.from_arrays(np.zeros(times, np.int32), pa.array([text]))
 
@@ -75,19 +75,19 @@ def overtaken(parts: Sequence[Part], machine_kinds: Sequence[pa.Array], last: Ma
     for place, (_, sweep) in enumerate(parts):
         together[session(str(sweep.run.get("sweep")), last)].append(place)
     for family in together.values():
-        if not any(is_part(parts[place][1]) for place in family):
+        if not any(_is_part(parts[place][1]) for place in family):
             continue
         frames = [parts[place][0].select(READ).to_pandas() for place in family]
         given = [
             frame.assign(machine_kind=machine_kinds[p].to_pylist()) for frame, p in zip(frames, family, strict=True)
         ]
         lengths = np.cumsum([len(frame) for frame in given])[:-1]
-        for place, flags in zip(family, np.split(before_the_last(pd.concat(given)), lengths), strict=True):
+        for place, flags in zip(family, np.split(_before_the_last(pd.concat(given)), lengths), strict=True):
             found[place] = flags
     return found
 
 
-def before_the_last(frame: pd.DataFrame) -> Flags:
+def _before_the_last(frame: pd.DataFrame) -> Flags:
     """Return which launches of a session are of an attempt before the last that has anything but interrupted ones.
 
     Attempts are numbered by who plans them: when a launch began says nothing of their order, clocks of machines differ.
@@ -110,7 +110,7 @@ def kind(sweep: Sweep) -> str:
     return str(clean("str", told)) if isinstance(told, str) else UNKNOWN
 
 
-def name(machine: Any) -> str:
+def _name(machine: Any) -> str:
     """Return a machine's facts in a few words, `AMD EPYC, 2 cores, 24 GiB`; empty where the processor is not known."""
     facts = machine if isinstance(machine, Mapping) else {}
     cpu, cores, memory = (facts.get(fact) for fact in ("cpu", "physical_cores", "memory_bytes"))
@@ -129,7 +129,7 @@ def names(sweeps: Sequence[Sweep]) -> dict[str, str]:
     found: dict[str, str] = {}
     for sweep in sweeps:
         known = found.get(kind(sweep), "")
-        found[kind(sweep)] = name(sweep.run.get("machine")) or known
+        found[kind(sweep)] = _name(sweep.run.get("machine")) or known
     many = Counter(found.values())
     return {
         key: named if named and many[named] == 1 else f"{named or 'machine'} ({key})" for key, named in found.items()

@@ -24,14 +24,14 @@ def is_newest(frame: pd.DataFrame, cell: Numbers) -> Flags:
     sessions = pd.factorize(frame["session"] if "session" in frame else frame["sweep"], sort=True)[0]
     group = 2 * cell + equal(frame["task"], "speed")
     last, measured = (highest(sessions, group, counts)[group] for counts in (current, current & ~lost))
-    alike = of_one_identity(frame, group, (sessions == measured) & ~lost & current)
-    found = ~lost & (sessions == measured) & alike | lost & (sessions == last) & ~replaced(
+    alike = _of_one_identity(frame, group, (sessions == measured) & ~lost & current)
+    found = ~lost & (sessions == measured) & alike | lost & (sessions == last) & ~_replaced(
         frame, group, lost, current, sessions
     )
     return np.asarray(found & current, bool)
 
 
-def of_one_identity(frame: pd.DataFrame, group: Numbers, counts: Flags) -> Flags:
+def _of_one_identity(frame: pd.DataFrame, group: Numbers, counts: Flags) -> Flags:
     """Return which launches have an identity (column `cell`) that their group's newest sweep has too.
 
     A sweep that resumed another made again what had changed in between, a framework's environment or the recipe's
@@ -45,7 +45,7 @@ def of_one_identity(frame: pd.DataFrame, group: Numbers, counts: Flags) -> Flags
     return np.isin(identity, identity[counts & (sweeps == latest[group])])
 
 
-def replaced(frame: pd.DataFrame, group: Numbers, lost: Flags, counts: Flags, sessions: Numbers) -> Flags:
+def _replaced(frame: pd.DataFrame, group: Numbers, lost: Flags, counts: Flags, sessions: Numbers) -> Flags:
     """Return which launches a later session has too, or their own has not lost, or lost in a later attempt again.
 
     A launch is told by its group, round and seed; only those that count replace others.

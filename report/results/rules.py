@@ -56,86 +56,86 @@ class Counted:
         return (self.told(row, "frameworks") or {}).get(f"{row['framework']}-{row['device']}", {}).get(name)
 
 
-def counted(files: Sequence[File]) -> Counted:
+def _counted(files: Sequence[File]) -> Counted:
     """Return the launches of some files that tables count."""
     sweeps = [file.sweep for file in files]
     frame = framed(with_derived([(file.table, file.sweep) for file in files]), wanted(READ), categories=True)
     reported: dict[str, set[tuple[Any, ...]]] = defaultdict(set)
-    for row in records(frame.loc[~frame["overtaken"], ["sweep", *AXES]].drop_duplicates()):
-        reported[row["sweep"]].add(axes(row))
+    for row in _records(frame.loc[~frame["overtaken"], ["sweep", *AXES]].drop_duplicates()):
+        reported[row["sweep"]].add(_axes(row))
     runs = {sweep.run["sweep"]: sweep.run for sweep in sweeps if "sweep" in sweep.run}
     ended = frozenset(sweep.run["sweep"] for sweep in sweeps if sweep.end and "sweep" in sweep.run)
-    return Counted(records(newest(frame[frame["revision"].isna()])), runs, ended, reported)
+    return Counted(_records(newest(frame[frame["revision"].isna()])), runs, ended, reported)
 
 
-def records(frame: pd.DataFrame) -> list[Row]:
+def _records(frame: pd.DataFrame) -> list[Row]:
     """Return the lines of a frame as rows, None where nothing is known."""
     found: list[Row] = frame.astype(object).where(frame.notna(), None).to_dict("records")  # type: ignore[assignment]
     return found
 
 
-def axes(row: Row) -> tuple[Any, ...]:
+def _axes(row: Row) -> tuple[Any, ...]:
     """Return what tells a launch's cell from others."""
     return tuple(row[name] for name in AXES)
 
 
-def cell(row: Row) -> str:
+def _cell(row: Row) -> str:
     """Return a cell's name for people."""
-    return f"{row['framework']} {row['mode']}, {comparison(row, COMPARISON)}"
+    return f"{row['framework']} {row['mode']}, {_comparison(row, COMPARISON)}"
 
 
-def comparison(row: Row, shared: Iterable[str]) -> str:
+def _comparison(row: Row, shared: Iterable[str]) -> str:
     """Return what launches share, for people."""
     forms = {"batch_size": "batch {}".format, "threads": errors.threads, "sweep": "sweep {}".format}
     return ", ".join(forms.get(name, str)(row[name]) for name in shared if name not in UNNAMED)
 
 
-def grouped(rows: Iterable[Row], shared: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
+def _grouped(rows: Iterable[Row], shared: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
     """Yield (name, launches) of those that share these columns."""
     groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
     for row in rows:
         groups[tuple(row[name] for name in shared)].append(row)
     for found in groups.values():
-        yield comparison(found[0], shared), found
+        yield _comparison(found[0], shared), found
 
 
-def names(rows: Iterable[Row]) -> list[str]:
+def _names(rows: Iterable[Row]) -> list[str]:
     """Return the frameworks of some launches."""
     return sorted({row["framework"] for row in rows})
 
 
-def gate(launches: Counted) -> Broken:
+def _gate(launches: Counted) -> Broken:
     """Yield what counts although the gate says fail, or could not be proven: with a reason that is only said."""
     for row in launches.ok():
         if row["lockstep"] == "fail":
-            yield "error", f"{cell(row)}: its status is ok, and the gate says fail"
+            yield "error", f"{_cell(row)}: its status is ok, and the gate says fail"
         elif row["lockstep"] == "unproven" and not row["reason"]:
-            yield "error", f"{cell(row)}: unproven, and does not say why"
-    unproven = Counter(cell(row) for row in launches.ok() if row["lockstep"] == "unproven" and row["reason"])
+            yield "error", f"{_cell(row)}: unproven, and does not say why"
+    unproven = Counter(_cell(row) for row in launches.ok() if row["lockstep"] == "unproven" and row["reason"])
     yield from (("note", f"{name}: unproven, {count} launches") for name, count in unproven.items())
 
 
-def ceiling(launches: Counted) -> Broken:
+def _ceiling(launches: Counted) -> Broken:
     """Yield speeds above the peak or the roofline that count."""
     for row in launches.ok():
         for name in ("mfu", "roofline_share"):
             if (row[name] or 0) > 1:
-                yield "error", f"{cell(row)}, round {row['round']}: its status is ok, and its {name} {row[name]:.3g}"
+                yield "error", f"{_cell(row)}, round {row['round']}: its status is ok, and its {name} {row[name]:.3g}"
 
 
-def seeds(launches: Counted) -> Broken:
+def _seeds(launches: Counted) -> Broken:
     """Yield seeds that a cell was trained with more than once in one session."""
-    trained = Counter((axes(row), row["session"], row["seed"]) for row in launches.ok("accuracy"))
+    trained = Counter((_axes(row), row["session"], row["seed"]) for row in launches.ok("accuracy"))
     for row in launches.ok("accuracy"):
-        if (times := trained.pop((axes(row), row["session"], row["seed"]), 1)) > 1:
-            yield "error", f"{cell(row)}: seed {row['seed']} was trained {times} times"
+        if (times := trained.pop((_axes(row), row["session"], row["seed"]), 1)) > 1:
+            yield "error", f"{_cell(row)}: seed {row['seed']} was trained {times} times"
 
 
-def threads(launches: Counted) -> Broken:
+def _threads(launches: Counted) -> Broken:
     """Yield sweeps whose frameworks had different threads, and launches that computed with others than asked."""
     asked_for = [{**row, "sweep": base_of(row["sweep"])} for row in launches.rows]
-    for where, rows in grouped(asked_for, [name for name in (*COMPARISON, "sweep") if name != "threads"]):
-        asked = {name: sorted({row["threads"] for row in rows if row["framework"] == name}) for name in names(rows)}
+    for where, rows in _grouped(asked_for, [name for name in (*COMPARISON, "sweep") if name != "threads"]):
+        asked = {name: sorted({row["threads"] for row in rows if row["framework"] == name}) for name in _names(rows)}
         if len({tuple(found) for found in asked.values()}) > 1:
             said = "; ".join(f"{name} {', '.join(map(str, found))}" for name, found in asked.items())
             yield "error", f"{where}: threads differ: {said}"
@@ -146,38 +146,38 @@ def threads(launches: Counted) -> Broken:
             said = "" if level == "note" else ", and no flag says so"
             yield (
                 level,
-                f"{cell(row)}, round {row['round']}: {count(computing, 'thread')} computed on {cpus:.2f} CPUs{said}",
+                f"{_cell(row)}, round {row['round']}: {count(computing, 'thread')} computed on {cpus:.2f} CPUs{said}",
             )
 
 
-def versions(launches: Counted) -> Broken:
+def _versions(launches: Counted) -> Broken:
     """Yield versions and locks of a framework that differ, and Pythons."""
-    for where, rows in grouped(launches.ok(), COMPARISON):
-        for name in names(rows):
+    for where, rows in _grouped(launches.ok(), COMPARISON):
+        for name in _names(rows):
             mine = [row for row in rows if row["framework"] == name]
-            yield from differing("error", where, f"versions of {name}", (row["framework_version"] for row in mine))
-            yield from differing("error", where, f"locks of {name}", (launches.environment(r, "lock") for r in mine))
+            yield from _differing("error", where, f"versions of {name}", (row["framework_version"] for row in mine))
+            yield from _differing("error", where, f"locks of {name}", (launches.environment(r, "lock") for r in mine))
         told = (launches.environment(row, "versions") or {} for row in rows)
-        yield from differing("error", where, "versions of Python", (found.get("python") for found in told))
+        yield from _differing("error", where, "versions of Python", (found.get("python") for found in told))
 
 
-def origin(launches: Counted) -> Broken:
+def _origin(launches: Counted) -> Broken:
     """Yield comparisons by several codes, and frameworks that met on no kind of machine: tables keep kinds apart."""
-    for where, rows in grouped(launches.ok(), COMPARISON):
-        yield from differing("warning", where, "codes", (launches.told(row, "code") for row in rows))
-    for where, rows in grouped(launches.ok(), [name for name in COMPARISON if name != "machine_kind"]):
+    for where, rows in _grouped(launches.ok(), COMPARISON):
+        yield from _differing("warning", where, "codes", (launches.told(row, "code") for row in rows))
+    for where, rows in _grouped(launches.ok(), [name for name in COMPARISON if name != "machine_kind"]):
         kinds = {str(row["machine_kind"]) for row in rows}
-        if len({tuple(names(row for row in rows if str(row["machine_kind"]) == kind)) for kind in kinds}) > 1:
-            yield from differing("warning", where, "kinds of machine, a table each", kinds)
+        if len({tuple(_names(row for row in rows if str(row["machine_kind"]) == kind)) for kind in kinds}) > 1:
+            yield from _differing("warning", where, "kinds of machine, a table each", kinds)
 
 
-def oracle(launches: Counted) -> Broken:
+def _oracle(launches: Counted) -> Broken:
     """Yield comparisons whose proofs rest on several oracles."""
-    for where, rows in grouped(launches.ok(), COMPARISON):
-        yield from differing("error", where, "oracles", (row["oracle_sha256"] for row in rows))
+    for where, rows in _grouped(launches.ok(), COMPARISON):
+        yield from _differing("error", where, "oracles", (row["oracle_sha256"] for row in rows))
 
 
-def requested(launches: Counted) -> Broken:
+def _requested(launches: Counted) -> Broken:
     """Yield sweeps that came to their end and reported fewer cells than they say were requested."""
     for sweep in sorted(launches.ended):
         run = launches.runs[sweep]
@@ -200,26 +200,26 @@ class Rule:
 
 ANEW = "measure them again in one sweep, or keep the sets in folders of their own"
 RULES = (
-    Rule(1, "What counts has passed the lockstep gate, or says why it could not be proven", gate,
+    Rule(1, "What counts has passed the lockstep gate, or says why it could not be proven", _gate,
          "python -m benchmarks lockstep says how far it strays; measure again"),
-    Rule(2, "No speed above the machine's peak counts", ceiling, "python -m benchmarks selfcheck; measure again"),
-    Rule(3, "Each accuracy launch of a cell has a seed of its own", seeds, "take what was copied out of the folder"),
-    Rule(4, "The frameworks of a comparison have the threads that were asked for, all the same", threads, ANEW),
-    Rule(5, "In a comparison a framework has one version and one lock, and all have one Python", versions, ANEW),
-    Rule(6, "A comparison was measured by one code on one kind of machine", origin, ANEW),
-    Rule(7, "The proofs of a comparison rest on one oracle", oracle, "measure them again with --fresh-proof"),
-    Rule(8, "Every cell that was requested is reported", requested, "restore the file from a copy, or --resume"),
+    Rule(2, "No speed above the machine's peak counts", _ceiling, "python -m benchmarks selfcheck; measure again"),
+    Rule(3, "Each accuracy launch of a cell has a seed of its own", _seeds, "take what was copied out of the folder"),
+    Rule(4, "The frameworks of a comparison have the threads that were asked for, all the same", _threads, ANEW),
+    Rule(5, "In a comparison a framework has one version and one lock, and all have one Python", _versions, ANEW),
+    Rule(6, "A comparison was measured by one code on one kind of machine", _origin, ANEW),
+    Rule(7, "The proofs of a comparison rest on one oracle", _oracle, "measure them again with --fresh-proof"),
+    Rule(8, "Every cell that was requested is reported", _requested, "restore the file from a copy, or --resume"),
 )  # fmt: skip
 
 
 def findings(files: Sequence[File]) -> Iterator[Finding]:
     """Yield for each rule that it is kept, or where it is broken; nothing where there are no rows."""
-    found = counted(files)
+    found = _counted(files)
     if found.rows:
-        yield from (finding for rule in RULES for finding in judged(rule, found))
+        yield from (finding for rule in RULES for finding in _judged(rule, found))
 
 
-def judged(rule: Rule, launches: Counted) -> Iterator[Finding]:
+def _judged(rule: Rule, launches: Counted) -> Iterator[Finding]:
     """Yield that a rule is kept, or where it is broken."""
     what = f"rule {RULES_VERSION}.{rule.number}"
     broken = [Finding(level, what, f"{rule.sentence}: {where}", rule.advice) for level, where in rule.broken(launches)]
@@ -228,7 +228,7 @@ def judged(rule: Rule, launches: Counted) -> Iterator[Finding]:
     yield from shortened(broken)
 
 
-def differing(level: str, where: str, what: str, values: Iterable[Any]) -> Broken:
+def _differing(level: str, where: str, what: str, values: Iterable[Any]) -> Broken:
     """Yield something broken where known values differ."""
     found = sorted({str(value) for value in values if value is not None})
     if len(found) > 1:

@@ -32,7 +32,7 @@ NAMES = {
 CHECKOUT = "checkout"  # the revision of adapters that no revision is named for
 
 
-def changes(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
+def _changes(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
     """Return what differs between two cells, "" where one is alone: `threads: 1 -> 2; version: 2.12.0 -> 2.13.0`.
 
     Where the machine itself changed its speed between two times, as the canary tells, it says so first.
@@ -40,41 +40,41 @@ def changes(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
     columns = [name for name in NAMES if name in base and name in new]
     lines = (
         "; ".join(
-            f"{NAMES[name]}: {told(name, was)} -> {told(name, became)}"
+            f"{NAMES[name]}: {_told(name, was)} -> {_told(name, became)}"
             for name, was, became in zip(columns, one[1:], other[1:], strict=True)
-            if told(name, was) != told(name, became)
+            if _told(name, was) != _told(name, became)
         )
         if alone == 0
         else ""
         for alone, one, other in zip(
-            base["threads"].isna() | new["threads"].isna(), rows(base, columns), rows(new, columns), strict=True
+            base["threads"].isna() | new["threads"].isna(), _rows(base, columns), _rows(new, columns), strict=True
         )
     )
     said = [
-        "; ".join(filter(None, both)) for both in zip(drifts(base["canary_s"], new["canary_s"]), lines, strict=True)
+        "; ".join(filter(None, both)) for both in zip(_drifts(base["canary_s"], new["canary_s"]), lines, strict=True)
     ]
     return pd.Series(said, base.index, "string")
 
 
-def drifts(base: pd.Series, new: pd.Series) -> Iterable[str]:
+def _drifts(base: pd.Series, new: pd.Series) -> Iterable[str]:
     """Return for each cell by how much longer the canary took, the same fixed work, "" where it is about equal."""
     for share in (new / base - 1).to_numpy(float, na_value=0.0):
         yield f"the machine itself: canary {share:+.0%} s" if abs(share) > DRIFT else ""
 
 
-def rows(cells: pd.DataFrame, columns: list[str]) -> Iterable[tuple[object, ...]]:
+def _rows(cells: pd.DataFrame, columns: list[str]) -> Iterable[tuple[object, ...]]:
     """Iterate over some columns of cells, the index first."""
     return cells[columns].itertuples(name=None)
 
 
-def told(name: str, value: object) -> str:
+def _told(name: str, value: object) -> str:
     """Return a value as text, hashes and commits short."""
     if pd.isna(value):  # type: ignore[call-overload]
         return CHECKOUT if name == "revision" else "unknown"
     return str(value)[:12] if name in ("commit", "code", "lock", "machine_kind") else str(value)
 
 
-def notes(sides: Mapping[str, pd.DataFrame], tasks: Sequence[str]) -> pd.Series:
+def _notes(sides: Mapping[str, pd.DataFrame], tasks: Sequence[str]) -> pd.Series:
     """Return how launches ended that did not end ok, with the first reason of each side; `tasks` prefix columns."""
     found: dict[Any, list[str]] = {}
     for name, cells in sides.items():
@@ -119,7 +119,7 @@ def between(
     theirs, ours = (
         side(own(frame), asked, origins(sweeps)) for frame, sweeps in zip((base, new), records, strict=True)
     )
-    return compared(theirs, ours, matched(theirs.cells, ours.cells, across), asked, "same launches")
+    return _compared(theirs, ours, matched(theirs.cells, ours.cells, across), asked, "same launches")
 
 
 def revisions(frame: pd.DataFrame, name: str = DEFAULT) -> pd.DataFrame:
@@ -131,7 +131,7 @@ def revisions(frame: pd.DataFrame, name: str = DEFAULT) -> pd.DataFrame:
     asked = metric(name)
     theirs = frame[frame["revision"].notna()]
     base, new = side(theirs, asked), side(frame[frame["sweep"].isin(theirs["sweep"]) & frame["revision"].isna()], asked)
-    return compared(base, new, matched(base.cells, new.cells), asked, "same rounds")
+    return _compared(base, new, matched(base.cells, new.cells), asked, "same rounds")
 
 
 def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None) -> pd.DataFrame:
@@ -151,7 +151,7 @@ def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None
     best = candidates.sort_values("middle", ascending=not asked.rising).drop_duplicates(COMPARISON)
     references = cells[COMPARISON].merge(best[COMPARISON].assign(base=best.index), on=COMPARISON, how="left")["base"]
     pairs = pd.DataFrame({"base": references.to_numpy(), "new": cells.index}).astype("Int64")
-    return compared(found, found, pairs, asked, "same rounds")
+    return _compared(found, found, pairs, asked, "same rounds")
 
 
 def own(frame: pd.DataFrame) -> pd.DataFrame:
@@ -159,7 +159,7 @@ def own(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[frame["revision"].isna()] if "revision" in frame else frame
 
 
-def compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: str) -> pd.DataFrame:
+def _compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: str) -> pd.DataFrame:
     """Return the table that between describes for pairs of cells' numbers; `shared` is what rounds in common are."""
     both = {"base": base, "new": new}
     cells = {name: found.cells.reindex(pairs[name]).set_axis(pairs.index) for name, found in both.items()}
@@ -176,20 +176,20 @@ def compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: 
             table[f"{name}_{figure}"] = found[figure].astype("Float64")
         table[f"{name}_launches"] = found["n"].fillna(0).astype("Int64")
         table[f"{name}_disturbed"] = cells[name]["disturbed"].fillna(0).astype("Int64")
-    table = table.join([judged(both, cells, sums, pairs, asked, shared), sides.differences(base, new, pairs)])
+    table = table.join([_judged(both, cells, sums, pairs, asked, shared), sides.differences(base, new, pairs)])
     if base is not new:
         for task in ("", "accuracy_"):
-            words = validity(cells["base"], cells["new"], task)
+            words = _validity(cells["base"], cells["new"], task)
             table[f"{task}verdict"] = words.where(words != "", table[f"{task}verdict"])
     tasks = [""] if asked.task == "accuracy" else ["", "accuracy_"]
-    table["changes"] = changes(cells["base"], cells["new"]) if base is not new else ""
-    table["notes"] = notes(
+    table["changes"] = _changes(cells["base"], cells["new"]) if base is not new else ""
+    table["notes"] = _notes(
         {"BASE": cells["base"], "NEW": cells["new"]} if base is not new else {"": cells["new"]}, tasks
     )
     return table.sort_values([*COMPARISON, "framework", "mode"], ignore_index=True)
 
 
-def judged(
+def _judged(
     both: dict[str, Side],
     cells: dict[str, pd.DataFrame],
     sums: dict[str, pd.DataFrame],
@@ -212,7 +212,7 @@ def judged(
     return result
 
 
-def validity(base: pd.DataFrame, new: pd.DataFrame, task: str) -> pd.Series:
+def _validity(base: pd.DataFrame, new: pd.DataFrame, task: str) -> pd.Series:
     """Return what became of cells that do not have ok launches on both sides, "" of the others."""
     tried, ok = ([side[f"{task}{what}"].fillna(0) > 0 for side in (base, new)] for what in ("tried", "ok"))
     cases = [

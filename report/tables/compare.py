@@ -60,18 +60,18 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     figures; `launches` counts those of speed, `status` names every ending there was. Launches of another revision's
     adapters do not count at all. UsageError for an unknown base, or a frame without a column of NEEDED.
     """
-    frame = own_adapters(frame, base)
+    frame = _own_adapters(frame, base)
     cell = number(frame, CELL)
     new, ok, speed = is_newest(frame, cell), equal(frame["status"], "ok"), equal(frame["task"], "speed")
     named = [*CELL, "machine"] if "machine" in frame else CELL
     table = frame[named].iloc[first(cell)].reset_index(drop=True)
     table = table.astype({name: "string" for name in named if isinstance(table[name].dtype, pd.CategoricalDtype)})
-    table = with_launches(table, frame, cell, np.flatnonzero(new & ok & speed))
+    table = _with_launches(table, frame, cell, np.flatnonzero(new & ok & speed))
     table["status"] = joined(frame["status"][new], cell[new], len(table))
     table["lockstep"] = joined(frame["lockstep"][new], cell[new], len(table))
     table["framework_version"] = last(frame["framework_version"][new], cell[new], len(table))
     comparison = number(table, COMPARISON)
-    table = with_ratio(table, comparison, speeds(frame, cell, np.flatnonzero(new & ok & speed)), base)
+    table = with_ratio(table, comparison, _speeds(frame, cell, np.flatnonzero(new & ok & speed)), base)
     rows = np.flatnonzero(new & ~speed)
     trained = frame[TRAINED].iloc[rows].assign(cell=cell[rows], ok=ok[rows])
     table = with_accuracies(table, comparison, trained, base)
@@ -79,7 +79,7 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     return table.sort_values([*COMPARISON, "ratio", "train_samples_per_s"], ascending=order, ignore_index=True)
 
 
-def own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
+def _own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
     """Return the launches that used the checkout's own adapters; UsageError for what compare cannot work with."""
     if missing := [name for name in NEEDED if name not in frame and name not in ("cell", "session", "revision")]:
         raise UsageError(f"cannot compare a frame without {', '.join(missing)}; load it with columns=compare.NEEDED")
@@ -91,13 +91,13 @@ def own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
     return frame
 
 
-def with_launches(table: pd.DataFrame, frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
+def _with_launches(table: pd.DataFrame, frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
     """Add what the launches in these rows say of each cell: means, medians, how many there are, what disturbed them."""
     cells, size = cell[rows], range(len(table))
     values = pd.DataFrame({name: floats(frame[name])[rows] for name in (*RATES, *MEDIANS)})
     means = geometric_means(values[RATES], cells)
     found = means.join(values[MEDIANS].groupby(cells).median()).reindex(size).astype("Float64")
-    quiet, flags = flagged(frame["flags"].iloc[rows], cells)
+    quiet, flags = _flagged(frame["flags"].iloc[rows], cells)
     undisturbed = geometric_means(values.loc[quiet, ["train_samples_per_s"]], cells[quiet])["train_samples_per_s"]
     launches = np.bincount(cells, minlength=len(table))
     return table.join(found.drop(columns="flops_per_s")).assign(
@@ -109,7 +109,7 @@ def with_launches(table: pd.DataFrame, frame: pd.DataFrame, cell: Numbers, rows:
     )
 
 
-def flagged(flags: pd.Series, cells: Numbers) -> tuple[Flags, dict[int, str]]:
+def _flagged(flags: pd.Series, cells: Numbers) -> tuple[Flags, dict[int, str]]:
     """Return which launches lack the flag `disturbed`, and each cell's count of flags: `disturbed 2, not_steady 1`."""
     lists = pa.array(flags.to_numpy(), pa.list_(pa.string()), from_pandas=True)
     launches, items = pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
@@ -119,7 +119,7 @@ def flagged(flags: pd.Series, cells: Numbers) -> tuple[Flags, dict[int, str]]:
     return quiet, {n: ", ".join(f"{flag} {count}" for flag, count in found.items()) for n, found in counts.items()}
 
 
-def speeds(frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
+def _speeds(frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
     """Return cell, sweep, round and `value`, samples/s, of the launches in these rows that have a speed."""
     value = floats(frame["train_samples_per_s"])[rows]
     rows = rows[~np.isnan(value)]
@@ -159,16 +159,16 @@ def pivot(
     must not be mixed, such as machines or modes: name it in `rows` or `columns`, or choose one beforehand.
     """
     down, across = ([names] if isinstance(names, str) else list(names) for names in (rows, columns))
-    check(frame, [*down, *across], metric, how)
+    _check(frame, [*down, *across], metric, how)
     if "round" in frame and "status" in frame:
         frame = frame[(frame["status"] == "ok").fillna(False)]
     frame = frame[frame[metric].notna()]
-    if mixed := mixes(frame, [*down, *across]):
+    if mixed := _mixes(frame, [*down, *across]):
         raise UsageError(f"a field would mix {', '.join(mixed)}: name it in rows or columns, or choose one beforehand")
     return frame.pivot_table(metric, down, across, aggfunc=how, observed=True)
 
 
-def check(frame: pd.DataFrame, axes: Sequence[str], metric: str, how: str) -> None:
+def _check(frame: pd.DataFrame, axes: Sequence[str], metric: str, how: str) -> None:
     """Refuse names that there are not and figures that cannot be."""
     numbers = [str(name) for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
     names = [str(name) for name in frame if frame[name].dtype != object]
@@ -183,7 +183,7 @@ def check(frame: pd.DataFrame, axes: Sequence[str], metric: str, how: str) -> No
         raise UsageError(f"rows, columns and metric name a column twice: {', '.join([*axes, metric])}")
 
 
-def mixes(frame: pd.DataFrame, axes: Sequence[str]) -> list[str]:
+def _mixes(frame: pd.DataFrame, axes: Sequence[str]) -> list[str]:
     """Return what takes several values within one field."""
     fields = frame.groupby(list(axes), dropna=False)
     others = [name for name in APART if name in frame and name not in axes]

@@ -68,22 +68,22 @@ def judge(table: pd.DataFrame, given: Iterable[Rule], asked: Metric) -> Outcome:
         for task, what in (("", "speed"), ("accuracy_", "accuracy")):
             if record[f"{task}verdict"] == NO_LONGER and (not task or asked.task != "accuracy"):
                 reasons = f": {record['notes']}" if record["notes"] else ""
-                outcome.regressions.append(plain(f"{NO_LONGER} ({what}): {named(record)}{reasons}"))
+                outcome.regressions.append(plain(f"{NO_LONGER} ({what}): {_named(record)}{reasons}"))
         for rule in asked_for:
-            apply(rule, record, asked, outcome)
+            _apply(rule, record, asked, outcome)
     return outcome
 
 
-def apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) -> None:
+def _apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) -> None:
     """Judge one line by one rule."""
-    cell = named(record)
+    cell = _named(record)
     match rule.word:
         case "slower" if record["verdict"]:
-            outcome.judged += both(record)
-            if record["verdict"] == asked.worse and worse_by(record["ratio"], asked) >= rule.share:
+            outcome.judged += _both(record)
+            if record["verdict"] == asked.worse and _worse_by(record["ratio"], asked) >= rule.share:
                 bounds = f"{record['ratio_low']:.3f} to {record['ratio_high']:.3f}"
                 words = f"{asked.worse}: {cell}: {asked.name} is {record['ratio']:.3f} of BASE's ({bounds})"
-                outcome.regressions.append(plain(words + circumstances(record)))
+                outcome.regressions.append(plain(words + _circumstances(record)))
         case "slower":
             counts = f"{record['base_launches']} launches in BASE, {record['new_launches']} in NEW"
             outcome.unjudged.append(
@@ -102,12 +102,12 @@ def apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) -
             outcome.unjudged.append(plain(f"{cell}: accuracies of too few seeds that BASE and NEW share"))
 
 
-def both(record: dict[Any, Any]) -> bool:
+def _both(record: dict[Any, Any]) -> bool:
     """Return whether there is a ratio to judge."""
     return bool(pd.notna(record["ratio"]))
 
 
-def circumstances(record: dict[Any, Any]) -> str:
+def _circumstances(record: dict[Any, Any]) -> str:
     """Say how many launches were disturbed and what changed: a busy machine looks like a slower adapter."""
     said = f"; changed: {record['changes']}" if record["changes"] else ""
     if not record["base_disturbed"] and not record["new_disturbed"]:
@@ -116,12 +116,12 @@ def circumstances(record: dict[Any, Any]) -> str:
     return f"; disturbed launches: {', '.join(sides)}{said}"
 
 
-def worse_by(ratio: float, asked: Metric) -> float:
+def _worse_by(ratio: float, asked: Metric) -> float:
     """Return by which share NEW is worse: 0.05 for 95 % of the speed, or for 105 % of the time."""
     return 1 - ratio if asked.rising else ratio - 1
 
 
-def named(record: dict[Any, Any]) -> str:
+def _named(record: dict[Any, Any]) -> str:
     """Return a cell in words, its machine among several."""
     return (
         f"{record['framework']} {record['recipe']}, {record['dataset']}, batch {record['batch_size']}, "

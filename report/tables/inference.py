@@ -27,13 +27,13 @@ def summary(launches: pd.DataFrame, size: int) -> pd.DataFrame:
     `low` and `high` are the 95 % t interval of intervals.speed, NaN with one launch. All but n and median are NaN where
     a value is 0 or below, which has no logarithm.
     """
-    found = spread(logarithms(launches["value"]), launches["cell"], size)
+    found = spread(_logarithms(launches["value"]), launches["cell"], size)
     found["median"] = launches["value"].astype(float).groupby(launches["cell"]).median()
     found["low"], found["high"] = np.exp(means(found).bounds())
     return found
 
 
-def logarithms(values: pd.Series) -> pd.Series:
+def _logarithms(values: pd.Series) -> pd.Series:
     """Return natural logarithms as floats, NaN where a value has none."""
     numbers = values.astype(float)
     return numbers.where(numbers > 0).transform(np.log)
@@ -50,7 +50,7 @@ def welch(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 def paired(launches: pd.DataFrame, size: int) -> pd.DataFrame:
     """Return the same of each of `size` lines, from launches of the same rounds as in_common gives them."""
-    found = spread(logarithms(launches["new"]) - logarithms(launches["base"]), launches["line"], size)
+    found = spread(_logarithms(launches["new"]) - _logarithms(launches["base"]), launches["line"], size)
     return found.assign(freedom=found["n"] - 1)
 
 
@@ -81,14 +81,14 @@ def with_ratio(table: pd.DataFrame, comparison: Numbers, launches: pd.DataFrame,
     launches = launches.assign(value=np.log(launches["value"]))
     own = spread(launches["value"], launches["cell"], len(table))
     may = np.ones(len(table), bool) if base is None else (table["framework"] == base).to_numpy(bool)
-    found = to_the_best(launches, own["mean"].to_numpy(), comparison, may)
+    found = _to_the_best(launches, own["mean"].to_numpy(), comparison, may)
     pairs = means(found)
     figures = [*means(own).bounds(), found["ratio"].to_numpy(), *pairs.bounds()]
     added = pd.DataFrame(dict(zip(FIGURES, np.exp(figures), strict=True)), table.index).astype("Float64")
     return table.join(added.assign(verdict=pd.array(speed_verdicts(pairs), "string")))
 
 
-def to_the_best(launches: pd.DataFrame, mean: Floats, comparison: Numbers, may: Flags) -> pd.DataFrame:
+def _to_the_best(launches: pd.DataFrame, mean: Floats, comparison: Numbers, may: Flags) -> pd.DataFrame:
     """Return each cell's log ratio to the best of its comparison, `ratio`, and the spread of the pairs behind it.
 
     The best is that of those which `may` be it that no ratio exceeds: at first the one with the highest `mean` of logs,
@@ -98,17 +98,17 @@ def to_the_best(launches: pd.DataFrame, mean: Floats, comparison: Numbers, may: 
     highest = chosen(comparison, {"mean": -np.where(may, mean, np.nan)})
     reference = highest
     for _ in range(CIRCLE):
-        found = against(launches, mean, reference)
+        found = _against(launches, mean, reference)
         ahead = np.where(may & (found["ratio"].to_numpy() > ROUNDING), found["ratio"], np.nan)
         better = chosen(comparison, {"ratio": -ahead})
         if (better < 0).all():
             return found
         reference = np.where(better < 0, reference, better)
     circling = np.isin(comparison, comparison[better >= 0])
-    return against(launches, mean, np.where(circling, highest, reference))
+    return _against(launches, mean, np.where(circling, highest, reference))
 
 
-def against(launches: pd.DataFrame, mean: Floats, reference: Numbers) -> pd.DataFrame:
+def _against(launches: pd.DataFrame, mean: Floats, reference: Numbers) -> pd.DataFrame:
     """Return to_the_best's columns for this choice of references; launches that share no rounds are not paired."""
     pairs = differences(launches, ["sweep", "round"], reference)
     found = spread(pairs["value"], pairs["cell"], len(mean))
@@ -137,18 +137,18 @@ def with_accuracies(table: pd.DataFrame, comparison: Numbers, launches: pd.DataF
     size, good = len(table), launches[launches["ok"]]
     tried = np.bincount(launches["cell"], minlength=size) > 0
     seeds = pd.array(np.bincount(good["cell"], minlength=size), "Int64")
-    pairable = by_seed(good)
+    pairable = _by_seed(good)
     found = means(spread(pairable["value"], pairable["cell"], size))
     low, high = found.bounds()
     shown: dict[str, Any] = {"accuracy": found.mean, "accuracy_low": low, "accuracy_high": high}
-    shown |= times(good, size) | {"seeds": pd.Series(seeds).where(tried)}
-    shown |= apart(table["framework"], comparison, pairable, found.n > 0, base)
+    shown |= _times(good, size) | {"seeds": pd.Series(seeds).where(tried)}
+    shown |= _apart(table["framework"], comparison, pairable, found.n > 0, base)
     shown["accuracy_verdict"] = pd.Series(shown["accuracy_verdict"], dtype="string").where(tried)
     added = pd.DataFrame(shown, columns=list(LEARNT)).astype(LEARNT)
     return table.join(added)
 
 
-def by_seed(good: pd.DataFrame) -> pd.DataFrame:
+def _by_seed(good: pd.DataFrame) -> pd.DataFrame:
     """Return cell, seed, epochs and `value`, the accuracy, of launches; of equal ones in a cell the last.
 
     Launches of different numbers of epochs are no pair, unless the recipe itself says when to stop.
@@ -159,7 +159,7 @@ def by_seed(good: pd.DataFrame) -> pd.DataFrame:
     return found.dropna().drop_duplicates(["cell", "seed", "epochs"], keep="last")
 
 
-def times(good: pd.DataFrame, size: int) -> dict[str, Any]:
+def _times(good: pd.DataFrame, size: int) -> dict[str, Any]:
     """Return accuracy_target, reached and time_to_accuracy_s of each cell, as accuracies.median_time counts."""
     target = pd.Series(floats(good["accuracy_target"])).groupby(good["cell"].to_numpy()).max().reindex(range(size))
     seconds = pd.Series(floats(good["time_to_accuracy_s"]))
@@ -172,7 +172,7 @@ def times(good: pd.DataFrame, size: int) -> dict[str, Any]:
     }
 
 
-def apart(
+def _apart(
     frameworks: pd.Series, comparison: Numbers, pairable: pd.DataFrame, known: Flags, base: str | None
 ) -> dict[str, Any]:
     """Return each cell's difference to its reference with bounds, the reference's name and the verdict."""

@@ -53,13 +53,13 @@ class Metric:
         return "{:,.0f}" if self.column.kind == "int" or "_per_s" in self.name else "{:,.4g}"
 
 
-def numeric() -> dict[str, Metric]:
+def _numeric() -> dict[str, Metric]:
     """Return every column that can be compared, by its name."""
     found = (column for column in COLUMNS if column.kind in ("int", "float") and column.name not in AXES)
-    return {column.name: described(column) for column in found}
+    return {column.name: _described(column) for column in found}
 
 
-def described(column: Column) -> Metric:
+def _described(column: Column) -> Metric:
     """Return a column with the words for its ratios."""
     if column.name.endswith("_per_s"):
         return Metric(column, "faster", "slower", worse="slower")
@@ -74,7 +74,7 @@ def described(column: Column) -> Metric:
 
 def metric(name: str) -> Metric:
     """Return the metric of this name; UsageError names the nearest and lists all."""
-    known = numeric()
+    known = _numeric()
     if name not in known:
         raise UsageError(f"--metric {name}: no numeric column of a row{nearest(name, list(known))}")
     return known[name]

@@ -27,11 +27,11 @@ def over_machines(cells: pd.DataFrame, launches: pd.DataFrame, base: str | None 
     rounds or more; least, most, of one machine; machines, with a ratio; `of`, that measured the point; fastest, on how
     many of these it is. `cells` are lines of compare with a speed, `launches` those with speeds that they come from.
     """
-    best = fastest(cells)
+    best = _fastest(cells)
     if best.empty:
         return pd.DataFrame(columns=[*POINT, "framework", "reference", "ratio", "low", "high", "least", "most"])
-    best["reference"] = references(best, base)
-    ratios = by_machine(best, launches)
+    best["reference"] = _references(best, base)
+    ratios = _by_machine(best, launches)
     lines = ratios.groupby(LINE)
     k, variance = lines.size(), lines["variance"].agg(lambda found: found.sum(skipna=False))
     squares = (ratios["variance"] ** 2 / (ratios["n"] - 1)).groupby([ratios[name] for name in LINE])
@@ -49,7 +49,7 @@ def over_machines(cells: pd.DataFrame, launches: pd.DataFrame, base: str | None 
     return found.sort_values(["point", "ratio"], ascending=[True, False], ignore_index=True).drop(columns="point")
 
 
-def fastest(cells: pd.DataFrame) -> pd.DataFrame:
+def _fastest(cells: pd.DataFrame) -> pd.DataFrame:
     """Return each framework's fastest cell at every point and machine, of points that several machines measured.
 
     Of a machine's comparisons at one point that with the most frameworks counts, then that with the most threads.
@@ -66,7 +66,7 @@ def fastest(cells: pd.DataFrame) -> pd.DataFrame:
     return found[found["of"] > 1].reset_index(drop=True)
 
 
-def references(best: pd.DataFrame, base: str | None) -> pd.Series:
+def _references(best: pd.DataFrame, base: str | None) -> pd.Series:
     """Return for each cell the framework that its point's ratios are to."""
     logs = best.assign(log=np.log(best[SPEED].astype(float)), asked=best["framework"] == base)
     sums = logs.groupby(LINE).agg(asked=("asked", "max"), machines=("machine", "nunique"), log=("log", "mean"))
@@ -74,7 +74,7 @@ def references(best: pd.DataFrame, base: str | None) -> pd.Series:
     return best["point"].map(ordered.drop_duplicates("point").set_index("point")["framework"])
 
 
-def by_machine(best: pd.DataFrame, launches: pd.DataFrame) -> pd.DataFrame:
+def _by_machine(best: pd.DataFrame, launches: pd.DataFrame) -> pd.DataFrame:
     """Return each framework's log ratio to the reference on each machine that has both, its variance and n rounds.
 
     Where the two share no rounds the ratio is that of their medians, its variance NaN.

@@ -123,22 +123,22 @@ def sections(table: pd.DataFrame) -> Iterator[Section]:
     several = are_several(table)
     for _, group in table.groupby(COMPARISON, sort=False):
         shared = title(group, several)
-        yield shared, HEADINGS, [line(record, HEADINGS) for record in group.to_dict("records")]
+        yield shared, HEADINGS, [_line(record, HEADINGS) for record in group.to_dict("records")]
         trained = group[group["seeds"].notna()].sort_values(["framework", "mode"])
         if len(trained):
             reference = trained["difference_to"].dropna()
             to = f", differences to {plain(reference.iloc[0])}" if len(reference) else ""
-            lines = [line(record, ACCURACY_HEADINGS) for record in trained.to_dict("records")]
+            lines = [_line(record, ACCURACY_HEADINGS) for record in trained.to_dict("records")]
             yield f"{shared}: accuracy{to}", ACCURACY_HEADINGS, lines
         timed = group[group["launches"] > 0]
         if len(timed):
-            lines = [line(record, NOISE_HEADINGS) for record in timed.to_dict("records")]
+            lines = [_line(record, NOISE_HEADINGS) for record in timed.to_dict("records")]
             yield f"{shared}: with and without disturbed launches", NOISE_HEADINGS, lines
-            lines = [line(record, TIMES_HEADINGS) for record in timed.to_dict("records")]
+            lines = [_line(record, TIMES_HEADINGS) for record in timed.to_dict("records")]
             yield f"{shared}: what is not in the speed, medians over launches", TIMES_HEADINGS, lines
 
 
-def line(record: dict[Any, Any], headings: dict[str, str]) -> dict[str, str]:
+def _line(record: dict[Any, Any], headings: dict[str, str]) -> dict[str, str]:
     """Return one cell's figures as text, empty where there is none."""
     shown = {name: FORMATS.get(name, "{}").format(value) for name, value in record.items() if pd.notna(value)}
     for name, (low, high, form) in INTERVALS.items():
@@ -149,11 +149,11 @@ def line(record: dict[Any, Any], headings: dict[str, str]) -> dict[str, str]:
     return {name: plain(shown.get(name, "")) for name in headings}
 
 
-def as_tables(table: pd.DataFrame) -> Iterator[Table]:
+def _as_tables(table: pd.DataFrame) -> Iterator[Table]:
     """Yield the terminal's tables, up to four per comparison."""
     return formats.terminal(sections(table), NUMERIC)
 
 
-def as_markdown(table: pd.DataFrame) -> str:
+def _as_markdown(table: pd.DataFrame) -> str:
     """Return Markdown, a heading for each table; what a row says cannot end a table cell."""
     return formats.markdown(sections(table))

@@ -34,13 +34,13 @@ OPTIONAL = (
 
 def sections(table: pd.DataFrame, asked: Metric, sides: tuple[str, str] = ("BASE", "NEW")) -> Iterator[Section]:
     """Yield a section per comparison, and one of what changed in all cells alike; `sides` names the two."""
-    everywhere = common(table)
+    everywhere = _common(table)
     names = dict(zip(("base", "new"), sides, strict=True))
     unit = f" ({asked.column.unit})" if asked.column.unit else ""
     several = are_several(table)
     for _, group in table.groupby(COMPARISON, sort=False):
         shared = title(group, several)
-        lines = [line(record, asked, everywhere) for record in group.to_dict("records")]
+        lines = [_line(record, asked, everywhere) for record in group.to_dict("records")]
         headings = {
             name: names.get(name, heading)
             for name, heading in HEADINGS.items()
@@ -51,23 +51,23 @@ def sections(table: pd.DataFrame, asked: Metric, sides: tuple[str, str] = ("BASE
         yield "Changed in every cell of both sides", {"change": "change"}, [{"change": plain(c)} for c in everywhere]
 
 
-def common(table: pd.DataFrame) -> list[str]:
+def _common(table: pd.DataFrame) -> list[str]:
     """Return the changes that all cells of both sides share, if there are several."""
     both = table[(table["base_framework"].notna()) & (table["times"] != "")]
     found = [words.split("; ") if words else [] for words in both["changes"]]
     return [change for change in found[0] if all(change in other for other in found[1:])] if len(found) > 1 else []
 
 
-def line(record: dict[Any, Any], asked: Metric, everywhere: list[str]) -> dict[str, str]:
+def _line(record: dict[Any, Any], asked: Metric, everywhere: list[str]) -> dict[str, str]:
     """Return one line's cells as text, empty where there is nothing to say."""
     shown = {name: "" if pd.isna(record.get(name)) else str(record[name]) for name in HEADINGS}
     for side in ("base", "new"):
-        shown[side] = written(asked.form, record[f"{side}_median"])
-        shown[f"{side}_interval"] = written(asked.form, record[f"{side}_low"], record[f"{side}_high"])
-    shown["ratio"] = written("{:.3f}", record["ratio"])
-    shown["ratio_interval"] = written("{:.3f}", record["ratio_low"], record["ratio_high"])
-    shown["difference"] = written("{:+z.4f}", record["difference"])
-    shown["difference_interval"] = written("{:+z.4f}", record["difference_low"], record["difference_high"])
+        shown[side] = _written(asked.form, record[f"{side}_median"])
+        shown[f"{side}_interval"] = _written(asked.form, record[f"{side}_low"], record[f"{side}_high"])
+    shown["ratio"] = _written("{:.3f}", record["ratio"])
+    shown["ratio_interval"] = _written("{:.3f}", record["ratio_low"], record["ratio_high"])
+    shown["difference"] = _written("{:+z.4f}", record["difference"])
+    shown["difference_interval"] = _written("{:+z.4f}", record["difference_low"], record["difference_high"])
     if record["base_disturbed"] or record["new_disturbed"]:
         shown["disturbed"] = " and ".join(
             f"{record[f'{s}_disturbed']}/{record[f'{s}_launches']}" for s in ("base", "new")
@@ -77,6 +77,6 @@ def line(record: dict[Any, Any], asked: Metric, everywhere: list[str]) -> dict[s
     return {name: plain(words) for name, words in shown.items()}
 
 
-def written(form: str, *values: Any) -> str:
+def _written(form: str, *values: Any) -> str:
     """Return a value, or an interval of two, empty where it is not known."""
     return "" if any(pd.isna(value) for value in values) else " to ".join(form.format(value) for value in values)

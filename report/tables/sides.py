@@ -65,30 +65,30 @@ def matched(base: pd.DataFrame, new: pd.DataFrame, across: Sequence[str] = ()) -
     ours, theirs = (side[CELL].rename_axis(name).reset_index() for side, name in ((base, "base"), (new, "new")))
     equal = ours.merge(theirs, on=CELL)[["base", "new"]]
     alone = ours[~ours["base"].isin(equal["base"])].merge(theirs[~theirs["new"].isin(equal["new"])], on=POINT)
-    differs = pd.DataFrame({axis: different(alone, columns) for axis, columns in AXES.items()}, alone.index)
+    differs = pd.DataFrame({axis: _different(alone, columns) for axis, columns in AXES.items()}, alone.index)
     allowed = ~differs.drop(columns=list(across)).any(axis=1)
     labelled = alone.loc[allowed, ["base", "new"]]
     used = alone["base"].isin(labelled["base"]) | alone["new"].isin(labelled["new"])
     if len(left := alone[~used]):
-        raise UsageError(refusal(left, differs.loc[left.index], across))
+        raise UsageError(_refusal(left, differs.loc[left.index], across))
     pairs = pd.concat([equal, labelled])
     only_base = ours.loc[~ours["base"].isin(pairs["base"]), ["base"]]
     only_new = theirs.loc[~theirs["new"].isin(pairs["new"]), ["new"]]
     return pd.concat([pairs, only_base, only_new], ignore_index=True).astype("Int64")
 
 
-def different(pairs: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
+def _different(pairs: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
     """Return for each pair whether the two cells differ in one of these columns."""
     return pd.concat([pairs[f"{name}_x"] != pairs[f"{name}_y"] for name in columns], axis=1).any(axis=1)
 
 
-def refusal(pairs: pd.DataFrame, differs: pd.DataFrame, across: Sequence[str]) -> str:
+def _refusal(pairs: pd.DataFrame, differs: pd.DataFrame, across: Sequence[str]) -> str:
     """Say what differs in the first pair, of each cell the pair that differs least, and what to type."""
     least = differs.sum(axis=1).groupby(pairs["base"], sort=False).idxmin()
     differs = differs.loc[least]
     pair = pairs.loc[least.iloc[0]]
     needed = [axis for axis in AXES if axis in across or differs[axis].any()]
-    words = ", ".join(change(axis, pair) for axis in AXES if differs[axis].iloc[0])
+    words = ", ".join(_change(axis, pair) for axis in AXES if differs[axis].iloc[0])
     others = f" (and {len(least) - 1} more such cells)" if len(least) > 1 else ""
     return plain(
         f"{pair['framework']} {pair['recipe']}: {words}{others}; "
@@ -96,7 +96,7 @@ def refusal(pairs: pd.DataFrame, differs: pd.DataFrame, across: Sequence[str]) -
     )
 
 
-def change(axis: str, pair: Any) -> str:
+def _change(axis: str, pair: Any) -> str:
     """Say in which value of an axis BASE (`_x`) and NEW (`_y`) differ."""
     if axis == "threads":
         return f"{pair['threads_x']} thread{'' if pair['threads_x'] == 1 else 's'} in BASE, {pair['threads_y']} in NEW"
@@ -140,18 +140,18 @@ def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = Non
     described = frame.drop_duplicates("cell", keep="last").set_index("cell").sort_index()
     measured, trained = (frame[frame["task"] == task] for task in (metric.task, "accuracy"))
     facts = [name for name in ("machine", "framework_version", "revision", "sweep") if name in described]
-    cells = described[[*CELL, *facts]].join([endings(measured, ""), endings(trained, "accuracy_")])
+    cells = described[[*CELL, *facts]].join([_endings(measured, ""), _endings(trained, "accuracy_")])
     if origins is not None:
         cells = cells.join(origins, on=["sweep", "framework", "device"])
-    cells["disturbed"] = disturbed(measured[measured["ok"]]).reindex(cells.index, fill_value=0)
-    cells["canary_s"] = canary(measured[measured["ok"]]).reindex(cells.index)
+    cells["disturbed"] = _disturbed(measured[measured["ok"]]).reindex(cells.index, fill_value=0)
+    cells["canary_s"] = _canary(measured[measured["ok"]]).reindex(cells.index)
     counts = ["tried", "ok", "accuracy_tried", "accuracy_ok"]
     cells[counts] = cells[counts].fillna(0).astype(int)
     launches = measured.loc[measured["ok"], ["cell", "sweep", "round", metric.name]]
-    return Side(cells, launches.rename(columns={metric.name: "value"}).dropna(subset="value"), learnt(trained))
+    return Side(cells, launches.rename(columns={metric.name: "value"}).dropna(subset="value"), _learnt(trained))
 
 
-def endings(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
+def _endings(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
     """Return how a task's launches of each cell ended: tried, ok, statuses, reason."""
     groups = frame.groupby("cell")["ok"]
     found = pd.DataFrame({"tried": groups.size(), "ok": groups.sum()})
@@ -161,20 +161,20 @@ def endings(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
     return found.add_prefix(prefix)
 
 
-def disturbed(good: pd.DataFrame) -> pd.Series:
+def _disturbed(good: pd.DataFrame) -> pd.Series:
     """Return how many of a cell's launches say that others took CPU time or the machine changed its speed."""
     marked = [isinstance(flags, list) and "disturbed" in flags for flags in good["flags"]]
     return pd.Series(marked, good["cell"], dtype=int).groupby(level=0).sum()
 
 
-def canary(good: pd.DataFrame) -> pd.Series:
+def _canary(good: pd.DataFrame) -> pd.Series:
     """Return the median over a cell's launches of the canary's mean seconds before them (machine/noise.py)."""
     songs = good["canary_before_s"] if "canary_before_s" in good else [None] * len(good)
     seconds = [sum(song) / len(song) if isinstance(song, list) and song else None for song in songs]
     return pd.Series(seconds, good["cell"], dtype="Float64").groupby(level=0).median()
 
 
-def learnt(trained: pd.DataFrame) -> pd.DataFrame:
+def _learnt(trained: pd.DataFrame) -> pd.DataFrame:
     """Return the accuracies of launches that ended ok; `epochs` is 0 where the recipe itself says when to stop."""
     good = trained[trained["ok"]]
     stops = {name for name, recipe in RECIPES.items() if recipe.stop_when_accuracy_falls}

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.record.schema import SCHEMA_VERSION
-from benchmarks.record.store import checksum
+from benchmarks.record.store import _checksum
 
 Record = dict[str, Any]
 
@@ -34,7 +34,7 @@ SIDE = 28
 def line(kind: str, record: Record) -> bytes:
     """Return one line of a results file, sealed as storage.append does, without its wait for the disk."""
     body = json.dumps({"kind": kind, "schema_version": SCHEMA_VERSION, **record})[:-1].encode()
-    return body + f', "checksum": "{checksum(body)}"}}\n'.encode()
+    return body + f', "checksum": "{_checksum(body)}"}}\n'.encode()
 
 
 def write(folder: Path, rounds: int = 6, models: Sequence[str] = tuple(FLOPS)) -> Path:

@@ -138,7 +138,7 @@ class Field:
 
 def sweeps(results: Path) -> dict[str, store.Sweep]:
     """Return a folder's sweeps by file name, each whole."""
-    found = {sweep.path.stem: sweep for sweep in store.read_all(results)}
+    found = {sweep.path.stem: sweep for sweep in store._read_all(results)}
     assert [sweep.problems for sweep in found.values() if sweep.problems] == []
     return found
 

@@ -11,7 +11,7 @@ from distributed import Security
 
 from benchmarks.errors import UsageError
 from benchmarks.machine.environments import ROOT
-from benchmarks.sweep.dask.slurm import cluster, started
+from benchmarks.sweep.dask.slurm import _cluster, started
 
 
 @pytest.fixture
@@ -35,7 +35,7 @@ def settings(**more: object) -> dict[str, object]:
 
 def test_a_job_asks_for_a_whole_node_and_becomes_the_member(pretended, monkeypatch):
     monkeypatch.setenv("LOCKSTEP_DATA", "/data of mine")
-    with dask.config.set(settings()), cluster(1, pretended / "jobs", Security()):
+    with dask.config.set(settings()), _cluster(1, pretended / "jobs", Security()):
         pass
     lines = (pretended / "submitted").read_text().splitlines()
     directives = {line for line in lines if line.startswith("#SBATCH")}
@@ -50,7 +50,7 @@ def test_a_job_asks_for_a_whole_node_and_becomes_the_member(pretended, monkeypat
 
 
 def refusal(folder: Path, security: Security) -> str:
-    with pytest.raises(UsageError) as refused, cluster(1, folder / "jobs", security):
+    with pytest.raises(UsageError) as refused, _cluster(1, folder / "jobs", security):
         pytest.fail("it started")
     assert "\n" not in str(refused.value)
     return str(refused.value)

@@ -65,7 +65,7 @@ def test_a_driver_waits_for_the_disk_once_a_second_not_once_a_row(tmp_path, monk
     machine = SimpleNamespace(sweep="a.m01", copy=Copy(tmp_path / "a.m01.jsonl"), kind=None, series=None, block=None)
     driver.crew.present["tcp://a"] = machine
     cell = {"recipe": "mlp", "dataset": "mnist", "device": "cpu", "batch_size": 1, "dtype": "float32", "threads": 1}
-    line = store.line("stop", {**cell, "rounds": 1, "reason": "rounds"}).decode()
+    line = store._line("stop", {**cell, "rounds": 1, "reason": "rounds"}).decode()
     for number in range(20):
         told = json.dumps({"sweep": "a.m01", "first": number, "lines": [line]})
         driver.intake.inbox.put(lambda told=told: driver.intake.hear({"json": told}))

@@ -12,7 +12,7 @@ from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flat
 from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
 from adapters.weights import initial_weights
-from benchmarks.machine.imports import ROOT, modules
+from benchmarks.machine.imports import ROOT, _modules
 
 # Everything the language has that the published recipes do not use: strides, odd sizes, overlapping and
 # incomplete windows, average pooling, sigmoid after a convolution, softmax in front of the loss.
@@ -55,7 +55,7 @@ def test_what_it_loads_of_ours_is_what_hashes_of_code_cover(adapter_class):
     line = [sys.executable, "-c", program]
     loaded = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1].split()
     ours = {name for name in loaded if name.partition(".")[0] in ("adapters", "benchmarks")}
-    assert ours - {"adapters.registry"} == modules(target.partition(":")[0]).keys()
+    assert ours - {"adapters.registry"} == _modules(target.partition(":")[0]).keys()
 
 
 def test_every_combination_runs_or_has_a_reason(adapter_class):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from benchmarks.errors import StorageError
 from benchmarks.record.schema import COLUMNS, SCHEMA_VERSION
-from benchmarks.record.store import KINDS, append, checksum, read
+from benchmarks.record.store import KINDS, _checksum, _read, append
 
 ERRORS = StorageError
 TOKENS = (b"1e999", b"NaN", b"[[", b"{}", b"null", b"1" * 20, b"\\ud800", b'"schema_version": 4, ', b'"__proto__": ')
@@ -36,9 +36,9 @@ def content(data: bytes) -> bytes:
 def signed(line: bytes) -> bytes:
     """Return the line with the right checksum in place of its own."""
     body = line.partition(b', "checksum"')[0].removesuffix(b"}")
-    return body + f', "checksum": "{checksum(body)}"}}'.encode()
+    return body + f', "checksum": "{_checksum(body)}"}}'.encode()
 
 
 def parse(path: Path) -> None:
-    sweep = read(path)
+    sweep = _read(path)
     assert all(problem.isprintable() and len(problem) < 600 for problem in sweep.problems)

@@ -11,7 +11,7 @@ import pytest
 from adapters.registry import ADAPTERS
 from benchmarks.launch import ceilings, proof
 from benchmarks.machine import environments, imports
-from benchmarks.machine.imports import ROOT, code_hash, modules
+from benchmarks.machine.imports import ROOT, _modules, code_hash
 
 GATE = ("bounds", "diagnose", "inputs", "train", "prove")
 FILES = {
@@ -66,12 +66,12 @@ def checkout(tmp_path, forgetful):
 
 
 def test_the_hash_covers_exactly_what_a_fresh_worker_loads():
-    program = f"import sys, runpy, {environments.PROGRAM}, benchmarks.worker.__main__; print(*sys.modules)"
+    program = f"import sys, runpy, {environments.PROGRAM}, benchmarks.worker; print(*sys.modules)"
     line = [sys.executable, "-c", program]
     loaded = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     ours = {name for name in loaded if name.partition(".")[0] in imports.OURS}
-    found = set(modules(environments.PROGRAM))
-    others = {name for target in ADAPTERS.values() for name in modules(target.partition(":")[0])}
+    found = set(_modules(environments.PROGRAM))
+    others = {name for target in ADAPTERS.values() for name in _modules(target.partition(":")[0])}
     assert "benchmarks.worker.timing" in ours <= found
     assert found == ours | others  # adapters are loaded when they are asked for
 
@@ -80,7 +80,7 @@ def test_imports_are_followed_wherever_they_stand(tmp_path):
     for name, content in {**FILES, **APART}.items():
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(content)
-    found = modules("benchmarks.start", folders=(tmp_path,))
+    found = _modules("benchmarks.start", folders=(tmp_path,))
     assert sorted(str(path.relative_to(tmp_path)) for path in found.values()) == sorted(FILES)
     assert found["benchmarks.start.near"] == tmp_path / "benchmarks/start/near.py"
 
@@ -88,10 +88,10 @@ def test_imports_are_followed_wherever_they_stand(tmp_path):
 def test_the_first_folder_that_has_a_package_has_all_of_it(tmp_path):
     (tmp_path / "adapters").mkdir()
     (tmp_path / "adapters" / "registry.py").write_text("")
-    found = modules(environments.PROGRAM, folders=(tmp_path, ROOT))
+    found = _modules(environments.PROGRAM, folders=(tmp_path, ROOT))
     assert found["adapters.registry"] == tmp_path / "adapters" / "registry.py"
     assert "adapters.contract" not in found
-    assert found["benchmarks.worker.__main__"] == ROOT / "benchmarks" / "worker" / "__main__.py"
+    assert found["benchmarks.worker"] == ROOT / "benchmarks" / "worker" / "__main__.py"
 
 
 def test_a_copy_of_the_checkout_has_its_hash_until_a_worker_would_load_something_else(checkout):
@@ -115,10 +115,10 @@ def test_a_copy_of_the_checkout_has_its_hash_until_a_worker_would_load_something
     ],
 )  # fmt: skip
 def test_what_is_kept_depends_on_the_code_that_made_it(checkout, code, loaded):
-    found = modules(*code)
+    found = _modules(*code)
     adapters = {target.partition(":")[0] for target in ADAPTERS.values() if target.startswith("adapters.")}
     assert loaded | (adapters if code != ceilings.TRIAD_CODE else set()) <= found.keys()
-    assert not found.keys() & {"benchmarks.worker.__main__", "benchmarks.cli.tables", "benchmarks.cli.terminal"}
+    assert not found.keys() & {"benchmarks.worker", "benchmarks.cli.tables", "benchmarks.cli.terminal"}
     hashes = [checkout(code, serve=checkout.read("serve") + "# changed\n")]
     assert hashes == [code_hash(*code)]
     for name in (name.rpartition(".")[2] for name in loaded):

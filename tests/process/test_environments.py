@@ -34,7 +34,7 @@ def test_what_it_has_decides_in_place_of_a_lock(monkeypatch):
     environments.lock_hash.cache_clear()
     given = environments.lock_hash("torch", "cpu")
     assert given != locked
-    monkeypatch.setattr(environments, "distributions", lambda python: b"[('torch', '99')]")
+    monkeypatch.setattr(environments, "_distributions", lambda python: b"[('torch', '99')]")
     environments.lock_hash.cache_clear()
     assert environments.lock_hash("torch", "cpu") != given
 

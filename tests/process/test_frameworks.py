@@ -9,7 +9,7 @@ import pytest
 from adapters.registry import ADAPTERS
 from benchmarks.launch import probe as probe_module
 from benchmarks.launch.outcome import Ending
-from benchmarks.launch.probe import DISTRIBUTIONS, other_versions, probe
+from benchmarks.launch.probe import DISTRIBUTIONS, _other_versions, probe
 from benchmarks.machine import environments
 
 
@@ -25,8 +25,8 @@ from benchmarks.machine import environments
     ],
 )
 def test_versions_are_held_to_the_lock(found, pinned, wrong):
-    assert other_versions(found, pinned).startswith(wrong)
-    assert bool(other_versions(found, pinned)) is bool(wrong)
+    assert _other_versions(found, pinned).startswith(wrong)
+    assert bool(_other_versions(found, pinned)) is bool(wrong)
 
 
 @pytest.mark.parametrize("framework", ADAPTERS)

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from benchmarks.record.store import append, read
+from benchmarks.record.store import _read, append
 
 
 @pytest.fixture
@@ -36,4 +36,4 @@ def test_a_full_disk_leaves_earlier_rows_intact(path, row):
     command = [sys.executable, "-c", program, str(path), str(size + 100), json.dumps(row)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     assert "StorageError" in done.stderr
-    assert len(read(path).rows) == 3
+    assert len(_read(path).rows) == 3

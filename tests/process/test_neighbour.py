@@ -32,5 +32,5 @@ def test_a_real_neighbour_on_the_same_cpu_is_seen():
         os.sched_setaffinity(0, allowed)
     assert found.wall_s == pytest.approx(1, rel=0.2)
     assert 0.1 < found.cpu_s < 0.9
-    assert interference.shares([found], 1)[1] > 0.2
+    assert interference._shares([found], 1)[1] > 0.2
     assert found.switches > 1

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.machine import noise
 from benchmarks.machine.hardware import Card
-from benchmarks.machine.noise import Reading, Watch, columns, mean_power_w
+from benchmarks.machine.noise import Reading, Watch, _columns, _mean_power_w
 from tests.unit.benchmarks.nvml import Pretended
 
 CARD = Card(0, "Card 0", 80 << 30, "570.1", "9.0", "GPU-000")
@@ -54,7 +54,7 @@ def test_another_process_on_the_card_is_marked(watched):
 
 def test_how_busy_the_card_was_while_training_was_timed():
     readings = [Reading(at, None, None, None, None, 0, None, load) for at, load in enumerate((0, 80, 90, 100, 0))]
-    assert columns(readings, [1, 3], 100)["gpu_busy_share"] == 0.9
+    assert _columns(readings, [1, 3], 100)["gpu_busy_share"] == 0.9
 
 
 def test_a_clock_held_back_is_flagged_with_its_reason_and_an_idle_one_is_not(watched):
@@ -93,7 +93,7 @@ def test_a_processor_is_not_watched():
 
 def test_only_what_lies_within_the_timed_chunks_counts():
     readings = [Reading(at, 1000 + at, 40 + at, 100.0, None, 0x4 if at == 9 else 0, at) for at in range(10)]
-    found = columns(readings, [2, 6], 100)
+    found = _columns(readings, [2, 6], 100)
     assert (found["gpu_sm_clock_mhz"], found["gpu_temperature_c"], found["gpu_throttles"]) == (1004, 46, [])
     assert found["gpu_energy_j_per_sample"] == 100 * 4 / 100
 
@@ -101,5 +101,5 @@ def test_only_what_lies_within_the_timed_chunks_counts():
 def test_power_counts_from_where_the_counter_moved():
     energies = [0, 0, 10, 10, 10, 40, 40]  # seen to move at 2 and at 5
     readings = [Reading(at, None, None, 7.0, energy, 0, None) for at, energy in enumerate(energies)]
-    assert mean_power_w(readings) == (40 - 10) / 3
-    assert mean_power_w(readings[:3]) == 7.0
+    assert _mean_power_w(readings) == (40 - 10) / 3
+    assert _mean_power_w(readings[:3]) == 7.0

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from benchmarks.worker.__main__ import mismatch, since_start
+from benchmarks.worker.__main__ import _mismatch, _since_start
 
 
 @pytest.mark.parametrize(
@@ -21,11 +21,11 @@ from benchmarks.worker.__main__ import mismatch, since_start
     ],
 )
 def test_threads_are_checked_in_three_ways(granted, answer, found):
-    assert mismatch(2, granted, answer) is found
+    assert _mismatch(2, granted, answer) is found
 
 
 def test_a_process_knows_how_long_it_has_been_there():
-    assert 0 < since_start(os.getpid()) < 3600
+    assert 0 < _since_start(os.getpid()) < 3600
 
 
 def test_the_largest_memory_is_the_worker_s_own_and_not_its_parent_s():

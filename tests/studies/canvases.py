@@ -92,12 +92,12 @@ def drawn(image: Grey, look: Look, generator: np.random.Generator) -> Grey:
 
 def stretched(ink: Floats) -> Grey:
     """Return the digit as seen, but filling all of 20x20."""
-    return pictures.centred(resized(pictures.cropped(ink), 20))
+    return pictures._centred(resized(pictures._cropped(ink), 20))
 
 
 def boxed(ink: Floats) -> Grey:
     """Return the digit as seen, but with its box, not its mass, in the middle."""
-    box = pictures.fitted(pictures.cropped(ink))
+    box = pictures._fitted(pictures._cropped(ink))
     before = [(28 - side) // 2 for side in box.shape]
     sides = [(first, 28 - side - first) for first, side in zip(before, box.shape, strict=True)]
     return bytes_of(np.pad(box, sides))
@@ -120,14 +120,14 @@ def bytes_of(ink: Floats) -> Grey:
 def no_threshold(image: Grey) -> Grey:
     """Return what is seen by one to whom all that is not exactly paper is ink."""
     away = np.abs(image - np.median(image))
-    return pictures.centred(pictures.fitted(pictures.cropped(away / max(1.0, away.max()), 1 / 255)))
+    return pictures._centred(pictures._fitted(pictures._cropped(away / max(1.0, away.max()), 1 / 255)))
 
 
 def ways(image: Grey) -> Iterator[Grey | None]:
     """Yield what each of WAYS makes of a picture; None where there is no ink."""
     try:
-        ink = pictures.ink_of(image)
-        found = pictures.centred(pictures.fitted(pictures.cropped(ink)))
+        ink = pictures._ink_of(image)
+        found = pictures._centred(pictures._fitted(pictures._cropped(ink)))
         yield from (found, 255 - found if np.median(image) > 127 else found)
         yield from (in_place(ink), stretched(ink), boxed(ink), no_threshold(image))
     except DataError:

@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.record import store
-from benchmarks.stats import CONFIDENCE, Means, holm, paired
+from benchmarks.stats import CONFIDENCE, Means, _holm, paired
 from tests.studies.crews import crew, started
 
 ALIKE = 0.02  # a ratio whose whole interval is nearer to 1 is no difference between engines
@@ -43,7 +43,7 @@ def sweep(engine: str, cells: Sequence[str], frameworks: str) -> list[dict[str, 
                 code = started([*command, *over], folder / "driver.txt").wait()
         if code not in (0, 1):  # 1: some launch did not end ok
             raise SystemExit(f"the {engine} sweep ended with {code}:\n{(folder / 'driver.txt').read_text()[-3000:]}")
-        return [row for found in store.read_all(folder / "results") for row in found.rows]
+        return [row for found in store._read_all(folder / "results") for row in found.rows]
 
 
 def speeds(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:
@@ -84,7 +84,7 @@ def verdict(low: float, high: float, p: float) -> str:
 def table(pairs: Sequence[tuple[Speeds, Speeds]], launches: Mapping[str, Counter[str]]) -> tuple[str, bool]:
     """Return a table of all cells and how `launches` of each engine went, and whether a cell differs."""
     found = ratios(pairs)
-    sure = holm([ratio.p_values() for ratio in found.values()])
+    sure = _holm([ratio.p_values() for ratio in found.values()])
     lines = ["| cell | dask / local | 95 % interval | pairs | verdict |", "| --- | ---: | --- | ---: | --- |"]
     said = []
     for (name, ratio), p in zip(found.items(), sure, strict=True):

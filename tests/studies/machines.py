@@ -63,7 +63,7 @@ def counted(reference: Path) -> list[Record]:
     """Return the rows that tables show: what was measured again later would stand twice in a member's file."""
     frame = load(reference, ["revision"])
     counts = set(newest(frame[frame["revision"].isna()])[LAUNCH].itertuples(index=False, name=None))
-    return [row for sweep in store.read_all(reference) for row in sweep.rows if tuple(map(row.get, LAUNCH)) in counts]
+    return [row for sweep in store._read_all(reference) for row in sweep.rows if tuple(map(row.get, LAUNCH)) in counts]
 
 
 def lines(
@@ -92,18 +92,18 @@ def lines(
 def write(out: Path, reference: Path = REFERENCE) -> None:
     """Write the four files of the sweep and its driver's."""
     out.mkdir(parents=True, exist_ok=True)
-    sweeps = list(store.read_all(reference))
+    sweeps = list(store._read_all(reference))
     members = {1: ("", "mlp"), 2: ("", "lenet"), 3: ("1111111111111111", ""), 4: ("2222222222222222", "")}
     counts, rows = counted(reference), list[Record]()
     for number, (kind, model) in members.items():
         made = list(lines(sweeps, counts, number, kind, model))
         rows += [record | {"machine_kind": kind} for name, record in made if name == "row"]
-        (out / f"{BASE}.m{number:02}.jsonl").write_bytes(b"".join(store.line(*pair) for pair in made))
+        (out / f"{BASE}.m{number:02}.jsonl").write_bytes(b"".join(store._line(*pair) for pair in made))
     engine = {"name": "dask", "members": [f"{BASE}.m{number:02}" for number in members]}
     cells = {tuple(map(row.get, CELL)) for row in rows}
     driver = {"sweep": BASE, "engine": engine, "requested": {"cells": len(cells), "launches": len(rows)}}
     ended = [("run", driver), ("end", {"wall_s": {"timed chunks": 1.0}, "reported": len(rows)})]
-    (out / f"{BASE}.jsonl").write_bytes(b"".join(store.line(*pair) for pair in ended))
+    (out / f"{BASE}.jsonl").write_bytes(b"".join(store._line(*pair) for pair in ended))
 
 
 if __name__ == "__main__":

@@ -32,12 +32,12 @@ FAILED = ("crashed", "timeout", "oom", "nan")
 def sealed(kind: str, record: dict[str, object]) -> bytes:
     """Return a line as storage.append writes it, without waiting for the disk."""
     body = json.dumps({"kind": kind, "schema_version": SCHEMA_VERSION, **record}, allow_nan=False)[:-1]
-    return f'{body}, "checksum": "{store.checksum(body.encode())}"}}\n'.encode()
+    return f'{body}, "checksum": "{store._checksum(body.encode())}"}}\n'.encode()
 
 
 def templates() -> dict[tuple[str, str], dict[str, object]]:
     """Return a row that ended ok for each framework and task."""
-    rows = [row for path in sorted(REFERENCE.glob("*.jsonl")) for row in store.read(path).rows]
+    rows = [row for path in sorted(REFERENCE.glob("*.jsonl")) for row in store._read(path).rows]
     return {(row["framework"], row["task"]): row for row in rows if row["status"] == "ok"}
 
 

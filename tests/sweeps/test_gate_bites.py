@@ -19,7 +19,7 @@ from adapters.weights import initial_weights
 from benchmarks.worker import prove as prove_module
 from benchmarks.worker.bounds import BOUNDS
 from benchmarks.worker.inputs import write_inputs
-from benchmarks.worker.prove import sure_batches
+from benchmarks.worker.prove import _sure_batches
 from tests.sweeps import broken
 
 STEPS = 12
@@ -209,7 +209,7 @@ def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, 
     chosen, seen = [], []
 
     def spied(*arguments):
-        chosen.append(sure_batches(*arguments))
+        chosen.append(_sure_batches(*arguments))
         return chosen[0]
 
     class Watched(NumpyAdapter):
@@ -218,7 +218,7 @@ def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, 
                 seen.append(labels)
             return super().put(images, labels)
 
-    monkeypatch.setattr(prove_module, "sure_batches", spied)
+    monkeypatch.setattr(prove_module, "_sure_batches", spied)
     assert prove(Watched, RECIPE, "float32")["lockstep"] == "pass"
     np.testing.assert_array_equal(seen[0], chosen[0][1])
 
@@ -226,5 +226,5 @@ def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, 
 def test_a_step_of_adam_decides_only_where_the_gradient_is_more_than_its_rounding():
     gradients = {"weight": np.array([[1.0, 1e-5], [-0.5, 0.0]]), "bias": np.array([1e-9, -2e-9])}
     bounds = BOUNDS["float32"]
-    assert prove_module.decided(Adam(), gradients, bounds).tolist() == [True, False, True, False, True, True]
-    assert prove_module.decided(SGD(0.1), gradients, bounds).all()
+    assert prove_module._decided(Adam(), gradients, bounds).tolist() == [True, False, True, False, True, True]
+    assert prove_module._decided(SGD(0.1), gradients, bounds).all()

@@ -33,22 +33,22 @@ def outcome(check, inputs):
 
 
 def test_sound_measuring_passes(inputs):
-    assert all(outcome(selfcheck.slips, inputs).values())
-    assert len(outcome(selfcheck.slips, inputs)) == 3
-    assert all(outcome(selfcheck.coverage, inputs).values())
-    assert len(outcome(selfcheck.coverage, inputs)) == len(LOOKS) + 2
+    assert all(outcome(selfcheck._slips, inputs).values())
+    assert len(outcome(selfcheck._slips, inputs)) == 3
+    assert all(outcome(selfcheck._coverage, inputs).values())
+    assert len(outcome(selfcheck._coverage, inputs)) == len(LOOKS) + 2
 
 
 def test_a_region_that_is_not_looked_at_lets_slips_through(inputs, monkeypatch):
     monkeypatch.setattr(timing, "REGION_TOLERANCE", 1e9)
-    found = outcome(selfcheck.slips, inputs)
+    found = outcome(selfcheck._slips, inputs)
     assert not found["a missing synchronisation"]
     assert not found["milliseconds taken for seconds"]
 
 
 def test_a_gate_that_looks_at_nothing_lets_half_chunks_through(inputs, monkeypatch):
     monkeypatch.setattr(prove, "free_run", lambda *arguments: None)
-    assert not outcome(selfcheck.slips, inputs)["a chunk of half the steps"]
+    assert not outcome(selfcheck._slips, inputs)["a chunk of half the steps"]
 
 
 def test_a_clock_that_is_off_by_two_percent_is_found(inputs, monkeypatch):
@@ -57,18 +57,18 @@ def test_a_clock_that_is_off_by_two_percent_is_found(inputs, monkeypatch):
             super().queue(1.02 * seconds)
 
     monkeypatch.setattr(selfcheck, "SimulatedAdapter", Slow)
-    assert not any(outcome(selfcheck.known_rate, inputs).values())
+    assert not any(outcome(selfcheck._known_rate, inputs).values())
 
 
 def test_normal_quantiles_in_place_of_student_s_do_not_cover(inputs, monkeypatch):
     """Coverage is that of intervals.Means, from which every table has its intervals."""
     monkeypatch.setattr(stats, "special", SimpleNamespace(stdtrit=lambda degrees, share: special.ndtri(share)))
     assert stats.speed([100, 110, 121]).low > 95  # 86.8 by Student's t
-    found = outcome(selfcheck.coverage, inputs)
+    found = outcome(selfcheck._coverage, inputs)
     assert not found["fixed at 6 rounds"]
     assert not found["stopped at a look within 2%"]
 
 
 def test_looking_after_every_round_does_not_cover(inputs, monkeypatch):
     monkeypatch.setattr(selfcheck, "LOOKS", tuple(range(3, 21)))
-    assert not outcome(selfcheck.coverage, inputs)["stopped at a look within 2%"]
+    assert not outcome(selfcheck._coverage, inputs)["stopped at a look within 2%"]

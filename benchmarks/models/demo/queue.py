@@ -57,7 +57,7 @@ class Desk:
                 future.set_result({"state": "busy", "reason": f"{WAITING} pages wait for it already"})
             else:
                 if page in self._waiting:
-                    settle(self._waiting[page][1], {"superseded": True})
+                    _settle(self._waiting[page][1], {"superseded": True})
                 self._waiting[page] = (image, future)
                 self._changed.notify()
         return future
@@ -120,11 +120,11 @@ class Desk:
         with self._changed:
             self._state, self._reason = state, reason
             for _, future in self._waiting.values():
-                settle(future, {"state": state, "reason": reason})
+                _settle(future, {"state": state, "reason": reason})
             self._waiting.clear()
 
 
-def settle(future: Future[Answer], answer: Answer) -> None:
+def _settle(future: Future[Answer], answer: Answer) -> None:
     """Answer without a computation, unless nobody waits any more."""
     if future.set_running_or_notify_cancel():
         future.set_result(answer)

@@ -72,12 +72,12 @@ class Guard:
                 MutableHeaders(scope=message).update(HEADERS)
             await send(message)
 
-        problem = refusal(scope["method"], Headers(scope=scope), self.ours)
+        problem = _refusal(scope["method"], Headers(scope=scope), self.ours)
         app = PlainTextResponse(problem, 403) if problem else self.app
         await app(scope, receive, headed)
 
 
-def refusal(method: str, headers: Headers, ours: Callable[[str], bool]) -> str:
+def _refusal(method: str, headers: Headers, ours: Callable[[str], bool]) -> str:
     """Return why a request is refused, empty if it is not."""
     host = HOST.fullmatch(headers.get("host", ""))
     if host is None or not ours(host["name"].strip("[]").lower()):
@@ -88,7 +88,7 @@ def refusal(method: str, headers: Headers, ours: Callable[[str], bool]) -> str:
     return "" if origin == f"http://{host[0]}" else "Only this server's own page may ask that."
 
 
-def hosts_of(address: str) -> Callable[[str], bool]:
+def _hosts_of(address: str) -> Callable[[str], bool]:
     """Return a test for the hosts that a server bound to `address` answers to.
 
     The address itself, and this machine's own; addresses in numbers too where it is bound to more than this machine: no
@@ -97,17 +97,17 @@ def hosts_of(address: str) -> Callable[[str], bool]:
     near = loopback(address)
 
     def ours(host: str) -> bool:
-        return host in (address.lower(), "localhost") or loopback(host) or (not near and numeric(host))
+        return host in (address.lower(), "localhost") or loopback(host) or (not near and _numeric(host))
 
     return ours
 
 
 def loopback(host: str) -> bool:
     """Return whether a host is this machine alone, whatever a name server says."""
-    return host == "localhost" or (numeric(host) and ipaddress.ip_address(host).is_loopback)
+    return host == "localhost" or (_numeric(host) and ipaddress.ip_address(host).is_loopback)
 
 
-def numeric(host: str) -> bool:
+def _numeric(host: str) -> bool:
     """Return whether a host is an address and no name."""
     try:
         ipaddress.ip_address(host)
@@ -151,7 +151,7 @@ def site(network: Sequence[str], desks: Sequence[Desk], address: str, eyes: Exec
             return JSONResponse({"error": "expected ?page= and 1 to 16 letters and digits of the page's own"}, 400)
         try:
             data = await asyncio.wait_for(body(request), BODY_S)
-            image = await asyncio.get_running_loop().run_in_executor(eyes, look, data)
+            image = await asyncio.get_running_loop().run_in_executor(eyes, _look, data)
         except TooLarge:
             return JSONResponse({"error": f"more than {MAX_BYTES >> 20} MiB; save the picture smaller"}, 413)
         except (TimeoutError, ClientDisconnect):
@@ -160,13 +160,13 @@ def site(network: Sequence[str], desks: Sequence[Desk], address: str, eyes: Exec
             return JSONResponse({"error": plain(str(error))}, 422)
         return StreamingResponse(answers(desks, page, image), media_type="application/x-ndjson")
 
-    routes = [Route(path, served(FOLDER / name)) for path, name in FILES.items()]
+    routes = [Route(path, _served(FOLDER / name)) for path, name in FILES.items()]
     routes += [Route("/state", state), Route("/digit", digit, methods=["POST"])]
     routes += [Route("/restart/{framework}", restart, methods=["POST"])]
-    return Starlette(routes=routes, middleware=[Middleware(Guard, ours=hosts_of(address))])
+    return Starlette(routes=routes, middleware=[Middleware(Guard, ours=_hosts_of(address))])
 
 
-def served(path: Path) -> Any:
+def _served(path: Path) -> Any:
     """Return a route that answers with one of the page's files, read now."""
     content = path.read_bytes()
 
@@ -186,23 +186,23 @@ async def body(request: Request) -> bytes:
     return bytes(found)
 
 
-def look(data: bytes) -> npt.NDArray[Any]:
+def _look(data: bytes) -> npt.NDArray[Any]:
     """Return what the networks see of a picture file, uint8 (28, 28); DataError."""
     return seen(decode(data, MAX_PIXELS))
 
 
 async def answers(desks: Sequence[Desk], page: str, image: npt.NDArray[Any]) -> AsyncIterator[str]:
     """Yield the lines of an answer, the quickest framework's first."""
-    yield line({"seen": base64.b64encode(image.tobytes()).decode()})
+    yield _line({"seen": base64.b64encode(image.tobytes()).decode()})
 
     async def named(desk: Desk) -> Answer:
         return {"framework": desk.framework} | await asyncio.wrap_future(desk.ask(page, image))
 
     for finished in asyncio.as_completed([named(desk) for desk in desks]):
-        yield line(await finished)
+        yield _line(await finished)
 
 
-def line(answer: Answer) -> str:
+def _line(answer: Answer) -> str:
     """Return one line of an answer."""
     return json.dumps(answer, allow_nan=False) + "\n"
 

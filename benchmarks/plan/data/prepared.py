@@ -45,16 +45,16 @@ def prepare(name: str, data_dir: Path | None = None, cache: Path | None = None) 
     cache = cache or default_cache()
     data = load_named(name, data_dir, cache) if name in NAMES else load_own(Path(name))
     folder = cache / "prepared" / data.sha256[:16]
-    write_once(folder, data)
+    _write_once(folder, data)
     return Prepared(data.name, data.sha256, folder, len(data.train_labels), len(data.test_labels), data.source)
 
 
-def write_once(folder: Path, data: Dataset) -> None:
+def _write_once(folder: Path, data: Dataset) -> None:
     """Make the folder hold the arrays: reuse it where it does, else write beside it and rename, under a lock."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with _one_writer(folder.with_name(folder.name + ".lock")):
-            if not holds(folder, data):
+            if not _holds(folder, data):
                 _replace(folder, data)
     except OSError as error:
         raise DataError(
@@ -78,7 +78,7 @@ def _one_writer(lock: Path) -> Iterator[None]:
         yield
 
 
-def holds(folder: Path, data: Dataset) -> bool:
+def _holds(folder: Path, data: Dataset) -> bool:
     """Return whether the folder holds exactly these arrays; a power cut or a bad disk may have changed them."""
     try:
         for name, array in zip(ARRAY_NAMES, data.arrays, strict=True):

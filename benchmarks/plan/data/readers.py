@@ -38,13 +38,13 @@ MAX_IMAGES = 250_000
 BLOCK_BYTES = 1 << 18
 
 
-def corrupt(path: Path, place: str, expected: object, found: object) -> DataError:
+def _corrupt(path: Path, place: str, expected: object, found: object) -> DataError:
     """Return the one error of all readers: file, place, expected, found."""
     return DataError(f"dataset corrupt: {shown(path)}, {place}: expected {expected}, found {found}")
 
 
 @contextmanager
-def open_data(path: Path) -> Iterator[io.BufferedIOBase]:
+def _open_data(path: Path) -> Iterator[io.BufferedIOBase]:
     """Open a regular file for reading, through gzip where it begins like gzip, whatever its name.
 
     Raises DataError, also for what is found while reading: gzip data that is cut short or damaged.
@@ -63,9 +63,9 @@ def open_data(path: Path) -> Iterator[io.BufferedIOBase]:
                     yield unzipped
             except EOFError as error:
                 place = f"offset {raw.tell()} of the compressed file"
-                raise corrupt(path, place, "more gzip data", "the end of the file") from error
+                raise _corrupt(path, place, "more gzip data", "the end of the file") from error
             except (zlib.error, gzip.BadGzipFile) as error:
-                raise corrupt(path, f"near offset {raw.tell()} of the compressed file", "gzip data", error) from error
+                raise _corrupt(path, f"near offset {raw.tell()} of the compressed file", "gzip data", error) from error
     except OSError as error:
         raise DataError(f"cannot read {shown(path)}: {error.strerror or error}") from error
 
@@ -78,30 +78,30 @@ def read_idx(path: Path) -> Array:
 
     Raises DataError with the offset in the decoded file. Source: http://yann.lecun.com/exdb/mnist/, "file formats".
     """
-    with open_data(path) as handle:
+    with _open_data(path) as handle:
         magic = _word(handle, path, 0)
         if magic not in DIMENSIONS:
-            raise corrupt(path, "offset 0", "magic 0x00000803 or 0x00000801", f"0x{magic:08x}")
+            raise _corrupt(path, "offset 0", "magic 0x00000803 or 0x00000801", f"0x{magic:08x}")
         count = _word(handle, path, 4)
         if not 1 <= count <= MAX_IMAGES:
-            raise corrupt(path, "offset 4", f"1 to {MAX_IMAGES} items", count)
+            raise _corrupt(path, "offset 4", f"1 to {MAX_IMAGES} items", count)
         shape = DIMENSIONS[magic]
         for axis, size in enumerate(shape):
             offset = 8 + 4 * axis
             if (found := _word(handle, path, offset)) != size:
-                raise corrupt(path, f"offset {offset}", size, found)
+                raise _corrupt(path, f"offset {offset}", size, found)
         content = _content(handle, path, 4 + 4 * (1 + len(shape)), count * math.prod(shape))
     array = np.frombuffer(content, dtype=np.uint8).reshape(count, *shape)
     if array.ndim == 1 and array.max() > 9:
         at = int(np.argmax(array > 9))
-        raise corrupt(path, f"offset {8 + at}", "a label 0-9", array[at])
+        raise _corrupt(path, f"offset {8 + at}", "a label 0-9", array[at])
     return array
 
 
 def _word(handle: io.BufferedIOBase, path: Path, offset: int) -> int:
     word = handle.read(4)
     if len(word) != 4:
-        raise corrupt(path, f"offset {offset}", "a header word of 4 bytes", f"{len(word)} bytes")
+        raise _corrupt(path, f"offset {offset}", "a header word of 4 bytes", f"{len(word)} bytes")
     return int.from_bytes(word, "big")
 
 
@@ -110,9 +110,9 @@ def _content(handle: io.BufferedIOBase, path: Path, start: int, size: int) -> by
     while block := handle.read(min(BLOCK_BYTES, size + 1 - len(content))):
         content += block
         if len(content) > size:
-            raise corrupt(path, f"offset {start + size}", "the end of the data", "trailing bytes")
+            raise _corrupt(path, f"offset {start + size}", "the end of the data", "trailing bytes")
     if len(content) < size:
-        raise corrupt(path, f"offset {start + len(content)}", f"{size} bytes of data", f"{len(content)} bytes")
+        raise _corrupt(path, f"offset {start + len(content)}", f"{size} bytes of data", f"{len(content)} bytes")
     return content
 
 
@@ -134,12 +134,12 @@ def read_csv(path: Path, label_column: LabelColumn = "first") -> tuple[Array, Ar
     """
     values, header = _values(path)
     if not values:
-        raise corrupt(path, "row 1", "rows of a label and 784 pixels", "none")
+        raise _corrupt(path, "row 1", "rows of a label and 784 pixels", "none")
     table = np.frombuffer(values, dtype=np.uint8).reshape(-1, COLUMNS)
     at = _label_index(table, header, label_column)
     if table[:, at].max() > 9:
         row = int(np.argmax(table[:, at] > 9))
-        raise corrupt(path, f"row {row + 1 + bool(header)}, column {at + 1}", "a label 0-9", table[row, at])
+        raise _corrupt(path, f"row {row + 1 + bool(header)}, column {at + 1}", "a label 0-9", table[row, at])
     pixels = table[:, 1:] if at == 0 else table[:, :-1]
     return np.ascontiguousarray(pixels).reshape(-1, 28, 28), table[:, at].copy()
 
@@ -147,7 +147,7 @@ def read_csv(path: Path, label_column: LabelColumn = "first") -> tuple[Array, Ar
 def _values(path: Path) -> tuple[bytearray, list[bytes]]:
     values = bytearray()
     header: list[bytes] = []
-    with open_data(path) as handle:
+    with _open_data(path) as handle:
         for row, fields in _rows(handle, path):
             if row == 1 and sum(field not in VALUES for field in fields) > COLUMNS // 2:
                 header = fields
@@ -157,9 +157,9 @@ def _values(path: Path) -> tuple[bytearray, list[bytes]]:
             except KeyError:
                 at = next(at for at, field in enumerate(fields) if field not in VALUES)
                 place = f"row {row}, column {at + 1}"
-                raise corrupt(path, place, "a number 0-255", repr(fields[at][:20])) from None
+                raise _corrupt(path, place, "a number 0-255", repr(fields[at][:20])) from None
             if len(values) > MAX_IMAGES * COLUMNS:
-                raise corrupt(path, f"row {row}", f"at most {MAX_IMAGES} images", "more")
+                raise _corrupt(path, f"row {row}", f"at most {MAX_IMAGES} images", "more")
     return values, header
 
 
@@ -170,11 +170,13 @@ def _rows(handle: io.BufferedIOBase, path: Path) -> Iterator[tuple[int, list[byt
         fields = line.removesuffix(b"\n").removesuffix(b"\r").split(b",")
         if len(line) > MAX_LINE_BYTES:
             place = f"row {row}, column {len(fields)}"
-            raise corrupt(path, place, f"a line of at most {MAX_LINE_BYTES} bytes", "a longer one")
+            raise _corrupt(path, place, f"a line of at most {MAX_LINE_BYTES} bytes", "a longer one")
         if row == 1:
             fields[0] = fields[0].removeprefix(codecs.BOM_UTF8)
         if len(fields) != COLUMNS:
-            raise corrupt(path, f"row {row}, column {min(len(fields), COLUMNS) + 1}", f"{COLUMNS} columns", len(fields))
+            raise _corrupt(
+                path, f"row {row}, column {min(len(fields), COLUMNS) + 1}", f"{COLUMNS} columns", len(fields)
+            )
         yield row, fields
 
 
@@ -200,12 +202,12 @@ def read_json(path: Path) -> Arrays:
     train. Pixels 0..1 become uint8 by round(255 x); images (N, 28, 28), labels (N,). Raises DataError with the
     offset of the list in the decoded file.
     """
-    with open_data(path) as handle:
+    with _open_data(path) as handle:
         lists = _lists(handle, path)
         train, _, test = [_part(lists, path, opening) for opening in (b"[[[[", b",[[[", b",[[[")]
         _expect(lists, path, b"")
         for offset, _, _ in lists:
-            raise corrupt(path, f"offset {offset}", "the end of the file", "another list")
+            raise _corrupt(path, f"offset {offset}", "the end of the file", "another list")
     return *train, *test
 
 
@@ -218,21 +220,21 @@ def _lists(handle: io.BufferedIOBase, path: Path) -> Lists:
             yield offset, text[: len(text) - len(numbers)].translate(None, b" \t\r\n"), numbers
             offset += len(text) + 1
         if len(pending) > MAX_LIST_BYTES:
-            raise corrupt(path, f"offset {offset}", f"a list of at most {MAX_LIST_BYTES} bytes", "a longer one")
+            raise _corrupt(path, f"offset {offset}", f"a list of at most {MAX_LIST_BYTES} bytes", "a longer one")
     if pending.strip():
-        raise corrupt(path, f"offset {offset}", "the end of the file", repr(pending[:20]))
+        raise _corrupt(path, f"offset {offset}", "the end of the file", repr(pending[:20]))
 
 
 def _next(lists: Lists, path: Path) -> tuple[int, bytes, bytes]:
     for found in lists:
         return found
-    raise corrupt(path, "end of the file", "[[images, labels], [images, labels], [images, labels]]", "less")
+    raise _corrupt(path, "end of the file", "[[images, labels], [images, labels], [images, labels]]", "less")
 
 
 def _expect(lists: Lists, path: Path, prefix: bytes) -> tuple[int, bytes]:
     offset, found, numbers = _next(lists, path)
     if found != prefix or (numbers and not prefix):
-        raise corrupt(path, f"offset {offset}", repr(prefix + b"]"), repr((found + numbers)[:20]))
+        raise _corrupt(path, f"offset {offset}", repr(prefix + b"]"), repr((found + numbers)[:20]))
     return offset, numbers
 
 
@@ -241,16 +243,16 @@ def _part(lists: Lists, path: Path, opening: bytes) -> tuple[Array, Array]:
     offset, found, numbers = _next(lists, path)
     while found or numbers or not pixels:  # an empty one closes the list of images
         if found != opening:
-            raise corrupt(path, f"offset {offset}", repr(opening), repr((found + numbers)[:20]))
+            raise _corrupt(path, f"offset {offset}", repr(opening), repr((found + numbers)[:20]))
         pixels += _image(numbers, offset, path)
         if len(pixels) > MAX_IMAGES * PIXELS:
-            raise corrupt(path, f"offset {offset}", f"at most {MAX_IMAGES} images", "more")
+            raise _corrupt(path, f"offset {offset}", f"at most {MAX_IMAGES} images", "more")
         opening = b",["
         offset, found, numbers = _next(lists, path)
     offset, numbers = _expect(lists, path, b",[")
     labels = _labels(numbers, offset, path)
     if len(labels) * PIXELS != len(pixels):
-        raise corrupt(path, f"offset {offset}", f"{len(pixels) // PIXELS} labels", len(labels))
+        raise _corrupt(path, f"offset {offset}", f"{len(pixels) // PIXELS} labels", len(labels))
     _expect(lists, path, b"")
     return np.frombuffer(pixels, dtype=np.uint8).reshape(-1, 28, 28), labels
 
@@ -261,16 +263,16 @@ def _numbers(text: bytes, offset: int, path: Path) -> list[Any]:
             return list(json.loads(b"[" + text + b"]"))
     except ValueError:
         pass
-    raise corrupt(path, f"offset {offset}", "a list of numbers", repr(text[:20]))
+    raise _corrupt(path, f"offset {offset}", "a list of numbers", repr(text[:20]))
 
 
 def _image(text: bytes, offset: int, path: Path) -> bytes:
     numbers = _numbers(text, offset, path)
     if len(numbers) != PIXELS:
-        raise corrupt(path, f"offset {offset}", f"an image of {PIXELS} pixels", len(numbers))
+        raise _corrupt(path, f"offset {offset}", f"an image of {PIXELS} pixels", len(numbers))
     for at, number in enumerate(numbers):
         if not 0 <= number <= 1:
-            raise corrupt(path, f"offset {offset}, pixel {at}", "a pixel 0..1", str(number)[:20])
+            raise _corrupt(path, f"offset {offset}, pixel {at}", "a pixel 0..1", str(number)[:20])
     return np.rint(np.array(numbers, dtype=np.float64) * 255).astype(np.uint8).tobytes()
 
 
@@ -278,7 +280,7 @@ def _labels(text: bytes, offset: int, path: Path) -> Array:
     numbers = _numbers(text, offset, path)
     for at, number in enumerate(numbers):
         if not (isinstance(number, int) and 0 <= number <= 9):
-            raise corrupt(path, f"offset {offset}, label {at}", "a label 0-9", str(number)[:20])
+            raise _corrupt(path, f"offset {offset}, label {at}", "a label 0-9", str(number)[:20])
     return np.array(numbers, dtype=np.uint8)
 
 

@@ -99,7 +99,7 @@ def _reason(error: Exception) -> str:
     return "the file has another sha256"
 
 
-def download(name: str, files: dict[str, str], mirrors: tuple[str, ...], folder: Path) -> None:
+def _download(name: str, files: dict[str, str], mirrors: tuple[str, ...], folder: Path) -> None:
     """Download `files` (name: sha256) into the folder, each from the first mirror that has the right one.
 
     Raises DataError naming the files still missing, their sha256 and the folder to put them into.
@@ -140,22 +140,22 @@ def load_own(path: Path) -> Dataset:
             )
         train_images, train_labels, test_images, test_labels = (read_idx(_idx_file(path, file)) for file in FILES)
         arrays = train_images, train_labels, test_images, test_labels
-        return dataset(own_name(path.stem), arrays, "the user's own IDX files")
+        return dataset(_own_name(path.stem), arrays, "the user's own IDX files")
     stem, _, ending = path.name.removesuffix(".gz").rpartition(".")
     if ending == "csv" and path.is_file():
         images, labels = read_csv(path, label_column="auto")
         if np.bincount(labels).max() < 5:
             raise DataError(f"dataset too small: {shown(path)} has no digit with five images, so none is left to test")
-        return dataset(own_name(stem), every_fifth(images, labels), "the user's own CSV file")
+        return dataset(_own_name(stem), every_fifth(images, labels), "the user's own CSV file")
     if ending == "json" and path.is_file():
-        return dataset(own_name(stem), read_json(path), "the user's own JSON file")
+        return dataset(_own_name(stem), read_json(path), "the user's own JSON file")
     raise DataError(
         f"no data set {shown(path)}: known are {', '.join(NAMES)}, or the path of a folder with the four IDX files,"
         f" of a .csv or .json file, gzipped or not"
     )
 
 
-def own_name(stem: str) -> str:
+def _own_name(stem: str) -> str:
     """Return the stem, marked where a named set has it: rows must never take one for the other."""
     return f"{stem} (own)" if stem in NAMES else stem
 
@@ -237,31 +237,31 @@ def load_named(name: str, data_dir: Path | None, cache: Path) -> Dataset:
     if name == "mnist-5k":
         return load_mnist_5k()
     origin = ORIGINS[name]
-    folder = find_folder(name, origin, data_dir, cache)
+    folder = _find_folder(name, origin, data_dir, cache)
     for file, accepted in zip(FILES, origin.sha256, strict=True):
         check(name, folder / file, accepted)
     train_images, train_labels, test_images, test_labels = (read_idx(folder / file) for file in FILES)
     return dataset(name, (train_images, train_labels, test_images, test_labels), origin.source)
 
 
-def find_folder(name: str, origin: Origin, data_dir: Path | None, cache: Path) -> Path:
+def _find_folder(name: str, origin: Origin, data_dir: Path | None, cache: Path) -> Path:
     """Return the folder that holds the four files, after a download where no folder was given and none has them."""
-    folder = present(name, origin, data_dir, cache)
+    folder = _present(name, origin, data_dir, cache)
     if folder is None:
         folder = cache / "downloads" / name
-        download(name, _missing(folder, origin), origin.mirrors, folder)
+        _download(name, _missing(folder, origin), origin.mirrors, folder)
     return folder
 
 
 def to_download(name: str, data_dir: Path | None, cache: Path) -> list[str]:
     """Return the files that loading a data set would download, none where they are there or nothing is needed."""
     origin = ORIGINS.get(name)
-    if origin is None or present(name, origin, data_dir, cache) is not None:
+    if origin is None or _present(name, origin, data_dir, cache) is not None:
         return []
     return list(_missing(cache / "downloads" / name, origin))
 
 
-def present(name: str, origin: Origin, data_dir: Path | None, cache: Path) -> Path | None:
+def _present(name: str, origin: Origin, data_dir: Path | None, cache: Path) -> Path | None:
     """Return the folder that holds the four files, None where none does; DataError for one given that lacks some."""
     if given := data_dir or os.environ.get("LOCKSTEP_DATA"):
         folder = Path(given) / name if (Path(given) / name).is_dir() else Path(given)

@@ -18,11 +18,11 @@ def from_folder(folder: Path, results: Path) -> Fetched:
     store.check(results)
     found = {}
     for path in sorted(folder.glob("*.jsonl")):
-        found[path.stem] = completed(Copy.there(results / path.name), partial(some_lines, path))
+        found[path.stem] = _completed(Copy.there(results / path.name), partial(some_lines, path))
     return {sweep: lines for sweep, lines in found.items() if lines}
 
 
-def completed(copy: Copy, lines: Callable[[int], list[str]]) -> int:
+def _completed(copy: Copy, lines: Callable[[int], list[str]]) -> int:
     """Append all lines that a copy lacks; return how many."""
     before = copy.lines
     while some := lines(copy.lines):
@@ -46,7 +46,7 @@ def from_members(address: str, results: Path, say: Callable[[str], None]) -> Fet
             return list(ask(client, member, member_module.lines, sweep=sweep, first=first).said.get("lines", []))
 
         copy = Copy.there(results / f"{Path(sweep).name}.jsonl")
-        if new := completed(copy, lines):
+        if new := _completed(copy, lines):
             found[sweep] = new
         ask(client, member, member_module.close, lines={sweep: copy.lines})
 

@@ -101,7 +101,7 @@ class Account:
 SETTLE_S = 1.0  # between waits for the disk: one a row would take longer than all else, and idle machines would wait
 
 
-def why_lost(future: Future) -> str:
+def _why_lost(future: Future) -> str:
     """Say why an order was not carried out; no addresses: rows repeat it."""
     error = future.exception() if future.status == "error" else None
     if error is None:
@@ -194,7 +194,7 @@ class Intake:
         machine.future = None
         answer, machine.answer = machine.answer, None
         if answer is None:
-            self.lose(machine, why_lost(future), back=future.status != "error")
+            self.lose(machine, _why_lost(future), back=future.status != "error")
             return
         future.release()  # what is held and lost with its machine is done once more by Dask
         strays, error = None, answer.error

@@ -34,7 +34,7 @@ def here(frameworks: Sequence[str] | None) -> Facts:
     problems = []
     for device in there:
         try:
-            probes += probe_all(named(frameworks, device), [device]).values()
+            probes += probe_all(_named(frameworks, device), [device]).values()
         except EnvironmentMissing as error:  # of this device alone, unless it is so of all
             problems.append(error)
     if not probes:
@@ -59,7 +59,7 @@ def other_protocol(who: str, version: object) -> str:
     return f"{who} speaks {theirs} of the protocol between machines, we speak {PROTOCOL}; bring both to one commit"
 
 
-def named(frameworks: Sequence[str] | None, device: str) -> list[str]:
+def _named(frameworks: Sequence[str] | None, device: str) -> list[str]:
     """Return which frameworks to probe on a device."""
     if frameworks and device != "cpu" and not (frameworks := [name for name in frameworks if name not in CPU_ONLY]):
         return []

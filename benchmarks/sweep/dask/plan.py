@@ -38,7 +38,7 @@ def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     finished = Finished(results, kind.launcher.identity, wanted)
     sweeps = set()
     for series in kind.plan.series:
-        made, blocks = there(kind, series, finished, preset)
+        made, blocks = _there(kind, series, finished, preset)
         if len({row["sweep"] for _, row in made}) != 1 or not blocks:
             continue
         for planned, row in made:
@@ -50,7 +50,7 @@ def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     return sorted(sweeps)
 
 
-def there(kind: Kind, series: Series, finished: Finished, preset: Preset) -> tuple[Made, int]:
+def _there(kind: Kind, series: Series, finished: Finished, preset: Preset) -> tuple[Made, int]:
     """Return a series' launches that are there, and after how many blocks it was enough; 0 if it was not."""
     made: Made = []
     stopping = Stopping(series.blocks[0][1].cells, preset, math.inf, {})

@@ -96,7 +96,7 @@ def checked(address: str, insecure: bool) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    if parts_missing(host, port) or parts.scheme not in ("tcp", "tls"):
+    if _parts_missing(host, port) or parts.scheme not in ("tcp", "tls"):
         raise UsageError(f"{address!r} is no scheduler's address; expected tls://HOST:PORT or tcp://HOST:PORT")
     if parts.scheme == "tcp" and not insecure and not own(host or ""):
         raise UsageError(
@@ -106,7 +106,7 @@ def checked(address: str, insecure: bool) -> str:
     return full
 
 
-def parts_missing(host: str | None, port: int | None) -> bool:
+def _parts_missing(host: str | None, port: int | None) -> bool:
     """Return whether an address lacks a part."""
     return not host or not port
 
@@ -163,7 +163,7 @@ def serve(host: str, port: int, dashboard: str, insecure: bool, say: Callable[[s
     checked(f"{protocol}://{place}:{port or 1}", insecure)
     logging.getLogger("distributed.comm").setLevel(logging.WARNING)  # who was refused for want of a certificate
     try:
-        until_ended(listen(protocol, host, port, dashboard, say))
+        _until_ended(listen(protocol, host, port, dashboard, say))
     except (OSError, RuntimeError) as error:
         cause = error.__cause__ or error  # Dask says only that it failed to start
         if not isinstance(cause, OSError):
@@ -172,7 +172,7 @@ def serve(host: str, port: int, dashboard: str, insecure: bool, say: Callable[[s
         raise EngineError(f"cannot listen at {host}:{port}: {reason}; choose another --host or --port") from error
 
 
-def until_ended(work: Coroutine[Any, Any, None]) -> None:
+def _until_ended(work: Coroutine[Any, Any, None]) -> None:
     """Do asynchronous work to its end, or for ENDING_S more where a signal ends the main thread's waiting.
 
     asyncio.run would wait for all that the work has begun.

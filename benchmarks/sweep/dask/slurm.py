@@ -52,14 +52,14 @@ def started(nodes: int, insecure: bool, death_timeout_s: float | None = None) ->
     """
     options = ("--insecure",) if insecure else ()
     folder = default_cache() / "jobs"
-    with cluster(
+    with _cluster(
         nodes, folder, Security(), insecure=insecure, options=options, death_timeout_s=death_timeout_s
     ) as there:
         yield there.scheduler_address
 
 
 @contextmanager
-def cluster(
+def _cluster(
     nodes: int,
     folder: Path,
     security: Security,
@@ -81,51 +81,51 @@ def cluster(
     Raises UsageError where Slurm's programs are missing or refuse a job, or members could be reached by anybody.
     """
     job = SLURMCluster.job_cls
-    require_programs(job.submit_command, job.cancel_command)
+    _require_programs(job.submit_command, job.cancel_command)
     tls = certified(security)
     if not tls and not insecure:
-        require_loopback()
+        _require_loopback()
     begun = SLURMCluster(
         name="slurm",
-        job_cls=closing(job),
+        job_cls=_closing(job),
         security=security if tls else None,  # not None means TLS to dask-jobqueue
-        scheduler_options={**setting("scheduler-options", {}), "dashboard_address": dashboard},
+        scheduler_options={**_setting("scheduler-options", {}), "dashboard_address": dashboard},
         python=f"exec {shlex.quote(sys.executable)}",
         job_name="lockstep",
         worker_command=command,
-        worker_extra_args=[*setting("worker-extra-args", []), *map(shlex.quote, options)],
-        job_script_prologue=prologue(setting("job-script-prologue", [])),
-        job_extra_directives=[*setting("job-extra-directives", []), *DIRECTIVES],
+        worker_extra_args=[*_setting("worker-extra-args", []), *map(shlex.quote, options)],
+        job_script_prologue=_prologue(_setting("job-script-prologue", [])),
+        job_extra_directives=[*_setting("job-extra-directives", []), *DIRECTIVES],
         log_directory=str(folder.absolute()),
         death_timeout=death_timeout_s,
         # One measuring slot (a thread to Dask), and all that the node has: --exclusive grants all cores, but 1 GiB of
         # memory to a job that is confined to what it asked for; 0 stands for all of it.
         cores=1,
         processes=1,
-        memory=setting("memory", "1 GiB"),
-        job_mem=setting("job-mem", "0"),
+        memory=_setting("memory", "1 GiB"),
+        job_mem=_setting("job-mem", "0"),
     )
     try:
-        submit(begun, nodes)
+        _submit(begun, nodes)
         yield begun
     finally:
         begun.close()
 
 
-def setting(name: str, default: Any) -> Any:
+def _setting(name: str, default: Any) -> Any:
     """Return what Dask's configuration says of Slurm."""
     found = dask.config.get(f"jobqueue.slurm.{name}", None)
     return default if found is None else found
 
 
-def prologue(own: Sequence[str]) -> list[str]:
+def _prologue(own: Sequence[str]) -> list[str]:
     """Return the lines of a job's script before its member, with the user's `own` ones after our settings."""
     variables = {name: value for name, value in os.environ.items() if name.startswith(("DASK_", "LOCKSTEP_"))}
     exports = [f"export {name}={shlex.quote(value)}" for name, value in sorted(variables.items())]
     return [*exports, *own, f"export PYTHONPATH={shlex.quote(str(ROOT))}", f"cd {shlex.quote(str(ROOT))} || exit 1"]
 
 
-def require_programs(*lines: str) -> None:
+def _require_programs(*lines: str) -> None:
     """Refuse to go on where the commands are not here that submit and cancel a job."""
     names = [shlex.split(line)[0] for line in lines]
     if absent := [name for name in names if not shutil.which(name)]:
@@ -135,10 +135,10 @@ def require_programs(*lines: str) -> None:
         )
 
 
-def require_loopback() -> None:
+def _require_loopback() -> None:
     """Refuse a scheduler without TLS that other machines could reach; asked before it listens."""
-    options = setting("scheduler-options", {})
-    interface = options.get("interface") or setting("interface", None)
+    options = _setting("scheduler-options", {})
+    interface = options.get("interface") or _setting("interface", None)
     host = options.get("host")
     try:
         if interface and not host:
@@ -152,7 +152,7 @@ def require_loopback() -> None:
         )
 
 
-def closing(job: Any) -> Any:
+def _closing(job: Any) -> Any:
     """Return a job class that says when it has been closed, which SpecCluster asserts and dask-jobqueue forgets."""
 
     async def close(self: Any) -> None:
@@ -162,7 +162,7 @@ def closing(job: Any) -> Any:
     return type(job.__name__, (job,), {"close": close})
 
 
-def submit(begun: Any, nodes: int) -> None:
+def _submit(begun: Any, nodes: int) -> None:
     """Submit all jobs; unlike `scale`, which only logs it, this says when Slurm refuses one."""
 
     async def all_of_them() -> None:

@@ -19,7 +19,7 @@ from adapters.weights import initial_weights
 @pytest.mark.filterwarnings("default")  # what torch warns of is its own to mend
 @pytest.mark.parametrize("optimiser", [SGD(0.1), SGD(0.1, momentum=0.9)])
 def test_a_replayed_step_trains_as_the_oracle_does(monkeypatch, optimiser):
-    monkeypatch.setattr(torch_module, "compiled", graphs.replayed)
+    monkeypatch.setattr(torch_module, "compiled", graphs._replayed)
     recipe = replace(RECIPES["linear"], optimiser=optimiser)
     generator = np.random.default_rng(0)
     batches = generator.random((3, 5, *recipe.model.input_shape)), generator.integers(0, 10, (3, 5))
@@ -43,7 +43,7 @@ def test_a_replay_spares_what_the_one_before_returned(monkeypatch):
     monkeypatch.setattr(torch, "compile", lambda function, mode: lambda x: ([gradient], loss.add_(x)))
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append(True))
     weight = torch.ones(2)
-    step = graphs.replayed(lambda x: x, [weight])
+    step = graphs._replayed(lambda x: x, [weight])
     losses = [step(torch.tensor(1.0))[1] for _ in range(3)]
     assert [float(one) for one in losses] == [1.0, 2.0, 3.0]
     assert len(begun) == 3

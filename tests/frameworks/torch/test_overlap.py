@@ -44,7 +44,7 @@ def told(monkeypatch):
 
 def test_the_next_copy_has_begun_before_a_batch_is_used_and_a_step_waits_for_its_own_alone(told):
     batches = [(torch.full((2, 1, 3, 3), float(n)), torch.tensor([n, n])) for n in range(5)]
-    fed = feed.overlapped(batches, torch.device("cpu"))
+    fed = feed._overlapped(batches, torch.device("cpu"))
     copy = ["on copies", "copy begun", "off"]
     images, labels = next(fed)
     assert told == [*copy, *copy, "steps waits for copy 1", "kept for steps", "kept for steps"]

@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from benchmarks.plan.data import sources
-from benchmarks.plan.data.sources import download
+from benchmarks.plan.data.sources import _download
 
 GOOD = gzip.compress(b"digits" * 1000, mtime=0)
 NAME = "train-labels-idx1-ubyte.gz"
@@ -88,7 +88,7 @@ def server():
 
 
 def test_a_file_arrives(server, tmp_path):
-    download("mnist", FILES, (server.url + "good/",), tmp_path / "new" / "folder")
+    _download("mnist", FILES, (server.url + "good/",), tmp_path / "new" / "folder")
     assert (tmp_path / "new" / "folder" / NAME).read_bytes() == GOOD
     assert [path.name for path in (tmp_path / "new" / "folder").iterdir()] == [NAME]
 
@@ -122,9 +122,9 @@ def test_a_lying_mirror_leaves_nothing_behind_and_the_next_is_asked(
     if lie.startswith("stalls"):
         monkeypatch.setattr(sources, "TOTAL_S", 1.5)
     mirror = f"{server.url}{lie}/"
-    refused(lambda: download("mnist", FILES, (mirror,), tmp_path), mirror, reason, NAME, FILES[NAME], tmp_path)
+    refused(lambda: _download("mnist", FILES, (mirror,), tmp_path), mirror, reason, NAME, FILES[NAME], tmp_path)
     assert list(tmp_path.iterdir()) == []
-    download("mnist", FILES, (mirror, server.url + "good/", server.url + "never/"), tmp_path)
+    _download("mnist", FILES, (mirror, server.url + "good/", server.url + "never/"), tmp_path)
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
     assert (tmp_path / NAME).read_bytes() == GOOD
     assert server.asked[-1] == "good"
@@ -132,26 +132,26 @@ def test_a_lying_mirror_leaves_nothing_behind_and_the_next_is_asked(
 
 
 def test_a_redirect_to_the_right_file_is_followed(server, tmp_path):
-    download("mnist", FILES, (server.url + "elsewhere/",), tmp_path)
+    _download("mnist", FILES, (server.url + "elsewhere/",), tmp_path)
     assert server.asked == ["elsewhere", "good"]
 
 
 def test_the_server_is_told_not_to_encode(server, tmp_path):
-    download("mnist", FILES, (server.url + "encodes/",), tmp_path)
+    _download("mnist", FILES, (server.url + "encodes/",), tmp_path)
 
 
 def test_a_folder_that_cannot_be_made(server, tmp_path, refused):
     (tmp_path / "file").touch()
-    refused(lambda: download("mnist", FILES, (server.url + "good/",), tmp_path / "file" / "mnist"), "Not a directory")
+    refused(lambda: _download("mnist", FILES, (server.url + "good/",), tmp_path / "file" / "mnist"), "Not a directory")
 
 
 def test_what_arrived_is_kept_and_no_longer_asked_for(server, tmp_path, refused):
     files = FILES | {"t10k-labels-idx1-ubyte.gz": "0" * 64}
-    line = refused(lambda: download("mnist", files, (server.url + "good/",), tmp_path), "another sha256", "0" * 64)
+    line = refused(lambda: _download("mnist", files, (server.url + "good/",), tmp_path), "another sha256", "0" * 64)
     assert NAME not in line
     assert [path.name for path in tmp_path.iterdir()] == [NAME]
 
 
 @pytest.mark.fault(32)
 def test_a_closed_port(tmp_path, refused):
-    refused(lambda: download("mnist", FILES, ("http://127.0.0.1:9/",), tmp_path), "127.0.0.1:9", "ConnectionError")
+    refused(lambda: _download("mnist", FILES, ("http://127.0.0.1:9/",), tmp_path), "127.0.0.1:9", "ConnectionError")

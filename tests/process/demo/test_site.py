@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.errors import UsageError
-from benchmarks.models.demo.web import FILES, MAX_BYTES, bound, hosts_of
+from benchmarks.models.demo.web import FILES, MAX_BYTES, _hosts_of, bound
 
 
 def picture() -> bytes:
@@ -97,7 +97,7 @@ def test_strangers_are_refused(server, method, path, headers):
 
 
 def test_hosts_are_this_machines_or_numbers_where_others_may_come():
-    near, open_to_all, named = hosts_of("127.0.0.1"), hosts_of("0.0.0.0"), hosts_of("studio.example")  # noqa: S104
+    near, open_to_all, named = _hosts_of("127.0.0.1"), _hosts_of("0.0.0.0"), _hosts_of("studio.example")  # noqa: S104
     assert near("localhost")
     assert near("127.0.0.1")
     assert near("::1")

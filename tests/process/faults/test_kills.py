@@ -24,7 +24,7 @@ def launches(rows):
 
 def intact(results):
     """Return the rows of a folder of results; only a file's last line may be torn."""
-    sweeps = list(store.read_all(results))
+    sweeps = list(store._read_all(results))
     assert not [problem for sweep in sweeps for problem in sweep.problems]
     return [row for sweep in sweeps for row in sweep.rows]
 

@@ -15,7 +15,7 @@ from benchmarks.machine import memory
 from benchmarks.machine.memory import MemoryLimit
 from tests.process.faults.conftest import ACCURACY, ROOT
 
-WHERE = memory.where_children_may_be()
+WHERE = memory._where_children_may_be()
 PROBE = {"task": "probe", "adapter": "tests.process.faults.fake:DevoursProbe", "device": "cpu"}
 FAKES = "fake-devours,fake-nomemory"
 

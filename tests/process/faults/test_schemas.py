@@ -10,13 +10,13 @@ import pytest
 
 from benchmarks.machine.environments import ROOT
 from benchmarks.record.schema import SCHEMA_VERSION
-from benchmarks.record.store import checksum
+from benchmarks.record.store import _checksum
 
 
 def sealed(record):
     """Return a line as another version may write it, with a checksum that holds."""
     body = json.dumps(record)[:-1]
-    return f'{body}, "checksum": "{checksum(body.encode())}"}}\n'
+    return f'{body}, "checksum": "{_checksum(body.encode())}"}}\n'
 
 
 @pytest.mark.fault(28)

@@ -82,7 +82,7 @@ def test_the_second_sweep_waits_naming_the_holder_and_has_a_file_of_its_own(star
     first.communicate(timeout=60)
     second.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (130, 0)
-    one, two = store.read_all(results)
+    one, two = store._read_all(results)
     assert [len(one.rows), len(two.rows)] == [400, 1]
     assert {row["framework"] for row in two.rows} == {"instant-1"}
     assert str(tmp_path) not in said
@@ -108,7 +108,7 @@ def test_whatever_computes_takes_the_lock(command, tmp_path):
 
 def test_evaluating_what_is_kept_takes_the_lock(tmp_path):
     recipe = RECIPES["linear"]
-    checkpoint.write_checkpoint(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
+    checkpoint._write_checkpoint(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
     line = ["evaluate", str(tmp_path / "net"), "--framework", "numpy", "--dataset", "mnist-5k", "--no-wait"]
     with taken("something else", False, print):
         done = CliRunner().invoke(app, line)

@@ -35,7 +35,7 @@ def made(declared, shape, generator):
     layer = layers.make(declared)
     if isinstance(layer, Weighted):
         sample = (shape[0], *shape[2:]) if len(shape) == 4 else shape[1:]
-        weight, bias = declaration.parameter_shapes(declared, sample)
+        weight, bias = declaration._parameter_shapes(declared, sample)
         layer.weight, layer.bias = generator.normal(size=weight), generator.normal(size=bias)
     return layer
 

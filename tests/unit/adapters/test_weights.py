@@ -5,12 +5,12 @@ import pytest
 
 from adapters.declaration import Initialiser
 from adapters.recipes import MODELS
-from adapters.weights import fans, initial_weights
+from adapters.weights import _fans, initial_weights
 
 
 def test_fans_count_a_kernel_s_area():
-    assert fans((784, 128)) == (784, 128)
-    assert fans((50, 20, 5, 5)) == (500, 1250)
+    assert _fans((784, 128)) == (784, 128)
+    assert _fans((50, 20, 5, 5)) == (500, 1250)
 
 
 @pytest.mark.parametrize(

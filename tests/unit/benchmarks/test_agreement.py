@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.models.agreement import agreement, apart, gaps
+from benchmarks.models.agreement import _gaps, agreement, apart
 
 LABELS = np.array([1, 2, 0])
 LOGITS = np.array([[0.0, 2.0, 1.0], [0.0, 1.0, 1.5], [1.0, 0.0, -1.0]], np.float32)
@@ -50,7 +50,7 @@ def test_a_regression_is_read_by_rounding_and_ties_halfway():
     outputs = {"a": np.float32([[2.49999], [7.2]]), "b": np.float32([[2.50001], [7.2]])}
     found = agreement(outputs, np.array([2, 7]), "mean_squared_error")
     assert [(d.index, d.read_as, d.tie) for d in found.differences] == [(0, {"a": 2, "b": 3}, True)]
-    assert gaps(np.float64([[2.5], [3.0], [2.75]]), "mean_squared_error").tolist() == [0.0, 1.0, 0.5]
+    assert _gaps(np.float64([[2.5], [3.0], [2.75]]), "mean_squared_error").tolist() == [0.0, 1.0, 0.5]
 
 
 def test_what_is_missing_or_not_finite_is_infinitely_far():

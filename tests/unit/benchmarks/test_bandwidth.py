@@ -10,15 +10,15 @@ from benchmarks.worker import bandwidth
 
 @pytest.mark.parametrize("elements", [1, bandwidth.PIECE, 3 * bandwidth.PIECE + 7])
 def test_the_bytes_counted_are_those_of_all_three_arrays(elements):
-    pieces = bandwidth.arrays(elements)
-    assert sum(array.nbytes for piece in pieces for array in piece) == bandwidth.counted_bytes(elements)
+    pieces = bandwidth._arrays(elements)
+    assert sum(array.nbytes for piece in pieces for array in piece) == bandwidth._counted_bytes(elements)
 
 
 def test_the_triad_is_right_over_every_piece():
-    pieces = bandwidth.arrays(2 * bandwidth.PIECE + 5)
+    pieces = bandwidth._arrays(2 * bandwidth.PIECE + 5)
     for _, b, c in pieces:
         b[:], c[:] = np.arange(len(b)), np.arange(len(c)) / 2
-    bandwidth.triad(pieces, 2)
+    bandwidth._triad(pieces, 2)
     for a, b, c in pieces:
         np.testing.assert_array_equal(a, b + bandwidth.SCALE * c)
 
@@ -28,8 +28,8 @@ def test_a_known_bandwidth_is_measured_over_all_threads(clock, monkeypatch, thre
     def triad(pieces, passes):  # a nanosecond an element, and the threads in turn
         clock.ns += passes * sum(len(a) for a, _, _ in pieces)
 
-    monkeypatch.setattr(bandwidth, "triad", triad)
+    monkeypatch.setattr(bandwidth, "_triad", triad)
     with ThreadPoolExecutor(1) as pool:
-        found = bandwidth.triad_rate(pool, threads, 72_000_000)
+        found = bandwidth._triad_rate(pool, threads, 72_000_000)
     assert found["set_bytes"] == 72_000_000
     assert found["bytes_per_s"] == pytest.approx(24e9, rel=1e-6)

@@ -53,10 +53,10 @@ def test_the_largest_set_is_three_arrays_of_four_times_the_cache_within_memory(m
 
     monkeypatch.setattr(ceilings.psutil, "virtual_memory", Memory)
     monkeypatch.setattr(hardware, "last_level_cache_bytes", lambda cpus: 32 << 20)
-    assert ceilings.sets_bytes(1) == [32768 * 4**n for n in range(7)] + [12 * 32 << 20]
-    assert ceilings.sets_bytes(2)[0] == 65536
+    assert ceilings._sets_bytes(1) == [32768 * 4**n for n in range(7)] + [12 * 32 << 20]
+    assert ceilings._sets_bytes(2)[0] == 65536
     monkeypatch.setattr(Memory, "available", 400 << 20)
-    assert ceilings.sets_bytes(1)[-1] == 100 << 20
+    assert ceilings._sets_bytes(1)[-1] == 100 << 20
 
 
 def test_memory_s_is_that_of_numpy_s_largest_set_and_is_kept(workers):
@@ -75,19 +75,19 @@ def test_a_card_s_is_the_fastest_copy_of_any_framework_by_set_and_its_roof_takes
         {"set_bytes": 1 << 22, "bytes_per_s": 5e12}, {"set_bytes": 1 << 24, "bytes_per_s": 3e12}
     ]  # fmt: skip
     assert workers.asked == [(name, "gpu", "copies", "float32") for name in ("torch", "jax")]
-    files.write_cached("peaks", ceilings.peak_key(GPU, ceilings.there("gpu"), ceilings.SIZES), {"flops_per_s": 1e15})
-    found = ceilings.ceiling(GPU)
+    files.write_cached("peaks", ceilings._peak_key(GPU, ceilings.there("gpu"), ceilings.SIZES), {"flops_per_s": 1e15})
+    found = ceilings._ceiling(GPU)
     assert found.peak_flops_per_s == 1e15
     assert found.bytes_per_s(1 << 23) == 5e12
     assert found.bytes_per_s(1 << 30) == 3e12
-    assert ceilings.ceiling(CPU).bandwidths == ()  # the processor's memory is another
+    assert ceilings._ceiling(CPU).bandwidths == ()  # the processor's memory is another
 
 
 def test_a_card_s_is_kept_only_where_every_framework_had_its_say(workers):
     workers.endings |= {"torch": answer(2e12), "jax": Ending("failed", "no card", None, "")}
     found = measured(GPU)
     assert (found["status"], found["reason"], found["bytes_per_s"]) == ("failed", "jax: no card", None)
-    assert ceilings.ceiling(GPU).bandwidths == ()
+    assert ceilings._ceiling(GPU).bandwidths == ()
     workers.endings["jax"] = Ending("unsupported", "none", {"flags": []}, "")
     assert measured(GPU)["bytes_per_s"] == 2e12
 

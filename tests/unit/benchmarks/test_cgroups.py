@@ -9,7 +9,7 @@ import psutil
 import pytest
 
 from benchmarks.machine import memory
-from benchmarks.machine.memory import Group, located
+from benchmarks.machine.memory import Group, _located
 
 V1 = "35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n"
 V2 = "30 23 0:26 / /sys/fs/cgroup rw,nosuid - cgroup2 cgroup2 rw,nsdelegate\n"
@@ -36,7 +36,7 @@ DOCKER = "35 31 0:32 /docker/abc /sys/fs/cgroup/memory ro - cgroup cgroup rw,mem
     ],
 )
 def test_the_group_of_this_process(mounts, memberships, expected):
-    assert located(mounts, memberships) == expected
+    assert _located(mounts, memberships) == expected
 
 
 @pytest.mark.parametrize(("version", "name"), [(1, "memory.oom_control"), (2, "memory.events")])
@@ -74,7 +74,7 @@ def test_a_parent_that_hands_memory_down_is_tried_where_ours_does_not(tmp_path, 
     (ours / "cgroup.subtree_control").write_text("cpu\n")
     (ours.parent / "cgroup.subtree_control").write_text("cpu memory\n")
     tried = []
-    monkeypatch.setattr(memory, "own", lambda: Group(ours, 2))
-    monkeypatch.setattr(memory, "confines", lambda place: tried.append(place.folder) or True)
-    assert memory.where_children_may_be() == Group(ours.parent, 2)
+    monkeypatch.setattr(memory, "_own", lambda: Group(ours, 2))
+    monkeypatch.setattr(memory, "_confines", lambda place: tried.append(place.folder) or True)
+    assert memory._where_children_may_be() == Group(ours.parent, 2)
     assert tried == [ours.parent]

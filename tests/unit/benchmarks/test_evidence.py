@@ -23,14 +23,14 @@ def chunk(**values):
 
 def test_only_the_worker_s_cpus_count():
     tick = interference.TICK_S
-    assert interference.cpu_times(STAT, {0, 1}) == pytest.approx(((60 + 1 + 40 + 2 + 3 + 100) * tick, 50 * tick))
-    assert interference.cpu_times(STAT, {1}) == pytest.approx((100 * tick, 0))
+    assert interference._cpu_times(STAT, {0, 1}) == pytest.approx(((60 + 1 + 40 + 2 + 3 + 100) * tick, 50 * tick))
+    assert interference._cpu_times(STAT, {1}) == pytest.approx((100 * tick, 0))
 
 
 def test_what_others_took_is_a_share_of_all_the_cpus_time():
     chunks = [chunk(), chunk(busy_s=2.4, stolen_s=0.1)]
-    assert interference.shares(chunks, 2) == pytest.approx((0.1 / 4, 0.4 / 4))
-    assert interference.shares([chunk(busy_s=1.99)], 2) == (0.0, 0.0)  # ticks may count a little less
+    assert interference._shares(chunks, 2) == pytest.approx((0.1 / 4, 0.4 / 4))
+    assert interference._shares([chunk(busy_s=1.99)], 2) == (0.0, 0.0)  # ticks may count a little less
 
 
 @pytest.mark.parametrize(

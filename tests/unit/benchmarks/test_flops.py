@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
-from adapters.flops import describe, layer_costs, model_flops, other_flops, step_all_flops
+from adapters.flops import _layer_costs, _other_flops, describe, model_flops, step_all_flops
 from adapters.recipes import MODELS, RECIPES
 
 PUBLISHED = {  # forward, training, per sample
@@ -23,7 +23,7 @@ def test_totals_of_all_eight_models():
 
 
 def test_the_published_figures_of_cnn_20_20():
-    costs = [cost.forward_flops for cost in layer_costs(MODELS["cnn_20_20"], 100) if cost.forward_flops]
+    costs = [cost.forward_flops for cost in _layer_costs(MODELS["cnn_20_20"], 100) if cost.forward_flops]
     assert costs[:2] == [78_400_000, 392_000_000]
 
 
@@ -49,7 +49,7 @@ def test_all_flops_counted_by_hand():
 
 
 def test_what_lies_before_the_first_weights_needs_no_gradient():
-    before = layer_costs(Model("pooled", (AvgPool2D(2, 2), Flatten(), Dense(3)), (1, 4, 4)))[0]
+    before = _layer_costs(Model("pooled", (AvgPool2D(2, 2), Flatten(), Dense(3)), (1, 4, 4)))[0]
     assert before.all_forward_flops == before.all_training_flops == 4 * 4
 
 
@@ -64,4 +64,4 @@ def test_what_lies_before_the_first_weights_needs_no_gradient():
     ],
 )
 def test_cost_of_one_output_that_the_headline_leaves_out(layer, forward, backward):
-    assert other_flops(layer, (2, 5, 5)) == (50 * forward, 50 * backward)
+    assert _other_flops(layer, (2, 5, 5)) == (50 * forward, 50 * backward)

@@ -65,7 +65,7 @@ def test_a_signal_between_two_voices_of_the_canary_leaves_none_of_them_waiting(w
     monkeypatch.setattr(threading.Thread, "start", start)
     cpu = min(os.sched_getaffinity(0))
     with pytest.raises(Interrupted):
-        noise.sing([cpu, cpu])
+        noise._sing([cpu, cpu])
     waiting = barriers[0].n_waiting
     barriers[0].abort()
     assert waiting == 0

@@ -26,7 +26,7 @@ def test_what_was_written_is_read_for_exactly_the_same():
 @pytest.mark.parametrize("content", [b"", b'{"lockstep": "pa', b"[1]", b"\xff\xfe", b"[" * 100_000, b"null"])
 def test_a_damaged_file_keeps_nothing_and_is_written_anew(content):
     files.write_cached("proofs", DECISIVE, {})
-    files.cached_path("proofs", DECISIVE).write_bytes(content)
+    files._cached_path("proofs", DECISIVE).write_bytes(content)
     assert files.read_cached("proofs", DECISIVE) is None
     files.write_cached("proofs", DECISIVE, {"lockstep": "pass"})
     assert files.read_cached("proofs", DECISIVE) == {"lockstep": "pass"}

@@ -8,23 +8,23 @@ from benchmarks.worker import speed
 
 def test_percentiles_are_values_that_were_measured():
     taken = [float(n) for n in range(1, 201)]
-    assert [speed.percentile(taken, percent) for percent in (50, 95, 99)] == [100.0, 190.0, 198.0]
+    assert [speed._percentile(taken, percent) for percent in (50, 95, 99)] == [100.0, 190.0, 198.0]
 
 
 @pytest.mark.parametrize(("steps", "known"), [(19, [True, False, False]), (20, [True, True, False]), (100, [True] * 3)])
 def test_a_percentile_needs_steps_beyond_it(steps, known):
     taken = [1.0] * steps
-    assert [speed.percentile(taken, percent) is not None for percent in (50, 95, 99)] == known
+    assert [speed._percentile(taken, percent) is not None for percent in (50, 95, 99)] == known
 
 
 def test_slow_steps_are_taken_often_enough(clock):
-    assert len(speed.single_steps(clock.work(0.1), 0.25)) == speed.FEWEST
-    assert len(speed.single_steps(clock.work(1e-9), 0.25)) == speed.MOST
+    assert len(speed._single_steps(clock.work(0.1), 0.25)) == speed.FEWEST
+    assert len(speed._single_steps(clock.work(1e-9), 0.25)) == speed.MOST
 
 
 def test_a_tail_shows_in_the_high_percentiles_alone(clock):
     costs = iter([0.02] * 18 + [0.05] * 2)
-    found = speed.latencies(clock.work(lambda: next(costs)))
+    found = speed._latencies(clock.work(lambda: next(costs)))
     assert found["step_latency_p50_s"] == pytest.approx(0.02)
     assert found["step_latency_p95_s"] == pytest.approx(0.05)
     assert found["step_latency_p99_s"] is None

@@ -12,7 +12,7 @@ from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.checks.selfcheck import SimulatedAdapter
 from benchmarks.worker.inputs import Inputs, write_inputs
-from benchmarks.worker.train import learn, score, train_epoch, train_stacks
+from benchmarks.worker.train import _score, _train_epoch, _train_stacks, learn
 
 RECIPE = replace(RECIPES["mlp"], stop_when_accuracy_falls=True)
 
@@ -87,10 +87,10 @@ def test_feeds_train_where_feeding_was_asked_for_and_are_ended(inputs):
 def test_the_remainder_is_trained_on_and_the_accuracy_is_that_before_each_step(inputs):
     adapter = NumpyAdapter(RECIPE)
     adapter.set_weights(inputs.weights)
-    accuracy = train_epoch(adapter, train_stacks(adapter, inputs, 0, 20, "resident"), 0)
+    accuracy = _train_epoch(adapter, _train_stacks(adapter, inputs, 0, 20, "resident"), 0)
     assert adapter.step_count == 6  # five batches of 20 and one of 5
     assert accuracy < 0.9
-    assert train_epoch(adapter, train_stacks(adapter, inputs, 1, 20, "resident"), 1) > accuracy
+    assert _train_epoch(adapter, _train_stacks(adapter, inputs, 1, 20, "resident"), 1) > accuracy
 
 
 def test_a_loss_that_is_not_finite_ends_as_nan(inputs):
@@ -106,7 +106,7 @@ def test_accuracies_and_losses_are_means_over_their_own_images(inputs, optimiser
     learnt = train(inputs, recipe, epochs=1)
     adapter = NumpyAdapter(recipe)
     adapter.set_weights(inputs.weights)
-    train_epoch(adapter, train_stacks(adapter, inputs, 0, 20, "resident"), 0)
+    _train_epoch(adapter, _train_stacks(adapter, inputs, 0, 20, "resident"), 0)
     for images, labels, accuracy in (
         (inputs.test_images, inputs.test_labels, learnt["accuracy"]),
         (inputs.train_images, inputs.train_labels, learnt["train_accuracy"]),
@@ -133,10 +133,10 @@ def test_the_rate_follows_the_schedule(inputs):
 
 def test_scores_are_computed_here_and_not_by_a_framework():
     outputs = np.array([[5.0, 0.0], [0.0, 5.0], [1.0, 0.0]], "float32")
-    correct, loss = score(outputs, np.array([0, 1, 1]), "cross_entropy")
+    correct, loss = _score(outputs, np.array([0, 1, 1]), "cross_entropy")
     assert correct == 2
     assert loss == pytest.approx(2 * np.log1p(np.exp(-5)) + np.log1p(np.exp(1)))
-    assert score(np.array([[2.4], [3.6]]), np.array([2, 3]), "mean_squared_error") == (1, pytest.approx(0.52))
+    assert _score(np.array([[2.4], [3.6]]), np.array([2, 3]), "mean_squared_error") == (1, pytest.approx(0.52))
 
 
 class Learner(SimulatedAdapter):

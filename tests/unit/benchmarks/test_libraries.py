@@ -17,8 +17,8 @@ class Flushing(NumpyAdapter):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_denormals_are_looked_at_and_not_asked_for(dtype):
-    assert libraries.denormals(NumpyAdapter, "cpu", dtype) == "kept"
-    assert libraries.denormals(Flushing, "cpu", dtype) == "flushed"
+    assert libraries._denormals(NumpyAdapter, "cpu", dtype) == "kept"
+    assert libraries._denormals(Flushing, "cpu", dtype) == "flushed"
 
 
 def test_numpy_s_blas_is_found_with_the_kernels_it_chose(monkeypatch):

@@ -56,7 +56,7 @@ def test_a_speed_above_the_peak_is_impossible_and_counts_in_no_figure(row_of):
     assert "4.54 times the machine's peak" in row["reason"]
     [table] = terminal.summary([row])
     assert list(table.columns[4].cells) == list(table.columns[6].cells) == [""]
-    assert terminal.mean_speed([row]) == 0
+    assert terminal._mean_speed([row]) == 0
 
 
 def test_a_failed_launch_has_no_mfu(row_of):

@@ -61,7 +61,7 @@ def test_who_had_other_threads_or_failed_has_no_say_and_nothing_is_kept(workers)
     workers.endings["torch"] = Ending("crashed", "SIGSEGV", None, "")
     found = measured()
     assert (found["flops_per_s"], found["complete"]) == (3e9, False)
-    assert ceilings.known_peak(POINT) is None
+    assert ceilings._known_peak(POINT) is None
     workers.endings = {name: Ending("failed", "why", None, "") for name in RATES}
     assert measured()["flops_per_s"] is None
 
@@ -69,7 +69,7 @@ def test_who_had_other_threads_or_failed_has_no_say_and_nothing_is_kept(workers)
 def test_who_cannot_at_all_does_not_keep_a_peak_from_being_complete(workers):
     workers.endings["torch"] = Ending("unsupported", "no float32", {}, "")
     assert measured()["complete"]
-    assert ceilings.known_peak(POINT) == 7e9
+    assert ceilings._known_peak(POINT) == 7e9
 
 
 def test_a_peak_is_measured_once_and_read_after_that(workers):
@@ -79,7 +79,7 @@ def test_a_peak_is_measured_once_and_read_after_that(workers):
     assert len(workers.asked) == 3
     workers.endings["jax"] = answer({256: 9e9})
     assert measured(fresh=True)["flops_per_s"] == 9e9
-    assert ceilings.known_peak(POINT) == measured()["flops_per_s"] == 9e9
+    assert ceilings._known_peak(POINT) == measured()["flops_per_s"] == 9e9
 
 
 def test_another_lock_machine_or_code_is_another_peak(workers, monkeypatch):
@@ -87,18 +87,18 @@ def test_another_lock_machine_or_code_is_another_peak(workers, monkeypatch):
     for module, name in ((environments, "lock_hash"), (hardware, "fingerprint"), (imports, "code_hash")):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, lambda *_: "another")
-            assert ceilings.known_peak(POINT) is None, name
-    assert ceilings.known_peak(POINT._replace(dtype="float64")) is None
-    assert ceilings.known_peak(POINT._replace(threads=2)) is None
-    assert ceilings.known_peak(POINT) == 7e9
+            assert ceilings._known_peak(POINT) is None, name
+    assert ceilings._known_peak(POINT._replace(dtype="float64")) is None
+    assert ceilings._known_peak(POINT._replace(threads=2)) is None
+    assert ceilings._known_peak(POINT) == 7e9
 
 
 def test_rows_take_only_a_peak_of_all_frameworks_here_at_the_default_sizes(workers):
     measured(["torch", "numpy"])
     measured(sizes=[256])
-    assert ceilings.known_peak(POINT) is None
+    assert ceilings._known_peak(POINT) is None
     del workers.endings["jax"]
-    assert ceilings.known_peak(POINT) == 5e9
+    assert ceilings._known_peak(POINT) == 5e9
 
 
 def test_there_is_no_numpy_on_a_gpu(workers):

@@ -81,7 +81,7 @@ def test_a_wrong_product_has_no_speed(numpy_at, fault):
 
 
 def test_the_reflection_is_its_own_inverse():
-    _, axis = peak.operands(50, "float64")
-    matrix = peak.reflection(axis)
+    _, axis = peak._operands(50, "float64")
+    matrix = peak._reflection(axis)
     np.testing.assert_allclose(matrix @ matrix, np.eye(50), atol=1e-14)
     assert np.abs(matrix - np.eye(50)).max() > 0.1

@@ -32,7 +32,7 @@ def test_what_is_appended_comes_back(tmp_path_factory, others, kind):
     path = tmp_path_factory.mktemp("rows") / "a.jsonl"
     record = {**RECORDS[kind], **others}
     store.append(path, kind, record)
-    sweep = store.read(path)
+    sweep = store._read(path)
     [found] = getattr(sweep, store.LISTS[kind])
     assert found == {"schema_version": schema.SCHEMA_VERSION, **record}
     assert sweep.problems == []
@@ -51,7 +51,7 @@ def test_lines_come_in_order_and_whole_up_to_their_bound(texts, block):
 
 def line_with(value):
     body = f'{{"schema_version": {schema.SCHEMA_VERSION}, "kind": "stop", "a": {value}'.encode()
-    return body + f', "checksum": "{store.checksum(body)}"}}'.encode()
+    return body + f', "checksum": "{store._checksum(body)}"}}'.encode()
 
 
 @pytest.mark.fault(30)
@@ -65,11 +65,11 @@ def test_a_number_that_would_become_infinite_is_no_number(value):
 def test_damaged_lines_do_not_fill_the_memory_with_their_descriptions(tmp_path, row):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\n" * 3000)
-    assert len(store.read(path).problems) == store.MAX_PROBLEMS + 1
-    assert "line 1001 and after it" in store.read(path).problems[-1]
+    assert len(store._read(path).problems) == store.MAX_PROBLEMS + 1
+    assert "line 1001 and after it" in store._read(path).problems[-1]
     body = json.dumps({"kind": "row", **row, "framework": ["x" * 100_000]})[:-1]
-    path.write_text(f'{body}, "checksum": "{store.checksum(body.encode())}"}}\n')
-    [problem] = store.read(path).problems
+    path.write_text(f'{body}, "checksum": "{store._checksum(body.encode())}"}}\n')
+    [problem] = store._read(path).problems
     assert "'framework'" in problem
     assert len(problem) < 500
 
@@ -79,4 +79,4 @@ def test_a_file_beyond_any_sweep_is_refused_unread(tmp_path):
     with path.open("wb") as file:
         file.truncate(store.MAX_FILE_BYTES + 1)
     with pytest.raises(StorageError, match="found one of 1073741825; move it out"):
-        store.read(path)
+        store._read(path)

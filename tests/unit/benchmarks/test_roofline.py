@@ -7,7 +7,7 @@ import pytest
 
 from adapters.declaration import SGD, Adam
 from adapters.recipes import RECIPES
-from benchmarks.launch.roofline import Ceiling, state_arrays, step_bytes, utilised
+from benchmarks.launch.roofline import Ceiling, _state_arrays, step_bytes, utilised
 
 MLP = RECIPES["mlp"]
 CEILING = Ceiling.measured(
@@ -31,7 +31,7 @@ def test_a_step_s_bytes_by_hand():
 
 def test_an_optimiser_s_state_is_moved_too():
     made = [replace(MLP, optimiser=optimiser) for optimiser in (SGD(0.1), SGD(0.1, 0.9), Adam())]
-    assert [state_arrays(recipe) for recipe in made] == [1, 2, 3]
+    assert [_state_arrays(recipe) for recipe in made] == [1, 2, 3]
 
 
 @pytest.mark.parametrize(("held", "speed"), [(1 << 12, 80e9), (1 << 18, 80e9), (1 << 22, 60e9), (1 << 30, 10e9)])

@@ -139,7 +139,7 @@ def test_a_cell_that_fails_has_its_rows_and_does_not_keep_the_others_from_stoppi
 
 def test_stops_are_kept_beside_the_rows(pretend):
     sweep, counts = pretend(PRESETS["standard"], steady)
-    kept = store.read(sweep.path)
+    kept = store._read(sweep.path)
     assert not kept.problems
     assert len(kept.rows) == sum(counts.values())
     assert [stop["reason"] for stop in kept.stops] == ["precise"]
@@ -155,7 +155,7 @@ def test_modes_are_said_to_be_recommended_only_where_all_are(pretend):
 
 def test_what_was_requested_is_reported_or_was_not_needed(pretend):
     sweep, counts = pretend(PRESETS["standard"], steady)
-    kept = store.read(sweep.path)
+    kept = store._read(sweep.path)
     assert kept.run["requested"] == {"cells": 2, "launches": 2 * (20 + 3), "modes": "recommended"}
     assert (kept.end["reported"], kept.end["not_needed"]) == (2 * (6 + 3), 2 * 14)
     assert "interrupted" not in kept.end
@@ -165,7 +165,7 @@ def test_what_was_requested_is_reported_or_was_not_needed(pretend):
 
 def test_a_row_that_the_schema_refuses_ends_no_other_s_row(pretend):
     pretend(PRESETS["quick"], lambda cell, number: -1.0)
-    [kept] = store.read_all(pretend.results)
+    [kept] = store._read_all(pretend.results)
     assert [row["status"] for row in kept.rows] == ["invalid"] * 6 + ["ok"] * 2
     assert "train_samples_per_s" in kept.rows[0]["reason"]
 
@@ -178,14 +178,14 @@ def test_an_error_of_our_own_leaves_rows_for_what_it_prevented(pretend):
 
     with pytest.raises(ZeroDivisionError):
         pretend(PRESETS["quick"], fail)
-    [kept] = store.read_all(pretend.results)
+    [kept] = store._read_all(pretend.results)
     assert [row["status"] for row in kept.rows] == ["interrupted"] * 8
     assert "ZeroDivisionError: a bug" in kept.rows[0]["reason"]
 
 
 def test_the_data_and_the_images_that_were_misread_are_kept_once(pretend):
     sweep, _ = pretend(PRESETS["standard"], steady)
-    found = store.read(sweep.path)
+    found = store._read(sweep.path)
     assert [(one["name"], one["train_counts"], len(one["samples"])) for one in found.datasets] == [
         ("tiny", [2] * 10, 10)
     ]
@@ -197,8 +197,8 @@ def test_the_data_and_the_images_that_were_misread_are_kept_once(pretend):
 def test_a_resumed_sweep_says_whose_launches_count_with_its_own(pretend):
     first, _ = pretend(PRESETS["quick"], steady)
     second, counts = pretend(PRESETS["quick"], steady, resume=True)
-    assert store.read(second.path).run["resumes"] == [first.name]
-    assert store.read(second.path).rows == []
+    assert store._read(second.path).run["resumes"] == [first.name]
+    assert store._read(second.path).rows == []
     assert sum(counts.values()) == 8
 
 
@@ -240,7 +240,7 @@ def test_another_machine_or_code_makes_everything_again(counted, monkeypatch, wh
 
 def test_two_revisions_are_cells_of_one_comparison(pretend):
     sweep, _ = pretend(PRESETS["quick"], steady, frameworks=("torch",), revisions=("", "0123456789ab"))
-    rows = store.read(sweep.path).rows
+    rows = store._read(sweep.path).rows
     assert {row["revision"] for row in rows} == {None, "0123456789ab"}
     assert len({row["cell"] for row in rows if row["task"] == "speed"}) == 2
     assert len(sweep.stops) == 1

@@ -66,7 +66,7 @@ class Results(RuleBasedStateMachine):
     def a_crash_tears_an_append(self, data, words):
         """Of the line that was on its way only a part, or nothing, or all but the newline came to the disk."""
         path = self.newest()
-        line = store.line("stop", {**STOP, "number": -1, "words": words})
+        line = store._line("stop", {**STOP, "number": -1, "words": words})
         part = line[: data.draw(st.integers(0, len(line) - 1))]
         if path.read_bytes().endswith(b"\n"):  # who finds a torn line begins anew, as append does
             path.write_bytes(path.read_bytes() + part)
@@ -74,7 +74,7 @@ class Results(RuleBasedStateMachine):
     @invariant()
     def acknowledged_lines_come_back_in_order_and_once(self):
         for name, said in self.said.items():
-            found = store.read(self.folder / name)
+            found = store._read(self.folder / name)
             known = [{"number": record["number"], "words": record["words"]} for record in found.stops]
             assert [record for record in known if record["number"] >= 0] == said
             assert len(found.problems) + len(known) - len(said) == self.torn[name]

@@ -112,8 +112,8 @@ def test_without_accuracy_launches_there_is_no_table_of_accuracies(table):
 
 def test_both_tables_are_in_every_form(table):
     found = table(numpy=(0.97, 0.97), torch=(0.97, 0.97)).reset_index()
-    assert "accuracy, differences to numpy" in render.as_markdown(found)
-    assert [str(made.title).endswith("differences to numpy") for made in render.as_tables(found)] == [False, True]
+    assert "accuracy, differences to numpy" in render._as_markdown(found)
+    assert [str(made.title).endswith("differences to numpy") for made in render._as_tables(found)] == [False, True]
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [([4.0, None, 2.0], "4.00 (2/3)"), ([None, 2.0], "(1/2)")])

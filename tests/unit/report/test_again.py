@@ -44,22 +44,22 @@ def frame(tmp_path_factory):
 
 
 def test_the_cells_of_the_commands_are_those_of_the_rows(frame):
-    cells = expanded(repeat.commands(frame, {}))
+    cells = expanded(repeat._commands(frame, {}))
     assert len(cells) == len(set(cells))
     assert set(cells) == set(frame[list(repeat.AXES.values())].astype(str).itertuples(index=False, name=None))
 
 
 def test_what_crosses_is_one_command(frame):
     some = frame[(frame["framework"] != "numpy") & (frame["pipeline"] == "resident") & (frame["batch_size"] < 4096)]
-    assert len(list(repeat.commands(some, {}))) == 1
-    assert len(list(repeat.commands(frame[frame["batch_size"] == 100], {}))) > 1
+    assert len(list(repeat._commands(some, {}))) == 1
+    assert len(list(repeat._commands(frame[frame["batch_size"] == 100], {}))) > 1
 
 
 def test_recommended_modes_and_all_cores_need_no_option(make, write_set):
     rows = [make(framework="torch", mode="eager", threads=2), make(framework="jax", mode="fused", threads=2)]
     frame = load(write_set("two", *rows), PAGE_COLUMNS)
-    assert len(list(repeat.commands(frame, WHOLE))) == 2
-    [one] = repeat.commands(frame, {**WHOLE, "requested": {"modes": "recommended"}})
+    assert len(list(repeat._commands(frame, WHOLE))) == 2
+    [one] = repeat._commands(frame, {**WHOLE, "requested": {"modes": "recommended"}})
     assert not {"--mode", "--threads"} & options(one).keys()
 
 
@@ -67,17 +67,17 @@ def test_recommended_modes_and_all_cores_need_no_option(make, write_set):
 def test_how_much_was_measured_is_asked_for_again(make, write_set, name):
     trained = make(task="accuracy", accuracy=0.9, epochs=3, train_samples_per_s=None)
     frame = load(write_set(name, make(round=3), trained), PAGE_COLUMNS)
-    given = options(next(repeat.commands(frame, {"preset": as_kept(PRESETS[name])})))
+    given = options(next(repeat._commands(frame, {"preset": as_kept(PRESETS[name])})))
     assert (given["--preset"], given["--epochs"], given["--seeds"]) == ([name], ["3"], ["1"])
     assert given.get("--rounds") == (None if PRESETS[name].looks else ["4"])
-    exact = options(next(repeat.commands(frame, {"preset": {**as_kept(PRESETS[name]), "looks": []}})))
+    exact = options(next(repeat._commands(frame, {"preset": {**as_kept(PRESETS[name]), "looks": []}})))
     assert exact["--rounds"] == ["4"]
 
 
 def test_recipes_that_were_trained_for_different_epochs_have_commands_of_their_own(make, write_set):
     trained = {"task": "accuracy", "accuracy": 0.9, "train_samples_per_s": None}
     rows = [make(**trained, epochs=3), make(**trained, recipe="lenet", model="lenet", epochs=5)]
-    found = [options(command) for command in repeat.commands(load(write_set("epochs", *rows), PAGE_COLUMNS), {})]
+    found = [options(command) for command in repeat._commands(load(write_set("epochs", *rows), PAGE_COLUMNS), {})]
     assert [(given["--recipe"], given["--epochs"]) for given in found] == [(["lenet"], ["5"]), (["mlp"], ["3"])]
 
 

@@ -60,7 +60,7 @@ LEARNT = ROW | {
 def seal(kind: str, record: dict) -> bytes:
     """Return a line with the right checksum, whatever is in it."""
     body = json.dumps({"kind": kind, "schema_version": SCHEMA_VERSION, **record})[:-1]
-    return f'{body}, "checksum": "{store.checksum(body.encode())}"}}\n'.encode()
+    return f'{body}, "checksum": "{store._checksum(body.encode())}"}}\n'.encode()
 
 
 @st.composite

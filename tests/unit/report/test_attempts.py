@@ -11,7 +11,7 @@ from pathlib import Path
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from benchmarks.record.store import line
+from benchmarks.record.store import _line
 from report.results import files, rules
 from report.results.load import load
 from report.tables.compare import newest
@@ -60,13 +60,13 @@ def write(folder, made, resumed):
     texts = {}
     for name, base in BASES.items():
         resumes = {"resumes": [f"{BASES['first']}.m01"]} if resumed and name == "second" else {}
-        texts[base] = [line("run", {"sweep": base, "engine": {"name": "dask"}, **resumes})]
+        texts[base] = [_line("run", {"sweep": base, "engine": {"name": "dask"}, **resumes})]
         for member, kind in KINDS.items():
             texts[f"{base}.m0{member}"] = [
-                line("run", {"sweep": f"{base}.m0{member}", "machine_kind": kind, "part_of": base, **resumes})
+                _line("run", {"sweep": f"{base}.m0{member}", "machine_kind": kind, "part_of": base, **resumes})
             ]
     for row in made:
-        texts[row["sweep"]].append(line("row", row))
+        texts[row["sweep"]].append(_line("row", row))
     for name, lines in texts.items():
         (folder / f"{name}.jsonl").write_bytes(b"".join(lines))
 
@@ -139,7 +139,7 @@ def checked(made, resumed):
     """Return the launches that checks look at."""
     with tempfile.TemporaryDirectory() as name:
         write(folder := Path(name), made, resumed)
-        return launches(rules.counted(files.read_all(folder, rules.READ)).rows)
+        return launches(rules._counted(files.read_all(folder, rules.READ)).rows)
 
 
 ONLY_READ = HealthCheck.function_scoped_fixture

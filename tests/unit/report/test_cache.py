@@ -134,7 +134,7 @@ def test_a_full_disk_leaves_no_entry(kept, results, monkeypatch):
 
 def test_other_code_reads_anew(kept, results, count, monkeypatch):
     load(results)
-    monkeypatch.setattr(cache, "code", lambda: "another hash")
+    monkeypatch.setattr(cache, "_code", lambda: "another hash")
     load(results)
     assert len(count) == 2
     assert len(list(kept.iterdir())) == 1

@@ -19,7 +19,7 @@ SCORES = {"train_loss_by_epoch": [2.0, 1.5], "loss_by_epoch": [1.9, 1.6], "accur
 
 def folder(tmp_path, scores, framework="torch"):
     about = {"scores": scores, "training": {"framework": framework, "seed": 0}, "dataset": {"name": "mnist-5k"}}
-    checkpoint.write_checkpoint(tmp_path / "net", RECIPE, initial_weights(RECIPE.model, RECIPE.initialiser, 0), about)
+    checkpoint._write_checkpoint(tmp_path / "net", RECIPE, initial_weights(RECIPE.model, RECIPE.initialiser, 0), about)
     return tmp_path / "net"
 
 

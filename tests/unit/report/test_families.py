@@ -6,11 +6,11 @@ import pytest
 
 from benchmarks.machine import hardware
 from benchmarks.record.store import append
-from report.page.document import facts, together
+from report.page.document import _together, facts
 from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.machines import machines
 from report.results.load import load, records
-from report.results.machines import name
+from report.results.machines import _name
 from report.tables.compare import compare, newest
 from report.tables.over_machines import over_machines
 from tests.unit.known_lines import RECORDS
@@ -153,8 +153,8 @@ def test_kinds_of_one_name_are_told_apart(write_set, make):
 
 def test_a_machine_s_name_has_nothing_of_host_or_user(monkeypatch):
     facts = {**hardware.facts(), "host": "lab-7", "user": "ada"}
-    assert name(facts).startswith(hardware.cpu_name()[:20])
-    assert "lab-7" not in name(facts)
+    assert _name(facts).startswith(hardware.cpu_name()[:20])
+    assert "lab-7" not in _name(facts)
     assert not {"host", "hostname", "node", "user"} & set(hardware.facts())
 
 
@@ -191,6 +191,6 @@ def test_what_was_asked_for_and_not_made_is_said_once_of_all_machines(family, la
     append(folder / f"{BASE}.jsonl", "stop", {**RECORDS["stop"], "reason": "time cap"})
     append(folder / f"{BASE}.jsonl", "end", {"wall_s": {}, "reported": 3})
     inputs = Inputs(load(folder, PAGE_COLUMNS), records(folder))
-    assert "6 more asked for and not made (time cap)" in list(together(inputs, machines(inputs)))
+    assert "6 more asked for and not made (time cap)" in list(_together(inputs, machines(inputs)))
     parts = [fact for found in machines(inputs) for fact in facts(found.inputs)]
     assert not any("not made" in fact for fact in parts)

@@ -6,7 +6,7 @@ import os
 import pytest
 
 from benchmarks.record.schema import SCHEMA_VERSION
-from benchmarks.record.store import append, checksum
+from benchmarks.record.store import _checksum, append
 from report.results import files
 
 
@@ -46,7 +46,7 @@ def test_a_newer_schema_is_an_error_that_says_what_reads_it(healthy, write, row)
     body = json.dumps({"kind": "row", **row, "schema_version": 99})[:-1]
     folder = write(healthy)
     with (folder / "a.jsonl").open("a") as file:
-        file.write(f'{body}, "checksum": "{checksum(body.encode())}"}}\n')
+        file.write(f'{body}, "checksum": "{_checksum(body.encode())}"}}\n')
     [finding] = found(folder)
     assert (finding.level, finding.what) == ("error", "a.jsonl, line 11")
     assert finding.found == f"schema version 99, this program reads {SCHEMA_VERSION}"

@@ -90,12 +90,12 @@ def test_columns_with_nothing_to_say_are_left_out(compare, launches):
 
 
 def test_what_follows_a_line_s_end_is_no_option_of_it():
-    assert formats.latex_text("[1ex]*") == "{[}1ex{]}{*}"
-    assert formats.latex_text("--x ``y''") == "{-}{-}x {`}{`}y{'}{'}"
+    assert formats._latex_text("[1ex]*") == "{[}1ex{]}{*}"
+    assert formats._latex_text("--x ``y''") == "{-}{-}x {`}{`}y{'}{'}"
 
 
 def test_latex_gets_letters_that_its_fonts_have():
-    assert formats.latex_text('"é漢\u202e') == "\\symbol{34}é\\textbackslash{}u6f22\\textbackslash{}x202e"
+    assert formats._latex_text('"é漢\u202e') == "\\symbol{34}é\\textbackslash{}u6f22\\textbackslash{}x202e"
 
 
 def test_markdown_gets_no_control_character():

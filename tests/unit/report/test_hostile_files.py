@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def seal(text: str) -> bytes:
     """Return a line with this JSON, its last brace apart, and the right checksum."""
-    return f'{text}, "checksum": "{store.checksum(text.encode())}"}}\n'.encode()
+    return f'{text}, "checksum": "{store._checksum(text.encode())}"}}\n'.encode()
 
 
 HOSTILE = {  # what a field holds, as JSON
@@ -73,7 +73,7 @@ def test_a_hostile_value_is_refused_with_its_line(put, row, what):
     assert refused == [number for number in range(2, 9) if number not in fine]
     assert all(len(problem) < 400 for problem in found.problems)
     assert len(load(folder)) == 2
-    read = store.read(folder / "a.jsonl")
+    read = store._read(folder / "a.jsonl")
     assert (len(read.rows), read.problems) == (2, found.problems)
 
 
@@ -97,7 +97,7 @@ def test_only_regular_files_are_read(put, capsys):
     for name in names:
         assert f"{name}.jsonl: a " in said
     assert "root:" not in said
-    swept = {sweep.path.stem: sweep for sweep in store.read_all(folder)}
+    swept = {sweep.path.stem: sweep for sweep in store._read_all(folder)}
     checked = {file.sweep.path.stem: file.sweep for file in files.read_all(folder, ["sweep"])}
     for name in names:
         assert "not a regular file" in swept[name].problems[0]

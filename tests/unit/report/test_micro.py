@@ -56,7 +56,7 @@ def test_a_copy_has_no_rate(save):
 def test_the_newest_run_of_each_cell_counts_whatever_its_number(save):
     save(benchmark(0.003), day=2)
     save(benchmark(0.001), day=1)
-    frame = micro.newest(micro.load(save(benchmark(0.002, framework="jax"), day=1)))
+    frame = micro._newest(micro.load(save(benchmark(0.002, framework="jax"), day=1)))
     assert dict(zip(frame["framework"], frame["median_us"], strict=True)) == pytest.approx({"jax": 2e3, "torch": 3e3})
 
 

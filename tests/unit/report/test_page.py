@@ -11,7 +11,7 @@ from benchmarks.errors import UsageError
 from benchmarks.machine.environments import ROOT
 from benchmarks.record.store import append
 from report.cli import page as page_command
-from report.page.document import build, values
+from report.page.document import _values, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.markdown import as_markdown
 from report.results.load import load, records
@@ -215,7 +215,7 @@ def test_the_command_writes_three_files_and_refuses_a_folder(full, tmp_path):
 
 
 def test_a_filter_s_numbers_are_in_the_order_of_numbers():
-    assert values([8, 1024, 100, "b", "a"]) == ["8", "100", "1024", "a", "b"]
+    assert _values([8, 1024, 100, "b", "a"]) == ["8", "100", "1024", "a", "b"]
 
 
 def three(folder, change=lambda kind, record: record):

@@ -31,10 +31,10 @@ def cells(write_set, make):
 
 
 def test_a_device_overtakes_where_it_stays_ahead():
-    assert throughput.overtakes({1: 1, 8: 9, 64: 90}, {1: 2, 8: 8, 64: 80}) == 8
-    assert throughput.overtakes({1: 3, 8: 7, 64: 90}, {1: 2, 8: 8, 64: 80}) == 64
-    assert throughput.overtakes({1: 3, 8: 9}, {1: 2, 8: 8, 512: 1}) == 1
-    assert throughput.overtakes({1: 3, 8: 7}, {1: 2, 8: 8}) is None
+    assert throughput._overtakes({1: 1, 8: 9, 64: 90}, {1: 2, 8: 8, 64: 80}) == 8
+    assert throughput._overtakes({1: 3, 8: 7, 64: 90}, {1: 2, 8: 8, 64: 80}) == 64
+    assert throughput._overtakes({1: 3, 8: 9}, {1: 2, 8: 8, 512: 1}) == 1
+    assert throughput._overtakes({1: 3, 8: 7}, {1: 2, 8: 8}) is None
 
 
 def test_crossovers_are_named_in_words(cells):
@@ -45,7 +45,7 @@ def test_crossovers_are_named_in_words(cells):
             ("jax", "eager", "cpu"): {8: 90, 64: 210, 512: 310},
         }
     )
-    said = list(throughput.sentences(found.timed))
+    said = list(throughput._sentences(found.timed))
     assert said[0].endswith(
         "from batch 64 on the GPU overtakes the CPU, up to 512 (there 10 times its speed) in torch (eager)."
     )
@@ -61,7 +61,7 @@ def test_only_verdicts_make_a_leader(write_set, launches):
         for name, speed in found.items():
             drift = noise if name == "torch" else noise[::-1]
             rows += launches(*(speed * d for d in drift), framework=name, batch_size=size)
-    [said] = throughput.leaders(Inputs(load(write_set("lead", *rows), PAGE_COLUMNS), []).timed)
+    [said] = throughput._leaders(Inputs(load(write_set("lead", *rows), PAGE_COLUMNS), []).timed)
     assert said.endswith("batch 8 to 64: torch leads; batch 512: torch and jax are not distinguished.")
 
 
@@ -73,27 +73,27 @@ def test_devices_are_compared_in_the_mode_that_is_best_on_each(cells):
             ("torch", "fused", "gpu"): {8: 50, 64: 250, 512: 3000},
         }
     )
-    [said] = throughput.devices(found.timed)
+    [said] = throughput._devices(found.timed)
     assert "from batch 64 on the GPU overtakes the CPU" in said
     assert said.endswith("in torch (eager on the CPU, fused on the GPU).")
 
 
 def test_frameworks_are_named_with_their_modes():
     pairs = {("torch", "eager"), ("jax", "fused"), ("jax", "eager")}
-    assert throughput.by_name(pairs) == "jax (eager, fused) and torch (eager)"
+    assert throughput._by_name(pairs) == "jax (eager, fused) and torch (eager)"
 
 
 def test_dispatch_dominates_up_to_the_largest_batch_whose_step_it_is_half_of(cells):
     found = cells({("torch", "eager", "cpu"): {1: 1000, 64: 40_000, 512: 50_000}}, dispatch_s=0.0009)
-    [said] = list(throughput.dispatch(found.timed))  # a step of 64 takes 1.6 ms, of 512 10 ms
+    [said] = list(throughput._dispatch(found.timed))  # a step of 64 takes 1.6 ms, of 512 10 ms
     assert "up to batch 64 dispatch dominates a step of torch (eager)" in said
     fused = found.timed.assign(mode="fused")
-    assert list(throughput.dispatch(fused)) == []
+    assert list(throughput._dispatch(fused)) == []
 
 
 def test_of_one_batch_size_nothing_but_the_devices_is_said(cells):
     found = cells({("torch", "eager", "cpu"): {8: 100}, ("torch", "eager", "gpu"): {8: 200}}, dispatch_s=0.5)
-    [said] = throughput.sentences(found.timed)
+    [said] = throughput._sentences(found.timed)
     assert "the GPU is ahead of the CPU at batch 8, the only size that both have (there 2 times" in said
 
 
@@ -173,7 +173,7 @@ def test_each_framework_is_shown_in_its_fastest_mode_beside_the_mode_most_have(w
 
 def test_host_feeding_is_what_an_epoch_takes_longer(write_set, launches):
     rows = [*launches(1000.0), *launches(800.0, pipeline="host")]
-    found = times.spent(Inputs(load(write_set("host", *rows), PAGE_COLUMNS), [])).set_index("pipeline")
+    found = times._spent(Inputs(load(write_set("host", *rows), PAGE_COLUMNS), [])).set_index("pipeline")
     assert found.loc["resident", "steps"] == pytest.approx(60)
     assert found.loc["host", "steps"] == pytest.approx(60)
     assert found.loc["host", "host feeding"] == pytest.approx(15)
@@ -181,16 +181,16 @@ def test_host_feeding_is_what_an_epoch_takes_longer(write_set, launches):
 
 def test_curves_are_means_over_the_seeds_that_got_so_far():
     lists = {"accuracy_by_epoch": [[0.5, 0.7], [0.7], None], "loss_by_epoch": [[1.0, 0.5], [3.0], [1.0]]}
-    found = learning.curves(pd.DataFrame({**lists, "seconds_by_epoch": [[1.0, 2.0], [3.0], [5.0]]}))
+    found = learning._curves(pd.DataFrame({**lists, "seconds_by_epoch": [[1.0, 2.0], [3.0], [5.0]]}))
     assert found.index.tolist() == [1, 2]
     assert found["accuracy_by_epoch_mean"].tolist() == pytest.approx([0.6, 0.7])
     assert found["accuracy_by_epoch_low"].tolist() == pytest.approx([0.5, 0.7])
     assert found["seconds_by_epoch_high"].tolist() == pytest.approx([3.0, 2.0])
-    assert learning.curves(pd.DataFrame({name: [None] for name in learning.BY_EPOCH})).empty
+    assert learning._curves(pd.DataFrame({name: [None] for name in learning.BY_EPOCH})).empty
 
 
 def test_a_learning_rate_is_drawn_where_it_changes():
-    [made] = learning.rates(pd.DataFrame({"recipe": ["mlp", "cnn_28_dense"], "epochs": [5, 3]}), "")
+    [made] = learning._rates(pd.DataFrame({"recipe": ["mlp", "cnn_28_dense"], "epochs": [5, 3]}), "")
     assert made.facets == {"model": "cnn_28_dense"}
     assert made.words == "From 0.001 to 0.00081, times 0.9 after each epoch."
 
@@ -199,7 +199,7 @@ def test_a_confusion_matrix_is_summed_over_seeds_and_counts_what_is_wrong():
     counts = [0] * 100
     counts[11], counts[12] = 90, 10  # 1 taken for 1, for 2
     frame = pd.DataFrame({"framework": "torch", "mode": "eager", "confusion": [counts, counts]})
-    made = mistakes.matrix(frame)
+    made = mistakes._matrix(frame)
     assert made.caption == "torch, eager: 20 of 200 wrong"
     one = made.groups[0].lines[1].cells
     assert (one[2].text, one[2].style) == ("180", "hit")

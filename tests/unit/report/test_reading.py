@@ -20,7 +20,7 @@ from tests.unit.conftest import examples
 def seal(body: str | bytes, mark: bytes = b', "checksum": "') -> bytes:
     """Return a line with the right checksum, whatever is in it."""
     data = body.encode() if isinstance(body, str) else body
-    return data + mark + store.checksum(data).encode() + b'"}'
+    return data + mark + store._checksum(data).encode() + b'"}'
 
 
 def line(row, **changes) -> bytes:
@@ -97,9 +97,9 @@ ODD = {  # lines, by what is odd in them
 def both_ways(data: bytes):
     """Return the table and the sweep of each way."""
     found = []
-    for sound in (arrow.is_sound, lambda line: False):
+    for sound in (arrow._is_sound, lambda line: False):
         sweep = store.Sweep(Path("a.jsonl"))
-        with mock.patch.object(arrow, "is_sound", sound):
+        with mock.patch.object(arrow, "_is_sound", sound):
             tables = list(arrow.blocks(io.BytesIO(data), sweep))
         found.append((arrow.pa.concat_tables([arrow.SCHEMA.empty_table(), *tables]), sweep))
     return found
@@ -177,4 +177,4 @@ def test_what_is_read_is_what_storage_reads(tmp_path, row):
     for n in range(3):
         store.append(path, "row", {**row, "round": n, "train_chunk_s": [1, 2.5], "flags": ["disturbed"]})
     (table, _), _ = both_ways(path.read_bytes())
-    assert table.to_pylist() == store.read(path).rows
+    assert table.to_pylist() == store._read(path).rows

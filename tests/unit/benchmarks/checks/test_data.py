@@ -23,14 +23,14 @@ def prepared(tmp_path):
 
 
 def test_a_prepared_set_is_what_its_name_says(prepared):
-    assert doctor.prepared(prepared).level == "ok"
+    assert doctor._prepared(prepared).level == "ok"
 
 
 @pytest.mark.parametrize("damage", [b"\x04", b""])
 def test_a_changed_or_cut_prepared_set_is_found(prepared, damage):
     path = prepared / "test_images.npy"
     path.write_bytes(path.read_bytes()[:-1] + damage)
-    finding = doctor.prepared(prepared)
+    finding = doctor._prepared(prepared)
     assert finding.level == "error"
     assert "delete" in finding.advice
 
@@ -48,19 +48,19 @@ def origin(tmp_path, monkeypatch):
 
 
 def test_named_sets_are_looked_for_in_the_folder_and_below_it(origin, tmp_path):
-    assert [(f.level, f.what.split()[0]) for f in doctor.named(origin)] == [("ok", "mnist")]
+    assert [(f.level, f.what.split()[0]) for f in doctor._named(origin)] == [("ok", "mnist")]
     (tmp_path / "both" / "mnist").mkdir(parents=True)
     for file in FILES:
         (tmp_path / "both" / "mnist" / file).write_text(file)
     (tmp_path / "both" / "mnist" / FILES[3]).write_text("other")
-    [finding] = doctor.named(tmp_path / "both")
+    [finding] = doctor._named(tmp_path / "both")
     assert finding.level == "error"
     assert FILES[3] in finding.found
 
 
 def test_a_folder_with_other_files_is_an_error(origin):
     (origin / FILES[0]).write_text("other")
-    [finding] = doctor.named(origin)
+    [finding] = doctor._named(origin)
     assert finding.level == "error"
     assert "expected sha256" in finding.found
 

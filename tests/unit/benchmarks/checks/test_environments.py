@@ -42,7 +42,7 @@ def answer(**changes):
 
 
 def test_an_environment_as_it_is_pinned_is_ok(environment):
-    finding = doctor.judged(answer())
+    finding = doctor._judged(answer())
     assert (finding.level, finding.found) == ("ok", "2.1+cpu answers, 3 packages as pinned")
 
 
@@ -53,7 +53,7 @@ def test_a_wrong_version_and_a_missing_package_are_errors_with_the_command(envir
     )
     (environment / "MarkupSafe-3.0.4.dist-info" / "METADATA").unlink()
     (environment / "MarkupSafe-3.0.4.dist-info").rmdir()
-    finding = doctor.judged(answer())
+    finding = doctor._judged(answer())
     assert finding.level == "error"
     assert finding.found == "not as pinned: markupsafe missing in place of 3.0.4, numpy 1.0 in place of 2.4.6"
     assert finding.advice == "make it anew with: tox run --recreate --notest -e torch-cpu"
@@ -62,13 +62,13 @@ def test_a_wrong_version_and_a_missing_package_are_errors_with_the_command(envir
 @pytest.mark.parametrize(("device", "level"), [("cpu", "warning"), ("gpu", "note")])
 def test_a_missing_environment_comes_with_the_command_that_makes_it(tmp_path, monkeypatch, device, level):
     monkeypatch.setattr(environments, "ROOT", tmp_path)
-    finding = doctor.judged(probe("torch", device))
+    finding = doctor._judged(probe("torch", device))
     assert (finding.level, finding.found) == (level, f"no environment .tox/torch-{device}")
     assert finding.advice == f"make it with: tox run --notest -e torch-{device}"
 
 
 def test_one_that_does_not_answer_is_an_error_and_one_without_a_card_a_warning(environment):
     silent = Probe("torch", "cpu", "torch on cpu does not answer: worker exited with 1")
-    assert doctor.judged(silent).level == "error"
+    assert doctor._judged(silent).level == "error"
     blind = Probe("torch", "gpu", "torch sees no gpu here", facts={"devices": {}})
-    assert doctor.judged(blind).level == "warning"
+    assert doctor._judged(blind).level == "warning"

@@ -18,7 +18,7 @@ def groups(tmp_path, monkeypatch):
             path = tmp_path / "cgroup" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text + "\n")
-        return doctor.quota_cpus()
+        return doctor._quota_cpus()
 
     return pretend
 
@@ -41,7 +41,7 @@ def test_no_control_groups_are_no_quota(groups):
 
 @pytest.mark.parametrize(("cpus", "level"), [(None, "ok"), (2.0, "ok"), (1.5, "warning")])
 def test_a_quota_below_the_cores_is_a_warning(cpus, level):
-    assert doctor.quota(cpus, cores=2).level == level
+    assert doctor._quota(cpus, cores=2).level == level
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_a_quota_below_the_cores_is_a_warning(cpus, level):
     [(4, 4, 4, "ok", ""), (4, 8, 8, "note", "SMT"), (2, 2, 8, "note", "2 of 8")],
 )
 def test_threads_are_told_from_cores(cores, allowed, there, level, word):
-    finding = doctor.threads(cores, allowed, there)
+    finding = doctor._threads(cores, allowed, there)
     assert finding.level == level
     assert word in finding.found
 
@@ -61,12 +61,12 @@ def test_a_governor_that_saves_power_is_a_warning(tmp_path, said, level):
     files = [tmp_path / word for word in said]
     for path in files:
         path.write_text(path.name + "\n")
-    assert doctor.governor(files).level == level
+    assert doctor._governor(files).level == level
 
 
 @pytest.mark.parametrize(("busy", "stolen", "level"), [(3, 0, "ok"), (30, 0, "warning"), (1, 5, "warning")])
 def test_load_of_others_is_a_warning(busy, stolen, level):
-    assert doctor.load(busy, stolen).level == level
+    assert doctor._load(busy, stolen).level == level
 
 
 def test_this_machine_is_looked_at():

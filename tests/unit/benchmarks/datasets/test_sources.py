@@ -72,7 +72,7 @@ def test_data_dir_comes_before_the_environment(small, monkeypatch, tmp_path):
 
 
 def test_a_given_folder_that_lacks_files_is_never_filled_by_a_download(small, monkeypatch, tmp_path, refused):
-    monkeypatch.setattr(sources, "download", lambda *_: pytest.fail("downloaded"))
+    monkeypatch.setattr(sources, "_download", lambda *_: pytest.fail("downloaded"))
     cached = tmp_path / "cache" / "downloads" / "mnist"
     shutil.copytree(small["mnist"], cached)
     (small["mnist"] / FILES[2]).unlink()
@@ -117,7 +117,7 @@ def test_shuffled_labels_of_the_right_shape_are_refused(small, make, tmp_path, r
 def test_the_cache_and_then_the_installed_folder_are_used(small, monkeypatch, tmp_path):
     origin = dataclasses.replace(ORIGINS["mnist"], folders=(small["mnist"],))
     monkeypatch.setitem(ORIGINS, "mnist", origin)
-    assert sources.find_folder("mnist", origin, None, tmp_path) == small["mnist"]
+    assert sources._find_folder("mnist", origin, None, tmp_path) == small["mnist"]
     cached = tmp_path / "downloads" / "mnist"
     shutil.copytree(small["mnist"], cached)
-    assert sources.find_folder("mnist", origin, None, tmp_path) == cached
+    assert sources._find_folder("mnist", origin, None, tmp_path) == cached

@@ -8,12 +8,12 @@ from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.errors import DataError, UsageError
 from benchmarks.models import checkpoint, train
-from benchmarks.models.demo import facts, kept, network
+from benchmarks.models.demo import _kept, facts, network
 
 
 def keep(folder, name="lenet", card=None):
     recipe = RECIPES[name]
-    checkpoint.write_checkpoint(folder, recipe, initial_weights(recipe.model, recipe.initialiser, 0), card or {})
+    checkpoint._write_checkpoint(folder, recipe, initial_weights(recipe.model, recipe.initialiser, 0), card or {})
 
 
 def test_the_cards_facts_are_told_as_far_as_there_are_any(tmp_path):
@@ -47,11 +47,11 @@ def test_what_was_trained_before_is_taken_and_what_is_damaged_trained_anew(tmp_p
 
     monkeypatch.setattr(train, "save", save)
     said = []
-    place = kept(["numpy"], True, said.append).folder
+    place = _kept(["numpy"], True, said.append).folder
     assert place.is_relative_to(tmp_path)
     assert "training lenet on mnist-5k in numpy" in said[0]
-    assert kept(["numpy"], True, said.append).folder == place
+    assert _kept(["numpy"], True, said.append).folder == place
     assert trained == ["numpy"]
     (place / checkpoint.CARD).write_text("{")
-    kept(["numpy"], True, said.append)
+    _kept(["numpy"], True, said.append)
     assert trained == ["numpy", "numpy"]

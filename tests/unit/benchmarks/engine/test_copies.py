@@ -10,7 +10,7 @@ from benchmarks.sweep.dask.copies import Copy, lines_from, some_lines, whole_lin
 @pytest.fixture
 def lines(row):
     """Five lines of a member's file."""
-    return [store.line("row", {**row, "round": number}).decode() for number in range(5)]
+    return [store._line("row", {**row, "round": number}).decode() for number in range(5)]
 
 
 def rounds(said):
