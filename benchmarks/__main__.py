@@ -51,7 +51,7 @@ def main() -> None:
 
 def watched() -> None:
     """Run it under the handlers of these signals."""
-    with signals.watched():
+    with signals.handled():
         app()
 
 

@@ -48,7 +48,7 @@ from report.page.markdown import as_markdown
 from report.results import files, rules
 from report.results.load import load, records
 from report.tables import between, render, render_between
-from report.tables.compare import NEEDED, compare, first_comparisons
+from report.tables.compare import REQUIRED_COLUMNS, compare, first_comparisons
 from report.tables.gate import RULES, Outcome, gate_rules, judge
 from report.tables.metrics import DEFAULT, Metric, metric
 from report.tables.sides import AXES, READ
@@ -116,7 +116,7 @@ def compare_sets(
     gate = gate_rules(fail_on, asked) if fail_on is not None else []
     source = base_set or results
     if how == "framework" and name == DEFAULT:
-        table = compare(_loaded(source, NEEDED, categories=True), base)
+        table = compare(_loaded(source, REQUIRED_COLUMNS, categories=True), base)
         _show(table, form, out_file, show_all, asked, None)
         return
     if how == "framework":

@@ -28,7 +28,7 @@ from adapters.contract import Array, Feed, Resident
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import Weights, initial_weights
-from benchmarks.launch.outcome import Ending
+from benchmarks.launch.outcome import Outcome
 from benchmarks.launch.process import launch_in, on_cpus
 from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import Cell
@@ -259,7 +259,7 @@ def _background_load(data: Prepared) -> Iterator[Check]:
     )
 
 
-def _real_launch(data: Prepared) -> Ending:
+def _real_launch(data: Prepared) -> Outcome:
     """Measure mlp in NumPy on one CPU, in a worker as a sweep's."""
     cell = Cell("numpy", "mlp", data.name, "cpu", 100, "eager", "float32", 1)
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:

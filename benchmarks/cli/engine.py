@@ -71,12 +71,12 @@ def join(
     scheduler.certify_worker(tls_ca_file, tls_cert, tls_key)
     full = scheduler.checked(address, insecure)
     scheduler.security(full, "worker")
-    environments.give(python or [])
+    environments.override_interpreters(python or [])
     say("looking at this machine's environments")
-    told = facts.here(framework)
+    told = facts.machine_facts(framework)
     for probe in facts.probes_of(told).values():
         say(f"{probe.framework} on {probe.device}: {probe.problem or probe.version}")
-    member.stay(member.Member(told, folder or _kept(), say), full, name, patience, interface)
+    member.run_member(member.Member(told, folder or _kept(), say), full, name, patience, interface)
 
 
 def collect(

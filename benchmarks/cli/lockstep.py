@@ -13,7 +13,7 @@ from adapters.recipes import MODELS
 from benchmarks.cli import tables, terminal
 from benchmarks.cli.terminal import Axis, Pythons, Wait, err, out, prepared, say
 from benchmarks.launch.probe import chosen_frameworks, probe_all
-from benchmarks.launch.proof import STEPS, Proof, proven, unproven
+from benchmarks.launch.proof import STEPS, Proof, cached_proof, unproven
 from benchmarks.machine import environments, lock
 from benchmarks.machine.hardware import chosen, physical_cpus
 from benchmarks.plan.cells import Axes, Cell, expand
@@ -39,7 +39,7 @@ def lockstep(
     wait: Wait = True,
 ) -> None:
     """Run the gate alone: deviation of the losses from the oracle by step. Exit code 1 when one does not pass."""
-    environments.give(python or [])
+    environments.override_interpreters(python or [])
     devices = chosen(device)
     frameworks = chosen_frameworks(framework, devices)
     recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)
@@ -47,7 +47,7 @@ def lockstep(
     dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), len(physical_cpus())
     pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
     axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], pipelines)
-    with lock.taken(f"the lockstep gate, {', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
+    with lock.machine_lock(f"the lockstep gate, {', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
         found = _proven(axes, data, seed, steps, fresh_proof)
     if as_json:
         print(json.dumps([{**vars(cell), **vars(proof)} for cell, proof in found], indent=1))  # noqa: T201
@@ -66,7 +66,7 @@ def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> l
         probe = probes[cell.framework, cell.device]
         reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.pipeline)
         display.proof(number, len(cells), cell, None)
-        proof = unproven(reason) if reason else proven(cell, data, seed, steps, fresh)
+        proof = unproven(reason) if reason else cached_proof(cell, data, seed, steps, fresh)
         display.proof(number + 1, len(cells), cell, proof)
         found.append((cell, proof))
     display.close()

@@ -40,13 +40,13 @@ from benchmarks.launch import ceilings
 from benchmarks.launch.probe import chosen_frameworks, probe_all
 from benchmarks.launch.process import on_cpus
 from benchmarks.machine import environments, hardware, lock
-from benchmarks.machine.hardware import KINDS, Card, at, can_be_asked, cards, chosen, physical_cpus
+from benchmarks.machine.hardware import KINDS, Card, can_be_asked, cards, chosen, gpu_name, physical_cpus
 from benchmarks.plan.typed import MODE_NAMES, numbers, values
 
 
 def list_frameworks(python: Pythons = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
     """Show frameworks, whether their environments exist, what they see and which modes they have, and the GPUs."""
-    environments.give(python or [])
+    environments.override_interpreters(python or [])
     answers = probe_all(list(ADAPTERS), KINDS)
     found = []
     for (name, device), answer in answers.items():
@@ -93,7 +93,7 @@ def _card_table(gpus: Sequence[Card]) -> Table:
     """Return the GPUs as a table: what to type, and what each is."""
     table = Table("--device", "GPU", "memory GiB", "driver", "compute capability")
     for place, gpu in enumerate(gpus):
-        table.add_row(at(place), gpu.name, f"{gpu.memory_bytes / 2**30:.1f}", gpu.driver, gpu.capability)
+        table.add_row(gpu_name(place), gpu.name, f"{gpu.memory_bytes / 2**30:.1f}", gpu.driver, gpu.capability)
     return table
 
 
@@ -176,14 +176,14 @@ def machine_peak(
     Kept for later runs, whose rows then have an MFU. Exit code 1 when a framework fails, 75 when another process
     measures (with --no-wait).
     """
-    environments.give(python or [])
+    environments.override_interpreters(python or [])
     devices, dtypes = chosen(device), values(dtype, ["float32"], DTYPES, "dtype")
     frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
     counts = numbers(threads, [cores], "--threads", cores)
     edges = sorted(numbers(sizes, ceilings.SIZES, "--sizes", 1 << 14))
     points = [ceilings.Point(*axes) for axes in itertools.product(devices, dtypes, counts)]
     memories = [point for point in points if point.dtype == dtypes[0] and ceilings.can_be_measured(point.device)]
-    with lock.taken(f"the machine's peak in {', '.join(frameworks)}", wait, say):
+    with lock.machine_lock(f"the machine's peak in {', '.join(frameworks)}", wait, say):
         peaks = [ceilings.measured_peak(point, _able(frameworks, point.device), edges, fresh, say) for point in points]
         speeds = [ceilings.measured_bandwidth(point, fresh, say) for point in memories]
     if as_json:
@@ -198,7 +198,7 @@ def machine_peak(
 
 def _able(frameworks: Sequence[str], device: str) -> list[str]:
     """Return those of the frameworks that have an environment for this device."""
-    there = ceilings.there(device)
+    there = ceilings.available_frameworks(device)
     return [name for name in frameworks if name in there]
 
 
@@ -231,7 +231,7 @@ def micro_benchmarks(
     }
     processes = itertools.product(frameworks, devices, numbers(threads, [cores], "--threads", cores))
     failed = []
-    with lock.taken(f"single calls in {', '.join(frameworks)}", wait, say):
+    with lock.machine_lock(f"single calls in {', '.join(frameworks)}", wait, say):
         for process in processes:
             if code := Micro(*process, kinds, axes, max_time, results).run():
                 failed.append(f"{process[0]} on {process[1]} ({code})")
@@ -289,7 +289,7 @@ def check_measuring(
     Exit code 1 when one does not hold, 75 when another process measures (with --no-wait).
     """
     names, found = values(only, selfcheck.NAMES, selfcheck.NAMES, "check"), []
-    with lock.taken("its own measuring", wait, say):
+    with lock.machine_lock("its own measuring", wait, say):
         for check in selfcheck.run(names):
             found.append(check)
             say(f"{check.name}: {check.what}: {check.found}")

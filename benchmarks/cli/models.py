@@ -32,7 +32,7 @@ from benchmarks.cli.terminal import Axis, Pythons, Wait, out, prepared, say
 from benchmarks.errors import EnvironmentMissing, UsageError, plain, require, shown
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe, probe_all
 from benchmarks.machine import environments, lock
-from benchmarks.machine.environments import give
+from benchmarks.machine.environments import override_interpreters
 from benchmarks.machine.hardware import chosen, physical_cpus
 from benchmarks.machine.signals import Interrupted
 from benchmarks.models import checkpoint, evaluate, predict, train
@@ -65,7 +65,7 @@ def train_and_save(
     Exit code: 0 saved, 1 the framework failed, 2 usage or data, 74 the folder cannot be written, 75 another process
     measures (with --no-wait), 130, 143, 129 interrupted. The folder is made whole or not at all.
     """
-    environments.give(python or [])
+    environments.override_interpreters(python or [])
     cores = len(physical_cpus())
     place = _only(chosen([device]), "--device")
     name = _only(chosen_frameworks([framework], [place]), "--framework")
@@ -79,7 +79,7 @@ def train_and_save(
     count = _only(numbers(_listed(threads), [cores], "--threads", cores), "--threads")
     data = prepared(dataset, data_dir)
     try:
-        with checkpoint.made(save) as part, lock.taken(f"trains {settings.name} in {name}", wait, say):
+        with checkpoint.new_folder(save) as part, lock.machine_lock(f"trains {settings.name} in {name}", wait, say):
             found = probe(name, place)
             best = asked or found.recommended(settings.model.name, "resident")
             cell = Cell(name, settings.name, data.name, place, settings.batch_size, best, kind, count)
@@ -129,13 +129,13 @@ def evaluate_saved(
     all agree, 1 an image is read differently though it is no tie, or a framework failed, 2 usage or data, 75
     another process measures (with --no-wait).
     """
-    environments.give(python or [])
+    environments.override_interpreters(python or [])
     [place] = chosen([device])
     frameworks = chosen_frameworks(None if framework == ["all"] else framework, [place])
     kept = checkpoint.read_checkpoint(folder)
     data = prepared(evaluate.trained_on(kept) if dataset is None else dataset, data_dir)
     with (
-        lock.taken(f"evaluates {kept.recipe.name} in {', '.join(frameworks)}", wait, say),
+        lock.machine_lock(f"evaluates {kept.recipe.name} in {', '.join(frameworks)}", wait, say),
         tempfile.TemporaryDirectory(prefix="lockstep-") as scratch,
     ):
         found = evaluate.evaluate(kept, frameworks, place, data, Path(scratch), native, say)
@@ -167,7 +167,7 @@ def exchange_weights(
     cores, recipes, pairs = len(physical_cpus()), chosen_recipes(model, recipe), []
     axes = Axes(frameworks, recipes, [data.name], [place], [None], [None], ["float32"], [cores])
     with (
-        lock.taken(f"exchanges weights of {', '.join(recipes)} in {', '.join(frameworks)}", wait, say),
+        lock.machine_lock(f"exchanges weights of {', '.join(recipes)} in {', '.join(frameworks)}", wait, say),
         tempfile.TemporaryDirectory(prefix="lockstep-") as scratch,
     ):
         probes = probe_all(frameworks, [place])
@@ -204,7 +204,7 @@ def predict_digits(
     Any size, colour, dark on light or light on dark. Exit code: 0 all read, 1 a picture or a framework failed, 2 no
     picture could be read, usage or data.
     """
-    environments.give(python or [])
+    environments.override_interpreters(python or [])
     [place] = chosen([device])
     frameworks = chosen_frameworks(None if framework == ["all"] else framework, [place])
     kept = checkpoint.read_checkpoint(weights)
@@ -259,11 +259,11 @@ def draw(
     from threadpoolctl import threadpool_limits  # noqa: PLC0415
 
     from benchmarks.models.demo import facts, network  # noqa: PLC0415
-    from benchmarks.models.demo.queue import Desk  # noqa: PLC0415
+    from benchmarks.models.demo.queue import WorkerQueue  # noqa: PLC0415
     from benchmarks.models.demo.web import bound, loopback, serving, site, url  # noqa: PLC0415
     from benchmarks.models.remote import Warm  # noqa: PLC0415
 
-    give(python or [])
+    override_interpreters(python or [])
     [place] = chosen([device])
     names = chosen_frameworks(None if framework == ["all"] else framework, [place])
     with contextlib.ExitStack() as stack:
@@ -273,7 +273,7 @@ def draw(
         saved = network(weights, names, wait, say)
         eyes = stack.enter_context(ThreadPoolExecutor(READERS))
         # One thread each: they answer side by side.
-        desks = [Desk(name, partial(Warm, name, place, saved.recipe, saved.weights, 1)) for name in names]
+        desks = [WorkerQueue(name, partial(Warm, name, place, saved.recipe, saved.weights, 1)) for name in names]
         for desk in desks:
             stack.callback(desk.close)
         stack.enter_context(serving(site(facts(saved), desks, host, eyes), listening))

@@ -19,7 +19,7 @@ from adapters.registry import ADAPTERS
 from benchmarks import errors
 from benchmarks.cli import terminal
 from benchmarks.cli.engine import DEFAULT_PATIENCE_S, Insecure, Patience, need_engine
-from benchmarks.cli.summary import show_outcome, told
+from benchmarks.cli.summary import show_outcome, summarise_when_ended
 from benchmarks.cli.terminal import Axis, Pythons, Wait, err, out, planned, prepared, say
 from benchmarks.errors import UsageError, count
 from benchmarks.launch.ceilings import ceilings, points
@@ -33,9 +33,9 @@ from benchmarks.machine.memory import MemoryLimit, size_bytes
 from benchmarks.plan.cells import PRESETS, Axes, Cell, Preset, expand
 from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
 from benchmarks.record import store
-from benchmarks.sweep.dask.facts import Asked
+from benchmarks.sweep.dask.facts import RequestedAxes
 from benchmarks.sweep.dask.request import Request
-from benchmarks.sweep.local import Sweep
+from benchmarks.sweep.local import LocalSweep
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -45,7 +45,10 @@ if TYPE_CHECKING:
 
 ENGINES = ("local", "dask")
 CLUSTERS = ("slurm",)
-INSTEAD = {"dry_run": ": what is planned depends on the machines that join", "python": ": say it where a machine joins"}
+FOR_ONE_MACHINE = {
+    "dry_run": ": what is planned depends on the machines that join",
+    "python": ": say it where a machine joins",
+}
 
 
 def _over_several(engine: str, scheduler: str | None, cluster: str | None, **others: object) -> bool:
@@ -63,7 +66,7 @@ def _over_several(engine: str, scheduler: str | None, cluster: str | None, **oth
     if cluster:
         values([cluster], [], CLUSTERS, "cluster")
     for option in [option for option, value in others.items() if value]:
-        raise UsageError(f"--{option.replace('_', '-')} is for one machine{INSTEAD.get(option, '')}")
+        raise UsageError(f"--{option.replace('_', '-')} is for one machine{FOR_ONE_MACHINE.get(option, '')}")
     return True
 
 
@@ -78,7 +81,7 @@ def _over_machines(
 ) -> int:
     """Measure over several machines; return the exit code. UsageError, EngineError and what a sweep may end with."""
     need_engine("--engine dask")
-    from benchmarks.sweep.dask.display import Board  # noqa: PLC0415
+    from benchmarks.sweep.dask.display import MembersDisplay  # noqa: PLC0415
     from benchmarks.sweep.dask.driver import Driver  # noqa: PLC0415
     from benchmarks.sweep.dask.scheduler import apply  # noqa: PLC0415
 
@@ -86,10 +89,10 @@ def _over_machines(
     store.check(results)
     with _clients(scheduler, cluster, members, insecure, patience_s) as client:
         say(f"scheduler at {client.scheduler.address}; dashboard at {client.dashboard_link or 'none'}")
-        board = Board(err)
+        board = MembersDisplay(err)
         driver = Driver(client, request, results, board, members, patience_s)
         driver.queued = cluster is not None
-        with told(driver, board):
+        with summarise_when_ended(driver, board):
             driver.run()
         kinds = list(driver.account.kinds.values())
         stops = [stop for kind in kinds for stop in kind.stops]
@@ -113,7 +116,7 @@ def _clients(
         yield client
 
 
-MOST = 10_000  # rounds, seeds, epochs: weeks of measuring; more is a slip of the hand
+MAX_COUNT = 10_000  # rounds, seeds, epochs: weeks of measuring; more is a slip of the hand
 
 
 def run(
@@ -128,10 +131,15 @@ def run(
     pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
     preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "quick",
-    rounds: Annotated[int | None, typer.Option(min=0, max=MOST, help="exactly so many speed launches a cell")] = None,
-    seeds: Annotated[int | None, typer.Option(min=0, max=MOST, help="accuracy launches a cell, a seed each")] = None,
+    rounds: Annotated[
+        int | None, typer.Option(min=0, max=MAX_COUNT, help="exactly so many speed launches a cell")
+    ] = None,
+    seeds: Annotated[
+        int | None, typer.Option(min=0, max=MAX_COUNT, help="accuracy launches a cell, a seed each")
+    ] = None,
     epochs: Annotated[
-        int | None, typer.Option(min=0, max=MOST, help="of an accuracy launch; default: the recipe's; 0: none such")
+        int | None,
+        typer.Option(min=0, max=MAX_COUNT, help="of an accuracy launch; default: the recipe's; 0: none such"),
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     timeout: Annotated[
@@ -164,11 +172,11 @@ def run(
     75 another process measures (with --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP: what was not
     reached is `interrupted` then, and the same command with --resume goes on. A second Ctrl-C ends at once.
     """
-    amount = _amount_of(preset, rounds, seeds, epochs)
+    amount = _preset_of(preset, rounds, seeds, epochs)
     if epochs == 0:
         say("--epochs 0: no accuracy launches, whatever --seeds and --preset say")
     memory = MemoryLimit.of(None if memory_limit is None else size_bytes(memory_limit))
-    environments.give(python or [])
+    environments.override_interpreters(python or [])
     recipes, sets = chosen_recipes(model, recipe), values(dataset, ["mnist-5k"], what="dataset")
     sizes: list[int | None] = [*numbers(batch_size, [], "--batch-size", 1 << 20)] or ([None] if recipe else [100])
     modes, dtypes = chosen_modes(mode), values(dtype, ["float32"], DTYPES, "dtype")
@@ -176,7 +184,7 @@ def run(
     revisions = ("",) if against is None else ("", resolved(against))
     with_peak = amount.peak if with_peak is None else with_peak
     if _over_several(engine, scheduler, cluster, dry_run=dry_run, python=python):
-        asked = Asked(
+        asked = RequestedAxes(
             values(framework, [], list(ADAPTERS), "framework"), recipes, named(device), sizes, modes, dtypes,
             numbers(threads, [], "--threads", 1 << 10), pipelines, revisions,
         )  # fmt: skip
@@ -198,15 +206,15 @@ def run(
         _show_plan(_expanded(axes, probe_all(frameworks, devices)), amount)
         return
     store.check(results)
-    with lock.taken(f"{', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
+    with lock.machine_lock(f"{', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
         probes = probe_all(frameworks, devices)
         cells = _expanded(axes, probes)
         display = terminal.Display(err)
         launcher = Launcher(probes, data, timeout or 900.0, amount.chunk_s, epochs, memory)
         launcher.ceilings = ceilings(points(cells), with_peak, say)
-        sweep = Sweep(cells, launcher, results, amount, seed, resume, display, display.proof)
+        sweep = LocalSweep(cells, launcher, results, amount, seed, resume, display, display.proof)
         sweep.proof_timeout_s, sweep.fresh_proof, sweep.time_cap_s = timeout or TIMEOUT_S, fresh_proof, time_cap
-        with told(sweep, display):
+        with summarise_when_ended(sweep, display):
             sweep.run()
     raise typer.Exit(show_outcome(sweep, {"": sweep.ledger.rows}, list(sweep.stops.values())))
 
@@ -216,7 +224,7 @@ def _expanded(axes: Axes, probes: Mapping[tuple[str, str], Probe]) -> list[Cell]
     return expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
 
 
-def _amount_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | None) -> Preset:
+def _preset_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | None) -> Preset:
     """Return the preset with what was said exactly in place of its own; UsageError where nothing would be measured."""
     [name] = values([preset], [], list(PRESETS), "preset")
     amount = PRESETS[name]

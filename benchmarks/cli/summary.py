@@ -17,7 +17,7 @@ from benchmarks.machine.signals import Interrupted
 from benchmarks.sweep.ledger import Ledger
 
 
-class Sweep(Protocol):
+class Reportable(Protocol):
     """A sweep, on one machine or over several."""
 
     results: Path
@@ -30,7 +30,7 @@ class Sweep(Protocol):
 
 
 @contextmanager
-def told(sweep: Sweep, display: terminal.Display) -> Iterator[None]:
+def summarise_when_ended(sweep: Reportable, display: terminal.Display) -> Iterator[None]:
     """Where something ends a sweep early, say what is there all the same."""
     try:
         yield
@@ -46,7 +46,7 @@ def told(sweep: Sweep, display: terminal.Display) -> Iterator[None]:
         display.close()
 
 
-def show_outcome(sweep: Sweep, tables: Mapping[str, Sequence[Any]], stops: Sequence[Mapping[str, Any]]) -> int:
+def show_outcome(sweep: Reportable, tables: Mapping[str, Sequence[Any]], stops: Sequence[Mapping[str, Any]]) -> int:
     """Print what became of every cell, why comparisons stopped, where the time went, and that nothing is missing.
 
     `tables` has rows by machine, named where there are several. Returns the exit code.

@@ -171,13 +171,13 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
 def stopped(stop: Row) -> str:
     """Say why a comparison was measured no further."""
     half_width = stop.get("half_width")  # read from a file, a line has nothing of what is unknown
-    width = "" if half_width is None else f", {_known(half_width)}"
+    width = "" if half_width is None else f", {_precision_words(half_width)}"
     name = f"{stop['recipe']}, {stop['dataset']}, {stop['device']}, batch {stop['batch_size']}, {stop['dtype']}"
     name += f", {DATA[stop['pipeline']]}"
     return f"{escape(plain(name))}: stopped after {stop['rounds']} rounds ({stop['reason']}){width}"
 
 
-def _known(half_width: float) -> str:
+def _precision_words(half_width: float) -> str:
     """Say how well a comparison's ratios are known; half or twice as much is no knowledge of a ratio."""
     return "ratios not known yet" if half_width > UNKNOWN else f"ratios known to {100 * half_width:.1f} %"
 

@@ -48,7 +48,7 @@ class Point(NamedTuple):
         return f"{self.dtype} on {self.device}, {threads(self.threads)}"
 
 
-def there(device: str) -> list[str]:
+def available_frameworks(device: str) -> list[str]:
     """Return the frameworks that have an environment for this device."""
     found = []
     for framework in ADAPTERS:
@@ -79,7 +79,7 @@ def _locks(frameworks: Sequence[str], device: str) -> dict[str, str]:
 
 def _known_peak(point: Point) -> float | None:
     """Return the kept peak, FLOP/s, of all frameworks that have an environment here; None if there is none."""
-    found = files.read_cached("peaks", _peak_key(point, there(point.device), SIZES))
+    found = files.read_cached("peaks", _peak_key(point, available_frameworks(point.device), SIZES))
     return None if found is None else found["flops_per_s"]
 
 
@@ -97,8 +97,8 @@ def measured_peak(
     answers = {}
     for framework in frameworks:
         answers[framework] = _ask(point, framework, "products", sizes=list(sizes))
-        report(f"{framework}, {point}: {_words(answers[framework])}")
-    document = {**point._asdict(), **_best(answers), "frameworks": answers, "complete": _complete(answers)}
+        report(f"{framework}, {point}: {_answer_words(answers[framework])}")
+    document = {**point._asdict(), **_best(answers), "frameworks": answers, "complete": _all_valid(answers)}
     if document["complete"] and document["flops_per_s"]:
         files.write_cached("peaks", depends, document)
     return document
@@ -107,23 +107,23 @@ def measured_peak(
 def _ask(point: Point, framework: str, task: str, **amounts: Sequence[int]) -> Document:
     """Let one framework multiply or copy in a fresh process; return its answer with status and reason."""
     request = {"task": task, **point._asdict(), **amounts}
-    return _answered(framework, point.device, request, point.threads)
+    return _ask_worker(framework, point.device, request, point.threads)
 
 
-def _answered(framework: str, device: str, request: Document, threads: int) -> Document:
+def _ask_worker(framework: str, device: str, request: Document, threads: int) -> Document:
     """Return how a launch ended, as part of a document."""
     ending = launch_in(framework, device, request, threads, TIMEOUT_S)
     return {"status": ending.status, "reason": ending.reason, **(ending.answer or {})}
 
 
-def _counts(answer: Mapping[str, Any]) -> bool:
+def _is_valid(answer: Mapping[str, Any]) -> bool:
     """Return whether a framework's answer has a say: it ended ok, on the threads that were asked for."""
     return answer["status"] == "ok" and not answer["flags"]
 
 
-def _complete(answers: Mapping[str, Mapping[str, Any]]) -> bool:
+def _all_valid(answers: Mapping[str, Mapping[str, Any]]) -> bool:
     """Return whether every framework had its say or has a reason not to have one that will not go away."""
-    return all(_counts(answer) or answer["status"] == "unsupported" for answer in answers.values())
+    return all(_is_valid(answer) or answer["status"] == "unsupported" for answer in answers.values())
 
 
 def _best(answers: Mapping[str, Mapping[str, Any]]) -> Document:
@@ -131,16 +131,16 @@ def _best(answers: Mapping[str, Mapping[str, Any]]) -> Document:
     rates = [
         (item["flops_per_s"], framework, item["size"])
         for framework, answer in answers.items()
-        if _counts(answer)
+        if _is_valid(answer)
         for item in answer["sizes"]
         if "flops_per_s" in item
     ]
     return dict(zip(("flops_per_s", "framework", "size"), max(rates, default=(None,) * 3), strict=True))
 
 
-def _words(answer: Mapping[str, Any]) -> str:
+def _answer_words(answer: Mapping[str, Any]) -> str:
     """Say in a few words what a framework answered."""
-    if not _counts(answer):
+    if not _is_valid(answer):
         return ", ".join([answer["status"], *answer.get("flags", []), answer["reason"]]).removesuffix(", ")
     found = _best({"": answer})
     return f"{found['flops_per_s'] / 1e9:,.1f} GFLOP/s at {found['size']}"
@@ -166,7 +166,7 @@ def _bandwidth_key(point: Point) -> Document:
             "device": point.device,
             "threads": point.threads,
             "code": imports.code_hash(*CARD_CODE),
-            "locks": _locks(there(point.device), point.device),
+            "locks": _locks(available_frameworks(point.device), point.device),
             "machine": hardware.fingerprint(point.device),
         }
     hashes = {
@@ -179,7 +179,7 @@ def _bandwidth_key(point: Point) -> Document:
 
 def can_be_measured(device: str) -> bool:
     """Return whether there is an environment that could measure the device's memory."""
-    return bool(there(device)) if device != "cpu" else "numpy" in there("cpu")
+    return bool(available_frameworks(device)) if device != "cpu" else "numpy" in available_frameworks("cpu")
 
 
 def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print) -> Document:
@@ -204,27 +204,29 @@ def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print
 def _in_memory(point: Point) -> Document:
     """Let NumPy compute its triad in a fresh process."""
     request = {"task": "bandwidth", "threads": point.threads, "sets_bytes": _sets_bytes(point.threads)}
-    return _answered("numpy", "cpu", request, point.threads)
+    return _ask_worker("numpy", "cpu", request, point.threads)
 
 
 def _on_a_card(point: Point) -> Document:
     """Let every framework copy in a fresh process; return the fastest of each set, `failed` unless all had a say."""
     asked = point._replace(dtype="float32")
-    answers = {name: _ask(asked, name, "copies", sets_bytes=CARD_SETS_BYTES) for name in there(point.device)}
-    if not _complete(answers) or not any(map(_counts, answers.values())):
-        wrong = [f"{name}: {answer['reason']}" for name, answer in answers.items() if not _counts(answer)]
+    answers = {
+        name: _ask(asked, name, "copies", sets_bytes=CARD_SETS_BYTES) for name in available_frameworks(point.device)
+    }
+    if not _all_valid(answers) or not any(map(_is_valid, answers.values())):
+        wrong = [f"{name}: {answer['reason']}" for name, answer in answers.items() if not _is_valid(answer)]
         return {"status": "failed", "reason": "; ".join(wrong), "frameworks": answers}
     return {"status": "ok", "reason": "", "sets": _fastest(answers), "frameworks": answers}
 
 
 def _fastest(answers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, float]]:
     """Return the fastest copy of each set over all frameworks, smallest set first."""
-    parts = [part for answer in answers.values() if _counts(answer) for part in answer["sets"]]
-    speeds = {size: max(p["bytes_per_s"] for p in parts if p["set_bytes"] == size) for size in _sizes_of(parts)}
+    parts = [part for answer in answers.values() if _is_valid(answer) for part in answer["sets"]]
+    speeds = {size: max(p["bytes_per_s"] for p in parts if p["set_bytes"] == size) for size in _set_sizes(parts)}
     return [{"set_bytes": size, "bytes_per_s": speed} for size, speed in speeds.items()]
 
 
-def _sizes_of(parts: list[Mapping[str, Any]]) -> list[int]:
+def _set_sizes(parts: list[Mapping[str, Any]]) -> list[int]:
     """Return the sets that were measured, smallest first."""
     return sorted({part["set_bytes"] for part in parts})
 
@@ -254,7 +256,7 @@ def ceilings(at: Iterable[Point], measure: bool, say: Callable[[str], None]) -> 
     """Return what is kept of this machine's peak and bandwidth for each point, measured first if asked for."""
     found = list(at)
     for point in found if measure else ():
-        measured_peak(point, there(point.device), report=say)
+        measured_peak(point, available_frameworks(point.device), report=say)
         if can_be_measured(point.device):
             measured_bandwidth(point, report=say)
     return {point: _ceiling(point) for point in found}

@@ -24,7 +24,7 @@ from benchmarks.launch.proof import Proof, unproven
 from benchmarks.launch.roofline import Ceiling, utilised
 from benchmarks.machine import environments, hardware
 from benchmarks.machine.memory import MemoryLimit
-from benchmarks.machine.noise import Canary, Suspend, Watch
+from benchmarks.machine.noise import Canary, CardWatch, Suspend
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record.schema import BY_NAME, SCHEMA_VERSION, validate
@@ -32,7 +32,7 @@ from benchmarks.worker.inputs import write_inputs
 from benchmarks.worker.speed import PLAN
 
 
-class Outgrown:
+class OomHistory:
     """The smallest batch with which each cell, its batch size apart, ran out of memory, by task."""
 
     def __init__(self) -> None:
@@ -41,7 +41,7 @@ class Outgrown:
     def note(self, planned: Launch, status: str) -> None:
         """Remember how a launch ended."""
         if status == "oom":
-            key = _alike(planned.cell), planned.task
+            key = _any_batch(planned.cell), planned.task
             self.smallest[key] = min(planned.cell.batch_size, self.smallest.get(key, planned.cell.batch_size))
 
     def skipped(self, planned: Launch) -> dict[str, Any] | None:
@@ -52,12 +52,12 @@ class Outgrown:
         batch_size = planned.cell.batch_size
         for (cell, task), smallest in self.smallest.items():
             again = task == planned.task and smallest == batch_size
-            if cell == _alike(planned.cell) and (smallest < batch_size or again):
+            if cell == _any_batch(planned.cell) and (smallest < batch_size or again):
                 return {"status": "skipped", "reason": f"the {task} launch with batch {smallest} ran out of memory"}
         return None
 
 
-def _alike(cell: Cell) -> Cell:
+def _any_batch(cell: Cell) -> Cell:
     """Return what all batch sizes of a cell have in common."""
     return dataclasses.replace(cell, batch_size=1)
 
@@ -65,7 +65,7 @@ def _alike(cell: Cell) -> Cell:
 Row = dict[str, Any]
 
 
-def _disproven(proof: Proof) -> Row | None:
+def _refuted(proof: Proof) -> Row | None:
     """Return the outcome of a cell that does not compute what is declared: it has no speed."""
     return {"status": "invalid", "reason": proof.reason} if proof.lockstep == "fail" else None
 
@@ -83,16 +83,14 @@ class Launcher:
     ceilings: Mapping[Point, Ceiling] = field(default_factory=dict)  # absent: not known
     proofs: dict[Cell, Proof] = field(default_factory=dict)
     plans: dict[str, dict[str, int]] = field(default_factory=dict)  # PLAN's columns by identity
-    outgrown: Outgrown = field(default_factory=Outgrown)
+    outgrown: OomHistory = field(default_factory=OomHistory)
     fastest_canary: dict[int, float] = field(default_factory=dict)  # seconds by CPU
 
     def row(self, planned: Launch, folder: Path, sweep: str) -> Row:
         """Launch one cell once and return its row; what workers are handed lies in `folder`."""
         begin, cell = time.monotonic(), planned.cell
         row, proof = self.described(planned, sweep), self.proofs.get(cell, unproven(""))
-        row |= (
-            self.skipped(cell) or _disproven(proof) or self.outgrown.skipped(planned) or self.measured(planned, folder)
-        )
+        row |= self.skipped(cell) or _refuted(proof) or self.outgrown.skipped(planned) or self.measured(planned, folder)
         if proof.lockstep == "unproven" and row["status"] == "ok":
             row["reason"] = proof.reason  # a speed without a proof says why it has none
         row["duration_s"] = time.monotonic() - begin
@@ -159,7 +157,7 @@ class Launcher:
         with (
             Canary(timed, self.fastest_canary) as canary,
             Suspend() as suspend,
-            Watch(hardware.card_of(cell.device)) as watch,
+            CardWatch(hardware.card_of(cell.device)) as watch,
         ):
             ending = launch_in(
                 cell.framework, cell.device, request, cell.threads, self.timeout_s, cell.revision, self.memory

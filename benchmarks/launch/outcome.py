@@ -15,18 +15,18 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any
 
-from benchmarks.machine.memory import Watch
+from benchmarks.machine.memory import MemoryWatch
 from benchmarks.record.schema import BY_NAME, COLUMNS, TASKS
 from benchmarks.record.values import (
     Check,
     count,
     fits,
-    given,
     invalid,
     items,
     listed,
     loads,
     mapping,
+    not_null,
     number,
     one_of,
     optional,
@@ -64,7 +64,7 @@ NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
         "deviations": mapping(optional(number)),
         "oracle_sha256": text,
     },
-    **{task: {column.name: given for column in COLUMNS if task in column.needed_by} for task in TASKS},
+    **{task: {column.name: not_null for column in COLUMNS if task in column.needed_by} for task in TASKS},
     "products": {"flags": strings, "sizes": items(size=count, flops_per_s=optional(rate))},
     "copies": {"flags": strings, "sets": items(set_bytes=count, bytes_per_s=rate)},
     "serving": {"mode": text, "version": text},
@@ -117,7 +117,7 @@ FRAMES = 3
 
 
 @dataclass(frozen=True)
-class Ending:
+class Outcome:
     """How a launch ended: `answer` is what the worker said, None unless it was read; `signal` what ended it."""
 
     status: str
@@ -126,7 +126,7 @@ class Ending:
     output: str
     signal: int = 0
 
-    def explained(self, watch: Watch) -> Ending:
+    def explained(self, watch: MemoryWatch) -> Outcome:
         """Return this ending as `oom` if the kernel says so.
 
         In a group of the worker's own any kill explains a bad end; in one that it shares, its own SIGKILL alone.
@@ -142,23 +142,23 @@ def decoded(printed: bytes | bytearray) -> str:
     return printed[-KEPT_OUTPUT_CHARACTERS:].decode(errors="replace")
 
 
-def judge(code: int, answer: bytes, output: str, task: str) -> Ending:
+def judge(code: int, answer: bytes, output: str, task: str) -> Outcome:
     """Turn an exit code and an answer into an ending; `task` is what the worker was asked."""
     last = (output.strip().splitlines()[-1:] or ["it printed nothing"])[0]
     if code < 0:
         no_memory = code == -signal.SIGABRT and aborted(output)
         status, why = ("oom", "nobody caught std::bad_alloc; ") if no_memory else ("crashed", "")
         reason = f"ended by {_name(-code)}; {why}{_fault(output) or last}"
-        return Ending(status, reason[:MAX_REASON_CHARACTERS], None, output, -code)
+        return Outcome(status, reason[:MAX_REASON_CHARACTERS], None, output, -code)
     if code > 0:
-        return Ending("failed", f"worker exited with {code}: {last}"[:MAX_REASON_CHARACTERS], None, output)
+        return Outcome("failed", f"worker exited with {code}: {last}"[:MAX_REASON_CHARACTERS], None, output)
     if len(answer) > MAX_ANSWER_BYTES:
-        return Ending("invalid", f"the worker's answer is longer than {MAX_ANSWER_BYTES} bytes", None, output)
+        return Outcome("invalid", f"the worker's answer is longer than {MAX_ANSWER_BYTES} bytes", None, output)
     try:
         said = read(answer, task, MAX_ANSWER_BYTES)
     except AnswerInvalid as error:
-        return Ending("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, output)
-    return Ending(said.pop("status"), said.pop("reason")[:MAX_REASON_CHARACTERS], said, output)
+        return Outcome("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, output)
+    return Outcome(said.pop("status"), said.pop("reason")[:MAX_REASON_CHARACTERS], said, output)
 
 
 def _name(number: int) -> str:

@@ -65,7 +65,7 @@ def probe(framework: str, device: str) -> Probe:
         return Probe(framework, device, str(error), missing=True)
     request = {"task": "probe", "adapter": ADAPTERS[framework], "device": hardware.kind(device)}
     ending = launch(python, request, 1, physical_cpus(), PROBE_TIMEOUT_S, device=device)
-    anew = environments.make_anew(framework, device)
+    anew = environments.recreate_hint(framework, device)
     if ending.answer is None or ending.status != "ok":
         return Probe(
             framework, device, f"{framework} on {device} does not answer: {ending.reason}; {anew}", missing=True

@@ -28,13 +28,13 @@ from benchmarks.launch.outcome import (
     MAX_ANSWER_BYTES,
     MAX_REASON_CHARACTERS,
     AnswerInvalid,
-    Ending,
+    Outcome,
     decoded,
     judge,
     shown,
 )
 from benchmarks.machine import environments, hardware
-from benchmarks.machine.memory import MemoryLimit, Watch
+from benchmarks.machine.memory import MemoryLimit, MemoryWatch
 from benchmarks.record.values import count, invalid, loads, number
 
 FIGURES = {"epoch": count, "train_loss": number, "accuracy": number, "loss": number, "seconds": number}
@@ -44,7 +44,7 @@ Figures = Mapping[str, Any]
 Report = Callable[[Figures], None]
 
 
-class Lines:
+class ProgressLines:
     """Takes the lines off what a worker has said and hands their figures on; what is left is the answer's."""
 
     def __init__(self, report: Report) -> None:
@@ -59,10 +59,10 @@ class Lines:
             self.taken += 1
             if self.taken > MAX_LINES:
                 raise AnswerInvalid(f"comes after more than {MAX_LINES} lines of progress")
-            self.report(_figures_of(line))
+            self.report(_parse_progress(line))
 
 
-def _figures_of(line: bytes) -> dict[str, Any]:
+def _parse_progress(line: bytes) -> dict[str, Any]:
     """Return what a line says; AnswerInvalid if it is no line of progress."""
     try:
         if len(line) > MAX_LINE_BYTES:
@@ -92,7 +92,7 @@ def launch_in(
     revision: str = "",
     memory: MemoryLimit = UNLIMITED,
     progress: Report | None = None,
-) -> Ending:
+) -> Outcome:
     """Run one worker in a framework's environment, on as many physical cores as it has threads.
 
     Its adapters are those of a revision's commit, or the checkout's; `progress` hears of each epoch if the request asks
@@ -115,7 +115,7 @@ def launch(
     memory: MemoryLimit = UNLIMITED,
     device: str = "cpu",
     progress: Report | None = None,
-) -> Ending:
+) -> Outcome:
     """Run one worker to its end. Never raises for what the worker does, nor where the system cannot start it.
 
     `folder`, by default the checkout, is where it starts and where Python looks first for adapters/; of the machine's
@@ -123,19 +123,19 @@ def launch(
     """
     try:
         with memory.watch() as watch:
-            process, reader = begin(python, threads, cpus, folder, watch, device)
+            process, reader = start(python, threads, cpus, folder, watch, device)
             try:
                 ending = _attend(process, reader, request, timeout_s, progress)
             finally:
-                end(process)
+                stop(process)
                 os.close(reader)
             return ending.explained(watch)
     except OSError as error:  # no more processes, descriptors or memory; an interpreter that cannot be executed
-        return Ending("failed", f"the worker could not be started: {error.strerror}", None, "")
+        return Outcome("failed", f"the worker could not be started: {error.strerror}", None, "")
 
 
-def begin(
-    python: Path, threads: int, cpus: Sequence[int], folder: Path | None, watch: Watch, device: str
+def start(
+    python: Path, threads: int, cpus: Sequence[int], folder: Path | None, watch: MemoryWatch, device: str
 ) -> tuple[subprocess.Popen[bytes], int]:
     """Start a keeper, which starts the worker; return it and the descriptor on which the worker answers.
 
@@ -181,7 +181,7 @@ def on_cpus(cpus: Sequence[int]) -> Iterator[None]:
 
 def _attend(
     process: subprocess.Popen[bytes], reader: int, request: Mapping[str, Any], timeout_s: float, progress: Report | None
-) -> Ending:
+) -> Outcome:
     """Send the request, then sleep until the worker has closed its channels or its time is over."""
     stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
     with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit code tells
@@ -190,7 +190,7 @@ def _attend(
     deadline = time.monotonic() + timeout_s
     said, printed = bytearray(), bytearray()
     channels = {reader: said, stdout.fileno(): printed}
-    lines = Lines(progress) if progress else None
+    lines = ProgressLines(progress) if progress else None
     exited = os.pidfd_open(process.pid)  # a child that it left behind may hold its channels open
     try:
         with selectors.DefaultSelector() as selector:
@@ -200,7 +200,7 @@ def _attend(
             while running:
                 ready = selector.select(deadline - time.monotonic())
                 if not ready and time.monotonic() >= deadline:
-                    return Ending("timeout", f"not finished after {timeout_s:g} s", None, decoded(printed))
+                    return Outcome("timeout", f"not finished after {timeout_s:g} s", None, decoded(printed))
                 running = exited not in {key.fd for key, _ in ready}
                 for descriptor in channels.keys() & {key.fd for key, _ in ready} if running else channels:
                     if not receive(descriptor, channels[descriptor], drain=not running):
@@ -208,7 +208,7 @@ def _attend(
                 if lines:
                     lines.take(said)
     except AnswerInvalid as error:
-        return Ending("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, decoded(printed))
+        return Outcome("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, decoded(printed))
     finally:
         os.close(exited)
     return judge(process.wait(), bytes(said), decoded(printed), str(request.get("task")))
@@ -228,7 +228,7 @@ def receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
     return True
 
 
-def end(process: subprocess.Popen[bytes]) -> None:
+def stop(process: subprocess.Popen[bytes]) -> None:
     """Leave nothing of the worker behind: tell its keeper, which needs the grace twice at most; then kill that too."""
     if process.poll() is None:
         process.terminate()

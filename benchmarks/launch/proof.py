@@ -63,7 +63,7 @@ def unproven(reason: str) -> Proof:
     return Proof("unproven", reason, {})
 
 
-def proven(
+def cached_proof(
     cell: Cell,
     data: Prepared,
     seed: int,

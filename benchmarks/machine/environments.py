@@ -46,11 +46,11 @@ FIXED = {
 }
 
 
-GIVEN: dict[str, Path] = {}  # interpreters by framework, in place of tox's environments
+OVERRIDES: dict[str, Path] = {}  # interpreters by framework, in place of tox's environments
 DISTRIBUTIONS = "import importlib.metadata as m; print(sorted({(d.name or '', d.version) for d in m.distributions()}))"
 
 
-def give(pairs: Sequence[str]) -> None:
+def override_interpreters(pairs: Sequence[str]) -> None:
     """Take interpreters as they are typed, FRAMEWORK=PATH; UsageError for what is none."""
     for pair in pairs:
         framework, _, path = pair.partition("=")
@@ -58,7 +58,7 @@ def give(pairs: Sequence[str]) -> None:
             raise UsageError(f"--python {pair!r}: expected FRAMEWORK=PATH, a framework of {', '.join(ADAPTERS)}")
         if not os.access(path, os.X_OK) or not Path(path).is_file():
             raise UsageError(f"--python {pair!r}: {path} is no program that can be run")
-        GIVEN[framework] = Path(path).absolute()
+        OVERRIDES[framework] = Path(path).absolute()
 
 
 def name(framework: str, device: str) -> str:
@@ -68,8 +68,8 @@ def name(framework: str, device: str) -> str:
 
 def interpreter(framework: str, device: str) -> Path:
     """Return the Python of a framework's environment; EnvironmentMissing holds the command that makes it."""
-    if framework in GIVEN:
-        return GIVEN[framework]
+    if framework in OVERRIDES:
+        return OVERRIDES[framework]
     environment = name(framework, device)
     python = ROOT / ".tox" / environment / "bin" / "python"
     if not python.exists():
@@ -80,9 +80,9 @@ def interpreter(framework: str, device: str) -> Path:
     return python
 
 
-def make_anew(framework: str, device: str) -> str:
+def recreate_hint(framework: str, device: str) -> str:
     """Say how to get an environment in place of one that is there and of no use."""
-    if framework in GIVEN:
+    if framework in OVERRIDES:
         return f"give another interpreter with --python {framework}=PATH"
     return f"make it anew with: tox run --recreate --notest -e {name(framework, device)}"
 
@@ -94,7 +94,7 @@ def _lock_file(framework: str, device: str) -> Path:
 
 def pinned(framework: str, device: str) -> dict[str, str]:
     """Return the version of each distribution that a framework's environment must have; empty without a lock."""
-    if framework in GIVEN:
+    if framework in OVERRIDES:
         return {}
     try:
         lines = _lock_file(framework, device).read_text()
@@ -115,8 +115,8 @@ def lock_hash(framework: str, device: str) -> str:
 
     UsageError where there are none.
     """
-    if framework in GIVEN:
-        return hashlib.sha256(_distributions(GIVEN[framework])).hexdigest()[:16]
+    if framework in OVERRIDES:
+        return hashlib.sha256(_distributions(OVERRIDES[framework])).hexdigest()[:16]
     try:
         path = _lock_file(framework, device)
         return hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes() + b"\0").hexdigest()[:16]
@@ -181,14 +181,14 @@ def _contract_version(source: bytes) -> object:
 @functools.cache
 def folder(commit: str) -> Path:
     """Return a folder that holds the adapters/ of a commit; removed when this process ends."""
-    target = Path(_kept().name) / commit
+    target = Path(_checkouts().name) / commit
     with tarfile.open(fileobj=io.BytesIO(_git("archive", "--format=tar", commit, "adapters"))) as archive:
         archive.extractall(target, filter="data")
     return target
 
 
 @functools.cache
-def _kept() -> tempfile.TemporaryDirectory[str]:
+def _checkouts() -> tempfile.TemporaryDirectory[str]:
     made = tempfile.TemporaryDirectory(prefix="lockstep-revisions-")
     atexit.register(made.cleanup)
     return made

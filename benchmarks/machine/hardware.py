@@ -152,7 +152,7 @@ def chosen(given: Sequence[str] | None) -> list[str]:
     if "all" in asked:
         require("--device all", "pynvml", instead="name the devices, such as --device cpu,gpu")
     for device in asked:
-        named += ["cpu", *(at(index) for index in range(len(cards())))] if device == "all" else [device]
+        named += ["cpu", *(gpu_name(index) for index in range(len(cards())))] if device == "all" else [device]
     for device in named:
         _check(device)
     return list(dict.fromkeys("gpu" if device == "gpu:0" else device for device in named))
@@ -167,7 +167,7 @@ def named(given: Sequence[str] | None) -> list[str]:
     return asked
 
 
-def at(index: int) -> str:
+def gpu_name(index: int) -> str:
     """Return the name of the card at this place: the first is `gpu`."""
     return f"gpu:{index}" if index else "gpu"
 
@@ -183,7 +183,7 @@ def _check(device: str) -> None:
     if not found:
         raise UsageError(f"--device {device}: NVIDIA's driver shows no GPU here; use --device cpu")
     if (_place(device) or 0) >= len(found):
-        there = ", ".join(f"{at(index)} ({card.name})" for index, card in enumerate(found))
+        there = ", ".join(f"{gpu_name(index)} ({card.name})" for index, card in enumerate(found))
         raise UsageError(f"--device {device}: no such card; there are {there}")
 
 
@@ -254,7 +254,7 @@ def cards() -> list[Card]:
     library = nvml()
     if library is None:
         return []
-    driver = _text(library.nvmlSystemGetDriverVersion())
+    driver = _decode_text(library.nvmlSystemGetDriverVersion())
     found = [_read_card(library, index, driver) for index in range(library.nvmlDeviceGetCount())]
     granted = os.environ.get("CUDA_VISIBLE_DEVICES")
     return found if granted is None else _visible(found, granted)
@@ -264,7 +264,7 @@ def _read_card(library: ModuleType, index: int, driver: str) -> Card:
     """Return what the driver says of one GPU."""
     handle = library.nvmlDeviceGetHandleByIndex(index)
     capability = "{}.{}".format(*library.nvmlDeviceGetCudaComputeCapability(handle))
-    name, uuid = _text(library.nvmlDeviceGetName(handle)), _text(library.nvmlDeviceGetUUID(handle))
+    name, uuid = _decode_text(library.nvmlDeviceGetName(handle)), _decode_text(library.nvmlDeviceGetUUID(handle))
     return Card(index, name, library.nvmlDeviceGetMemoryInfo(handle).total, driver, capability, uuid)
 
 
@@ -275,18 +275,18 @@ def _visible(found: list[Card], granted: str) -> list[Card]:
     """
     kept: list[Card] = []
     for name in filter(None, granted.split(",")):
-        named = [c for c in found if str(c.index) == name.strip() or _begins(c.uuid, name.strip())]
+        named = [c for c in found if str(c.index) == name.strip() or _is_uuid_prefix(c.uuid, name.strip())]
         if len(named) != 1:
             break
         kept += named
     return kept
 
 
-def _begins(uuid: str, name: str) -> bool:
+def _is_uuid_prefix(uuid: str, name: str) -> bool:
     """Return whether a name is the beginning of a UUID, and more than what all of them begin with."""
     return name.startswith("GPU-") and len(name) > 4 and uuid.startswith(name)
 
 
-def _text(said: str | bytes) -> str:
+def _decode_text(said: str | bytes) -> str:
     """Return text; older bindings answer in bytes."""
     return said.decode() if isinstance(said, bytes) else said

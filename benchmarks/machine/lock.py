@@ -21,7 +21,7 @@ FOLDERS = (Path("/run/lock"), Path("/tmp"))  # noqa: S108  # what another puts t
 
 
 @contextmanager
-def taken(what: str, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
+def machine_lock(what: str, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
     """Measure nothing else on this machine meanwhile; `what` is told to who asks: no names of users or paths.
 
     While another measures, say once who and sleep until it is done; Busy where we must not `wait`. LOCKSTEP_TURN names
@@ -35,7 +35,9 @@ def taken(what: str, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
         say(f"{holder}; waiting until it is done (--no-wait would not wait)")
         fcntl.flock(descriptor, fcntl.LOCK_EX)  # sleeps; signals are heard
 
-    path = Path(os.environ.get("LOCKSTEP_TURN") or next(filter(_shared, FOLDERS), FOLDERS[-1]) / "lockstep-measuring")
+    path = Path(
+        os.environ.get("LOCKSTEP_TURN") or next(filter(_world_writable, FOLDERS), FOLDERS[-1]) / "lockstep-measuring"
+    )
     try:
         descriptor = _opened(path)
     except OSError as error:
@@ -46,7 +48,7 @@ def taken(what: str, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def _shared(folder: Path) -> bool:
+def _world_writable(folder: Path) -> bool:
     return folder.is_dir() and bool(folder.stat().st_mode & 0o002)
 
 

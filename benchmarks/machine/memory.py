@@ -79,7 +79,7 @@ class Group:
 
 
 @functools.cache
-def _own() -> Group | None:
+def _own_group() -> Group | None:
     """Return the group that accounts this process's memory; None where there is none to be seen."""
     return _located(MOUNTS.read_text(), MEMBERSHIPS.read_text())
 
@@ -108,7 +108,7 @@ def _where_children_may_be() -> Group | None:
 
     In version 2 a group with members hands no memory to children of its own; then the parent of ours is tried.
     """
-    ours = _own()
+    ours = _own_group()
     if ours is None:
         return None
     if ours.version == 1:
@@ -164,7 +164,7 @@ def size_bytes(text: str) -> int:
 
 
 @dataclass
-class Watch:
+class MemoryWatch:
     """What the kernel says of one launch: `argument` goes to the keeper, `killed()` is asked after the worker's end."""
 
     argument: str
@@ -207,17 +207,17 @@ class MemoryLimit:
         return {"bytes": self.limit_bytes, "means": self.means() or None}
 
     @contextlib.contextmanager
-    def watch(self) -> Iterator[Watch]:
+    def watch(self) -> Iterator[MemoryWatch]:
         """Yield the watch over one launch; OSError where its group cannot be made.
 
         Without a group of its own a worker is in ours, where a kill counts as evidence only beside its own SIGKILL.
         """
         if self.limit_bytes is None or self.place is None:
             words = "" if self.limit_bytes is None else f"{supervisor.RLIMIT}{self.limit_bytes}"
-            yield Watch(words, _own(), "")
+            yield MemoryWatch(words, _own_group(), "")
             return
         group = self.place.child(self.limit_bytes)
         try:
-            yield Watch(_argument(group), group, f", --memory-limit {self.limit_bytes:,} bytes")
+            yield MemoryWatch(_argument(group), group, f", --memory-limit {self.limit_bytes:,} bytes")
         finally:
             group.remove()

@@ -63,7 +63,7 @@ def _suspended_s() -> float:
 
 DRIFT = 0.05  # more than this between before and after: `disturbed`, and not left out
 SLOWER = 0.15  # or so much slower than the fastest of the sweep on that CPU
-VOICES = 8  # CPUs at most: with more, threads would wait for Python's lock
+MAX_CPUS = 8  # CPUs at most: with more, threads would wait for Python's lock
 REPEATS = 9
 PASSES = 10
 # So small that BLAS takes one thread, and so many in one call (each of the three stacks 512 KiB) that Python's lock,
@@ -76,16 +76,16 @@ class Canary:
 
     def __init__(self, cpus: Sequence[int], fastest: dict[int, float]) -> None:
         """Sing on these CPUs, on none if there are none; `fastest` holds seconds by CPU and is brought up to date."""
-        self.cpus, self.fastest = list(cpus[:VOICES]), fastest
+        self.cpus, self.fastest = list(cpus[:MAX_CPUS]), fastest
         self.before: list[float] = []
         self.after: list[float] = []
 
     def __enter__(self) -> Canary:
-        self.before = _sing(self.cpus)
+        self.before = _run_on(self.cpus)
         return self
 
     def __exit__(self, *ending: object) -> None:
-        self.after = _sing(self.cpus)
+        self.after = _run_on(self.cpus)
         for cpu, *taken in zip(self.cpus, self.before, self.after, strict=True):
             self.fastest[cpu] = min(*taken, self.fastest.get(cpu, taken[0]))
 
@@ -107,17 +107,17 @@ class Canary:
         return {**row, "canary_before_s": self.before, "canary_after_s": self.after, "flags": flags}
 
 
-def _sing(cpus: Sequence[int]) -> list[float]:
+def _run_on(cpus: Sequence[int]) -> list[float]:
     """Return the median seconds of the work on each of these CPUs, all at once, in their order; some 20 ms."""
     if not cpus:
         return []
     together = threading.Barrier(len(cpus))
     # A signal between the starts of two voices would leave the first at the barrier, and our exit waiting for it.
-    with signals.held(), ThreadPoolExecutor(len(cpus)) as pool:
-        return list(pool.map(partial(_voice, together), cpus))
+    with signals.deferred(), ThreadPoolExecutor(len(cpus)) as pool:
+        return list(pool.map(partial(_run_one, together), cpus))
 
 
-def _voice(together: threading.Barrier, cpu: int) -> float:
+def _run_one(together: threading.Barrier, cpu: int) -> float:
     """Return the median seconds on one CPU; the thread is its own and keeps this CPU until it ends."""
     os.sched_setaffinity(0, {cpu})
     result = np.empty_like(MATRICES)
@@ -161,7 +161,7 @@ class Reading(NamedTuple):
     load_percent: float | None = None  # of the driver's last sampling period, 1/6 to 1 s
 
 
-class Watch:
+class CardWatch:
     """Reads one card while a launch runs, from a thread that sleeps in between; does nothing without a card."""
 
     def __init__(self, card: Card | None) -> None:
@@ -173,7 +173,7 @@ class Watch:
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.watch, daemon=True)
 
-    def __enter__(self) -> Watch:
+    def __enter__(self) -> CardWatch:
         if self.library:
             self.others, self.busy = self.processes(), (self.load_percent() or 0.0) > BUSY_PERCENT
             self.thread.start()

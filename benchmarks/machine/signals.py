@@ -36,7 +36,7 @@ class State:
 
 
 @contextmanager
-def watched() -> Iterator[None]:
+def handled() -> Iterator[None]:
     """Let the three signals raise Interrupted from here on; for the main thread, once in a process."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
@@ -50,7 +50,7 @@ def watched() -> Iterator[None]:
 
 
 @contextmanager
-def held() -> Iterator[None]:
+def deferred() -> Iterator[None]:
     """Let a first signal wait until this block is done: a row is either appended or not begun."""
     State.holds += 1
     try:
@@ -63,7 +63,7 @@ def held() -> Iterator[None]:
 
 
 @contextmanager
-def endable(number: signal.Signals) -> Iterator[None]:
+def interruptible(number: signal.Signals) -> Iterator[None]:
     """Let one more signal raise Interrupted within this block; before and after it is ignored."""
     try:
         signal.signal(number, _on_order)

@@ -60,7 +60,9 @@ def agreement(outputs: Mapping[str, Array], labels: Array, loss: str) -> Agreeme
     ]  # fmt: skip
     correct = {name: int((found == labels).sum()) for name, found in read_as.items()}
     first = next(iter(outputs.values()))
-    return Agreement(len(labels), correct, {name: apart(found, first) for name, found in outputs.items()}, differences)
+    return Agreement(
+        len(labels), correct, {name: largest_deviation(found, first) for name, found in outputs.items()}, differences
+    )
 
 
 def _gaps(outputs: Array, loss: str) -> Array:
@@ -73,7 +75,7 @@ def _gaps(outputs: Array, loss: str) -> Array:
     return np.asarray(best[:, -1] - best[:, -2])
 
 
-def apart(found: Array, expected: Array) -> float:
+def largest_deviation(found: Array, expected: Array) -> float:
     """Return the largest difference; infinite if anything is not finite or missing."""
     if found.shape != expected.shape or not np.isfinite(found).all():
         return float("inf")

@@ -110,11 +110,11 @@ def _check_parameters(path: Path, model: Model, found: Mapping[str, Any]) -> Non
         if about.get(name) != declared.get(name):
             raise DataError(
                 f"{shown(path)} does not hold the weights of {model.name!r}: {shown(name)} is"
-                f" {_words(about.get(name))}, declared {_words(declared.get(name))}"
+                f" {_parameter_words(about.get(name))}, declared {_parameter_words(declared.get(name))}"
             )
 
 
-def _words(entry: tuple[tuple[int, ...], str] | None) -> str:
+def _parameter_words(entry: tuple[tuple[int, ...], str] | None) -> str:
     """Say what a parameter is: its shape and dtype, or that there is none."""
     return "absent" if entry is None else f"{'x'.join(map(str, entry[0]))} {entry[1]}"
 
@@ -203,7 +203,7 @@ class Checkpoint:
 
 def _write_checkpoint(folder: Path, recipe: Recipe, weights: Weights, card: Card) -> None:
     """Make the folder, whole or not at all; `card` is what is known beside the declaration. May raise as made()."""
-    with made(folder) as part:
+    with new_folder(folder) as part:
         fill(part, recipe, weights, card)
 
 
@@ -216,7 +216,7 @@ def fill(part: Path, recipe: Recipe, weights: Weights, card: Card) -> None:
 
 
 @contextmanager
-def made(folder: Path) -> Iterator[Path]:
+def new_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty folder that takes this name when the block ends well, and is removed when it does not.
 
     UsageError where there is something already, which stays as it is; StorageError where nothing can be written;

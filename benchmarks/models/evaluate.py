@@ -21,7 +21,7 @@ from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.launch.probe import probe_all
 from benchmarks.machine.hardware import physical_cpus
 from benchmarks.models import checkpoint, native, remote
-from benchmarks.models.agreement import Agreement, agreement, apart
+from benchmarks.models.agreement import Agreement, agreement, largest_deviation
 from benchmarks.models.checkpoint import Checkpoint
 from benchmarks.plan.cells import Axes, Cell, expand
 from benchmarks.plan.data.prepared import Prepared
@@ -88,7 +88,7 @@ def evaluate(
         if own:
             (folder := scratch / f"native-{cell.framework}").mkdir()
             expected = outputs[cell.framework]
-            files[cell.framework] = native.proven(
+            files[cell.framework] = native.write_and_verify(
                 cell.framework, device, recipe, kept.weights, folder, images, expected
             )
             say(f"wrote and loaded {cell.framework}'s own files: {', '.join(files[cell.framework])}")
@@ -140,7 +140,13 @@ def exchange(
         outputs[cell.framework] = remote.outputs(cell, data, inputs, weights)
         report(f"evaluated all {recipe.name} weights in {cell.framework}")
     return [
-        Pair(recipe.name, trainer, evaluator, accuracies[trainer], apart(found[trainer], outputs[trainer][trainer]))
+        Pair(
+            recipe.name,
+            trainer,
+            evaluator,
+            accuracies[trainer],
+            largest_deviation(found[trainer], outputs[trainer][trainer]),
+        )
         for trainer in weights
         for evaluator, found in outputs.items()
     ]

@@ -21,7 +21,7 @@ from adapters.declaration import Model, Recipe, layers
 from adapters.weights import Weights
 from benchmarks.errors import WorkerFailed, plain
 from benchmarks.machine import environments
-from benchmarks.models.agreement import LOGITS, apart
+from benchmarks.models.agreement import LOGITS, largest_deviation
 from benchmarks.worker import inputs
 
 Array = npt.NDArray[Any]
@@ -30,7 +30,7 @@ TIMEOUT_S = 600.0
 MAX_IMAGES = 1000  # of the test images; each loader computes them in one batch
 
 
-def proven(
+def write_and_verify(
     framework: str, device: str, recipe: Recipe, weights: Weights, folder: Path, images: Array, expected: Array
 ) -> dict[str, float]:
     """Write a framework's own files into a folder and load them; return each format's deviation from `expected`.
@@ -41,7 +41,7 @@ def proven(
     write(framework, device, recipe.model, weights, folder)
     pixels = inputs.pixel_values(recipe.pixels, "float32")[images[:MAX_IMAGES]][:, None]
     found = outputs(framework, device, recipe.model, folder, pixels)
-    deviations = {form: apart(values, expected[:MAX_IMAGES]) for form, values in found.items()}
+    deviations = {form: largest_deviation(values, expected[:MAX_IMAGES]) for form, values in found.items()}
     for form, deviation in deviations.items():
         if deviation >= LOGITS:
             raise WorkerFailed(f"{framework}'s own {form}, loaded, computes something else: {deviation:.1e} away")
@@ -53,7 +53,7 @@ def write(framework: str, device: str, model: Model, weights: Weights, folder: P
     with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
         arrays = Path(scratch) / "weights.npz"
         inputs.write_weights(arrays, {name: array.astype(np.float32) for name, array in weights.items()})
-        alone(framework, device, model, folder, {"weights": str(arrays)})
+        run_standalone(framework, device, model, folder, {"weights": str(arrays)})
 
 
 def outputs(framework: str, device: str, model: Model, folder: Path, images: Array) -> dict[str, Array]:
@@ -64,11 +64,11 @@ def outputs(framework: str, device: str, model: Model, folder: Path, images: Arr
     with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
         np.save(Path(scratch) / "images.npy", images)
         (made := Path(scratch) / "outputs").mkdir()
-        alone(framework, device, model, folder, {"images": f"{scratch}/images.npy", "outputs": str(made)})
+        run_standalone(framework, device, model, folder, {"images": f"{scratch}/images.npy", "outputs": str(made)})
         return {path.stem: np.load(path, allow_pickle=False) for path in sorted(made.glob("*.npy"))}
 
 
-def alone(framework: str, device: str, model: Model, folder: Path, request: Mapping[str, Any]) -> None:
+def run_standalone(framework: str, device: str, model: Model, folder: Path, request: Mapping[str, Any]) -> None:
     """Run adapters/standalone.py in a framework's environment for a device, but on the CPU, isolated from us."""
     python = environments.interpreter(framework, device)
     asked = {"module": str(HERE / f"{framework}.py"), "layers": layers(model), "name": model.name, **request}

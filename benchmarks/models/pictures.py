@@ -35,12 +35,12 @@ SMALLEST = 5  # pixels: the longer side of what can be a digit
 FULL = 90  # percentile of the ink that counts as fully inked
 
 
-def seen(image: Grey) -> Grey:
+def mnist_like(image: Grey) -> Grey:
     """Return the digit of a grey picture (H, W) as MNIST would have it, (28, 28); DataError where there is no ink."""
-    return _centred(_fitted(_cropped(_ink_of(image))))
+    return _centred(_fitted(_cropped(_ink(image))))
 
 
-def naive(image: Grey) -> Grey:
+def resized(image: Grey) -> Grey:
     """Return the picture squeezed into (28, 28), as tutorials have it: no inversion, no box, no centre of mass.
 
     Source: load_image of https://github.com/PaddlePaddle/book/tree/develop/02.recognize_digits, convert("L") and
@@ -49,11 +49,11 @@ def naive(image: Grey) -> Grey:
     return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
 
 
-def _ink_of(image: Grey) -> Floats:
+def _ink(image: Grey) -> Floats:
     """Return for each pixel of (H, W) how much ink it has, 0 to 1: none, where it cannot be told from the paper."""
-    away = image - _paper_of(image)
+    away = image - _paper(image)
     away *= np.sign((away * away * away).sum())  # ink is on the side of the paper's level where few pixels lie far away
-    least = max(CONTRAST, NOISE * 1.4826 * float(np.median(np.abs(away[_border_of(image.shape)]))))
+    least = max(CONTRAST, NOISE * 1.4826 * float(np.median(np.abs(away[_border(image.shape)]))))
     away[away < least] = 0
     if not away.any():
         return away
@@ -61,14 +61,14 @@ def _ink_of(image: Grey) -> Floats:
     return _clean(np.minimum(away / level, 1.0))
 
 
-def _paper_of(image: Grey) -> Floats:
+def _paper(image: Grey) -> Floats:
     """Return the paper's grey level at each pixel: the middle one of the border, which is mostly paper.
 
     Where that is uneven it is a quadratic surface through the border, of least absolute deviations (by reweighting), so
     that ink which reaches the border does not bend it. Even paper needs none, and a thick digit in a tight picture
     would bend it.
     """
-    border = _border_of(image.shape)
+    border = _border(image.shape)
     middle = float(np.median(image[border]))
     if np.median(np.abs(image[border] - middle)) < UNEVEN:
         return np.full(image.shape, middle)
@@ -85,7 +85,7 @@ def _paper_of(image: Grey) -> Floats:
     return paper
 
 
-def _border_of(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def _border(shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """Return where an outer frame of an eighth of the shorter side lies."""
     inside = np.zeros(shape, bool)
     margin = max(1, min(shape) // 8)

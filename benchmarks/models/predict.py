@@ -41,10 +41,10 @@ def picture(name: str, naive: bool) -> Picture:
     """Read a picture file, or stdin for `-`; never raises for what is wrong with it."""
     try:
         grey = pictures.decode(_content(name))
-        views = {"seen": pictures.seen(grey)}
+        views = {"seen": pictures.mnist_like(grey)}
     except DataError as error:
         return Picture(name, f"cannot read a digit from {shown(name)}: {error}")
-    return Picture(name, views=views | ({"naive": pictures.naive(grey)} if naive else {}))
+    return Picture(name, views=views | ({"naive": pictures.resized(grey)} if naive else {}))
 
 
 def _content(name: str) -> bytes:

@@ -65,11 +65,11 @@ class Warm:
             self.selector = undo.enter_context(selectors.DefaultSelector())
             try:
                 cpus = hardware.physical_cpus()
-                self.process, self.reader = process.begin(python, threads, cpus, None, self.watch, device)
+                self.process, self.reader = process.start(python, threads, cpus, None, self.watch, device)
             except OSError as error:
                 raise WorkerLost(f"{framework}: the worker could not be started: {error.strerror}") from None
             undo.callback(os.close, self.reader)
-            undo.callback(process.end, self.process)
+            undo.callback(process.stop, self.process)
             self.exited = os.pidfd_open(self.process.pid)
             undo.callback(os.close, self.exited)
             for descriptor in (self.reader, cast(IO[bytes], self.process.stdout).fileno(), self.exited):

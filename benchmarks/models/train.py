@@ -46,7 +46,7 @@ def save(part: Path, cell: Cell, probe: Probe, data: Prepared, epochs: int, seed
         initial = initial_weights(recipe.model, recipe.initialiser, seed)
         write_inputs(inputs, initial, seed, data.train_size, epochs)
         weights, answer = remote.train(cell, data, inputs, epochs, told)
-        card = _about(cell, probe, data, seed, answer)
+        card = _card_facts(cell, probe, data, seed, answer)
         if own:
             say(f"writing {cell.framework}'s own files, and loading them in a process of their own")
             (part / checkpoint.NATIVE).mkdir()
@@ -56,7 +56,7 @@ def save(part: Path, cell: Cell, probe: Probe, data: Prepared, epochs: int, seed
     return float(answer["accuracy"])
 
 
-def _about(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dict[str, Any]) -> Card:
+def _card_facts(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dict[str, Any]) -> Card:
     """Return what a card says beside the declaration; no names of hosts, users or paths."""
     dataset = {name: getattr(data, name) for name in ("name", "sha256", "source", "train_size", "test_size")}
     axes = ("framework", "device", "mode", "dtype", "threads", "batch_size", "pipeline")
@@ -78,7 +78,7 @@ def _proven(folder: Path, cell: Cell, data: Prepared, inputs: Path, weights: Wei
     write_weights(kept, {name: array.astype(np.float32) for name, array in weights.items()})
     expected = remote.outputs(cell, data, inputs, {"kept": kept})["kept"]
     images = np.load(data.folder / "test_images.npy", mmap_mode="r", allow_pickle=False)
-    return native.proven(cell.framework, cell.device, RECIPES[cell.recipe], weights, folder, images, expected)
+    return native.write_and_verify(cell.framework, cell.device, RECIPES[cell.recipe], weights, folder, images, expected)
 
 
 def _draw(part: Path, say: Say) -> None:

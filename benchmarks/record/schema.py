@@ -224,12 +224,12 @@ def valid(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
     if kind not in LINES:
         raise SchemaError(f"unknown kind {kind[:40]!r}")
     known = _checked(LINES[kind], record, kind)
-    others = {name: value for name, value in record.items() if name not in known and _told(value)}
-    said: dict[str, Any] = _legible({name: value for name, value in (known | others).items() if value is not None})
+    others = {name: value for name, value in record.items() if name not in known and _is_shallow_json(value)}
+    said: dict[str, Any] = _printable({name: value for name, value in (known | others).items() if value is not None})
     return said
 
 
-def _told(value: Any, deepest: int = DEEPEST) -> bool:
+def _is_shallow_json(value: Any, deepest: int = DEEPEST) -> bool:
     """Return whether a JSON value is what people can be shown: not nested too deep, every number finite."""
     match value:
         case None | str() | bool():
@@ -237,21 +237,21 @@ def _told(value: Any, deepest: int = DEEPEST) -> bool:
         case int() | float():
             return fits("int" if isinstance(value, int) else "float", value)
         case list() if deepest:
-            return all(_told(item, deepest - 1) for item in value)
+            return all(_is_shallow_json(item, deepest - 1) for item in value)
         case dict() if deepest:
-            return all(_told(item, deepest - 1) for item in value.values())
+            return all(_is_shallow_json(item, deepest - 1) for item in value.values())
     return False
 
 
-def _legible(value: Any) -> Any:
+def _printable(value: Any) -> Any:
     """Return a JSON value whose texts and names can be written as UTF-8."""
     match value:
         case str():
             return value.encode("utf-8", "backslashreplace").decode()
         case list():
-            return [_legible(item) for item in value]
+            return [_printable(item) for item in value]
         case dict():
-            return {_legible(name): _legible(item) for name, item in value.items()}
+            return {_printable(name): _printable(item) for name, item in value.items()}
     return value
 
 
@@ -260,7 +260,7 @@ def _shaped(columns: Sequence[Column]) -> Check:
 
     def check(found: Any) -> bool:
         try:
-            return isinstance(found, dict) and bool(_checked(columns, found, "part")) and _told(found)
+            return isinstance(found, dict) and bool(_checked(columns, found, "part")) and _is_shallow_json(found)
         except SchemaError:
             return False
 
@@ -272,7 +272,7 @@ def _pairs(found: Any) -> bool:
     return all(len(pair) == 2 and min(pair) > 0 for pair in found)
 
 
-def _counts(found: Any) -> bool:
+def _is_counts(found: Any) -> bool:
     """Return whether there is a number of images for each digit."""
     return len(found) == DIGITS and all(0 <= count < 2**31 for count in found)
 
@@ -312,7 +312,7 @@ CELL = tuple(BY_NAME[name] for name in SHARED)
 LINES: dict[str, tuple[Column, ...]] = {
     "run": (
         Column("sweep", "str", "", "the sweep's name"),
-        Column("machine", "object", "", "facts about the machine", check=_told),
+        Column("machine", "object", "", "facts about the machine", check=_is_shallow_json),
         Column("machine_kind", "str", "", "hash that machines of one kind share"),
         Column("code", "str", "", "hash of the code that measured"),
         Column("commit", "str", "", "git commit of the checkout"),
@@ -322,10 +322,10 @@ LINES: dict[str, tuple[Column, ...]] = {
         Column("ceilings", "objects", "", "peak and bandwidths", check=listed(_shaped(CEILING))),
         Column("worker_variables", "object", "", "what workers were given", check=mapping(text)),
         Column("openblas_coretype", "str", "", "kernels that OpenBLAS was told to use"),
-        Column("preset", "object", "", "how much was measured", check=_told),
+        Column("preset", "object", "", "how much was measured", check=_is_shallow_json),
         Column("seed", "int", "", "the first seed"),
         Column("resumes", "strings", "", "sweeps that this one went on with"),
-        Column("requested", "object", "", "cells and launches that were asked for", check=_told),
+        Column("requested", "object", "", "cells and launches that were asked for", check=_is_shallow_json),
         Column("part_of", "str", "", "the sweep over several machines that a member's own belongs to"),
         Column("engine", "object", "", "what spread it over machines, and over which", check=_shaped(ENGINE)),
     ),
@@ -348,8 +348,8 @@ LINES: dict[str, tuple[Column, ...]] = {
     "dataset": (
         Column("name", "str", "", "data set", True),
         Column("sha256", "str", "", "of its arrays", True),
-        Column("train_counts", "ints", "images", "to train on, by digit", True, _counts),
-        Column("test_counts", "ints", "images", "to test on, by digit", True, _counts),
+        Column("train_counts", "ints", "images", "to train on, by digit", True, _is_counts),
+        Column("test_counts", "ints", "images", "to test on, by digit", True, _is_counts),
         Column("height", "int", "pixels", "of an image", True, positive),
         Column("width", "int", "pixels", "of an image", True, positive),
         Column("samples", "strings", "", "an image of each digit that there is, base64"),

@@ -82,7 +82,7 @@ def append(path: Path, kind: str, *records: Mapping[str, Any]) -> None:
     append_lines(path, [_line(kind, record) for record in records])
 
 
-def begin(path: Path, record: Mapping[str, Any]) -> None:
+def create(path: Path, record: Mapping[str, Any]) -> None:
     """Make a sweep's file with the run's record in it; StorageError where the file is there, whoever made it."""
     append_lines(path, [_line("run", record)], new=True)
 
@@ -93,7 +93,7 @@ def append_lines(path: Path, contents: Sequence[bytes], wait: bool = True, new: 
     A `new` file must not be there yet.
     """
     try:
-        with signals.held(), _opened(path, new) as descriptor:
+        with signals.deferred(), _opened(path, new) as descriptor:
             for number, content in enumerate(contents):
                 _write(descriptor, content if number or _whole(descriptor) else b"\n" + content)
             if wait:
@@ -149,7 +149,7 @@ def _write(descriptor: int, content: bytes) -> None:
 
 
 @dataclass
-class Sweep:
+class SweepFile:
     """What a results file holds: the run's record, valid rows, and a line for each that is not valid."""
 
     path: Path
@@ -199,12 +199,12 @@ def parse(line: bytes) -> tuple[str, dict[str, Any]]:
     return str(kind), valid(str(kind), body)
 
 
-def _read(path: Path) -> Sweep:
+def _read(path: Path) -> SweepFile:
     """Read one file; a torn last line is ignored, other damaged lines and what is no file become `problems`.
 
     Memory is bounded by the valid rows, whatever else is in the file, and these by MAX_FILE_BYTES.
     """
-    sweep = Sweep(path)
+    sweep = SweepFile(path)
     for number, line in _numbered(path, sweep):
         judge(sweep, number, line)
     return sweep
@@ -212,14 +212,14 @@ def _read(path: Path) -> Sweep:
 
 def rows(path: Path) -> Iterator[Record]:
     """Yield the valid rows of one file one by one, for a reader that keeps little of each."""
-    sweep = Sweep(path)
+    sweep = SweepFile(path)
     for number, line in _numbered(path, sweep):
         judge(sweep, number, line)
         yield from sweep.rows
-        sweep = Sweep(path)
+        sweep = SweepFile(path)
 
 
-def _numbered(path: Path, sweep: Sweep) -> Iterator[tuple[int, bytes]]:
+def _numbered(path: Path, sweep: SweepFile) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of one file, newlines apart, with their numbers from 1; a torn last line is not among them.
 
     What is no regular file becomes a problem of the sweep; StorageError for one that is too large or cannot be read.
@@ -237,7 +237,7 @@ def _numbered(path: Path, sweep: Sweep) -> Iterator[tuple[int, bytes]]:
         raise StorageError(f"cannot read {path}: {error.strerror}") from error
 
 
-def judge(sweep: Sweep, number: int, line: bytes) -> None:
+def judge(sweep: SweepFile, number: int, line: bytes) -> None:
     """Add what the line with this number holds, newline apart, or a problem that says why it holds nothing.
 
     Lines of another version that follow each other are one problem.
@@ -255,7 +255,7 @@ def judge(sweep: Sweep, number: int, line: bytes) -> None:
             sweep.problems.append(f"{sweep.path.name}, line {number} and after it: more damaged lines; all ignored")
 
 
-def _read_all(results: Path) -> Iterator[Sweep]:
+def _read_all(results: Path) -> Iterator[SweepFile]:
     """Read every results file of a folder, oldest name first; UsageError if there is no such folder."""
     yield from (_read(path) for path in files(results))
 

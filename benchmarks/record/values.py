@@ -91,7 +91,7 @@ def rate(value: Any) -> bool:
     return number(value) and value > 0
 
 
-def given(value: Any) -> bool:
+def not_null(value: Any) -> bool:
     """Return whether there is a value; its column says which may be."""
     return value is not None
 

@@ -52,7 +52,7 @@ class Wall:
 
 Row = dict[str, Any]
 # What a sweep's own tables show. Of ten thousand rows the rest would take a hundred megabytes.
-KEPT = names(
+TABLE_COLUMNS = names(
     *AXES, "model", "framework_version", "task", "status", "flags", "lockstep", "train_samples_per_s",
     "eval_samples_per_s", "mfu", "accuracy", "accuracy_target", "time_to_accuracy_s",
 )  # fmt: skip
@@ -100,7 +100,7 @@ class Ledger:
         """Note how a launch ended, return what is kept of it; its time counts if this sweep made it."""
         if made:
             self.wall.add(row)
-        kept = {name: _shared(row[name]) for name in KEPT}
+        kept = {name: _interned(row[name]) for name in TABLE_COLUMNS}
         self.rows.append(kept)
         if row["status"] == "ok" and row.get("confusion"):
             known = self.learnt.get(row["dataset"], False)
@@ -138,7 +138,7 @@ class Ledger:
         )
 
 
-def _shared(value: Any) -> Any:
+def _interned(value: Any) -> Any:
     """Return a value that all rows with the same text share."""
     return sys.intern(value) if isinstance(value, str) else value
 

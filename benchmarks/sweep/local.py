@@ -20,22 +20,24 @@ from typing import Any
 from adapters.recipes import RECIPES
 from benchmarks.errors import SchemaError, StorageError
 from benchmarks.launch.launcher import Launcher
-from benchmarks.launch.proof import STEPS, TIMEOUT_S, Proof, proven
+from benchmarks.launch.proof import STEPS, TIMEOUT_S, Proof, cached_proof
 from benchmarks.machine import signals
 from benchmarks.machine.signals import Interrupted
 from benchmarks.plan.cells import Cell, Launch, Preset, launches
 from benchmarks.record import store
 from benchmarks.record.schema import names, validate
 from benchmarks.sweep.facts import dataset_facts, run_facts, test_image
-from benchmarks.sweep.ledger import KEPT, Ledger
+from benchmarks.sweep.ledger import TABLE_COLUMNS, Ledger
 from benchmarks.sweep.stopping import Key, Stopping
 from benchmarks.worker.speed import PLAN
 
 Row = dict[str, Any]
-NEEDED = names(*KEPT, *PLAN, "sweep", "cell", "round", "seed", "reason", "epochs", "duration_s")  # lists are large
+RESUME_COLUMNS = names(
+    *TABLE_COLUMNS, *PLAN, "sweep", "cell", "round", "seed", "reason", "epochs", "duration_s"
+)  # lists are large
 
 
-class Finished:
+class CompletedLaunches:
     """Rows that ended ok, by identity, round and seed. Whatever else is there counts as not done."""
 
     def __init__(
@@ -50,7 +52,7 @@ class Finished:
             for row in store.rows(path):
                 key = (row["cell"], row["round"], row["seed"])
                 if row["status"] == "ok" and key in keys:
-                    self.rows[key] = {name: row[name] for name in NEEDED}
+                    self.rows[key] = {name: row[name] for name in RESUME_COLUMNS}
 
     def get(self, identity: str, planned: Launch) -> Row | None:
         """Return a launch's row."""
@@ -61,10 +63,10 @@ class Finished:
         return sorted({row["sweep"] for row in self.rows.values()})
 
 
-TOGETHER = 500  # rows of launches that were not made, written with one fsync
+ROWS_A_WRITE = 500  # rows of launches that were not made, written with one fsync
 
 
-def said(ending: BaseException) -> str:
+def interruption_reason(ending: BaseException) -> str:
     """Say why a launch was not made, or not to its end."""
     if isinstance(ending, Interrupted):
         return f"the sweep was ended by {ending.signal.name}"
@@ -80,13 +82,13 @@ def name_now() -> str:
     return f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03d}-{secrets.token_hex(4)}"
 
 
-def unwritable(ending: BaseException) -> bool:
+def is_unwritable(ending: BaseException) -> bool:
     """Return whether a line could not be written: what the disk did not take it will not take now."""
     return isinstance(ending, StorageError) and not isinstance(ending, SchemaError)
 
 
 @dataclass
-class Sweep:
+class LocalSweep:
     """What was asked for, resolved: cells, what makes their rows, where these go."""
 
     cells: list[Cell]
@@ -105,7 +107,7 @@ class Sweep:
     resumed: list[str] = field(default_factory=list)  # sweeps whose launches count with this one's
     pictured: set[tuple[str, int]] = field(default_factory=set)  # test images kept: data set, index
     ledger: Ledger = field(default_factory=lambda: Ledger(0, 0))
-    finished: Finished = field(default_factory=Finished)  # launches that are there already
+    finished: CompletedLaunches = field(default_factory=CompletedLaunches)  # launches that are there already
     path: Path = Path()  # of the results file
 
     def run(self) -> Ledger:
@@ -118,10 +120,10 @@ class Sweep:
         coming = deque(launches(self.cells, self.preset.rounds, self.preset.seeds, self.seed))
         self.ledger = Ledger(len(self.cells), len(coming))
         if self.resume:
-            self.finished = Finished(self.results, self.launcher.identity, coming)
+            self.finished = CompletedLaunches(self.results, self.launcher.identity, coming)
         self.resumed = self.finished.sweeps()
         try:
-            with signals.held():
+            with signals.deferred():
                 self.begin()
             self.prove(self.cells)
             proofs_s = time.monotonic() - begin
@@ -129,10 +131,10 @@ class Sweep:
             with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
                 self.launch_all(coming, stopping, Path(folder))
         except BaseException as ending:
-            if not unwritable(ending):
-                with signals.held():
-                    self.leave(coming, said(ending))
-                    self.end(time.monotonic() - begin, said(ending))
+            if not is_unwritable(ending):
+                with signals.deferred():
+                    self.leave(coming, interruption_reason(ending))
+                    self.end(time.monotonic() - begin, interruption_reason(ending))
             raise
         self.end(time.monotonic() - begin, "", proofs=proofs_s)
         return self.ledger
@@ -144,7 +146,7 @@ class Sweep:
         about["requested"] = self.ledger.requested | ({"modes": "recommended"} if self.recommended() else {})
         facts = run_facts(self.launcher.probes, self.launcher.data, self.launcher.ceilings)
         told = {"sweep": self.name, **facts, **about, "memory_limit": self.launcher.memory.about()}
-        store.begin(self.path, told)
+        store.create(self.path, told)
         for data in self.launcher.data.values():
             store.append(self.path, "dataset", dataset_facts(data))
 
@@ -166,7 +168,7 @@ class Sweep:
             self.report(*self.ledger.progress(), planned, None)
             there = self.finished.get(self.launcher.identity(planned), planned)
             row = there or self.launcher.row(planned, folder, self.name)
-            with signals.held():  # a launch has one row: it is written and gone from `coming`, or neither
+            with signals.deferred():  # a launch has one row: it is written and gone from `coming`, or neither
                 if not there:
                     store.append(self.path, "row", row)
                 coming.popleft()
@@ -192,7 +194,7 @@ class Sweep:
                 )
                 rows.append(row)
             self.ledger.report(planned, row, made=False)
-            if len(rows) == TOGETHER:
+            if len(rows) == ROWS_A_WRITE:
                 store.append(self.path, "row", *rows)
                 rows.clear()
         store.append(self.path, "row", *rows)
@@ -210,7 +212,7 @@ class Sweep:
             self.report_proof(number, len(able), cell, None)
             data = self.launcher.data[cell.dataset]
             how = (self.seed, self.proof_steps, self.fresh_proof, self.proof_timeout_s, self.launcher.memory)
-            proof = proven(cell, data, *how)
+            proof = cached_proof(cell, data, *how)
             store.append(self.path, "proof", {**dataclasses.asdict(cell), **dataclasses.asdict(proof)})
             self.report_proof(number + 1, len(able), cell, proof)
             self.launcher.proofs[cell] = proof.brief()

@@ -17,14 +17,14 @@ from adapters.contract import Adapter
 from adapters.declaration import WEIGHTED, Flatten, Model
 from adapters.numpy import NumpyAdapter
 from adapters.weights import Weights
-from benchmarks.worker.train import Training
+from benchmarks.worker.train import BatchCursor
 
 Array = npt.NDArray[Any]
 FLOAT32_LIKE = (1e-9, 1e-5)
 UPDATES = 4
 
 
-def find(
+def locate(
     adapter: Adapter, weights: Weights, images: Array, labels: Array, step: int, bound: float, pipeline: str
 ) -> str:
     """Return one clause that names what parts first at `step` (from 0); images (S, B, C, H, W) float64.
@@ -48,7 +48,7 @@ def _part(found: Array, expected: Array) -> float:
     return float(np.nan_to_num(np.abs(found - expected), nan=np.inf).max()) / scale
 
 
-def _about(deviation: float) -> str:
+def _describe(deviation: float) -> str:
     """Return a deviation, with a hint where it has the size of float32's rounding."""
     low, high = FLOAT32_LIKE
     return f"{deviation:.1e}" + (
@@ -63,7 +63,7 @@ def _changed_weights(
     adapter.set_weights(start)
     for name, array in adapter.get_weights().items():
         if (deviation := _part(array, start[name])) > bound:
-            return f"set_weights does not keep {name} (differs by {_about(deviation)})"
+            return f"set_weights does not keep {name} (differs by {_describe(deviation)})"
     return ""
 
 
@@ -87,8 +87,10 @@ def _outputs(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Arr
         # Sorted, because a framework may flatten an image in its own order as long as the next layer knows it.
         some, wanted = (np.sort(_evaluated(a, known, batch), axis=1) for a in pair)
         if (here := _part(some, wanted)) > 100 * bound:
-            return f"outputs part at layer {end}, {layers[end]}, by {_about(here)}"
-    return f"outputs part by {_about(deviation)}, though every layer alone agrees: is there another layer at the end?"
+            return f"outputs part at layer {end}, {layers[end]}, by {_describe(here)}"
+    return (
+        f"outputs part by {_describe(deviation)}, though every layer alone agrees: is there another layer at the end?"
+    )
 
 
 def _shortened(model: Model, end: int) -> Model:
@@ -132,7 +134,7 @@ def _gradient(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Ar
         slopes.append(a.gradients(a.put(batch[0].astype(a.dtype), batch[1]), 0))
     for name in reversed(slopes[1]):
         if (deviation := _part(slopes[0][name], slopes[1][name])) > 100 * bound:
-            return f"outputs and loss agree, the gradient of {name} parts by {_about(deviation)}"
+            return f"outputs and loss agree, the gradient of {name} parts by {_describe(deviation)}"
     return ""
 
 
@@ -166,7 +168,7 @@ def _order(
 ) -> str:
     """Is a step taken on another batch than the order says, or fed with other pixels?"""
     images, labels = batches
-    with closing(Training(adapter, images.astype(adapter.dtype), labels, pipeline)) as training:
+    with closing(BatchCursor(adapter, images.astype(adapter.dtype), labels, pipeline)) as training:
         training.skip(step)
         before = training.losses()
         adapter.set_weights(start)

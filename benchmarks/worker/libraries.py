@@ -109,14 +109,14 @@ SAYS = {
 def is_out_of_memory(error: BaseException, framework: str) -> bool:
     """Return whether an exception, or one that it was raised from, says that memory is over."""
     while True:
-        if isinstance(error, MemoryError) or _said(str(error), framework):
+        if isinstance(error, MemoryError) or _is_oom_message(str(error), framework):
             return True
         if error.__cause__ is None:
             return False
         error = error.__cause__
 
 
-def _said(message: str, framework: str) -> bool:
+def _is_oom_message(message: str, framework: str) -> bool:
     """Return whether a message is one of those with which this framework says so."""
     return any(re.search(pattern, message) for pattern in (*ANYWHERE, *SAYS.get(framework, ())))
 

@@ -44,7 +44,7 @@ from adapters.weights import Weights
 from benchmarks.worker import diagnose
 from benchmarks.worker.bounds import BOUNDS, EPSILON, Bounds, bounds_of
 from benchmarks.worker.inputs import Inputs
-from benchmarks.worker.train import Training
+from benchmarks.worker.train import BatchCursor
 
 Array = npt.NDArray[Any]
 FLOAT64_EPSILON = 2.0**-23  # a sum of products is off by about this times the sum of their magnitudes
@@ -52,7 +52,7 @@ TIED = 1e-6  # of that: float64's own rounding. Such ties come from equal patche
 SPARE = 3  # candidates for every sample needed
 
 
-def _sure(oracle: NumpyAdapter, images: Array) -> npt.NDArray[np.bool_]:
+def _tie_free(oracle: NumpyAdapter, images: Array) -> npt.NDArray[np.bool_]:
     """Return which samples (B,) no rounding in float32 can flip at the oracle's weights; images (B, C, H, W)."""
     x = np.ascontiguousarray(images.transpose(1, 0, 2, 3))
     error = np.zeros_like(x)
@@ -94,7 +94,7 @@ def _doubtful(gap: Array, error: Array) -> npt.NDArray[np.bool_]:
     return np.asarray(found.any(axis=(0, 2, 3) if gap.ndim == 4 else 1))
 
 
-def _sure_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int) -> tuple[Array, Array]:
+def _tie_free_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int) -> tuple[Array, Array]:
     """Return `count` batches out of more candidates, each sure at the weights that the oracle has when it comes to it.
 
     images (S, B, C, H, W) and labels (S, B) hold the candidates in order, S >= count; the oracle is trained on what
@@ -104,9 +104,9 @@ def _sure_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int
     chosen: list[tuple[Array, Array]] = []
     first = 0  # of the candidates that no batch has looked at
     for step in range(count):
-        last, found = first + 1, _sure(oracle, images[first])
+        last, found = first + 1, _tie_free(oracle, images[first])
         while found.sum() < size and len(labels) - last > count - step - 1:
-            found = np.concatenate([found, _sure(oracle, images[last])])
+            found = np.concatenate([found, _tie_free(oracle, images[last])])
             last += 1
         order = np.argsort(~found, kind="stable")[:size]
         pixels, digits = (part[first:last].reshape(-1, *part.shape[2:])[order] for part in (images, labels))
@@ -132,7 +132,7 @@ def _relative(found: Array, expected: Array) -> float:
 
 
 @dataclass
-class Exactness:
+class PrecisionFloor:
     """The largest relative deviation seen of each kind of result, in a precision."""
 
     precision: str
@@ -214,7 +214,7 @@ def prove(
         tests = inputs.tests(TEST_IMAGES, TEST_BATCH)
         chooser = NumpyAdapter(recipe, "cpu", "eager", "float64")
         chooser.set_weights(inputs.weights)
-        batches = _sure_batches(chooser, *inputs.steps(SPARE * RESTARTS, cell["batch_size"]), RESTARTS)
+        batches = _tie_free_batches(chooser, *inputs.steps(SPARE * RESTARTS, cell["batch_size"]), RESTARTS)
         bounds = bounds_of(adapter.framework, cell["dtype"])
         _restarted(verdict, judged, inputs.weights, batches, tests, bounds, cell["pipeline"])
     return asdict(verdict)
@@ -231,7 +231,7 @@ def free_run(
 ) -> None:
     """Train all steps in one go in float64 and compare every loss."""
     adapter.set_weights(weights)
-    with closing(Training(adapter, images, labels, pipeline)) as training:
+    with closing(BatchCursor(adapter, images, labels, pipeline)) as training:
         training.train(len(expected))
         losses = training.losses()
     deviations = np.nan_to_num(np.abs(losses / expected - 1), nan=HUGE, posinf=HUGE)
@@ -241,7 +241,7 @@ def free_run(
             verdict.by_step[str(step)] = float(deviations[:step].max())
     if verdict.float64_deviation >= FLOAT64_LOSS:
         first = int(np.argmax(deviations >= FLOAT64_LOSS))
-        cause = diagnose.find(adapter, weights, images, labels, first, BOUNDS["float64"].loss, pipeline)
+        cause = diagnose.locate(adapter, weights, images, labels, first, BOUNDS["float64"].loss, pipeline)
         verdict.fail(
             f"float64 losses part at step {first + 1} by {deviations[first]:.1e} (bound {FLOAT64_LOSS:.0e}): {cause}"
         )
@@ -262,10 +262,10 @@ def _restarted(
     oracle.set_weights(weights)
     images, labels = batches
     resident, reference = adapter.put(images.astype(dtype), labels), oracle.put(images, labels)
-    training = Training(adapter, images.astype(dtype), labels, pipeline)
+    training = BatchCursor(adapter, images.astype(dtype), labels, pipeline)
     test, test_reference = adapter.put(tests[0].astype(dtype), tests[1]), oracle.put(*tests)
     verdict.deviations = dict.fromkeys(asdict(bounds), 0.0)
-    exactness = Exactness(adapter.precision)
+    exactness = PrecisionFloor(adapter.precision)
 
     def note(kind: str, deviation: float, place: str) -> None:
         verdict.deviations[kind] = max(verdict.deviations[kind], deviation)

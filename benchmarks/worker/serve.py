@@ -35,12 +35,12 @@ def serve(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
     for _ in range(WARM_UP):
         _outputs(adapter, values, np.zeros((28, 28), np.uint8))
     with open(request["channel"], "w", closefd=False) as channel:
-        _say(channel, {"mode": mode, "version": adapter.versions()[adapter.framework]})
+        _send(channel, {"mode": mode, "version": adapter.versions()[adapter.framework]})
         for line in sys.stdin:
             pixels = base64.b64decode(json.loads(line)["image"], validate=True)
             start = time.perf_counter_ns()
             found = _outputs(adapter, values, np.frombuffer(pixels, np.uint8).reshape(28, 28))
-            _say(channel, {"outputs": found.tolist(), "seconds": (time.perf_counter_ns() - start) / 1e9})
+            _send(channel, {"outputs": found.tolist(), "seconds": (time.perf_counter_ns() - start) / 1e9})
     return {}
 
 
@@ -51,7 +51,7 @@ def _outputs(adapter: Adapter, values: Array, image: Array) -> Array:
     return found
 
 
-def _say(channel: IO[str], answer: Answer) -> None:
+def _send(channel: IO[str], answer: Answer) -> None:
     """Write one line; ValueError for what is no JSON, such as NaN."""
     channel.write(json.dumps({"status": "ok", "reason": "", **answer}, allow_nan=False) + "\n")
     channel.flush()

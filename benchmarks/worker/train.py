@@ -25,7 +25,7 @@ from benchmarks.worker.timing import Stopwatch
 Array = npt.NDArray[Any]
 
 
-class Training:
+class BatchCursor:
     """Steps on the batches of a stack in order, wrapping round; use with contextlib.closing.
 
     images (S, B, C, H, W) in the adapter's dtype, labels (S, B) int64.
@@ -105,7 +105,7 @@ BY_EPOCH = ("train_loss_by_epoch", "accuracy_by_epoch", "loss_by_epoch", "second
 class Stack(NamedTuple):
     """Batches of one size to train on, their labels (S, B), and where they lie resident, if they do."""
 
-    training: Training
+    training: BatchCursor
     labels: Array
     resident: Resident | None
 
@@ -136,7 +136,7 @@ def _train_stacks(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int,
     """Place an epoch's batches, or begin to feed them; return when they are there."""
     found = []
     for images, labels in inputs.train(epoch, batch_size):
-        training = Training(adapter, images, labels, pipeline)
+        training = BatchCursor(adapter, images, labels, pipeline)
         resident = training.batches if isinstance(training.batches, Resident) else None
         if resident is None and adapter.recipe.stop_when_accuracy_falls:  # it evaluates between steps
             resident = adapter.put(images, labels)

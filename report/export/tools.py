@@ -28,7 +28,7 @@ import pandas as pd
 
 from benchmarks.errors import UsageError, plain
 from benchmarks.stats import Interval, speed
-from report.tables.between import own
+from report.tables.between import own_rows
 from report.tables.compare import CELL, COMPARISON, newest
 from report.tables.metrics import DEFAULT, Metric
 
@@ -49,7 +49,7 @@ class Measured:
 
 def _measured(frame: pd.DataFrame, asked: Metric) -> list[Measured]:
     """Return every cell that has the metric, newest launches, by name; UsageError where there is none."""
-    frame = newest(own(frame))
+    frame = newest(own_rows(frame))
     good = frame[(frame["status"] == "ok") & (frame["task"] == asked.task)].dropna(subset=asked.name)
     if good.empty:
         raise UsageError(f"no ok launch has {asked.name}; choose another --metric, or another set with --results")

@@ -13,7 +13,7 @@ from markupsafe import Markup
 
 from benchmarks.errors import count, plain
 from benchmarks.record.sessions import base_of
-from benchmarks.record.store import Sweep
+from benchmarks.record.store import SweepFile
 from report.page import equality, headline, learning, repeat, roofline, subjects, sureness, throughput, times, words
 from report.page.drawing import BLACK, LOOKS, OTHER
 from report.page.inputs import Inputs, name_of
@@ -41,7 +41,7 @@ def build(inputs: Inputs) -> str:
         style += (TEMPLATES / "machines.css").read_text()
         name, content = "machines.html", _over(inputs, found)
     else:
-        name, content = "page.html", _alone(inputs, SECTIONS)
+        name, content = "page.html", _single_machine(inputs, SECTIONS)
     return environment.get_template(name).render(
         policy=_policy(script, style),
         script=Markup(script),  # noqa: S704  # ours, from the file beside the template
@@ -52,7 +52,7 @@ def build(inputs: Inputs) -> str:
     )
 
 
-def _alone(inputs: Inputs, modules: Iterable[Any]) -> dict[str, Any]:
+def _single_machine(inputs: Inputs, modules: Iterable[Any]) -> dict[str, Any]:
     """Return what a page, or its part on one machine, is filled with."""
     sections = [module.section(inputs) for module in modules]
     return {
@@ -67,17 +67,17 @@ def _over(inputs: Inputs, found: list[Machine]) -> dict[str, Any]:
     """Return what a page on several machines is filled with: what they say together, then each by itself."""
     summary = Summary(inputs, found)
     own = [module for module in SECTIONS if module not in COMMON]
-    parts = [{"part": machine.part, "name": machine.name, **_alone(machine.inputs, own)} for machine in found]
+    parts = [{"part": machine.part, "name": machine.name, **_single_machine(machine.inputs, own)} for machine in found]
     return {
         "lead": Section("lead", summary.title(), [table(found), *summary.parts()]),
         "sentences": list(summary.sentences()),
-        "facts": list(_together(inputs, found)),
+        "facts": list(_across_machines(inputs, found)),
         "machines": parts,
         "sections": [module.section(inputs) for module in COMMON],
     }
 
 
-def _together(inputs: Inputs, found: list[Machine]) -> Iterator[str]:
+def _across_machines(inputs: Inputs, found: list[Machine]) -> Iterator[str]:
     """Yield in short what was measured on all machines, what sweeps over machines asked for, and what is not read."""
     yield count(len(found), "kind of machine", "kinds of machine")
     days = sorted({str(began)[:10] for began in inputs.frame["started_at"]})
@@ -163,7 +163,7 @@ def _launches(inputs: Inputs) -> Iterator[str]:
         yield f"{missing:,} more asked for and not made{why}"
 
 
-def _accounts(inputs: Inputs) -> list[Sweep]:
+def _accounts(inputs: Inputs) -> list[SweepFile]:
     """Return the files that say how much was asked for: a driver's for its members, which is of all kinds of machine.
 
     The part of one kind has none of those: what was not made may have been for any.
@@ -174,7 +174,7 @@ def _accounts(inputs: Inputs) -> list[Sweep]:
     return [*(sweep for sweep in drivers if name_of(sweep) in bases), *alone]
 
 
-def _not_made(sweep: Sweep) -> int:
+def _not_made(sweep: SweepFile) -> int:
     """Return how many of a sweep's launches have no row, resumed ones counted; 0 where its records do not say."""
     requested = sweep.run.get("requested", {})
     asked, reported = (part.get(name) for part, name in ((requested, "launches"), (sweep.end, "reported")))

@@ -66,7 +66,7 @@ def standing(cells: pd.DataFrame) -> tuple[str, list[str]]:
 
 def _reference(record: dict[Any, Any]) -> bool:
     """Return whether a cell is the one that its comparison's ratios are to."""
-    return bool(words.known(record["ratio"]) and record["ratio"] == 1 and not words.known(record["ratio_low"]))
+    return bool(words.precision(record["ratio"]) and record["ratio"] == 1 and not words.precision(record["ratio_low"]))
 
 
 COLUMNS = (
@@ -141,10 +141,10 @@ def _lead(cells: Cells) -> str:
     if len(lines) < 2:
         return ", measured alone"
     second = lines[1]
-    if not words.known(second["ratio"]) or second["ratio"] > 1 or not _reference(lines[0]):
+    if not words.precision(second["ratio"]) or second["ratio"] > 1 or not _reference(lines[0]):
         return f"; next is {words.short(second['framework'])}"
     said = f", {1 / second['ratio']:.2f} times as many as {words.short(second['framework'])}"
-    if words.known(second["ratio_low"]):
+    if words.precision(second["ratio_low"]):
         said += f" ({words.between(1 / second['ratio_high'], 1 / second['ratio_low'], '.2f')})"
         sure, near = standing(cells)
         said += "; " + SURE[sure].format(words.listed([words.short(lines[0]["framework"]), *near]))

@@ -10,12 +10,12 @@ from typing import Any
 import pandas as pd
 
 from adapters.recipes import HEADLINE, RECIPES
-from benchmarks.record.store import Sweep
-from report.tables.compare import COMPARISON, NEEDED, compare, newest
+from benchmarks.record.store import SweepFile
+from report.tables.compare import COMPARISON, REQUIRED_COLUMNS, compare, newest
 
 Record = dict[str, Any]
 PAGE_COLUMNS = [  # what the page reads of rows: `load(source, PAGE_COLUMNS)`
-    *NEEDED, "started_at", "reason", "lockstep_float64_deviation", "lockstep_max_deviation", "lockstep_steps",
+    *REQUIRED_COLUMNS, "started_at", "reason", "lockstep_float64_deviation", "lockstep_max_deviation", "lockstep_steps",
     "warm_up_s", "peak_flops_per_s", "accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch", "confusion", "mistakes",
     "mistakes_read_as",
 ]  # fmt: skip
@@ -30,7 +30,7 @@ class Inputs:
     """
 
     rows: pd.DataFrame
-    sweeps: Sequence[Sweep]
+    sweeps: Sequence[SweepFile]
     base: str | None = None
     part: str = ""
 
@@ -65,7 +65,7 @@ class Inputs:
         return _with_speed(self.table)
 
     @cached_property
-    def used(self) -> list[Sweep]:
+    def used(self) -> list[SweepFile]:
         """The files whose rows the page shows, oldest first."""
         names = set(self.frame["sweep"])
         return [sweep for sweep in self.sweeps if name_of(sweep) in names]
@@ -111,7 +111,7 @@ def _with_speed(cells: pd.DataFrame) -> pd.DataFrame:
     return cells[(cells["launches"] > 0) & cells["train_samples_per_s"].notna()]
 
 
-def name_of(sweep: Sweep) -> str:
+def name_of(sweep: SweepFile) -> str:
     """Return the name under which a file's rows go: the file's own, unless someone renamed it."""
     return str(sweep.run.get("sweep", sweep.path.stem))
 

@@ -95,10 +95,10 @@ def _accuracy_line(record: dict[Any, Any]) -> Line:
         Cell(text_of(record["accuracy_verdict"])),
         Cell(
             words.seconds(record["time_to_accuracy_s"]),
-            words.number(target, ".1%") if words.known(target) else "",
+            words.number(target, ".1%") if words.precision(target) else "",
             value_of(record["time_to_accuracy_s"]),
         ),
-        Cell(f"{reached} of {record['seeds']}" if words.known(reached) else words.NONE, value=value_of(reached)),
+        Cell(f"{reached} of {record['seeds']}" if words.precision(reached) else words.NONE, value=value_of(reached)),
     )
     return Line(cells, facets(record))
 
@@ -194,7 +194,7 @@ def _rates(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
     trained = launches.groupby("recipe", sort=False)["epochs"].max()
     for number, (name, epochs) in enumerate(trained.items()):
         recipe = RECIPES.get(str(name))
-        if recipe is None or recipe.schedule.factor == 1 or not words.known(epochs):
+        if recipe is None or recipe.schedule.factor == 1 or not words.precision(epochs):
             continue
         by_epoch = [recipe.schedule.rate(recipe.optimiser, epoch) for epoch in range(int(epochs))]
         with Drawing(f"{part}rate{number}", height=180) as drawing:

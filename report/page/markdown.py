@@ -16,26 +16,26 @@ def as_markdown(inputs: Inputs) -> str:
     """Return who is fastest, on what machine and when, and a table a headline comparison; of several machines each."""
     found = machines(inputs)
     if len(found) < 2:
-        return "\n\n".join(_alone(inputs)) + "\n"
+        return "\n\n".join(_single_machine(inputs)) + "\n"
     means = summary.Summary(inputs, found)
-    parts = _said(means.title(), means.sentences())
+    parts = _paragraphs(means.title(), means.sentences())
     for group in (
         group for part in means.parts() if isinstance(part, Table) and not part.folded for group in part.groups
     ):
         parts += _tabled(summary.COLUMNS, group)
     for machine in found:
-        parts += [f"### {markdown_text(machine.name)}", *_alone(machine.inputs)]
+        parts += [f"### {markdown_text(machine.name)}", *_single_machine(machine.inputs)]
     return "\n\n".join(parts) + "\n"
 
 
-def _alone(inputs: Inputs) -> list[str]:
+def _single_machine(inputs: Inputs) -> list[str]:
     """Return the paragraphs on one machine."""
-    parts = _said(headline.title(inputs), headline.sentences(inputs))
+    parts = _paragraphs(headline.title(inputs), headline.sentences(inputs))
     parts.append("Measured on " + markdown_text(", ".join(facts(inputs))) + ".")
     return parts + [text for group in headline.table(inputs).groups for text in _tabled(headline.COLUMNS, group)]
 
 
-def _said(title: str, sentences: Iterable[str]) -> list[str]:
+def _paragraphs(title: str, sentences: Iterable[str]) -> list[str]:
     """Return the first paragraph: who is fastest."""
     return [f"**{markdown_text(title)}.** " + markdown_text(" ".join(sentences))]
 

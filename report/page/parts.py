@@ -20,7 +20,7 @@ from report.page import words
 
 def verdict(record: dict[Any, Any]) -> str:
     """Return the verdict on a ratio, or why there is none."""
-    undecided = "too few rounds" if words.known(record["ratio_low"]) else ""
+    undecided = "too few rounds" if words.precision(record["ratio_low"]) else ""
     return text_of(record["verdict"]) or undecided
 
 
@@ -32,12 +32,12 @@ def ratio(record: dict[Any, Any]) -> Cell:
 
 def value_of(number: Any) -> float | None:
     """Return what a cell is sorted by, nothing where there is no figure."""
-    return float(number) if words.known(number) else None
+    return float(number) if words.precision(number) else None
 
 
 def text_of(text: Any) -> str:
     """Return text that may be missing."""
-    return str(text) if words.known(text) else ""
+    return str(text) if words.precision(text) else ""
 
 
 def lockstep(verdict: Any) -> Cell:

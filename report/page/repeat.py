@@ -12,7 +12,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.plan.cells import PRESETS
-from benchmarks.record.store import Sweep
+from benchmarks.record.store import SweepFile
 from report.page import words
 from report.page.inputs import Inputs, name_of
 from report.page.parts import Cell, Column, Command, Group, Line, Part, Section, Table, Words
@@ -33,7 +33,7 @@ def _commands(rows: pd.DataFrame, run: Mapping[str, Any]) -> Iterator[str]:
     axes = {option: column for option, column in AXES.items() if option not in left_out}
     trained = rows[rows["task"] == "accuracy"]
     epochs = {name: sorted({int(n) for n in found.dropna()}) for name, found in trained.groupby("recipe")["epochs"]}
-    for recipes in _alike(epochs, set(rows["recipe"])):
+    for recipes in _same_settings(epochs, set(rows["recipe"])):
         chosen = rows[rows["recipe"].isin(recipes)]
         length = epochs.get(min(recipes), [])
         for box in _boxes(chosen[list(axes.values())].drop_duplicates().itertuples(index=False, name=None)):
@@ -50,7 +50,7 @@ def recommended(run: Mapping[str, Any]) -> bool:
     return isinstance(requested, Mapping) and requested.get("modes") == "recommended"
 
 
-def _alike(epochs: Mapping[Any, list[int]], recipes: set[Any]) -> list[set[Any]]:
+def _same_settings(epochs: Mapping[Any, list[int]], recipes: set[Any]) -> list[set[Any]]:
     """Return the recipes in groups that were trained for as many epochs, those that were not trained by themselves."""
     found: dict[tuple[int, ...], set[Any]] = {}
     for recipe in sorted(recipes):
@@ -95,7 +95,7 @@ LOCKS = (
     Column("environment"), Column("versions"), Column("lock"), Column("numeric libraries"), Column("denormals"),
 )  # fmt: skip
 LONGEST = 300
-MOST = 12  # commands shown of one file
+MAX_COMMANDS = 12  # commands shown of one file
 RECOMMENDED = (
     "The rows do not say whether these were the recommended modes; if they were, one command without `--mode` measures "
     "the frameworks in the same rounds."
@@ -111,14 +111,14 @@ def section(inputs: Inputs) -> Section:
     return Section("repeat", "Measure it again", parts)
 
 
-def _measured(sweep: Sweep, rows: pd.DataFrame) -> Iterator[Part]:
+def _measured(sweep: SweepFile, rows: pd.DataFrame) -> Iterator[Part]:
     """Yield what one file says about itself."""
     name = words.short(name_of(sweep), 60)
     commit = sweep.run.get("commit")
     known = isinstance(commit, str) and commit not in ("", "unknown")
     lines = [f"git checkout {shlex.quote(words.short(str(commit).removesuffix(words.DIRTY), 60))}"] if known else []
     made = list(_commands(rows, sweep.run))
-    yield Command(f"Sweep {name}", [*lines, *made[:MOST]])
+    yield Command(f"Sweep {name}", [*lines, *made[:MAX_COMMANDS]])
     yield from _notes(sweep.run, len(made))
     if not sweep.run:
         yield Words(["The file has no record of its run: nothing is known of its machine and its versions."])
@@ -133,15 +133,15 @@ def _notes(run: Mapping[str, Any], count: int) -> Iterator[Part]:
     if str(run.get("commit", "")).endswith(words.DIRTY):
         code = words.short(run.get("code", "unknown"))
         yield Words([f"The checkout had changes of its own (code hash {code}), which the commit does not have."])
-    if count > MOST:
-        yield Words([f"{count - MOST:,} more commands are not shown."])
+    if count > MAX_COMMANDS:
+        yield Words([f"{count - MAX_COMMANDS:,} more commands are not shown."])
     if count > 1:
         sentence = "Ratios are paired within one command. "
         sentence += "" if recommended(run) else RECOMMENDED
         yield Words([sentence.strip()])
 
 
-def _facts(sweep: Sweep) -> Iterator[Line]:
+def _facts(sweep: SweepFile) -> Iterator[Line]:
     """Yield one line a fact of the run's record, nested ones by their path."""
     told = {key: value for key, value in sweep.run.items() if key not in ("frameworks", "checksum", "ceilings")}
     if isinstance(sweep.end.get("wall_s"), Mapping):

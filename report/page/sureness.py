@@ -109,7 +109,7 @@ def _noise(inputs: Inputs) -> Table:
 
 def _noise_line(record: dict[Any, Any]) -> Line:
     """Return one cell's line of that table."""
-    half = (float(record["high"]) / float(record["low"])) ** 0.5 - 1 if words.known(record["low"]) else None
+    half = (float(record["high"]) / float(record["low"])) ** 0.5 - 1 if words.precision(record["low"]) else None
     quiet = record["undisturbed_samples_per_s"]
     cells = (
         Cell(words.short(record["framework"]), words.short(record["mode"])),

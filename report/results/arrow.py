@@ -41,7 +41,7 @@ WITHIN = (positive, fraction)  # checks that hold for all values if they hold fo
 UNCHECKED = Column.__dataclass_fields__["check"].default
 
 
-def blocks(file: BinaryIO, sweep: store.Sweep) -> Iterator[pa.Table]:
+def blocks(file: BinaryIO, sweep: store.SweepFile) -> Iterator[pa.Table]:
     """Yield the valid rows of a file in order, a table with the schema's columns for each block of lines.
 
     The other records and a line on each damaged one are added to `sweep`; what follows the last newline is ignored.
@@ -52,7 +52,7 @@ def blocks(file: BinaryIO, sweep: store.Sweep) -> Iterator[pa.Table]:
         before += len(found)
 
 
-def _block(found: Sequence[bytes], before: int, sweep: store.Sweep) -> pa.Table:
+def _block(found: Sequence[bytes], before: int, sweep: store.SweepFile) -> pa.Table:
     """Return the rows of some lines, `before` of which the file has others, and note the rest in `sweep`."""
     sound = [number for number, line in enumerate(found) if _is_sound(line)]
     tables: list[pa.Table] = []

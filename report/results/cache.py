@@ -25,16 +25,16 @@ from benchmarks import files
 from benchmarks.errors import StorageError
 from benchmarks.files import default_cache
 from benchmarks.record import schema, store, values
-from benchmarks.record.store import Sweep
+from benchmarks.record.store import SweepFile
 from report.results import arrow
 
 SETTLED_S = 2.0  # a file changed more recently may change again within its clock's grain, and look the same
 TEXTS = [column.name for column in schema.COLUMNS if column.kind == "str"]
-ABOUT = [field.name for field in fields(Sweep) if field.name not in ("path", "rows")]
+ABOUT = [field.name for field in fields(SweepFile) if field.name not in ("path", "rows")]
 KEY = b"lockstep"
 
 
-def read(path: Path, columns: Sequence[str]) -> tuple[pa.Table, Sweep]:
+def read(path: Path, columns: Sequence[str]) -> tuple[pa.Table, SweepFile]:
     """Return some columns of a file's valid rows, text as dictionaries, and its sweep without rows.
 
     What is no regular file is one of the sweep's problems, StorageError if it cannot be read; the cache never is an
@@ -47,24 +47,24 @@ def read(path: Path, columns: Sequence[str]) -> tuple[pa.Table, Sweep]:
             found = _kept_table(entry, path, columns)
             return found or parse(file, path, columns, entry if _settled(before) else None)
     except files.NotRegular as error:
-        return encoded(arrow.SCHEMA.empty_table().select(columns)), Sweep(path, problems=[str(error)])
+        return encoded(arrow.SCHEMA.empty_table().select(columns)), SweepFile(path, problems=[str(error)])
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
 
 
-def _kept_table(entry: Path, path: Path, columns: Sequence[str]) -> tuple[pa.Table, Sweep] | None:
+def _kept_table(entry: Path, path: Path, columns: Sequence[str]) -> tuple[pa.Table, SweepFile] | None:
     """Return what an entry holds, or None if there is none or it is damaged."""
     try:
         with pq.ParquetFile(entry, read_dictionary=TEXTS, page_checksum_verification=True) as file:
             about = json.loads(file.metadata.metadata[KEY])
-            return encoded(file.read(list(columns), use_threads=False)), Sweep(path, **about)
+            return encoded(file.read(list(columns), use_threads=False)), SweepFile(path, **about)
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
         return None
 
 
-def parse(file: BinaryIO, path: Path, columns: Sequence[str], entry: Path | None) -> tuple[pa.Table, Sweep]:
+def parse(file: BinaryIO, path: Path, columns: Sequence[str], entry: Path | None) -> tuple[pa.Table, SweepFile]:
     """Return the same from the file itself, and keep it in the entry unless the file changes meanwhile."""
-    sweep, before = Sweep(path), os.fstat(file.fileno())
+    sweep, before = SweepFile(path), os.fstat(file.fileno())
     parts = [arrow.SCHEMA.empty_table().select(columns)]
     with _written(entry) as writer:
         for block in arrow.blocks(file, sweep):

@@ -17,7 +17,7 @@ from benchmarks import files
 from benchmarks.checks.finding import Finding, shortened
 from benchmarks.errors import count
 from benchmarks.record.sessions import base_of
-from benchmarks.record.store import ADVICE, Sweep
+from benchmarks.record.store import ADVICE, SweepFile
 from report.results import arrow, cache
 
 RESUME = "go on with the same command and --resume"
@@ -29,7 +29,7 @@ class File:
     """One file: its valid rows, its sweep without them, how many lines are whole, whether its last was torn off."""
 
     table: pa.Table
-    sweep: Sweep
+    sweep: SweepFile
     lines: int
     torn: bool
 
@@ -49,7 +49,7 @@ def _read(path: Path, columns: Sequence[str]) -> File:
     except OSError as error:
         problem = f"{path.name}: cannot be read: {error.strerror}"
     none = cache.encoded(arrow.SCHEMA.empty_table().select(columns))
-    return File(none, Sweep(path, problems=[problem]), 0, torn=False)
+    return File(none, SweepFile(path, problems=[problem]), 0, torn=False)
 
 
 def _whole_lines(file: BinaryIO) -> tuple[int, bool]:
@@ -109,13 +109,13 @@ def _ending(file: File, rows: Mapping[str, int]) -> Iterator[Finding]:
     elif not sweep.run and file.lines + file.torn:
         yield Finding("error", name, "no sweep: it has neither a record of a run nor rows", "take it out of the folder")
     elif "part_of" in sweep.run:
-        yield from _apart(file, rows)
+        yield from _missing_members(file, rows)
     elif sweep.run and not sweep.end:
         found = f"no end after {rows[_name_of(file)]:,} rows: it still runs, or was killed"
         yield Finding("warning", name, found, (COLLECT if "engine" in sweep.run else "") + RESUME)
 
 
-def _apart(file: File, sweeps: Container[str]) -> Iterator[Finding]:
+def _missing_members(file: File, sweeps: Container[str]) -> Iterator[Finding]:
     """Yield that a member's file is here without that of its driver, which knows what was asked for and lost."""
     driver = file.sweep.run["part_of"]
     if driver not in sweeps:

@@ -27,7 +27,7 @@ from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine.environments import ROOT
 from benchmarks.record.schema import BY_NAME, COLUMNS
 from benchmarks.record.sessions import session, sessions
-from benchmarks.record.store import Sweep
+from benchmarks.record.store import SweepFile
 from report.results import arrow, cache, machines
 from report.tables.compare import CELL
 
@@ -128,7 +128,7 @@ def load(source: str | Path, columns: Sequence[str] | None = None, categories: b
     return framed(with_derived(parts), names, categories)
 
 
-def records(source: str | Path) -> list[Sweep]:
+def records(source: str | Path) -> list[SweepFile]:
     """Return the sweeps of `source` without their rows: run records, stops and whatever else stands beside rows.
 
     Problems are in them, not on stderr. The paths of a git revision's files are no longer there.
@@ -202,7 +202,7 @@ def _renamed(texts: pa.DictionaryArray, name: Callable[[str], str]) -> pa.Dictio
 
 def framed(tables: Iterable[pa.Table], names: Sequence[str], categories: bool) -> pd.DataFrame:
     """Return tables as one frame with these columns."""
-    [empty] = with_derived([(cache.encoded(arrow.SCHEMA.empty_table()), Sweep(Path()))])
+    [empty] = with_derived([(cache.encoded(arrow.SCHEMA.empty_table()), SweepFile(Path()))])
     table = pa.concat_tables([found.select(names) for found in (empty, *tables)])
     with ThreadPoolExecutor(READERS) as converters:
         columns = converters.map(lambda name: _series(table[name], categories), names)

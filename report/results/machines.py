@@ -18,16 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.record.sessions import MEMBER, base_of, session
-from benchmarks.record.store import Sweep
+from benchmarks.record.store import SweepFile
 from report.results.arrow import clean
 from report.tables.compare import COMPARISON
 from report.tables.groups import Flags, equal, highest, number
 
-Part = tuple[pa.Table, Sweep]
+Part = tuple[pa.Table, SweepFile]
 READ = [*(column for column in COMPARISON if column != "machine_kind"), "task", "status", "sweep", "attempt"]
 
 
-def _is_part(sweep: Sweep) -> bool:
+def _is_part(sweep: SweepFile) -> bool:
     """Return whether a file is one of several that a sweep over several machines left."""
     return "engine" in sweep.run or MEMBER.fullmatch(str(sweep.run.get("sweep"))) is not None
 
@@ -104,7 +104,7 @@ UNKNOWN = "unknown"  # the kind of a file that does not tell it
 LONGEST = 80  # characters of a processor's name
 
 
-def kind(sweep: Sweep) -> str:
+def kind(sweep: SweepFile) -> str:
     """Return the kind of machine that a file's record tells: a hash."""
     told = sweep.run.get("machine_kind")
     return str(clean("str", told)) if isinstance(told, str) else UNKNOWN
@@ -124,7 +124,7 @@ def _name(machine: Any) -> str:
     return ", ".join(words)
 
 
-def names(sweeps: Sequence[Sweep]) -> dict[str, str]:
+def names(sweeps: Sequence[SweepFile]) -> dict[str, str]:
     """Return a name for each kind of machine, the last file's; kinds of one name have their hash behind it."""
     found: dict[str, str] = {}
     for sweep in sweeps:

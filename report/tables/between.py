@@ -18,7 +18,7 @@ import pandas as pd
 from benchmarks import stats
 from benchmarks.errors import UsageError
 from benchmarks.machine.noise import DRIFT
-from benchmarks.record.store import Sweep
+from benchmarks.record.store import SweepFile
 from report.tables import inference, sides
 from report.tables.compare import CELL, COMPARISON
 from report.tables.groups import means
@@ -40,9 +40,9 @@ def _changes(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
     columns = [name for name in NAMES if name in base and name in new]
     lines = (
         "; ".join(
-            f"{NAMES[name]}: {_told(name, was)} -> {_told(name, became)}"
+            f"{NAMES[name]}: {_change_lines(name, was)} -> {_change_lines(name, became)}"
             for name, was, became in zip(columns, one[1:], other[1:], strict=True)
-            if _told(name, was) != _told(name, became)
+            if _change_lines(name, was) != _change_lines(name, became)
         )
         if alone == 0
         else ""
@@ -67,7 +67,7 @@ def _rows(cells: pd.DataFrame, columns: list[str]) -> Iterable[tuple[object, ...
     return cells[columns].itertuples(name=None)
 
 
-def _told(name: str, value: object) -> str:
+def _change_lines(name: str, value: object) -> str:
     """Return a value as text, hashes and commits short."""
     if pd.isna(value):  # type: ignore[call-overload]
         return CHECKOUT if name == "revision" else "unknown"
@@ -100,7 +100,7 @@ def between(
     new: pd.DataFrame,
     name: str = DEFAULT,
     across: Sequence[str] = (),
-    records: tuple[Iterable[Sweep], Iterable[Sweep]] = ((), ()),
+    records: tuple[Iterable[SweepFile], Iterable[SweepFile]] = ((), ()),
 ) -> pd.DataFrame:
     """Return one line per cell of BASE and NEW, which are frames as load gives them.
 
@@ -117,7 +117,7 @@ def between(
         raise UsageError(f"--across {unknown[0]}: known are {', '.join(AXES)}")
     asked = metric(name)
     theirs, ours = (
-        side(own(frame), asked, origins(sweeps)) for frame, sweeps in zip((base, new), records, strict=True)
+        side(own_rows(frame), asked, origins(sweeps)) for frame, sweeps in zip((base, new), records, strict=True)
     )
     return _compared(theirs, ours, matched(theirs.cells, ours.cells, across), asked, "same launches")
 
@@ -140,7 +140,7 @@ def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None
     A cell that is its comparison's reference has ratio 1 and no verdict; cells without a value have no figures.
     """
     asked = metric(name)
-    found = side(own(frame), asked)
+    found = side(own_rows(frame), asked)
     sums = inference.summary(found.launches, len(found.cells))
     cells = found.cells.join(np.exp(sums["mean"]).fillna(sums["median"]).rename("middle"))  # as ratios are: geometric
     known = cells.dropna(subset="middle")
@@ -154,7 +154,7 @@ def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None
     return _compared(found, found, pairs, asked, "same rounds")
 
 
-def own(frame: pd.DataFrame) -> pd.DataFrame:
+def own_rows(frame: pd.DataFrame) -> pd.DataFrame:
     """Return the launches of the checkout's own adapters, without those of a revision it was measured against."""
     return frame[frame["revision"].isna()] if "revision" in frame else frame
 

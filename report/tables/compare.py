@@ -34,7 +34,7 @@ MEDIANS = [  # over the same
     "dispatch_s", "peak_rss_bytes", "cpu_s",
 ]  # fmt: skip
 TRAINED = ["recipe", "seed", "epochs", "accuracy", "accuracy_target", "time_to_accuracy_s"]
-NEEDED = [  # the columns that compare reads: `load(source, NEEDED)`
+REQUIRED_COLUMNS = [  # the columns that compare reads: `load(source, NEEDED)`
     *CELL, "cell", "sweep", "session", "revision", "task", "round", "status", "flags", "lockstep", "framework_version",
     *RATES, *MEDIANS, *(name for name in TRAINED if name not in CELL),
 ]  # fmt: skip
@@ -81,7 +81,9 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
 
 def _own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
     """Return the launches that used the checkout's own adapters; UsageError for what compare cannot work with."""
-    if missing := [name for name in NEEDED if name not in frame and name not in ("cell", "session", "revision")]:
+    if missing := [
+        name for name in REQUIRED_COLUMNS if name not in frame and name not in ("cell", "session", "revision")
+    ]:
         raise UsageError(f"cannot compare a frame without {', '.join(missing)}; load it with columns=compare.NEEDED")
     if "revision" in frame and frame["revision"].notna().any():
         frame = frame[frame["revision"].isna()]

@@ -142,7 +142,7 @@ def with_accuracies(table: pd.DataFrame, comparison: Numbers, launches: pd.DataF
     low, high = found.bounds()
     shown: dict[str, Any] = {"accuracy": found.mean, "accuracy_low": low, "accuracy_high": high}
     shown |= _times(good, size) | {"seeds": pd.Series(seeds).where(tried)}
-    shown |= _apart(table["framework"], comparison, pairable, found.n > 0, base)
+    shown |= _accuracy_differences(table["framework"], comparison, pairable, found.n > 0, base)
     shown["accuracy_verdict"] = pd.Series(shown["accuracy_verdict"], dtype="string").where(tried)
     added = pd.DataFrame(shown, columns=list(LEARNT)).astype(LEARNT)
     return table.join(added)
@@ -172,7 +172,7 @@ def _times(good: pd.DataFrame, size: int) -> dict[str, Any]:
     }
 
 
-def _apart(
+def _accuracy_differences(
     frameworks: pd.Series, comparison: Numbers, pairable: pd.DataFrame, known: Flags, base: str | None
 ) -> dict[str, Any]:
     """Return each cell's difference to its reference with bounds, the reference's name and the verdict."""

@@ -20,7 +20,7 @@ import pandas as pd
 
 from adapters.recipes import RECIPES
 from benchmarks.errors import UsageError, plain
-from benchmarks.record.store import Sweep
+from benchmarks.record.store import SweepFile
 from benchmarks.stats import accuracy_verdicts
 from report.tables.compare import CELL, newest
 from report.tables.groups import floats, means, spread
@@ -183,7 +183,7 @@ def _learnt(trained: pd.DataFrame) -> pd.DataFrame:
     return found.drop_duplicates(["cell", "seed", "epochs"], keep="last")
 
 
-def origins(sweeps: Iterable[Sweep]) -> pd.DataFrame:
+def origins(sweeps: Iterable[SweepFile]) -> pd.DataFrame:
     """Return commit, code and lock by (sweep, framework, device), as the sweeps' run records have them."""
     lines = [
         {"sweep": found.run.get("sweep"), "framework": framework, "device": device, "lock": facts.get("lock")}

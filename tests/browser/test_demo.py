@@ -17,7 +17,7 @@ import requests
 from axe_playwright_python.sync_playwright import Axe
 from PIL import Image, ImageDraw
 
-from benchmarks.models.demo import _kept
+from benchmarks.models.demo import _cached_network
 from tests.browser.drawing import READY, SHOWN, draw, settled
 from tests.browser.strokes import DIGITS
 from tests.unit.benchmarks.demo.conftest import wait_for
@@ -31,7 +31,7 @@ def lenet(tmp_path_factory) -> Path:
     """A folder with lenet, trained as the demo trains it where it has no weights."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOCKSTEP_CACHE", str(tmp_path_factory.mktemp("demo")))
-        return _kept(["torch"], True, print).folder
+        return _cached_network(["torch"], True, print).folder
 
 
 class Demo:

@@ -136,7 +136,7 @@ class Field:
         return found
 
 
-def sweeps(results: Path) -> dict[str, store.Sweep]:
+def sweeps(results: Path) -> dict[str, store.SweepFile]:
     """Return a folder's sweeps by file name, each whole."""
     found = {sweep.path.stem: sweep for sweep in store._read_all(results)}
     assert [sweep.problems for sweep in found.values() if sweep.problems] == []

@@ -21,7 +21,7 @@ from benchmarks.sweep.dask.events import Account
 from benchmarks.sweep.dask.facts import PROTOCOL
 from benchmarks.sweep.dask.rpc import Answer, Clock
 from benchmarks.sweep.dask.scheduler import checked
-from benchmarks.sweep.dask.session import Part
+from benchmarks.sweep.dask.session import Session
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8786", "tcp://localhost:1", "tcp://[::1]:8786", "127.8.9.1:80"])
@@ -114,7 +114,7 @@ def crew_of(client, folder, monkeypatch, **facts):
     """Return a crew, and what it says when one member with these facts has come."""
     said = []
     monkeypatch.setattr(workers, "facts_of", lambda client, address: (facts, Clock(0.0, 0.0, 0.0), ""))
-    found = workers.Crew(client, "one", folder, 60.0, said.append)
+    found = workers.Workers(client, "one", folder, 60.0, said.append)
     found.welcome("tcp://a")
     return found, said
 
@@ -137,7 +137,7 @@ def test_who_speaks_the_protocol_must_measure_by_the_same_code(tmp_path, monkeyp
 
 @pytest.mark.fault(51)
 def test_a_member_refuses_a_sweep_that_it_knows_from_another_driver(joined, monkeypatch):
-    monkeypatch.setattr(member, "Part", lambda order, known, path, tell: SimpleNamespace(
+    monkeypatch.setattr(member, "Session", lambda order, known, path, tell: SimpleNamespace(
         base=order["part_of"], driver=order["driver"], told=0, data=list, tell=tell
     ))  # fmt: skip
 
@@ -172,7 +172,7 @@ def test_a_driver_ends_and_hears_only_what_is_measured_for_it(joined, tmp_path, 
 
 @pytest.mark.fault(51)
 def test_a_member_leaves_a_file_that_it_has_already_as_it_is(tmp_path):
-    part = Part.__new__(Part)
+    part = Session.__new__(Session)
     launcher = SimpleNamespace(data={}, ceilings={}, memory=MemoryLimit())
     part.path, part.sweep = tmp_path / "one.m01.jsonl", SimpleNamespace(name="one.m01", launcher=launcher)
     part.path.write_text("theirs")

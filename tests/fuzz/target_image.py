@@ -10,7 +10,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.errors import DataError
-from benchmarks.models.pictures import decode, naive, seen
+from benchmarks.models.pictures import decode, mnist_like, resized
 
 ERRORS = DataError
 TOKENS = (
@@ -56,5 +56,5 @@ def parse(path: Path) -> None:
     grey = decode(path.read_bytes(), MAX_PIXELS)
     assert grey.ndim == 2
     assert grey.dtype == np.uint8
-    assert naive(grey).shape == (28, 28)
-    assert seen(grey).shape == (28, 28)
+    assert resized(grey).shape == (28, 28)
+    assert mnist_like(grey).shape == (28, 28)

@@ -8,7 +8,7 @@ import pytest
 
 from adapters.registry import ADAPTERS
 from benchmarks.launch import probe as probe_module
-from benchmarks.launch.outcome import Ending
+from benchmarks.launch.outcome import Outcome
 from benchmarks.launch.probe import DISTRIBUTIONS, _other_versions, probe
 from benchmarks.machine import environments
 
@@ -54,7 +54,7 @@ def test_a_probe_that_hangs_ends(monkeypatch, tmp_path):
 def test_a_probe_that_says_nothing_of_a_combination_supports_it_not(monkeypatch):
     monkeypatch.setattr(environments, "interpreter", lambda framework, device: Path("python"))
     answer = {"versions": {}, "devices": {"cpu": "x"}, "unsupported": {"eager float32 resident": None}}
-    monkeypatch.setattr(probe_module, "launch", lambda *arguments, **named: Ending("ok", "", answer, ""))
+    monkeypatch.setattr(probe_module, "launch", lambda *arguments, **named: Outcome("ok", "", answer, ""))
     found = probe("numpy", "cpu")
     assert found.unsupported("eager", "float32", "resident") is None
     assert "does not know" in found.unsupported("eager", "float32", "host")

@@ -14,7 +14,7 @@ import pytest
 
 from benchmarks import worker
 from benchmarks.launch import process
-from benchmarks.launch.outcome import KEPT_OUTPUT_CHARACTERS, Ending
+from benchmarks.launch.outcome import KEPT_OUTPUT_CHARACTERS, Outcome
 from benchmarks.launch.process import Report
 from benchmarks.machine import environments
 
@@ -28,7 +28,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     monkeypatch.setitem(environments.FIXED, "PYTHONPATH", str(tmp_path))
 
-    def go(program: str, timeout_s: float = 20, folder: Path | None = None, progress: Report | None = None) -> Ending:
+    def go(program: str, timeout_s: float = 20, folder: Path | None = None, progress: Report | None = None) -> Outcome:
         for name in ("keeper.py", "confinement.py"):
             shutil.copy(ROOT / "benchmarks" / name, tmp_path / "benchmarks")
         head = "import json, os, signal, sys, time\nfd = int(sys.argv[1])\nrequest = json.load(sys.stdin)\n"

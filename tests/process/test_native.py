@@ -43,10 +43,10 @@ def test_layers_go_by_the_names_of_their_parameters(model):
 def test_files_are_written_loaded_and_compared(weights, tmp_path):
     expected = np.zeros((4, 10), np.float32)
     with pytest.raises(WorkerFailed, match="numpy's own npz, loaded, computes something else"):
-        native.proven("numpy", "cpu", RECIPE, weights, tmp_path, IMAGES, expected)
+        native.write_and_verify("numpy", "cpu", RECIPE, weights, tmp_path, IMAGES, expected)
     pixels = (IMAGES / np.float32(255))[:, None].astype(np.float32)
     found = native.outputs("numpy", "cpu", RECIPE.model, tmp_path, pixels)["npz"]
-    assert native.proven("numpy", "cpu", RECIPE, weights, tmp_path, IMAGES, found)["npz"] < 1e-5
+    assert native.write_and_verify("numpy", "cpu", RECIPE, weights, tmp_path, IMAGES, found)["npz"] < 1e-5
     assert [path.name for path in tmp_path.iterdir()] == ["lenet.npz"]
 
 
@@ -80,4 +80,4 @@ def test_the_first_thousand_images_are_enough(weights, tmp_path, monkeypatch):
     pixels = (IMAGES / np.float32(255))[:, None].astype(np.float32)
     expected = native.outputs("numpy", "cpu", RECIPE.model, tmp_path, pixels)["npz"]
     expected[2:] = 99  # not looked at
-    assert native.proven("numpy", "cpu", RECIPE, weights, tmp_path, IMAGES, expected)["npz"] < 1e-5
+    assert native.write_and_verify("numpy", "cpu", RECIPE, weights, tmp_path, IMAGES, expected)["npz"] < 1e-5

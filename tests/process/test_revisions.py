@@ -35,10 +35,10 @@ def checkout(tmp_path, monkeypatch):
     for word in ("one", "two"):
         commit(f"{SAME}WORD = {word!r}\n")
     monkeypatch.setattr(environments, "ROOT", root)
-    for cached in (environments.resolved, environments.folder, environments._kept):
+    for cached in (environments.resolved, environments.folder, environments._checkouts):
         cached.cache_clear()
     yield SimpleNamespace(root=root, commit=commit)
-    for cached in (environments.resolved, environments.folder, environments._kept):
+    for cached in (environments.resolved, environments.folder, environments._checkouts):
         cached.cache_clear()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from benchmarks.machine import noise
 from benchmarks.machine.hardware import Card
-from benchmarks.machine.noise import Reading, Watch, _columns, _mean_power_w
+from benchmarks.machine.noise import CardWatch, Reading, _columns, _mean_power_w
 from tests.unit.benchmarks.nvml import Pretended
 
 CARD = Card(0, "Card 0", 80 << 30, "570.1", "9.0", "GPU-000")
@@ -23,7 +23,7 @@ def watched(monkeypatch):
     def run(row=SPEED, seconds=0.3, **options):
         monkeypatch.setitem(sys.modules, "pynvml", Pretended(**options))
         monkeypatch.setattr(noise, "INTERVAL_S", 0.01)
-        with Watch(CARD) as watch:
+        with CardWatch(CARD) as watch:
             time.sleep(seconds / 3)
             begin = time.monotonic()
             time.sleep(2 * seconds / 3)
@@ -86,7 +86,7 @@ def test_a_launch_without_a_speed_has_its_memory_alone(watched):
 
 
 def test_a_processor_is_not_watched():
-    with Watch(None) as watch:
+    with CardWatch(None) as watch:
         pass
     assert watch.mark(SPEED, None) == SPEED
 

@@ -27,7 +27,7 @@ from benchmarks.launch.proof import Proof
 from benchmarks.machine.environments import ROOT
 from benchmarks.record import store
 from benchmarks.sweep.dask.driver import Driver
-from benchmarks.sweep.dask.events import Intake
+from benchmarks.sweep.dask.events import Events
 from benchmarks.sweep.dask.request import Request
 from tests.process.faults.harness import register
 
@@ -48,7 +48,7 @@ def sleep_only(seconds: float) -> None:
         return dict(answer)
 
     Launcher.measured = measured
-    proof.proven = lambda *_: Proof("pass", "", kept.proofs[0]["verdict"])
+    proof.cached_proof = lambda *_: Proof("pass", "", kept.proofs[0]["verdict"])
 
 
 class Inbox(queue.SimpleQueue):
@@ -66,7 +66,7 @@ class Inbox(queue.SimpleQueue):
 
 def note_times(path: Path) -> None:
     """Let a driver write when its first block was ordered and when each was done, and what it spent between."""
-    run, order, finish, times = Driver.run, Request.block, Intake.finish, dict[str, Any]()
+    run, order, finish, times = Driver.run, Request.block, Events.finish, dict[str, Any]()
 
     def ordered(self: Request, *about: Any) -> Any:
         if not times:
@@ -74,7 +74,7 @@ def note_times(path: Path) -> None:
             times.update(begin, done_s=[])
         return order(self, *about)
 
-    def finished(self: Intake, *about: Any) -> None:
+    def finished(self: Events, *about: Any) -> None:
         finish(self, *about)
         times["done_s"].append(time.monotonic())
 
@@ -85,7 +85,7 @@ def note_times(path: Path) -> None:
         path.write_text(json.dumps(times))
 
     inbox = Inbox()
-    Driver.run, Request.block, Intake.finish = noted, ordered, finished
+    Driver.run, Request.block, Events.finish = noted, ordered, finished
 
 
 def profiled(work: Callable[[], object], path: str) -> None:

@@ -126,13 +126,13 @@ def no_threshold(image: Grey) -> Grey:
 def ways(image: Grey) -> Iterator[Grey | None]:
     """Yield what each of WAYS makes of a picture; None where there is no ink."""
     try:
-        ink = pictures._ink_of(image)
+        ink = pictures._ink(image)
         found = pictures._centred(pictures._fitted(pictures._cropped(ink)))
         yield from (found, 255 - found if np.median(image) > 127 else found)
         yield from (in_place(ink), stretched(ink), boxed(ink), no_threshold(image))
     except DataError:
         yield from [None] * 6
-    squeezed = pictures.naive(image)
+    squeezed = pictures.resized(image)
     yield from (squeezed, 255 - squeezed)
 
 

@@ -67,7 +67,7 @@ def counted(reference: Path) -> list[Record]:
 
 
 def lines(
-    sweeps: list[store.Sweep], rows: list[Record], number: int, kind: str, model: str
+    sweeps: list[store.SweepFile], rows: list[Record], number: int, kind: str, model: str
 ) -> Iterator[tuple[str, Record]]:
     """Yield (kind, record) of a member's file; `rows` are those that count.
 

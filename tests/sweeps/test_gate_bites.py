@@ -19,7 +19,7 @@ from adapters.weights import initial_weights
 from benchmarks.worker import prove as prove_module
 from benchmarks.worker.bounds import BOUNDS
 from benchmarks.worker.inputs import write_inputs
-from benchmarks.worker.prove import _sure_batches
+from benchmarks.worker.prove import _tie_free_batches
 from tests.sweeps import broken
 
 STEPS = 12
@@ -209,7 +209,7 @@ def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, 
     chosen, seen = [], []
 
     def spied(*arguments):
-        chosen.append(_sure_batches(*arguments))
+        chosen.append(_tie_free_batches(*arguments))
         return chosen[0]
 
     class Watched(NumpyAdapter):
@@ -218,7 +218,7 @@ def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, 
                 seen.append(labels)
             return super().put(images, labels)
 
-    monkeypatch.setattr(prove_module, "_sure_batches", spied)
+    monkeypatch.setattr(prove_module, "_tie_free_batches", spied)
     assert prove(Watched, RECIPE, "float32")["lockstep"] == "pass"
     np.testing.assert_array_equal(seen[0], chosen[0][1])
 

@@ -52,7 +52,9 @@ def test_rows_take_the_kept_peak(sweep, command, tmp_path, monkeypatch, flops_pe
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "cache"))
     point = ceilings.Point("cpu", "float32", 1)
     files.write_cached(
-        "peaks", ceilings._peak_key(point, ceilings.there("cpu"), ceilings.SIZES), {"flops_per_s": flops_per_s}
+        "peaks",
+        ceilings._peak_key(point, ceilings.available_frameworks("cpu"), ceilings.SIZES),
+        {"flops_per_s": flops_per_s},
     )
     arguments = ("--framework", "numpy", "--model", "linear", "--rounds", "1", "--epochs", "0", "--threads", "1")
     done, [row] = sweep(*arguments)

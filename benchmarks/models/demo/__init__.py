@@ -28,7 +28,7 @@ Say = Callable[[str], None]
 
 def network(folder: Path | None, frameworks: Sequence[str], wait: bool, say: Say) -> Checkpoint:
     """Return the weights to show; UsageError for a network that does not tell ten digits apart, DataError."""
-    found = _kept(frameworks, wait, say) if folder is None else checkpoint.read_checkpoint(folder)
+    found = _cached_network(frameworks, wait, say) if folder is None else checkpoint.read_checkpoint(folder)
     if found.recipe.model.outputs != DIGITS:
         raise UsageError(
             f"the page shows {DIGITS} probabilities; {found.recipe.name} has {found.recipe.model.outputs} output"
@@ -36,7 +36,7 @@ def network(folder: Path | None, frameworks: Sequence[str], wait: bool, say: Say
     return found
 
 
-def _kept(frameworks: Sequence[str], wait: bool, say: Say) -> Checkpoint:
+def _cached_network(frameworks: Sequence[str], wait: bool, say: Say) -> Checkpoint:
     """Return what was trained for the page before; train it where there is nothing, or nothing of use any more."""
     folder = default_cache() / "demo" / f"{RECIPE}-{DATASET}"
     try:
@@ -45,7 +45,10 @@ def _kept(frameworks: Sequence[str], wait: bool, say: Say) -> Checkpoint:
         shutil.rmtree(folder, ignore_errors=True)
     framework = next(name for name in QUICKEST if name in frameworks)
     data, settings = prepare(DATASET), RECIPES[RECIPE]
-    with checkpoint.made(folder) as part, lock.taken(f"trains {RECIPE} on {DATASET} in {framework}", wait, say):
+    with (
+        checkpoint.new_folder(folder) as part,
+        lock.machine_lock(f"trains {RECIPE} on {DATASET} in {framework}", wait, say),
+    ):
         say(f"no --weights: training {RECIPE} on {DATASET} in {framework} first; it is kept")
         found = probe(framework, "cpu")
         if found.problem:

@@ -21,7 +21,7 @@ Job = tuple[npt.NDArray[Any], Future[Answer]]
 WAITING = 64  # pages; a hundredth of a second each
 
 
-class Desk:
+class WorkerQueue:
     """A framework at work; `ask` and `restart` may be called from any thread, `close` once."""
 
     def __init__(self, framework: str, start: Callable[[], Warm]) -> None:

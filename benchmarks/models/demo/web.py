@@ -40,8 +40,8 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from benchmarks.errors import DataError, UsageError, plain
-from benchmarks.models.demo.queue import Answer, Desk
-from benchmarks.models.pictures import decode, seen
+from benchmarks.models.demo.queue import Answer, WorkerQueue
+from benchmarks.models.pictures import decode, mnist_like
 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(:\d{1,5})?")
 POLICY = (
@@ -129,7 +129,7 @@ class TooLarge(Exception):
     """A body goes on beyond MAX_BYTES."""
 
 
-def site(network: Sequence[str], desks: Sequence[Desk], address: str, eyes: Executor) -> Starlette:
+def site(network: Sequence[str], desks: Sequence[WorkerQueue], address: str, eyes: Executor) -> Starlette:
     """Return the application for a server bound to `address`; pictures are read in `eyes`, few at a time.
 
     `network` is what the page says of the weights.
@@ -188,14 +188,14 @@ async def body(request: Request) -> bytes:
 
 def _look(data: bytes) -> npt.NDArray[Any]:
     """Return what the networks see of a picture file, uint8 (28, 28); DataError."""
-    return seen(decode(data, MAX_PIXELS))
+    return mnist_like(decode(data, MAX_PIXELS))
 
 
-async def answers(desks: Sequence[Desk], page: str, image: npt.NDArray[Any]) -> AsyncIterator[str]:
+async def answers(desks: Sequence[WorkerQueue], page: str, image: npt.NDArray[Any]) -> AsyncIterator[str]:
     """Yield the lines of an answer, the quickest framework's first."""
     yield _line({"seen": base64.b64encode(image.tobytes()).decode()})
 
-    async def named(desk: Desk) -> Answer:
+    async def named(desk: WorkerQueue) -> Answer:
         return {"framework": desk.framework} | await asyncio.wrap_future(desk.ask(page, image))
 
     for finished in asyncio.as_completed([named(desk) for desk in desks]):

@@ -249,7 +249,7 @@ def _find_folder(name: str, origin: Origin, data_dir: Path | None, cache: Path) 
     folder = _present(name, origin, data_dir, cache)
     if folder is None:
         folder = cache / "downloads" / name
-        _download(name, _missing(folder, origin), origin.mirrors, folder)
+        _download(name, _missing_files(folder, origin), origin.mirrors, folder)
     return folder
 
 
@@ -258,24 +258,24 @@ def to_download(name: str, data_dir: Path | None, cache: Path) -> list[str]:
     origin = ORIGINS.get(name)
     if origin is None or _present(name, origin, data_dir, cache) is not None:
         return []
-    return list(_missing(cache / "downloads" / name, origin))
+    return list(_missing_files(cache / "downloads" / name, origin))
 
 
 def _present(name: str, origin: Origin, data_dir: Path | None, cache: Path) -> Path | None:
     """Return the folder that holds the four files, None where none does; DataError for one given that lacks some."""
     if given := data_dir or os.environ.get("LOCKSTEP_DATA"):
         folder = Path(given) / name if (Path(given) / name).is_dir() else Path(given)
-        if missing := _missing(folder, origin):
+        if missing := _missing_files(folder, origin):
             wanted = ", ".join(f"{file} (sha256 {sha256})" for file, sha256 in missing.items())
             raise DataError(f"{name}: {shown(folder)} lacks {wanted}; put them there or pass another --data-dir")
         return folder
     for folder in (cache / "downloads" / name, *origin.folders):
-        if not _missing(folder, origin):
+        if not _missing_files(folder, origin):
             return folder
     return None
 
 
-def _missing(folder: Path, origin: Origin) -> dict[str, str]:
+def _missing_files(folder: Path, origin: Origin) -> dict[str, str]:
     files = zip(FILES, origin.sha256, strict=True)
     return {file: accepted[0] for file, accepted in files if not (folder / file).is_file()}
 

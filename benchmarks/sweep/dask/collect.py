@@ -53,7 +53,7 @@ def from_members(address: str, results: Path, say: Callable[[str], None]) -> Fet
     with connected(address) as client:
         drivers = set(client.run_on_scheduler(member_module.clients))
         for member in client.sync(client.scheduler.identity, n_workers=-1)["workers"]:
-            kept = ask(client, member, member_module.kept)
+            kept = ask(client, member, member_module.kept_files)
             if kept.error:
                 say(f"{member}: {kept.error}")
             for sweep, driver in kept.said.get("sweeps", {}).items():

@@ -17,7 +17,7 @@ SHOWN = 6  # machines on the bar
 LONGEST = 32  # characters of what one does
 
 
-class Board(Display):
+class MembersDisplay(Display):
     """A progress bar on a terminal, with what each machine does; one line a launch everywhere else."""
 
     def show(self, crew: Iterable[Machine], progress: tuple[int, int]) -> None:

@@ -17,16 +17,16 @@ from distributed import Client
 from benchmarks.errors import EngineError, UsageError
 from benchmarks.machine import signals
 from benchmarks.sweep.dask import member
-from benchmarks.sweep.dask.display import Board
-from benchmarks.sweep.dask.events import Account, Intake
-from benchmarks.sweep.dask.facts import PROTOCOL, words
+from benchmarks.sweep.dask.display import MembersDisplay
+from benchmarks.sweep.dask.events import Account, Events
+from benchmarks.sweep.dask.facts import PROTOCOL, machine_words
 from benchmarks.sweep.dask.member import SLOT, TOPIC
 from benchmarks.sweep.dask.plan import resume
 from benchmarks.sweep.dask.request import Request
 from benchmarks.sweep.dask.rpc import ask, ask_all
-from benchmarks.sweep.dask.workers import LOOK_S, Crew, Machine
+from benchmarks.sweep.dask.workers import LOOK_S, Machine, Workers
 from benchmarks.sweep.ledger import Ledger
-from benchmarks.sweep.local import name_now, said, unwritable
+from benchmarks.sweep.local import interruption_reason, is_unwritable, name_now
 
 Json = dict[str, Any]
 TOGETHER_S = 2.0  # after enough machines have come, for others that come at the same time
@@ -37,7 +37,7 @@ class Driver:
     """One sweep over the members of a scheduler; `results` takes its own file and a copy of each member's."""
 
     def __init__(
-        self, client: Client, request: Request, results: Path, board: Board, members: int, patience_s: float
+        self, client: Client, request: Request, results: Path, board: MembersDisplay, members: int, patience_s: float
     ) -> None:
         """`members` is how many must have joined before anything is measured."""
         self.client, self.request, self.results, self.board = client, request, results, board
@@ -45,8 +45,8 @@ class Driver:
         self.name = name_now()
         self.path = results / f"{self.name}.jsonl"
         self.account = Account(self.name, self.path)
-        self.crew = Crew(client, self.name, results, patience_s, board.tell, again=self.listen)
-        self.intake = Intake(client, request, self.account, self.crew, board)
+        self.crew = Workers(client, self.name, results, patience_s, board.tell, again=self.listen)
+        self.intake = Events(client, request, self.account, self.crew, board)
         self.queued = False  # members come when a cluster's queue lets them, perhaps in hours
         self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
         self.wall: dict[str, float] = {}
@@ -70,11 +70,11 @@ class Driver:
                 self.hand_out()
                 self.intake.take(LOOK_S)
         except BaseException as ending:
-            if self.account.begun and not unwritable(ending):
-                with signals.held():
+            if self.account.begun and not is_unwritable(ending):
+                with signals.deferred():
                     self.intake.settle()
-                    self.account.leave(self.account.kinds.values(), said(ending))
-                    self.wall = self.account.end(self.crew.seconds(), said(ending))
+                    self.account.leave(self.account.kinds.values(), interruption_reason(ending))
+                    self.wall = self.account.end(self.crew.seconds(), interruption_reason(ending))
             if not self.account.begun:
                 self.crew.forget()
             raise
@@ -125,7 +125,7 @@ class Driver:
         """Let machines that came begin, and do without those that went."""
         came, went = self.crew.look()
         for machine in came:
-            self.board.came(machine, words(machine.facts))
+            self.board.came(machine, machine_words(machine.facts))
             ask(self.client, machine.address, member.abandon, driver=self.client.id)  # what it began before it was lost
             self.send(machine, member.open_part, self.request.opening(machine.sweep, self.name, machine.facts))
         for machine in went:

@@ -22,13 +22,13 @@ from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record import store
 from benchmarks.sweep.dask import member
 from benchmarks.sweep.dask.copies import Copy
-from benchmarks.sweep.dask.display import Board
+from benchmarks.sweep.dask.display import MembersDisplay
 from benchmarks.sweep.dask.plan import Kind, Series
 from benchmarks.sweep.dask.request import Request
 from benchmarks.sweep.dask.rpc import Answer, Clock, ask, facts_of
-from benchmarks.sweep.dask.workers import Crew, Machine
+from benchmarks.sweep.dask.workers import Machine, Workers
 from benchmarks.sweep.ledger import Ledger
-from benchmarks.sweep.local import TOGETHER
+from benchmarks.sweep.local import ROWS_A_WRITE
 
 Json = dict[str, Any]
 
@@ -49,14 +49,14 @@ class Account:
         told = {"sweep": self.name, "code": environments.code_hash(), "commit": environments.commit()}
         requested = self.ledger.requested | request.requested()
         engine = {"name": "dask", "members": list(members)}
-        store.begin(self.path, {**told, **about, "requested": requested, "engine": engine})
+        store.create(self.path, {**told, **about, "requested": requested, "engine": engine})
         self.begun = True
 
     def write(self, kind: Kind, series: Series, launches: Iterable[Launch], status: str, reason: str) -> None:
         """Append rows of launches of a series that were not made, as many at once as memory takes lightly."""
         some = list(launches)
-        for first in range(0, len(some), TOGETHER):
-            part = some[first : first + TOGETHER]
+        for first in range(0, len(some), ROWS_A_WRITE):
+            part = some[first : first + ROWS_A_WRITE]
             rows = [kind.not_made(planned, self.name, status, reason) for planned in part]
             store.append(self.path, "row", *rows)
             for planned, row in zip(part, rows, strict=True):
@@ -111,10 +111,12 @@ def _why_lost(future: Future) -> str:
     return f"{type(error).__name__}: {error}"
 
 
-class Intake:
+class Events:
     """Takes what comes from the machines of a sweep, in the driver's main thread, and keeps account of it."""
 
-    def __init__(self, client: Client, request: Request, account: Account, crew: Crew, board: Board) -> None:
+    def __init__(
+        self, client: Client, request: Request, account: Account, crew: Workers, board: MembersDisplay
+    ) -> None:
         self.client, self.request, self.account, self.crew, self.board = client, request, account, crew, board
         self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.grown: dict[str, Copy] = {}  # by part: copies whose last lines may not be on the disk yet
@@ -160,7 +162,7 @@ class Intake:
         """Append lines to a machine's copy and take account of them; return whether none before them is missing."""
         try:
             first, lines = int(told["first"]), [str(line) for line in told["lines"]]
-            with signals.held():
+            with signals.deferred():
                 if new := machine.copy.take(first, lines):
                     self.grown[machine.sweep] = machine.copy
                 for kind, record in new or []:

@@ -22,14 +22,14 @@ Facts = dict[str, Any]
 PROTOCOL = 1  # of what drivers and members tell each other; goes up with every change to an order, an answer or facts
 
 
-def here(frameworks: Sequence[str] | None) -> Facts:
+def machine_facts(frameworks: Sequence[str] | None) -> Facts:
     """Return this machine's facts; probes every environment that it has, or those of the frameworks that are named.
 
     UsageError for unknown names, EnvironmentMissing where there is no environment at all.
     """
     there = ["cpu"]
     if hardware.can_be_asked():
-        there += [hardware.at(index) for index in range(len(hardware.cards()))]
+        there += [hardware.gpu_name(index) for index in range(len(hardware.cards()))]
     probes: list[Probe] = []
     problems = []
     for device in there:
@@ -77,7 +77,7 @@ def probes_of(facts: Facts) -> dict[tuple[str, str], Probe]:
     return {(probe.framework, probe.device): probe for probe in made}
 
 
-def missing(framework: str, device: str) -> Probe:
+def missing_probe(framework: str, device: str) -> Probe:
     """Return the probe of what a machine does not have."""
     name = environments.name(framework, device)
     problem = f"{framework} on {device}: no environment on this machine; there: tox run --notest -e {name}"
@@ -93,7 +93,7 @@ def environments_of(facts: Facts) -> dict[str, str]:
     }
 
 
-def words(facts: Facts) -> str:
+def machine_words(facts: Facts) -> str:
     """Return a machine in a few words: AMD EPYC, 2 cores, 24 GiB."""
     about = facts["machine"]
     cores, gib = facts["cores"], round(about["memory_bytes"] / 2**30)
@@ -101,7 +101,7 @@ def words(facts: Facts) -> str:
 
 
 @dataclass(frozen=True)
-class Asked:
+class RequestedAxes:
     """Axes as in cells.Axes; no frameworks mean all that a machine has, no threads all its cores.
 
     A device `all` is every one that a machine has; a device that it lacks is not measured there.
@@ -132,7 +132,7 @@ class Asked:
         there = probes_of(facts)
         names = self.frameworks or list(dict.fromkeys(framework for framework, _ in there))
         pairs = [(name, device) for name in names for device in self.devices_of(facts)]
-        return {pair: there.get(pair) or missing(*pair) for pair in pairs}
+        return {pair: there.get(pair) or missing_probe(*pair) for pair in pairs}
 
     def points(self, facts: Facts) -> list[Point]:
         """Return where the machine's peak is to be known."""

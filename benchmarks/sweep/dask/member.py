@@ -33,31 +33,31 @@ from benchmarks.errors import EngineError, LockstepError
 from benchmarks.machine import signals
 from benchmarks.machine.signals import Interrupted
 from benchmarks.sweep.dask.copies import some_lines, whole_lines
-from benchmarks.sweep.dask.facts import Facts, missing, other_protocol, probes_of
+from benchmarks.sweep.dask.facts import Facts, missing_probe, other_protocol, probes_of
 from benchmarks.sweep.dask.scheduler import security
-from benchmarks.sweep.dask.session import Part
+from benchmarks.sweep.dask.session import Session
 
 Json = dict[str, Any]
 
 
-def _here() -> Member:
+def _member() -> Member:
     """Return this process's member; EngineError where it is a worker that did not join."""
     if Member.present is None:
         raise EngineError("this worker of Dask's is no member: python -m benchmarks join ADDRESS makes one")
     return Member.present
 
 
-def _answered(work: Callable[[Member], Json]) -> str:
+def _answer_json(work: Callable[[Member], Json]) -> str:
     """Return what a member answers, or its error."""
     try:
-        return json.dumps(work(_here()), allow_nan=False)
+        return json.dumps(work(_member()), allow_nan=False)
     except (LockstepError, OSError) as error:
         return json.dumps({"error": str(error)})
 
 
 def facts() -> str:
     """Return the machine's facts and its clock, now."""
-    return _answered(lambda member: {**member.facts, **member.clock()})
+    return _answer_json(lambda member: {**member.facts, **member.clock()})
 
 
 def _carried_out(order: str, work: Callable[[Member, Json], Json]) -> None:
@@ -69,8 +69,8 @@ def _carried_out(order: str, work: Callable[[Member, Json], Json]) -> None:
             raise EngineError(wrong)
         return member.do(asked["driver"], lambda: work(member, asked))
 
-    answer = _answered(done)
-    _here().tell(asked.get("driver", ""), {"sweep": asked["sweep"], "answer": answer})
+    answer = _answer_json(done)
+    _member().tell(asked.get("driver", ""), {"sweep": asked["sweep"], "answer": answer})
 
 
 def open_part(order: str) -> None:
@@ -85,22 +85,22 @@ def measure(order: str) -> None:
 
 def lines(order: str) -> str:
     """Return lines of a file."""
-    return _answered(lambda member: member.lines(**json.loads(order)))
+    return _answer_json(lambda member: member.lines(**json.loads(order)))
 
 
-def kept() -> str:
+def kept_files() -> str:
     """Return which sweeps' files are still there."""
-    return _answered(lambda member: member.kept())
+    return _answer_json(lambda member: member.kept())
 
 
 def close(order: str) -> str:
     """End parts."""
-    return _answered(lambda member: member.close(**json.loads(order)))
+    return _answer_json(lambda member: member.close(**json.loads(order)))
 
 
 def abandon(order: str) -> str:
     """End what is being measured for a driver."""
-    return _answered(lambda member: member.abandon(**json.loads(order)))
+    return _answer_json(lambda member: member.abandon(**json.loads(order)))
 
 
 def clients(dask_scheduler: Any) -> list[str]:
@@ -122,7 +122,7 @@ class Member:
 
     def __init__(self, facts: Facts, folder: Path, say: Callable[[str], None]) -> None:
         self.facts, self.folder, self.say = facts, folder, say
-        self.parts: dict[str, Part] = {}
+        self.parts: dict[str, Session] = {}
         self.orders: queue.SimpleQueue[tuple[str, Callable[[], Json], Future[Json]] | None] = queue.SimpleQueue()
         self.busy = ""  # Dask's name of the driver that an order is being carried out for
         self.worker: Worker | None = None
@@ -151,11 +151,11 @@ class Member:
             raise EngineError(f"this machine knows a sweep {base} of another driver; start this one again")
         probes = probes_of(self.facts)
         asked = [(framework, device) for framework, device in order["probes"]]
-        known = {pair: probes.get(pair) or missing(*pair) for pair in asked}
+        known = {pair: probes.get(pair) or missing_probe(*pair) for pair in asked}
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.file(order["sweep"])
         self.say(f"{order['sweep']}: begins")
-        self.parts[order["sweep"]] = part = Part(order, known, path, partial(self.tell, order["driver"]))
+        self.parts[order["sweep"]] = part = Session(order, known, path, partial(self.tell, order["driver"]))
         return {"data": part.data(), "lines": part.told, **self.clock()}
 
     def measure(self, order: Mapping[str, Any]) -> Json:
@@ -207,7 +207,7 @@ class Member:
         while (order := self.orders.get()) is not None:
             driver, work, future = order
             try:
-                with signals.endable(ABANDON):
+                with signals.interruptible(ABANDON):
                     self.busy = driver
                     future.set_result(work())
             except Interrupted as ending:
@@ -280,7 +280,7 @@ class Background:
         self.thread.join(5.0)
 
 
-def stay(member: Member, address: str, name: str | None, patience_s: float, interface: str | None) -> None:
+def run_member(member: Member, address: str, name: str | None, patience_s: float, interface: str | None) -> None:
     """Be a member until the scheduler has been away for longer than the patience; then EngineError."""
     Member.present = member
     there = time.monotonic()

@@ -24,9 +24,9 @@ from benchmarks.machine.hardware import kind as kind_of_device
 from benchmarks.plan.cells import Block, Cell, Launch, Preset, blocks
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record.schema import validate
-from benchmarks.sweep.dask.facts import Asked, Facts, environments_of, key, words
+from benchmarks.sweep.dask.facts import Facts, RequestedAxes, environments_of, key, machine_words
 from benchmarks.sweep.ledger import Ledger
-from benchmarks.sweep.local import Finished
+from benchmarks.sweep.local import CompletedLaunches
 from benchmarks.sweep.stopping import Stopping
 
 Made = list[tuple[Launch, dict[str, Any]]]
@@ -35,10 +35,10 @@ Made = list[tuple[Launch, dict[str, Any]]]
 def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     """Report what is there of a kind's series and plan the others; return the sweeps that it is from."""
     wanted = [planned for series in kind.plan.series for planned in series.open()]
-    finished = Finished(results, kind.launcher.identity, wanted)
+    finished = CompletedLaunches(results, kind.launcher.identity, wanted)
     sweeps = set()
     for series in kind.plan.series:
-        made, blocks = _there(kind, series, finished, preset)
+        made, blocks = _completed(kind, series, finished, preset)
         if len({row["sweep"] for _, row in made}) != 1 or not blocks:
             continue
         for planned, row in made:
@@ -50,7 +50,7 @@ def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     return sorted(sweeps)
 
 
-def _there(kind: Kind, series: Series, finished: Finished, preset: Preset) -> tuple[Made, int]:
+def _completed(kind: Kind, series: Series, finished: CompletedLaunches, preset: Preset) -> tuple[Made, int]:
     """Return a series' launches that are there, and after how many blocks it was enough; 0 if it was not."""
     made: Made = []
     stopping = Stopping(series.blocks[0][1].cells, preset, math.inf, {})
@@ -99,7 +99,13 @@ class Kind:
 
     @classmethod
     def of(
-        cls, facts: Facts, asked: Asked, data: Mapping[str, Prepared], preset: Preset, seed: int, epochs: int | None
+        cls,
+        facts: Facts,
+        asked: RequestedAxes,
+        data: Mapping[str, Prepared],
+        preset: Preset,
+        seed: int,
+        epochs: int | None,
     ) -> Kind:
         """Return the kind of a machine with what is planned for it."""
         cells = asked.cells(facts, list(data))
@@ -111,7 +117,7 @@ class Kind:
     @property
     def name(self) -> str:
         """The machine in words."""
-        return words(self.facts)
+        return machine_words(self.facts)
 
     def differs(self, facts: Facts) -> str:
         """Say in what the environments of another machine of this kind differ; empty where they are the same."""

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.launch.proof import TIMEOUT_S
 from benchmarks.plan.cells import Block, Preset
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.sweep.dask.facts import Asked, Facts
+from benchmarks.sweep.dask.facts import Facts, RequestedAxes
 from benchmarks.sweep.dask.plan import Kind
 
 Json = dict[str, Any]
@@ -21,7 +21,7 @@ Json = dict[str, Any]
 class Request:
     """As run's options; `sets` are data sets as they were typed, paths being the same on every machine."""
 
-    asked: Asked
+    asked: RequestedAxes
     sets: Sequence[str]
     amount: Preset
     seed: int
@@ -53,7 +53,7 @@ class Request:
             "revisions": list(self.asked.revisions),
             "preset": self.preset(),
             "requested": self.requested(),
-            **{name: getattr(self, name) for name in TOLD},
+            **{name: getattr(self, name) for name in SENT_FIELDS},
             "sets": list(self.sets),
         }
 
@@ -68,4 +68,4 @@ class Request:
         return Kind.of(facts, self.asked, data, self.amount, self.seed, self.epochs)
 
 
-TOLD = ("seed", "epochs", "timeout_s", "proof_timeout_s", "fresh_proof", "memory_bytes", "peak", "data_dir")
+SENT_FIELDS = ("seed", "epochs", "timeout_s", "proof_timeout_s", "fresh_proof", "memory_bytes", "peak", "data_dir")

@@ -98,7 +98,7 @@ def checked(address: str, insecure: bool) -> str:
         host = port = None
     if _parts_missing(host, port) or parts.scheme not in ("tcp", "tls"):
         raise UsageError(f"{address!r} is no scheduler's address; expected tls://HOST:PORT or tcp://HOST:PORT")
-    if parts.scheme == "tcp" and not insecure and not own(host or ""):
+    if parts.scheme == "tcp" and not insecure and not own_security(host or ""):
         raise UsageError(
             f"{full} is not encrypted: who reaches it can run any program on every member; use tls:// (docs/engine.md"
             " makes the certificates), or --insecure in a network that you trust"
@@ -111,7 +111,7 @@ def _parts_missing(host: str | None, port: int | None) -> bool:
     return not host or not port
 
 
-def own(host: str) -> bool:
+def own_security(host: str) -> bool:
     """Return whether a host is this machine's loopback."""
     if host == "localhost":
         return True

@@ -24,14 +24,14 @@ from benchmarks.plan.data.prepared import prepare
 from benchmarks.record import store
 from benchmarks.sweep.dask.copies import lines_from
 from benchmarks.sweep.facts import dataset_facts, run_facts
-from benchmarks.sweep.local import Sweep
+from benchmarks.sweep.local import LocalSweep
 from benchmarks.sweep.stopping import Stopping
 
 Json = dict[str, Any]
 Tell = Callable[[Json], None]
 
 
-class Part:
+class Session:
     """What one member does for one sweep."""
 
     def __init__(
@@ -51,9 +51,11 @@ class Part:
         preset = Preset(**{**order["preset"], "looks": tuple(order["preset"]["looks"])})
         memory = MemoryLimit.of(order["memory_bytes"])
         launcher = Launcher(probes, data, order["timeout_s"], preset.chunk_s, order["epochs"], memory)
-        with lock.taken(f"the peak for {order['sweep']}", True, self.say):
+        with lock.machine_lock(f"the peak for {order['sweep']}", True, self.say):
             launcher.ceilings = ceilings([Point(*point) for point in order["points"]], order["peak"], self.say)
-        sweep = Sweep([], launcher, path.parent, preset, order["seed"], report=self.report, report_proof=self.proven)
+        sweep = LocalSweep(
+            [], launcher, path.parent, preset, order["seed"], report=self.report, report_proof=self.proven
+        )
         sweep.proof_timeout_s, sweep.fresh_proof = order["proof_timeout_s"], order["fresh_proof"]
         sweep.name, sweep.path = order["sweep"], path
         self.sweep, self.stopping = sweep, Stopping([], preset, float("inf"), sweep.stops)
@@ -68,7 +70,7 @@ class Part:
         facts = run_facts(probes, launcher.data, launcher.ceilings)
         about = {name: order[name] for name in ("part_of", "preset", "seed", "requested")}
         told = {"sweep": self.sweep.name, **facts, **about, "memory_limit": launcher.memory.about()}
-        store.begin(self.path, told)
+        store.create(self.path, told)
         for data in launcher.data.values():
             store.append(self.path, "dataset", dataset_facts(data))
         self.publish()
@@ -83,7 +85,7 @@ class Part:
         cells = [Cell(**cell) for cell in order["cells"]]
         coming = deque(Launch(order["task"], order["round"], order["seed"], cell, order["attempt"]) for cell in cells)
         comparison = cells[0].comparison()
-        with lock.taken(f"{order['task']} of {cells[0].recipe}, {order['sweep']}", True, self.say):
+        with lock.machine_lock(f"{order['task']} of {cells[0].recipe}, {order['sweep']}", True, self.say):
             if comparison not in self.followed:
                 self.followed.add(comparison)
                 self.stopping.follow(cells)

@@ -38,7 +38,7 @@ from distributed.utils import get_ip_interface
 from benchmarks.errors import UsageError
 from benchmarks.files import default_cache
 from benchmarks.machine.environments import ROOT
-from benchmarks.sweep.dask.scheduler import certified, own
+from benchmarks.sweep.dask.scheduler import certified, own_security
 
 JOIN = "benchmarks join"  # what `python -m` runs in a job; the scheduler's address and options follow
 DIRECTIVES = ("--exclusive", "--no-requeue")  # a whole node, and never again
@@ -145,7 +145,7 @@ def _require_loopback() -> None:
             host = get_ip_interface(interface)
     except ValueError as error:
         raise UsageError(f"jobqueue.slurm of Dask's configuration has no usable interface: {error}") from None
-    if not own(host or ""):
+    if not own_security(host or ""):
         raise UsageError(
             f"--cluster slurm without TLS would let anybody who reaches {host or 'this machine'} run programs here: "
             "name certificates in Dask's configuration (docs/engine.md), or trust the network with --insecure"

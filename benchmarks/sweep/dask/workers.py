@@ -48,7 +48,7 @@ class Machine:
 
 
 @dataclass
-class Crew:
+class Workers:
     """All of them; `turn_away` is called with an address and why a machine takes no part."""
 
     client: Client

@@ -19,7 +19,7 @@ from adapters.weights import initial_weights
 from benchmarks.__main__ import app
 from benchmarks.errors import Busy, StorageError
 from benchmarks.machine.environments import ROOT
-from benchmarks.machine.lock import taken
+from benchmarks.machine.lock import machine_lock
 from benchmarks.models import checkpoint
 from benchmarks.record import store
 from tests.process.faults.processes import until
@@ -101,7 +101,7 @@ def test_no_wait_fails_at_once_with_the_holder_s_pid(holder, start):
 
 @pytest.mark.parametrize("command", ["peak", "selfcheck", "micro", "lockstep", "exchange"])
 def test_whatever_computes_takes_the_lock(command, tmp_path):
-    with taken("something else", False, print):
+    with machine_lock("something else", False, print):
         done = CliRunner().invoke(app, [command, "--no-wait"])
     assert isinstance(done.exception, Busy)
 
@@ -110,7 +110,7 @@ def test_evaluating_what_is_kept_takes_the_lock(tmp_path):
     recipe = RECIPES["linear"]
     checkpoint._write_checkpoint(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
     line = ["evaluate", str(tmp_path / "net"), "--framework", "numpy", "--dataset", "mnist-5k", "--no-wait"]
-    with taken("something else", False, print):
+    with machine_lock("something else", False, print):
         done = CliRunner().invoke(app, line)
     assert isinstance(done.exception, Busy)
 
@@ -123,20 +123,20 @@ def test_kill_9_of_the_holder_frees_the_lock_and_wakes_who_waits(holder):
         told.append(words)
         other.send_signal(signal.SIGKILL)
 
-    with taken("the next", True, say):  # for ever, were it not woken
+    with machine_lock("the next", True, say):  # for ever, were it not woken
         pass
     [words] = told
     assert f"process {other.pid} measures" in words
-    with taken("once more, there is nothing to clean up", False, told.append):
+    with machine_lock("once more, there is nothing to clean up", False, told.append):
         assert len(told) == 1
 
 
 def test_a_lock_that_is_given_back_is_free_though_others_had_asked(holder):
-    with taken("first", False, print):
+    with machine_lock("first", False, print):
         for _ in range(3):
-            with pytest.raises(Busy, match=f"process {os.getpid()} .*: first;"), taken("second", False, print):
+            with pytest.raises(Busy, match=f"process {os.getpid()} .*: first;"), machine_lock("second", False, print):
                 pass
-    with taken("second", False, print):
+    with machine_lock("second", False, print):
         pass
 
 
@@ -145,7 +145,7 @@ def test_a_lock_that_is_given_back_is_free_though_others_had_asked(holder):
 def test_what_a_holder_says_of_itself_is_escaped_and_bounded(holder):
     """Any user may take the name; the pid is the kernel's word all the same."""
     other = holder(LIAR, NASTY)
-    with pytest.raises(Busy) as caught, taken("ours", False, print):
+    with pytest.raises(Busy) as caught, machine_lock("ours", False, print):
         pass
     said = str(caught.value)
     assert said.startswith(f"process {other.pid} ")
@@ -160,17 +160,17 @@ def test_a_holder_that_is_stopped_is_named_with_what_it_measures(holder):
     other.send_signal(signal.SIGSTOP)
     os.waitid(os.P_PID, other.pid, os.WSTOPPED | os.WNOWAIT)  # until then its thread may still answer
     with pytest.raises(Busy, match=f"process {other.pid} measures on this machine since .*: asleep;"):  # noqa: SIM117
-        with taken("ours", False, print):
+        with machine_lock("ours", False, print):
             pass
 
 
 def test_words_of_another_process_are_not_the_holder_s(holder, lock):
     """One that has the lock and has not written yet, or cannot; the words are of who had it before."""
-    with taken("what is over", False, print):
+    with machine_lock("what is over", False, print):
         pass
     other = holder(LIAR.replace("str(os.getpid())", repr(str(os.getpid()))), "b'what is over'")
     with pytest.raises(Busy, match=f"^process {other.pid} does not say what it does;"):  # noqa: SIM117
-        with taken("ours", False, print):
+        with machine_lock("ours", False, print):
             pass
 
 
@@ -193,19 +193,19 @@ def test_users_share_a_file_in_a_sticky_folder(tmp_path, monkeypatch):
 def take_as(user):
     os.umask(0o077)
     os.setuid(user)
-    with taken("theirs", False, print):
+    with machine_lock("theirs", False, print):
         pass
 
 
 @pytest.mark.parametrize("make", [os.mkdir, lambda path: os.symlink("/etc/passwd", path)])
 def test_what_is_no_file_in_its_place_is_one_line(make, lock):
     make(lock)
-    with pytest.raises(StorageError, match=f"^cannot lock {lock}: "), taken("ours", False, print):
+    with pytest.raises(StorageError, match=f"^cannot lock {lock}: "), machine_lock("ours", False, print):
         pass
 
 
 def test_a_pipe_in_its_place_is_a_lock_without_words(lock, holder):
     os.mkfifo(lock)
     other = holder(HOLDER, "unsaid")
-    with pytest.raises(Busy, match=f"^process {other.pid} does not say"), taken("ours", False, print):
+    with pytest.raises(Busy, match=f"^process {other.pid} does not say"), machine_lock("ours", False, print):
         pass

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.models.agreement import _gaps, agreement, apart
+from benchmarks.models.agreement import _gaps, agreement, largest_deviation
 
 LABELS = np.array([1, 2, 0])
 LOGITS = np.array([[0.0, 2.0, 1.0], [0.0, 1.0, 1.5], [1.0, 0.0, -1.0]], np.float32)
@@ -54,6 +54,6 @@ def test_a_regression_is_read_by_rounding_and_ties_halfway():
 
 
 def test_what_is_missing_or_not_finite_is_infinitely_far():
-    assert apart(LOGITS[:2], LOGITS) == float("inf")
-    assert apart(changed(0, [np.nan, 0, 0]), LOGITS) == float("inf")
-    assert apart(changed(0, [0.0, 2.25, 1.0]), LOGITS) == 0.25
+    assert largest_deviation(LOGITS[:2], LOGITS) == float("inf")
+    assert largest_deviation(changed(0, [np.nan, 0, 0]), LOGITS) == float("inf")
+    assert largest_deviation(changed(0, [0.0, 2.25, 1.0]), LOGITS) == 0.25

@@ -11,7 +11,7 @@ from benchmarks import files
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import ceilings
 from benchmarks.launch.ceilings import Point
-from benchmarks.launch.outcome import Ending
+from benchmarks.launch.outcome import Outcome
 from benchmarks.machine import environments, hardware
 
 CPU, GPU = Point("cpu", "float32", 1), Point("gpu", "bfloat16", 1)
@@ -19,7 +19,7 @@ CPU, GPU = Point("cpu", "float32", 1), Point("gpu", "bfloat16", 1)
 
 def answer(*speeds, flags=()):
     sets = [{"set_bytes": 1 << (22 + 2 * n), "bytes_per_s": speed} for n, speed in enumerate(speeds)]
-    return Ending("ok", "", {"sets": sets, "flags": list(flags)}, "")
+    return Outcome("ok", "", {"sets": sets, "flags": list(flags)}, "")
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_memory_s_is_that_of_numpy_s_largest_set_and_is_kept(workers):
     for _ in range(2):
         assert measured(CPU)["bytes_per_s"] == 1e9
     assert workers.asked == [("numpy", "cpu", "bandwidth", None)]
-    workers.endings["numpy"] = Ending("timeout", "too long", None, "")
+    workers.endings["numpy"] = Outcome("timeout", "too long", None, "")
     assert measured(CPU, fresh=True)["bytes_per_s"] is None
     assert measured(CPU)["bytes_per_s"] == 1e9
 
@@ -75,7 +75,9 @@ def test_a_card_s_is_the_fastest_copy_of_any_framework_by_set_and_its_roof_takes
         {"set_bytes": 1 << 22, "bytes_per_s": 5e12}, {"set_bytes": 1 << 24, "bytes_per_s": 3e12}
     ]  # fmt: skip
     assert workers.asked == [(name, "gpu", "copies", "float32") for name in ("torch", "jax")]
-    files.write_cached("peaks", ceilings._peak_key(GPU, ceilings.there("gpu"), ceilings.SIZES), {"flops_per_s": 1e15})
+    files.write_cached(
+        "peaks", ceilings._peak_key(GPU, ceilings.available_frameworks("gpu"), ceilings.SIZES), {"flops_per_s": 1e15}
+    )
     found = ceilings._ceiling(GPU)
     assert found.peak_flops_per_s == 1e15
     assert found.bytes_per_s(1 << 23) == 5e12
@@ -84,11 +86,11 @@ def test_a_card_s_is_the_fastest_copy_of_any_framework_by_set_and_its_roof_takes
 
 
 def test_a_card_s_is_kept_only_where_every_framework_had_its_say(workers):
-    workers.endings |= {"torch": answer(2e12), "jax": Ending("failed", "no card", None, "")}
+    workers.endings |= {"torch": answer(2e12), "jax": Outcome("failed", "no card", None, "")}
     found = measured(GPU)
     assert (found["status"], found["reason"], found["bytes_per_s"]) == ("failed", "jax: no card", None)
     assert ceilings._ceiling(GPU).bandwidths == ()
-    workers.endings["jax"] = Ending("unsupported", "none", {"flags": []}, "")
+    workers.endings["jax"] = Outcome("unsupported", "none", {"flags": []}, "")
     assert measured(GPU)["bytes_per_s"] == 2e12
 
 

@@ -14,7 +14,7 @@ def singing(monkeypatch):
 
     def sing(before, after, fastest=None):
         songs = iter([before, after])
-        monkeypatch.setattr(noise, "_sing", lambda cpus: next(songs))
+        monkeypatch.setattr(noise, "_run_on", lambda cpus: next(songs))
         with Canary([0, 1], {} if fastest is None else fastest) as made:
             pass
         return made
@@ -52,7 +52,7 @@ def test_where_it_does_not_sing_nothing_is_marked():
 
 def test_it_takes_a_moment_on_each_cpu_and_leaves_this_process_where_it_was():
     cpus = sorted(os.sched_getaffinity(0))[:2]
-    taken = noise._sing(cpus)
+    taken = noise._run_on(cpus)
     assert len(taken) == len(cpus)
     assert all(1e-5 < seconds < 0.2 for seconds in taken)
     assert sorted(os.sched_getaffinity(0))[:2] == cpus

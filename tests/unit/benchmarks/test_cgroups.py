@@ -74,7 +74,7 @@ def test_a_parent_that_hands_memory_down_is_tried_where_ours_does_not(tmp_path, 
     (ours / "cgroup.subtree_control").write_text("cpu\n")
     (ours.parent / "cgroup.subtree_control").write_text("cpu memory\n")
     tried = []
-    monkeypatch.setattr(memory, "_own", lambda: Group(ours, 2))
+    monkeypatch.setattr(memory, "_own_group", lambda: Group(ours, 2))
     monkeypatch.setattr(memory, "_confines", lambda place: tried.append(place.folder) or True)
     assert memory._where_children_may_be() == Group(ours.parent, 2)
     assert tried == [ours.parent]

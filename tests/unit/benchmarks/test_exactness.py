@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from benchmarks.worker.bounds import BOUNDS, EPSILON
-from benchmarks.worker.prove import INSISTS, SHARE, Exactness
+from benchmarks.worker.prove import INSISTS, SHARE, PrecisionFloor
 
 
 @pytest.mark.parametrize("dtype", INSISTS)
 def test_what_is_nearer_than_rounded_operands_can_be_is_named(dtype):
     expected = np.ones(10)
-    exactness = Exactness(dtype)
+    exactness = PrecisionFloor(dtype)
     exactness.note("gradients", expected * (1 + EPSILON[dtype] / 8), expected)
     exactness.note("gradients", expected, expected)  # one exact result of many says nothing
     assert exactness.complaint() == ""
@@ -20,7 +20,7 @@ def test_what_is_nearer_than_rounded_operands_can_be_is_named(dtype):
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "tf32"])
 def test_nothing_is_too_exact_where_no_narrow_type_is_insisted_on(dtype):
-    exactness = Exactness(dtype)
+    exactness = PrecisionFloor(dtype)
     exactness.note("gradients", np.ones(3), np.ones(3))
     assert exactness.complaint() == ""
 

@@ -16,7 +16,7 @@ from benchmarks.machine.signals import Interrupted
 def watched():
     """Handlers for this test alone."""
     before = {number: signal.getsignal(number) for number in signals.SIGNALS}
-    with signals.watched():
+    with signals.handled():
         yield
         signals.State.received = False  # nothing of this process is to be killed
     for number, handler in before.items():
@@ -33,12 +33,12 @@ def test_a_signal_is_an_exception_with_its_exit_code(watched, number, code):
 def test_a_block_that_must_not_be_left_in_the_middle_is_not(watched):
     done = []
 
-    @signals.held()
+    @signals.deferred()
     def inner():
         signal.raise_signal(signal.SIGTERM)
         done.append("inner")
 
-    @signals.held()
+    @signals.deferred()
     def outer():
         inner()
         done.append("outer")
@@ -65,7 +65,7 @@ def test_a_signal_between_two_voices_of_the_canary_leaves_none_of_them_waiting(w
     monkeypatch.setattr(threading.Thread, "start", start)
     cpu = min(os.sched_getaffinity(0))
     with pytest.raises(Interrupted):
-        noise._sing([cpu, cpu])
+        noise._run_on([cpu, cpu])
     waiting = barriers[0].n_waiting
     barriers[0].abort()
     assert waiting == 0

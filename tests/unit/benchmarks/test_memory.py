@@ -5,7 +5,7 @@ import re
 import pytest
 
 from benchmarks.errors import UsageError
-from benchmarks.machine.memory import Group, MemoryLimit, Watch, size_bytes
+from benchmarks.machine.memory import Group, MemoryLimit, MemoryWatch, size_bytes
 
 
 @pytest.mark.parametrize(
@@ -26,13 +26,13 @@ def test_anything_else_is_one_line(text):
 
 def test_evidence_is_a_count_that_rose(tmp_path):
     (tmp_path / "memory.events").write_text("oom_kill 2\n")
-    watch = Watch("", Group(tmp_path, 2), "")
+    watch = MemoryWatch("", Group(tmp_path, 2), "")
     assert watch.killed() == ""
     (tmp_path / "memory.events").write_text("oom_kill 3\n")
     assert "oom_kill of the control group v2: 2 to 3" in watch.killed()
     (tmp_path / "memory.events").unlink()
     assert watch.killed() == ""
-    assert Watch("", None, "").killed() == ""
+    assert MemoryWatch("", None, "").killed() == ""
 
 
 def test_the_run_s_record_says_by_what_means():

@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.cli.terminal import _known
+from benchmarks.cli.terminal import _precision_words
 from benchmarks.errors import UsageError, count, threads
 from benchmarks.launch import probe
 from benchmarks.machine.hardware import chosen
@@ -48,5 +48,5 @@ def test_one_is_not_many():
 
 
 def test_a_ratio_that_may_be_twice_as_much_is_not_known():
-    assert _known(1.669) == "ratios not known yet"
-    assert _known(0.0123) == "ratios known to 1.2 %"
+    assert _precision_words(1.669) == "ratios not known yet"
+    assert _precision_words(0.0123) == "ratios known to 1.2 %"

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.launch.launcher import Outgrown
+from benchmarks.launch.launcher import OomHistory
 from benchmarks.plan.cells import Cell, Launch
 
 CELL = Cell("torch", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 2)
@@ -24,7 +24,7 @@ CELL = Cell("torch", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 2)
     ],
 )
 def test_what_is_not_tried_after_memory_ran_out(task, round_, changes, skipped):
-    outgrown = Outgrown()
+    outgrown = OomHistory()
     planned = Launch(task, round_, 0, replace(CELL, **changes))
     for status in ("crashed", "failed", "timeout", "ok"):
         outgrown.note(Launch("speed", 0, 0, CELL), status)

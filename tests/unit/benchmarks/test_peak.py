@@ -8,7 +8,7 @@ import pytest
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import ceilings
 from benchmarks.launch.ceilings import SIZES, Point
-from benchmarks.launch.outcome import Ending
+from benchmarks.launch.outcome import Outcome
 from benchmarks.machine import environments, hardware, imports
 
 POINT = Point("cpu", "float32", 1)
@@ -17,7 +17,7 @@ RATES = {"torch": {256: 1e9, 512: 5e9}, "jax": {256: 7e9, 512: 2e9}, "numpy": {2
 
 def answer(rates, flags=()):
     sizes = [{"size": size, "flops_per_s": rate} for size, rate in rates.items()]
-    return Ending("ok", "", {"sizes": [*sizes, {"size": 4096, "skipped": "too long"}], "flags": list(flags)}, "")
+    return Outcome("ok", "", {"sizes": [*sizes, {"size": 4096, "skipped": "too long"}], "flags": list(flags)}, "")
 
 
 @pytest.fixture
@@ -58,16 +58,16 @@ def test_the_peak_is_the_fastest_of_all_frameworks_and_sizes(workers):
 def test_who_had_other_threads_or_failed_has_no_say_and_nothing_is_kept(workers):
     workers.endings["jax"] = answer(RATES["jax"], ["thread_mismatch"])
     assert measured()["flops_per_s"] == 5e9
-    workers.endings["torch"] = Ending("crashed", "SIGSEGV", None, "")
+    workers.endings["torch"] = Outcome("crashed", "SIGSEGV", None, "")
     found = measured()
     assert (found["flops_per_s"], found["complete"]) == (3e9, False)
     assert ceilings._known_peak(POINT) is None
-    workers.endings = {name: Ending("failed", "why", None, "") for name in RATES}
+    workers.endings = {name: Outcome("failed", "why", None, "") for name in RATES}
     assert measured()["flops_per_s"] is None
 
 
 def test_who_cannot_at_all_does_not_keep_a_peak_from_being_complete(workers):
-    workers.endings["torch"] = Ending("unsupported", "no float32", {}, "")
+    workers.endings["torch"] = Outcome("unsupported", "no float32", {}, "")
     assert measured()["complete"]
     assert ceilings._known_peak(POINT) == 7e9
 
@@ -102,5 +102,5 @@ def test_rows_take_only_a_peak_of_all_frameworks_here_at_the_default_sizes(worke
 
 
 def test_there_is_no_numpy_on_a_gpu(workers):
-    assert ceilings.there("cpu") == ["torch", "jax", "numpy"]
-    assert ceilings.there("gpu") == ["torch", "jax"]
+    assert ceilings.available_frameworks("cpu") == ["torch", "jax", "numpy"]
+    assert ceilings.available_frameworks("gpu") == ["torch", "jax"]

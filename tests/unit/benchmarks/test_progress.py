@@ -15,7 +15,7 @@ EPOCH = {"epoch": 1, "train_loss": 0.5, "accuracy": 0.9, "loss": 0.4, "seconds":
 def taken(*parts):
     """Return what was reported of bytes that come in parts, and what is left as the answer."""
     heard, said = [], bytearray()
-    lines = process.Lines(heard.append)
+    lines = process.ProgressLines(heard.append)
     for part in parts:
         said += part
         lines.take(said)
@@ -50,7 +50,7 @@ BAD = {
 def test_what_is_no_line_is_refused_and_not_reported(bad):
     heard = []
     with pytest.raises(AnswerInvalid, match="a line of progress"):
-        process.Lines(heard.append).take(bytearray(BAD[bad] + b"\n"))
+        process.ProgressLines(heard.append).take(bytearray(BAD[bad] + b"\n"))
     assert heard == []
 
 

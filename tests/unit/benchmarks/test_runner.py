@@ -18,7 +18,7 @@ from benchmarks.plan.cells import PRESETS, Cell, Preset
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record import store
 from benchmarks.sweep import local
-from benchmarks.sweep.local import Sweep
+from benchmarks.sweep.local import LocalSweep
 from report.results.load import load
 from report.tables.compare import compare
 
@@ -31,7 +31,7 @@ def _no_git(monkeypatch):
     monkeypatch.setattr(environments, "commit", lambda: "0123456789ab")
 
 
-class Unproven(Sweep):
+class Unproven(LocalSweep):
     def prove(self, cells):
         pass
 

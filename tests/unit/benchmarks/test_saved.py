@@ -116,7 +116,7 @@ def test_no_card_leads_to_anything_but_an_error_of_ours(tmp_path_factory, noise,
 @pytest.mark.parametrize("ending", [KeyboardInterrupt(), OSError("disk"), DataError("x")])
 def test_what_ends_the_making_leaves_nothing(tmp_path, ending):
     def make():
-        with checkpoint.made(tmp_path / "mlp") as part:
+        with checkpoint.new_folder(tmp_path / "mlp") as part:
             checkpoint.fill(part, RECIPE, WEIGHTS, {})
             raise ending
 
@@ -132,14 +132,14 @@ def test_an_empty_folder_is_taken_and_any_other_refused(tmp_path, folder):
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     before = {path: path.read_bytes() for path in folder.iterdir()}
     for taken in (folder, tmp_path / "file", tmp_path / "link"):
-        with pytest.raises(UsageError, match="not an empty folder"), checkpoint.made(taken):
+        with pytest.raises(UsageError, match="not an empty folder"), checkpoint.new_folder(taken):
             pytest.fail("it must not be begun")
     assert {path: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_what_another_puts_there_meanwhile_stays(tmp_path):
     def make():
-        with checkpoint.made(tmp_path / "mlp"):
+        with checkpoint.new_folder(tmp_path / "mlp"):
             (tmp_path / "mlp").mkdir()
             (tmp_path / "mlp" / "theirs").touch()
 

@@ -5,7 +5,7 @@ import pytest
 
 from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
 from adapters.numpy import NumpyAdapter
-from benchmarks.worker.prove import _sure, _sure_batches
+from benchmarks.worker.prove import _tie_free, _tie_free_batches
 
 
 def built(*layers, image=(1, 2, 2), **weights):
@@ -34,7 +34,7 @@ POOL = built(MaxPool2D(2, 2), Flatten(), Dense(10))
     ],
 )
 def test_a_sample_is_unsure_where_rounding_may_change_a_sign(adapter, pixels, expected):
-    assert _sure(adapter, images(pixels, (3, 1, 0, 2))).tolist() == [expected, True]
+    assert _tie_free(adapter, images(pixels, (3, 1, 0, 2))).tolist() == [expected, True]
 
 
 def test_errors_grow_through_the_layers():
@@ -42,16 +42,16 @@ def test_errors_grow_through_the_layers():
     layers = (Conv2D(1, 2), Flatten(), Dense(1), Activation("relu"), Dense(10))
     adapter = built(*layers, conv1_weight=kernel, dense1_weight=np.ones((1, 1)))
     difference = 1e-8  # exact as the dense layer sees it, but the convolution made it of terms of 1
-    assert not _sure(adapter, images((1 + difference, 1, 1, 1)))[0]
+    assert not _tie_free(adapter, images((1 + difference, 1, 1, 1)))[0]
     adapter = built(*layers, conv1_weight=np.abs(kernel), dense1_weight=np.ones((1, 1)))
-    assert _sure(adapter, images((difference, 0, 0, 0)))[0]
+    assert _tie_free(adapter, images((difference, 0, 0, 0)))[0]
 
 
 def test_two_values_of_a_window_next_to_each_other_are_unsure_and_a_mean_is_not():
     weight = np.full((1, 1, 1, 1), 0.1)
     for pool, expected in ((MaxPool2D(2, 2), False), (AvgPool2D(2, 2), True)):
         adapter = built(Conv2D(1, 1), pool, Flatten(), Dense(10), conv1_weight=weight)
-        assert _sure(adapter, images((1, 1 + 1e-9, 0, 0)))[0] == expected
+        assert _tie_free(adapter, images((1, 1 + 1e-9, 0, 0)))[0] == expected
 
 
 def test_batches_are_the_sure_samples_in_order_and_others_only_where_these_run_out():
@@ -62,11 +62,11 @@ def test_batches_are_the_sure_samples_in_order_and_others_only_where_these_run_o
     adapter = built(
         Flatten(), Dense(1), Activation("relu"), Dense(10), dense1_weight=RELU.get_weights()["dense1.weight"]
     )
-    chosen, digits = _sure_batches(adapter, stacked, labels, 2)
+    chosen, digits = _tie_free_batches(adapter, stacked, labels, 2)
     assert digits.tolist() == [[1, 2], [4, 5]]
     np.testing.assert_array_equal(chosen[0], candidates[1:3])
     assert adapter.step_count == 2
-    _, digits = _sure_batches(
+    _, digits = _tie_free_batches(
         RELU, images(doubtful, doubtful, clear[0], clear[1]).reshape(2, 2, 1, 2, 2), labels[:2], 2
     )
     assert digits.tolist() == [[0, 1], [2, 3]]

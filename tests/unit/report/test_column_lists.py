@@ -11,11 +11,11 @@ from report.page import inputs, repeat, roofline, throughput, times
 from report.results import machines, rules
 from report.results.load import COLUMN_NAMES, KEYS
 from report.tables import metrics, over_machines, sides
-from report.tables.compare import APART, CELL, COMPARISON, MACHINE, NEEDED
+from report.tables.compare import APART, CELL, COMPARISON, MACHINE, REQUIRED_COLUMNS
 
 CHOSEN = {
     "load.KEYS": KEYS,
-    "compare.NEEDED": NEEDED,
+    "compare.NEEDED": REQUIRED_COLUMNS,
     "sides.READ": sides.READ,
     "families.READ": machines.READ,
     "rules.AXES": rules.AXES,

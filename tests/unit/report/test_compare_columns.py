@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from benchmarks import stats
 from benchmarks.errors import UsageError
 from benchmarks.record.schema import COLUMNS, validate
-from report.tables.compare import COMPARISON, MANY, NEEDED, SHOWN, compare, first_comparisons, newest
+from report.tables.compare import COMPARISON, MANY, REQUIRED_COLUMNS, SHOWN, compare, first_comparisons, newest
 from tests.unit.conftest import examples
 
 FRAMEWORKS = ("jax", "numpy", "torch")
@@ -194,7 +194,7 @@ def test_a_frame_without_a_needed_column_is_refused_by_name(row):
     with pytest.raises(UsageError, match="without round, mfu;"):
         compare(frame_of([row]).drop(columns=["mfu", "round"]))
     frame = frame_of([{**row, "train_samples_per_s": 10.0}])
-    pd.testing.assert_frame_equal(compare(frame[NEEDED]), compare(frame))
+    pd.testing.assert_frame_equal(compare(frame[REQUIRED_COLUMNS]), compare(frame))
 
 
 def test_of_many_comparisons_the_first_are_shown_and_the_others_counted(row):

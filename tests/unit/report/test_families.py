@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks.machine import hardware
 from benchmarks.record.store import append
-from report.page.document import _together, facts
+from report.page.document import _across_machines, facts
 from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.machines import machines
 from report.results.load import load, records
@@ -191,6 +191,6 @@ def test_what_was_asked_for_and_not_made_is_said_once_of_all_machines(family, la
     append(folder / f"{BASE}.jsonl", "stop", {**RECORDS["stop"], "reason": "time cap"})
     append(folder / f"{BASE}.jsonl", "end", {"wall_s": {}, "reported": 3})
     inputs = Inputs(load(folder, PAGE_COLUMNS), records(folder))
-    assert "6 more asked for and not made (time cap)" in list(_together(inputs, machines(inputs)))
+    assert "6 more asked for and not made (time cap)" in list(_across_machines(inputs, machines(inputs)))
     parts = [fact for found in machines(inputs) for fact in facts(found.inputs)]
     assert not any("not made" in fact for fact in parts)

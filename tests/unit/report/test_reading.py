@@ -98,17 +98,17 @@ def both_ways(data: bytes):
     """Return the table and the sweep of each way."""
     found = []
     for sound in (arrow._is_sound, lambda line: False):
-        sweep = store.Sweep(Path("a.jsonl"))
+        sweep = store.SweepFile(Path("a.jsonl"))
         with mock.patch.object(arrow, "_is_sound", sound):
             tables = list(arrow.blocks(io.BytesIO(data), sweep))
         found.append((arrow.pa.concat_tables([arrow.SCHEMA.empty_table(), *tables]), sweep))
     return found
 
 
-def agree(data: bytes) -> store.Sweep:
+def agree(data: bytes) -> store.SweepFile:
     """Check that both ways agree on a file, and return what the line by line way made of it."""
     (quick, quick_sweep), (slow, sweep) = both_ways(data)
-    expected = store.Sweep(sweep.path)
+    expected = store.SweepFile(sweep.path)
     for number, found in enumerate(data.split(b"\n")[:-1], 1):
         store.judge(expected, number, found)
     assert quick.num_rows == len(expected.rows)
@@ -163,7 +163,7 @@ def test_sound_lines_are_parsed_at_once_and_a_bad_one_costs_its_neighbours_littl
     monkeypatch.setattr(store, "judge", judge)
     lines = [line(row, round=n) for n in range(1000)]
     lines[700] = ODD["key twice"](row)
-    sweep = store.Sweep(Path("a.jsonl"))
+    sweep = store.SweepFile(Path("a.jsonl"))
     [table] = arrow.blocks(io.BytesIO(b"".join(found + b"\n" for found in lines)), sweep)
     assert table["round"].to_pylist() == [n for n in range(1000) if n != 700]
     judged = [call.args[1] for call in judge.call_args_list]

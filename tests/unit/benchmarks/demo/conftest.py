@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from benchmarks.errors import WorkerLost
-from benchmarks.models.demo.queue import Desk
+from benchmarks.models.demo.queue import WorkerQueue
 from benchmarks.models.demo.web import bound, serving, site
 
 
@@ -59,7 +59,7 @@ def desk():
 
     def make(*puppets, framework="torch"):
         left = iter(puppets)
-        desks.append(Desk(framework, lambda: next(left)))
+        desks.append(WorkerQueue(framework, lambda: next(left)))
         wait_for(lambda: desks[-1].state()["state"] == "ready")
         return desks[-1]
 

@@ -8,7 +8,7 @@ from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.errors import DataError, UsageError
 from benchmarks.models import checkpoint, train
-from benchmarks.models.demo import _kept, facts, network
+from benchmarks.models.demo import _cached_network, facts, network
 
 
 def keep(folder, name="lenet", card=None):
@@ -47,11 +47,11 @@ def test_what_was_trained_before_is_taken_and_what_is_damaged_trained_anew(tmp_p
 
     monkeypatch.setattr(train, "save", save)
     said = []
-    place = _kept(["numpy"], True, said.append).folder
+    place = _cached_network(["numpy"], True, said.append).folder
     assert place.is_relative_to(tmp_path)
     assert "training lenet on mnist-5k in numpy" in said[0]
-    assert _kept(["numpy"], True, said.append).folder == place
+    assert _cached_network(["numpy"], True, said.append).folder == place
     assert trained == ["numpy"]
     (place / checkpoint.CARD).write_text("{")
-    _kept(["numpy"], True, said.append)
+    _cached_network(["numpy"], True, said.append)
     assert trained == ["numpy", "numpy"]

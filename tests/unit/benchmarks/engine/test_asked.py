@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from benchmarks.launch.probe import Probe
-from benchmarks.sweep.dask.facts import Asked
+from benchmarks.sweep.dask.facts import RequestedAxes
 
 
 def facts(cores=4, **devices):
@@ -23,7 +23,7 @@ def facts(cores=4, **devices):
 
 
 def asked(**changes):
-    default = Asked([], ["linear"], ["cpu"], [None], [None], ["float32"], [], ["resident"], [""])
+    default = RequestedAxes([], ["linear"], ["cpu"], [None], [None], ["float32"], [], ["resident"], [""])
     return dataclasses.replace(default, **changes)
 
 
