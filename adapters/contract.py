@@ -24,7 +24,7 @@ CONTRACT_VERSION = 1
 MODES = ("eager", "compiled", "fused")
 DTYPES = ("float32", "float64", "tf32", "bfloat16", "float16")
 NARROW = ("bfloat16", "float16")  # mixed precision: matrix products and convolutions have operands of this type
-PIPELINES = ("resident", "host")
+INPUTS = ("preloaded", "host")
 NO_TF32 = "TF32 is a number format of NVIDIA's tensor cores, a CPU has none"
 # float16 ends at 6e-8, and a gradient of the mean over a batch is far smaller than 1. A power of two is exact; this
 # one leaves a factor of 64 above gradients of 1 and reaches what is 6e-11. Gradients are unscaled before the update.
@@ -41,7 +41,7 @@ class ContractError(RuntimeError):
 
 
 @dataclass
-class Resident:
+class Preloaded:
     """Batches that lie on the device in order, in whatever layout the adapter finds fastest.
 
     `images` and `labels` are the adapter's own (a list of batches, or one stacked array). `losses` holds the
@@ -59,7 +59,7 @@ class Feed:
     """An endless stream of an adapter's own batches, gathered from host memory while training goes on.
 
     `batches` iterates over them; batch `taken % steps` comes next. `losses` holds the loss last seen on each of the
-    `steps` batches, as in Resident. `close` ends whatever gathers in the background; the feed is of no use after it.
+    `steps` batches, as in Preloaded. `close` ends whatever gathers in the background; the feed is of no use after it.
     """
 
     batches: Any
@@ -141,13 +141,13 @@ class Adapter(ABC):
 
     @classmethod
     @abstractmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
-        """Return why this combination cannot run, or None if it can; where host cannot, resident may."""
+    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
+        """Return why this combination cannot run, or None if it can; where host cannot, preloaded may."""
 
     @classmethod
     @abstractmethod
-    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
-        """Return the mode an expert would use for this model on this device, its batches coming by this pipeline."""
+    def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
+        """Return the mode an expert would use for this model on this device, its batches coming by this input."""
 
     # The network
 
@@ -170,11 +170,11 @@ class Adapter(ABC):
     # The work
 
     @abstractmethod
-    def put(self, images: Array, labels: Array) -> Resident:
+    def put(self, images: Array, labels: Array) -> Preloaded:
         """Place batches on the device: images (S, B, C, H, W) in self.dtype, labels (S, B) int64."""
 
     @abstractmethod
-    def train(self, resident: Resident, first: int, count: int) -> None:
+    def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         """Take `count` optimiser steps on batches first, first+1, ..., wrapping round; may return early."""
 
     @abstractmethod
@@ -190,18 +190,18 @@ class Adapter(ABC):
         """Take `count` optimiser steps on the feed's next batches; may return early."""
 
     @abstractmethod
-    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+    def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         """Return the loss last seen on each batch, (S,), before that step's update; waits for the device."""
 
     @abstractmethod
-    def gradients(self, resident: Resident, index: int) -> Weights:
+    def gradients(self, preloaded: Preloaded, index: int) -> Weights:
         """Return canonical gradients of batch `index` at the present weights, which stay; never timed.
 
         Computed by the very function that training differentiates with in this mode, where the mode shows it.
         """
 
     @abstractmethod
-    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+    def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         """Compute the outputs of batches first .. first+count-1, no wrapping, left on the device."""
 
     @abstractmethod

@@ -80,7 +80,7 @@ def row():
         "batch_size": 100,
         "mode": "eager",
         "dtype": "float32",
-        "pipeline": "resident",
+        "input": "preloaded",
         "threads": 2,
         "task": "speed",
         "round": 0,

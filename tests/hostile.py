@@ -9,7 +9,7 @@ PAYLOAD = (
     "</script></title><img src=x onerror=alert(1)><script>window.ran=1</script><svg onload=alert(2)>\"'` "
     "\x1b[31m\x1b]0;x\x07 [bold]b[/bold] |a`b`|\n\r# x \u202edrowssap\u2066 \x00 \\input{/etc/passwd} $a_1^2$ 50% & {~}"
 )
-CHECKED = {"device", "pipeline", "task", "status", "lockstep"}  # the schema lets only known words pass
+CHECKED = {"device", "input", "task", "status", "lockstep"}  # the schema lets only known words pass
 KNOWN = {"model", "recipe", "dataset", "dtype", "mode", "pixels", "samples"}  # else most sections are empty
 NAMED = ("frameworks", "versions", "wall_s", "data", "machine")  # objects whose names are texts too
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from jax import lax
 
 from adapters import declaration
-from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
+from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
 from adapters.declaration import SGD, Adam, Conv2D, Model
 from adapters.jax.layers import apply
 from adapters.weights import Weights
@@ -47,18 +47,18 @@ class JaxAdapter(Adapter):
         return len(os.sched_getaffinity(0))  # XLA's CPU pool obeys only the affinity mask
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
         if dtype == "tf32" and device == "cpu":
             return NO_TF32
-        if mode == "fused" and pipeline == "host":
+        if mode == "fused" and input == "host":
             return "a loop of steps in one call of XLA takes its batches from the device, none from host memory"
         return None
 
     @classmethod
-    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+    def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
         # Convolutions inside an XLA loop crawl on a CPU: lenet, batch 100: 1,640 samples/s fused, 4,500 compiled.
         convolves = any(isinstance(layer, Conv2D) for layer in model.layers)
-        return "compiled" if pipeline == "host" or (device == "cpu" and convolves) else "fused"
+        return "compiled" if input == "host" or (device == "cpu" and convolves) else "fused"
 
     # The network
 
@@ -96,25 +96,25 @@ class JaxAdapter(Adapter):
 
     # The work
 
-    def put(self, images: Array, labels: Array) -> Resident:
+    def put(self, images: Array, labels: Array) -> Preloaded:
         images = np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))  # (S, B, H, W, C)
         digits = labels.astype(np.int32)
         if self.mode == "fused":
             # Placed like all else: a jitted call compiles once more where it first gets an array bound to no device.
             losses = self.device_put(np.full(len(labels), np.nan, self.dtype))
-            return Resident(self.device_put(images), self.device_put(digits), len(labels), losses)
+            return Preloaded(self.device_put(images), self.device_put(digits), len(labels), losses)
         batches = [self.device_put(batch) for batch in images]
-        return Resident(batches, [self.device_put(batch) for batch in digits], len(labels), [np.nan] * len(labels))
+        return Preloaded(batches, [self.device_put(batch) for batch in digits], len(labels), [np.nan] * len(labels))
 
-    def train(self, resident: Resident, first: int, count: int) -> None:
+    def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         if self.mode == "fused":
-            carried = self.parameters, self.state, resident.losses
-            carried = self.many_steps(*carried, resident.images, resident.labels, self.rate, first, count)
-            self.parameters, self.state, resident.losses = carried
+            carried = self.parameters, self.state, preloaded.losses
+            carried = self.many_steps(*carried, preloaded.images, preloaded.labels, self.rate, first, count)
+            self.parameters, self.state, preloaded.losses = carried
             return
         for index in range(first, first + count):
-            index %= resident.steps
-            resident.losses[index] = self.take_step(resident.images[index], resident.labels[index])
+            index %= preloaded.steps
+            preloaded.losses[index] = self.take_step(preloaded.images[index], preloaded.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         if reason := self.unsupported(self.device, self.mode, self.precision, "host"):
@@ -122,7 +122,7 @@ class JaxAdapter(Adapter):
         last, digits = np.ascontiguousarray(images.transpose(0, 2, 3, 1)), labels.astype(np.int32)
         gathered = ((last[rows], digits[rows]) for rows in itertools.cycle(order))
         # On a CPU a jitted step takes NumPy's arrays at less cost than device_put does: mlp, 0.82 against 0.72 of the
-        # resident speed. To a GPU the next batch is on its way before this one is trained on.
+        # preloaded speed. To a GPU the next batch is on its way before this one is trained on.
         batches = gathered if self.device == "cpu" else _ahead(map(self.device_put, gathered))
         return Feed(batches, len(order), [np.nan] * len(order))
 
@@ -131,17 +131,17 @@ class JaxAdapter(Adapter):
             feed.losses[feed.taken % feed.steps] = self.take_step(images, labels)
             feed.taken += 1
 
-    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+    def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         return np.array(batches.losses, np.float64)
 
-    def gradients(self, resident: Resident, index: int) -> Weights:
-        return self.canonical(self.slopes(self.parameters, resident.images[index], resident.labels[index])[1])
+    def gradients(self, preloaded: Preloaded, index: int) -> Weights:
+        return self.canonical(self.slopes(self.parameters, preloaded.images[index], preloaded.labels[index])[1])
 
-    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+    def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         if self.mode == "fused":
             batches = range(first, first + count)
-            return [self.infer_at(self.parameters, resident.images, index) for index in batches]
-        return [self.infer(self.parameters, resident.images[index]) for index in range(first, first + count)]
+            return [self.infer_at(self.parameters, preloaded.images, index) for index in batches]
+        return [self.infer(self.parameters, preloaded.images[index]) for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate(outputs).astype(self.dtype, copy=False)

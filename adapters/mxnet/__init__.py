@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
 from adapters.declaration import SGD, Adam, Model
 from adapters.mxnet.layers import Loss, layer_of
 from adapters.weights import Weights
@@ -50,7 +50,7 @@ class MxnetAdapter(Adapter):
         return int(os.environ.get("OMP_NUM_THREADS", threads))
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
         if dtype == "tf32" and device == "cpu":
             return NO_TF32
         if dtype == "tf32":
@@ -60,7 +60,7 @@ class MxnetAdapter(Adapter):
         return "mxnet has no loop of training steps in one call" if mode == "fused" else None
 
     @classmethod
-    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+    def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
         return "compiled"  # on a card, too: a bound graph is launched by the engine, not from Python
 
     # The network
@@ -99,15 +99,15 @@ class MxnetAdapter(Adapter):
 
     # The work
 
-    def put(self, images: Array, labels: Array) -> Resident:
+    def put(self, images: Array, labels: Array) -> Preloaded:
         batches = [mx.nd.array(batch, self.place, self.dtype) for batch in images]
         digits = [mx.nd.array(batch, self.place, self.dtype) for batch in labels]
-        return Resident(batches, digits, len(labels), self.no_losses(len(labels)))
+        return Preloaded(batches, digits, len(labels), self.no_losses(len(labels)))
 
-    def train(self, resident: Resident, first: int, count: int) -> None:
+    def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         for index in range(first, first + count):
-            index %= resident.steps
-            self.step(resident.images[index], resident.labels[index], resident.losses, index)
+            index %= preloaded.steps
+            self.step(preloaded.images[index], preloaded.labels[index], preloaded.losses, index)
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         # take runs in mxnet's engine while Python goes on (NOTES.md). Rows are int64: its default, float32, counts
@@ -127,15 +127,15 @@ class MxnetAdapter(Adapter):
             self.step(images, labels, feed.losses, feed.taken % feed.steps)
             feed.taken += 1
 
-    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+    def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         return np.array([loss.asscalar() for loss in batches.losses], np.float64)
 
-    def gradients(self, resident: Resident, index: int) -> Weights:
-        self.differentiate(resident.images[index], resident.labels[index])
+    def gradients(self, preloaded: Preloaded, index: int) -> Weights:
+        self.differentiate(preloaded.images[index], preloaded.labels[index])
         return self.canonical(self.slopes)
 
-    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
-        return [self.network(resident.images[index]) for index in range(first, first + count)]
+    def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
+        return [self.network(preloaded.images[index]) for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate([output.asnumpy() for output in outputs])

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
 from adapters.declaration import SGD, Adam, Model
 from adapters.numpy import layers
 from adapters.numpy.layers import LOSSES, Weighted
@@ -39,7 +39,7 @@ class NumpyAdapter(Adapter):
         return int(os.environ.get("OPENBLAS_NUM_THREADS", threads))
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
         if device != "cpu":
             return "there is no such thing as numpy on a GPU"
         if dtype in NARROW:
@@ -49,7 +49,7 @@ class NumpyAdapter(Adapter):
         return None if mode == "eager" else "NumPy has no compiler"
 
     @classmethod
-    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+    def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
         return "eager"
 
     # The network
@@ -79,14 +79,14 @@ class NumpyAdapter(Adapter):
 
     # The work
 
-    def put(self, images: Array, labels: Array) -> Resident:
+    def put(self, images: Array, labels: Array) -> Preloaded:
         channel_first = np.ascontiguousarray(images.transpose(0, 2, 1, 3, 4))  # (S, C, B, H, W)
-        return Resident(channel_first, labels, len(labels), np.full(len(labels), np.nan))
+        return Preloaded(channel_first, labels, len(labels), np.full(len(labels), np.nan))
 
-    def train(self, resident: Resident, first: int, count: int) -> None:
+    def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         for index in range(first, first + count):
-            index %= resident.steps
-            resident.losses[index] = self.step(resident.images[index], resident.labels[index])
+            index %= preloaded.steps
+            preloaded.losses[index] = self.step(preloaded.images[index], preloaded.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         channel_first = np.ascontiguousarray(images.transpose(1, 0, 2, 3))  # (C, N, H, W)
@@ -104,16 +104,16 @@ class NumpyAdapter(Adapter):
             feed.losses[feed.taken % feed.steps] = self.step(images, labels)
             feed.taken += 1
 
-    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+    def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         return np.array(batches.losses)
 
-    def gradients(self, resident: Resident, index: int) -> Weights:
-        self.differentiate(resident.images[index], resident.labels[index])
+    def gradients(self, preloaded: Preloaded, index: int) -> Weights:
+        self.differentiate(preloaded.images[index], preloaded.labels[index])
         names = (parameter.name for parameter in self.recipe.model.parameters())
         return {name: array.copy() for name, array in zip(names, self.gradient_arrays(), strict=True)}
 
-    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
-        return [self.forward(resident.images[index]).copy() for index in range(first, first + count)]
+    def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
+        return [self.forward(preloaded.images[index]).copy() for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate(outputs)

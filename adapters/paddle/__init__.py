@@ -22,7 +22,7 @@ from paddle import io, nn
 from paddle.nn import functional
 
 from adapters import declaration
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
 from adapters.declaration import SGD, Model, Shape
 from adapters.weights import Weights
 
@@ -53,7 +53,7 @@ class PaddleAdapter(Adapter):
         return threads
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
         if dtype == "tf32" and device == "cpu":
             return NO_TF32
         if dtype in NARROW and device == "cpu":
@@ -62,7 +62,7 @@ class PaddleAdapter(Adapter):
         return "paddle has no loop of training steps in one call" if mode == "fused" else None
 
     @classmethod
-    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+    def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
         # Python binds these steps, on a card above all, and running a static program takes more of it (NOTES.md).
         return "eager"
 
@@ -104,15 +104,15 @@ class PaddleAdapter(Adapter):
 
     # The work
 
-    def put(self, images: Array, labels: Array) -> Resident:
+    def put(self, images: Array, labels: Array) -> Preloaded:
         batches = [paddle.to_tensor(batch, place=self.place) for batch in images]
         digits = [paddle.to_tensor(batch, place=self.place) for batch in labels]
-        return Resident(batches, digits, len(labels), [None] * len(labels))
+        return Preloaded(batches, digits, len(labels), [None] * len(labels))
 
-    def train(self, resident: Resident, first: int, count: int) -> None:
+    def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         for index in range(first, first + count):
-            index %= resident.steps
-            resident.losses[index] = self.step(resident.images[index], resident.labels[index])
+            index %= preloaded.steps
+            preloaded.losses[index] = self.step(preloaded.images[index], preloaded.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         if self.device == "gpu":
@@ -133,19 +133,19 @@ class PaddleAdapter(Adapter):
             feed.losses[feed.taken % feed.steps] = self.step(images, labels)
             feed.taken += 1
 
-    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+    def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         return np.array([np.nan if loss is None else float(loss) for loss in batches.losses])
 
-    def gradients(self, resident: Resident, index: int) -> Weights:
-        self.differentiate(resident.images[index], resident.labels[index])
+    def gradients(self, preloaded: Preloaded, index: int) -> Weights:
+        self.differentiate(preloaded.images[index], preloaded.labels[index])
         names = (parameter.name for parameter in self.recipe.model.parameters())
         found = {name: np.array(p.grad.numpy()) for name, p in zip(names, self.parameters, strict=True)}
         self.optimiser.clear_grad(set_to_zero=False)
         return found
 
-    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+    def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         with paddle.no_grad(), self.autocast():
-            return [self.infer(resident.images[index]) for index in range(first, first + count)]
+            return [self.infer(preloaded.images[index]) for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate([output.astype(self.dtype).numpy() for output in outputs])

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf  # it reads the environment
 
-from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
+from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
 from adapters.declaration import Model, Parameter
 from adapters.tensorflow.layers import apply, convolves, flattened_image, slots, update
 from adapters.weights import Weights
@@ -49,11 +49,11 @@ class TensorflowAdapter(Adapter):
         return int(tf.config.threading.get_intra_op_parallelism_threads())
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
         return NO_TF32 if dtype == "tf32" and device == "cpu" else None
 
     @classmethod
-    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+    def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
         # On a card XLA's loop leaves Python out and fuses what lies between products and convolutions.
         return "compiled" if device == "cpu" and convolves(model) else "fused"
 
@@ -99,24 +99,24 @@ class TensorflowAdapter(Adapter):
 
     # The work
 
-    def put(self, images: Array, labels: Array) -> Resident:
+    def put(self, images: Array, labels: Array) -> Preloaded:
         last = np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))  # (S, B, H, W, C)
         with tf.device(self.place):
             if self.mode == "fused":
-                return Resident(tf.constant(last), tf.constant(labels), len(labels), self.no_losses(len(labels)))
+                return Preloaded(tf.constant(last), tf.constant(labels), len(labels), self.no_losses(len(labels)))
             batches = [tf.constant(batch) for batch in last]
-            return Resident(batches, [tf.constant(batch) for batch in labels], len(labels), [np.nan] * len(labels))
+            return Preloaded(batches, [tf.constant(batch) for batch in labels], len(labels), [np.nan] * len(labels))
 
-    def train(self, resident: Resident, first: int, count: int) -> None:
+    def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         if self.mode == "fused":
             begin, end = tf.constant(first), tf.constant(first + count)
-            many_steps = self.many_steps[self.pays(resident.images.shape[1])]
-            many_steps(resident.images, resident.labels, resident.losses, begin, end)
+            many_steps = self.many_steps[self.pays(preloaded.images.shape[1])]
+            many_steps(preloaded.images, preloaded.labels, preloaded.losses, begin, end)
             return
-        step = self.step_for(resident.images[0], resident.labels[0])
+        step = self.step_for(preloaded.images[0], preloaded.labels[0])
         for index in range(first, first + count):
-            index %= resident.steps
-            resident.losses[index] = step(resident.images[index], resident.labels[index])
+            index %= preloaded.steps
+            preloaded.losses[index] = step(preloaded.images[index], preloaded.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         with tf.device("/CPU:0"):
@@ -141,21 +141,21 @@ class TensorflowAdapter(Adapter):
             feed.losses[feed.taken % feed.steps] = step(images, labels)
             feed.taken += 1
 
-    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+    def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         losses = batches.losses
         return np.array(losses.numpy() if self.mode == "fused" else [float(loss) for loss in losses], np.float64)
 
-    def gradients(self, resident: Resident, index: int) -> Weights:
-        images, labels = resident.images[index], resident.labels[index]
+    def gradients(self, preloaded: Preloaded, index: int) -> Weights:
+        images, labels = preloaded.images[index], preloaded.labels[index]
         return self.canonical(self.slopes[self.pays(len(images))](images, labels)[1])
 
-    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+    def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         batches = range(first, first + count)
         if self.mode != "fused":
-            return [self.infer(resident.images[index]) for index in batches]
-        if count == resident.steps:
-            return [self.infer_all(resident.images)]
-        return [self.infer_at(resident.images, tf.constant(index)) for index in batches]
+            return [self.infer(preloaded.images[index]) for index in batches]
+        if count == preloaded.steps:
+            return [self.infer_all(preloaded.images)]
+        return [self.infer_at(preloaded.images, tf.constant(index)) for index in batches]
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate([output.numpy() for output in outputs]).astype(self.dtype, copy=False)

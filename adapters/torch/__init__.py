@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Resident
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
 from adapters.declaration import SGD, Model
 from adapters.torch.feed import endless
 from adapters.torch.graphs import InPlace, Loop, Loops, compiled, missing_compiler
@@ -48,22 +48,22 @@ class TorchAdapter(Adapter):
         return torch.get_num_threads()
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, pipeline: str = "resident") -> str | None:
+    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
         if dtype == "tf32" and device == "cpu":
             return NO_TF32
         if mode == "fused" and device == "cpu":
             return "torch has no loop of training steps in one call on a CPU; CUDA graphs need a GPU"
         if mode == "compiled" and (reason := missing_compiler(device)):
             return reason
-        if mode == "fused" and pipeline == "host":
-            return "a CUDA graph reads its batches where they lie on the card; use resident data"
+        if mode == "fused" and input == "host":
+            return "a CUDA graph reads its batches where they lie on the card; use preloaded data"
         return None
 
     @classmethod
-    def recommended_mode(cls, model: Model, device: str, pipeline: str = "resident") -> str:
+    def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
         # On a card launches bind small networks, and a graph has none; fed from the host there is the compiler's alone.
-        wanted = "eager" if device == "cpu" else "compiled" if pipeline == "host" else "fused"
-        return "eager" if cls.unsupported(device, wanted, "float32", pipeline) else wanted
+        wanted = "eager" if device == "cpu" else "compiled" if input == "host" else "fused"
+        return "eager" if cls.unsupported(device, wanted, "float32", input) else wanted
 
     # The network
 
@@ -112,22 +112,22 @@ class TorchAdapter(Adapter):
 
     # The work
 
-    def put(self, images: Array, labels: Array) -> Resident:
+    def put(self, images: Array, labels: Array) -> Preloaded:
         digits = torch.from_numpy(np.ascontiguousarray(labels)).to(self.place)
         if self.mode == "fused":
             stack = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))).to(self.place)
             batches = list(stack.permute(0, 1, 4, 2, 3).unbind(0))
-            return Resident(batches, digits, len(labels), self.loops(stack, digits))
+            return Preloaded(batches, digits, len(labels), self.loops(stack, digits))
         batches = [self.image_batch(batch) for batch in images]
-        return Resident(batches, list(digits.unbind(0)), len(labels), [None] * len(labels))
+        return Preloaded(batches, list(digits.unbind(0)), len(labels), [None] * len(labels))
 
-    def train(self, resident: Resident, first: int, count: int) -> None:
+    def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         if self.mode == "fused":
-            resident.losses.train.run(first, count)
+            preloaded.losses.train.run(first, count)
             return
         for index in range(first, first + count):
-            index %= resident.steps
-            resident.losses[index] = self.step(resident.images[index], resident.labels[index])
+            index %= preloaded.steps
+            preloaded.losses[index] = self.step(preloaded.images[index], preloaded.labels[index])
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         return Feed(endless(images, labels, order, self.place), len(order), [None] * len(order))
@@ -137,21 +137,21 @@ class TorchAdapter(Adapter):
             feed.losses[feed.taken % feed.steps] = self.step(images, labels)
             feed.taken += 1
 
-    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+    def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         if isinstance(batches.losses, Loops):
             return np.asarray(batches.losses.train.found.cpu().numpy(), np.float64)
         return np.array([np.nan if loss is None else loss.item() for loss in batches.losses])
 
-    def gradients(self, resident: Resident, index: int) -> Weights:
-        return self.canonical(self.slopes(resident.images[index], resident.labels[index])[0])
+    def gradients(self, preloaded: Preloaded, index: int) -> Weights:
+        return self.canonical(self.slopes(preloaded.images[index], preloaded.labels[index])[0])
 
-    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+    def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         if self.mode == "fused":
-            resident.losses.infer.run(first, count)
-            return [resident.losses.infer.found[first : first + count].flatten(0, 1).clone()]
+            preloaded.losses.infer.run(first, count)
+            return [preloaded.losses.infer.found[first : first + count].flatten(0, 1).clone()]
         # What is made in inference mode cannot be written outside of it, and a compiled graph keeps its buffers.
         with torch.no_grad() if self.device == "gpu" else torch.inference_mode():
-            return [self.infer(resident.images[index]) for index in range(first, first + count)]
+            return [self.infer(preloaded.images[index]) for index in range(first, first + count)]
 
     def fetch(self, outputs: Any) -> Array:
         return np.asarray(torch.cat(outputs).to(self.type).cpu().numpy())

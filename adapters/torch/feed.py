@@ -1,4 +1,4 @@
-"""torch's host pipeline: batches gathered in host memory, and to a card sent while the one before is trained on."""
+"""torch's host input: batches gathered in host memory, and to a card sent while the one before is trained on."""
 
 from __future__ import annotations
 

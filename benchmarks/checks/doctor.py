@@ -38,7 +38,7 @@ from benchmarks.plan.data.dataset import ARRAY_NAMES, content_sha256
 from benchmarks.plan.data.sources import FILES, ORIGINS, check, load_mnist_5k
 
 LOOKED_S = 0.5
-BUSY = 5.0  # percent of the CPUs that others may take before a launch is called disturbed (worker/interference.py)
+BUSY = 5.0  # percent of the CPUs that others may take before a launch is called noisy (worker/interference.py)
 STOLEN = 2.0
 OWN_GROUP = Path("/proc/self/cgroup")
 
@@ -110,7 +110,7 @@ def _load(busy: float, stolen: float) -> Finding:
     """Say how busy the CPUs are now, in percent, and how much of them other virtual machines took."""
     found = f"{busy:.0f} % busy, {stolen:.0f} % taken by other virtual machines"
     if busy > BUSY or stolen > STOLEN:
-        return Finding("warning", "load now", found, "wait, or end what runs (top); launches would be marked disturbed")
+        return Finding("warning", "load now", found, "wait, or end what runs (top); launches would be marked noisy")
     return Finding("ok", "load now", found)
 
 

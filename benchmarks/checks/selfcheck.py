@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.contract import Array, Feed, Resident
+from adapters.contract import Array, Feed, Preloaded
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import Weights, initial_weights
@@ -61,23 +61,23 @@ class SimulatedAdapter(NumpyAdapter):
         while self.clock.perf_counter() < self.ready:
             self.clock.sleep(0)
 
-    def train(self, resident: Resident, first: int, count: int) -> None:
+    def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         self.queue(count * self.step_s)
-        resident.losses[first % resident.steps] = 1.0
+        preloaded.losses[first % preloaded.steps] = 1.0
 
     def train_fed(self, feed: Feed, count: int) -> None:
         self.queue(count * self.step_s)
         feed.losses[feed.taken % feed.steps] = 1.0
         feed.taken += count
 
-    def evaluate(self, resident: Resident, first: int, count: int) -> Any:
+    def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         self.queue(count * self.batch_s)
-        return [np.zeros((resident.labels.shape[1], 1), self.dtype)] * count
+        return [np.zeros((preloaded.labels.shape[1], 1), self.dtype)] * count
 
     def synchronise(self, pending: Any = None) -> None:
         self.drain()
 
-    def losses(self, batches: Resident | Feed) -> npt.NDArray[np.float64]:
+    def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         self.drain()
         return super().losses(batches)
 
@@ -128,8 +128,8 @@ def _known_rate(inputs: Inputs) -> Iterator[Check]:
 class HalfChunks(NumpyAdapter):
     """Takes half of the steps that it is asked for."""
 
-    def train(self, resident: Resident, first: int, count: int) -> None:
-        super().train(resident, first, (count + 1) // 2)
+    def train(self, preloaded: Preloaded, first: int, count: int) -> None:
+        super().train(preloaded, first, (count + 1) // 2)
 
 
 def _slips(inputs: Inputs) -> Iterator[Check]:
@@ -142,9 +142,9 @@ def _slips(inputs: Inputs) -> Iterator[Check]:
     images, labels = inputs.steps(10, 10)
     adapter, oracle = HalfChunks(RECIPE, dtype="float64"), NumpyAdapter(RECIPE, dtype="float64")
     oracle.set_weights(inputs.weights)
-    resident = oracle.put(images, labels)
-    oracle.train(resident, 0, 10)
-    prove.free_run(verdict, adapter, inputs.weights, images, labels, oracle.losses(resident))
+    preloaded = oracle.put(images, labels)
+    oracle.train(preloaded, 0, 10)
+    prove.free_run(verdict, adapter, inputs.weights, images, labels, oracle.losses(preloaded))
     yield Check("slips", "a chunk of half the steps", verdict.why or "not caught", "caught", verdict.lockstep == "fail")
 
 
@@ -217,12 +217,12 @@ def _launched(inputs: Inputs, slower: float, steps: int = 20) -> float:
     """
     adapter = NumpyAdapter(RECIPE)
     adapter.set_weights(inputs.weights)
-    resident = adapter.put(*next(inputs.train(0, 100)))
-    adapter.train(resident, 0, steps)
+    preloaded = adapter.put(*next(inputs.train(0, 100)))
+    adapter.train(preloaded, 0, steps)
 
     def chunk() -> float:
         begin = time.perf_counter()
-        adapter.train(resident, 0, steps)
+        adapter.train(preloaded, 0, steps)
         end = time.perf_counter()
         until = end + slower * (end - begin)
         while time.perf_counter() < until:
@@ -254,9 +254,7 @@ def _background_load(data: Prepared) -> Iterator[Check]:
         neighbour.wait()
     answer = ending.answer or {"flags": [f"the worker ended {ending.status}: {ending.reason}"], "foreign_share": 0.0}
     found = f"{', '.join(answer['flags']) or 'no flag'}, {answer['foreign_share']:.0%} of the CPU went to others"
-    yield Check(
-        "background_load", "a neighbour on the worker's CPU", found, "disturbed", "disturbed" in answer["flags"]
-    )
+    yield Check("background_load", "a neighbour on the worker's CPU", found, "noisy", "noisy" in answer["flags"])
 
 
 def _real_launch(data: Prepared) -> Outcome:

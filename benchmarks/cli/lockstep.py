@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from adapters.contract import DTYPES, PIPELINES
+from adapters.contract import DTYPES, INPUTS
 from adapters.recipes import MODELS
 from benchmarks.cli import tables, terminal
 from benchmarks.cli.terminal import Axis, Pythons, Wait, err, out, prepared, say
@@ -28,7 +28,7 @@ def lockstep(
     mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
     dtype: Annotated[list[str] | None, typer.Option(help="default float64")] = None,
     device: Axis = None,
-    pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
+    input: Annotated[list[str] | None, typer.Option(help="preloaded (default), host")] = None,
     steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="steps of the float64 run")] = STEPS,
     dataset: Annotated[str, typer.Option()] = "mnist-5k",
     data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
@@ -45,8 +45,8 @@ def lockstep(
     recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)
     data = prepared(dataset, data_dir)
     dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), len(physical_cpus())
-    pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
-    axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], pipelines)
+    inputs = values(input, ["preloaded"], INPUTS, "input")
+    axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], inputs)
     with lock.machine_lock(f"the lockstep gate, {', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
         found = _proven(axes, data, seed, steps, fresh_proof)
     if as_json:
@@ -64,7 +64,7 @@ def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> l
     found = []
     for number, cell in enumerate(cells):
         probe = probes[cell.framework, cell.device]
-        reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.pipeline)
+        reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.input)
         display.proof(number, len(cells), cell, None)
         proof = unproven(reason) if reason else cached_proof(cell, data, seed, steps, fresh)
         display.proof(number + 1, len(cells), cell, proof)

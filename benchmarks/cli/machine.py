@@ -53,7 +53,7 @@ def list_frameworks(python: Pythons = None, as_json: Annotated[bool, typer.Optio
         if name in CPU_ONLY and device == "gpu":
             continue
         reasons: dict[str, Any] = answer.facts.get("unsupported", {})
-        modes = [mode for mode in MODES if reasons and reasons[f"{mode} float32 resident"] is None]
+        modes = [mode for mode in MODES if reasons and reasons[f"{mode} float32 preloaded"] is None]
         found.append(
             {
                 "framework": name,
@@ -61,7 +61,7 @@ def list_frameworks(python: Pythons = None, as_json: Annotated[bool, typer.Optio
                 "version": answer.version,
                 "device_name": answer.facts.get("devices", {}).get(device, ""),
                 "modes": modes,
-                "recommended": answer.facts.get("recommended", {}).get("resident", {}),
+                "recommended": answer.facts.get("recommended", {}).get("preloaded", {}),
                 "problem": answer.problem,
             }
         )

@@ -81,7 +81,7 @@ def train_and_save(
     try:
         with checkpoint.new_folder(save) as part, lock.machine_lock(f"trains {settings.name} in {name}", wait, say):
             found = probe(name, place)
-            best = asked or found.recommended(settings.model.name, "resident")
+            best = asked or found.recommended(settings.model.name, "preloaded")
             cell = Cell(name, settings.name, data.name, place, settings.batch_size, best, kind, count)
             _check(found, cell)
             say(f"training {settings.name} in {name} on {data.name}: {cell.words()}")
@@ -108,7 +108,7 @@ def _check(found: Probe, cell: Cell) -> None:
     """Raise where a cell cannot be trained: its environment's problem, or its adapter's reason."""
     if found.problem:
         raise EnvironmentMissing(found.problem)
-    if reason := found.unsupported(cell.mode, cell.dtype, cell.pipeline):
+    if reason := found.unsupported(cell.mode, cell.dtype, cell.input):
         raise UsageError(f"{cell.framework} cannot train {cell.words()} on {cell.device}: {reason}")
 
 

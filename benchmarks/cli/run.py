@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.contract import DTYPES, PIPELINES
+from adapters.contract import DTYPES, INPUTS
 from adapters.registry import ADAPTERS
 from benchmarks import errors
 from benchmarks.cli import terminal
@@ -128,7 +128,7 @@ def run(
     mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
     dtype: Axis = None,
     threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
-    pipeline: Annotated[list[str] | None, typer.Option(help="resident (default), host")] = None,
+    input: Annotated[list[str] | None, typer.Option(help="preloaded (default), host")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
     preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "quick",
     rounds: Annotated[
@@ -180,13 +180,13 @@ def run(
     recipes, sets = chosen_recipes(model, recipe), values(dataset, ["mnist-5k"], what="dataset")
     sizes: list[int | None] = [*numbers(batch_size, [], "--batch-size", 1 << 20)] or ([None] if recipe else [100])
     modes, dtypes = chosen_modes(mode), values(dtype, ["float32"], DTYPES, "dtype")
-    pipelines = values(pipeline, ["resident"], PIPELINES, "pipeline")
+    inputs = values(input, ["preloaded"], INPUTS, "input")
     revisions = ("",) if against is None else ("", resolved(against))
     with_peak = amount.peak if with_peak is None else with_peak
     if _over_several(engine, scheduler, cluster, dry_run=dry_run, python=python):
         asked = RequestedAxes(
             values(framework, [], list(ADAPTERS), "framework"), recipes, named(device), sizes, modes, dtypes,
-            numbers(threads, [], "--threads", 1 << 10), pipelines, revisions,
+            numbers(threads, [], "--threads", 1 << 10), inputs, revisions,
         )  # fmt: skip
         request = Request(
             asked, sets, amount, seed, epochs, timeout or 900.0, timeout or TIMEOUT_S, fresh_proof, memory.limit_bytes,
@@ -200,7 +200,7 @@ def run(
     data = {} if dry_run else {found.name: found for found in (prepared(name, data_dir) for name in sets)}
     axes = Axes(
         frameworks, recipes, [planned(name, data_dir) for name in sets] if dry_run else list(data), devices, sizes,
-        modes, dtypes, numbers(threads, [cores], "--threads", cores), pipelines, revisions,
+        modes, dtypes, numbers(threads, [cores], "--threads", cores), inputs, revisions,
     )  # fmt: skip
     if dry_run:
         _show_plan(_expanded(axes, probe_all(frameworks, devices)), amount)

@@ -31,7 +31,7 @@ def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
     kinds = ("loss", "gradient", "weights", "outputs")
     title = "Largest relative deviation from the oracle: of a float64 loss up to step N, of single steps in the dtype"
     table = Table(title=title, title_justify="left")
-    for heading in ("recipe", "framework", "mode", "dtype", "pipeline", "verdict"):
+    for heading in ("recipe", "framework", "mode", "dtype", "input", "verdict"):
         table.add_column(heading)
     for heading in (*(f"to {step}" for step in milestones), *kinds):
         table.add_column(heading, justify="right")
@@ -40,7 +40,7 @@ def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
         by_step, single = proof.verdict.get("by_step", {}), proof.verdict.get("deviations", {})
         figures = [by_step.get(str(step)) for step in milestones] + [single.get(kind) for kind in kinds]
         table.add_row(
-            *(cell.recipe, cell.framework, cell.mode, cell.dtype, cell.pipeline, proof.lockstep),
+            *(cell.recipe, cell.framework, cell.mode, cell.dtype, cell.input, proof.lockstep),
             *("" if figure is None else f"{figure:.1e}" for figure in figures),
             escape(plain(proof.reason)),
         )

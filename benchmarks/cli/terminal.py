@@ -45,7 +45,7 @@ from benchmarks.stats import median_time, speed
 Row = dict[str, Any]
 MANY, SHOWN = 20, 4  # comparisons at a sweep's end
 UNKNOWN = 0.5  # half of the width of an interval, on the log scale: from 0.61 to 1.65 of the ratio found
-DATA = {"resident": "resident data", "host": "data fed from host memory"}  # pipelines, as titles say them
+DATA = {"preloaded": "preloaded data", "host": "data fed from host memory"}  # inputs, as titles say them
 
 
 class Display:
@@ -151,10 +151,8 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
         comparisons[tuple(row[axis] for axis in shared)][row["framework"], mode].append(row)
     found = sorted(comparisons)
     for key in found if len(found) <= MANY else found[:SHOWN]:
-        model, dataset, device, batch_size, dtype, threads, pipeline = key
-        title = (
-            f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {errors.threads(threads)}, {DATA[pipeline]}"
-        )
+        model, dataset, device, batch_size, dtype, threads, input = key
+        title = f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {errors.threads(threads)}, {DATA[input]}"
         table = Table(title=escape(plain(title)), title_justify="left")
         for heading in ("framework", "version", "mode"):
             table.add_column(heading)
@@ -173,7 +171,7 @@ def stopped(stop: Row) -> str:
     half_width = stop.get("half_width")  # read from a file, a line has nothing of what is unknown
     width = "" if half_width is None else f", {_precision_words(half_width)}"
     name = f"{stop['recipe']}, {stop['dataset']}, {stop['device']}, batch {stop['batch_size']}, {stop['dtype']}"
-    name += f", {DATA[stop['pipeline']]}"
+    name += f", {DATA[stop['input']]}"
     return f"{escape(plain(name))}: stopped after {stop['rounds']} rounds ({stop['reason']}){width}"
 
 
@@ -190,7 +188,7 @@ def spent(wall: Mapping[str, float]) -> str:
 
 
 def _flagged(launches: Sequence[Row]) -> str:
-    """Count the flags of some launches: `disturbed 2, not_steady 1`."""
+    """Count the flags of some launches: `noisy 2, drifting 1`."""
     counts = Counter(flag for row in launches for flag in row["flags"] or [])
     return ", ".join(f"{flag} {count}" for flag, count in sorted(counts.items()))
 

@@ -131,7 +131,7 @@ class Launcher:
         probe = self.probes[cell.framework, cell.device]
         if probe.problem:
             return {"status": "skipped" if probe.missing else "failed", "reason": probe.problem}
-        if reason := probe.unsupported(cell.mode, cell.dtype, cell.pipeline):
+        if reason := probe.unsupported(cell.mode, cell.dtype, cell.input):
             return {"status": "unsupported", "reason": reason, "framework_version": probe.version}
         return None
 

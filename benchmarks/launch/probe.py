@@ -48,12 +48,12 @@ class Probe:
             else str(self.facts.get("devices", {}).get(hardware.kind(self.device), "unknown"))
         )
 
-    def recommended(self, model: str, pipeline: str) -> str:
-        """Return the adapter's mode for a model fed by a pipeline; eager where it could not be asked."""
-        return str(self.facts.get("recommended", {}).get(pipeline, {}).get(model, "eager"))
+    def recommended(self, model: str, input: str) -> str:
+        """Return the adapter's mode for a model fed by a input; eager where it could not be asked."""
+        return str(self.facts.get("recommended", {}).get(input, {}).get(model, "eager"))
 
-    def unsupported(self, mode: str, dtype: str, pipeline: str) -> str | None:
-        reason = self.facts["unsupported"].get(f"{mode} {dtype} {pipeline}", "its probe does not know this combination")
+    def unsupported(self, mode: str, dtype: str, input: str) -> str | None:
+        reason = self.facts["unsupported"].get(f"{mode} {dtype} {input}", "its probe does not know this combination")
         return None if reason is None else str(reason)
 
 

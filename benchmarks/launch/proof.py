@@ -82,7 +82,7 @@ def cached_proof(
         "data": data.sha256,
         "seed": seed,
         "steps": steps,
-        **{name: getattr(cell, name) for name in ("framework", "device", "mode", "dtype", "threads", "pipeline")},
+        **{name: getattr(cell, name) for name in ("framework", "device", "mode", "dtype", "threads", "input")},
         "batch_size": batch_size,
     }
     folder = default_cache() / "proofs"

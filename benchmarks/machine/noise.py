@@ -49,11 +49,11 @@ class Suspend:
         self.asleep_s = _suspended_s() - self.before
 
     def mark(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return the row, with the flag `disturbed` where the machine slept."""
+        """Return the row, with the flag `noisy` where the machine slept."""
         flags = list(row.get("flags") or [])
-        if self.asleep_s < AWAKE_S or "disturbed" in flags:
+        if self.asleep_s < AWAKE_S or "noisy" in flags:
             return row
-        return {**row, "flags": [*flags, "disturbed"]}
+        return {**row, "flags": [*flags, "noisy"]}
 
 
 def _suspended_s() -> float:
@@ -61,7 +61,7 @@ def _suspended_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-DRIFT = 0.05  # more than this between before and after: `disturbed`, and not left out
+DRIFT = 0.05  # more than this between before and after: `noisy`, and not left out
 SLOWER = 0.15  # or so much slower than the fastest of the sweep on that CPU
 MAX_CPUS = 8  # CPUs at most: with more, threads would wait for Python's lock
 REPEATS = 9
@@ -98,12 +98,12 @@ class Canary:
         )
 
     def mark(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return the row with its columns on the canary, and with the flag `disturbed` where the machine changed."""
+        """Return the row with its columns on the canary, and with the flag `noisy` where the machine changed."""
         if not self.cpus:
             return row
         flags = list(row.get("flags") or [])
-        if self.changed() and "disturbed" not in flags:
-            flags.append("disturbed")
+        if self.changed() and "noisy" not in flags:
+            flags.append("noisy")
         return {**row, "canary_before_s": self.before, "canary_after_s": self.after, "flags": flags}
 
 
@@ -237,7 +237,7 @@ class CardWatch:
             return dict(row)
         found = _columns(self.readings, timed, _samples(row))
         flags = list(row.get("flags") or [])
-        flags += ["disturbed"] if (self.others or self.busy) and "disturbed" not in flags else []
+        flags += ["noisy"] if (self.others or self.busy) and "noisy" not in flags else []
         flags += ["throttled"] if found.get("gpu_throttles") else []
         return {**row, **found, "flags": flags, "gpu_other_processes": self.others}
 

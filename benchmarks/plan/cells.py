@@ -33,7 +33,7 @@ class Cell:
     mode: str
     dtype: str
     threads: int
-    pipeline: str = "resident"
+    input: str = "preloaded"
     revision: str = ""  # the commit whose adapters are measured; empty: the checkout's own
 
     @classmethod
@@ -46,8 +46,8 @@ class Cell:
         return RECIPES[self.recipe].model.name
 
     def words(self) -> str:
-        """Return how the cell is computed, as people are told: fused float32 resident, adapters of abc."""
-        words = f"{self.mode} {self.dtype} {self.pipeline}"
+        """Return how the cell is computed, as people are told: fused float32 preloaded, adapters of abc."""
+        words = f"{self.mode} {self.dtype} {self.input}"
         return f"{words}, adapters of {self.revision}" if self.revision else words
 
     def comparison(self) -> tuple[object, ...]:
@@ -80,12 +80,12 @@ class Axes:
     modes: Sequence[str | None]
     dtypes: Sequence[str]
     threads: Sequence[int]
-    pipelines: Sequence[str] = ("resident",)
+    inputs: Sequence[str] = ("preloaded",)
     revisions: Sequence[str] = ("",)
 
 
 def expand(axes: Axes, recommended: Callable[[str, str, str, str], str]) -> list[Cell]:
-    """Return every cell once, in the axes' order; `recommended(framework, device, model, pipeline)` resolves modes."""
+    """Return every cell once, in the axes' order; `recommended(framework, device, model, input)` resolves modes."""
     points = itertools.product(
         axes.recipes,
         axes.datasets,
@@ -93,7 +93,7 @@ def expand(axes: Axes, recommended: Callable[[str, str, str, str], str]) -> list
         axes.batch_sizes,
         axes.dtypes,
         axes.threads,
-        axes.pipelines,
+        axes.inputs,
         axes.frameworks,
         axes.modes,
         axes.revisions,
@@ -101,10 +101,10 @@ def expand(axes: Axes, recommended: Callable[[str, str, str, str], str]) -> list
     cells = (
         Cell(
             framework, recipe, dataset, device, batch_size or RECIPES[recipe].batch_size,
-            mode or recommended(framework, device, RECIPES[recipe].model.name, pipeline), dtype, threads, pipeline,
+            mode or recommended(framework, device, RECIPES[recipe].model.name, input), dtype, threads, input,
             revision,
         )
-        for recipe, dataset, device, batch_size, dtype, threads, pipeline, framework, mode, revision in points
+        for recipe, dataset, device, batch_size, dtype, threads, input, framework, mode, revision in points
     )  # fmt: skip
     return list(dict.fromkeys(cells))
 

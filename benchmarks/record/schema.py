@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.contract import PIPELINES
+from adapters.contract import INPUTS
 from benchmarks.errors import SchemaError
 from benchmarks.machine import hardware
 from benchmarks.plan.cells import APART, SHARED
@@ -40,8 +40,8 @@ STATUSES = (
     "interrupted",
 )  # fmt: skip
 FLAGS = {
-    "disturbed": "others took CPU time, or the machine changed speed or was suspended",
-    "not_steady": "speed still drifted",
+    "noisy": "others took CPU time, or the machine changed speed or was suspended",
+    "drifting": "speed still drifted",
     "thread_mismatch": "other threads than asked",
     "throttled": "the card held its clock back for power or heat",
 }
@@ -90,12 +90,12 @@ COLUMNS = (
     Harness("mode", "str", "", "eager, compiled or fused", True),
     Harness("dtype", "str", "", "float32, float64, or what products multiply: tf32, bfloat16, float16", True),
     Harness(
-        "pipeline",
+        "input",
         "str",
         "",
-        "resident: the batches lie on the device beforehand; host: gathered from host memory and fed while training",
+        "preloaded: the batches lie on the device beforehand; host: gathered from host memory and fed while training",
         True,
-        lambda value: value in PIPELINES,
+        lambda value: value in INPUTS,
     ),
     Harness("threads", "int", "", "CPU threads asked for, and CPUs in the affinity mask", True, positive),
     Harness("revision", "str", "", "git revision whose adapters this launch used; null: the checkout's own"),
@@ -147,7 +147,7 @@ COLUMNS = (
     Column("train_chunk_pressure_s", "floats", "s", "time in which a task of the machine waited for a CPU (PSI)"),
     Column("train_chunk_switches", "floats", "", "involuntary context switches of the worker in each timed chunk"),
     Harness("canary_before_s", "floats", "s", "a fixed piece of work on each CPU, all at once, before the launch"),
-    Harness("canary_after_s", "floats", "s", "the same after it; see the flag disturbed"),
+    Harness("canary_after_s", "floats", "s", "the same after it; see the flag noisy"),
     Column("peak_rss_bytes", "int", "bytes", "largest resident memory of the worker", False, positive),
     Harness("gpu_memory_peak_bytes", "int", "bytes", "of the card: most in use, less what was before the launch"),
     Harness("gpu_busy_share", "float", "", "of the time training was timed: a kernel ran, as the driver samples it"),

@@ -154,7 +154,7 @@ class LocalSweep:
         """Return whether every cell is in its adapter's recommended mode, so that one command can say them all."""
         probes = self.launcher.probes
         return all(
-            cell.mode == probes[cell.framework, cell.device].recommended(RECIPES[cell.recipe].model.name, cell.pipeline)
+            cell.mode == probes[cell.framework, cell.device].recommended(RECIPES[cell.recipe].model.name, cell.input)
             for cell in self.cells
         )
 

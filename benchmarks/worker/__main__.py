@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from adapters.contract import DTYPES, MODES, PIPELINES, Adapter, ContractError
+from adapters.contract import DTYPES, INPUTS, MODES, Adapter, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
 from benchmarks.worker import bandwidth, interference, libraries, peak, prove, serve, timing
@@ -64,11 +64,11 @@ def _probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
         "libraries": libraries.facts(adapter, device) if device in devices else {},
         "unsupported": {
             " ".join(combination): adapter.unsupported(device, *combination)
-            for combination in itertools.product(MODES, DTYPES, PIPELINES)
+            for combination in itertools.product(MODES, DTYPES, INPUTS)
         },
         "recommended": {
-            pipeline: {name: adapter.recommended_mode(model, device, pipeline) for name, model in MODELS.items()}
-            for pipeline in PIPELINES
+            input: {name: adapter.recommended_mode(model, device, input) for name, model in MODELS.items()}
+            for input in INPUTS
         },
     }
 
@@ -81,7 +81,7 @@ def _speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> An
     cell, plan = request["cell"], request["plan"]
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        found = speeds(adapter, inputs, batch_size, plan, cell["pipeline"], request["chunk_s"])
+        found = speeds(adapter, inputs, batch_size, plan, cell["input"], request["chunk_s"])
         if cell["device"] == "cpu":
             found["threads_computing"] = interference.computing(adapter)
         if plan is None:
@@ -102,7 +102,7 @@ def _accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) ->
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
         told = partial(_tell, request["channel"]) if request.get("progress") else lambda figures: None
-        learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["pipeline"], told)
+        learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["input"], told)
         if "save" in request:
             write_weights(Path(request["save"]), adapter.get_weights())
         return learnt

@@ -25,11 +25,11 @@ UPDATES = 4
 
 
 def locate(
-    adapter: Adapter, weights: Weights, images: Array, labels: Array, step: int, bound: float, pipeline: str
+    adapter: Adapter, weights: Weights, images: Array, labels: Array, step: int, bound: float, input: str
 ) -> str:
     """Return one clause that names what parts first at `step` (from 0); images (S, B, C, H, W) float64.
 
-    The arithmetic is asked on resident batches, which batch a step sees through the cell's own pipeline.
+    The arithmetic is asked on preloaded batches, which batch a step sees through the cell's own input.
     """
     oracle = NumpyAdapter(adapter.recipe, "cpu", "eager", "float64")
     oracle.set_weights(weights)
@@ -39,7 +39,7 @@ def locate(
     for question in (_changed_weights, _outputs, _loss, _gradient, _update):
         if answer := question(adapter, oracle, start, batch, bound):
             return answer
-    return _order(adapter, oracle, start, (images, labels), step, bound, pipeline)
+    return _order(adapter, oracle, start, (images, labels), step, bound, input)
 
 
 def _part(found: Array, expected: Array) -> float:
@@ -103,17 +103,17 @@ def _shortened(model: Model, end: int) -> Model:
 def _evaluated(adapter: Adapter, weights: Weights, batch: tuple[Array, Array]) -> Array:
     """Return the outputs (N, K) of one batch at given weights."""
     adapter.set_weights(weights)
-    resident = adapter.put(batch[0].astype(adapter.dtype), batch[1])
-    return np.asarray(adapter.fetch(adapter.evaluate(resident, 0, 1)), np.float64)
+    preloaded = adapter.put(batch[0].astype(adapter.dtype), batch[1])
+    return np.asarray(adapter.fetch(adapter.evaluate(preloaded, 0, 1)), np.float64)
 
 
 def _trained(adapter: Adapter, weights: Weights, batch: tuple[Array, Array], steps: int) -> tuple[float, Weights]:
     """Return (first loss, weights) after `steps` steps on one batch from given weights."""
     adapter.set_weights(weights)
-    resident = adapter.put(batch[0].astype(adapter.dtype), batch[1])
-    adapter.train(resident, 0, 1)
-    first = float(adapter.losses(resident)[0])
-    adapter.train(resident, 0, steps - 1)
+    preloaded = adapter.put(batch[0].astype(adapter.dtype), batch[1])
+    adapter.train(preloaded, 0, 1)
+    first = float(adapter.losses(preloaded)[0])
+    adapter.train(preloaded, 0, steps - 1)
     return first, adapter.get_weights()
 
 
@@ -158,17 +158,11 @@ def _update(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Arra
 
 
 def _order(
-    adapter: Adapter,
-    oracle: Adapter,
-    start: Weights,
-    batches: tuple[Array, Array],
-    step: int,
-    bound: float,
-    pipeline: str,
+    adapter: Adapter, oracle: Adapter, start: Weights, batches: tuple[Array, Array], step: int, bound: float, input: str
 ) -> str:
     """Is a step taken on another batch than the order says, or fed with other pixels?"""
     images, labels = batches
-    with closing(BatchCursor(adapter, images.astype(adapter.dtype), labels, pipeline)) as training:
+    with closing(BatchCursor(adapter, images.astype(adapter.dtype), labels, input)) as training:
         training.skip(step)
         before = training.losses()
         adapter.set_weights(start)

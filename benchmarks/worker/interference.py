@@ -8,7 +8,7 @@ What else happened on the worker's CPUs while it was timed: evidence of noise, r
 
 Counters of the kernel, read between chunks and never inside one: CPU time stolen by other virtual machines, CPU time
 that other processes took on the CPUs of this one, stalls for want of a CPU (PSI), and how often this process was
-thrown off its CPU. A launch is never left out because of its speed; `disturbed` rests on these and on the canary.
+thrown off its CPU. A launch is never left out because of its speed; `noisy` rests on these and on the canary.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def _cpu_ns() -> dict[int, int]:
 
 STAT, PRESSURE = Path("/proc/stat"), Path("/proc/pressure/cpu")
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
-STOLEN = 0.02  # of the CPUs' time: above it a launch is `disturbed`, and not left out
+STOLEN = 0.02  # of the CPUs' time: above it a launch is `noisy`, and not left out
 FOREIGN = 0.05  # likewise; below it the kernel's ticks of 10 ms blur what a second can tell
 
 
@@ -129,6 +129,6 @@ def columns(chunks: Sequence[Counters]) -> dict[str, Any]:
 
 
 def flags(chunks: Sequence[Counters]) -> list[str]:
-    """Return `disturbed` where others took more than their tolerated share of the CPUs."""
+    """Return `noisy` where others took more than their tolerated share of the CPUs."""
     stolen, foreign = _shares(chunks, len(os.sched_getaffinity(0)))
-    return ["disturbed"] if stolen > STOLEN or foreign > FOREIGN else []
+    return ["noisy"] if stolen > STOLEN or foreign > FOREIGN else []

@@ -184,9 +184,9 @@ def _oracle_losses(recipe: Recipe, inputs: Inputs, images: Array, labels: Array,
         return np.asarray(np.load(kept, allow_pickle=False))
     oracle = NumpyAdapter(recipe, "cpu", "eager", "float64")
     oracle.set_weights(inputs.weights)
-    resident = oracle.put(images, labels)
-    oracle.train(resident, 0, resident.steps)
-    losses = oracle.losses(resident)
+    preloaded = oracle.put(images, labels)
+    oracle.train(preloaded, 0, preloaded.steps)
+    losses = oracle.losses(preloaded)
     part = kept.with_suffix(f".{os.getpid()}.npy")
     np.save(part, losses)
     part.rename(kept)
@@ -198,7 +198,7 @@ def prove(
 ) -> dict[str, Any]:
     """Return the verdict on one cell as JSON values.
 
-    `cell` gives device, mode, dtype, pipeline and batch_size; `folders` the prepared data, the inputs and where the
+    `cell` gives device, mode, dtype, input and batch_size; `folders` the prepared data, the inputs and where the
     oracle's losses are kept. Raises nothing that the adapter does not raise.
     """
     verdict = Verdict(steps=steps)
@@ -208,7 +208,7 @@ def prove(
     verdict.oracle_sha256 = hashlib.sha256(np.ascontiguousarray(expected).tobytes()).hexdigest()
 
     adapter = adapter_class(recipe, cell["device"], cell["mode"], "float64")
-    free_run(verdict, adapter, inputs.weights, images, labels, expected, cell["pipeline"])
+    free_run(verdict, adapter, inputs.weights, images, labels, expected, cell["input"])
     if verdict.lockstep == "pass":
         judged = adapter_class(recipe, cell["device"], cell["mode"], cell["dtype"])
         tests = inputs.tests(TEST_IMAGES, TEST_BATCH)
@@ -216,7 +216,7 @@ def prove(
         chooser.set_weights(inputs.weights)
         batches = _tie_free_batches(chooser, *inputs.steps(SPARE * RESTARTS, cell["batch_size"]), RESTARTS)
         bounds = bounds_of(adapter.framework, cell["dtype"])
-        _restarted(verdict, judged, inputs.weights, batches, tests, bounds, cell["pipeline"])
+        _restarted(verdict, judged, inputs.weights, batches, tests, bounds, cell["input"])
     return asdict(verdict)
 
 
@@ -227,11 +227,11 @@ def free_run(
     images: Array,
     labels: Array,
     expected: Array,
-    pipeline: str = "resident",
+    input: str = "preloaded",
 ) -> None:
     """Train all steps in one go in float64 and compare every loss."""
     adapter.set_weights(weights)
-    with closing(BatchCursor(adapter, images, labels, pipeline)) as training:
+    with closing(BatchCursor(adapter, images, labels, input)) as training:
         training.train(len(expected))
         losses = training.losses()
     deviations = np.nan_to_num(np.abs(losses / expected - 1), nan=HUGE, posinf=HUGE)
@@ -241,7 +241,7 @@ def free_run(
             verdict.by_step[str(step)] = float(deviations[:step].max())
     if verdict.float64_deviation >= FLOAT64_LOSS:
         first = int(np.argmax(deviations >= FLOAT64_LOSS))
-        cause = diagnose.locate(adapter, weights, images, labels, first, BOUNDS["float64"].loss, pipeline)
+        cause = diagnose.locate(adapter, weights, images, labels, first, BOUNDS["float64"].loss, input)
         verdict.fail(
             f"float64 losses part at step {first + 1} by {deviations[first]:.1e} (bound {FLOAT64_LOSS:.0e}): {cause}"
         )
@@ -254,15 +254,15 @@ def _restarted(
     batches: tuple[Array, Array],
     tests: tuple[Array, Array],
     bounds: Bounds,
-    pipeline: str,
+    input: str,
 ) -> None:
     """Take single steps in the cell's dtype, each from the oracle's weights, and compare all that can be seen."""
     recipe, dtype = adapter.recipe, adapter.dtype  # arrays are of the storage type, whatever products multiply
     oracle, stepper = (NumpyAdapter(recipe, "cpu", "eager", "float64") for _ in range(2))
     oracle.set_weights(weights)
     images, labels = batches
-    resident, reference = adapter.put(images.astype(dtype), labels), oracle.put(images, labels)
-    training = BatchCursor(adapter, images.astype(dtype), labels, pipeline)
+    preloaded, reference = adapter.put(images.astype(dtype), labels), oracle.put(images, labels)
+    training = BatchCursor(adapter, images.astype(dtype), labels, input)
     test, test_reference = adapter.put(tests[0].astype(dtype), tests[1]), oracle.put(*tests)
     verdict.deviations = dict.fromkeys(asdict(bounds), 0.0)
     exactness = PrecisionFloor(adapter.precision)
@@ -280,7 +280,7 @@ def _restarted(
         stepper.set_weights(start)
         stepper.train(reference, step, 1)
         adapter.set_weights(start)
-        gradients = adapter.gradients(resident, step)
+        gradients = adapter.gradients(preloaded, step)
         adapter.set_weights(start)
         training.train(1)
         loss = oracle.losses(reference)[step]

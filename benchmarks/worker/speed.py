@@ -78,16 +78,16 @@ def speeds(
     inputs: Inputs,
     batch_size: int,
     plan: dict[str, int] | None,
-    pipeline: str = "resident",
+    input: str = "preloaded",
     chunk_s: float = timing.CHUNK_S,
 ) -> dict[str, Any]:
-    """Time training on full batches that come by `pipeline`, and evaluation on resident ones; return the row's columns.
+    """Time training on full batches that come by `input`, and evaluation on preloaded ones; return the row's columns.
 
     `plan` is what an earlier launch of the cell found (PLAN), or None; `chunk_s` is how long a chunk lasts at least.
     """
     begin = time.perf_counter_ns()
     device = timing.DeviceClock(adapter.timer())
-    train, end_of_training = _batches_by(pipeline, adapter, inputs, batch_size, device)
+    train, end_of_training = _batches_by(input, adapter, inputs, batch_size, device)
     test = adapter.put(*next(inputs.test(batch_size)))
     adapter.synchronise((test.images, test.labels))
     placed = time.perf_counter_ns()
@@ -123,22 +123,22 @@ def speeds(
         "train_chunk_device_s": list(timed.device_s) or None,
         "eval_samples_per_s": timing.samples_per_s(timed_eval, eval_samples),
         "cpu_per_wall": timed.cpu_s / timed.wall_s,
-        "flags": interference.flags(timed.counters) + ([] if timed.steady else ["not_steady"]),
+        "flags": interference.flags(timed.counters) + ([] if timed.steady else ["drifting"]),
     }
 
 
 def _batches_by(
-    pipeline: str, adapter: Adapter, inputs: Inputs, batch_size: int, device: timing.DeviceClock
+    input: str, adapter: Adapter, inputs: Inputs, batch_size: int, device: timing.DeviceClock
 ) -> tuple[timing.Work, Callable[[], None]]:
     """Return work(steps) that trains on the first epoch's full batches, and what ends their stream.
 
     The remainder is never timed.
     """
-    if pipeline == "host":
+    if input == "host":
         return timing.feeding(adapter, *inputs.in_memory(batch_size), device)
-    resident = adapter.put(*next(inputs.train(0, batch_size)))
-    adapter.synchronise((resident.images, resident.labels))
-    return timing.training(adapter, resident, device), lambda: None
+    preloaded = adapter.put(*next(inputs.train(0, batch_size)))
+    adapter.synchronise((preloaded.images, preloaded.labels))
+    return timing.training(adapter, preloaded, device), lambda: None
 
 
 def _explore(train: timing.Work, evaluate: timing.Work, chunk_s: float) -> dict[str, int]:

@@ -1,6 +1,6 @@
 """How a worker's memory is limited: in a control group of its own where one can be made, else by RLIMIT_DATA.
 
-A group's limit is on what is really resident, and the kernel counts whom it killed, which is evidence. RLIMIT_DATA
+A group's limit is on what is really preloaded, and the kernel counts whom it killed, which is evidence. RLIMIT_DATA
 (setrlimit(2), since Linux 4.7) makes an allocation fail instead. It counts private writable mappings, touched or not;
 RLIMIT_AS would count address space that frameworks reserve and never use, terabytes of it with CUDA. Needs the standard
 library alone: the worker enters its limit by itself, before it does anything else.

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.contract import Adapter, DeviceTimer, Feed, Resident
+from adapters.contract import Adapter, DeviceTimer, Feed, Preloaded
 from benchmarks.worker import interference
 from benchmarks.worker.inputs import Array
 from benchmarks.worker.interference import Counters
@@ -94,14 +94,14 @@ class Stopwatch:
 NO_CLOCK = DeviceClock(None)
 
 
-def training(adapter: Adapter, resident: Resident, clock: DeviceClock = NO_CLOCK) -> Work:
+def training(adapter: Adapter, preloaded: Preloaded, clock: DeviceClock = NO_CLOCK) -> Work:
     """Return work(steps) that trains on where it left off and returns when the device has finished."""
     position = 0
 
     def work(steps: int) -> None:
         nonlocal position
         clock.start()
-        adapter.train(resident, position % resident.steps, steps)
+        adapter.train(preloaded, position % preloaded.steps, steps)
         clock.stop()
         adapter.synchronise()
         position += steps
@@ -133,11 +133,11 @@ def feeding(
     return work, close
 
 
-def evaluation(adapter: Adapter, resident: Resident) -> tuple[Work, Settle]:
+def evaluation(adapter: Adapter, preloaded: Preloaded) -> tuple[Work, Settle]:
     """Return work(passes) over all batches, which returns when every output has been computed, and its settling."""
 
     def work(passes: int) -> None:
-        pending = [adapter.evaluate(resident, 0, resident.steps) for _ in range(passes)]
+        pending = [adapter.evaluate(preloaded, 0, preloaded.steps) for _ in range(passes)]
         adapter.synchronise(pending)
         kept[:] = pending[-1:]
 

@@ -1,4 +1,4 @@
-"""Training on one stack of batches through either pipeline, for what proves and learns; nothing here is timed.
+"""Training on one stack of batches through either input, for what proves and learns; nothing here is timed.
 
 Runs inside a framework's environment.
 
@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from adapters.contract import Adapter, Feed, Resident
+from adapters.contract import Adapter, Feed, Preloaded
 from benchmarks.worker.inputs import Inputs
 from benchmarks.worker.timing import Stopwatch
 
@@ -31,9 +31,9 @@ class BatchCursor:
     images (S, B, C, H, W) in the adapter's dtype, labels (S, B) int64.
     """
 
-    def __init__(self, adapter: Adapter, images: Array, labels: Array, pipeline: str) -> None:
+    def __init__(self, adapter: Adapter, images: Array, labels: Array, input: str) -> None:
         self.adapter, self.taken = adapter, 0
-        self.batches = _feed(adapter, images, labels) if pipeline == "host" else adapter.put(images, labels)
+        self.batches = _feed(adapter, images, labels) if input == "host" else adapter.put(images, labels)
 
     def train(self, count: int) -> None:
         """Take `count` steps on the next batches."""
@@ -70,11 +70,11 @@ DIGITS = 10
 SHOWN = 12
 
 
-def _misread(adapter: Adapter, stacks: Iterable[tuple[Resident, Array]]) -> dict[str, Any]:
-    """Return the row's columns on the test images, given in their own order as resident batches with labels (S, B)."""
+def _misread(adapter: Adapter, stacks: Iterable[tuple[Preloaded, Array]]) -> dict[str, Any]:
+    """Return the row's columns on the test images, given in their own order as preloaded batches with labels (S, B)."""
     outputs, labels = [], []
-    for resident, some in stacks:
-        outputs.append(adapter.fetch(adapter.evaluate(resident, 0, resident.steps)))
+    for preloaded, some in stacks:
+        outputs.append(adapter.fetch(adapter.evaluate(preloaded, 0, preloaded.steps)))
         labels.append(some.reshape(-1))
     return _columns(np.concatenate(outputs).astype(np.float64), np.concatenate(labels), adapter.recipe.loss)
 
@@ -98,16 +98,16 @@ def readings(outputs: Array, labels: Array, loss: str) -> tuple[Array, Array]:
     return outputs.argmax(axis=1), sums - outputs[np.arange(len(labels)), labels]
 
 
-Placed = tuple[Resident, Array]  # batches of one size on the device, and their labels (S, B) here
+Placed = tuple[Preloaded, Array]  # batches of one size on the device, and their labels (S, B) here
 BY_EPOCH = ("train_loss_by_epoch", "accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch")
 
 
 class Stack(NamedTuple):
-    """Batches of one size to train on, their labels (S, B), and where they lie resident, if they do."""
+    """Batches of one size to train on, their labels (S, B), and where they lie preloaded, if they do."""
 
     training: BatchCursor
     labels: Array
-    resident: Resident | None
+    preloaded: Preloaded | None
 
 
 def _score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
@@ -123,25 +123,25 @@ def _placed(adapter: Adapter, batches: Iterable[tuple[Array, Array]]) -> Iterato
 
 
 def _evaluate(adapter: Adapter, stacks: Iterable[Placed]) -> tuple[float, float]:
-    """Return (accuracy, mean loss) over resident batches, each stack with its labels."""
+    """Return (accuracy, mean loss) over preloaded batches, each stack with its labels."""
     correct, total, samples = 0, 0.0, 0
-    for resident, labels in stacks:
-        outputs = adapter.fetch(adapter.evaluate(resident, 0, resident.steps))
+    for preloaded, labels in stacks:
+        outputs = adapter.fetch(adapter.evaluate(preloaded, 0, preloaded.steps))
         right, loss = _score(outputs, labels.reshape(-1), adapter.recipe.loss)
         correct, total, samples = correct + right, total + loss, samples + labels.size
     return correct / samples, total / samples
 
 
-def _train_stacks(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int, pipeline: str) -> list[Stack]:
+def _train_stacks(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int, input: str) -> list[Stack]:
     """Place an epoch's batches, or begin to feed them; return when they are there."""
     found = []
     for images, labels in inputs.train(epoch, batch_size):
-        training = BatchCursor(adapter, images, labels, pipeline)
-        resident = training.batches if isinstance(training.batches, Resident) else None
-        if resident is None and adapter.recipe.stop_when_accuracy_falls:  # it evaluates between steps
-            resident = adapter.put(images, labels)
-        found.append(Stack(training, labels, resident))
-    adapter.synchronise([(stack.resident.images, stack.resident.labels) for stack in found if stack.resident])
+        training = BatchCursor(adapter, images, labels, input)
+        preloaded = training.batches if isinstance(training.batches, Preloaded) else None
+        if preloaded is None and adapter.recipe.stop_when_accuracy_falls:  # it evaluates between steps
+            preloaded = adapter.put(images, labels)
+        found.append(Stack(training, labels, preloaded))
+    adapter.synchronise([(stack.preloaded.images, stack.preloaded.labels) for stack in found if stack.preloaded])
     return found
 
 
@@ -150,9 +150,9 @@ def _compile_shapes(adapter: Adapter, stacks: Sequence[Stack], tests: Iterable[P
     for stack in stacks:
         stack.training.train(1)
         stack.training.close()
-    between = [stack.resident for stack in stacks if stack.resident and adapter.recipe.stop_when_accuracy_falls]
-    for resident in [*(resident for resident, _ in tests), *between]:
-        adapter.fetch(adapter.evaluate(resident, 0, 1))
+    between = [stack.preloaded for stack in stacks if stack.preloaded and adapter.recipe.stop_when_accuracy_falls]
+    for preloaded in [*(preloaded for preloaded, _ in tests), *between]:
+        adapter.fetch(adapter.evaluate(preloaded, 0, 1))
     adapter.synchronise()
 
 
@@ -164,13 +164,13 @@ def _train_epoch(adapter: Adapter, stacks: Iterable[Stack], epoch: int) -> float
     """
     adapter.set_rate(adapter.recipe.schedule.rate(adapter.recipe.optimiser, epoch))
     correct, samples = 0, 0
-    for training, labels, resident in stacks:
+    for training, labels, preloaded in stacks:
         samples += labels.size
-        if resident is None or not adapter.recipe.stop_when_accuracy_falls:
+        if preloaded is None or not adapter.recipe.stop_when_accuracy_falls:
             training.train(len(labels))
             continue
         for index in range(len(labels)):
-            outputs = adapter.fetch(adapter.evaluate(resident, index, 1))
+            outputs = adapter.fetch(adapter.evaluate(preloaded, index, 1))
             correct += _score(outputs, labels[index], adapter.recipe.loss)[0]
             training.train(1)
     adapter.synchronise()
@@ -195,16 +195,16 @@ def learn(
     batch_size: int,
     epochs: int,
     target: float | None = None,
-    pipeline: str = "resident",
+    input: str = "preloaded",
     told: Callable[[dict[str, float]], None] = lambda figures: None,
 ) -> dict[str, Any]:
     """Train `epochs` epochs from the initial weights; return the row's columns on accuracy, loss and time.
 
     On the clock: each epoch's training until the device has finished, feeding it where batches come from host memory,
     then the evaluation on the test images, with fetching and scoring. Apart: compilation, and gathering and placing
-    resident batches (`placing_s`). `target` is the accuracy whose first reaching is timed. A recipe that stops when its
-    training accuracy falls ends after the epoch in which it did. `told` hears of each epoch off the clock: its number
-    from 1 and BY_EPOCH's figures.
+    preloaded batches (`placing_s`). `target` is the accuracy whose first reaching is timed. A recipe that stops when
+    its training accuracy falls ends after the epoch in which it did. `told` hears of each epoch off the clock: its
+    number from 1 and BY_EPOCH's figures.
     """
     tests = list(_placed(adapter, inputs.test(batch_size)))
     clock, placing = Stopwatch(), Stopwatch()
@@ -212,11 +212,11 @@ def learn(
     before = 0.0
     for epoch in range(epochs):
         if epoch == 0:
-            _compile_shapes(adapter, _train_stacks(adapter, inputs, epoch, batch_size, pipeline), tests)
+            _compile_shapes(adapter, _train_stacks(adapter, inputs, epoch, batch_size, input), tests)
             adapter.set_weights(inputs.weights)  # forgets what those steps did, the optimiser's state too
             adapter.synchronise()
         with placing:
-            stacks = _train_stacks(adapter, inputs, epoch, batch_size, pipeline)
+            stacks = _train_stacks(adapter, inputs, epoch, batch_size, input)
         train_accuracy, figures = _one_epoch(adapter, stacks, tests, epoch, clock)
         for stack in stacks:
             stack.training.close()

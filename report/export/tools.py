@@ -32,7 +32,7 @@ from report.tables.between import own_rows
 from report.tables.compare import CELL, COMPARISON, newest
 from report.tables.metrics import DEFAULT, Metric
 
-NAME = ("framework", "recipe", "mode", "dtype", "batch_size", "dataset", "pipeline", "device", "threads")
+NAME = ("framework", "recipe", "mode", "dtype", "batch_size", "dataset", "input", "device", "threads")
 UNITS = {"batch_size": "batch {}", "threads": "{} threads"}
 
 

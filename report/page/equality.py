@@ -118,7 +118,7 @@ def _proven(proofs: list[Record]) -> Table:
     """Return every proof as a table."""
     steps = sorted({int(step) for proof in proofs for step in _verdict(proof)["by_step"]})[:MOST_STEPS]
     columns = [Column("framework", "mode"), Column("recipe"), Column("device"), Column("batch", number=True)]
-    columns += [Column("dtype"), Column("pipeline"), Column("lockstep")]
+    columns += [Column("dtype"), Column("input"), Column("lockstep")]
     columns += [Column(f"loss to {step}, float64", number=True) for step in steps]
     columns += [Column(f"{kind}, one step", number=True) for kind in KINDS] + [Column("reason")]
     lines = []
@@ -127,7 +127,7 @@ def _proven(proofs: list[Record]) -> Table:
         figures = [by_step.get(str(step)) for step in steps] + [single.get(kind) for kind in KINDS]
         cells = (
             Cell(words.short(proof.get("framework")), words.short(proof.get("mode"))),
-            *(Cell(words.short(proof.get(name))) for name in ("recipe", "device", "batch_size", "dtype", "pipeline")),
+            *(Cell(words.short(proof.get(name))) for name in ("recipe", "device", "batch_size", "dtype", "input")),
             lockstep(proof.get("lockstep")),
             *(Cell(words.number(figure, ".1e"), value=value_of(figure)) for figure in figures),
             Cell(words.short(proof.get("reason") or "", 300)),
@@ -139,14 +139,14 @@ def _proven(proofs: list[Record]) -> Table:
 def _largest(inputs: Inputs) -> Table:
     """Return the largest deviations that rows hold, a line a cell."""
     deviations = ["lockstep_float64_deviation", "lockstep_max_deviation"]
-    cells = inputs.frame.groupby(["framework", "mode", "model", "recipe", "device", "batch_size", "dtype", "pipeline"])
+    cells = inputs.frame.groupby(["framework", "mode", "model", "recipe", "device", "batch_size", "dtype", "input"])
     found = cells.agg({**dict.fromkeys(deviations, "max"), "lockstep_steps": "max", "lockstep": "last"}).reset_index()
     return Table("Largest relative deviation of a loss", LARGEST, [Group(_largest_lines(found))], folded=True)
 
 
 LARGEST = (
     Column("framework", "mode"), Column("recipe"), Column("device"), Column("batch", number=True), Column("dtype"),
-    Column("pipeline"), Column("lockstep"), Column("float64, all steps", number=True), Column("steps", number=True),
+    Column("input"), Column("lockstep"), Column("float64, all steps", number=True), Column("steps", number=True),
     Column("own precision, one step", number=True),
 )  # fmt: skip
 
@@ -165,7 +165,7 @@ def _largest_lines(found: pd.DataFrame) -> list[Line]:
                 Cell(str(record["device"])),
                 batch(record["batch_size"]),
                 Cell(words.short(record["dtype"])),
-                Cell(words.short(record["pipeline"])),
+                Cell(words.short(record["input"])),
                 lockstep(record["lockstep"]),
                 figure(record["lockstep_float64_deviation"]),
                 Cell(words.number(record["lockstep_steps"]), value=value_of(record["lockstep_steps"])),

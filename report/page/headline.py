@@ -79,7 +79,7 @@ COLUMNS = (
     Column("MFU", number=True),
     Column("accuracy", "95 % interval", True),
     Column("lockstep"),
-    Column("disturbed", number=True),
+    Column("noisy", number=True),
 )
 SURE = {  # how a sentence says the standing, of the first and those that it does not surely lead
     "slower": "the lead is statistically sure",
@@ -174,7 +174,7 @@ def _shown_mode(inputs: Inputs) -> str:
 def _line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
     """Return one framework's line; `alike` is its cell in the mode that most have, if it has that mode."""
     accuracy = words.between(record["accuracy_low"], record["accuracy_high"], ".4f")
-    undisturbed = record["launches"] - record["undisturbed"]
+    noisy = record["launches"] - record["quiet"]
     cells = (
         Cell(words.short(record["framework"]), words.short(text_of(record["framework_version"]))),
         Cell(words.short(record["mode"])),
@@ -189,7 +189,7 @@ def _line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
         Cell(words.number(record["mfu"], ".1%"), value=value_of(record["mfu"])),
         Cell(words.number(record["accuracy"], ".4f"), accuracy, value_of(record["accuracy"])),
         lockstep(record["lockstep"]),
-        Cell(f"{undisturbed} of {record['launches']}", value=float(undisturbed)),
+        Cell(f"{noisy} of {record['launches']}", value=float(noisy)),
     )
     return Line(cells, facets(record))
 
@@ -242,6 +242,6 @@ def parts(inputs: Inputs) -> list[Part]:
     note = (
         "Geometric means over launches, each a process of its own; whiskers and small figures are 95 % intervals. In "
         "the order of the ratios, which are paired by rounds. Like for like: the same mode for all that have it. MFU: "
-        "of the machine's measured peak. Lockstep: proven to compute what is declared. Disturbed launches are kept."
+        "of the machine's measured peak. Lockstep: proven to compute what is declared. Noisy launches are kept."
     )
     return [table(inputs), Words([note], style="note"), Pictures(pictures)]

@@ -122,7 +122,7 @@ def _weight(cells: pd.DataFrame) -> tuple[Any, ...]:
     recipe = RECIPES.get(first["recipe"])
     return (
         cells["framework"].nunique(),
-        first["pipeline"] == "resident",
+        first["input"] == "preloaded",
         first["dtype"] == "float32",
         recipe is not None and first["batch_size"] == recipe.batch_size,
         first["dataset"] == "mnist",

@@ -115,6 +115,6 @@ def _cards_of(facts: Record) -> Iterator[str]:
 
 
 def _flags(frame: pd.DataFrame) -> Iterator[str]:
-    """Yield how often each flag stands on launches: `disturbed 2`."""
+    """Yield how often each flag stands on launches: `noisy 2`."""
     counted = Counter(flag for found in frame["flags"] if isinstance(found, list) for flag in found)
     yield from (f"{flag} {count:,}" for flag, count in sorted(counted.items()))

@@ -30,7 +30,7 @@ def parts(inputs: Inputs) -> list[Part]:
     for _, group in launches[launches[CONFUSION].map(_complete)].groupby(COMPARISON, sort=False):
         if not any((group.iloc[0][COMPARISON] == cells.iloc[0][COMPARISON]).all() for cells in inputs.headline):
             continue
-        first, name = group.iloc[0], words.comparison(group.iloc[0], "threads", "dtype", "pipeline")
+        first, name = group.iloc[0], words.comparison(group.iloc[0], "threads", "dtype", "input")
         (table, *others) = [_matrix_of(lines) for _, lines in group.groupby("framework")]
         found.append(Grid(f"Which digit is taken for which: {name}; sums over seeds", [table]))
         found += [Grid(f"The same in {count(len(others), 'other framework')}", others, folded=True)] if others else []

@@ -19,7 +19,7 @@ from report.page.parts import Cell, Column, Command, Group, Line, Part, Section,
 
 AXES = {  # option of `benchmarks run`: column of a row; frameworks first, so that they share a command and its rounds
     "--framework": "framework", "--recipe": "recipe", "--batch-size": "batch_size", "--mode": "mode",
-    "--device": "device", "--dataset": "dataset", "--dtype": "dtype", "--pipeline": "pipeline", "--threads": "threads",
+    "--device": "device", "--dataset": "dataset", "--dtype": "dtype", "--input": "input", "--threads": "threads",
 }  # fmt: skip
 Box = tuple[frozenset[Any], ...]  # values by axis: all their combinations
 

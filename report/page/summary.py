@@ -107,7 +107,7 @@ def _table(caption: str, points: list[pd.DataFrame], folded: bool = False) -> Ta
         said = (
             words.short(first["recipe"], 40), str(first["device"]).upper(), f"batch {first['batch_size']}",
             words.short(first["dtype"]), words.short(first["dataset"], 40),
-            DATA.get(str(first["pipeline"]), words.short(first["pipeline"])),
+            DATA.get(str(first["input"]), words.short(first["input"])),
         )  # fmt: skip
         title = f"{', '.join(said)}; ratio to {words.short(first['reference'])}"
         groups.append(Group([_line(record) for record in lines.to_dict("records")], title))

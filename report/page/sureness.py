@@ -27,7 +27,7 @@ NOT_OK = (
 NOISE = (
     Column("framework", "mode"), Column("network"), Column("device"), Column("batch", number=True),
     Column("launches", number=True), Column("half-width", number=True), Column("samples/s", number=True),
-    Column("undisturbed samples/s", number=True), Column("undisturbed", number=True), Column("flags"),
+    Column("quiet samples/s", number=True), Column("quiet", number=True), Column("flags"),
 )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def _stops(found: list[Record]) -> Table:
             Cell(words.short(stop.get("device"))),
             batch(stop.get("batch_size")),
             Cell(words.short(stop.get("dtype"))),
-            Cell(DATA.get(str(stop.get("pipeline")), words.short(stop.get("pipeline")))),
+            Cell(DATA.get(str(stop.get("input")), words.short(stop.get("input")))),
             Cell(words.number(rounds), value=value_of(rounds)),
             Cell(words.short(stop.get("reason"), LONGEST_REASON)),
             Cell(words.number(half_width, ".1%"), value=value_of(half_width)),
@@ -98,7 +98,7 @@ def _stops(found: list[Record]) -> Table:
 
 
 def _noise(inputs: Inputs) -> Table:
-    """Return how sure each speed is, with and without disturbed launches."""
+    """Return how sure each speed is, with and without noisy launches."""
     groups = []
     for _, cells in inputs.timed.groupby(COMPARISON, sort=False):
         groups.append(
@@ -110,7 +110,7 @@ def _noise(inputs: Inputs) -> Table:
 def _noise_line(record: dict[Any, Any]) -> Line:
     """Return one cell's line of that table."""
     half = (float(record["high"]) / float(record["low"])) ** 0.5 - 1 if words.precision(record["low"]) else None
-    quiet = record["undisturbed_samples_per_s"]
+    quiet = record["quiet_samples_per_s"]
     cells = (
         Cell(words.short(record["framework"]), words.short(record["mode"])),
         Cell(words.short(record["recipe"])),
@@ -120,7 +120,7 @@ def _noise_line(record: dict[Any, Any]) -> Line:
         Cell(f"± {half:.1%}" if half is not None else words.NONE, value=half),
         Cell(words.speed(record["train_samples_per_s"]), value=float(record["train_samples_per_s"])),
         Cell(words.speed(quiet), value=value_of(quiet)),
-        Cell(f"{record['undisturbed']:,}", value=float(record["undisturbed"])),
+        Cell(f"{record['quiet']:,}", value=float(record["quiet"])),
         Cell(words.short(text_of(record["flags"]) or words.NONE, 80)),
     )
     return Line(cells, facets(record))

@@ -36,7 +36,7 @@ MEASURED = {  # part: column of a row
     "first evaluation": "first_eval_s",
 }
 COMPUTED = ("host feeding", "steps", "evaluation")
-SHARED = [name for name in CELL if name not in ("framework", "mode", "pipeline")]
+SHARED = [name for name in CELL if name not in ("framework", "mode", "input")]
 NOTE = (
     f"From the start of the process to the end of one epoch of {TRAINED:,} samples and one evaluation of {TESTED:,}, "
     "medians over launches: starting Python, importing, building, placing the batches, the first step and the first "
@@ -68,10 +68,10 @@ def _spent(inputs: Inputs) -> pd.DataFrame:
     for part, column in MEASURED.items():
         cells[part] = cells[column].astype(float).fillna(0.0)
     cells["steps"] = TRAINED / cells["train_samples_per_s"].astype(float)
-    resident = cells[cells["pipeline"] == "resident"].set_index([*SHARED, "framework", "mode"])["steps"]
+    preloaded = cells[cells["input"] == "preloaded"].set_index([*SHARED, "framework", "mode"])["steps"]
     keys = pd.MultiIndex.from_frame(cells[[*SHARED, "framework", "mode"]])
-    alone = pd.Series(resident.reindex(keys).to_numpy(float), cells.index)
-    fed = (cells["steps"] - alone).clip(lower=0).where(cells["pipeline"] == "host").fillna(0.0)
+    alone = pd.Series(preloaded.reindex(keys).to_numpy(float), cells.index)
+    fed = (cells["steps"] - alone).clip(lower=0).where(cells["input"] == "host").fillna(0.0)
     cells["host feeding"] = fed
     cells["steps"] -= fed
     cells["evaluation"] = (TESTED / cells["eval_samples_per_s"].astype(float)).fillna(0.0)
@@ -107,13 +107,13 @@ def _picture(name: str, cells: pd.DataFrame) -> Picture:
     first, top = cells.iloc[0], lines[0]
     said = f"{_bar_name(top)} is through first, after {words.seconds(top['whole'])}; "
     said += f"{_bar_name(lines[-1])} last, after {words.seconds(lines[-1]['whole'])}."
-    caption = words.comparison(first, "threads", "dtype", "pipeline")
+    caption = words.comparison(first, "threads", "dtype", "input")
     return Picture(drawing.svg, caption, said, facets(first, "model", "device", "batch"))
 
 
 def _bar_name(record: dict[Any, Any]) -> str:
     """Return what a bar is called."""
-    fed = ", host" if record["pipeline"] == "host" else ""
+    fed = ", host" if record["input"] == "host" else ""
     return f"{words.short(record['framework'], 14)}, {words.short(record['mode'], 10)}{fed}"
 
 
@@ -126,7 +126,7 @@ def _table(cells: pd.DataFrame) -> Table:
     """Return the seconds of every cell, and what is not in them: warm-up, dispatch, memory."""
     names = [*MEASURED, *COMPUTED]
     columns = [Column("framework", "mode"), Column("network"), Column("device"), Column("batch", number=True)]
-    columns += [Column("pipeline"), *(Column(name, number=True) for name in names), Column("warm-up", number=True)]
+    columns += [Column("input"), *(Column(name, number=True) for name in names), Column("warm-up", number=True)]
     columns += [Column("dispatch", number=True), Column("peak memory", number=True)]
     lines = []
     for record in cells.to_dict("records"):
@@ -138,7 +138,7 @@ def _table(cells: pd.DataFrame) -> Table:
             Cell(words.short(record["recipe"])),
             Cell(str(record["device"])),
             batch(record["batch_size"]),
-            Cell(words.short(record["pipeline"])),
+            Cell(words.short(record["input"])),
         )
         lines.append(Line((*head, *figures, *others, memory), facets(record)))
     return Table("The parts of every cell", columns, [Group(lines)], folded=True)

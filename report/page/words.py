@@ -86,6 +86,6 @@ def comparison(values: Mapping[Any, Any] | pd.Series[Any], *without: str) -> str
         "dtype": short(values["dtype"]),
         "threads": threads(values["threads"]),
         "dataset": short(values["dataset"], 40),
-        "pipeline": DATA.get(str(values["pipeline"]), short(values["pipeline"])),
+        "input": DATA.get(str(values["input"]), short(values["input"])),
     }
     return ", ".join(parts[name] for name in parts if name not in without)

@@ -106,7 +106,7 @@ def between(
 
     Columns: CELL as NEW has it (BASE where that is alone); base_framework and what else may differ, base_threads and
     so on; base_median of the metric `name`, base_low, base_high, the 95 % interval of its geometric mean over
-    base_launches launches, of which base_disturbed were disturbed, and the same of new; ratio (new over base),
+    base_launches launches, of which base_noisy were noisy, and the same of new; ratio (new over base),
     ratio_low, ratio_high, verdict; `times` (different times, same launches, same rounds); base_accuracy, new_accuracy,
     difference, difference_low,
     difference_high, seeds (that both have), accuracy_verdict; `changes` and `notes`, text.
@@ -175,7 +175,7 @@ def _compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared:
         for figure in ("median", "low", "high"):
             table[f"{name}_{figure}"] = found[figure].astype("Float64")
         table[f"{name}_launches"] = found["n"].fillna(0).astype("Int64")
-        table[f"{name}_disturbed"] = cells[name]["disturbed"].fillna(0).astype("Int64")
+        table[f"{name}_noisy"] = cells[name]["noisy"].fillna(0).astype("Int64")
     table = table.join([_judged(both, cells, sums, pairs, asked, shared), sides.differences(base, new, pairs)])
     if base is not new:
         for task in ("", "accuracy_"):

@@ -50,8 +50,8 @@ def newest(frame: pd.DataFrame) -> pd.DataFrame:
 def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     """Return one line per cell: its machine, RATES and MEDIANS over its launches, ratio to `base`, verdict, accuracy.
 
-    `undisturbed` counts the launches that nothing disturbed, `undisturbed_samples_per_s` is of them: a disturbed
-    launch is kept, never left out of the other figures.
+    `quiet` counts the launches that are not noisy, `quiet_samples_per_s` is of them: a noisy launch
+    is kept, never left out of the other figures.
     `base` is a framework, or None for the best of each comparison: the cell that no paired ratio puts behind another.
     A comparison's lines are in the order of their ratios, best first, so that order and ratios agree. `low` and `high`
     are the 95 % interval of the speed, `ratio_low` and `ratio_high` that of the ratio, paired by rounds; missing where
@@ -94,29 +94,29 @@ def _own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
 
 
 def _with_launches(table: pd.DataFrame, frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
-    """Add what the launches in these rows say of each cell: means, medians, how many there are, what disturbed them."""
+    """Add what the launches in these rows say of each cell: means, medians, how many there are, how many are noisy."""
     cells, size = cell[rows], range(len(table))
     values = pd.DataFrame({name: floats(frame[name])[rows] for name in (*RATES, *MEDIANS)})
     means = geometric_means(values[RATES], cells)
     found = means.join(values[MEDIANS].groupby(cells).median()).reindex(size).astype("Float64")
-    quiet, flags = _flagged(frame["flags"].iloc[rows], cells)
-    undisturbed = geometric_means(values.loc[quiet, ["train_samples_per_s"]], cells[quiet])["train_samples_per_s"]
+    calm, flags = _flagged(frame["flags"].iloc[rows], cells)
+    speeds = geometric_means(values.loc[calm, ["train_samples_per_s"]], cells[calm])["train_samples_per_s"]
     launches = np.bincount(cells, minlength=len(table))
     return table.join(found.drop(columns="flops_per_s")).assign(
         gflops_per_s=found["flops_per_s"] / 1e9,
         launches=launches,
-        undisturbed=np.bincount(cells[quiet], minlength=len(table)),
-        undisturbed_samples_per_s=undisturbed.reindex(size).astype("Float64"),
+        quiet=np.bincount(cells[calm], minlength=len(table)),
+        quiet_samples_per_s=speeds.reindex(size).astype("Float64"),
         flags=pd.Series([flags.get(n, "") for n in size], dtype="string").where(launches > 0),
     )
 
 
 def _flagged(flags: pd.Series, cells: Numbers) -> tuple[Flags, dict[int, str]]:
-    """Return which launches lack the flag `disturbed`, and each cell's count of flags: `disturbed 2, not_steady 1`."""
+    """Return which launches lack the flag `noisy`, and each cell's count of flags: `noisy 2, drifting 1`."""
     lists = pa.array(flags.to_numpy(), pa.list_(pa.string()), from_pandas=True)
     launches, items = pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
     quiet = np.ones(len(flags), bool)
-    quiet[launches[pc.equal(items, "disturbed").to_numpy(zero_copy_only=False)]] = False
+    quiet[launches[pc.equal(items, "noisy").to_numpy(zero_copy_only=False)]] = False
     counts = counted(pd.Series(items.to_pylist(), dtype="string"), cells[launches])
     return quiet, {n: ", ".join(f"{flag} {count}" for flag, count in found.items()) for n, found in counts.items()}
 

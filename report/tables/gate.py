@@ -108,12 +108,12 @@ def _both(record: dict[Any, Any]) -> bool:
 
 
 def _circumstances(record: dict[Any, Any]) -> str:
-    """Say how many launches were disturbed and what changed: a busy machine looks like a slower adapter."""
+    """Say how many launches were noisy and what changed: a busy machine looks like a slower adapter."""
     said = f"; changed: {record['changes']}" if record["changes"] else ""
-    if not record["base_disturbed"] and not record["new_disturbed"]:
+    if not record["base_noisy"] and not record["new_noisy"]:
         return said
-    sides = (f"{record[f'{s}_disturbed']} of {record[f'{s}_launches']} in {s.upper()}" for s in ("base", "new"))
-    return f"; disturbed launches: {', '.join(sides)}{said}"
+    sides = (f"{record[f'{s}_noisy']} of {record[f'{s}_launches']} in {s.upper()}" for s in ("base", "new"))
+    return f"; noisy launches: {', '.join(sides)}{said}"
 
 
 def _worse_by(ratio: float, asked: Metric) -> float:
@@ -125,6 +125,6 @@ def _named(record: dict[Any, Any]) -> str:
     """Return a cell in words, its machine among several."""
     return (
         f"{record['framework']} {record['recipe']}, {record['dataset']}, batch {record['batch_size']}, "
-        f"{record['mode']}, {record['dtype']}, {record['device']}, {record['pipeline']}, "
+        f"{record['mode']}, {record['dtype']}, {record['device']}, {record['input']}, "
         f"{threads(record['threads'])}{record['where']}"
     )

@@ -36,8 +36,8 @@ NOISE_HEADINGS = {
     "mode": "mode",
     "train_samples_per_s": "train samples/s",
     "launches": "launches",
-    "undisturbed_samples_per_s": "undisturbed samples/s",
-    "undisturbed": "undisturbed launches",
+    "quiet_samples_per_s": "quiet samples/s",
+    "quiet": "quiet launches",
     "flags": "flags",
     "mfu": "MFU",
     "roofline_share": "of the roofline",
@@ -78,7 +78,7 @@ FORMATS = {
     "train_samples_per_s": "{:,.0f}", "eval_samples_per_s": "{:,.0f}", "gflops_per_s": "{:,.1f}", "mfu": "{:.1%}",
     "accuracy": "{:.4f}", "ratio": "{:.3f}", "difference": "{:+z.4f}",
     "accuracy_target": "{:.3f}", "time_to_accuracy_s": "{:,.2f}", "roofline_share": "{:.1%}",
-    "undisturbed_samples_per_s": "{:,.0f}", "peak_rss_bytes": "{:,.0f}", "warm_up_chunks": "{:.0f}",
+    "quiet_samples_per_s": "{:,.0f}", "peak_rss_bytes": "{:,.0f}", "warm_up_chunks": "{:.0f}",
     **{name: "{:.2f}" for name in TIMES_HEADINGS if name.endswith("_s")},
     **{name: "{:.6f}" for name in TIMES_HEADINGS if name.startswith(("step_", "dispatch_"))},
 }  # fmt: skip
@@ -90,7 +90,7 @@ INTERVALS = {  # column: columns of its bounds, and how one is written
     "accuracy_interval": ("accuracy_low", "accuracy_high", "{:.4f}-{:.4f}"),
     "difference_interval": ("difference_low", "difference_high", "{:+z.4f} to {:+z.4f}"),
 }
-NUMERIC = {*FORMATS, *INTERVALS, "launches", "undisturbed", "seeds", "reached"}
+NUMERIC = {*FORMATS, *INTERVALS, "launches", "quiet", "seeds", "reached"}
 
 
 def title(group: pd.DataFrame, several: bool = False) -> str:
@@ -100,7 +100,7 @@ def title(group: pd.DataFrame, several: bool = False) -> str:
     return plain(
         f"{values['model']} ({values['recipe']} recipe), {values['dataset']}, batch {values['batch_size']}, "
         f"{values['dtype']}, {values['device']} ({values['device_name']}), {threads(values['threads'])}, "
-        f"{DATA[values['pipeline']]}{where}"
+        f"{DATA[values['input']]}{where}"
     )
 
 
@@ -133,7 +133,7 @@ def sections(table: pd.DataFrame) -> Iterator[Section]:
         timed = group[group["launches"] > 0]
         if len(timed):
             lines = [_line(record, NOISE_HEADINGS) for record in timed.to_dict("records")]
-            yield f"{shared}: with and without disturbed launches", NOISE_HEADINGS, lines
+            yield f"{shared}: with and without noisy launches", NOISE_HEADINGS, lines
             lines = [_line(record, TIMES_HEADINGS) for record in timed.to_dict("records")]
             yield f"{shared}: what is not in the speed, medians over launches", TIMES_HEADINGS, lines
 

@@ -16,14 +16,14 @@ from report.tables.render import are_several, title
 HEADINGS = {
     "framework": "framework", "mode": "mode", "base": "BASE", "base_interval": "95 % interval", "new": "NEW",
     "new_interval": "95 % interval", "ratio": "ratio", "ratio_interval": "95 % interval of the ratio",
-    "verdict": "verdict", "times": "measured at", "disturbed": "disturbed", "difference": "accuracy difference",
+    "verdict": "verdict", "times": "measured at", "noisy": "noisy", "difference": "accuracy difference",
     "difference_interval": "95 % interval", "accuracy_verdict": "verdict", "changes": "changed", "notes": "not ok",
 }  # fmt: skip
 NUMERIC = (
     "base", "base_interval", "new", "new_interval", "ratio", "ratio_interval", "difference", "difference_interval",
 )  # fmt: skip
 OPTIONAL = (
-    "disturbed",
+    "noisy",
     "difference",
     "difference_interval",
     "accuracy_verdict",
@@ -68,10 +68,8 @@ def _line(record: dict[Any, Any], asked: Metric, everywhere: list[str]) -> dict[
     shown["ratio_interval"] = _written("{:.3f}", record["ratio_low"], record["ratio_high"])
     shown["difference"] = _written("{:+z.4f}", record["difference"])
     shown["difference_interval"] = _written("{:+z.4f}", record["difference_low"], record["difference_high"])
-    if record["base_disturbed"] or record["new_disturbed"]:
-        shown["disturbed"] = " and ".join(
-            f"{record[f'{s}_disturbed']}/{record[f'{s}_launches']}" for s in ("base", "new")
-        )
+    if record["base_noisy"] or record["new_noisy"]:
+        shown["noisy"] = " and ".join(f"{record[f'{s}_noisy']}/{record[f'{s}_launches']}" for s in ("base", "new"))
     changed = shown["changes"].split("; ")
     shown["changes"] = "; ".join(change for change in changed if change not in everywhere)
     return {name: plain(words) for name, words in shown.items()}

@@ -124,7 +124,7 @@ class Side:
 
     cells: CELL, machine, framework_version, sweep, revision and ORIGIN where known; of the metric's task, and with the
     prefix accuracy_ of accuracy launches: how many were `tried` and `ok`, `statuses` and first `reason` of the others;
-    how many of the metric's ok launches were `disturbed`, and the median `canary_s` before them, where they have one.
+    how many of the metric's ok launches were `noisy`, and the median `canary_s` before them, where they have one.
     launches: sweep, round, value of each ok launch. learnt: seed, epochs, value (accuracy) of each ok accuracy launch.
     """
 
@@ -143,7 +143,7 @@ def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = Non
     cells = described[[*CELL, *facts]].join([_endings(measured, ""), _endings(trained, "accuracy_")])
     if origins is not None:
         cells = cells.join(origins, on=["sweep", "framework", "device"])
-    cells["disturbed"] = _disturbed(measured[measured["ok"]]).reindex(cells.index, fill_value=0)
+    cells["noisy"] = _noisy(measured[measured["ok"]]).reindex(cells.index, fill_value=0)
     cells["canary_s"] = _canary(measured[measured["ok"]]).reindex(cells.index)
     counts = ["tried", "ok", "accuracy_tried", "accuracy_ok"]
     cells[counts] = cells[counts].fillna(0).astype(int)
@@ -161,9 +161,9 @@ def _endings(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
     return found.add_prefix(prefix)
 
 
-def _disturbed(good: pd.DataFrame) -> pd.Series:
+def _noisy(good: pd.DataFrame) -> pd.Series:
     """Return how many of a cell's launches say that others took CPU time or the machine changed its speed."""
-    marked = [isinstance(flags, list) and "disturbed" in flags for flags in good["flags"]]
+    marked = [isinstance(flags, list) and "noisy" in flags for flags in good["flags"]]
     return pd.Series(marked, good["cell"], dtype=int).groupby(level=0).sum()
 
 

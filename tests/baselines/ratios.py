@@ -9,7 +9,7 @@ fastest and the line names it. Every loop has a process of its own: mxnet's hybr
 slow all after them by a third. The last figure is its speed before any adapter was built: if it is far above its speed
 beside the adapter, the adapter slows the whole process and the ratio hides it (an array copy of over 200,000 elements
 on mxnet's main thread halved lenet so). `--against trainer`: NAME_trainer.py holds what users call instead (Keras fit,
-DataLoaders), an epoch a call, fed as its API is; the adapter still trains on resident batches.
+DataLoaders), an epoch a call, fed as its API is; the adapter still trains on preloaded batches.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ import numpy.typing as npt
 from tests.baselines import digits
 
 if TYPE_CHECKING:  # the program starts itself again before it imports a framework
-    from adapters.contract import Adapter, Resident
+    from adapters.contract import Adapter, Preloaded
     from adapters.declaration import Recipe
 
 Array = npt.NDArray[Any]
@@ -130,10 +130,10 @@ def against_plain(options: Any, adapter_class: type[Adapter], recipe: Recipe, mo
     batch_size = batches[1].shape[1]
     alone = {options.loop: rate_alone(loop, batch_size)}
     adapter = adapter_class(recipe, options.device, mode)
-    resident = placed(adapter, recipe, *batches)
-    run_adapter = adapter_loop(adapter, resident)
+    preloaded = placed(adapter, recipe, *batches)
+    run_adapter = adapter_loop(adapter, preloaded)
     run_adapter(0, CHECKED)
-    found = adapter.losses(resident)[CHECKED - 1]
+    found = adapter.losses(preloaded)[CHECKED - 1]
     if not abs(expected / found - 1) < LOSS_BOUND:
         raise SystemExit(
             f"{options.loop} computes something else: loss {expected} after {CHECKED} steps, the adapter's is {found}"
@@ -165,16 +165,16 @@ def against_trainer(options: Any, adapter_class: type[Adapter], recipe: Recipe, 
 COMPARE = {"plain": against_plain, "trainer": against_trainer}
 
 
-def placed(adapter: Adapter, recipe: Recipe, images: Array, labels: Array) -> Resident:
+def placed(adapter: Adapter, recipe: Recipe, images: Array, labels: Array) -> Preloaded:
     from adapters.weights import initial_weights
 
     adapter.set_weights(initial_weights(recipe.model, recipe.initialiser, 0))
     return adapter.put(images, labels)
 
 
-def adapter_loop(adapter: Adapter, resident: Resident) -> Run:
+def adapter_loop(adapter: Adapter, preloaded: Preloaded) -> Run:
     def run(first: int, count: int) -> None:
-        adapter.train(resident, first % resident.steps, count)
+        adapter.train(preloaded, first % preloaded.steps, count)
         adapter.synchronise()
 
     return run

@@ -61,11 +61,11 @@ def records(rounds: int, models: Sequence[str]) -> Iterator[tuple[str, Record]]:
         for cell in cells:
             yield "row", speed(cell, number, noise)
     for cell in cells:
-        if cell["batch_size"] == 100 and cell["mode"] != "fused" and cell["pipeline"] == "resident":
+        if cell["batch_size"] == 100 and cell["mode"] != "fused" and cell["input"] == "preloaded":
             for seed in range(3):
                 yield "row", accuracy(cell, seed, noise)
     for model in models:
-        shared = {**SHARED, "recipe": model, "device": "cpu", "pipeline": "resident"}
+        shared = {**SHARED, "recipe": model, "device": "cpu", "input": "preloaded"}
         yield "stop", {**shared, "batch_size": 100, "rounds": rounds, "reason": "precise enough", "half_width": 0.018}
     yield "row", failure("jax", "gpu", "oom", "asked for 96 GiB, the card has 80: smaller batches fit")
     yield "row", failure("paddle", "cpu", "unsupported", "paddle has no fused mode on the CPU")
@@ -83,9 +83,9 @@ def all_cells(models: Sequence[str]) -> Iterator[Record]:
                     axes = {**SHARED, "model": model, "recipe": model, "framework": framework, "mode": mode}
                     axes |= {"device": device, "device_name": device_name}
                     for batch_size in BATCHES:
-                        yield {**axes, "batch_size": batch_size, "pipeline": "resident"}
+                        yield {**axes, "batch_size": batch_size, "input": "preloaded"}
                     if mode == "compiled":
-                        yield {**axes, "batch_size": 100, "pipeline": "host"}
+                        yield {**axes, "batch_size": 100, "input": "host"}
 
 
 def row(cell: Record) -> Record:
@@ -105,13 +105,13 @@ def speed(cell: Record, number: int, noise: random.Random) -> Record:
     gpu = cell["device"] == "gpu"
     flops = gflops * 1e9 * MODES[cell["mode"]] * (30 if gpu else 1)
     dispatch_s *= 0.1 if cell["mode"] == "fused" else 2.5 if gpu else 1
-    batch, slowed = cell["batch_size"], 1.15 if cell["pipeline"] == "host" else 1.0
+    batch, slowed = cell["batch_size"], 1.15 if cell["input"] == "host" else 1.0
     step_s = slowed * (dispatch_s + batch * FLOPS[cell["model"]] / flops) * math.exp(noise.gauss(0, 0.03))
     rate, peak = batch / step_s, 250e9 * (40 if gpu else 1)
     achieved = rate * FLOPS[cell["model"]]
     return row(cell) | {
         "task": "speed", "round": number, "train_samples_per_s": rate, "eval_samples_per_s": 3 * rate,
-        "flags": ["disturbed"] if noise.random() < 0.1 else [], "dispatch_s": dispatch_s if number == 0 else None,
+        "flags": ["noisy"] if noise.random() < 0.1 else [], "dispatch_s": dispatch_s if number == 0 else None,
         "start_s": 0.11, "import_s": import_s, "build_s": 0.02, "placing_s": 0.05, "warm_up_s": 1.5,
         "first_step_s": 0.1 + (0.9 if cell["mode"] != "eager" else 0), "first_eval_s": 0.2, "peak_rss_bytes": 500 << 20,
         "step_latency_p50_s": step_s, "step_latency_p95_s": 1.1 * step_s, "step_latency_p99_s": 1.3 * step_s,
@@ -138,7 +138,7 @@ def accuracy(cell: Record, seed: int, noise: random.Random) -> Record:
 def failure(framework: str, device: str, status: str, reason: str) -> Record:
     """Return a launch that did not end ok."""
     cell = {**SHARED, "model": "mlp", "recipe": "mlp", "framework": framework, "mode": "fused", "device": device}
-    cell |= {"device_name": NAMES[device], "batch_size": 4096, "pipeline": "resident"}
+    cell |= {"device_name": NAMES[device], "batch_size": 4096, "input": "preloaded"}
     return row(cell) | {"task": "speed", "status": status, "reason": reason, "lockstep": "unproven"}
 
 
@@ -150,7 +150,7 @@ def proof(cell: Record) -> Record:
     single = {"loss": scale * 1e-7, "gradient": scale * 4e-7, "weights": scale * 3e-8, "outputs": scale * 2e-6}
     verdict = {"steps": 200, "float64_deviation": by_step["200"], "by_step": by_step, "deviations": single}
     return axes | {
-        "pipeline": cell["pipeline"], "batch_size": 100, "lockstep": "pass", "reason": "", "verdict": verdict,
+        "input": cell["input"], "batch_size": 100, "lockstep": "pass", "reason": "", "verdict": verdict,
     }  # fmt: skip
 
 

@@ -20,7 +20,7 @@ from benchmarks.record.sessions import MEMBER
 
 ROOT = Path(__file__).resolve().parents[2]
 HARNESS = [sys.executable, "-m", "tests.process.faults.harness"]
-AXES = ("framework", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads", "pipeline", "revision")
+AXES = ("framework", "recipe", "dataset", "device", "batch_size", "mode", "dtype", "threads", "input", "revision")
 STARTED_S = 60.0
 
 

@@ -1,7 +1,7 @@
 """A real Slurm on this machine, for as long as a test takes: munge, a controller and two nodes, all in one folder.
 
 Two nodes of one machine are told apart by name and port. Nothing outside the folder is read or written, so that a
-Slurm that is installed and configured here is neither used nor disturbed. Needs Debian's slurm-wlm and munge.
+Slurm that is installed and configured here is neither used nor touched. Needs Debian's slurm-wlm and munge.
 """
 
 from __future__ import annotations

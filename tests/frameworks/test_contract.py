@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.contract import DTYPES, MODES, NARROW, PIPELINES, ContractError, storage
+from adapters.contract import DTYPES, INPUTS, MODES, NARROW, ContractError, storage
 from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
 from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
@@ -39,8 +39,8 @@ ODD = Recipe(
 ALL = {**RECIPES, "odd": ODD}
 
 
-def modes(adapter_class, dtype="float32", pipeline="resident"):
-    return [mode for mode in MODES if adapter_class.unsupported("cpu", mode, dtype, pipeline) is None]
+def modes(adapter_class, dtype="float32", input="preloaded"):
+    return [mode for mode in MODES if adapter_class.unsupported("cpu", mode, dtype, input) is None]
 
 
 def test_names_itself_by_its_import_name(adapter_class, request):
@@ -71,9 +71,9 @@ def test_every_combination_runs_or_has_a_reason(adapter_class):
 
 def test_recommends_a_mode_it_has(adapter_class):
     for recipe in RECIPES.values():
-        for pipeline in PIPELINES:
-            recommended = adapter_class.recommended_mode(recipe.model, "cpu", pipeline)
-            assert recommended in modes(adapter_class, pipeline=pipeline)
+        for input in INPUTS:
+            recommended = adapter_class.recommended_mode(recipe.model, "cpu", input)
+            assert recommended in modes(adapter_class, input=input)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -123,20 +123,20 @@ def test_outputs_equal_the_oracle_s(adapter_class, oracle_class, made, digits, n
 def test_evaluates_only_the_batches_asked_for(adapter_class, made, digits):
     for mode in modes(adapter_class):
         adapter = made(adapter_class, RECIPES["mlp"], mode, "float32")
-        resident = adapter.put(*digits(4, 10, "float32"))
-        whole = adapter.fetch(adapter.evaluate(resident, 0, 4))
-        np.testing.assert_array_equal(adapter.fetch(adapter.evaluate(resident, 1, 2)), whole[10:30])
+        preloaded = adapter.put(*digits(4, 10, "float32"))
+        whole = adapter.fetch(adapter.evaluate(preloaded, 0, 4))
+        np.testing.assert_array_equal(adapter.fetch(adapter.evaluate(preloaded, 1, 2)), whole[10:30])
 
 
 def test_training_wraps_round_and_remembers_losses_by_batch(adapter_class, made, digits):
     for mode in modes(adapter_class):
         adapter = made(adapter_class, RECIPES["mlp"], mode)
-        resident = adapter.put(*digits(4, 10, "float64"))
-        adapter.train(resident, 0, 2)
-        first = adapter.losses(resident)
+        preloaded = adapter.put(*digits(4, 10, "float64"))
+        adapter.train(preloaded, 0, 2)
+        first = adapter.losses(preloaded)
         assert np.isfinite(first).tolist() == [True, True, False, False], mode
-        adapter.train(resident, 2, 4)
-        second = adapter.losses(resident)
+        adapter.train(preloaded, 2, 4)
+        second = adapter.losses(preloaded)
         assert np.isfinite(second).all(), mode
         assert (second[:2] != first[:2]).all(), mode
 
@@ -145,23 +145,23 @@ def test_setting_weights_forgets_the_optimiser_s_state(adapter_class, made, digi
     for name in ("lenet5", "odd"):
         for mode in modes(adapter_class):
             adapter = made(adapter_class, ALL[name], mode)
-            resident = adapter.put(*digits(3, 10, "float64"))
+            preloaded = adapter.put(*digits(3, 10, "float64"))
             losses = []
             for _ in range(2):
                 adapter.set_weights(initial_weights(ALL[name].model, ALL[name].initialiser, 1))
-                adapter.train(resident, 0, 3)
-                losses.append(adapter.losses(resident))
+                adapter.train(preloaded, 0, 3)
+                losses.append(adapter.losses(preloaded))
             np.testing.assert_array_equal(*losses, err_msg=f"{name} {mode}")
 
 
 def test_a_new_rate_counts_from_the_next_step(adapter_class, made, digits):
     for mode in modes(adapter_class):
         adapter = made(adapter_class, RECIPES["mlp"], mode)
-        resident = adapter.put(*digits(3, 10, "float64"))
-        adapter.train(resident, 0, 1)
+        preloaded = adapter.put(*digits(3, 10, "float64"))
+        adapter.train(preloaded, 0, 1)
         before = adapter.get_weights()
         adapter.set_rate(0.0)
-        adapter.train(resident, 1, 2)
+        adapter.train(preloaded, 1, 2)
         for name, array in adapter.get_weights().items():
             np.testing.assert_array_equal(array, before[name], err_msg=f"{mode} {name}")
 
@@ -172,9 +172,9 @@ def test_takes_batches_of_another_size_in_between(adapter_class, oracle_class, m
     def losses(adapter):
         found = []
         for batches in (whole, rest, whole):
-            resident = adapter.put(*batches)
-            adapter.train(resident, 0, resident.steps)
-            found += list(adapter.losses(resident))
+            preloaded = adapter.put(*batches)
+            adapter.train(preloaded, 0, preloaded.steps)
+            found += list(adapter.losses(preloaded))
         return found
 
     expected = losses(made(oracle_class, RECIPES["mlp"]))
@@ -230,13 +230,13 @@ def test_narrow_precisions_round_what_is_multiplied_and_store_float32(adapter_cl
     for mode in runs(adapter_class, dtype):
         adapter = made(adapter_class, recipe, mode, dtype)
         assert (adapter.precision, adapter.dtype) == (dtype, "float32")
-        resident = adapter.put(images.astype("float32"), labels)
-        outputs = adapter.fetch(adapter.evaluate(resident, 0, 3))
+        preloaded = adapter.put(images.astype("float32"), labels)
+        outputs = adapter.fetch(adapter.evaluate(preloaded, 0, 3))
         assert outputs.dtype == np.float32
         assert epsilon / 1000 < np.abs(outputs - expected).max() < epsilon, mode
-        gradients = adapter.gradients(resident, 1)
-        adapter.train(resident, 0, 2)
-        np.testing.assert_allclose(adapter.losses(resident)[:2], oracle.losses(reference)[:2], rtol=epsilon)
+        gradients = adapter.gradients(preloaded, 1)
+        adapter.train(preloaded, 0, 2)
+        np.testing.assert_allclose(adapter.losses(preloaded)[:2], oracle.losses(reference)[:2], rtol=epsilon)
         for name, weight in adapter.get_weights().items():
             assert weight.dtype == gradients[name].dtype == np.float32
             assert np.linalg.norm(gradients[name] - slopes[name]) < 0.25 * np.linalg.norm(slopes[name]), (mode, name)

@@ -1,4 +1,4 @@
-"""Batches fed from host memory: the resident ones, in the same order, and nothing left behind."""
+"""Batches fed from host memory: the preloaded ones, in the same order, and nothing left behind."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ def memory(digits):
 
 
 @pytest.mark.parametrize("name", [*HEADLINE, "lenet5", "linear"])
-def test_trains_as_resident_batches_do_for_more_than_two_passes(adapter_class, made, memory, name):
+def test_trains_as_preloaded_batches_do_for_more_than_two_passes(adapter_class, made, memory, name):
     images, labels, order = memory("float64")
     recommended = adapter_class.recommended_mode(RECIPES[name].model, "cpu", "host")
     for mode in fed_modes(adapter_class) if name == "mlp" else [recommended]:  # torch compiles for seconds
-        fed, resident = (made(adapter_class, RECIPES[name], mode) for _ in range(2))
-        feed, batches = fed.feed(images, labels, order), resident.put(images[order], labels[order])
+        fed, preloaded = (made(adapter_class, RECIPES[name], mode) for _ in range(2))
+        feed, batches = fed.feed(images, labels, order), preloaded.put(images[order], labels[order])
         first = 0
         for count in (1, 3, STEPS, STEPS - 2):
             fed.train_fed(feed, count)
-            resident.train(batches, first, count)
+            preloaded.train(batches, first, count)
             first = (first + count) % STEPS
-            found, expected = fed.losses(feed), resident.losses(batches)
+            found, expected = fed.losses(feed), preloaded.losses(batches)
             np.testing.assert_allclose(found, expected, rtol=1e-13, err_msg=f"{mode}, {count} more")
         feed.close()
-        for parameter, array in resident.get_weights().items():
+        for parameter, array in preloaded.get_weights().items():
             np.testing.assert_allclose(fed.get_weights()[parameter], array, rtol=0, atol=1e-14, err_msg=parameter)
 
 
@@ -63,7 +63,7 @@ def test_float32_is_fed_as_float32(adapter_class, oracle_class, made, memory):
         feed.close()
 
 
-def test_two_feeds_and_resident_batches_do_not_disturb_each_other(adapter_class, made, memory):
+def test_two_feeds_and_preloaded_batches_do_not_change_each_other(adapter_class, made, memory):
     images, labels, order = memory("float64")
     for mode in fed_modes(adapter_class):
         alone, mixed = (made(adapter_class, RECIPES["mlp"], mode) for _ in range(2))
@@ -71,11 +71,11 @@ def test_two_feeds_and_resident_batches_do_not_disturb_each_other(adapter_class,
         for index in (0, 2, 1, 4):
             alone.train(batches, index, 1)
         one, other = mixed.feed(images, labels, order), mixed.feed(images, labels, order[2:])
-        resident = mixed.put(images[order], labels[order])
+        preloaded = mixed.put(images[order], labels[order])
         mixed.train_fed(one, 1)
         mixed.train_fed(other, 1)
         mixed.train_fed(one, 1)
-        mixed.train(resident, 4, 1)
+        mixed.train(preloaded, 4, 1)
         for feed in (one, other):
             feed.close()
         for parameter, array in alone.get_weights().items():
@@ -95,13 +95,13 @@ def test_what_feeds_a_card_feeds_the_same_batches(adapter_class, made, memory):
     images, labels, order = memory("float64")
     if adapter_class.unsupported("gpu", "eager", "float64", "host"):
         return  # numpy
-    fed, resident = (made(adapter_class, RECIPES["linear"], "eager") for _ in range(2))
+    fed, preloaded = (made(adapter_class, RECIPES["linear"], "eager") for _ in range(2))
     fed.device = "gpu"
-    feed, batches = fed.feed(images, labels, order), resident.put(images[order], labels[order])
+    feed, batches = fed.feed(images, labels, order), preloaded.put(images[order], labels[order])
     fed.device = "cpu"
     fed.train_fed(feed, 2 * STEPS + 1)
-    resident.train(batches, 0, 2 * STEPS + 1)
-    np.testing.assert_allclose(fed.losses(feed), resident.losses(batches), rtol=1e-13)
+    preloaded.train(batches, 0, 2 * STEPS + 1)
+    np.testing.assert_allclose(fed.losses(feed), preloaded.losses(batches), rtol=1e-13)
     feed.close()
 
 

@@ -37,8 +37,8 @@ def test_own_files_compute_what_the_adapter_computes(adapter_class, tmp_path, mo
     images = generator.random((5, 1, 28, 28)).astype(np.float32)
     adapter = adapter_class(recipe, "cpu", "eager", "float32")
     adapter.set_weights(weights)
-    resident = adapter.put(images[None], np.zeros((1, 5), np.int64))
-    expected = adapter.fetch(adapter.evaluate(resident, 0, 1))
+    preloaded = adapter.put(images[None], np.zeros((1, 5), np.int64))
+    expected = adapter.fetch(adapter.evaluate(preloaded, 0, 1))
     native.write(layers(model), weights, tmp_path, model.name)
     for form in native.FORMATS:
         network = native.load(form, layers(model), tmp_path, model.name)

@@ -21,11 +21,11 @@ OPTIMISERS = {
 
 def losses(adapter, batches, steps):
     """Return the loss of each step, with a change of the rate half way."""
-    resident = adapter.put(*batches)
-    adapter.train(resident, 0, steps // 2)
+    preloaded = adapter.put(*batches)
+    adapter.train(preloaded, 0, steps // 2)
     adapter.set_rate(float(np.float32(adapter.recipe.optimiser.rate / 3)))
-    adapter.train(resident, steps // 2, steps - steps // 2)
-    return adapter.losses(resident)
+    adapter.train(preloaded, steps // 2, steps - steps // 2)
+    return adapter.losses(preloaded)
 
 
 def check(adapter_class, oracle_class, made, batches, recipe, steps, record_property):

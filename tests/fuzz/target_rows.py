@@ -13,7 +13,7 @@ from benchmarks.record.store import KINDS, _checksum, _read, append
 ERRORS = StorageError
 TOKENS = (b"1e999", b"NaN", b"[[", b"{}", b"null", b"1" * 20, b"\\ud800", b'"schema_version": 4, ', b'"__proto__": ')
 VALUES = {"str": "x", "int": 1, "float": 0.5, "strings": ["x"], "ints": [1, 2], "floats": [0.5, 1]}
-AXES = {"device": "cpu", "pipeline": "resident", "task": "speed", "status": "ok", "lockstep": "pass"}
+AXES = {"device": "cpu", "input": "preloaded", "task": "speed", "status": "ok", "lockstep": "pass"}
 
 
 def row() -> dict[str, object]:

@@ -53,8 +53,8 @@ def test_a_probe_that_hangs_ends(monkeypatch, tmp_path):
 
 def test_a_probe_that_says_nothing_of_a_combination_supports_it_not(monkeypatch):
     monkeypatch.setattr(environments, "interpreter", lambda framework, device: Path("python"))
-    answer = {"versions": {}, "devices": {"cpu": "x"}, "unsupported": {"eager float32 resident": None}}
+    answer = {"versions": {}, "devices": {"cpu": "x"}, "unsupported": {"eager float32 preloaded": None}}
     monkeypatch.setattr(probe_module, "launch", lambda *arguments, **named: Outcome("ok", "", answer, ""))
     found = probe("numpy", "cpu")
-    assert found.unsupported("eager", "float32", "resident") is None
+    assert found.unsupported("eager", "float32", "preloaded") is None
     assert "does not know" in found.unsupported("eager", "float32", "host")

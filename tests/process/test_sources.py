@@ -24,7 +24,7 @@ def results(row, tmp_path):
     for sweep, count in ((row["sweep"], 1), (OTHER, 2)):
         append(folder / f"{sweep}.jsonl", "run", {"sweep": sweep, "machine_kind": "abc"})
         for n in range(count):
-            flags = [["disturbed"], [], None][n]
+            flags = [["noisy"], [], None][n]
             append(folder / f"{sweep}.jsonl", "row", {**row, "sweep": sweep, "round": n, "flags": flags, "loss": 1})
     return folder
 

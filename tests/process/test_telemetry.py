@@ -46,9 +46,9 @@ def test_a_speed_has_its_card_s_clock_heat_power_and_energy(watched):
 def test_another_process_on_the_card_is_marked(watched):
     """There is no card here to share: the driver's answer is pretended."""
     row = watched(processes=(1, 0))
-    assert (row["flags"], row["gpu_other_processes"]) == (["disturbed"], 1)
+    assert (row["flags"], row["gpu_other_processes"]) == (["noisy"], 1)
     assert watched(processes=(0, 2))["gpu_other_processes"] == 2
-    assert watched(load=6)["flags"] == ["disturbed"]
+    assert watched(load=6)["flags"] == ["noisy"]
     assert watched(load=5)["flags"] == []
 
 

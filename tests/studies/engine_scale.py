@@ -65,7 +65,7 @@ class Run:
         begin = time.monotonic()
         driver = started(command, said, AT_ONCE_TIMES=str(times))
         processes["driver"] = psutil.Process(driver.pid)
-        self.samples: list[tuple[float, dict[str, int]]] = []  # monotonic seconds, resident bytes by process
+        self.samples: list[tuple[float, dict[str, int]]] = []  # monotonic seconds, preloaded bytes by process
         while driver.poll() is None:
             self.samples.append((time.monotonic(), {name: rss(process) for name, process in processes.items()}))
             time.sleep(LOOK_S)
@@ -79,7 +79,7 @@ class Run:
         self.measured_s = max(self.times["done_s"]) - self.times["begin_s"]
 
     def memory(self, name: str, share: float) -> int:
-        """Return a process's resident bytes after a share of the time in which blocks were measured."""
+        """Return a process's preloaded bytes after a share of the time in which blocks were measured."""
         moment = self.times["begin_s"] + share * self.measured_s
         return min(self.samples, key=lambda sample: abs(sample[0] - moment))[1][name]
 
@@ -91,7 +91,7 @@ def cpu_of(process: psutil.Process) -> float:
 
 
 def rss(process: psutil.Process) -> int:
-    """Return a process's resident bytes; 0 where it has ended."""
+    """Return a process's preloaded bytes; 0 where it has ended."""
     try:
         return int(process.memory_info().rss)
     except psutil.NoSuchProcess:
@@ -142,7 +142,7 @@ def counted(results: Path) -> tuple[int, int]:
 
 
 def load(cells: int, members: int) -> tuple[list[str], dict[str, list[int]]]:
-    """Return the figures of LOAD for so many cells, and resident bytes by process at SHARES."""
+    """Return the figures of LOAD for so many cells, and preloaded bytes by process at SHARES."""
     with folders() as (disk, memory), crew(memory, members, ",".join(FRAMEWORKS), [PROGRAM, "0"]) as there:
         sizes = cells // len(FRAMEWORKS) // len(MODELS)
         run = Run(there, disk, 0.0, sweep(there.address, members, FRAMEWORKS, MODELS, sizes))

@@ -20,14 +20,14 @@ from benchmarks.record import store
 Row = dict[str, Any]
 PUBLISHED = 14_800  # samples/s of lenet at batch 100 in the MXNet tutorial, on a card of its time
 TIMES, FUSED, MFU, PLAIN = 20, 5.0, 0.3, 0.98
-PLAIN_CELL = ("float32", "resident")  # dtype and pipeline
+PLAIN_CELL = ("float32", "preloaded")  # dtype and input
 
 
 def speeds(rows: Sequence[Row]) -> dict[tuple[str, str, int, str], Row]:
-    """Return by framework, model, batch size and mode the median samples/s and MFU of float32 on resident data."""
+    """Return by framework, model, batch size and mode the median samples/s and MFU of float32 on preloaded data."""
     groups: dict[tuple[str, str, int, str], list[Row]] = {}
     for row in rows:
-        if row["status"] == "ok" and row["task"] == "speed" and (row["dtype"], row["pipeline"]) == PLAIN_CELL:
+        if row["status"] == "ok" and row["task"] == "speed" and (row["dtype"], row["input"]) == PLAIN_CELL:
             groups.setdefault((row["framework"], row["model"], row["batch_size"], row["mode"]), []).append(row)
     return {
         key: {name: median(row[name] for row in found) for name in ("train_samples_per_s", "mfu")}

@@ -2,7 +2,7 @@
 
 The kept reference run is the template: each row is one of its rows under other names, with other noise. A file is a
 sweep of 10,000 launches on a machine of its own; every fifth measures the machine before it again, and every tenth
-says that it resumed the one before. Some launches fail, some are disturbed. What is made is no measurement.
+says that it resumed the one before. Some launches fail, some are noisy. What is made is no measurement.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def lines(number: int, count: int):
         row = given[framework, task] | {
             "schema_version": SCHEMA_VERSION, "sweep": name, "recipe": recipe, "model": recipe.split("_")[0],
             "batch_size": batch_size, "mode": mode, "round": launch, "seed": launch,
-            "flags": ["disturbed"] if 0.02 < luck < 0.15 else ["not_steady"] if luck > 0.97 else [],
+            "flags": ["noisy"] if 0.02 < luck < 0.15 else ["drifting"] if luck > 0.97 else [],
         }  # fmt: skip
         row = changed(row, [factor * speed[mode] * batch_size**0.3 for factor in own])
         yield name, sealed("row", failed(row, FAILED[int(luck * 1e6) % 4]) if luck < 0.02 else row)

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from adapters.contract import Resident
+from adapters.contract import Preloaded
 from adapters.declaration import Activation, Model
 from adapters.numpy import NumpyAdapter, layers
 
@@ -96,22 +96,22 @@ class WrongFlatten(NumpyAdapter):
 
 
 class ShiftedOrder(NumpyAdapter):
-    def train(self, resident, first, count):
-        images, labels = (list(part) for part in (resident.images, resident.labels))
-        shifted = Resident(images[1:] + images[:1], labels[1:] + labels[:1], resident.steps, resident.losses)
+    def train(self, preloaded, first, count):
+        images, labels = (list(part) for part in (preloaded.images, preloaded.labels))
+        shifted = Preloaded(images[1:] + images[:1], labels[1:] + labels[:1], preloaded.steps, preloaded.losses)
         super().train(shifted, first, count)
 
 
 class DropsTheLastBatch(NumpyAdapter):
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         for index in range(first, first + count):
-            if index % resident.steps != resident.steps - 1:
-                super().train(resident, index, 1)
+            if index % preloaded.steps != preloaded.steps - 1:
+                super().train(preloaded, index, 1)
 
 
 class DropsTheLastTestBatch(NumpyAdapter):
-    def evaluate(self, resident, first, count):
-        return super().evaluate(resident, first, max(1, count - 1))
+    def evaluate(self, preloaded, first, count):
+        return super().evaluate(preloaded, first, max(1, count - 1))
 
 
 class RawPixels(NumpyAdapter):
@@ -153,7 +153,7 @@ class Float32Throughout(NumpyAdapter):
     """Answers to every precision and computes them all in float32, as one does whose autocast has no effect."""
 
     @classmethod
-    def unsupported(cls, device, mode, dtype, pipeline="resident"):
+    def unsupported(cls, device, mode, dtype, input="preloaded"):
         return None
 
 
@@ -172,10 +172,10 @@ def with_operands(mantissa_bits, precision="float32"):
 class NarrowTrainingAlone(with_operands(7, "bfloat16")):
     """Evaluates outside of autocast."""
 
-    def evaluate(self, resident, first, count):
+    def evaluate(self, preloaded, first, count):
         exact = Float32Throughout(self.recipe, dtype="bfloat16")
         exact.set_weights(self.get_weights())
-        return exact.evaluate(resident, first, count)
+        return exact.evaluate(preloaded, first, count)
 
 
 class NarrowGradientsAlone(with_operands(7, "bfloat16")):
@@ -234,16 +234,16 @@ class StaleEvaluation(NumpyAdapter):
         super().set_weights(weights)
         self.stale = [array.copy() for array in self.arrays()]
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         for index in range(first, first + count):
             self.stale = [array.copy() for array in self.arrays()]
-            super().train(resident, index, 1)
+            super().train(preloaded, index, 1)
 
-    def evaluate(self, resident, first, count):
+    def evaluate(self, preloaded, first, count):
         kept = [array.copy() for array in self.arrays()]
         for array, old in zip(self.arrays(), self.stale, strict=True):
             array[...] = old
-        outputs = super().evaluate(resident, first, count)
+        outputs = super().evaluate(preloaded, first, count)
         for array, new in zip(self.arrays(), kept, strict=True):
             array[...] = new
         return outputs

@@ -20,11 +20,11 @@ class KnownTimes(NumpyAdapter):
         self.owed += labels.size
         return super().put(images, labels)
 
-    def train(self, resident, first, count):
-        self.owed += count * resident.labels.shape[1]
+    def train(self, preloaded, first, count):
+        self.owed += count * preloaded.labels.shape[1]
 
-    def evaluate(self, resident, first, count):
-        self.owed += count * resident.labels.shape[1]
+    def evaluate(self, preloaded, first, count):
+        self.owed += count * preloaded.labels.shape[1]
         return []
 
     def synchronise(self, pending=None):

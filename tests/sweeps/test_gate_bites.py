@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.contract import PIPELINES, ContractError
+from adapters.contract import INPUTS, ContractError
 from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, MaxPool2D
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
@@ -81,7 +81,7 @@ REFUSED = {"same for valid padding"}  # another number of weights: the contract 
 
 @pytest.fixture
 def prove(tmp_path):
-    def go(adapter_class, recipe, dtype="float64", pipeline="resident"):
+    def go(adapter_class, recipe, dtype="float64", input="preloaded"):
         generator = np.random.default_rng(0)
         pictures = np.random.default_rng(9).random((10, 28, 28)) > 0.8
         for part, size in (("train", 700), ("test", 200)):
@@ -90,7 +90,7 @@ def prove(tmp_path):
             np.save(tmp_path / f"{part}_images.npy", (pictures[labels] * noise).astype(np.uint8))
             np.save(tmp_path / f"{part}_labels.npy", labels)
         write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 3), 3, 700, 2)
-        cell = {"device": "cpu", "mode": "eager", "dtype": dtype, "batch_size": 50, "pipeline": pipeline}
+        cell = {"device": "cpu", "mode": "eager", "dtype": dtype, "batch_size": 50, "input": input}
         folders = {"data": tmp_path, "inputs": tmp_path, "oracle": tmp_path / "losses.npy"}
         return prove_module.prove(adapter_class, recipe, cell, folders, STEPS)
 
@@ -103,9 +103,9 @@ def prove(tmp_path):
     [RECIPE, LENET, MOMENTUM, ADAM, RECIPES["lenet_tutorial"]],  # the last one's windows are full of near ties
     ids=["mlp", "lenet", "momentum", "adam", "lenet_tutorial"],
 )
-@pytest.mark.parametrize("pipeline", PIPELINES)
-def test_an_honest_adapter_passes(prove, recipe, dtype, pipeline):
-    verdict = prove(NumpyAdapter, recipe, dtype, pipeline)
+@pytest.mark.parametrize("input", INPUTS)
+def test_an_honest_adapter_passes(prove, recipe, dtype, input):
+    verdict = prove(NumpyAdapter, recipe, dtype, input)
     assert (verdict["lockstep"], verdict["why"]) == ("pass", "")
     assert verdict["steps"] == STEPS
     assert set(verdict["by_step"]) == {"1", "2", "5", "10"}
@@ -138,7 +138,7 @@ FED = {
 @pytest.mark.parametrize("name", FED)
 def test_a_broken_feed_is_caught_where_cells_are_fed_and_only_there(prove, name):
     adapter_class, words = FED[name]
-    verdict = prove(adapter_class, RECIPE, pipeline="host")
+    verdict = prove(adapter_class, RECIPE, input="host")
     print(f"{name}: {verdict['why']}")
     assert verdict["lockstep"] == "fail"
     assert re.search(words, verdict["why"]), verdict["why"]

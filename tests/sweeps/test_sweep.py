@@ -69,16 +69,16 @@ def test_what_cannot_run_is_a_row_with_its_reason(sweep):
 
 
 def test_both_pipelines_are_proven_and_timed_each_in_a_table_of_its_own(sweep):
-    axes = ("--framework", "numpy,torch", "--model", "mlp", "--pipeline", "resident,host")
+    axes = ("--framework", "numpy,torch", "--model", "mlp", "--input", "preloaded,host")
     done, rows = sweep(*axes, "--rounds", "1", "--epochs", "1", "--fresh-proof")
     assert done.returncode == 0, done.stderr
     assert len(rows) == 8
     assert {(row["status"], row["lockstep"]) for row in rows} == {("ok", "pass")}
     assert len({row["cell"] for row in rows}) == 8
-    learnt = {(row["framework"], row["pipeline"]): row["accuracy"] for row in rows if row["task"] == "accuracy"}
-    assert learnt["numpy", "host"] == learnt["numpy", "resident"]
-    assert learnt["torch", "host"] == learnt["torch", "resident"]
-    for words in (" threads, resident data", " threads, data fed from host memory"):
+    learnt = {(row["framework"], row["input"]): row["accuracy"] for row in rows if row["task"] == "accuracy"}
+    assert learnt["numpy", "host"] == learnt["numpy", "preloaded"]
+    assert learnt["torch", "host"] == learnt["torch", "preloaded"]
+    for words in (" threads, preloaded data", " threads, data fed from host memory"):
         assert words in done.stdout
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 CELL = {
     "recipe": "mlp", "dataset": "mnist-5k", "device": "cpu", "batch_size": 100, "dtype": "float32", "threads": 2,
-    "pipeline": "resident",
+    "input": "preloaded",
 }  # fmt: skip
 CEILING = {"device": "cpu", "dtype": "float32", "threads": 2, "peak_flops_per_s": 1e11, "bandwidths": [[1024, 1e10]]}
 VERDICT = {

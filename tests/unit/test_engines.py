@@ -33,14 +33,14 @@ def pairs(factor: float, spread: float, count: int = 10):
     ],
 )
 def test_an_a_a_is_judged_by_the_interval_of_its_pairs(factor, spread, verdicts, differs):
-    launches = {"local": Counter(ok=20), "dask": Counter(ok=19, disturbed=2)}
+    launches = {"local": Counter(ok=20), "dask": Counter(ok=19, noisy=2)}
     shown, found = engines.table(pairs(factor, spread), launches)
     lines = [line.split(" | ") for line in shown.splitlines()[2:5]]
     assert [line[0].removeprefix("| ") for line in lines] == [*CELLS, "all"]
     assert [line[-1].removesuffix(" |") for line in lines] == verdicts
     assert found is differs
     assert "launches, local: 20 ok\n" in shown
-    assert "launches, dask: 19 ok, 2 disturbed" in shown
+    assert "launches, dask: 19 ok, 2 noisy" in shown
 
 
 def test_one_cell_of_several_that_chance_alone_sets_apart_does_not_differ():

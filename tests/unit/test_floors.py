@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.studies.floors import floors
 
-ROW = {"status": "ok", "task": "speed", "dtype": "float32", "pipeline": "resident", "framework": "torch",
+ROW = {"status": "ok", "task": "speed", "dtype": "float32", "input": "preloaded", "framework": "torch",
        "model": "lenet", "batch_size": 100, "mode": "fused", "train_samples_per_s": 300_000.0, "mfu": 0.1}  # fmt: skip
 
 

@@ -53,7 +53,7 @@ def _cached_network(frameworks: Sequence[str], wait: bool, say: Say) -> Checkpoi
         found = probe(framework, "cpu")
         if found.problem:
             raise EnvironmentMissing(found.problem)
-        mode = found.recommended(settings.model.name, "resident")
+        mode = found.recommended(settings.model.name, "preloaded")
         # One thread: on a machine that others use, two that wait for each other take ten times as long.
         cell = Cell(framework, RECIPE, DATASET, "cpu", BATCH_SIZE, mode, "float32", 1)
         train.save(part, cell, found, data, EPOCHS, 0, False, say)

@@ -114,7 +114,7 @@ class RequestedAxes:
     modes: Sequence[str | None]
     dtypes: Sequence[str]
     threads: Sequence[int]
-    pipelines: Sequence[str]
+    inputs: Sequence[str]
     revisions: Sequence[str]
 
     def devices_of(self, facts: Facts) -> list[str]:
@@ -146,7 +146,7 @@ class RequestedAxes:
             names = [name for name, where in probes if where == device and self.possible(name, device, probes)]
             axes = Axes(
                 names, self.recipes, datasets, [device], self.batch_sizes, self.modes, self.dtypes,
-                self.threads_of(facts), self.pipelines, self.revisions,
+                self.threads_of(facts), self.inputs, self.revisions,
             )  # fmt: skip
             found += expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
         return found

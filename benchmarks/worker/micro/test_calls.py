@@ -68,7 +68,7 @@ def timed(benchmark: Any, work: Work) -> None:
 
 
 def test_step(benchmark: Any, cell: Cell) -> None:
-    """One optimiser step on the next of the resident batches."""
+    """One optimiser step on the next of the preloaded batches."""
     images, labels = next(cell.inputs.train(0, cell.batch_size))
     timed(benchmark, training(cell.adapter, cell.adapter.put(images, labels)))
 
@@ -88,8 +88,8 @@ def test_put(benchmark: Any, cell: Cell) -> None:
 
     def work(times: int) -> None:
         for _ in range(times):
-            resident = cell.adapter.put(images[:1], labels[:1])
-            cell.adapter.synchronise((resident.images, resident.labels))
+            preloaded = cell.adapter.put(images[:1], labels[:1])
+            cell.adapter.synchronise((preloaded.images, preloaded.labels))
 
     timed(benchmark, work)
 

@@ -32,13 +32,13 @@ def test_only_the_first_step_and_the_first_evaluation_compile(mode, compilations
     recipe = RECIPES["mlp"]
     adapter = JaxAdapter(recipe, "cpu", mode, "float32")
     images, labels = np.zeros((3, 7, 1, 28, 28), "float32"), np.zeros((3, 7), np.int64)
-    resident = adapter.put(images, labels)
-    adapter.train(resident, 0, 1)
-    adapter.fetch(adapter.evaluate(resident, 0, 1))
+    preloaded = adapter.put(images, labels)
+    adapter.train(preloaded, 0, 1)
+    adapter.fetch(adapter.evaluate(preloaded, 0, 1))
     assert compilations
     del compilations[:]
     adapter.set_weights(initial_weights(recipe.model, recipe.initialiser, 0))
-    for same in (resident, adapter.put(images, labels)):
+    for same in (preloaded, adapter.put(images, labels)):
         for _ in range(2):
             adapter.train(same, 0, 3)
             adapter.fetch(adapter.evaluate(same, 0, 3))

@@ -27,12 +27,12 @@ def test_a_replayed_step_trains_as_the_oracle_does(monkeypatch, optimiser):
     for make, mode in ((torch_module.TorchAdapter, "compiled"), (NumpyAdapter, "eager")):
         adapter = make(recipe, "cpu", mode, "float64")
         adapter.set_weights(initial_weights(recipe.model, recipe.initialiser, 0))
-        resident = adapter.put(*batches)
-        adapter.train(resident, 0, 2)
+        preloaded = adapter.put(*batches)
+        adapter.train(preloaded, 0, 2)
         adapter.set_rate(0.05)
-        adapter.train(resident, 2, 2)
-        outputs = adapter.fetch(adapter.evaluate(resident, 0, 3))
-        found.append((adapter.losses(resident), outputs, *adapter.get_weights().values()))
+        adapter.train(preloaded, 2, 2)
+        outputs = adapter.fetch(adapter.evaluate(preloaded, 0, 3))
+        found.append((adapter.losses(preloaded), outputs, *adapter.get_weights().values()))
     for ours, theirs in zip(*found, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-12, atol=1e-14)
 

@@ -36,15 +36,15 @@ def fused(monkeypatch):
 def trained(adapter, batches, steps):
     """Return losses and weights after steps in three calls, the rate changed between, begun a second time."""
     weights = initial_weights(adapter.recipe.model, adapter.recipe.initialiser, 0)
-    resident = adapter.put(*batches)
+    preloaded = adapter.put(*batches)
     for _ in range(2):  # the second time everything but the weights must have been forgotten
         adapter.set_weights(weights)
         adapter.set_rate(adapter.recipe.optimiser.rate)
-        adapter.train(resident, 0, 2)
+        adapter.train(preloaded, 0, 2)
         adapter.set_rate(float(np.float32(adapter.recipe.optimiser.rate / 3)))
-        adapter.train(resident, 2, steps - 3)
-        adapter.train(resident, steps - 1, 1)
-    return adapter.losses(resident), adapter.get_weights(), adapter.evaluate(resident, 0, resident.steps), adapter
+        adapter.train(preloaded, 2, steps - 3)
+        adapter.train(preloaded, steps - 1, 1)
+    return adapter.losses(preloaded), adapter.get_weights(), adapter.evaluate(preloaded, 0, preloaded.steps), adapter
 
 
 @pytest.mark.parametrize("device", DEVICES)
@@ -68,20 +68,20 @@ def test_an_evaluation_is_replayed_and_outlives_the_next(fused, device):
     adapter = fused(RECIPES["mlp"], device)
     adapter.set_weights(initial_weights(RECIPES["mlp"].model, RECIPES["mlp"].initialiser, 0))
     batches = graphs.UNROLLED + 3
-    resident = adapter.put(np.random.default_rng(0).random((batches, 4, 1, 28, 28)), np.zeros((batches, 4), np.int64))
-    first = adapter.evaluate(resident, 0, batches)
+    preloaded = adapter.put(np.random.default_rng(0).random((batches, 4, 1, 28, 28)), np.zeros((batches, 4), np.int64))
+    first = adapter.evaluate(preloaded, 0, batches)
     before = adapter.fetch(first).copy()
-    adapter.train(resident, 0, 2)
-    second = adapter.fetch(adapter.evaluate(resident, 0, batches))
+    adapter.train(preloaded, 0, 2)
+    second = adapter.fetch(adapter.evaluate(preloaded, 0, batches))
     np.testing.assert_array_equal(adapter.fetch(first), before)
     assert (second != before).any()
-    np.testing.assert_array_equal(adapter.fetch(adapter.evaluate(resident, 2, 3)), second[8:20])
-    assert np.isnan(adapter.losses(resident)[2:]).all()
+    np.testing.assert_array_equal(adapter.fetch(adapter.evaluate(preloaded, 2, 3)), second[8:20])
+    assert np.isnan(adapter.losses(preloaded)[2:]).all()
 
 
-def test_a_graph_needs_a_card_and_resident_data():
+def test_a_graph_needs_a_card_and_preloaded_data():
     assert "need a GPU" in TorchAdapter.unsupported("cpu", "fused", "float32")
-    assert "resident" in TorchAdapter.unsupported("gpu", "fused", "float32", "host")
+    assert "preloaded" in TorchAdapter.unsupported("gpu", "fused", "float32", "host")
     assert TorchAdapter.unsupported("gpu", "fused", "float32") is None
 
 

@@ -55,7 +55,7 @@ def test_the_next_copy_has_begun_before_a_batch_is_used_and_a_step_waits_for_its
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-def test_on_a_card_a_fed_epoch_trains_as_resident_batches_do():
+def test_on_a_card_a_fed_epoch_trains_as_preloaded_batches_do():
     generator = np.random.default_rng(0)
     images = generator.random((64, 1, 28, 28)).astype("float32")
     labels, order = generator.integers(0, 10, 64), generator.permutation(64).reshape(8, 8)

@@ -37,14 +37,14 @@ class Fake(NumpyAdapter):
 
 
 class Segfault(Fake):
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         ctypes.string_at(0)
 
 
 class Illegal(Fake):
     """Executes what is no instruction, as code for another processor does."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         page = mmap.mmap(-1, mmap.PAGESIZE, prot=mmap.PROT_READ | mmap.PROT_WRITE | mmap.PROT_EXEC)
         page.write(b"\x0f\x0b")  # ud2
         ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(page)))()
@@ -53,7 +53,7 @@ class Illegal(Fake):
 class Killed(Fake):
     """Ended from outside, as by the kernel or an administrator; notes that it was there."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         note("starts", self.dtype)
         os.kill(os.getpid(), signal.SIGKILL)
 
@@ -67,7 +67,7 @@ class KilledProbe(Fake):
 class Hang(Fake):
     """Does not end, and does not listen to SIGTERM either."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         while True:
             time.sleep(60)
@@ -98,26 +98,26 @@ def daemon() -> None:
 class Daemon(Fake):
     """Leaves daemons of both kinds: forked, and another program in its own group."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         if not self.step_count:
             daemon()
             left = subprocess.Popen(["sleep", "600"], close_fds=False)
             note("daemons", str(left.pid))
-        super().train(resident, first, count)
+        super().train(preloaded, first, count)
 
 
 class DaemonHang(Hang):
     """Leaves a daemon and hangs: for whoever ends the harness meanwhile."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         daemon()
-        super().train(resident, first, count)
+        super().train(preloaded, first, count)
 
 
 class Devours(Fake):
     """Takes memory and uses it, until the kernel minds; gives up at 512 MiB, where no limit holds."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         devour()
 
 
@@ -138,7 +138,7 @@ def devour() -> None:
 class NoMemory(Fake):
     """Asks for more than any machine has."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         np.ones(1 << 55)
 
 
@@ -149,14 +149,14 @@ class NoDeviceMemory(Fake):
     def versions(cls):
         return {**super().versions(), "torch": "1.0"}
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has 14 MiB free")
 
 
 class BadAlloc(Fake):
     """Ends as C++ does when nobody catches std::bad_alloc."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         os.write(2, b"terminate called after throwing an instance of 'std::bad_alloc'\n  what():  std::bad_alloc\n")
         os.abort()
 
@@ -164,7 +164,7 @@ class BadAlloc(Fake):
 class OnlySays(Fake):
     """Mentions memory in an error that is none of a want of it."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         raise RuntimeError("memory format out of range")
 
 
@@ -184,7 +184,7 @@ class Infinite(Fake):
 class Flood(Fake):
     """Prints without measure, no UTF-8 among it, also on descriptors that are not its own, and then goes on."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         os.write(1, b"\xff\xfe noise \x1b[31m\n" * 4096)
         print('{"status": "ok", "reason": ""}', file=sys.stderr)
         for descriptor in range(3, 64):
@@ -192,15 +192,15 @@ class Flood(Fake):
                 os.write(descriptor, b'{"status": "ok", "reason": "", "accuracy": 1.0}')
             except OSError:
                 continue
-        super().train(resident, first, count)
+        super().train(preloaded, first, count)
 
 
 class ClosesDescriptors(Fake):
     """Closes what it finds open, as what makes itself a daemon does."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         os.closerange(3, 64)
-        super().train(resident, first, count)
+        super().train(preloaded, first, count)
 
 
 class OtherType(Fake):
@@ -212,9 +212,9 @@ class OtherType(Fake):
     def versions(cls):
         return {**super().versions(), **({"fake": ["1", "0"]} if cls.trained else {})}
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         type(self).trained = True
-        super().train(resident, first, count)
+        super().train(preloaded, first, count)
 
 
 class Outdated(Fake):
@@ -231,14 +231,14 @@ class Gpu(Fake):
         return {**super().devices(), "gpu": "a card"}
 
     @classmethod
-    def unsupported(cls, device, mode, dtype, pipeline="resident"):
-        return super().unsupported("cpu", mode, dtype, pipeline)
+    def unsupported(cls, device, mode, dtype, input="preloaded"):
+        return super().unsupported("cpu", mode, dtype, input)
 
 
 class Greedy(Fake):
     """Trains on every CPU there is, whatever it was asked for."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         os.sched_setaffinity(0, range(os.cpu_count()))
         with contextlib.suppress(OSError):  # on a busy machine it would not get more; only root can see to it
             os.setpriority(os.PRIO_PROCESS, 0, -20)
@@ -249,7 +249,7 @@ class Greedy(Fake):
             thread.start()
         for thread in threads:
             thread.join()
-        super().train(resident, first, min(count, 10))
+        super().train(preloaded, first, min(count, 10))
 
 
 def burn(end: float) -> None:
@@ -274,7 +274,7 @@ class Lazy(Fake):
 class NoThreads(Fake):
     """Meets the limit of processes, the kernel's own: RLIMIT_NPROC, which binds everybody but root."""
 
-    def train(self, resident, first, count):
+    def train(self, preloaded, first, count):
         if os.getuid() == 0:
             os.setuid(65534)
         resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))

@@ -93,7 +93,7 @@ def test_a_busy_neighbour_is_noticed_and_left_alone(timed):
     try:
         os.sched_setaffinity(neighbour.pid, physical_cpus()[:1])
         answer = timed("Fake", 1)
-        assert "disturbed" in answer["flags"]
+        assert "noisy" in answer["flags"]
         assert answer["foreign_share"] > 0.05
         assert neighbour.poll() is None
         assert psutil.Process(neighbour.pid).status() == psutil.STATUS_RUNNING

@@ -76,12 +76,12 @@ def test_steps_are_the_published_ones(name):
     weights = {parameter.name: generator.normal(size=parameter.shape) for parameter in MODEL.parameters()}
     oracle = NumpyAdapter(Recipe("small", MODEL, declared), dtype="float64")
     oracle.set_weights(weights)
-    resident = oracle.put(images, labels)
+    preloaded = oracle.put(images, labels)
     states = {(key, index): {} for key, array in weights.items() for index in np.ndindex(array.shape)}
     for step, rate in enumerate(RATES):
         oracle.set_rate(rate)
-        oracle.train(resident, step, 1)
-        assert oracle.losses(resident)[step] == pytest.approx(loss(weights, images[step], labels[step]), rel=1e-6)
+        oracle.train(preloaded, step, 1)
+        assert oracle.losses(preloaded)[step] == pytest.approx(loss(weights, images[step], labels[step]), rel=1e-6)
         slopes = {place: slope(weights, *place, images[step], labels[step]) for place in states}
         for (key, index), state in states.items():
             weights[key][index] = update(state, weights[key][index], slopes[key, index], rate, step + 1)

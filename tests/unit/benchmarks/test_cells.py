@@ -21,8 +21,8 @@ def axes(**changes):
     return Axes(**{**defaults, **changes})
 
 
-def recommended(framework, device, model, pipeline):
-    return "fused" if (framework, model, pipeline) == ("jax", "mlp", "resident") else "eager"
+def recommended(framework, device, model, input):
+    return "fused" if (framework, model, input) == ("jax", "mlp", "preloaded") else "eager"
 
 
 def test_every_point_once_with_modes_resolved():
@@ -41,10 +41,10 @@ def test_a_recipe_brings_its_own_batch_size():
 
 
 def test_pipelines_are_comparisons_of_their_own_with_modes_of_their_own():
-    cells = expand(axes(recipes=("mlp",), pipelines=("resident", "host")), recommended)
+    cells = expand(axes(recipes=("mlp",), inputs=("preloaded", "host")), recommended)
     assert len(cells) == 6
-    assert {(cell.pipeline, cell.mode) for cell in cells if cell.framework == "jax"} == {
-        ("resident", "fused"),
+    assert {(cell.input, cell.mode) for cell in cells if cell.framework == "jax"} == {
+        ("preloaded", "fused"),
         ("host", "eager"),
     }
     assert len({cell.comparison() for cell in cells}) == 2

@@ -9,7 +9,7 @@ from benchmarks.record import store
 
 STOP = {
     **{"recipe": "mlp", "dataset": "mnist", "device": "cpu", "batch_size": 100, "dtype": "float32", "threads": 2},
-    **{"pipeline": "resident", "rounds": 1, "reason": "rounds"},
+    **{"input": "preloaded", "rounds": 1, "reason": "rounds"},
 }
 
 

@@ -35,8 +35,8 @@ def test_what_others_took_is_a_share_of_all_the_cpus_time():
 
 @pytest.mark.parametrize(
     ("values", "found"),
-    [({}, []), ({"stolen_s": 0.05}, ["disturbed"]), ({"busy_s": 2.2}, ["disturbed"]), ({"stolen_s": 0.03}, [])],
+    [({}, []), ({"stolen_s": 0.05}, ["noisy"]), ({"busy_s": 2.2}, ["noisy"]), ({"stolen_s": 0.03}, [])],
 )
-def test_a_launch_is_disturbed_above_the_tolerated_share(values, found, monkeypatch):
+def test_a_launch_is_noisy_above_the_tolerated_share(values, found, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1})
     assert interference.flags([chunk(**values)]) == found

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from adapters.contract import PIPELINES
+from adapters.contract import INPUTS
 from adapters.declaration import SGD, Adam, Exponential
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
@@ -61,10 +61,10 @@ def test_watching_the_accuracy_changes_nothing_that_is_learnt(inputs):
 
 
 @pytest.mark.parametrize("stop", [True, False])
-def test_what_is_fed_is_learnt_as_what_is_resident(inputs, stop):
+def test_what_is_fed_is_learnt_as_what_is_preloaded(inputs, stop):
     recipe = replace(RECIPE, stop_when_accuracy_falls=stop)
-    resident, fed = (learn(NumpyAdapter(recipe), inputs, 20, 3, pipeline=pipeline) for pipeline in PIPELINES)
-    assert what(fed) == what(resident)
+    preloaded, fed = (learn(NumpyAdapter(recipe), inputs, 20, 3, input=input) for input in INPUTS)
+    assert what(fed) == what(preloaded)
 
 
 def test_feeds_train_where_feeding_was_asked_for_and_are_ended(inputs):
@@ -77,20 +77,20 @@ def test_feeds_train_where_feeding_was_asked_for_and_are_ended(inputs):
             made.close = lambda: open_feeds.remove(made)
             return made
 
-        def train(self, resident, first, count):
-            raise AssertionError("trained on resident batches")
+        def train(self, preloaded, first, count):
+            raise AssertionError("trained on preloaded batches")
 
-    assert learn(Watched(RECIPE), inputs, 20, 2, pipeline="host")["epochs"] == 2
+    assert learn(Watched(RECIPE), inputs, 20, 2, input="host")["epochs"] == 2
     assert not open_feeds
 
 
 def test_the_remainder_is_trained_on_and_the_accuracy_is_that_before_each_step(inputs):
     adapter = NumpyAdapter(RECIPE)
     adapter.set_weights(inputs.weights)
-    accuracy = _train_epoch(adapter, _train_stacks(adapter, inputs, 0, 20, "resident"), 0)
+    accuracy = _train_epoch(adapter, _train_stacks(adapter, inputs, 0, 20, "preloaded"), 0)
     assert adapter.step_count == 6  # five batches of 20 and one of 5
     assert accuracy < 0.9
-    assert _train_epoch(adapter, _train_stacks(adapter, inputs, 1, 20, "resident"), 1) > accuracy
+    assert _train_epoch(adapter, _train_stacks(adapter, inputs, 1, 20, "preloaded"), 1) > accuracy
 
 
 def test_a_loss_that_is_not_finite_ends_as_nan(inputs):
@@ -106,7 +106,7 @@ def test_accuracies_and_losses_are_means_over_their_own_images(inputs, optimiser
     learnt = train(inputs, recipe, epochs=1)
     adapter = NumpyAdapter(recipe)
     adapter.set_weights(inputs.weights)
-    _train_epoch(adapter, _train_stacks(adapter, inputs, 0, 20, "resident"), 0)
+    _train_epoch(adapter, _train_stacks(adapter, inputs, 0, 20, "preloaded"), 0)
     for images, labels, accuracy in (
         (inputs.test_images, inputs.test_labels, learnt["accuracy"]),
         (inputs.train_images, inputs.train_labels, learnt["train_accuracy"]),
@@ -162,16 +162,16 @@ class Learner(SimulatedAdapter):
             self.compiled.add((kind, labels.shape))
             self.queue(5)
 
-    def train(self, resident, first, count):
-        self.compile("train", resident.labels)
-        super().train(resident, first, count)
-        resident.losses[:] = 1.0
+    def train(self, preloaded, first, count):
+        self.compile("train", preloaded.labels)
+        super().train(preloaded, first, count)
+        preloaded.losses[:] = 1.0
         self.trained += count
 
-    def evaluate(self, resident, first, count):
-        self.compile("evaluate", resident.labels)
-        super().evaluate(resident, first, count)
-        digits = resident.labels[first : first + count].reshape(-1, 1).astype(self.dtype)
+    def evaluate(self, preloaded, first, count):
+        self.compile("evaluate", preloaded.labels)
+        super().evaluate(preloaded, first, count)
+        digits = preloaded.labels[first : first + count].reshape(-1, 1).astype(self.dtype)
         digits[5 * (self.trained // 6) :] = -1
         return [digits]
 
@@ -205,8 +205,8 @@ def test_the_time_to_accuracy_is_the_clock_after_the_first_epoch_that_reaches_it
 
 def test_an_accuracy_that_falls_again_was_reached_all_the_same(simulated):
     class Unlearns(Learner):
-        def train(self, resident, first, count):
-            super().train(resident, first, count)
+        def train(self, preloaded, first, count):
+            super().train(preloaded, first, count)
             self.trained = self.trained if self.trained < 18 else 0
 
     learnt = simulated(0.6, Unlearns)

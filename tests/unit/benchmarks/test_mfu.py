@@ -24,7 +24,7 @@ def row_of(monkeypatch):
     """Return the row of a cell whose worker says 1,000 samples/s (454.4 MFLOP/s) where the peak is as given."""
 
     def make(peaks, status="ok"):
-        probe = Probe("numpy", "cpu", facts={"unsupported": {"eager float32 resident": None}, "devices": {}})
+        probe = Probe("numpy", "cpu", facts={"unsupported": {"eager float32 preloaded": None}, "devices": {}})
         data = Prepared("some", "0" * 64, Path(), 4000, 1000, "")
         launcher = Launcher({("numpy", "cpu"): probe}, {"some": data}, 1.0, 0.2)
         launcher.ceilings = {point: Ceiling(peak) for point, peak in peaks.items()}

@@ -23,7 +23,7 @@ from report.results.load import load
 from report.tables.compare import compare
 
 LOCK = environments.lock_hash("torch", "cpu")
-FACTS = {"unsupported": {"eager float32 resident": None}, "versions": {}}
+FACTS = {"unsupported": {"eager float32 preloaded": None}, "versions": {}}
 
 
 @pytest.fixture(autouse=True)

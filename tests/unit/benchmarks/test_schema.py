@@ -11,7 +11,7 @@ from benchmarks.worker.speed import PLAN
 
 
 def test_a_valid_row_gets_every_column_in_order(row):
-    complete = validate({**row, "train_samples_per_s": 1e5, "flags": ["not_steady"]})
+    complete = validate({**row, "train_samples_per_s": 1e5, "flags": ["drifting"]})
     assert list(complete) == [column.name for column in COLUMNS]
     assert complete["accuracy"] is None
 
@@ -30,7 +30,7 @@ def test_a_valid_row_gets_every_column_in_order(row):
         ("accuracy", 98.0),
         ("seed", 2**63),
         ("loss", 10**400),
-        ("flags", "not_steady"),
+        ("flags", "drifting"),
         ("train_chunk_s", [0.1, None]),
         ("device", "tpu"),
         ("schema_version", 1),

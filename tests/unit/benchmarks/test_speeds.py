@@ -61,14 +61,14 @@ def test_a_feed_is_made_in_the_first_step_and_ended_before_evaluation_is_timed(s
             made.close = lambda: events.append("closed")
             return made
 
-        def train(self, resident, first, count):
-            raise AssertionError("a cell that is fed trains on resident batches")
+        def train(self, preloaded, first, count):
+            raise AssertionError("a cell that is fed trains on preloaded batches")
 
-        def evaluate(self, resident, first, count):
+        def evaluate(self, preloaded, first, count):
             events.append("evaluated")
-            return super().evaluate(resident, first, count)
+            return super().evaluate(preloaded, first, count)
 
-    found = simulated(Fed, pipeline="host")
+    found = simulated(Fed, input="host")
     assert found["first_step_s"] == pytest.approx(0.5 + Fed.step_s, rel=1e-3)
     assert found["train_samples_per_s"] == pytest.approx(20 / Fed.step_s, rel=1e-3)
     assert events.count("closed") == 1

@@ -50,7 +50,7 @@ def test_the_cells_of_the_commands_are_those_of_the_rows(frame):
 
 
 def test_what_crosses_is_one_command(frame):
-    some = frame[(frame["framework"] != "numpy") & (frame["pipeline"] == "resident") & (frame["batch_size"] < 4096)]
+    some = frame[(frame["framework"] != "numpy") & (frame["input"] == "preloaded") & (frame["batch_size"] < 4096)]
     assert len(list(repeat._commands(some, {}))) == 1
     assert len(list(repeat._commands(frame[frame["batch_size"] == 100], {}))) > 1
 

@@ -45,7 +45,7 @@ KINDS = {  # values that a column of the kind lets pass, unless a check does not
 ROW = {
     "sweep": "20260101T000000-abcdef", "cell": "0" * 16, "started_at": "2026-01-01T00:00:00+00:00",
     "framework": "torch", "model": "mlp", "recipe": "mlp", "dataset": "mnist-5k", "device": "cpu",
-    "device_name": "A processor", "batch_size": 100, "mode": "eager", "dtype": "float32", "pipeline": "resident",
+    "device_name": "A processor", "batch_size": 100, "mode": "eager", "dtype": "float32", "input": "preloaded",
     "threads": 2, "task": "speed", "round": 0, "seed": 0, "status": "ok", "lockstep": "pass",
     "train_flops_per_sample": 454_400, "train_all_flops_per_sample": 457_200.0, "train_samples_per_s": 1000.0,
     "flops_per_s": 4.5e8, "mfu": 0.5, "peak_flops_per_s": 1e9, "framework_version": "2",

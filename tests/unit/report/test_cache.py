@@ -27,9 +27,7 @@ def results(tmp_path, row):
     folder.mkdir()
     append(folder / "a.jsonl", "run", {"sweep": row["sweep"], "machine_kind": "abc"})
     for n in range(3):
-        append(
-            folder / "a.jsonl", "row", {**row, "round": n, "flags": ["disturbed"] * n, "train_chunk_s": [math.pi, 0.2]}
-        )
+        append(folder / "a.jsonl", "row", {**row, "round": n, "flags": ["noisy"] * n, "train_chunk_s": [math.pi, 0.2]})
     with (folder / "a.jsonl").open("ab") as file:
         file.write(b"damage\n")
     append(folder / "a.jsonl", "stop", RECORDS["stop"])

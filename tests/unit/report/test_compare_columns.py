@@ -176,7 +176,7 @@ def test_no_rows_one_row_and_failures_alone_are_tables(row):
     frame = frame_of([row])
     assert compare(frame.iloc[:0]).empty
     assert list(compare(frame.iloc[:0])) == list(compare(frame))
-    failed = frame_of([{**row, "status": "oom", "flags": ["disturbed"]}])
+    failed = frame_of([{**row, "status": "oom", "flags": ["noisy"]}])
     [line] = compare(failed).to_dict("records")
     assert (line["status"], line["launches"], line["verdict"]) == ("oom", 0, "")
     assert pd.isna(line["flags"])

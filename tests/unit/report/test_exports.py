@@ -16,7 +16,7 @@ from report.results.load import load
 from report.tables.metrics import metric
 from tests.unit.report.known import LATER, STEADY
 
-NAME = "torch mlp eager float32 batch 100 mnist-5k resident cpu 2 threads"
+NAME = "torch mlp eager float32 batch 100 mnist-5k preloaded cpu 2 threads"
 
 
 @pytest.fixture
@@ -86,7 +86,7 @@ def test_github_action_benchmark_has_name_unit_value_range_extra(written, launch
 
 
 def test_parquet_has_the_schema_s_types_and_meanings(written, make):
-    rows = [make(train_chunk_s=[0.1, 0.2], flags=["disturbed"]), make(round=1, status="oom", train_samples_per_s=None)]
+    rows = [make(train_chunk_s=[0.1, 0.2], flags=["noisy"]), make(round=1, status="oom", train_samples_per_s=None)]
     data = written("parquet", *rows)
     schema = pq.read_schema(io.BytesIO(data))
     assert schema.names == [*(column.name for column in COLUMNS), "machine_kind", "machine"]

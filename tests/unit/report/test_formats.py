@@ -76,16 +76,16 @@ def test_an_unknown_form_lists_the_known():
         formats.text("html", pd.DataFrame(), [])
 
 
-def test_disturbed_launches_are_counted_on_both_sides(compare, launches):
-    table = compare(launches(*STEADY), launches(*STEADY[:5], flags=["disturbed"], **LATER))
+def test_noisy_launches_are_counted_on_both_sides(compare, launches):
+    table = compare(launches(*STEADY), launches(*STEADY[:5], flags=["noisy"], **LATER))
     [(_, _, [cells])] = render_between.sections(table, SPEED)
-    assert cells["disturbed"] == "0/6 and 5/5"
+    assert cells["noisy"] == "0/6 and 5/5"
 
 
 def test_columns_with_nothing_to_say_are_left_out(compare, launches):
     table = compare(launches(*STEADY), launches(*STEADY[::-1], **LATER))
     [(_, headings, [cells])] = render_between.sections(table, SPEED)
-    assert not {"changes", "notes", "difference", "disturbed"} & set(headings)
+    assert not {"changes", "notes", "difference", "noisy"} & set(headings)
     assert (cells["base"], cells["new"], cells["ratio"]) == ("1,001", "1,001", "1.000")
 
 

@@ -21,7 +21,7 @@ def results(row, tmp_path):
     for sweep, count in ((row["sweep"], 1), (OTHER, 2)):
         append(folder / f"{sweep}.jsonl", "run", {"sweep": sweep, "machine_kind": "abc"})
         for n in range(count):
-            flags = [["disturbed"], [], None][n]
+            flags = [["noisy"], [], None][n]
             append(folder / f"{sweep}.jsonl", "row", {**row, "sweep": sweep, "round": n, "flags": flags, "loss": 1})
     return folder
 
@@ -30,7 +30,7 @@ def test_a_frame_has_the_schema_s_columns_and_two_more_all_nullable(results):
     frame = load(results)
     assert list(frame) == [*(column.name for column in COLUMNS), "machine_kind", "machine", "session", "overtaken"]
     assert list(frame) == list(COLUMN_NAMES)
-    assert frame["flags"].tolist() == [["disturbed"], ["disturbed"], []]
+    assert frame["flags"].tolist() == [["noisy"], ["noisy"], []]
     assert frame["loss"].dtype == "Float64"
     assert frame["round"].dtype == "Int64"
     assert frame["framework"].dtype == "string"

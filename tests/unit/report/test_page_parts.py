@@ -172,9 +172,9 @@ def test_each_framework_is_shown_in_its_fastest_mode_beside_the_mode_most_have(w
 
 
 def test_host_feeding_is_what_an_epoch_takes_longer(write_set, launches):
-    rows = [*launches(1000.0), *launches(800.0, pipeline="host")]
-    found = times._spent(Inputs(load(write_set("host", *rows), PAGE_COLUMNS), [])).set_index("pipeline")
-    assert found.loc["resident", "steps"] == pytest.approx(60)
+    rows = [*launches(1000.0), *launches(800.0, input="host")]
+    found = times._spent(Inputs(load(write_set("host", *rows), PAGE_COLUMNS), [])).set_index("input")
+    assert found.loc["preloaded", "steps"] == pytest.approx(60)
     assert found.loc["host", "steps"] == pytest.approx(60)
     assert found.loc["host", "host feeding"] == pytest.approx(15)
 

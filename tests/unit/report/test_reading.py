@@ -175,6 +175,6 @@ def test_what_is_read_is_what_storage_reads(tmp_path, row):
     """The oldest way, a dictionary a row, agrees too; a list's whole numbers are the same as floats."""
     path = tmp_path / "a.jsonl"
     for n in range(3):
-        store.append(path, "row", {**row, "round": n, "train_chunk_s": [1, 2.5], "flags": ["disturbed"]})
+        store.append(path, "row", {**row, "round": n, "train_chunk_s": [1, 2.5], "flags": ["noisy"]})
     (table, _), _ = both_ways(path.read_bytes())
     assert table.to_pylist() == store._read(path).rows

@@ -26,7 +26,7 @@ def test_what_is_slower_fails_with_the_cell_and_its_ratio(gate, launches):
     new = [*launches(*SLOWER, **LATER), *launches(*STEADY[::-1], framework="jax", **LATER)]
     found = gate(base, new, "slower")
     [line] = found.regressions
-    assert line.startswith("slower: torch mlp, mnist-5k, batch 100, eager, float32, cpu, resident, 2 threads: ")
+    assert line.startswith("slower: torch mlp, mnist-5k, batch 100, eager, float32, cpu, preloaded, 2 threads: ")
     assert "0.900 of BASE's (0.8" in line
     assert (found.judged, found.unjudged) == (2, [])
 
@@ -38,11 +38,11 @@ def test_a_share_is_the_least_that_matters(gate, launches, words, fails):
 
 def test_a_busy_machine_is_told_where_a_cell_fails(gate, launches):
     """At different times it looks like a slower adapter."""
-    new = launches(*SLOWER, flags=["not_steady", "disturbed"], **LATER)
+    new = launches(*SLOWER, flags=["drifting", "noisy"], **LATER)
     [line] = gate(launches(*STEADY), new, "slower").regressions
-    assert line.endswith("; disturbed launches: 0 of 6 in BASE, 6 of 6 in NEW")
+    assert line.endswith("; noisy launches: 0 of 6 in BASE, 6 of 6 in NEW")
     [line] = gate(launches(*STEADY), launches(*SLOWER, **LATER), "slower").regressions
-    assert "disturbed" not in line
+    assert "noisy" not in line
 
 
 def test_of_times_more_is_slower(gate, make):

@@ -119,19 +119,18 @@ def test_mfu_is_shown_where_it_is_known_and_an_impossible_speed_is_none(results,
     assert {line["framework"]: line["mfu"] for line in lines} == {"torch": "25.0%", "jax": ""}
 
 
-def test_disturbed_launches_are_kept_and_shown_apart(results, make):
+def test_noisy_launches_are_kept_and_shown_apart(results, make):
     launches = [make(round=n, train_samples_per_s=speed) for n, speed in enumerate((1000.0, 1010.0))]
-    disturbed = [
-        make(round=n, train_samples_per_s=speed, flags=["disturbed", "not_steady"])
-        for n, speed in ((2, 500.0), (3, 600.0))
+    noisy = [
+        make(round=n, train_samples_per_s=speed, flags=["noisy", "drifting"]) for n, speed in ((2, 500.0), (3, 600.0))
     ]
-    table = compare(load(results(*launches, *disturbed, make(framework="jax", flags=["disturbed"]))))
+    table = compare(load(results(*launches, *noisy, make(framework="jax", flags=["noisy"]))))
     torch, jax = (table.set_index("framework").loc[name] for name in ("torch", "jax"))
     means = (1000 * 1010 * 500 * 600) ** (1 / 4), (1000 * 1010) ** (1 / 2)
-    assert (torch["train_samples_per_s"], torch["undisturbed_samples_per_s"]) == pytest.approx(means)
-    assert (torch["launches"], torch["undisturbed"], torch["flags"]) == (4, 2, "disturbed 2, not_steady 2")
-    assert jax["undisturbed"] == 0
-    assert pd.isna(jax["undisturbed_samples_per_s"])
+    assert (torch["train_samples_per_s"], torch["quiet_samples_per_s"]) == pytest.approx(means)
+    assert (torch["launches"], torch["quiet"], torch["flags"]) == (4, 2, "drifting 2, noisy 2")
+    assert jax["quiet"] == 0
+    assert pd.isna(jax["quiet_samples_per_s"])
 
 
 def test_times_that_are_no_speed_have_a_table_of_their_own(results, make):

@@ -11,7 +11,7 @@ from benchmarks.sweep.dask.facts import RequestedAxes
 def facts(cores=4, **devices):
     """A machine's facts; frameworks by device."""
     probes = [
-        Probe(name, device, facts={"recommended": {"resident": {"linear": "fused"}}})
+        Probe(name, device, facts={"recommended": {"preloaded": {"linear": "fused"}}})
         for device, names in devices.items()
         for name in names
     ]
@@ -23,7 +23,7 @@ def facts(cores=4, **devices):
 
 
 def asked(**changes):
-    default = RequestedAxes([], ["linear"], ["cpu"], [None], [None], ["float32"], [], ["resident"], [""])
+    default = RequestedAxes([], ["linear"], ["cpu"], [None], [None], ["float32"], [], ["preloaded"], [""])
     return dataclasses.replace(default, **changes)
 
 
