@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import subprocess
@@ -15,9 +16,9 @@ HELD_UP = "over the whole timed region"  # others ran between two chunks: rightl
 ATTEMPTS = 4  # of a measurement that others held up
 
 
-@pytest.fixture
-def command(tmp_path):
-    """Run `python -m MODULE ...` and return the finished process; rows go to a folder of the test's own."""
+@pytest.fixture(scope="session")
+def command():
+    """Run `python -m MODULE ...` and return the finished process."""
 
     def run(module: str, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = {**os.environ, **variables}
@@ -62,26 +63,38 @@ def broken_command(tmp_path):
     return run
 
 
+def swept(command, folder, *arguments: str, **variables: str):
+    """Run a sweep; return (process, rows). One that others held up is made again, and its file thrown away."""
+    before = set(folder.glob("*"))
+    for _ in range(ATTEMPTS):
+        done = command("benchmarks", "run", "--results", str(folder), *arguments, **variables)
+        told = command("report", "rows", "--format", "json", "--results", str(folder))
+        rows = [json.loads(line) for line in told.stdout.splitlines()]
+        if not any(HELD_UP in row["reason"] for row in rows):
+            return done, rows
+        for path in set(folder.glob("*")) - before:
+            path.unlink()
+    pytest.fail(f"others held up a launch in each of {ATTEMPTS} sweeps: {done.stderr}")
+
+
 @pytest.fixture
 def sweep(command, tmp_path):
-    """Run a sweep; return (process, rows). One that others held up is made again, and its file thrown away."""
-    folder = tmp_path / "results"
+    """Run a sweep whose rows go to a folder of the test's own; return (process, rows)."""
+    return functools.partial(swept, command, tmp_path / "results")
 
-    def once(*arguments: str, **variables: str):
-        done = command("benchmarks", "run", "--results", str(folder), *arguments, **variables)
-        rows = command("report", "rows", "--format", "json", "--results", str(folder))
-        return done, [json.loads(line) for line in rows.stdout.splitlines()]
 
-    def run(*arguments: str, **variables: str):
-        before = set(folder.glob("*"))
-        for _ in range(ATTEMPTS):
-            done, rows = once(*arguments, **variables)
-            if not any(HELD_UP in row["reason"] for row in rows):
-                break
-            for path in set(folder.glob("*")) - before:
-                path.unlink()
-        else:
-            pytest.fail(f"others held up a launch in each of {ATTEMPTS} sweeps: {done.stderr}")
-        return done, rows
+@pytest.fixture(scope="session")
+def six(command, tmp_path_factory):
+    """Sweep all six frameworks once for the tests that only look at it; return (process, rows, folder)."""
+    folder = tmp_path_factory.mktemp("six")
+    return *swept(command, folder, "--model", "mlp", "--rounds", "1", "--seeds", "1", "--epochs", "3"), folder
 
-    return run
+
+@pytest.fixture(scope="session")
+def one_launch(command, tmp_path_factory):
+    """Time one launch of numpy, to be copied and resumed; return (arguments, its row, folder)."""
+    folder = tmp_path_factory.mktemp("one")
+    arguments = ("--framework", "numpy", "--model", "mlp", "--epochs", "0")
+    done, [row] = swept(command, folder, *arguments, "--rounds", "1")
+    assert done.returncode == 0, done.stderr
+    return arguments, row, folder

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,8 +15,8 @@ from benchmarks.machine.hardware import cards
 from benchmarks.record import store
 
 
-def test_six_frameworks_learn_the_same(sweep):
-    done, rows = sweep("--model", "mlp", "--rounds", "1", "--seeds", "1", "--epochs", "3")
+def test_six_frameworks_learn_the_same(six):
+    done, rows, _ = six
     assert done.returncode == 0, done.stderr
     assert {row["framework"] for row in rows} == set(ADAPTERS)
     assert all(row["status"] == "ok" for row in rows)
@@ -39,9 +40,9 @@ def test_six_frameworks_learn_the_same(sweep):
         assert name in done.stdout
 
 
-def test_later_rounds_repeat_the_first_one_s_plan_also_across_a_resume(sweep):
-    arguments = ("--framework", "numpy", "--model", "mlp", "--epochs", "0")
-    _, [first] = sweep(*arguments, "--rounds", "1")
+def test_later_rounds_repeat_the_first_one_s_plan_also_across_a_resume(sweep, one_launch, tmp_path):
+    arguments, first, folder = one_launch
+    shutil.copytree(folder, tmp_path / "results")
     done, rows = sweep(*arguments, "--rounds", "3", "--resume")
     assert done.returncode == 0, done.stderr
     assert [row["round"] for row in rows] == [0, 1, 2]
@@ -83,12 +84,13 @@ def test_both_pipelines_are_proven_and_timed_each_in_a_table_of_its_own(sweep):
 
 
 @pytest.mark.fault(27)
-def test_resume_skips_what_is_there_and_nothing_else(sweep):
-    arguments = ("--framework", "numpy", "--model", "mlp", "--rounds", "1", "--epochs", "0")
-    _, before = sweep(*arguments)
+def test_resume_skips_what_is_there_and_nothing_else(sweep, one_launch, tmp_path):
+    arguments, before, folder = one_launch
+    arguments = (*arguments, "--rounds", "1")
+    shutil.copytree(folder, tmp_path / "results")
     done, after = sweep(*arguments, "--resume")
     assert done.returncode == 0, done.stderr
-    assert len(after) == len(before) == 1
+    assert after == [before]
     _, again = sweep(*arguments, "--batch-size", "100,200", "--resume")
     assert sorted(row["batch_size"] for row in again) == [100, 200]
     _, other_seed = sweep(*arguments, "--seed", "1", "--resume")
