@@ -64,7 +64,8 @@ def test_a_driver_waits_for_the_disk_once_a_second_not_once_a_row(tmp_path, monk
     driver = Driver(SimpleNamespace(), SimpleNamespace(), tmp_path, board, 1, 60.0)
     machine = SimpleNamespace(sweep="a.m01", copy=Copy(tmp_path / "a.m01.jsonl"), kind=None, series=None, block=None)
     driver.crew.present["tcp://a"] = machine
-    cell = {"recipe": "mlp", "dataset": "mnist", "device": "cpu", "batch_size": 1, "dtype": "float32", "threads": 1}
+    cell = {"recipe": "mlp", "dataset": "mnist", "device": "cpu", "batch_size": 1, "dtype": "float32"}
+    cell |= {"threads": 1, "input": "preloaded"}
     line = store._line("stop", {**cell, "rounds": 1, "reason": "rounds"}).decode()
     for number in range(20):
         told = json.dumps({"sweep": "a.m01", "first": number, "lines": [line]})

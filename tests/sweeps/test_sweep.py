@@ -69,7 +69,7 @@ def test_what_cannot_run_is_a_row_with_its_reason(sweep):
     assert "no compiler" in next(row["reason"] for row in rows if row["status"] == "unsupported")
 
 
-def test_both_pipelines_are_proven_and_timed_each_in_a_table_of_its_own(sweep):
+def test_both_inputs_are_proven_and_timed_each_in_a_table_of_its_own(sweep):
     axes = ("--framework", "numpy,torch", "--model", "mlp", "--input", "preloaded,host")
     done, rows = sweep(*axes, "--rounds", "1", "--epochs", "1", "--fresh-proof")
     assert done.returncode == 0, done.stderr
