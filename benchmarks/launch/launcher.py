@@ -111,7 +111,7 @@ class Launcher:
 
     def skipped(self, cell: Cell) -> Row | None:
         """Return the outcome of a cell that is not launched because it cannot run; None for one that can."""
-        return self.rows.target(cell).skipped()
+        return self.rows.target(cell).skipped
 
     def measured(self, planned: Launch, folder: Path) -> Row:
         """Start the worker and return the columns that it and the watchers measured, and how it ended."""

@@ -69,8 +69,9 @@ class Target:
         cell = self.cell
         return Place.of(cell.framework, cell.device, cell.threads, cell.revision, self.memory)
 
+    @functools.cached_property
     def skipped(self) -> Row | None:
-        """Return the outcome of a cell that is not launched because it cannot run; None for one that can."""
+        """The outcome of a cell that is not launched because it cannot run; None for one that can."""
         cell, probe = self.cell, self.probe
         if probe.problem:
             return {"status": "skipped" if probe.missing else "failed", "reason": probe.problem}
