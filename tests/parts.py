@@ -1,8 +1,8 @@
 """All tests in stages, as `tox -e test` runs them: every part runs though another fails, and the exit code says so.
 
 Parts of a stage stand in lanes, which run side by side: in the second stage the engine's tests, which mostly wait,
-beside sweeps that measure. What a part prints comes when it ends; the last lines say how each ended. Arguments go to
-pytest.
+beside sweeps that measure. A line says when a part begins and how it ends; what it prints is in .tox/parts/NAME.txt,
+and its end is shown where it fails. Arguments go to pytest.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / ".tox"
 FRAMEWORKS = ("numpy", "torch", "tensorflow", "paddle", "mxnet", "jax")
+TAIL_LINES = 300  # of a part that fails: its tracebacks and the summary
 COUNTED = re.compile(r"(\d+) (passed|failed|skipped|deselected|errors?)\b")
 
 
@@ -40,7 +41,7 @@ class Outcome(NamedTuple):
 
 def tested(name: str, environment: str, *arguments: str) -> Part:
     """Return a part of pytest's."""
-    return Part(name, environment, ("python", "-m", "pytest", *arguments))
+    return Part(name, environment, ("python", "-m", "pytest", *arguments, "--durations=20"))
 
 
 STAGES: tuple[tuple[tuple[Part, ...], ...], ...] = (
@@ -65,17 +66,22 @@ STAGES: tuple[tuple[tuple[Part, ...], ...], ...] = (
 
 
 def run(part: Part, arguments: list[str]) -> Outcome:
-    """Run a part to its end and print what it said."""
+    """Run a part to its end; print a line before and after it, and the end of its output where it fails."""
     program, *rest = part.command
     line = [str(ENVIRONMENTS / part.environment / "bin" / program), *rest]
     line += arguments if "pytest" in part.command else []
+    output = ENVIRONMENTS / "parts" / f"{part.name}.txt"
+    output.parent.mkdir(exist_ok=True)
+    print(f"######## {part.name} begins", flush=True)
     begin = time.monotonic()
-    done = subprocess.run(
-        line, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", check=False
-    )
+    with output.open("wb") as file:
+        done = subprocess.run(line, stdout=file, stderr=subprocess.STDOUT, check=False)
     seconds = time.monotonic() - begin
-    print(f"\n######## {part.name}\n{done.stdout}", end="", flush=True)
-    last = done.stdout.rstrip().rpartition("\n")[2] if "pytest" in part.command else ""
+    lines = output.read_text(errors="replace").rstrip().splitlines() or [""]
+    tail = ["", *lines[-TAIL_LINES:-1]] if done.returncode else []
+    ended = f"######## {part.name} {'failed' if done.returncode else 'passed'} in {seconds:.1f} s: {lines[-1]}"
+    print("\n".join([*tail, ended]), flush=True)
+    last = lines[-1] if "pytest" in part.command else ""
     counts = Counter({kind.rstrip("s"): int(count) for count, kind in COUNTED.findall(last)})
     return Outcome(part.name, done.returncode, seconds, counts)
 

@@ -83,7 +83,7 @@ def main() -> None:
             recipe = replace(RECIPES[name], optimiser=optimiser)
             mode = ours.recommended_mode(recipe.model, "cpu")
             pair = (adapter(recipe, "cpu", mode) for adapter in (theirs, ours))
-            built_in, replaced = (ratios.adapter_loop(a, ratios.place(a, recipe, images, labels)) for a in pair)
+            built_in, replaced = (ratios.adapter_loop(a, ratios.placed(a, recipe, images, labels)) for a in pair)
             rates = ratios.compare(built_in, replaced, options.pairs, 100)
             found = [ours_rate / their_rate for their_rate, ours_rate in rates]
             print(

@@ -3,7 +3,7 @@
 A figure must not depend on whether machines agree about the time. From its start this process reads clocks that run at
 RATE of the true rate (0.9: six seconds a minute too slow), and a wall clock that is S seconds ahead (negative: behind).
 time.sleep lasts its seconds on the slow clock, and so do asyncio's timers, whose loop asks time.monotonic. What the
-kernel times itself (locks, select, socket timeouts) lasts true seconds; so do time.clock_gettime, which suspend.py
+kernel times itself (locks, select, socket timeouts) lasts true seconds; so do time.clock_gettime, which noise.py
 compares with itself, and every process that this one starts.
 """
 

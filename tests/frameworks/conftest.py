@@ -17,6 +17,7 @@ from adapters.registry import ADAPTERS, load
 from adapters.weights import initial_weights
 
 HERE = Path(__file__).parent
+BATCH = 20  # wherever another size shows nothing more: torch compiles C++ for each shape, some ten seconds
 Batches = tuple[Array, Array]
 
 

@@ -13,6 +13,7 @@ from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
 from adapters.weights import initial_weights
 from benchmarks.machine.imports import ROOT, _modules
+from tests.frameworks.conftest import BATCH
 
 # Everything the language has that the published recipes do not use: strides, odd sizes, overlapping and
 # incomplete windows, average pooling, sigmoid after a convolution, softmax in front of the loss.
@@ -108,7 +109,7 @@ def test_refuses_a_network_that_is_not_the_declared_one(adapter_class):
 
 @pytest.mark.parametrize("name", ALL)
 def test_outputs_equal_the_oracle_s(adapter_class, oracle_class, made, digits, name):
-    images, labels = digits(3, 20, "float64", seed=5)
+    images, labels = digits(3, BATCH, "float64", seed=5)
     oracle = made(oracle_class, ALL[name])
     expected = oracle.fetch(oracle.evaluate(oracle.put(images, labels), 0, 3))
     for mode in modes(adapter_class):
@@ -123,15 +124,15 @@ def test_outputs_equal_the_oracle_s(adapter_class, oracle_class, made, digits, n
 def test_evaluates_only_the_batches_asked_for(adapter_class, made, digits):
     for mode in modes(adapter_class):
         adapter = made(adapter_class, RECIPES["mlp"], mode, "float32")
-        preloaded = adapter.put(*digits(4, 10, "float32"))
+        preloaded = adapter.put(*digits(4, BATCH, "float32"))
         whole = adapter.fetch(adapter.evaluate(preloaded, 0, 4))
-        np.testing.assert_array_equal(adapter.fetch(adapter.evaluate(preloaded, 1, 2)), whole[10:30])
+        np.testing.assert_array_equal(adapter.fetch(adapter.evaluate(preloaded, 1, 2)), whole[BATCH : 3 * BATCH])
 
 
 def test_training_wraps_round_and_remembers_losses_by_batch(adapter_class, made, digits):
     for mode in modes(adapter_class):
         adapter = made(adapter_class, RECIPES["mlp"], mode)
-        preloaded = adapter.put(*digits(4, 10, "float64"))
+        preloaded = adapter.put(*digits(4, BATCH, "float64"))
         adapter.train(preloaded, 0, 2)
         first = adapter.losses(preloaded)
         assert np.isfinite(first).tolist() == [True, True, False, False], mode
@@ -145,7 +146,7 @@ def test_setting_weights_forgets_the_optimiser_s_state(adapter_class, made, digi
     for name in ("lenet5", "odd"):
         for mode in modes(adapter_class):
             adapter = made(adapter_class, ALL[name], mode)
-            preloaded = adapter.put(*digits(3, 10, "float64"))
+            preloaded = adapter.put(*digits(3, BATCH, "float64"))
             losses = []
             for _ in range(2):
                 adapter.set_weights(initial_weights(ALL[name].model, ALL[name].initialiser, 1))
@@ -157,7 +158,7 @@ def test_setting_weights_forgets_the_optimiser_s_state(adapter_class, made, digi
 def test_a_new_rate_counts_from_the_next_step(adapter_class, made, digits):
     for mode in modes(adapter_class):
         adapter = made(adapter_class, RECIPES["mlp"], mode)
-        preloaded = adapter.put(*digits(3, 10, "float64"))
+        preloaded = adapter.put(*digits(3, BATCH, "float64"))
         adapter.train(preloaded, 0, 1)
         before = adapter.get_weights()
         adapter.set_rate(0.0)
@@ -167,7 +168,7 @@ def test_a_new_rate_counts_from_the_next_step(adapter_class, made, digits):
 
 
 def test_takes_batches_of_another_size_in_between(adapter_class, oracle_class, made, digits):
-    whole, rest = digits(2, 10, "float64"), digits(1, 3, "float64", seed=8)
+    whole, rest = digits(2, BATCH, "float64"), digits(1, 3, "float64", seed=8)
 
     def losses(adapter):
         found = []
@@ -221,7 +222,7 @@ def test_no_cpu_has_tf32(adapter_class):
 @pytest.mark.parametrize("dtype", NARROW)
 def test_narrow_precisions_round_what_is_multiplied_and_store_float32(adapter_class, oracle_class, made, digits, dtype):
     recipe, epsilon = replace(ODD, optimiser=SGD(0.5)), {"bfloat16": 2.0**-7, "float16": 2.0**-10}[dtype]
-    images, labels = digits(3, 20, "float64", seed=5)
+    images, labels = digits(3, BATCH, "float64", seed=5)
     oracle = made(oracle_class, recipe)
     reference = oracle.put(images, labels)
     expected = oracle.fetch(oracle.evaluate(reference, 0, 3))

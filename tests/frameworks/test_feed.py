@@ -11,8 +11,9 @@ import pytest
 
 from adapters.contract import MODES
 from adapters.recipes import HEADLINE, RECIPES
+from tests.frameworks.conftest import BATCH
 
-STEPS, BATCH = 5, 20
+STEPS = 5
 
 
 def fed_modes(adapter_class, dtype="float64"):

@@ -10,6 +10,7 @@ import pytest
 from adapters.contract import MODES
 from adapters.declaration import SGD, Adam
 from adapters.recipes import HEADLINE, RECIPES
+from tests.frameworks.conftest import BATCH
 
 BOUND = 1e-12  # measured possible: 1.7e-15 (docs of the project: measurement, Equal first)
 OPTIMISERS = {
@@ -47,25 +48,25 @@ def check(adapter_class, oracle_class, made, batches, recipe, steps, record_prop
 
 @pytest.mark.parametrize("name", HEADLINE)
 def test_fifty_steps_of_the_headline_models(adapter_class, oracle_class, made, digits, record_property, name):
-    batches = digits(50, 25, "float64")  # the gate proves larger batches in every sweep
+    batches = digits(50, BATCH, "float64")  # the gate proves larger batches in every sweep
     check(adapter_class, oracle_class, made, batches, RECIPES[name], 50, record_property)
 
 
 @pytest.mark.parametrize("name", [name for name in RECIPES if name not in HEADLINE])
 def test_every_recipe(adapter_class, oracle_class, made, digits, record_property, name):
-    batches = digits(8, 32, "float64")
+    batches = digits(8, BATCH, "float64")
     check(adapter_class, oracle_class, made, batches, RECIPES[name], 8, record_property)
 
 
 @pytest.mark.parametrize("name", OPTIMISERS)
 def test_every_optimiser(adapter_class, oracle_class, made, digits, record_property, name):
     recipe = replace(RECIPES["mlp"], optimiser=OPTIMISERS[name])
-    check(adapter_class, oracle_class, made, digits(20, 32, "float64"), recipe, 20, record_property)
+    check(adapter_class, oracle_class, made, digits(20, BATCH, "float64"), recipe, 20, record_property)
 
 
 @pytest.mark.parametrize("name", HEADLINE)
 def test_gradients_and_weights_untouched_by_them(adapter_class, oracle_class, made, digits, name):
-    batches = digits(2, 16, "float64", seed=4)
+    batches = digits(2, BATCH, "float64", seed=4)
     oracle = made(oracle_class, RECIPES[name])
     expected = oracle.gradients(oracle.put(*batches), 1)
     for mode in MODES:

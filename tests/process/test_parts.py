@@ -6,7 +6,10 @@ import pytest
 
 from tests import parts
 
-PROGRAMS = {"good": "echo 'a line'; echo '== 3 passed, 1 skipped in 1.00s =='", "bad": "echo why; exit 3"}
+PROGRAMS = {
+    "good": "echo 'a line'; echo '== 3 passed, 1 skipped in 1.00s =='",
+    "bad": "echo why; echo '1 failed'; exit 3",
+}
 
 
 @pytest.fixture
@@ -22,13 +25,16 @@ def part(monkeypatch, tmp_path):
 
 
 def test_all_parts_run_though_one_fails_and_the_exit_code_says_so(monkeypatch, capsys, part):
-    good, bad = part("good"), part("bad")
-    monkeypatch.setattr(parts, "STAGES", (((bad, good), (good,)), ((good,),)))
+    bad, *good = part("bad"), *(part("good")._replace(name=f"good{number}") for number in range(3))
+    monkeypatch.setattr(parts, "STAGES", (((bad, good[0]), (good[1],)), ((good[2],),)))
     assert parts.main([]) == 1
     said = capsys.readouterr().out.splitlines()
-    assert said.count("a line") == 3
-    assert said.count("why") == 1
-    assert [line.split()[:2] for line in said[-5:-1]] == [["bad", "failed"], *[["good", "passed"]] * 3]
-    assert said[-1].startswith("==== 9 passed, 3 skipped in ")
-    monkeypatch.setattr(parts, "STAGES", (((good,),),))
+    assert {f"######## {each.name} begins" for each in (bad, *good)} <= set(said)
+    assert sum(line.startswith("######## good") and "3 passed" in line for line in said) == 3
+    assert said.count("why") == 1  # what it printed before it failed
+    assert "a line" not in said
+    assert "a line" in (parts.ENVIRONMENTS / "parts" / "good2.txt").read_text()
+    assert [line.split()[:2] for line in said[-5:-1]] == [["bad", "failed"], *([each.name, "passed"] for each in good)]
+    assert said[-1].startswith("==== 1 failed, 9 passed, 3 skipped in ")
+    monkeypatch.setattr(parts, "STAGES", (((good[0],),),))
     assert parts.main([]) == 0

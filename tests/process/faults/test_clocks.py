@@ -57,7 +57,7 @@ def test_the_check_finds_what_it_is_for(bad):
     assert list(computed(ast.parse(bad)))
 
 
-TOLD_APART = {"asking.py": 1}  # how far a member's time of day is from the driver's: what people are told of it
+TOLD_APART = {"rpc.py": 1}  # how far a member's time of day is from the driver's: what people are told of it
 
 
 @pytest.mark.fault(20)
@@ -69,7 +69,7 @@ def test_no_time_of_day_is_computed_with_where_things_are_measured():
             tree = ast.parse(path.read_text())
             assert len(list(computed(tree))) == TOLD_APART.get(path.name, 0), path.name
             readers |= {path.name} if any(wall_clock(node) for node in ast.walk(tree)) else set()
-    assert {"runner.py", "launcher.py"} <= readers
+    assert {"local.py", "launcher.py"} <= readers
 
 
 JUMPS = """

@@ -70,10 +70,10 @@ def test_a_changed_adapter_makes_all_of_its_cells_again(resumed, tmp_path):
     for folder in ("adapters", "benchmarks", "requirements", "tests/process/faults"):
         shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
     assert len(resumed(root=copy)) == LAUNCHES
-    with (copy / "benchmarks" / "console.py").open("a") as console:
-        console.write("\n# changed\n")
+    with (copy / "benchmarks" / "cli" / "tables.py").open("a") as tables:
+        tables.write("\n# changed\n")
     assert len(resumed(root=copy)) == LAUNCHES
-    with (copy / "adapters" / "numpy.py").open("a") as adapter:
+    with (copy / "adapters" / "numpy" / "__init__.py").open("a") as adapter:
         adapter.write("\n# changed\n")
     frame = resumed(root=copy)
     assert len(frame) == 2 * LAUNCHES
