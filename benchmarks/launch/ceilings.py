@@ -84,7 +84,7 @@ def measured_peak(
 ) -> Document:
     """Return the cached peak over these frameworks and sizes, or measure it; cache it if every framework took part.
 
-    The document: device, dtype, threads; flops_per_s, framework and size of the best (null where there is none);
+    The document: device, dtype, threads; flops_per_s, framework and size of the best (null if nothing counts);
     `frameworks`, each one's answer; `complete`, whether no framework failed.
     """
     depends = _peak_key(point, frameworks, sizes)
@@ -206,9 +206,9 @@ def _in_memory(point: Point) -> Document:
 
 def _on_a_card(point: Point) -> Document:
     """Let every framework copy in a fresh process; return the fastest of each set, `failed` unless all took part."""
-    asked = point._replace(dtype="float32")
+    point = point._replace(dtype="float32")
     answers = {
-        name: _ask(asked, name, "copies", sets_bytes=CARD_SETS_BYTES) for name in available_frameworks(point.device)
+        name: _ask(point, name, "copies", sets_bytes=CARD_SETS_BYTES) for name in available_frameworks(point.device)
     }
     if not _all_valid(answers) or not any(map(_is_valid, answers.values())):
         wrong = [f"{name}: {answer['reason']}" for name, answer in answers.items() if not _is_valid(answer)]

@@ -1,4 +1,4 @@
-"""One planned launch becomes one row: need it be tried, the worker, what disturbed the machine meanwhile."""
+"""One planned launch becomes one row: whether to try it, what the worker measured, what disturbed the machine."""
 
 from __future__ import annotations
 
@@ -98,8 +98,8 @@ class Launcher:
         try:
             return validate(row)
         except SchemaError as error:  # of figures computed from an answer that was valid by itself
-            kept = {name: value for name, value in row.items() if BY_NAME[name].required or name == "duration_s"}
-            return validate({**kept, "status": "invalid", "reason": str(error)})
+            required = {name: value for name, value in row.items() if BY_NAME[name].required or name == "duration_s"}
+            return validate({**required, "status": "invalid", "reason": str(error)})
 
     def identity(self, planned: Launch) -> str:
         """Return the hash that decides whether an old row answers for this launch."""

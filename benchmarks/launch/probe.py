@@ -95,10 +95,10 @@ def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[s
     """Probe all of them, as many at once as there are cores: nothing is timed yet. An interruption ends all."""
     pairs = [(framework, device) for framework in frameworks for device in devices]
     with ThreadPoolExecutor(len(physical_cpus())) as pool:
-        asked = [pool.submit(probe, *pair) for pair in pairs]
+        answers = [pool.submit(probe, *pair) for pair in pairs]
         try:
-            return dict(zip(pairs, (answer.result() for answer in asked), strict=True))
-        except BaseException:  # Interrupted is one; what was asked must not outlive it, and it goes on
+            return dict(zip(pairs, (answer.result() for answer in answers), strict=True))
+        except BaseException:  # Interrupted is one; no probe must outlive it
             pool.shutdown(wait=False, cancel_futures=True)
             signals.end_children()
             raise

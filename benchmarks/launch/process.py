@@ -175,15 +175,15 @@ def _attend(
     return judge(process.wait(), bytes(answer), decoded(printed), str(request.get("task")))
 
 
-def receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
+def receive(descriptor: int, buffer: bytearray, drain: bool) -> bool:
     """Read once, or until nothing is left; keep at most MAX_ANSWER_BYTES; return whether more may come."""
     os.set_blocking(descriptor, False)
     try:
         for _ in range(PIPE_READS if drain else 1):
             if not (data := os.read(descriptor, 65536)):
                 return drain  # after its exit nobody waits, and nothing need be unregistered
-            kept += data
-            del kept[: -MAX_ANSWER_BYTES - 1]
+            buffer += data
+            del buffer[: -MAX_ANSWER_BYTES - 1]
     except BlockingIOError:
         pass
     return True

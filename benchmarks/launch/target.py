@@ -55,13 +55,20 @@ class Target:
     chunk_s: float
     epochs: int  # of an accuracy launch
     memory: MemoryLimit
-    train_flops: float  # per sample; the model's
-    train_all_flops: float  # per sample; the optimiser's and the loss's too
     identities: dict[tuple[str, int], str] = field(default_factory=dict, compare=False)  # by task and seed
 
     @property
     def recipe(self) -> Recipe:
         return RECIPES[self.cell.recipe]
+
+    @functools.cached_property
+    def flops_per_sample(self) -> dict[str, float]:
+        """A row's columns on the FLOPs of training: the model's, and all that a step computes."""
+        step = step_all_flops(self.recipe, self.cell.batch_size)
+        return {
+            "train_flops_per_sample": model_flops(self.recipe.model)[1],
+            "train_all_flops_per_sample": step / self.cell.batch_size,
+        }
 
     @functools.cached_property
     def place(self) -> Place:
@@ -119,7 +126,7 @@ class RowBuilder:
         return self.targets[cell]
 
     def _target(self, cell: Cell) -> Target:
-        recipe, probe = RECIPES[cell.recipe], self.probes[cell.framework, cell.device]
+        probe = self.probes[cell.framework, cell.device]
         return Target(
             cell,
             probe,
@@ -128,10 +135,8 @@ class RowBuilder:
             environments.code_hash(),
             environments.adapters_hash(cell.revision) if cell.revision else "",
             self.chunk_s,
-            recipe.epochs if self.epochs is None else self.epochs,
+            RECIPES[cell.recipe].epochs if self.epochs is None else self.epochs,
             self.memory,
-            model_flops(recipe.model)[1],
-            step_all_flops(recipe, cell.batch_size) / cell.batch_size,
         )
 
     def identity(self, planned: Launch) -> str:
@@ -154,7 +159,6 @@ class RowBuilder:
             "round": planned.round,
             "seed": planned.seed,
             "attempt": planned.attempt,
-            "train_flops_per_sample": target.train_flops,
-            "train_all_flops_per_sample": target.train_all_flops,
+            **target.flops_per_sample,
             **(proof or unproven("")).columns(),
         }

@@ -42,7 +42,7 @@ class Suspend:
         self.before = _suspended_s()
         return self
 
-    def __exit__(self, *ending: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self.asleep_s = _suspended_s() - self.before
 
     def flags(self) -> set[str]:
@@ -78,7 +78,7 @@ class Canary:
         self.before = _run_on(self.cpus)
         return self
 
-    def __exit__(self, *ending: object) -> None:
+    def __exit__(self, *_: object) -> None:
         self.after = _run_on(self.cpus)
         for cpu, *taken in zip(self.cpus, self.before, self.after, strict=True):
             self.fastest[cpu] = min(*taken, self.fastest.get(cpu, taken[0]))
@@ -171,7 +171,7 @@ class CardWatch:
             self.thread.start()
         return self
 
-    def __exit__(self, *ending: object) -> None:
+    def __exit__(self, *_: object) -> None:
         if self.library:
             self.over.set()
             self.thread.join()
