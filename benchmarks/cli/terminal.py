@@ -144,15 +144,14 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
 
     Of more than MANY comparisons only the first SHOWN: no one reads a thousand tables on a screen.
     """
-    shared = ["model" if axis == "recipe" else axis for axis in SHARED]
     comparisons: dict[tuple[Any, ...], dict[tuple[str, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
         mode = row["mode"] + (f" (adapters of {row['revision']})" if row["revision"] else "")
-        comparisons[tuple(row[axis] for axis in shared)][row["framework"], mode].append(row)
+        comparisons[tuple(row[axis] for axis in SHARED)][row["framework"], mode].append(row)
     found = sorted(comparisons)
     for key in found if len(found) <= MANY else found[:SHOWN]:
-        model, dataset, device, batch_size, dtype, threads, input = key
-        title = f"{model}, {dataset}, {device}, batch {batch_size}, {dtype}, {errors.threads(threads)}, {DATA[input]}"
+        recipe, dataset, device, batch_size, dtype, threads, input = key
+        title = f"{recipe}, {dataset}, {device}, batch {batch_size}, {dtype}, {errors.threads(threads)}, {DATA[input]}"
         table = Table(title=escape(plain(title)), title_justify="left")
         for heading in ("framework", "version", "mode"):
             table.add_column(heading)
