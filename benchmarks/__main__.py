@@ -7,17 +7,13 @@ from collections.abc import Callable
 import typer
 
 from benchmarks.cli import terminal
+from benchmarks.cli.checks import check_measuring, check_up
 from benchmarks.cli.engine import collect, join, schedule
+from benchmarks.cli.inventory import describe_model, list_frameworks
 from benchmarks.cli.lockstep import lockstep
-from benchmarks.cli.machine import (
-    check_measuring,
-    check_up,
-    describe_model,
-    list_frameworks,
-    machine_peak,
-    micro_benchmarks,
-)
+from benchmarks.cli.micro import micro_benchmarks
 from benchmarks.cli.models import draw, evaluate_saved, exchange_weights, predict_digits, train_and_save
+from benchmarks.cli.peak import machine_peak
 from benchmarks.cli.run import run
 from benchmarks.machine import signals
 

@@ -1,16 +1,9 @@
-"""A file's lock with the holder's words in it: flock(2), which the kernel frees however its holder ends.
+"""Files that others may have written: locks, results of any size, links and pipes in the place of files, and our cache.
 
-The file is left over on purpose: to remove it would let two hold it.
-
-Opening a file that others may have put there: a link could lead anywhere, a pipe or a device never ends.
-
-The lines of a results file, in memory that does not grow with the file or with a line of it.
-
-A file without a newline, or with a line of gigabytes, is damaged or hostile and still must be read to its next line.
-
-What was proven or measured once and holds until something it depends on changes.
-
-JSON files in the user's cache, a folder for each kind, named by a hash of everything that decides what is in them.
+A lock is flock(2), which the kernel frees however its holder ends. A link could lead anywhere, and a pipe or a device
+never ends, so that only regular files are opened. A results file without a newline, or with a line of gigabytes, must
+still be read to its next line, in memory that grows with neither. The cache holds what was proven or measured once, as
+JSON, under a hash of everything that decides it.
 """
 
 from __future__ import annotations

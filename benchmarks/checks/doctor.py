@@ -1,14 +1,7 @@
-"""What of this machine makes speeds lower or less sure: cores and threads, clock, limits, and what else runs now.
+"""What may be wrong with this machine: environments, cores, clock and load, disk, and the data sets.
 
-Are the data sets what they were: the copies that workers map, and the files of named sets wherever they lie?
-
-Is each framework's environment there, does it answer, and does it hold what its requirements pin?
-
-Is there room for results, and may we write where we have to?
-
-Are the results whole, and may the figures in their tables be compared? `report` says so, a program of its own.
-
-Which launches a table counts is known to `report` alone, which reads rows with packages that the harness never loads.
+Results and the figures in their tables are checked by `report`, a program of its own: only it knows which launches a
+table counts, and it needs packages that the harness never loads.
 """
 
 from __future__ import annotations
@@ -188,9 +181,9 @@ def _judged(probe: Probe) -> Finding:
         found, _, advice = probe.problem.removeprefix(f"{what}: ").partition("; ")
         return Finding("warning" if probe.device == "cpu" else "note", what, found, advice)
     environment = environments.name(probe.framework, probe.device)
-    anew = f"make it anew with: tox run --recreate --notest -e {environment}"
+    advice = environments.recreate_hint(probe.framework, probe.device)
     if probe.problem and not probe.facts:
-        return Finding("error", what, probe.problem.removeprefix(f"{what} "), anew)
+        return Finding("error", what, probe.problem.removeprefix(f"{what} "), advice)
     if probe.problem:
         return Finding("warning", what, probe.problem, "check the driver, and CUDA_VISIBLE_DEVICES")
     folder = environments.interpreter(probe.framework, probe.device).parents[1]
@@ -200,7 +193,7 @@ def _judged(probe: Probe) -> Finding:
     differ = [f"{name} {there.get(name, 'missing')} in place of {pins[name]}" for name in wrong]
     if differ:
         more = f" and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
-        return Finding("error", what, f"not as pinned: {', '.join(differ[:NAMED])}{more}", anew)
+        return Finding("error", what, f"not as pinned: {', '.join(differ[:NAMED])}{more}", advice)
     return Finding("ok", what, f"{probe.version} answers, {len(pins)} packages as pinned")
 
 

@@ -1,11 +1,6 @@
-"""An adapter whose speed is known, to measure the measuring with: it sleeps instead of computing.
+"""Checks on our own measuring: known truths are put in, and what comes out is held to a bound.
 
-It behaves as an asynchronous device does: `train`, `train_fed` and `evaluate` queue work and return at once; only
-synchronise, and whatever copies results to the host, waits until the queue has drained.
-
-Checks on our own measuring: known truths are put in, and what comes out is held to a bound.
-
-Two kinds: simulations (a device that sleeps for a known time; launches drawn from a known distribution) and the real
+Two kinds: simulations (an adapter that sleeps for a known time; launches drawn from a known distribution) and the real
 thing on this machine (NumPy training in this process, where a chunk stands for a launch; a real worker beside which
 the parent's own CPU time is taken). What fails here makes every number of this machine doubtful.
 """

@@ -10,7 +10,8 @@ import typer
 
 from adapters.contract import DTYPES, INPUTS
 from adapters.recipes import MODELS
-from benchmarks.cli import tables, terminal
+from benchmarks.cli import tables
+from benchmarks.cli.display import Display
 from benchmarks.cli.terminal import Axis, Pythons, Wait, err, out, prepared, say
 from benchmarks.launch.probe import chosen_frameworks, probe_all
 from benchmarks.launch.proof import STEPS, Proof, cached_proof, unproven
@@ -60,7 +61,7 @@ def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> l
     """Return every cell with its proof, the progress shown meanwhile."""
     probes = probe_all(axes.frameworks, axes.devices)
     cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
-    display = terminal.Display(err)
+    display = Display(err)
     found = []
     for number, cell in enumerate(cells):
         probe = probes[cell.framework, cell.device]

@@ -1,12 +1,10 @@
-"""`train`: train one network in one framework and keep it.
+"""The commands about trained networks: each makes a checkpoint or reads one.
 
-`evaluate`: do all frameworks read the same digits with the same weights?
-
-`exchange`: weights trained in one framework, evaluated in the others.
-
-`predict`: what digit is in a picture?
-
-`demo`: a page to draw on, where every framework answers while one draws.
+train     train one network in one framework and save it
+evaluate  do all frameworks read the same digits with the same weights?
+exchange  weights trained in one framework, evaluated in the others
+predict   which digit is in a picture?
+demo      a page to draw on, where every framework answers while one draws
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Tables of the commands that run no sweep: the gate's deviations, checks on ourselves, exchange, evaluation, peak.
-
-A digit in the terminal: two rows of pixels a line, as half blocks in grey or as characters of rising weight.
-"""
+"""Tables of the commands that run no sweep, and digits drawn in characters."""
 
 from __future__ import annotations
 

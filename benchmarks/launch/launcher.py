@@ -22,7 +22,7 @@ from benchmarks.launch.probe import Probe
 from benchmarks.launch.process import UNLIMITED, launch_in
 from benchmarks.launch.proof import Proof, unproven
 from benchmarks.launch.roofline import Ceiling, utilised
-from benchmarks.machine import environments, hardware
+from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import MemoryLimit
 from benchmarks.machine.noise import Canary, CardWatch, Suspend
 from benchmarks.plan.cells import Cell, Launch
@@ -173,7 +173,7 @@ class Launcher:
         return cell.identity(
             task=planned.task,
             code=environments.code_hash(),
-            adapters=environments.adapters_hash(cell.revision) if cell.revision else "",
+            adapters=git.adapters_hash(cell.revision) if cell.revision else "",
             **self.fingerprints(cell),
             data=self.data[cell.dataset].sha256,
             seed=planned.seed if planned.task == "speed" else None,  # accuracy launches of a cell differ by their seeds

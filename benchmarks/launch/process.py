@@ -33,7 +33,7 @@ from benchmarks.launch.outcome import (
     judge,
     shown,
 )
-from benchmarks.machine import environments, hardware
+from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import MemoryLimit, MemoryWatch
 from benchmarks.record.values import count, invalid, loads, number
 
@@ -101,7 +101,7 @@ def launch_in(
     python = environments.interpreter(framework, device)
     asked = {**hardware.addressed(request, device), "adapter": ADAPTERS[framework]}
     cpus = hardware.physical_cpus()[:threads]
-    folder = environments.folder(revision) if revision else None
+    folder = git.adapters_folder(revision) if revision else None
     return launch(python, asked, threads, cpus, timeout_s, folder, memory, device, progress)
 
 

@@ -17,7 +17,7 @@ from adapters.weights import initial_weights
 from benchmarks import files
 from benchmarks.files import default_cache
 from benchmarks.launch.process import UNLIMITED, launch_in
-from benchmarks.machine import environments, hardware, imports
+from benchmarks.machine import environments, git, hardware, imports
 from benchmarks.machine.memory import MemoryLimit
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
@@ -75,7 +75,7 @@ def cached_proof(
     """Return the kept proof of a cell, or make one and keep it if it is a pass or a fail."""
     batch_size = min(cell.batch_size, LARGEST_BATCH)
     decisive = {
-        "code": imports.code_hash(*CODE, folders=environments.search_path(cell.revision)),
+        "code": imports.code_hash(*CODE, folders=git.search_path(cell.revision)),
         "lock": environments.lock_hash(cell.framework, cell.device),
         "machine": hardware.fingerprint(cell.device),
         "recipe": repr(RECIPES[cell.recipe]),

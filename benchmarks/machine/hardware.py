@@ -1,10 +1,8 @@
-"""Facts about this machine that a measured speed depends on; no names of hosts, users or paths.
+"""The processor and the cards of this machine, and the devices that people name: cpu, gpu (the first card), gpu:N, all.
 
-Devices as people ask for them: cpu, gpu (the first card), gpu:N, or all there are.
-
-A worker sees only the card that it is to use, as its first: adapters know `cpu` and `gpu` and no numbers.
-
-The GPUs of this machine as NVIDIA's driver knows them, whatever the frameworks see.
+Facts that a measured speed depends on, without names of hosts, users or paths. NVIDIA's driver says which cards there
+are, whatever the frameworks see. A worker sees only its own card, as its first: adapters know `cpu` and `gpu` and no
+numbers.
 """
 
 from __future__ import annotations

@@ -1,8 +1,6 @@
-"""Control groups of memory, versions 1 and 2: which one is ours, what the kernel killed in it, groups below it.
+"""The memory limit of a worker, and the kernel's word that it went beyond it: control groups, versions 1 and 2.
 
 cgroups(7); https://docs.kernel.org/admin-guide/cgroup-v2.html and .../cgroup-v1/memory.html.
-
-`--memory-limit`: what a user typed, how it is held to, and what the kernel says when a worker went beyond it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP: the first ends what runs in good order, the second at once; neither leaves a worker.
 
 The first raises Interrupted in the main thread, as Python's own Ctrl-C raises KeyboardInterrupt, so that every
-`finally` on the way runs. It is no KeyboardInterrupt, because click would turn that into a message and an exit code of
-its own. A signal that whoever started us had us ignore (nohup, a shell's background) stays ignored.
+`finally` on the way runs. It is not a KeyboardInterrupt, because click would turn that into a message and an exit code
+of its own. A signal that was ignored when we started (nohup, a shell's background) stays ignored.
 """
 
 from __future__ import annotations

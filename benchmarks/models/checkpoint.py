@@ -1,14 +1,9 @@
-"""Trained weights as files: safetensors in the canonical layout, so that any framework can go on with them.
+"""A trained network as a folder: weights.safetensors, a card that says what they are, and its curves.
 
-Used by the parent alone: a worker reads and writes the same arrays as .npz, for which NumPy is enough.
-
-The model card of saved weights: what network they are of and where they come from, as JSON that is read strictly.
-
-The declaration stands in it whole, so that weights are never taken for those of a network that has only its name.
-
-A trained network as a folder: weights.safetensors, the card that says what they are, and what was drawn of it.
-
-Made whole or not at all: beside its place, under a hidden name, and renamed when everything is in it.
+The folder is made whole or not at all: under a hidden name beside its place, and renamed when everything is in it. The
+card is JSON that is read strictly, and the whole declaration stands in it, so that weights are never taken for those of
+another network of the same name. Weights have the canonical layout, so that any framework can go on with them. Only the
+parent uses these files: a worker reads and writes the same arrays as .npz, for which NumPy is enough.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""Saved weights in every framework: outputs on all test images, compared image by image.
+"""Do all frameworks mean the same network by the same weights? Their outputs on all test images, image by image.
 
-Weights trained in one framework, evaluated in every other: do all frameworks mean the same network by them?
-
-They travel as safetensors files (checkpoint.py), the initial ones too; a worker gets them as .npz.
+`evaluate` takes a checkpoint, `exchange` trains in each framework first. Weights travel as safetensors files
+(checkpoint.py), the initial ones too; a worker gets them as .npz.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A network in its framework's own files, proven: written in one process, loaded in another that knows nothing of us.
 
-What those files hold is code to some loaders (paddle.load unpickles, a SavedModel is a program). So what is loaded here
-is always what was written here a moment before, from weights that were read strictly; files of a folder that somebody
-else may have made are never loaded.
+What those files hold is code to some loaders (paddle.load unpickles, a SavedModel is a program). So only what was
+written here a moment before, from weights that were read strictly, is loaded here; files of a folder that somebody else
+may have made are never loaded.
 """
 
 from __future__ import annotations

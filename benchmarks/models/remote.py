@@ -1,12 +1,8 @@
-"""Warm workers: a framework that has loaded a network and answers at once, for as long as someone has questions.
+"""Networks in a framework's worker: trained or evaluated in one launch, or held warm to answer image by image.
 
-A launch answers once, after seconds of importing and building. The same keeper keeps such a worker and the same checks
-hold for what it says, but its stdin stays open and every line there is one image (worker/serve.py). One image a line is
-less than the smallest pipe takes, so that writing to a worker that hangs cannot block; reading has a deadline.
-
-A network trained in a framework's worker, and its outputs in any: what train, evaluate and exchange share.
-
-Weights cross as .npz; what a worker is handed and what it leaves lies in `inputs`, a folder of the caller's.
+A launch answers once, after seconds of importing and building. A warm worker is supervised and checked in the same way,
+but its stdin stays open and every line there is one image (worker/serve.py). One image a line is less than the smallest
+pipe takes, so that writing to a worker that hangs cannot block; reading has a deadline. Weights cross as .npz.
 """
 
 from __future__ import annotations

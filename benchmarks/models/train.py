@@ -1,4 +1,4 @@
-"""From a cell to a folder: train it, write weights and card, the framework's own files if asked for, and the curves."""
+"""From a cell to a checkpoint: train it, write weights, card and curves, and the framework's own files if wanted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adapters.weights import Weights, initial_weights
 from benchmarks.errors import plain
 from benchmarks.launch.probe import Probe
 from benchmarks.launch.process import Figures
-from benchmarks.machine import environments, hardware
+from benchmarks.machine import environments, git, hardware
 from benchmarks.models import checkpoint, native, remote
 from benchmarks.models.checkpoint import Card
 from benchmarks.plan.cells import Cell
@@ -68,7 +68,7 @@ def _card_facts(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dic
         "versions": probe.facts["versions"],
         "machine": {name: facts[name] for name in ("cpu", "physical_cores", "memory_bytes")},
         "machine_kind": hardware.fingerprint(cell.device),
-        "commit": environments.commit(),
+        "commit": git.commit(),
     }
 
 

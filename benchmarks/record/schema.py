@@ -1,11 +1,9 @@
-"""The one table of what a row holds: it validates what is written, types what is read, and documents both.
+"""What the lines of a results file hold: the one table of a row's columns, and a small table for each other kind.
 
-results/README.md's list of columns is generated from here (`python -m report columns`).
-
-What the lines of a results file hold that are no rows, a small table for each kind; rows have theirs in schema.py.
-
-A checksum proves that a line is as it was written, not that its writer meant well: these tables let readers rely on
-what a record says. Fields that no table has may come from a newer program and are no error.
+The tables validate what is written, type what is read, and document both: results/README.md's list of columns is made
+from here (`python -m report columns`). A checksum proves that a line is as it was written, not that its writer meant
+well: these tables let readers rely on what a record says. Fields that no table has may come from a newer program and
+are not an error.
 """
 
 from __future__ import annotations

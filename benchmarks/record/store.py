@@ -1,11 +1,9 @@
-"""Can results be kept here? Asked before anything is measured, not when hours have been.
+"""Rows on disk: append-only JSON lines, one file per sweep, one write and one fsync per line.
 
-Rows on disk: append-only JSON lines, one file per sweep, one write and one fsync per line.
-
-The first line of a file is the run's record (machine, versions, what was requested), the others are what was trained
-on, proofs, rows, images that were misread, when a comparison has been measured enough its stop, and at the end where
-the time went. Each line carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line
-is left alone, a damaged line is reported with its number.
+The first line of a file is the run's record (machine, versions, what was requested). The others are data sets, proofs,
+rows, misread images, a stop for each comparison that was measured enough, and at the end where the time went. Each
+line carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line is ignored, and a
+damaged line is reported with its number.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from benchmarks.checks import doctor
-from benchmarks.cli.machine import check_up
+from benchmarks.cli.checks import check_up
 from benchmarks.errors import UsageError
 from benchmarks.record.store import append
 

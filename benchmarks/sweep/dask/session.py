@@ -17,7 +17,7 @@ from benchmarks.launch import proof
 from benchmarks.launch.ceilings import Point, ceilings
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe
-from benchmarks.machine import environments, lock
+from benchmarks.machine import git, lock
 from benchmarks.machine.memory import MemoryLimit
 from benchmarks.plan.cells import Cell, Launch, Preset
 from benchmarks.plan.data.prepared import prepare
@@ -45,7 +45,7 @@ class Session:
         self.driver, self.base = str(order["driver"]), str(order["part_of"])
         for revision in order["revisions"]:
             if revision:
-                environments.resolved(revision)  # which this checkout must have
+                git.resolved(revision)  # which this checkout must have
         data_dir = Path(order["data_dir"]) if order["data_dir"] else None
         data = {found.name: found for found in (prepare(name, data_dir) for name in order["sets"])}
         preset = Preset(**{**order["preset"], "looks": tuple(order["preset"]["looks"])})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.cli import terminal
+from benchmarks.cli import summary
 from benchmarks.record import store
 
 STOP = {
@@ -21,5 +21,5 @@ def test_a_comparison_that_stopped_is_told_of_whoever_measured_it(width, words):
     """On one machine the record is at hand; of several, the driver reads lines, where null is left out."""
     told = STOP | {"half_width": width}
     _, read = store.parse(store._line("stop", told)[:-1])
-    assert terminal.stopped(told) == terminal.stopped(read)
-    assert terminal.stopped(read).endswith(f"stopped after 1 rounds {words}")
+    assert summary.stopped(told) == summary.stopped(read)
+    assert summary.stopped(read).endswith(f"stopped after 1 rounds {words}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.cli import terminal
+from benchmarks.cli import summary
 from benchmarks.record.schema import validate
 
 ROW = {
@@ -15,6 +15,6 @@ ROW = {
 
 
 def test_two_recipes_of_one_network_are_two_comparisons():
-    tables = list(terminal.summary([validate(ROW), validate(ROW | {"recipe": "mlp_tutorial"})]))
+    tables = list(summary.summary([validate(ROW), validate(ROW | {"recipe": "mlp_tutorial"})]))
     assert [table.title.split(",")[0] for table in tables] == ["mlp", "mlp_tutorial"]
     assert [list(table.columns[3].cells) for table in tables] == [["1"], ["1"]]
