@@ -11,8 +11,6 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.record.schema import SCHEMA_VERSION
-
 GIVEN = os.environ.get("LOCKSTEP_DATA")  # read before any test changes it
 TURNS = tempfile.TemporaryDirectory(prefix="lockstep-tests-")  # removed when the process ends
 os.environ["LOCKSTEP_TURN"] = f"{TURNS.name}/turn"  # waits for no other measurement of this machine
@@ -66,6 +64,8 @@ def mnist_folder() -> Path:
 @pytest.fixture
 def row():
     """A row with every required column and nothing else."""
+    from benchmarks.record.schema import SCHEMA_VERSION  # not above: a framework's environment has no psutil
+
     return {
         "schema_version": SCHEMA_VERSION,
         "sweep": "20260101T000000-abcdef",

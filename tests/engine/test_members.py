@@ -16,7 +16,7 @@ AMOUNT = ("--framework", ",".join(FAKES), "--model", "linear,mlp", "--rounds", "
 REQUESTED = 2 * 2 * 3
 OTHERWISE = """
 import sys
-from benchmarks import environments, machine
+from benchmarks.machine import environments, hardware
 from tests.process.faults.harness import main, register
 register()
 {change}
@@ -52,7 +52,7 @@ def changed(field, name, change):
 def test_two_kinds_of_machine_measure_everything_each(field):
     field.schedule()
     field.join("m1", *FAKES)
-    changed(field, "m2", "machine.fingerprint = lambda device='cpu': 'another'; machine.physical_cpus = lambda: [0]")
+    changed(field, "m2", "hardware.fingerprint = lambda device='cpu': 'another'; hardware.physical_cpus = lambda: [0]")
     driver = field.run(*AMOUNT, "--members", "2")
     assert driver.wait() == 0
     _, rows = settled_of_kinds(field, 2 * REQUESTED)
@@ -133,7 +133,7 @@ def test_two_drivers_of_one_name_do_not_get_each_other_s_rows(field):
     field.schedule()
     for number in (1, 2):
         field.join(f"m{number}", *FAKES)
-    same = OTHERWISE.format(change="from benchmarks import runner; runner.name_now = lambda: 'one-name'")
+    same = OTHERWISE.format(change="from benchmarks.sweep.dask import driver; driver.name_now = lambda: 'one-name'")
 
     def driver(results, *arguments):
         where = ("--engine", "dask", "--scheduler", field.address, "--results", str(field.folder / results))

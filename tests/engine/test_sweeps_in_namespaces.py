@@ -27,15 +27,15 @@ UNDER_WAY = r"^1\d/\d+ "
 LOST = r"m0\d was lost: [^\n]*"
 LATE = """
 import os, signal
-from benchmarks.sweep.dask.events import Intake
+from benchmarks.sweep.dask.events import Events
 from tests.process.faults.harness import main, register
-done, gone = Intake.done, []
-def late(intake, machine, future, came_s):
+done, gone = Events.done, []
+def late(events, machine, future, came_s):
     if machine.series is not None and f"//{os.environ['VICTIM_AT']}:" in machine.address and not gone:
         gone.append(os.kill(int(os.environ["VICTIM"]), signal.SIGSTOP))
         print("stopped", flush=True)
-    done(intake, machine, future, came_s)
-Intake.done = late
+    done(events, machine, future, came_s)
+Events.done = late
 register()
 main()
 """  # a driver that stops a member when its block has ended, and then takes the answer

@@ -37,7 +37,7 @@ def results(tmp_path, row):
 
 def test_two_processes_read_at_once(kept, results):
     program = (
-        "import sys; from report import cache, load; cache.SETTLED_S = -60\n"
+        "import sys; from report import load; from report.results import cache; cache.SETTLED_S = -60\n"
         "for _ in range(5): assert len(load(sys.argv[1])) == 3"
     )
     command = [sys.executable, "-c", program, str(results)]

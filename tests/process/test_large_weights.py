@@ -19,12 +19,12 @@ READ = textwrap.dedent("""
     import resource, sys
     from pathlib import Path
     from adapters.recipes import MODELS
-    from benchmarks import weights_file
     from benchmarks.errors import DataError
+    from benchmarks.models.checkpoint import read_weights
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_DATA, (in_use + 32 * 2**20,) * 2)
     try:
-        weights_file.read(Path(sys.argv[1]), MODELS["lenet"])
+        read_weights(Path(sys.argv[1]), MODELS["lenet"])
     except DataError as error:
         print(error)
 """)

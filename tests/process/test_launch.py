@@ -24,15 +24,15 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.fixture
 def run(tmp_path, monkeypatch):
     """Launch a program in the worker's place: `fd` is its answer's descriptor, `request` what it was sent."""
-    (tmp_path / "benchmarks").mkdir()
+    package = tmp_path / "benchmarks" / "worker"
+    package.mkdir(parents=True)
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     monkeypatch.setitem(environments.FIXED, "PYTHONPATH", str(tmp_path))
 
     def go(program: str, timeout_s: float = 20, folder: Path | None = None, progress: Report | None = None) -> Outcome:
-        for name in ("keeper.py", "confinement.py"):
-            shutil.copy(ROOT / "benchmarks" / name, tmp_path / "benchmarks")
+        shutil.copy(ROOT / "benchmarks" / "worker" / "supervisor.py", package)
         head = "import json, os, signal, sys, time\nfd = int(sys.argv[1])\nrequest = json.load(sys.stdin)\n"
-        (tmp_path / "benchmarks" / "worker.py").write_text(head + program)
+        (package / "__main__.py").write_text(head + program)
         cpus = [min(os.sched_getaffinity(0))]
         return process.launch(Path(sys.executable), {"number": 7}, 1, cpus, timeout_s, folder, progress=progress)
 

@@ -13,16 +13,16 @@ from benchmarks.record import store
 READ = textwrap.dedent("""
     import resource, sys
     from pathlib import Path
-    from benchmarks import storage
-    from report import reading
+    from benchmarks.record import store
+    from report.results import arrow
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (in_use + 96 * 2**20,) * 2)
     path = Path(sys.argv[1])
-    sweep = storage.read(path)
+    sweep = store._read(path)
     print(len(sweep.rows), *sweep.problems)
-    sweep = storage.Sweep(path)
+    sweep = store.SweepFile(path)
     with path.open("rb") as file:
-        print(sum(len(table) for table in reading.blocks(file, sweep)), *sweep.problems)
+        print(sum(len(table) for table in arrow.blocks(file, sweep)), *sweep.problems)
 """)
 
 

@@ -30,10 +30,10 @@ HEADINGS = (
 )  # fmt: skip
 PROGRAM = """
 import sys
-from benchmarks import canary
+from benchmarks.machine import noise
 from tests.process.faults.harness import main, register
 if sys.argv.pop(1) == "without":
-    canary.sing = lambda cpus: [1.0] * len(cpus)
+    noise._run_on = lambda cpus: [1.0] * len(cpus)
 register()
 main()
 """

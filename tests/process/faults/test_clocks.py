@@ -103,18 +103,18 @@ def test_a_wall_clock_that_jumps_by_days_changes_no_duration(program, rows):
 
 
 SLEEPS = """
-from benchmarks import canary, suspend
+from benchmarks.machine import noise
 from tests.process.faults.harness import main, register
 
-real, slept = suspend.suspended_s, 0.0
+real, slept = noise._suspended_s, 0.0
 
 def suspended_s():
     global slept
     slept += SECONDS
     return real() + slept
 
-canary.sing = lambda cpus: [1.0] * len(cpus)
-suspend.suspended_s = suspended_s
+noise._run_on = lambda cpus: [1.0] * len(cpus)
+noise._suspended_s = suspended_s
 register()
 main()
 """

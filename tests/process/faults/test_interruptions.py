@@ -119,13 +119,13 @@ def test_a_terminal_that_hangs_up_loses_no_row(cache, tmp_path):
 
 
 BROKEN = """
-from benchmarks import launcher
+from benchmarks.launch.launcher import Launcher
 from tests.process.faults.harness import main, register
 
 def measured(self, planned, folder):
     raise ZeroDivisionError("a bug of ours")
 
-launcher.Launcher.measured = measured
+Launcher.measured = measured
 register()
 main()
 """

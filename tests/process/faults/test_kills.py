@@ -96,10 +96,10 @@ def test_a_killed_sweep_is_resumed_to_the_same_cells_each_once(start, tmp_path, 
 
 HALF = """
 import os, signal
-from benchmarks import storage
+from benchmarks.record import store
 from tests.process.faults.harness import main, register
 
-whole, count = storage.write, 0
+whole, count = store._write, 0
 
 def half(descriptor, content):
     global count
@@ -109,7 +109,7 @@ def half(descriptor, content):
         os.kill(os.getpid(), signal.SIGKILL)
     whole(descriptor, content)
 
-storage.write = half
+store._write = half
 register()
 main()
 """

@@ -59,9 +59,9 @@ def test_a_kill_in_the_group_that_harness_and_worker_share_counts():
     try:
         before = group.oom_kills()
         program = (
-            "import os, sys\nfrom pathlib import Path\nfrom benchmarks import launch\n"
+            "import os, sys\nfrom pathlib import Path\nfrom benchmarks.launch.process import launch\n"
             f"(Path({str(group.folder)!r}) / 'cgroup.procs').write_text(str(os.getpid()))\n"
-            f"ending = launch.launch(Path(sys.executable), {PROBE!r}, 1, [min(os.sched_getaffinity(0))], 60)\n"
+            f"ending = launch(Path(sys.executable), {PROBE!r}, 1, [min(os.sched_getaffinity(0))], 60)\n"
             "print(ending.status, ending.reason)"
         )
         said = run_python(program)

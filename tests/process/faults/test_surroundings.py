@@ -146,10 +146,10 @@ def test_a_home_that_cannot_be_written_and_no_cache_is_one_line(start):
 def test_a_harness_that_can_start_no_process_says_so_and_goes_on():
     """RLIMIT_NPROC of an ordinary user, in a process of its own; as root that user is 65534."""
     program = (
-        "import os, resource\nfrom pathlib import Path\nfrom benchmarks import launch\n"
+        "import os, resource\nfrom pathlib import Path\nfrom benchmarks.launch.process import launch\n"
         "os.getuid() or os.setuid(65534)\n"
         "resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))\n"
-        "ending = launch.launch(Path('/bin/true'), {}, 1, [min(os.sched_getaffinity(0))], 60)\n"
+        "ending = launch(Path('/bin/true'), {}, 1, [min(os.sched_getaffinity(0))], 60)\n"
         "print(ending.status, ending.reason)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)

@@ -26,8 +26,8 @@ from tests.process.faults.processes import until
 
 HOLDER = """
 import sys, time
-from benchmarks import turn
-with turn.taken(sys.argv[1], True, print):
+from benchmarks.machine.lock import machine_lock
+with machine_lock(sys.argv[1], True, print):
     print("taken", flush=True)
     time.sleep(600)
 """

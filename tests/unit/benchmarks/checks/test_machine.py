@@ -67,8 +67,3 @@ def test_a_governor_that_saves_power_is_a_warning(tmp_path, said, level):
 @pytest.mark.parametrize(("busy", "stolen", "level"), [(3, 0, "ok"), (30, 0, "warning"), (1, 5, "warning")])
 def test_load_of_others_is_a_warning(busy, stolen, level):
     assert doctor._load(busy, stolen).level == level
-
-
-def test_this_machine_is_looked_at(monkeypatch):
-    monkeypatch.setattr(doctor, "LOOKED_S", 0)
-    assert [finding.what for finding in doctor.machine_findings()] == ["threads", "governor", "CPU quota", "load now"]

@@ -1,12 +1,7 @@
-import fcntl
-import multiprocessing
-import os
-
 import numpy as np
 import pytest
 
 from benchmarks import files
-from benchmarks.plan.data import prepared
 from benchmarks.plan.data.dataset import ARRAY_NAMES
 from benchmarks.plan.data.prepared import Prepared, prepare
 from benchmarks.plan.data.sources import NAMES
@@ -86,22 +81,6 @@ def test_the_cache_follows_the_environment(tmp_path, own, monkeypatch):
 def test_a_cache_that_cannot_be_written_is_one_line(tmp_path, own, refused):
     (tmp_path / "file").touch()
     refused(lambda: prepare(str(own), None, tmp_path / "file"), "cannot write", "LOCKSTEP_CACHE", tmp_path / "file")
-
-
-def test_a_lock_that_is_held_is_one_line(tmp_path, own, refused, monkeypatch):
-    folder = prepare(str(own), None, tmp_path).folder
-    monkeypatch.setattr(prepared, "LOCK_TIMEOUT_S", 0.1)
-    lock = folder.with_name(folder.name + ".lock")
-    with lock.open() as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        refused(lambda: prepare(str(own), None, tmp_path), lock, f"process {os.getpid()} ")
-
-
-def test_many_processes_at_once(tmp_path, own):
-    with multiprocessing.get_context("spawn").Pool(4) as pool:
-        found = pool.starmap(prepare, [(str(own), None, tmp_path)] * 8)
-    assert len(set(found)) == 1
-    assert len(arrays(found[0].folder)) == 4
 
 
 def test_nothing_is_written_for_a_corrupt_set(tmp_path, own, refused):

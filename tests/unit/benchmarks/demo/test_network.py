@@ -7,8 +7,8 @@ import pytest
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.errors import DataError, UsageError
-from benchmarks.models import checkpoint, train
-from benchmarks.models.demo import _cached_network, facts, network
+from benchmarks.models import checkpoint
+from benchmarks.models.demo import facts, network
 
 
 def keep(folder, name="lenet", card=None):
@@ -34,24 +34,3 @@ def test_a_network_that_tells_no_ten_digits_apart_is_refused(tmp_path):
 def test_a_folder_that_is_named_must_be_one(tmp_path):
     with pytest.raises(DataError, match="no folder"):
         network(tmp_path / "absent", ["numpy"], True, print)
-
-
-def test_what_was_trained_before_is_taken_and_what_is_damaged_trained_anew(tmp_path, monkeypatch):
-    monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path))
-    trained = []
-
-    def save(part, cell, *_):
-        trained.append(cell.framework)
-        recipe = RECIPES[cell.recipe]
-        checkpoint.fill(part, recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
-
-    monkeypatch.setattr(train, "save", save)
-    said = []
-    place = _cached_network(["numpy"], True, said.append).folder
-    assert place.is_relative_to(tmp_path)
-    assert "training lenet on mnist-5k in numpy" in said[0]
-    assert _cached_network(["numpy"], True, said.append).folder == place
-    assert trained == ["numpy"]
-    (place / checkpoint.CARD).write_text("{")
-    _cached_network(["numpy"], True, said.append)
-    assert trained == ["numpy", "numpy"]
