@@ -54,19 +54,22 @@ def checkout(tmp_path, forgetful):
     for folder in imports.OURS:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
 
+    def path_of(name):
+        found = [*tmp_path.glob(f"benchmarks/worker/{name}.py"), *tmp_path.glob(f"**/{name}.py")]
+        return found[0] if found else tmp_path / "benchmarks" / f"{name}.py"
+
     def hashed(entries=(environments.PROGRAM,), **contents):
         for name, content in contents.items():
-            path = next(iter(tmp_path.glob(f"**/{name}.py")), tmp_path / "benchmarks" / f"{name}.py")
-            path.write_text(content)
+            path_of(name).write_text(content)
         forgetful()
         return code_hash(*entries, folders=(tmp_path,))
 
-    hashed.read = lambda name: next(tmp_path.glob(f"**/{name}.py")).read_text()
+    hashed.read = lambda name: path_of(name).read_text()
     return hashed
 
 
 def test_the_hash_covers_exactly_what_a_fresh_worker_loads():
-    program = f"import sys, runpy, {environments.PROGRAM}, benchmarks.worker; print(*sys.modules)"
+    program = f"import sys, runpy, {environments.PROGRAM}, benchmarks.worker.__main__; print(*sys.modules)"
     line = [sys.executable, "-c", program]
     loaded = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     ours = {name for name in loaded if name.partition(".")[0] in imports.OURS}
@@ -91,7 +94,7 @@ def test_the_first_folder_that_has_a_package_has_all_of_it(tmp_path):
     found = _modules(environments.PROGRAM, folders=(tmp_path, ROOT))
     assert found["adapters.registry"] == tmp_path / "adapters" / "registry.py"
     assert "adapters.contract" not in found
-    assert found["benchmarks.worker"] == ROOT / "benchmarks" / "worker" / "__main__.py"
+    assert found["benchmarks.worker.__main__"] == ROOT / "benchmarks" / "worker" / "__main__.py"
 
 
 def test_a_copy_of_the_checkout_has_its_hash_until_a_worker_would_load_something_else(checkout):
@@ -118,7 +121,7 @@ def test_what_is_kept_depends_on_the_code_that_made_it(checkout, code, loaded):
     found = _modules(*code)
     adapters = {target.partition(":")[0] for target in ADAPTERS.values() if target.startswith("adapters.")}
     assert loaded | (adapters if code != ceilings.TRIAD_CODE else set()) <= found.keys()
-    assert not found.keys() & {"benchmarks.worker", "benchmarks.cli.tables", "benchmarks.cli.terminal"}
+    assert not found.keys() & {"benchmarks.worker.__main__", "benchmarks.cli.tables", "benchmarks.cli.terminal"}
     hashes = [checkout(code, serve=checkout.read("serve") + "# changed\n")]
     assert hashes == [code_hash(*code)]
     for name in (name.rpartition(".")[2] for name in loaded):
