@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.markup import escape
+from rich.text import Text
 
 from benchmarks import checks, errors
 from benchmarks.checks import selfcheck
 from benchmarks.checks.finding import LEVELS, Finding
 from benchmarks.cli import tables
-from benchmarks.cli.terminal import Wait, out, say
+from benchmarks.cli.terminal import Wait, deliver, out, say
 from benchmarks.errors import UsageError
 from benchmarks.machine import environments, lock
 from benchmarks.plan.typed import values
@@ -38,11 +38,8 @@ def check_up(
         found += [{"section": section, **asdict(finding)} for finding in findings]
         if not as_json:
             _show(section, findings)
-    if as_json:
-        print(json.dumps(found, indent=1))  # noqa: T201  # for programs: no wrapping, no colours
-    else:
-        counts = {level: sum(item["level"] == level for item in found) for level in LEVELS}
-        out.print(", ".join(f"{count} {level}" for level, count in counts.items()), highlight=False)
+    counts = {level: sum(item["level"] == level for item in found) for level in LEVELS}
+    deliver(found, [Text(", ".join(f"{count} {level}" for level, count in counts.items()))], as_json)
     raise typer.Exit(1 if any(item["level"] == "error" for item in found) else 0)
 
 
@@ -71,8 +68,5 @@ def check_measuring(
         for check in selfcheck.run(names):
             found.append(check)
             say(f"{check.name}: {check.what}: {check.found}")
-    if as_json:
-        print(json.dumps([vars(check) for check in found], indent=1))  # noqa: T201
-    else:
-        out.print(tables.checked(found))
+    deliver([vars(check) for check in found], [tables.checked(found)], as_json)
     raise typer.Exit(0 if all(check.passed for check in found) else 1)

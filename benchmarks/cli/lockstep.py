@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +11,7 @@ from adapters.contract import DTYPES, INPUTS
 from adapters.recipes import MODELS
 from benchmarks.cli import tables
 from benchmarks.cli.display import Display
-from benchmarks.cli.terminal import Axis, Pythons, Wait, err, out, prepared, say
+from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, err, prepared, say
 from benchmarks.launch.probe import chosen_frameworks, probe_all
 from benchmarks.launch.proof import STEPS, Proof, cached_proof, unproven
 from benchmarks.machine import environments, lock
@@ -50,10 +49,7 @@ def lockstep(
     axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], inputs)
     with lock.machine_lock(f"the lockstep gate, {', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
         found = _proven(axes, data, seed, steps, fresh_proof)
-    if as_json:
-        print(json.dumps([{**vars(cell), **vars(proof)} for cell, proof in found], indent=1))  # noqa: T201
-    else:
-        out.print(tables.deviations(found))
+    deliver([{**vars(cell), **vars(proof)} for cell, proof in found], [tables.deviations(found)], as_json)
     raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in found) else 1)
 
 

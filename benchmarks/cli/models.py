@@ -26,7 +26,7 @@ from rich.table import Table
 from adapters.contract import DTYPES
 from adapters.recipes import RECIPES
 from benchmarks.cli import tables
-from benchmarks.cli.terminal import Axis, Pythons, Wait, out, prepared, say
+from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, out, prepared, say
 from benchmarks.errors import EnvironmentMissing, UsageError, plain, require, shown
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe, probe_all
 from benchmarks.machine import environments, lock
@@ -137,11 +137,7 @@ def evaluate_saved(
         tempfile.TemporaryDirectory(prefix="lockstep-") as scratch,
     ):
         found = evaluate.evaluate(kept, frameworks, place, data, Path(scratch), native, say)
-    if as_json:
-        print(json.dumps(found.as_json(), indent=1))  # noqa: T201
-    else:
-        for part in tables.evaluated(found):
-            out.print(part)
+    deliver(found.as_json(), tables.evaluated(found), as_json)
     raise typer.Exit(0 if found.agreement.agreed else 1)
 
 
@@ -176,11 +172,7 @@ def exchange_weights(
             mine = [cell for cell in cells if cell.recipe == name]
             inputs = Path(tempfile.mkdtemp(dir=scratch))
             pairs += evaluate.exchange(mine, data, epochs, seed, folder, inputs, say)
-    if as_json:
-        print(json.dumps([vars(pair) for pair in pairs], indent=1))  # noqa: T201
-    else:
-        for table in tables.exchanged(pairs):
-            out.print(table)
+    deliver([vars(pair) for pair in pairs], tables.exchanged(pairs), as_json)
     raise typer.Exit(0 if all(pair.deviation < LOGITS for pair in pairs) else 1)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 
 from adapters.contract import DTYPES
 from benchmarks.cli import tables
-from benchmarks.cli.terminal import Axis, Pythons, Wait, out, say
+from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, say
 from benchmarks.launch import ceilings
 from benchmarks.launch.probe import chosen_frameworks
 from benchmarks.machine import environments, hardware, lock
@@ -45,17 +44,13 @@ def machine_peak(
     with lock.machine_lock(f"the machine's peak in {', '.join(frameworks)}", wait, say):
         peaks = [ceilings.measured_peak(point, _able(frameworks, point.device), edges, fresh, say) for point in points]
         speeds = [ceilings.measured_bandwidth(point, fresh, say) for point in memories]
-    if as_json:
-        about = {"machine": hardware.facts(), "machine_kind": hardware.fingerprint()}
-        print(json.dumps({**about, "peaks": peaks, "bandwidths": speeds}, indent=1))  # noqa: T201
-    else:
-        for table in tables.peaks(peaks, speeds):
-            out.print(table)
+    about = {"machine": hardware.facts(), "machine_kind": hardware.fingerprint()}
+    deliver({**about, "peaks": peaks, "bandwidths": speeds}, tables.peaks(peaks, speeds), as_json)
     fine = all(part["complete"] for part in peaks) and all(part["status"] == "ok" for part in speeds)
     raise typer.Exit(0 if fine else 1)
 
 
 def _able(frameworks: Sequence[str], device: str) -> list[str]:
     """Return those of the frameworks that have an environment for this device."""
-    there = ceilings.available_frameworks(device)
-    return [name for name in frameworks if name in there]
+    available = ceilings.available_frameworks(device)
+    return [name for name in frameworks if name in available]

@@ -7,15 +7,16 @@ Left to themselves, typer and rich end a program whose reader has gone with exit
 from __future__ import annotations
 
 import io
+import json
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
 
 from benchmarks import errors
 from benchmarks.errors import LockstepError, StorageError, UsageError, plain, shown
@@ -106,6 +107,15 @@ Pythons = Annotated[list[str] | None, typer.Option(help="FRAMEWORK=PATH: an inte
 def say(text: str) -> None:
     """Print progress where it does not mix with what programs read."""
     err.print(errors.plain(text), markup=False, highlight=False, soft_wrap=True)
+
+
+def deliver(answer: Any, shown: Iterable[RenderableType], as_json: bool) -> None:
+    """Print what a command found: as JSON for programs, without colours or wrapping, else what people are shown."""
+    if as_json:
+        print(json.dumps(answer, indent=1))  # noqa: T201
+        return
+    for part in shown:
+        out.print(part)
 
 
 def prepared(name: str, data_dir: Path | None) -> Prepared:
