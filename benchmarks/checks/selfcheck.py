@@ -35,7 +35,11 @@ from benchmarks.worker.speed import speeds
 
 
 class SimulatedAdapter(NumpyAdapter):
-    """Takes `step_s` seconds a training step and `batch_s` an evaluated batch; learns nothing."""
+    """Behaves as an asynchronous device, and sleeps `step_s` seconds a training step, `batch_s` an evaluated batch.
+
+    train, train_fed and evaluate queue work and return at once; only synchronise, and whatever copies results to the
+    host, waits until the queue is empty. Learns nothing.
+    """
 
     framework = "simulated"
     step_s = 2e-3
@@ -87,7 +91,7 @@ class SimulatedAdapter(NumpyAdapter):
 
 
 class NeverWaits(SimulatedAdapter):
-    """A missing synchronisation: what it queued is still to be done when it says it has finished."""
+    """A missing synchronisation: it returns before its queue is empty."""
 
     def synchronise(self, pending: Any = None) -> None:
         self.clock.sleep(0)
@@ -207,8 +211,8 @@ def _compare(inputs: Inputs, rounds: int, slower: float) -> Means:
 def _launched(inputs: Inputs, slower: float, steps: int = 20) -> float:
     """Return the samples/s of NumPy training in this process, a median of five short chunks.
 
-    Everything is built anew, as in a launch: where arrays come to lie decides a percent of the speed, and arms that
-    kept theirs would differ by it (A/A held 1 in 6 of 40).
+    Everything is built again, as in a launch: the place of arrays in memory decides a percent of the speed, and arms
+    that kept their arrays would differ by it (A/A held 1 in 6 of 40).
     """
     adapter = NumpyAdapter(RECIPE)
     adapter.set_weights(inputs.weights)
@@ -228,12 +232,12 @@ def _launched(inputs: Inputs, slower: float, steps: int = 20) -> float:
 
 
 def _idle_parent(data: Prepared) -> Iterator[Check]:
-    """Let a real worker measure, and take this process's CPU time meanwhile."""
+    """Let a real worker measure, and take this process's CPU time during it."""
     cpu, wall = time.process_time(), time.monotonic()
-    ending = _real_launch(data)
+    outcome = _real_launch(data)
     share = (time.process_time() - cpu) / (time.monotonic() - wall)
-    measured = ending.status == "ok"
-    found = f"{share:.2%} of a core" if measured else f"the worker ended {ending.status}: {ending.reason}"
+    measured = outcome.status == "ok"
+    found = f"{share:.2%} of a core" if measured else f"the worker ended {outcome.status}: {outcome.reason}"
     passed = measured and share < 0.01
     yield Check("idle_parent", "the parent while a worker measures", found, "under 1 %", passed)
 
@@ -243,11 +247,11 @@ def _background_load(data: Prepared) -> Iterator[Check]:
     with on_cpus(physical_cpus()[:1]):
         neighbour = subprocess.Popen([sys.executable, "-c", "while True: pass"])
     try:
-        ending = _real_launch(data)
+        outcome = _real_launch(data)
     finally:
         neighbour.kill()
         neighbour.wait()
-    answer = ending.answer or {"flags": [f"the worker ended {ending.status}: {ending.reason}"], "foreign_share": 0.0}
+    answer = outcome.answer or {"flags": [f"the worker ended {outcome.status}: {outcome.reason}"], "foreign_share": 0.0}
     found = f"{', '.join(answer['flags']) or 'no flag'}, {answer['foreign_share']:.0%} of the CPU went to others"
     yield Check("background_load", "a neighbour on the worker's CPU", found, "noisy", "noisy" in answer["flags"])
 

@@ -30,7 +30,6 @@ from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, out, prepared,
 from benchmarks.errors import EnvironmentMissing, UsageError, plain, require, shown
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe, probe_all
 from benchmarks.machine import environments, lock
-from benchmarks.machine.environments import override_interpreters
 from benchmarks.machine.hardware import chosen, physical_cpus
 from benchmarks.machine.signals import Interrupted
 from benchmarks.models import checkpoint, evaluate, predict, train
@@ -123,8 +122,8 @@ def evaluate_saved(
 ) -> None:
     """Evaluate saved weights in every framework on the test images, and compare image by image.
 
-    --native writes each framework's own files anew and loads those: files of the folder are never loaded. Exit code: 0
-    all agree, 1 an image is read differently though it is no tie, or a framework failed, 2 usage or data, 75
+    --native writes each framework's own files again and loads those: files of the folder are never loaded. Exit code: 0
+    all agree, 1 an image is read differently without a tie, or a framework failed, 2 usage or data, 75
     another process measures (with --no-wait).
     """
     environments.override_interpreters(python or [])
@@ -253,7 +252,7 @@ def draw(
     from benchmarks.models.demo.web import bound, loopback, serving, site, url  # noqa: PLC0415
     from benchmarks.models.remote import Warm  # noqa: PLC0415
 
-    override_interpreters(python or [])
+    environments.override_interpreters(python or [])
     [place] = chosen([device])
     names = chosen_frameworks(None if framework == ["all"] else framework, [place])
     with contextlib.ExitStack() as stack:
@@ -261,12 +260,12 @@ def draw(
         stack.enter_context(threadpool_limits(1, "blas"))
         listening = stack.enter_context(bound(host, port))  # before seconds of training
         saved = network(weights, names, wait, say)
-        eyes = stack.enter_context(ThreadPoolExecutor(READERS))
+        decode_pool = stack.enter_context(ThreadPoolExecutor(READERS))
         # One thread each: they answer side by side.
-        desks = [WorkerQueue(name, partial(Warm, name, place, saved.recipe, saved.weights, 1)) for name in names]
-        for desk in desks:
-            stack.callback(desk.close)
-        stack.enter_context(serving(site(facts(saved), desks, host, eyes), listening))
+        queues = [WorkerQueue(name, partial(Warm, name, place, saved.recipe, saved.weights, 1)) for name in names]
+        for queue in queues:
+            stack.callback(queue.close)
+        stack.enter_context(serving(site(facts(saved), queues, host, decode_pool), listening))
         out.print(
             f"{saved.recipe.name} in {', '.join(names)}: {url(listening, host)} (Ctrl-C ends it)", highlight=False
         )

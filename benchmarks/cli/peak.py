@@ -24,7 +24,7 @@ def machine_peak(
     threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
     device: Axis = None,
     sizes: Annotated[list[str] | None, typer.Option(help="N of N x N; rows take only a peak of the default's")] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="measure anew what is kept")] = False,
+    fresh: Annotated[bool, typer.Option("--fresh", help="measure again what is kept")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     python: Pythons = None,
     wait: Wait = True,

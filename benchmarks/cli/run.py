@@ -175,7 +175,7 @@ def run(
     amount = _preset_of(preset, rounds, seeds, epochs)
     if epochs == 0:
         say("--epochs 0: no accuracy launches, whatever --seeds and --preset say")
-    memory = MemoryLimit.of(None if memory_limit is None else size_bytes(memory_limit))
+    memory = MemoryLimit.for_bytes(None if memory_limit is None else size_bytes(memory_limit))
     environments.override_interpreters(python or [])
     recipes, sets = chosen_recipes(model, recipe), values(dataset, ["mnist-5k"], what="dataset")
     sizes: list[int | None] = [*numbers(batch_size, [], "--batch-size", 1 << 20)] or ([None] if recipe else [100])

@@ -36,12 +36,12 @@ class Reportable(Protocol):
 
 @contextmanager
 def summarise_when_ended(sweep: Reportable, display: display.Display) -> Iterator[None]:
-    """Where something ends a sweep early, say what is there all the same."""
+    """Where something ends a sweep early, say what became of its launches all the same."""
     try:
         yield
-    except (Interrupted, LockstepError) as ending:
+    except (Interrupted, LockstepError) as error:
         display.close()
-        code = ending.exit_code
+        code = error.exit_code
         with suppress(OSError):  # a terminal that hung up
             for words in (*sweep.ledger.words(), f"rows in {sweep.path.name}; exit code {code}"):
                 say(words)
@@ -122,7 +122,7 @@ def stopped(stop: Row) -> str:
 
 
 def _precision_words(half_width: float) -> str:
-    """Say how well a comparison's ratios are known; half or twice as much is no knowledge of a ratio."""
+    """Say how well a comparison's ratios are known; within half or twice as much, a ratio is not known."""
     return "ratios not known yet" if half_width > UNKNOWN else f"ratios known to {100 * half_width:.1f} %"
 
 
@@ -140,7 +140,7 @@ def _flagged(launches: Sequence[Row]) -> str:
 
 
 def _mean_speed(launches: Sequence[Row]) -> float:
-    """Return the geometric mean of launches that ended ok with a speed, 0 if there is none."""
+    """Return the geometric mean of launches that ended ok with a speed, 0 without any."""
     known = [row["train_samples_per_s"] for row in launches if row["status"] == "ok" and row["train_samples_per_s"]]
     return speed(known).estimate if known else 0.0
 

@@ -30,8 +30,8 @@ DATA = {"preloaded": "preloaded data", "host": "data fed from host memory"}  # i
 
 
 def terminal(stderr: bool = False) -> Console:
-    """Return a console; where nobody says how wide it is (a pipe, a log), wide enough for a table."""
-    console = Console(stderr=stderr, emoji=False)  # `:abc:` in what a user typed is no picture
+    """Return a console; where its width is not known (a pipe, a log), it is wide enough for a table."""
+    console = Console(stderr=stderr, emoji=False)  # `:abc:` that a user typed is not an emoji
     return console if console.is_terminal else Console(stderr=stderr, emoji=False, width=200)
 
 
@@ -45,8 +45,8 @@ def run_app(app: Callable[[], Any]) -> None:
             sys.stdout.flush()  # what a full disk refuses at the exit would be a traceback and 120
     except (LockstepError, Interrupted) as error:
         words = str(error) if isinstance(error, LockstepError) else f"interrupted by {error.signal.name}"
-        left = isinstance(error, Interrupted) and error.signal == signal.SIGPIPE  # no word to `| head`
-        for line in [] if left else words.split("\n"):  # several where several things are missing
+        reader_gone = isinstance(error, Interrupted) and error.signal == signal.SIGPIPE  # no message for `| head`
+        for line in [] if reader_gone else words.split("\n"):  # several where several things are missing
             terminal(stderr=True).print(plain(line), style="red", markup=False, highlight=False, soft_wrap=True)
         sys.exit(error.exit_code)
 
@@ -68,24 +68,24 @@ class Output(io.FileIO):
             return len(data)
 
     def failed(self, error: OSError) -> None:
-        """Say what the failure is to the program."""
+        """Raise the program's own error for a failed write."""
         if isinstance(error, BrokenPipeError):
             raise Interrupted(signal.SIGPIPE) from None
         raise StorageError(f"cannot write to the standard output: {error.strerror}") from error
 
 
 class Messages(Output):
-    """Standard error: what cannot be said is not, and changes no exit code."""
+    """Standard error: a message that cannot be written is dropped, and changes no exit code."""
 
     def failed(self, error: OSError) -> None:
-        """Go on without a word."""
+        """Go on silently."""
 
 
 def _guard() -> None:
     """Put these in the places of sys.stdout and sys.stderr, where they are files of the system and not yet guarded."""
     for name, kind in (("stdout", Output), ("stderr", Messages)):
         stream = getattr(sys, name)
-        if stream is None:  # closed by whoever started us
+        if stream is None:  # closed when we started
             setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  # as long as the process lives
         if not isinstance(stream, io.TextIOWrapper) or isinstance(getattr(stream.buffer, "raw", None), Output):
             continue

@@ -89,6 +89,6 @@ def run_standalone(framework: str, device: str, model: Model, folder: Path, requ
     except subprocess.TimeoutExpired as error:
         raise WorkerFailed(f"{framework} did not {task} its own files within {TIMEOUT_S:g} s") from error
     if done.returncode:
-        last = (done.stderr.strip().splitlines()[-1:] or ["it said nothing"])[0]
+        last = next(reversed(done.stderr.strip().splitlines()), "it printed nothing")
         reason = plain(last)[:300]
         raise WorkerFailed(f"{framework} did not {task} its own files (exit code {done.returncode}): {reason}")

@@ -49,7 +49,7 @@ class Session:
         data_dir = Path(order["data_dir"]) if order["data_dir"] else None
         data = {found.name: found for found in (prepare(name, data_dir) for name in order["sets"])}
         preset = Preset(**{**order["preset"], "looks": tuple(order["preset"]["looks"])})
-        memory = MemoryLimit.of(order["memory_bytes"])
+        memory = MemoryLimit.for_bytes(order["memory_bytes"])
         launcher = Launcher(probes, data, order["timeout_s"], preset.chunk_s, order["epochs"], memory)
         with lock.machine_lock(f"the peak for {order['sweep']}", True, self.say):
             launcher.ceilings = ceilings([Point(*point) for point in order["points"]], order["peak"], self.say)
