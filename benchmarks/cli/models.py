@@ -66,11 +66,8 @@ def train_and_save(
     cores = len(physical_cpus())
     place = _only(chosen([device]), "--device")
     name = _only(chosen_frameworks([framework], [place]), "--framework")
-    settings = RECIPES[
-        _only(
-            chosen_recipes(_listed("lenet" if model is None and recipe is None else model), _listed(recipe)), "--model"
-        )
-    ]
+    wanted = "lenet" if model is None and recipe is None else model
+    settings = RECIPES[_only(chosen_recipes(_listed(wanted), _listed(recipe)), "--model")]
     asked = _only(chosen_modes([mode]), "--mode")
     kind = _only(values([dtype], [], DTYPES, "dtype"), "--dtype")
     count = _only(numbers(_listed(threads), [cores], "--threads", cores), "--threads")
@@ -109,6 +106,11 @@ def _check(found: Probe, cell: Cell) -> None:
         raise UsageError(f"{cell.framework} cannot train {cell.words()} on {cell.device}: {reason}")
 
 
+def _frameworks(framework: list[str] | None, device: str) -> list[str]:
+    """Return the frameworks to use on a device; `all` is the default's other name."""
+    return chosen_frameworks(None if framework == ["all"] else framework, [device])
+
+
 def evaluate_saved(
     folder: Annotated[Path, typer.Argument(help="a folder that `train --save` made")],
     framework: Axis = None,
@@ -128,7 +130,7 @@ def evaluate_saved(
     """
     environments.override_interpreters(python or [])
     [place] = chosen([device])
-    frameworks = chosen_frameworks(None if framework == ["all"] else framework, [place])
+    frameworks = _frameworks(framework, place)
     kept = checkpoint.read_checkpoint(folder)
     data = prepared(evaluate.trained_on(kept) if dataset is None else dataset, data_dir)
     with (
@@ -195,7 +197,7 @@ def predict_digits(
     """
     environments.override_interpreters(python or [])
     [place] = chosen([device])
-    frameworks = chosen_frameworks(None if framework == ["all"] else framework, [place])
+    frameworks = _frameworks(framework, place)
     kept = checkpoint.read_checkpoint(weights)
     pictures = [predict.picture(name, naive) for name in images]
     for problem in (found.problem for found in pictures if found.problem):
@@ -254,7 +256,7 @@ def draw(
 
     environments.override_interpreters(python or [])
     [place] = chosen([device])
-    names = chosen_frameworks(None if framework == ["all"] else framework, [place])
+    names = _frameworks(framework, place)
     with contextlib.ExitStack() as stack:
         # Two threads of OpenBLAS for each small system of equations cost ten times their use where workers compute.
         stack.enter_context(threadpool_limits(1, "blas"))
