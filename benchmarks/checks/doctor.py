@@ -34,6 +34,11 @@ LOOKED_S = 0.5
 BUSY = 5.0  # percent of the CPUs that others may take before a launch is called noisy (worker/interference.py)
 STOLEN = 2.0
 OWN_GROUP = Path("/proc/self/cgroup")
+NAMED = 3  # packages that differ are named up to so many
+LITTLE_BYTES = 1 << 30
+TOO_LITTLE_BYTES = 100 << 20
+COMMAND = [sys.executable, "-m", "report", "check"]
+ADVICE = "python -m report check says more"
 
 
 def machine_findings() -> Iterator[Finding]:
@@ -163,10 +168,6 @@ def _files(name: str, folder: Path) -> Finding:
     return Finding("ok", what, "four files, sha256 as pinned")
 
 
-PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[.*\])?==([^\s;\\]+)", re.MULTILINE)
-NAMED = 3  # packages that differ are named up to so many
-
-
 def environment_findings() -> Iterator[Finding]:
     """Yield a finding for each framework on each kind of device."""
     for (framework, device), probe in probe_all(list(ADAPTERS), KINDS).items():
@@ -180,14 +181,13 @@ def _judged(probe: Probe) -> Finding:
     if probe.missing:
         found, _, advice = probe.problem.removeprefix(f"{what}: ").partition("; ")
         return Finding("warning" if probe.device == "cpu" else "note", what, found, advice)
-    environment = environments.name(probe.framework, probe.device)
     advice = environments.recreate_hint(probe.framework, probe.device)
     if probe.problem and not probe.facts:
         return Finding("error", what, probe.problem.removeprefix(f"{what} "), advice)
     if probe.problem:
         return Finding("warning", what, probe.problem, "check the driver, and CUDA_VISIBLE_DEVICES")
     folder = environments.interpreter(probe.framework, probe.device).parents[1]
-    pins = _pinned(environments.ROOT / "requirements" / f"{environment}.txt")
+    pins = environments.pinned(probe.framework, probe.device)
     installed = {_normal(found.name): found.version for found in metadata.distributions(path=_site_packages(folder))}
     wrong = [name for name in pins if installed.get(name) != pins[name]]
     differ = [f"{name} {installed.get(name, 'missing')} in place of {pins[name]}" for name in wrong]
@@ -195,11 +195,6 @@ def _judged(probe: Probe) -> Finding:
         more = f" and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
         return Finding("error", what, f"not as pinned: {', '.join(differ[:NAMED])}{more}", advice)
     return Finding("ok", what, f"{probe.version} answers, {len(pins)} packages as pinned")
-
-
-def _pinned(path: Path) -> dict[str, str]:
-    """Return the versions that a requirements file pins, by name."""
-    return {_normal(name): version for name, version in PINNED.findall(path.read_text())}
 
 
 def _normal(name: str) -> str:
@@ -210,10 +205,6 @@ def _normal(name: str) -> str:
 def _site_packages(folder: Path) -> list[str]:
     """Return where an environment keeps its packages."""
     return [str(path) for path in folder.glob("lib/python3.*/site-packages")]
-
-
-LITTLE_BYTES = 1 << 30
-TOO_LITTLE_BYTES = 100 << 20
 
 
 def disk_findings(results: Path) -> Iterator[Finding]:
@@ -240,10 +231,6 @@ def _place(what: str, folder: Path, advice: str) -> Finding:
         level = "error" if free < TOO_LITTLE_BYTES else "warning"
         return Finding(level, what, f"{free / 2**20:,.0f} MiB free at {shown(nearest)}", f"make room, or {advice}")
     return Finding("ok", what, found if nearest == folder.absolute() else f"{found}; will be made")
-
-
-COMMAND = [sys.executable, "-m", "report", "check"]
-ADVICE = "python -m report check says more"
 
 
 def sections(folder: Path) -> Iterator[tuple[str, list[Finding]]]:

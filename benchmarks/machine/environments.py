@@ -89,7 +89,7 @@ def pinned(framework: str, device: str) -> dict[str, str]:
         lines = _lock_file(framework, device).read_text()
     except FileNotFoundError:
         return {}
-    return dict(re.findall(r"^([a-z0-9-]+)==(\S+)", lines, re.MULTILINE))
+    return dict(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==([^\s;\\]+)", lines, re.MULTILINE))
 
 
 def variables(threads: int, device: str = "cpu") -> dict[str, str]:
