@@ -10,6 +10,7 @@ from benchmarks.cli import terminal
 from benchmarks.cli.checks import check_measuring, check_up
 from benchmarks.cli.engine import collect, join, schedule
 from benchmarks.cli.inventory import describe_model, list_frameworks
+from benchmarks.cli.lane import ask_everything
 from benchmarks.cli.lockstep import lockstep
 from benchmarks.cli.micro import micro_benchmarks
 from benchmarks.cli.models import draw, evaluate_saved, exchange_weights, predict_digits, train_and_save
@@ -35,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_frameworks,
     "describe": describe_model,
     "check": check_up,
+    "lane": ask_everything,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
