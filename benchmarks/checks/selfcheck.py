@@ -24,7 +24,8 @@ from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import Weights, initial_weights
 from benchmarks.launch.outcome import Outcome
-from benchmarks.launch.process import launch_in, on_cpus
+from benchmarks.launch.place import Place
+from benchmarks.launch.process import launch, on_cpus
 from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared, prepare
@@ -251,9 +252,12 @@ def _background_load(data: Prepared) -> Iterator[Check]:
     finally:
         neighbour.kill()
         neighbour.wait()
-    answer = outcome.answer or {"flags": [f"the worker ended {outcome.status}: {outcome.reason}"], "foreign_share": 0.0}
-    found = f"{', '.join(answer['flags']) or 'no flag'}, {answer['foreign_share']:.0%} of the CPU went to others"
-    yield Check("background_load", "a neighbour on the worker's CPU", found, "noisy", "noisy" in answer["flags"])
+    words = ", ".join(sorted(outcome.flags)) or "no flag"
+    if outcome.answer is None:
+        words = f"the worker ended {outcome.status}: {outcome.reason}"
+    share = (outcome.answer or {"foreign_share": 0.0})["foreign_share"]
+    found = f"{words}, {share:.0%} of the CPU went to others"
+    yield Check("background_load", "a neighbour on the worker's CPU", found, "noisy", "noisy" in outcome.flags)
 
 
 def _real_launch(data: Prepared) -> Outcome:
@@ -264,7 +268,7 @@ def _real_launch(data: Prepared) -> Outcome:
         write_inputs(Path(folder), weights, 0, data.train_size, 1)
         request = {"task": "speed", "cell": asdict(cell), "plan": None, "chunk_s": timing.CHUNK_S}
         request |= {"data": str(data.folder), "inputs": folder}
-        return launch_in("numpy", "cpu", request, 1, timeout_s=300)
+        return launch(Place.of("numpy", "cpu", 1), request, timeout_s=300)
 
 
 CHECKS: Mapping[str, Callable[[Inputs], Iterator[Check]]] = {

@@ -1,17 +1,12 @@
-"""What this machine can do at most: the denominator of MFU; ceilings.py has memory's beside it.
+"""What this machine can do at most: its peak, the denominator of MFU, and its memory's bandwidth, the roofline's slope.
 
 The peak at a (device, dtype, threads) is the fastest product of square matrices over all sizes and **all frameworks**,
-so that none is measured against its own weakness. It is kept per kind of machine, pinned environments, adapters and
-threads. Rows take only a peak that every framework with an environment here had its say in: one of fewer may be too
-low, and would make an honest row look impossible.
+so that no framework is measured against its own weakness. The bandwidth is NumPy's triad on a CPU, and on a card the
+fastest copy that any framework makes there (worker/bandwidth.py). Both are cached per kind of machine, pinned
+environments, adapters and threads.
 
-How fast memory feeds what computes, kept per kind of machine beside its peak: the slope of the roofline.
-
-On a CPU it is the triad in NumPy, on a card the fastest copy that any framework makes there (both worker/bandwidth.py),
-so that none is held to what another's launches cost. Rows take a card's only where every framework had its say: a
-bandwidth that is too low would make an honest row look impossible.
-
-What the machine can do where a sweep measures: its peak and its memory's bandwidth, kept or measured.
+Rows use a peak or a card's bandwidth only if every framework with an environment here took part: a ceiling of fewer
+frameworks may be too low, and a correct row would then look impossible.
 """
 
 from __future__ import annotations
@@ -24,7 +19,8 @@ import psutil
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import files
 from benchmarks.errors import EnvironmentMissing, threads
-from benchmarks.launch.process import launch_in
+from benchmarks.launch.place import Place
+from benchmarks.launch.process import launch
 from benchmarks.launch.roofline import Ceiling
 from benchmarks.machine import environments, hardware, imports
 from benchmarks.plan.cells import Cell
@@ -62,7 +58,7 @@ def available_frameworks(device: str) -> list[str]:
 
 
 def _peak_key(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> Document:
-    """Return everything that a kept peak depends on."""
+    """Return everything that a cached peak depends on."""
     return {
         **point._asdict(),
         "sizes": list(sizes),
@@ -78,7 +74,7 @@ def _locks(frameworks: Sequence[str], device: str) -> dict[str, str]:
 
 
 def _known_peak(point: Point) -> float | None:
-    """Return the kept peak, FLOP/s, of all frameworks that have an environment here; None if there is none."""
+    """Return the cached peak, FLOP/s, of all frameworks that have an environment here; None if there is no peak."""
     found = files.read_cached("peaks", _peak_key(point, available_frameworks(point.device), SIZES))
     return None if found is None else found["flops_per_s"]
 
@@ -86,10 +82,10 @@ def _known_peak(point: Point) -> float | None:
 def measured_peak(
     point: Point, frameworks: Sequence[str], sizes: Sequence[int] = SIZES, fresh: bool = False, report: Report = print
 ) -> Document:
-    """Return the kept peak over these frameworks and sizes, or measure it; keep it if every framework had its say.
+    """Return the cached peak over these frameworks and sizes, or measure it; cache it if every framework took part.
 
     The document: device, dtype, threads; flops_per_s, framework and size of the best (null where there is none);
-    `frameworks`, what each answered; `complete`, whether none of them failed.
+    `frameworks`, each one's answer; `complete`, whether no framework failed.
     """
     depends = _peak_key(point, frameworks, sizes)
     if not fresh and (found := files.read_cached("peaks", depends)):
@@ -112,17 +108,18 @@ def _ask(point: Point, framework: str, task: str, **amounts: Sequence[int]) -> D
 
 def _ask_worker(framework: str, device: str, request: Document, threads: int) -> Document:
     """Return how a launch ended, as part of a document."""
-    ending = launch_in(framework, device, request, threads, TIMEOUT_S)
-    return {"status": ending.status, "reason": ending.reason, **(ending.answer or {})}
+    outcome = launch(Place.of(framework, device, threads), request, TIMEOUT_S)
+    ended = {"status": outcome.status, "reason": outcome.reason, "flags": sorted(outcome.flags)}
+    return {**ended, **(outcome.answer or {})}
 
 
 def _is_valid(answer: Mapping[str, Any]) -> bool:
-    """Return whether a framework's answer has a say: it ended ok, on the threads that were asked for."""
+    """Return whether a framework's answer counts: it ended ok, on the threads that were asked for."""
     return answer["status"] == "ok" and not answer["flags"]
 
 
 def _all_valid(answers: Mapping[str, Mapping[str, Any]]) -> bool:
-    """Return whether every framework had its say or has a reason not to have one that will not go away."""
+    """Return whether every framework's answer counts, or never will because its adapter does not support the task."""
     return all(_is_valid(answer) or answer["status"] == "unsupported" for answer in answers.values())
 
 
@@ -154,13 +151,13 @@ TRIAD_CODE, CARD_CODE = ("benchmarks.worker.bandwidth",), ("benchmarks.worker.ba
 
 
 def _ceiling(point: Point) -> Ceiling:
-    """Return what is kept of this machine for a point: its peak, and its memory's bandwidth."""
+    """Return what is cached of this machine for a point: its peak, and its memory's bandwidth."""
     memory = files.read_cached("bandwidths", _bandwidth_key(point))
     return Ceiling.measured(_known_peak(point), memory["sets"] if memory else [])
 
 
 def _bandwidth_key(point: Point) -> Document:
-    """Return everything that a kept bandwidth depends on; no dtype, because bytes have none."""
+    """Return everything that a cached bandwidth depends on; no dtype, because bytes have none."""
     if point.device != "cpu":
         return {
             "device": point.device,
@@ -183,7 +180,7 @@ def can_be_measured(device: str) -> bool:
 
 
 def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print) -> Document:
-    """Return the kept bandwidth of a point's memory, or measure it; for a device where that can be.
+    """Return the cached bandwidth of a point's memory, or measure it, on a device where can_be_measured().
 
     The document: device, threads, status, reason; `bytes_per_s` of the largest set; `sets`, each set_bytes and
     bytes_per_s; for a card `frameworks`, what each answered.
@@ -208,7 +205,7 @@ def _in_memory(point: Point) -> Document:
 
 
 def _on_a_card(point: Point) -> Document:
-    """Let every framework copy in a fresh process; return the fastest of each set, `failed` unless all had a say."""
+    """Let every framework copy in a fresh process; return the fastest of each set, `failed` unless all took part."""
     asked = point._replace(dtype="float32")
     answers = {
         name: _ask(asked, name, "copies", sets_bytes=CARD_SETS_BYTES) for name in available_frameworks(point.device)
@@ -253,7 +250,7 @@ def points(cells: Iterable[Cell]) -> list[Point]:
 
 
 def ceilings(at: Iterable[Point], measure: bool, say: Callable[[str], None]) -> dict[Point, Ceiling]:
-    """Return what is kept of this machine's peak and bandwidth for each point, measured first if asked for."""
+    """Return what is cached of this machine's peak and bandwidth for each point; with `measure`, measure it first."""
     found = list(at)
     for point in found if measure else ():
         measured_peak(point, available_frameworks(point.device), report=say)

@@ -1,39 +1,34 @@
-"""Which launches need not be tried: one of the same cell, with this batch or a smaller one, had no memory.
-
-One planned launch becomes one row: what need not be tried, the worker, what the machine did meanwhile.
-"""
+"""One planned launch becomes one row: need it be tried, the worker, what disturbed the machine meanwhile."""
 
 from __future__ import annotations
 
 import dataclasses
-import datetime
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adapters.flops import model_flops, step_all_flops
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.errors import SchemaError
+from benchmarks.launch import process
 from benchmarks.launch.ceilings import Point
 from benchmarks.launch.probe import Probe
-from benchmarks.launch.process import UNLIMITED, launch_in
 from benchmarks.launch.proof import Proof, unproven
 from benchmarks.launch.roofline import Ceiling, utilised
-from benchmarks.machine import environments, git, hardware
-from benchmarks.machine.memory import MemoryLimit
+from benchmarks.launch.target import Row, RowBuilder, Target
+from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from benchmarks.machine.noise import Canary, CardWatch, Suspend
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.record.schema import BY_NAME, SCHEMA_VERSION, validate
+from benchmarks.record.schema import BY_NAME, FLAGS, validate
 from benchmarks.worker.inputs import write_inputs
 from benchmarks.worker.speed import PLAN
 
 
 class OomHistory:
-    """The smallest batch with which each cell, its batch size apart, ran out of memory, by task."""
+    """The smallest batch size that ran out of memory, by task and by cell without its batch size."""
 
     def __init__(self) -> None:
         self.smallest: dict[tuple[Cell, str], int] = {}
@@ -45,9 +40,9 @@ class OomHistory:
             self.smallest[key] = min(planned.cell.batch_size, self.smallest.get(key, planned.cell.batch_size))
 
     def skipped(self, planned: Launch) -> dict[str, Any] | None:
-        """Return the outcome of a launch that is not to be tried, None for one that is.
+        """Return the outcome of a launch that is not worth trying, None for one that is.
 
-        A larger batch is not, whatever the task was; nor is the very launch that failed, in a later round.
+        That is a larger batch than one that failed, in either task, and the launch that failed in a later round.
         """
         batch_size = planned.cell.batch_size
         for (cell, task), smallest in self.smallest.items():
@@ -58,11 +53,8 @@ class OomHistory:
 
 
 def _any_batch(cell: Cell) -> Cell:
-    """Return what all batch sizes of a cell have in common."""
+    """Return what all batch sizes of a cell share."""
     return dataclasses.replace(cell, batch_size=1)
-
-
-Row = dict[str, Any]
 
 
 def _refuted(proof: Proof) -> Row | None:
@@ -72,7 +64,7 @@ def _refuted(proof: Proof) -> Row | None:
 
 @dataclass
 class Launcher:
-    """What all launches of a sweep share, and what earlier ones told of later ones."""
+    """Makes the launches of a sweep: what they share, and what earlier ones showed for later ones."""
 
     probes: Mapping[tuple[str, str], Probe]
     data: Mapping[str, Prepared]
@@ -83,14 +75,19 @@ class Launcher:
     ceilings: Mapping[Point, Ceiling] = field(default_factory=dict)  # absent: not known
     proofs: dict[Cell, Proof] = field(default_factory=dict)
     plans: dict[str, dict[str, int]] = field(default_factory=dict)  # PLAN's columns by identity
-    outgrown: OomHistory = field(default_factory=OomHistory)
+    oom_history: OomHistory = field(default_factory=OomHistory)
     fastest_canary: dict[int, float] = field(default_factory=dict)  # seconds by CPU
 
+    def __post_init__(self) -> None:
+        self.rows = RowBuilder(self.probes, self.data, self.chunk_s, self.epochs, self.memory)
+
     def row(self, planned: Launch, folder: Path, sweep: str) -> Row:
-        """Launch one cell once and return its row; what workers are handed lies in `folder`."""
+        """Launch one cell once and return its row; `folder` is where the workers' inputs lie."""
         begin, cell = time.monotonic(), planned.cell
         row, proof = self.described(planned, sweep), self.proofs.get(cell, unproven(""))
-        row |= self.skipped(cell) or _refuted(proof) or self.outgrown.skipped(planned) or self.measured(planned, folder)
+        row |= (
+            self.skipped(cell) or _refuted(proof) or self.oom_history.skipped(planned) or self.measured(planned, folder)
+        )
         if proof.lockstep == "unproven" and row["status"] == "ok":
             row["reason"] = proof.reason  # a speed without a proof says why it has none
         row["duration_s"] = time.monotonic() - begin
@@ -104,93 +101,60 @@ class Launcher:
             kept = {name: value for name, value in row.items() if BY_NAME[name].required or name == "duration_s"}
             return validate({**kept, "status": "invalid", "reason": str(error)})
 
-    def described(self, planned: Launch, sweep: str) -> Row:
-        """Return what a launch's row says of it before it is made."""
-        cell = planned.cell
-        proof = self.proofs.get(cell, unproven(""))
-        return {
-            "schema_version": SCHEMA_VERSION,
-            **dataclasses.asdict(cell),
-            "revision": cell.revision or None,
-            "sweep": sweep,
-            "cell": self.identity(planned),
-            "started_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "model": cell.model,
-            "device_name": self.probes[cell.framework, cell.device].device_name,
-            "task": planned.task,
-            "round": planned.round,
-            "seed": planned.seed,
-            "attempt": planned.attempt,
-            "train_flops_per_sample": model_flops(RECIPES[cell.recipe].model)[1],
-            "train_all_flops_per_sample": step_all_flops(RECIPES[cell.recipe], cell.batch_size) / cell.batch_size,
-            **proof.columns(),
-        }
-
-    def skipped(self, cell: Cell) -> Row | None:
-        """Return the outcome of a cell that need not be launched to know how it ends."""
-        probe = self.probes[cell.framework, cell.device]
-        if probe.problem:
-            return {"status": "skipped" if probe.missing else "failed", "reason": probe.problem}
-        if reason := probe.unsupported(cell.mode, cell.dtype, cell.input):
-            return {"status": "unsupported", "reason": reason, "framework_version": probe.version}
-        return None
-
-    def measured(self, planned: Launch, folder: Path) -> Row:
-        """Start the worker and return what it measured, or how it ended."""
-        cell = planned.cell
-        recipe, data = RECIPES[cell.recipe], self.data[cell.dataset]
-        inputs = folder / f"{cell.recipe}-{data.sha256[:16]}-{planned.seed}"
-        if not inputs.exists():
-            inputs.mkdir()
-            weights = initial_weights(recipe.model, recipe.initialiser, planned.seed)
-            write_inputs(inputs, weights, planned.seed, data.train_size, self.epochs_of(cell))
-        request = {
-            "task": planned.task,
-            "cell": dataclasses.asdict(cell),
-            "data": str(data.folder),
-            "inputs": str(inputs),
-            "epochs": self.epochs_of(cell),
-            "plan": self.plans.get(self.identity(planned)),
-            "chunk_s": self.chunk_s,
-        }
-        timed = hardware.physical_cpus()[: cell.threads] if planned.task == "speed" else []
-        with (
-            Canary(timed, self.fastest_canary) as canary,
-            Suspend() as suspend,
-            CardWatch(hardware.card_of(cell.device)) as watch,
-        ):
-            ending = launch_in(
-                cell.framework, cell.device, request, cell.threads, self.timeout_s, cell.revision, self.memory
-            )
-        found: Row = {**(ending.answer or {}), "status": ending.status, "reason": ending.reason}
-        if strange := [index for index in found.get("mistakes") or [] if not 0 <= index < data.test_size]:
-            found = {"status": "invalid", "reason": f"the worker's answer names test image {strange[0]}: there is none"}
-        return suspend.mark(canary.mark(watch.mark(found, found.get("train_timed_between_s"))))
-
     def identity(self, planned: Launch) -> str:
         """Return the hash that decides whether an old row answers for this launch."""
-        cell = planned.cell
-        return cell.identity(
-            task=planned.task,
-            code=environments.code_hash(),
-            adapters=git.adapters_hash(cell.revision) if cell.revision else "",
-            **self.fingerprints(cell),
-            data=self.data[cell.dataset].sha256,
-            seed=planned.seed if planned.task == "speed" else None,  # accuracy launches of a cell differ by their seeds
-            epochs=self.epochs_of(cell) if planned.task == "accuracy" else 0,
-            chunk_s=self.chunk_s if planned.task == "speed" else 0.0,
-        )
+        return self.rows.identity(planned)
 
-    def fingerprints(self, cell: Cell) -> dict[str, str]:
-        """Return hashes of the environment and of the kind of machine that a cell is measured in: this one."""
-        lock = environments.lock_hash(cell.framework, cell.device)
-        return {"lock": lock, "machine": hardware.fingerprint(cell.device)}
+    def described(self, planned: Launch, sweep: str) -> Row:
+        """Return what a launch's row says of it before it is made."""
+        return self.rows.described(planned, sweep, self.proofs.get(planned.cell))
 
-    def epochs_of(self, cell: Cell) -> int:
-        return RECIPES[cell.recipe].epochs if self.epochs is None else self.epochs
+    def skipped(self, cell: Cell) -> Row | None:
+        """Return the outcome of a cell that is not launched because it cannot run; None for one that can."""
+        return self.rows.target(cell).skipped()
+
+    def measured(self, planned: Launch, folder: Path) -> Row:
+        """Start the worker and return the columns that it and the watchers measured, and how it ended."""
+        target = self.rows.target(planned.cell)
+        place, request = target.place, self._request(target, planned, _inputs(target, planned.seed, folder))
+        timed = place.cpus if planned.task == "speed" else ()
+        with Canary(timed, self.fastest_canary) as canary, Suspend() as suspend, CardWatch(place.card) as card:
+            outcome = process.launch(place, request, self.timeout_s).checked(target.data.test_size)
+        answer = outcome.answer or {}
+        columns = card.columns(answer)
+        flags = outcome.flags | canary.flags() | suspend.flags() | card.flags(columns)
+        ended = {"status": outcome.status, "reason": outcome.reason, "flags": in_order(flags)}
+        return {**answer, **columns, **canary.columns(), **ended}
+
+    def _request(self, target: Target, planned: Launch, inputs: Path) -> dict[str, Any]:
+        return {
+            "task": planned.task,
+            "cell": dataclasses.asdict(target.cell),
+            "data": str(target.data.folder),
+            "inputs": str(inputs),
+            "epochs": target.epochs,
+            "plan": self.plans.get(target.identity(planned)),
+            "chunk_s": self.chunk_s,
+        }
 
     def remember(self, planned: Launch, row: Row) -> None:
-        """Tell later launches of a cell which chunks its first one took, or that there is no memory for it."""
+        """Note for later launches of a cell which chunks its first one took, and that it ran out of memory."""
         if row["task"] == "speed" and row["status"] == "ok":
             self.plans.setdefault(row["cell"], {name: row[name] for name in PLAN})
-        self.outgrown.note(planned, row["status"])
+        self.oom_history.note(planned, row["status"])
+
+
+def in_order(flags: Iterable[str]) -> list[str]:
+    """Return flags in the schema's order, unknown ones last."""
+    known = list(FLAGS)
+    return sorted(flags, key=lambda flag: (known.index(flag) if flag in FLAGS else len(known), flag))
+
+
+def _inputs(target: Target, seed: int, folder: Path) -> Path:
+    """Return the folder of a target's initial weights and order of samples below `folder`, made once per seed."""
+    inputs = folder / f"{target.cell.recipe}-{target.data.sha256[:16]}-{seed}"
+    if not inputs.exists():
+        inputs.mkdir()
+        weights = initial_weights(target.recipe.model, target.recipe.initialiser, seed)
+        write_inputs(inputs, weights, seed, target.data.train_size, target.epochs)
+    return inputs

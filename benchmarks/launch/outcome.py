@@ -1,8 +1,7 @@
-"""What a worker's answer must be, task by task, before anything is done with it: a framework is not trusted.
+"""How a launch ended: exit code, answer and printed lines become one status, one reason and a set of flags.
 
-Strict JSON in UTF-8: no key twice, no NaN, numbers within their columns' bounds, nothing that is not a worker's to say.
-
-How a launch ended: what an exit code, an answer and the printed lines say, put into one status and one reason.
+A framework is not trusted, so its answer is checked, task by task, before anything is done with it: strict JSON in
+UTF-8, no key twice, no NaN, numbers within the bounds of their columns, no column that only the harness fills in.
 """
 
 from __future__ import annotations
@@ -38,12 +37,12 @@ from benchmarks.worker.libraries import aborted
 
 Answer = dict[str, Any]
 
-STATUSES = ("ok", "unsupported", "failed", "oom", "nan", "invalid")  # the others are for the harness to say
-HARNESS = frozenset(column.name for column in COLUMNS if column.by == "harness")  # not a worker's to say
+STATUSES = ("ok", "unsupported", "failed", "oom", "nan", "invalid")  # a worker's; the harness has more
+HARNESS = frozenset(column.name for column in COLUMNS if column.by == "harness")  # a worker must not fill these in
 
 
 class AnswerInvalid(ValueError):
-    """An answer is none; the message goes on after `the worker's answer`."""
+    """An answer is not valid; the message goes on after `the worker's answer`."""
 
 
 TEXTS = mapping(text)
@@ -74,25 +73,27 @@ NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
 
 
 def read(answer: bytes, task: str, largest_bytes: int = 1 << 19) -> Answer:
-    """Return what the bytes say, with `status` and `reason`; AnswerInvalid says what is wrong with them."""
+    """Return the answer in the bytes, with `status` and `reason`; AnswerInvalid says what is wrong with them."""
     try:
-        said = loads(answer)
+        found = loads(answer)
     except ValueError as error:
         raise AnswerInvalid(f"cannot be read: {error}") from None
-    if not isinstance(said, dict) or not text(said.get("reason")) or said.get("status") not in STATUSES:
+    if not isinstance(found, dict) or not text(found.get("reason")) or found.get("status") not in STATUSES:
         raise AnswerInvalid(f"cannot be read: it has no reason, or no status out of {', '.join(STATUSES)}")
-    if len(json.dumps(said)) > largest_bytes:  # as it would be written: what is no ASCII takes six times the room
+    if len(json.dumps(found)) > largest_bytes:  # as it would be written: a character outside ASCII takes six bytes
         raise AnswerInvalid(f"is longer than {largest_bytes} bytes")
-    if said["status"] == "ok" and (name := invalid(NEEDED.get(task, {}), said)):
-        raise AnswerInvalid(f"has no valid {name!r}: {shown(said.get(name))}")
+    if found["status"] == "ok" and (name := invalid(NEEDED.get(task, {}), found)):
+        raise AnswerInvalid(f"has no valid {name!r}: {shown(found.get(name))}")
+    if not optional(strings)(found.get("flags")):
+        raise AnswerInvalid(f"has no valid 'flags': {shown(found['flags'])}")
     if task in TASKS:
-        _check_columns(said)
-    return said
+        _check_columns(found)
+    return found
 
 
-def _check_columns(said: Answer) -> None:
+def _check_columns(found: Answer) -> None:
     """Hold an answer to the table of columns; AnswerInvalid names the first that does not fit."""
-    for name, value in said.items():
+    for name, value in found.items():
         if name in ("status", "reason"):
             continue
         if name not in BY_NAME or name in HARNESS:
@@ -118,32 +119,45 @@ FRAMES = 3
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a launch ended: `answer` is what the worker said, None unless it was read; `signal` what ended it."""
+    """How a launch ended.
+
+    `answer` holds the worker's columns without status, reason and flags, None unless it was read; `output` is the end
+    of what it printed; `signal` is the number of the signal that ended it, 0 for none.
+    """
 
     status: str
     reason: str
     answer: dict[str, Any] | None
     output: str
     signal: int = 0
+    flags: frozenset[str] = frozenset()
 
     def explained(self, watch: MemoryWatch) -> Outcome:
-        """Return this ending as `oom` if the kernel says so.
+        """Return this outcome as `oom` if the kernel says so.
 
-        In a group of the worker's own any kill explains a bad end; in one that it shares, its own SIGKILL alone.
+        In a control group of the worker's own any kill explains a bad end; in a shared one only the worker's SIGKILL.
         """
         its_own = bool(watch.limit) and self.status not in ("ok", "timeout")
         if (its_own or self.signal == signal.SIGKILL) and (evidence := watch.killed()):
-            return replace(self, status="oom", reason=evidence, answer=None)
+            return replace(self, status="oom", reason=evidence, answer=None, flags=frozenset())
+        return self
+
+    def checked(self, test_size: int) -> Outcome:
+        """Return this outcome, as `invalid` if the answer names a test image that the data set does not have."""
+        mistakes = (self.answer or {}).get("mistakes") or []
+        if strange := [index for index in mistakes if not 0 <= index < test_size]:
+            reason = f"the worker's answer names test image {strange[0]}, which does not exist"
+            return replace(self, status="invalid", reason=reason, answer=None, flags=frozenset())
         return self
 
 
 def decoded(printed: bytes | bytearray) -> str:
-    """Return the end of what a worker printed; bytes that are no UTF-8 are replaced."""
+    """Return the end of what a worker printed; bytes that are not UTF-8 are replaced."""
     return printed[-KEPT_OUTPUT_CHARACTERS:].decode(errors="replace")
 
 
 def judge(code: int, answer: bytes, output: str, task: str) -> Outcome:
-    """Turn an exit code and an answer into an ending; `task` is what the worker was asked."""
+    """Return the outcome of an exit code and an answer; `task` is the one of the worker's request."""
     last = (output.strip().splitlines()[-1:] or ["it printed nothing"])[0]
     if code < 0:
         no_memory = code == -signal.SIGABRT and aborted(output)
@@ -155,10 +169,11 @@ def judge(code: int, answer: bytes, output: str, task: str) -> Outcome:
     if len(answer) > MAX_ANSWER_BYTES:
         return Outcome("invalid", f"the worker's answer is longer than {MAX_ANSWER_BYTES} bytes", None, output)
     try:
-        said = read(answer, task, MAX_ANSWER_BYTES)
+        found = read(answer, task, MAX_ANSWER_BYTES)
     except AnswerInvalid as error:
         return Outcome("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, output)
-    return Outcome(said.pop("status"), said.pop("reason")[:MAX_REASON_CHARACTERS], said, output)
+    status, reason, flags = found.pop("status"), found.pop("reason"), frozenset(found.pop("flags", None) or ())
+    return Outcome(status, reason[:MAX_REASON_CHARACTERS], found, output, flags=flags)
 
 
 def _name(number: int) -> str:

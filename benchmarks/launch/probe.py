@@ -1,4 +1,4 @@
-"""What each framework's environment can do, asked of a probe worker in it before anything is measured."""
+"""What each framework's environment can do: a worker in it says so before anything is measured."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ from typing import Any
 
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks.errors import EnvironmentMissing, UsageError
+from benchmarks.launch.place import Place
 from benchmarks.launch.process import launch
 from benchmarks.machine import environments, hardware, signals
 from benchmarks.machine.hardware import cpu_name, kind, physical_cpus
 from benchmarks.plan.typed import values
 
 PROBE_TIMEOUT_S = 120.0  # of its own: the first import in an environment may compile thousands of files
-DISTRIBUTIONS = {  # what a lock calls the packages whose versions adapters tell, where it is not the import's name
+DISTRIBUTIONS = {  # a package's names in a lock, where they differ from the name that adapters import
     "tensorflow": ("tensorflow", "tensorflow-cpu"),
     "paddle": ("paddlepaddle", "paddlepaddle-gpu"),
     "mxnet": ("mxnet", "mxnet-cu112"),
@@ -26,7 +27,7 @@ DISTRIBUTIONS = {  # what a lock calls the packages whose versions adapters tell
 class Probe:
     """A framework's answer for one device; `problem` says why it cannot be measured there, if it cannot.
 
-    `missing`: the environment that the lock describes is not there, and `problem` holds the command that makes it.
+    `missing`: the environment that the lock describes does not exist, and `problem` holds the command that makes it.
     """
 
     framework: str
@@ -49,7 +50,7 @@ class Probe:
         )
 
     def recommended(self, model: str, input: str) -> str:
-        """Return the adapter's mode for a model fed by a input; eager where it could not be asked."""
+        """Return the adapter's mode for a model and a kind of input; eager if its environment could not be asked."""
         return str(self.facts.get("recommended", {}).get(input, {}).get(model, "eager"))
 
     def unsupported(self, mode: str, dtype: str, input: str) -> str | None:
@@ -58,27 +59,26 @@ class Probe:
 
 
 def probe(framework: str, device: str) -> Probe:
-    """Ask one framework's environment; never raises for what is wrong with it."""
+    """Ask one framework's environment; its problems are in the answer, and nothing is raised."""
     try:
-        python = environments.interpreter(framework, device)
+        place = Place.of(framework, device, 1).on_all_cores()
     except EnvironmentMissing as error:
         return Probe(framework, device, str(error), missing=True)
-    request = {"task": "probe", "adapter": ADAPTERS[framework], "device": hardware.kind(device)}
-    ending = launch(python, request, 1, physical_cpus(), PROBE_TIMEOUT_S, device=device)
-    anew = environments.recreate_hint(framework, device)
-    if ending.answer is None or ending.status != "ok":
+    outcome = launch(place, {"task": "probe", "device": device}, PROBE_TIMEOUT_S)
+    remedy = environments.recreate_hint(framework, device)
+    if outcome.answer is None or outcome.status != "ok":
         return Probe(
-            framework, device, f"{framework} on {device} does not answer: {ending.reason}; {anew}", missing=True
+            framework, device, f"{framework} on {device} does not answer: {outcome.reason}; {remedy}", missing=True
         )
-    if other := _other_versions(ending.answer["versions"], environments.pinned(framework, device)):
-        return Probe(framework, device, f"{framework} on {device} is not as locked: {other}; {anew}", missing=True)
-    if hardware.kind(device) not in ending.answer["devices"]:
-        return Probe(framework, device, f"{framework} sees no {device} here", facts=ending.answer)
-    return Probe(framework, device, facts=ending.answer)
+    if other := _other_versions(outcome.answer["versions"], environments.pinned(framework, device)):
+        return Probe(framework, device, f"{framework} on {device} is not as locked: {other}; {remedy}", missing=True)
+    if hardware.kind(device) not in outcome.answer["devices"]:
+        return Probe(framework, device, f"{framework} sees no {device} here", facts=outcome.answer)
+    return Probe(framework, device, facts=outcome.answer)
 
 
 def _other_versions(found: Mapping[str, str], pinned: Mapping[str, str]) -> str:
-    """Say which packages have other versions than the lock's, and which; empty where all are right.
+    """Return which packages have other versions than the lock's, in words; empty where all are right.
 
     A local part (2.13.0+cu128) counts only where the lock has one.
     """
@@ -92,7 +92,7 @@ def _other_versions(found: Mapping[str, str], pinned: Mapping[str, str]) -> str:
 
 
 def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[str, str], Probe]:
-    """Ask all of them, as many at once as there are cores: nothing is timed yet. What interrupts it ends all."""
+    """Probe all of them, as many at once as there are cores: nothing is timed yet. An interruption ends all."""
     pairs = [(framework, device) for framework in frameworks for device in devices]
     with ThreadPoolExecutor(len(physical_cpus())) as pool:
         asked = [pool.submit(probe, *pair) for pair in pairs]
@@ -105,7 +105,7 @@ def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[s
 
 
 def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> list[str]:
-    """Return the frameworks asked for, or all that have an environment; errors hold the command to type."""
+    """Return the frameworks that a user asked for, or all that have an environment; errors hold the command to type."""
     found = values(given, [], list(ADAPTERS), "framework")
     if impossible := [name for name in found if name in CPU_ONLY and "gpu" in map(kind, devices)]:
         raise UsageError(f"there is no such thing as {impossible[0]} on a GPU; use --device cpu")
@@ -116,7 +116,7 @@ def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> li
                 environments.interpreter(framework, device)
             except EnvironmentMissing as error:
                 missing.append((framework, str(error)))
-    there = [name for name in found or ADAPTERS if name not in {framework for framework, _ in missing}]
-    if not there:
+    present = [name for name in found or ADAPTERS if name not in {framework for framework, _ in missing}]
+    if not present:
         raise EnvironmentMissing("\n".join(message for _, message in missing if found) or missing[0][1])
-    return found or there
+    return found or present

@@ -1,13 +1,11 @@
-"""How far a training is: takes what a worker says after each epoch, before it answers.
+"""One fresh process: start it, send its request, wait, end it, and return how it ended.
 
-A line of JSON an epoch, on the descriptor of the answer, which has no line's end itself. A framework is not trusted
-here either: a line that is none ends the launch, as an answer that is none does.
+The worker answers on a descriptor of its own, so that nothing a framework prints can spoil a result. Between the worker
+and this process stands worker/supervisor.py, which ends as the worker ends and leaves nothing of it behind. This
+process blocks in poll(2) meanwhile: a loop that polls takes half of a two-core machine.
 
-One fresh process: start it, feed it its request, wait without working, end it, say how it ended.
-
-The worker answers on a descriptor of its own, so that whatever a framework prints cannot spoil a result. Between it and
-us stands worker/supervisor.py, which ends as the worker ends and leaves nothing of it behind.
-The parent blocks in poll(2) meanwhile: one that looks in a loop burns half of a two-core machine.
+Before its answer a worker may write a line of JSON for each epoch on the same descriptor. A framework is not trusted:
+a line that is not valid ends the launch, as an answer that is not valid does.
 """
 
 from __future__ import annotations
@@ -20,10 +18,8 @@ import selectors
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import IO, Any, cast
 
-from adapters.registry import ADAPTERS
 from benchmarks.launch.outcome import (
     MAX_ANSWER_BYTES,
     MAX_REASON_CHARACTERS,
@@ -33,8 +29,9 @@ from benchmarks.launch.outcome import (
     judge,
     shown,
 )
-from benchmarks.machine import environments, git, hardware
-from benchmarks.machine.memory import MemoryLimit, MemoryWatch
+from benchmarks.launch.place import Place
+from benchmarks.machine import environments
+from benchmarks.machine.memory import MemoryWatch
 from benchmarks.record.values import count, invalid, loads, number
 
 FIGURES = {"epoch": count, "train_loss": number, "accuracy": number, "loss": number, "seconds": number}
@@ -45,17 +42,17 @@ Report = Callable[[Figures], None]
 
 
 class ProgressLines:
-    """Takes the lines off what a worker has said and hands their figures on; what is left is the answer's."""
+    """Takes whole lines off the front of what a worker wrote and reports their figures; the rest is the answer."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
         self.taken = 0
 
-    def take(self, said: bytearray) -> None:
-        """Take all whole lines; AnswerInvalid, which goes on after `the worker's answer`, at the first that is none."""
-        while (end := said.find(b"\n")) >= 0:
-            line = bytes(said[:end])
-            del said[: end + 1]
+    def take(self, written: bytearray) -> None:
+        """Take all whole lines; AnswerInvalid at the first that is not valid (its message follows `the answer`)."""
+        while (end := written.find(b"\n")) >= 0:
+            line = bytes(written[:end])
+            del written[: end + 1]
             self.taken += 1
             if self.taken > MAX_LINES:
                 raise AnswerInvalid(f"comes after more than {MAX_LINES} lines of progress")
@@ -63,83 +60,47 @@ class ProgressLines:
 
 
 def _parse_progress(line: bytes) -> dict[str, Any]:
-    """Return what a line says; AnswerInvalid if it is no line of progress."""
+    """Return the figures of a line; AnswerInvalid if it is not a line of progress."""
     try:
         if len(line) > MAX_LINE_BYTES:
             raise ValueError(f"longer than {MAX_LINE_BYTES} bytes")
-        said = loads(line)
+        figures = loads(line)
     except ValueError as error:
         raise AnswerInvalid(f"has a line of progress that cannot be read: {error}") from None
-    if not isinstance(said, dict) or said.keys() != FIGURES.keys():
-        raise AnswerInvalid(f"has a line of progress without {', '.join(FIGURES)}: {shown(said)}")
-    if name := invalid(FIGURES, said):
-        raise AnswerInvalid(f"has a line of progress with no valid {name!r}: {shown(said[name])}")
-    return said
+    if not isinstance(figures, dict) or figures.keys() != FIGURES.keys():
+        raise AnswerInvalid(f"has a line of progress without {', '.join(FIGURES)}: {shown(figures)}")
+    if name := invalid(FIGURES, figures):
+        raise AnswerInvalid(f"has a line of progress with no valid {name!r}: {shown(figures[name])}")
+    return figures
 
 
 GRACE_S = 5.0  # from SIGTERM to SIGKILL
 LOWEST_DESCRIPTOR = 200  # of an answer: what guesses at descriptors, or closes all low ones, does not meet it
 PIPE_READS = 64  # of 64 KiB: more than a pipe holds, so that a writer nobody can end does not keep us reading
-UNLIMITED = MemoryLimit()
 
 
-def launch_in(
-    framework: str,
-    device: str,
-    request: Mapping[str, Any],
-    threads: int,
-    timeout_s: float,
-    revision: str = "",
-    memory: MemoryLimit = UNLIMITED,
-    progress: Report | None = None,
-) -> Outcome:
-    """Run one worker in a framework's environment, on as many physical cores as it has threads.
-
-    Its adapters are those of a revision's commit, or the checkout's; `progress` hears of each epoch if the request asks
-    for it. Raises EnvironmentMissing where there is no environment.
-    """
-    python = environments.interpreter(framework, device)
-    asked = {**hardware.addressed(request, device), "adapter": ADAPTERS[framework]}
-    cpus = hardware.physical_cpus()[:threads]
-    folder = git.adapters_folder(revision) if revision else None
-    return launch(python, asked, threads, cpus, timeout_s, folder, memory, device, progress)
-
-
-def launch(
-    python: Path,
-    request: Mapping[str, Any],
-    threads: int,
-    cpus: Sequence[int],
-    timeout_s: float,
-    folder: Path | None = None,
-    memory: MemoryLimit = UNLIMITED,
-    device: str = "cpu",
-    progress: Report | None = None,
-) -> Outcome:
+def launch(place: Place, request: Mapping[str, Any], timeout_s: float, progress: Report | None = None) -> Outcome:
     """Run one worker to its end. Never raises for what the worker does, nor where the system cannot start it.
 
-    `folder`, by default the checkout, is where it starts and where Python looks first for adapters/; of the machine's
-    cards it sees `device` alone.
+    `progress` is called with the figures of each epoch if the request asks for them.
     """
     try:
-        with memory.watch() as watch:
-            process, reader = start(python, threads, cpus, folder, watch, device)
+        with place.memory.watch() as watch:
+            process, reader = start(place, watch)
             try:
-                ending = _attend(process, reader, request, timeout_s, progress)
+                outcome = _attend(process, reader, place.addressed(request), timeout_s, progress)
             finally:
                 stop(process)
                 os.close(reader)
-            return ending.explained(watch)
+            return outcome.explained(watch)
     except OSError as error:  # no more processes, descriptors or memory; an interpreter that cannot be executed
         return Outcome("failed", f"the worker could not be started: {error.strerror}", None, "")
 
 
-def start(
-    python: Path, threads: int, cpus: Sequence[int], folder: Path | None, watch: MemoryWatch, device: str
-) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a keeper, which starts the worker; return it and the descriptor on which the worker answers.
+def start(place: Place, watch: MemoryWatch) -> tuple[subprocess.Popen[bytes], int]:
+    """Start a supervisor, which becomes the worker's parent; return it and the descriptor of the worker's answer.
 
-    The worker takes its request from the keeper's stdin. It does not outlive the thread that calls this: see
+    The worker reads its request from the supervisor's stdin. It does not outlive the thread that calls this: see
     worker/supervisor.py.
     """
     reader, low = os.pipe()
@@ -151,14 +112,14 @@ def start(
             os.close(low)
         try:
             arguments = [str(writer), str(os.getpid()), str(GRACE_S), watch.argument]
-            with on_cpus(cpus):
+            with on_cpus(place.cpus):
                 process = subprocess.Popen(
-                    [str(python), "-m", environments.PROGRAM, *arguments],
+                    [str(place.interpreter), "-m", environments.PROGRAM, *arguments],
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=subprocess.STDOUT,
-                    env=environments.variables(threads, device),
-                    cwd=folder or environments.ROOT,
+                    env=dict(place.variables),
+                    cwd=place.folder,
                     pass_fds=(writer,),
                     start_new_session=True,
                 )
@@ -170,7 +131,7 @@ def start(
 
 @contextlib.contextmanager
 def on_cpus(cpus: Sequence[int]) -> Iterator[None]:
-    """Start children on these CPUs: this thread's mask is theirs from before their exec."""
+    """Start children on these CPUs: they inherit this thread's mask before their exec."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, set(cpus))
     try:
@@ -184,12 +145,12 @@ def _attend(
 ) -> Outcome:
     """Send the request, then sleep until the worker has closed its channels or its time is over."""
     stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
-    with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit code tells
+    with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit code says why
         stdin.write(json.dumps(request).encode())
         stdin.close()
     deadline = time.monotonic() + timeout_s
-    said, printed = bytearray(), bytearray()
-    channels = {reader: said, stdout.fileno(): printed}
+    answer, printed = bytearray(), bytearray()
+    channels = {reader: answer, stdout.fileno(): printed}
     lines = ProgressLines(progress) if progress else None
     exited = os.pidfd_open(process.pid)  # a child that it left behind may hold its channels open
     try:
@@ -206,21 +167,21 @@ def _attend(
                     if not receive(descriptor, channels[descriptor], drain=not running):
                         selector.unregister(descriptor)
                 if lines:
-                    lines.take(said)
+                    lines.take(answer)
     except AnswerInvalid as error:
         return Outcome("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, decoded(printed))
     finally:
         os.close(exited)
-    return judge(process.wait(), bytes(said), decoded(printed), str(request.get("task")))
+    return judge(process.wait(), bytes(answer), decoded(printed), str(request.get("task")))
 
 
 def receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
-    """Read once, or all that is there; keep no more than MAX_ANSWER_BYTES; return whether more may come."""
+    """Read once, or until nothing is left; keep at most MAX_ANSWER_BYTES; return whether more may come."""
     os.set_blocking(descriptor, False)
     try:
         for _ in range(PIPE_READS if drain else 1):
             if not (data := os.read(descriptor, 65536)):
-                return drain  # when it has exited nothing is waited for, and nothing need be unregistered
+                return drain  # after its exit nobody waits, and nothing need be unregistered
             kept += data
             del kept[: -MAX_ANSWER_BYTES - 1]
     except BlockingIOError:
@@ -229,7 +190,7 @@ def receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Leave nothing of the worker behind: tell its keeper, which needs the grace twice at most; then kill that too."""
+    """End the worker and all its children: ask its supervisor, which takes two graces at most, then kill that."""
     if process.poll() is None:
         process.terminate()
         try:

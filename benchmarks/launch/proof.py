@@ -1,7 +1,7 @@
-"""Proofs that cells compute what is declared: made once by a worker, kept until anything they depend on changes.
+"""Proofs that cells compute what is declared: a worker makes one, and it is cached until what it depends on changes.
 
-A proof depends on the pinned environment, the adapters' and the gate's code, the recipe, the data, the seed and the
-kind of machine; a proof made on another kind of machine is none. They lie in the user's cache, one file each.
+A proof depends on the pinned environment, the code of the adapters and of the gate, the recipe, the data, the seed and
+the kind of machine. The user's cache holds one file for each.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks import files
 from benchmarks.files import default_cache
-from benchmarks.launch.process import UNLIMITED, launch_in
+from benchmarks.launch.place import Place
+from benchmarks.launch.process import launch
 from benchmarks.machine import environments, git, hardware, imports
-from benchmarks.machine.memory import MemoryLimit
+from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.worker.inputs import write_inputs
@@ -26,17 +27,14 @@ from benchmarks.worker.inputs import write_inputs
 STEPS = 200
 TIMEOUT_S = 1800.0
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
-CODE = (
-    "benchmarks.worker.prove",
-    "adapters.registry",
-)  # what a proof depends on: the gate, and the adapters put through it
+CODE = ("benchmarks.worker.prove", "adapters.registry")  # a proof depends on the gate and on the adapters
 
 BRIEF = ("deviations", "float64_deviation", "steps", "oracle_sha256")
 
 
 @dataclass(frozen=True)
 class Proof:
-    """What a row says of a cell's proof; `verdict` is the gate's whole answer, empty where there is none."""
+    """What a row says of a cell's proof; `verdict` is the gate's whole answer, empty where it gave no answer."""
 
     lockstep: str  # pass, fail, unproven
     reason: str
@@ -72,7 +70,7 @@ def cached_proof(
     timeout_s: float = TIMEOUT_S,
     memory: MemoryLimit = UNLIMITED,
 ) -> Proof:
-    """Return the kept proof of a cell, or make one and keep it if it is a pass or a fail."""
+    """Return the cached proof of a cell, or make one and cache it if it is a pass or a fail."""
     batch_size = min(cell.batch_size, LARGEST_BATCH)
     decisive = {
         "code": imports.code_hash(*CODE, folders=git.search_path(cell.revision)),
@@ -131,10 +129,11 @@ def _make(
         "folders": {"data": str(data.folder), "inputs": str(inputs), "oracle": str(inputs / "losses.npy")},
         "steps": steps,
     }
-    ending = launch_in(cell.framework, cell.device, request, cell.threads, timeout_s, cell.revision, memory)
-    if ending.status == "invalid":  # what it built is not what is declared
-        return Proof("fail", ending.reason, {})
-    if ending.status != "ok" or ending.answer is None:
-        return unproven(f"the gate ended {ending.status}: {ending.reason}")
-    verdict = ending.answer
+    place = Place.of(cell.framework, cell.device, cell.threads, cell.revision, memory)
+    outcome = launch(place, request, timeout_s)
+    if outcome.status == "invalid":  # it did not build what is declared
+        return Proof("fail", outcome.reason, {})
+    if outcome.status != "ok" or outcome.answer is None:
+        return unproven(f"the gate ended {outcome.status}: {outcome.reason}")
+    verdict = outcome.answer
     return Proof(verdict["lockstep"], verdict["why"], verdict)

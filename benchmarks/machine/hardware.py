@@ -13,7 +13,7 @@ import json
 import os
 import platform
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
@@ -201,16 +201,6 @@ def variables(device: str) -> dict[str, str]:
         granted = os.environ.get("CUDA_VISIBLE_DEVICES")
         name = str(index) if granted is None else "".join(granted.split(",")[index : index + 1])
     return {} if name is None else {"CUDA_DEVICE_ORDER": "PCI_BUS_ID", "CUDA_VISIBLE_DEVICES": name}
-
-
-def addressed(request: Mapping[str, Any], device: str) -> dict[str, Any]:
-    """Return a request as its worker reads it: the one card that it sees is `gpu`."""
-    asked = {**request}
-    if "device" in asked:
-        asked["device"] = kind(device)
-    if "cell" in asked:
-        asked["cell"] = {**asked["cell"], "device": kind(device)}
-    return asked
 
 
 @dataclass(frozen=True)

@@ -219,3 +219,6 @@ class MemoryLimit:
             yield MemoryWatch(_argument(group), group, f", --memory-limit {self.limit_bytes:,} bytes")
         finally:
             group.remove()
+
+
+UNLIMITED = MemoryLimit()

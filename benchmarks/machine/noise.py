@@ -1,18 +1,15 @@
-"""Was the machine asleep meanwhile? What was measured around a suspend is no measurement of a running machine.
+"""What disturbs a launch from outside, watched by the parent: a suspend, a machine that changes speed, a busy card.
 
-Everything here is timed by CLOCK_MONOTONIC, which neither a jump of the wall clock nor a suspend moves
-(clock_gettime(2)); CLOCK_BOOTTIME goes on during a suspend, so the difference of the two grows by its length.
+Each watcher is a context around a launch. Afterwards it returns columns and flags for the launch's row.
 
-A small fixed piece of NumPy work, timed before and after each launch: has the machine itself changed speed?
+All of them read CLOCK_MONOTONIC, as the worker does for the chunks that it times: neither a jump of the wall clock nor
+a suspend moves it (clock_gettime(2)). CLOCK_BOOTTIME goes on during a suspend, so their difference grows by its length.
 
-The parent runs it while no worker lives, on all the CPUs that the worker has at the same time: what virtual CPUs share
-with each other, or with a neighbour on the host, only shows under load. It multiplies matrices, because that is what
-slows: on one virtual machine products ran at two thirds of their speed for seconds while square roots did not change.
+The canary runs while no worker lives, on all the worker's CPUs at the same time: contention between virtual CPUs, or
+with a neighbour on the host, shows only under load. It multiplies matrices, because these slow down: on one virtual
+machine products ran at two thirds of their speed for seconds while square roots did not change.
 
-What a GPU did while a launch ran on it: clock, temperature, power, energy, memory, what held it back, who was there.
-
-The parent asks the driver while it waits for the worker: a worker imports nothing but its framework. Both read
-CLOCK_MONOTONIC, so that what the card did can be laid beside the chunks that the worker timed.
+The parent asks the GPU's driver while it waits for the worker, because a worker imports nothing but its framework.
 """
 
 from __future__ import annotations
@@ -37,7 +34,7 @@ AWAKE_S = 0.01  # the two clocks are read one after the other
 
 
 class Suspend:
-    """Around a launch: `asleep_s` is how long the machine was suspended during it."""
+    """Measures for how long the machine was suspended during a launch: `asleep_s`."""
 
     asleep_s = 0.0
 
@@ -48,12 +45,9 @@ class Suspend:
     def __exit__(self, *ending: object) -> None:
         self.asleep_s = _suspended_s() - self.before
 
-    def mark(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return the row, with the flag `noisy` where the machine slept."""
-        flags = list(row.get("flags") or [])
-        if self.asleep_s < AWAKE_S or "noisy" in flags:
-            return row
-        return {**row, "flags": [*flags, "noisy"]}
+    def flags(self) -> set[str]:
+        """Return `noisy` if the machine slept."""
+        return set() if self.asleep_s < AWAKE_S else {"noisy"}
 
 
 def _suspended_s() -> float:
@@ -61,21 +55,21 @@ def _suspended_s() -> float:
     return time.clock_gettime(time.CLOCK_BOOTTIME) - time.clock_gettime(time.CLOCK_MONOTONIC)
 
 
-DRIFT = 0.05  # more than this between before and after: `noisy`, and not left out
-SLOWER = 0.15  # or so much slower than the fastest of the sweep on that CPU
-MAX_CPUS = 8  # CPUs at most: with more, threads would wait for Python's lock
+DRIFT = 0.05  # relative; a larger difference between before and after is `noisy`
+SLOWER = 0.15  # relative; a CPU so much slower than its fastest in the sweep is `noisy` too
+MAX_CPUS = 8  # with more, threads would wait for Python's lock
 REPEATS = 9
 PASSES = 10
 # So small that BLAS takes one thread, and so many in one call (each of the three stacks 512 KiB) that Python's lock,
-# which NumPy lets go meanwhile, does not matter.
+# which NumPy releases during the call, does not matter.
 MATRICES = np.full((32, 64, 64), 0.5, np.float32)
 
 
 class Canary:
-    """Around each launch of a sweep: the work's seconds on each CPU before and after it, and the fastest ever."""
+    """Times a fixed piece of NumPy work on each CPU before and after a launch, in seconds."""
 
     def __init__(self, cpus: Sequence[int], fastest: dict[int, float]) -> None:
-        """Sing on these CPUs, on none if there are none; `fastest` holds seconds by CPU and is brought up to date."""
+        """Run on the first MAX_CPUS of these CPUs; `fastest` holds the sweep's best seconds by CPU and is updated."""
         self.cpus, self.fastest = list(cpus[:MAX_CPUS]), fastest
         self.before: list[float] = []
         self.after: list[float] = []
@@ -90,21 +84,19 @@ class Canary:
             self.fastest[cpu] = min(*taken, self.fastest.get(cpu, taken[0]))
 
     def changed(self) -> bool:
-        """Return whether a CPU changed its speed during the launch, or is slower than it was in this sweep before."""
-        songs = zip(self.cpus, self.before, self.after, strict=True)
+        """Return whether a CPU changed its speed during the launch, or was faster earlier in this sweep."""
         return any(
             abs(after / before - 1) > DRIFT or max(before, after) > (1 + SLOWER) * self.fastest[cpu]
-            for cpu, before, after in songs
+            for cpu, before, after in zip(self.cpus, self.before, self.after, strict=True)
         )
 
-    def mark(self, row: dict[str, Any]) -> dict[str, Any]:
-        """Return the row with its columns on the canary, and with the flag `noisy` where the machine changed."""
-        if not self.cpus:
-            return row
-        flags = list(row.get("flags") or [])
-        if self.changed() and "noisy" not in flags:
-            flags.append("noisy")
-        return {**row, "canary_before_s": self.before, "canary_after_s": self.after, "flags": flags}
+    def columns(self) -> dict[str, Any]:
+        """Return the row's columns on the canary, seconds of each CPU; nothing where it ran on no CPU."""
+        return {"canary_before_s": self.before, "canary_after_s": self.after} if self.cpus else {}
+
+    def flags(self) -> set[str]:
+        """Return `noisy` if the machine changed its speed."""
+        return {"noisy"} if self.changed() else set()
 
 
 def _run_on(cpus: Sequence[int]) -> list[float]:
@@ -112,13 +104,13 @@ def _run_on(cpus: Sequence[int]) -> list[float]:
     if not cpus:
         return []
     together = threading.Barrier(len(cpus))
-    # A signal between the starts of two voices would leave the first at the barrier, and our exit waiting for it.
+    # A signal between the starts of two threads would leave the first at the barrier, and our exit waiting for it.
     with signals.deferred(), ThreadPoolExecutor(len(cpus)) as pool:
         return list(pool.map(partial(_run_one, together), cpus))
 
 
 def _run_one(together: threading.Barrier, cpu: int) -> float:
-    """Return the median seconds on one CPU; the thread is its own and keeps this CPU until it ends."""
+    """Return the median seconds on one CPU; this thread stays on that CPU until it ends."""
     os.sched_setaffinity(0, {cpu})
     result = np.empty_like(MATRICES)
     together.wait()
@@ -134,7 +126,7 @@ def _work(result: npt.NDArray[np.float32]) -> float:
     return (time.perf_counter_ns() - start) / 1e9
 
 
-BUSY_PERCENT = 5  # as for CPUs: evidence.FOREIGN
+BUSY_PERCENT = 5  # as for CPUs: worker/interference.py, FOREIGN
 INTERVAL_S = 0.05  # a reading takes less than 1 ms; a chunk lasts 100 or more
 
 # Why the clock is below what it could be (nvml.h, nvmlClocksEventReasons). Idle is no reason to doubt a speed, and
@@ -149,7 +141,7 @@ THROTTLES = {
 
 
 class Reading(NamedTuple):
-    """One card at one moment; None for what it does not tell."""
+    """One card at one moment; None where it does not report a value."""
 
     at_s: float
     sm_clock_mhz: float | None
@@ -162,14 +154,14 @@ class Reading(NamedTuple):
 
 
 class CardWatch:
-    """Reads one card while a launch runs, from a thread that sleeps in between; does nothing without a card."""
+    """Reads one card while a launch runs, from a thread that sleeps in between; it does nothing without a card."""
 
     def __init__(self, card: Card | None) -> None:
         self.library = nvml() if card else None
         self.handle = self.library.nvmlDeviceGetHandleByIndex(card.index) if self.library and card else None
         self.readings: list[Reading] = []
         self.others = 0  # processes that were on the card while the worker was not
-        self.busy = False  # the card worked before the launch; a process of another container is seen by that alone
+        self.busy = False  # the card worked before the launch: the only sign of a process in another container
         self.over = threading.Event()
         self.thread = threading.Thread(target=self.watch, daemon=True)
 
@@ -198,7 +190,7 @@ class CardWatch:
         def ask(name: str, *arguments: Any) -> Any:
             try:
                 return getattr(library, name)(handle, *arguments)
-            except library.NVMLError:  # type: ignore[union-attr]  # not every card tells everything
+            except library.NVMLError:  # type: ignore[union-attr]  # not every card reports everything
                 return None
 
         power, energy = ask("nvmlDeviceGetPowerUsage"), ask("nvmlDeviceGetTotalEnergyConsumption")
@@ -222,35 +214,38 @@ class CardWatch:
             return 0
 
     def load_percent(self) -> float | None:
-        """Return how much of the last moments something computed on the card; None where it does not tell."""
+        """Return in how much of the last sampling period something computed on the card; None if it does not say."""
         try:
             return float(self.library.nvmlDeviceGetUtilizationRates(self.handle).gpu)  # type: ignore[union-attr]
         except self.library.NVMLError:  # type: ignore[union-attr]
             return None
 
-    def mark(self, row: Mapping[str, Any], timed: Sequence[float] | None) -> dict[str, Any]:
-        """Return the row with its columns on the card, and with flags where the card or others slowed it.
+    def columns(self, answer: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the row's columns on the card, nothing without one.
 
-        `timed` are the two moments between which training was timed; without them there is nothing to say of clocks.
+        The worker's answer says between which moments it timed training; without them only memory is known.
         """
         if not self.library:
-            return dict(row)
-        found = _columns(self.readings, timed, _samples(row))
-        flags = list(row.get("flags") or [])
-        flags += ["noisy"] if (self.others or self.busy) and "noisy" not in flags else []
-        flags += ["throttled"] if found.get("gpu_throttles") else []
-        return {**row, **found, "flags": flags, "gpu_other_processes": self.others}
+            return {}
+        found = _columns(self.readings, answer.get("train_timed_between_s"), _samples(answer))
+        return {**found, "gpu_other_processes": self.others}
+
+    def flags(self, columns: Mapping[str, Any]) -> set[str]:
+        """Return `noisy` if others used the card, `throttled` if its columns() say that it held its clock back."""
+        noisy = {"noisy"} if self.others or self.busy else set[str]()
+        return noisy | ({"throttled"} if columns.get("gpu_throttles") else set())
 
 
-def _samples(row: Mapping[str, Any]) -> float | None:
+def _samples(answer: Mapping[str, Any]) -> float | None:
     """Return how many samples the timed chunks of training held."""
-    if not row.get("train_samples_per_s"):
+    if not answer.get("train_samples_per_s"):
         return None
-    return float(row["train_samples_per_s"] * statistics.median(row["train_chunk_s"]) * len(row["train_chunk_s"]))
+    seconds = statistics.median(answer["train_chunk_s"]) * len(answer["train_chunk_s"])
+    return float(answer["train_samples_per_s"] * seconds)
 
 
 def _columns(readings: Sequence[Reading], timed: Sequence[float] | None, trained: float | None) -> dict[str, Any]:
-    """Return the row's columns: memory over the whole launch, the rest while training was timed."""
+    """Return the row's columns: memory over the whole launch, all others while training was timed."""
     used = [reading.used_bytes for reading in readings if reading.used_bytes is not None]
     found: dict[str, Any] = {"gpu_memory_peak_bytes": max(used) - used[0] if used and max(used) > used[0] else None}
     if timed is None or trained is None:
@@ -275,7 +270,7 @@ def _columns(readings: Sequence[Reading], timed: Sequence[float] | None, trained
 def _mean_power_w(readings: Sequence[Reading]) -> float | None:
     """Return the mean power between the first and the last reading, from the energy counter where there is one.
 
-    The counter moves every 20 to 100 ms: only moments at which it moved are edges that mean something.
+    The counter moves every 20 to 100 ms, so only moments at which it moved are exact edges.
     """
     moved = [late for early, late in itertools.pairwise(readings) if late.energy_j != early.energy_j]
     if len(moved) > 1 and moved[0].energy_j is not None and moved[-1].energy_j is not None:

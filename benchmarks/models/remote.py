@@ -24,13 +24,12 @@ import numpy.typing as npt
 
 from adapters.declaration import Recipe
 from adapters.recipes import RECIPES
-from adapters.registry import ADAPTERS
 from adapters.weights import Weights
 from benchmarks.errors import WorkerFailed, WorkerLost
 from benchmarks.launch import outcome, process
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, decoded, judge
-from benchmarks.launch.process import Report, launch_in
-from benchmarks.machine import environments, hardware
+from benchmarks.launch.place import Place
+from benchmarks.launch.process import Report
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.worker import inputs
@@ -53,15 +52,14 @@ class Warm:
         self.about: dict[str, Any] = {}  # once it is ready: `mode` and `version`
         self.lost: WorkerLost | None = None
         self.received, self.printed = bytearray(), bytearray()
-        python = environments.interpreter(framework, device)
+        place = Place.of(framework, device, threads).on_all_cores()
         with contextlib.ExitStack() as undo:
-            self.watch = undo.enter_context(process.UNLIMITED.watch())
+            self.watch = undo.enter_context(place.memory.watch())
             folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="lockstep-")))
             inputs.write_weights(folder / "weights.npz", weights)
             self.selector = undo.enter_context(selectors.DefaultSelector())
             try:
-                cpus = hardware.physical_cpus()
-                self.process, self.reader = process.start(python, threads, cpus, None, self.watch, device)
+                self.process, self.reader = process.start(place, self.watch)
             except OSError as error:
                 raise WorkerLost(f"{framework}: the worker could not be started: {error.strerror}") from None
             undo.callback(os.close, self.reader)
@@ -71,9 +69,9 @@ class Warm:
             for descriptor in (self.reader, cast(IO[bytes], self.process.stdout).fileno(), self.exited):
                 self.selector.register(descriptor, selectors.EVENT_READ)
             self.undo = undo.pop_all()
-        request: dict[str, Any] = {"task": "serve", "adapter": ADAPTERS[framework], "device": device}
+        request: dict[str, Any] = {"task": "serve", "device": device}
         request |= {"recipe": recipe.name, "weights": str(folder / "weights.npz"), "threads": threads}
-        self._send(hardware.addressed(request, device))
+        self._send(place.addressed(request))
 
     def __enter__(self) -> Warm:
         return self
@@ -198,9 +196,8 @@ def _ask(
 ) -> Answer:
     """Return a worker's answer to a task; WorkerFailed where its status is not ok."""
     request = {"task": task, "cell": dataclasses.asdict(cell), "data": str(data.folder), "inputs": str(inputs)}
-    found = launch_in(
-        cell.framework, cell.device, {**request, **what}, cell.threads, timeout_s, cell.revision, progress=progress
-    )
+    place = Place.of(cell.framework, cell.device, cell.threads, cell.revision)
+    found = process.launch(place, {**request, **what}, timeout_s, progress)
     if found.answer is None or found.status != "ok":
         raise WorkerFailed(f"{cell.framework} {cell.recipe} {task} ended {found.status}: {found.reason}")
     return found.answer

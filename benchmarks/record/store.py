@@ -97,7 +97,7 @@ def append_lines(path: Path, contents: Sequence[bytes], wait: bool = True, new: 
             if wait:
                 os.fsync(descriptor)
     except FileExistsError as error:
-        raise StorageError(f"{path} belongs to another sweep and stays as it is; start this one again") from error
+        raise StorageError(f"{path} is another sweep's and stays as it is; start this one again") from error
     except OSError as error:
         raise StorageError(f"cannot write to {path}: {error.strerror}; earlier rows are intact") from error
 

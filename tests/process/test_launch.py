@@ -15,6 +15,7 @@ import pytest
 from benchmarks import worker
 from benchmarks.launch import process
 from benchmarks.launch.outcome import KEPT_OUTPUT_CHARACTERS, Outcome
+from benchmarks.launch.place import Place
 from benchmarks.launch.process import Report
 from benchmarks.machine import environments
 
@@ -33,8 +34,9 @@ def run(tmp_path, monkeypatch):
         shutil.copy(ROOT / "benchmarks" / "worker" / "supervisor.py", package)
         head = "import json, os, signal, sys, time\nfd = int(sys.argv[1])\nrequest = json.load(sys.stdin)\n"
         (package / "__main__.py").write_text(head + program)
-        cpus = [min(os.sched_getaffinity(0))]
-        return process.launch(Path(sys.executable), {"number": 7}, 1, cpus, timeout_s, folder, progress=progress)
+        cpus = (min(os.sched_getaffinity(0)),)
+        place = Place(Path(sys.executable), environments.variables(1), cpus, folder=folder or tmp_path)
+        return process.launch(place, {"number": 7}, timeout_s, progress)
 
     return go
 

@@ -13,7 +13,7 @@ from benchmarks.machine.noise import CardWatch, Reading, _columns, _mean_power_w
 from tests.unit.machine.nvml import Pretended
 
 CARD = Card(0, "Card 0", 80 << 30, "570.1", "9.0", "GPU-000")
-SPEED = {"status": "ok", "train_samples_per_s": 1000.0, "train_chunk_s": [0.1, 0.1], "flags": []}
+SPEED = {"status": "ok", "train_samples_per_s": 1000.0, "train_chunk_s": [0.1, 0.1]}
 
 
 @pytest.fixture
@@ -28,7 +28,8 @@ def watched(monkeypatch):
             begin = time.monotonic()
             time.sleep(2 * seconds / 3)
             end = time.monotonic()
-        return watch.mark(row, [begin, end])
+        answer = row | {"train_timed_between_s": [begin, end]}
+        return watch.columns(answer) | {"flags": watch.flags(watch.columns(answer))}
 
     return run
 
@@ -39,17 +40,17 @@ def test_a_speed_has_its_card_s_clock_heat_power_and_energy(watched):
     assert 0 < row["gpu_power_w"] < 1.3 * 5 / 0.01  # 5 J a reading, each 10 ms at the soonest
     assert row["gpu_energy_j_per_sample"] == pytest.approx(row["gpu_power_w"] * 0.2 / 200, rel=0.1)
     assert row["gpu_memory_peak_bytes"] > 10 << 20
-    assert (row["flags"], row["gpu_other_processes"]) == ([], 0)
+    assert (row["flags"], row["gpu_other_processes"]) == (set(), 0)
 
 
 @pytest.mark.fault(33)
 def test_another_process_on_the_card_is_marked(watched):
     """There is no card here to share: the driver's answer is pretended."""
     row = watched(processes=(1, 0))
-    assert (row["flags"], row["gpu_other_processes"]) == (["noisy"], 1)
+    assert (row["flags"], row["gpu_other_processes"]) == ({"noisy"}, 1)
     assert watched(processes=(0, 2))["gpu_other_processes"] == 2
-    assert watched(load=6)["flags"] == ["noisy"]
-    assert watched(load=5)["flags"] == []
+    assert watched(load=6)["flags"] == {"noisy"}
+    assert watched(load=5)["flags"] == set()
 
 
 def test_how_busy_the_card_was_while_training_was_timed():
@@ -58,9 +59,9 @@ def test_how_busy_the_card_was_while_training_was_timed():
 
 
 def test_a_clock_held_back_is_flagged_with_its_reason_and_an_idle_one_is_not(watched):
-    assert watched(throttles=0x44)["flags"] == ["throttled"]
+    assert watched(throttles=0x44)["flags"] == {"throttled"}
     assert watched(throttles=0x44)["gpu_throttles"] == ["power cap", "thermal slowdown, hardware"]
-    assert watched(throttles=0x3)["flags"] == []
+    assert watched(throttles=0x3)["flags"] == set()
 
 
 def test_a_card_without_an_energy_counter_has_the_mean_of_its_power(watched):
@@ -80,7 +81,7 @@ def test_a_card_that_tells_nothing_has_no_numbers(watched):
 
 
 def test_a_launch_without_a_speed_has_its_memory_alone(watched):
-    row = watched(row={"status": "crashed", "flags": None})
+    row = watched(row={"status": "crashed"})
     assert row["gpu_memory_peak_bytes"] > 0
     assert "gpu_power_w" not in row
 
@@ -88,7 +89,7 @@ def test_a_launch_without_a_speed_has_its_memory_alone(watched):
 def test_a_processor_is_not_watched():
     with CardWatch(None) as watch:
         pass
-    assert watch.mark(SPEED, None) == SPEED
+    assert (watch.columns(SPEED), watch.flags({})) == ({}, set())
 
 
 def test_only_what_lies_within_the_timed_chunks_counts():

@@ -19,6 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from benchmarks.launch.place import Place
 from benchmarks.launch.process import launch
 from benchmarks.machine import environments, hardware, noise
 from benchmarks.record.store import files, rows
@@ -43,10 +44,11 @@ WORKER = environments.ROOT / "tests" / "process" / "faults" / "instant.sh"
 def bare_start_ms() -> float:
     """Return the median milliseconds of one worker, started and attended as a sweep does."""
     cpus = hardware.physical_cpus()
+    place = Place(WORKER, environments.variables(len(cpus)), tuple(cpus))
     taken = []
     for _ in range(101):
         begin = time.perf_counter()
-        ending = launch(WORKER, {"task": "speed"}, len(cpus), cpus, 60.0)
+        ending = launch(place, {"task": "speed"}, 60.0)
         taken.append(time.perf_counter() - begin)
         if ending.status != "ok":
             raise SystemExit(f"the worker ended {ending.status}: {ending.reason}")

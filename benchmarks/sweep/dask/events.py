@@ -240,7 +240,7 @@ class Events:
         key = " ".join(f"{device}={fingerprint}" for device, fingerprint in machine.facts["fingerprints"].items())
         prepared = {found["name"]: Prepared(**found, folder=Path()) for found in data}
         kinds = self.account.kinds
-        hashes = [[found.sha256 for found in kind.launcher.data.values()] for kind in kinds.values()]
+        hashes = [[found.sha256 for found in kind.rows.data.values()] for kind in kinds.values()]
         wrong = ""
         if hashes and hashes[0] != [found.sha256 for found in prepared.values()]:
             wrong = "its data are not those of the others"

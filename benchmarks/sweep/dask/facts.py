@@ -14,6 +14,7 @@ from adapters.registry import CPU_ONLY
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch.ceilings import Point
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
+from benchmarks.launch.target import Environment
 from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.hardware import kind
 from benchmarks.plan.cells import Axes, Cell, expand
@@ -69,6 +70,12 @@ def _named(frameworks: Sequence[str] | None, device: str) -> list[str]:
 def key(probe: Probe) -> str:
     """Return a probe's name among a machine's locks: torch gpu:1."""
     return f"{probe.framework} {probe.device}"
+
+
+def environment_of(facts: Facts, probe: Probe) -> Environment:
+    """Return a probe's environment on the machine with these facts; its lock is empty where the machine has none."""
+    name = facts["machine"]["cpu"] if kind(probe.device) == "cpu" else probe.device_name
+    return Environment(facts["locks"].get(key(probe), ""), facts["fingerprints"][probe.device], name)
 
 
 def probes_of(facts: Facts) -> dict[tuple[str, str], Probe]:

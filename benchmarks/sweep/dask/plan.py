@@ -1,17 +1,13 @@
-"""What earlier sweeps have measured whole: a series counts with them only if one machine made all of it.
+"""One kind of machine in a sweep: its cells, its plan in the sweep's order, and which machine began which series.
 
-Half of a series is of no use to another machine: its ratios would cross machines. So it begins anew.
-
-One kind of machine in a sweep: its cells, plan and account; what rows say of launches that no machine made.
-
-What is to be measured on machines of one kind, in the sweep's order, and which machine has begun what.
-
-A series is all rounds of one comparison and task. It stays on the machine that began it, since a ratio never crosses
-machines; where that machine is lost it begins anew, all of it, as the next attempt.
+A series is all rounds of one comparison and task. It stays on the machine that began it, because a ratio never crosses
+machines. If that machine is lost, the whole series starts again as the next attempt. A series of an earlier sweep
+counts only if one machine made all of it.
 """
 
 from __future__ import annotations
 
+import functools
 import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping
@@ -19,12 +15,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.launch.launcher import Launcher
-from benchmarks.machine.hardware import kind as kind_of_device
+from benchmarks.launch.target import RowBuilder
 from benchmarks.plan.cells import Block, Cell, Launch, Preset, blocks
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record.schema import validate
-from benchmarks.sweep.dask.facts import Facts, RequestedAxes, environments_of, key, machine_words
+from benchmarks.sweep.dask.facts import Facts, RequestedAxes, environment_of, environments_of, machine_words
 from benchmarks.sweep.ledger import Ledger
 from benchmarks.sweep.local import CompletedLaunches
 from benchmarks.sweep.stopping import Stopping
@@ -35,7 +30,7 @@ Made = list[tuple[Launch, dict[str, Any]]]
 def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     """Report what is there of a kind's series and plan the others; return the sweeps that it is from."""
     wanted = [planned for series in kind.plan.series for planned in series.open()]
-    finished = CompletedLaunches(results, kind.launcher.identity, wanted)
+    finished = CompletedLaunches(results, kind.rows.identity, wanted)
     sweeps = set()
     for series in kind.plan.series:
         made, blocks = _completed(kind, series, finished, preset)
@@ -56,7 +51,7 @@ def _completed(kind: Kind, series: Series, finished: CompletedLaunches, preset: 
     stopping = Stopping(series.blocks[0][1].cells, preset, math.inf, {})
     for number, (_, block) in enumerate(series.blocks, 1):
         for planned in block.launches():
-            row = finished.get(kind.launcher.identity(planned), planned)
+            row = finished.get(kind.rows.identity(planned), planned)
             if row is None:
                 return made, 0
             made.append((planned, row))
@@ -68,31 +63,13 @@ def _completed(kind: Kind, series: Series, finished: CompletedLaunches, preset: 
 Row = dict[str, Any]
 
 
-class Elsewhere(Launcher):
-    """Describes launches of another machine, by the facts that it told."""
-
-    facts: Facts
-
-    def fingerprints(self, cell: Cell) -> dict[str, str]:
-        """Return hashes of that machine's environment and kind; of an environment that it lacks an empty one."""
-        lock = self.facts["locks"].get(key(self.probes[cell.framework, cell.device]), "")
-        return {"lock": lock, "machine": self.facts["fingerprints"][cell.device]}
-
-    def described(self, planned: Launch, sweep: str) -> Row:
-        """Return what a launch's row says of it; the processor's name is that machine's."""
-        row = super().described(planned, sweep)
-        if kind_of_device(planned.cell.device) == "cpu":
-            row["device_name"] = self.facts["machine"]["cpu"]
-        return row
-
-
 @dataclass
 class Kind:
     """Machines that are alike: the facts of the first of them stand for all."""
 
     facts: Facts
     cells: list[Cell]
-    launcher: Elsewhere
+    rows: RowBuilder
     plan: Plan
     ledger: Ledger
     stops: list[Row] = field(default_factory=list)  # why comparisons were measured no further
@@ -110,9 +87,9 @@ class Kind:
         """Return the kind of a machine with what is planned for it."""
         cells = asked.cells(facts, list(data))
         planned = list(blocks(cells, preset.rounds, preset.seeds, seed))
-        launcher = Elsewhere(asked.probes(facts), data, 0.0, preset.chunk_s, epochs)
-        launcher.facts = facts
-        return cls(facts, cells, launcher, Plan(planned), Ledger(len(cells), sum(len(b.cells) for b in planned)))
+        environment = functools.partial(environment_of, facts)
+        rows = RowBuilder(asked.probes(facts), data, preset.chunk_s, epochs, environment=environment)
+        return cls(facts, cells, rows, Plan(planned), Ledger(len(cells), sum(len(b.cells) for b in planned)))
 
     @property
     def name(self) -> str:
@@ -126,7 +103,7 @@ class Kind:
 
     def not_made(self, planned: Launch, sweep: str, status: str, reason: str) -> Row:
         """Return the row of a launch that was lost or is not to be made."""
-        return validate({**self.launcher.described(planned, sweep), "status": status, "reason": reason})
+        return validate({**self.rows.described(planned, sweep), "status": status, "reason": reason})
 
     def report(self, series: Series, planned: Launch, row: Row, made: bool = True) -> None:
         """Note how a launch of a series ended; its time counts if a machine made it in this sweep."""

@@ -16,7 +16,9 @@ from adapters.registry import ADAPTERS
 from benchmarks.__main__ import main
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import process
-from benchmarks.machine import environments
+from benchmarks.launch.place import Place
+from benchmarks.machine import environments, hardware
+from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from tests.process.faults import fake
 
 HERE = Path(__file__).parent
@@ -29,6 +31,12 @@ LIES = (
 FAKES = {
     f"fake-{name.lower()}": name for name, _ in inspect.getmembers(fake, inspect.isclass) if name != "NumpyAdapter"
 }
+
+
+def this_python(threads: int = 1, memory: MemoryLimit = UNLIMITED) -> Place:
+    """Return where a worker in this interpreter runs, on as many CPUs as there are threads."""
+    cpus = tuple(hardware.physical_cpus()[:threads])
+    return Place(Path(sys.executable), environments.variables(threads), cpus, memory=memory)
 
 
 def register() -> None:

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
@@ -14,6 +13,7 @@ from benchmarks.launch import process
 from benchmarks.machine import memory
 from benchmarks.machine.memory import MemoryLimit
 from tests.process.faults.conftest import ACCURACY, ROOT
+from tests.process.faults.harness import this_python
 
 WHERE = memory._where_children_may_be()
 PROBE = {"task": "probe", "adapter": "tests.process.faults.fake:DevoursProbe", "device": "cpu"}
@@ -59,9 +59,10 @@ def test_a_kill_in_the_group_that_harness_and_worker_share_counts():
     try:
         before = group.oom_kills()
         program = (
-            "import os, sys\nfrom pathlib import Path\nfrom benchmarks.launch.process import launch\n"
+            "import os\nfrom pathlib import Path\nfrom benchmarks.launch.process import launch\n"
+            "from tests.process.faults.harness import this_python\n"
             f"(Path({str(group.folder)!r}) / 'cgroup.procs').write_text(str(os.getpid()))\n"
-            f"ending = launch(Path(sys.executable), {PROBE!r}, 1, [min(os.sched_getaffinity(0))], 60)\n"
+            f"ending = launch(this_python(), {PROBE!r}, 60)\n"
             "print(ending.status, ending.reason)"
         )
         said = run_python(program)
@@ -74,17 +75,15 @@ def test_a_kill_in_the_group_that_harness_and_worker_share_counts():
 @pytest.mark.fault(3)
 def test_sigkill_without_evidence_is_a_crash():
     request = {**PROBE, "adapter": "tests.process.faults.fake:KilledProbe"}
-    cpus = [min(os.sched_getaffinity(0))]
     for limit in (MemoryLimit(), MemoryLimit.for_bytes(200 << 20)):
-        ending = process.launch(Path(sys.executable), request, 1, cpus, 60, memory=limit)
+        ending = process.launch(this_python(memory=limit), request, 60)
         assert (ending.status, ending.reason) == ("crashed", "ended by SIGKILL; it printed nothing")
 
 
 @pytest.mark.fault(4)
 def test_without_a_control_group_an_allocation_fails():
-    cpus = [min(os.sched_getaffinity(0))]
-    ending = process.launch(Path(sys.executable), PROBE, 1, cpus, 60, memory=MemoryLimit(200 << 20))
+    ending = process.launch(this_python(memory=MemoryLimit(200 << 20)), PROBE, 60)
     assert ending.status == "oom", ending
     assert ending.reason.startswith("MemoryError: Unable to allocate") or "_ArrayMemoryError" in ending.reason
-    unlimited = process.launch(Path(sys.executable), PROBE, 1, cpus, 60)
+    unlimited = process.launch(this_python(), PROBE, 60)
     assert (unlimited.status, "no limit of memory was met" in unlimited.reason) == ("failed", True), unlimited

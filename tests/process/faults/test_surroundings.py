@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from benchmarks.plan.data.prepared import prepare
 from benchmarks.worker import inputs
 from benchmarks.worker.speed import PLAN
 from tests.process.faults.conftest import ACCURACY, QUICK, ROOT
+from tests.process.faults.harness import this_python
 
 BURN = "while True: pass"
 
@@ -55,9 +57,9 @@ def timed(tmp_path):
         where = {"data": str(data.folder), "inputs": str(tmp_path)}
         asked = {"task": "speed", "cell": vars(cell), "plan": plan, "chunk_s": 0.1, **where}
         request = {**asked, "adapter": f"tests.process.faults.fake:{name}"}
-        ending = process.launch(Path(sys.executable), request, threads, physical_cpus()[:threads], 60)
+        ending = process.launch(this_python(threads), request, 60)
         assert ending.status == "ok", ending
-        return ending.answer
+        return {**ending.answer, "flags": ending.flags}
 
     return run
 
@@ -146,10 +148,12 @@ def test_a_home_that_cannot_be_written_and_no_cache_is_one_line(start):
 def test_a_harness_that_can_start_no_process_says_so_and_goes_on():
     """RLIMIT_NPROC of an ordinary user, in a process of its own; as root that user is 65534."""
     program = (
-        "import os, resource\nfrom pathlib import Path\nfrom benchmarks.launch.process import launch\n"
+        "import os, resource\nfrom benchmarks.launch.process import launch\n"
+        "from tests.process.faults.harness import this_python\n"
+        "place = this_python()\n"
         "os.getuid() or os.setuid(65534)\n"
         "resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))\n"
-        "ending = launch(Path('/bin/true'), {}, 1, [min(os.sched_getaffinity(0))], 60)\n"
+        "ending = launch(place, {}, 60)\n"
         "print(ending.status, ending.reason)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -160,7 +164,7 @@ def test_a_harness_that_can_start_no_process_says_so_and_goes_on():
 def test_an_interpreter_that_cannot_be_executed_is_a_failed_launch(tmp_path):
     (tmp_path / "python").write_text("no program")
     (tmp_path / "python").chmod(0o755)
-    ending = process.launch(tmp_path / "python", {}, 1, [min(os.sched_getaffinity(0))], 60)
+    ending = process.launch(replace(this_python(), interpreter=tmp_path / "python"), {}, 60)
     assert (ending.status, ending.reason) == ("failed", "the worker could not be started: Exec format error")
 
 

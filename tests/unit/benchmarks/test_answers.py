@@ -22,3 +22,12 @@ def test_what_a_worker_may_say_is_read():
 def test_what_the_harness_knows_itself_is_not_a_worker_s_to_say(name):
     with pytest.raises(outcome.AnswerInvalid, match="is not a worker's to say"):
         outcome.read(said(**{name: 2}), "accuracy", 1 << 20)
+
+
+@pytest.mark.parametrize("flags", ["3", '"noisy"', "[null]", '{"noisy": 1}'])
+def test_flags_that_are_not_texts_make_an_answer_of_any_task_invalid(flags):
+    found = outcome.judge(0, b'{"status": "failed", "reason": "", "flags": %s}' % flags.encode(), "", "bandwidth")
+    assert (found.status, found.flags) == ("invalid", frozenset())
+    assert "no valid 'flags'" in found.reason
+    found = outcome.judge(0, b'{"status": "failed", "reason": "", "flags": ["noisy"]}', "", "bandwidth")
+    assert (found.status, found.flags, found.answer) == ("failed", {"noisy"}, {})

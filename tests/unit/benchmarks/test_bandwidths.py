@@ -19,7 +19,7 @@ CPU, GPU = Point("cpu", "float32", 1), Point("gpu", "bfloat16", 1)
 
 def answer(*speeds, flags=()):
     sets = [{"set_bytes": 1 << (22 + 2 * n), "bytes_per_s": speed} for n, speed in enumerate(speeds)]
-    return Outcome("ok", "", {"sets": sets, "flags": list(flags)}, "")
+    return Outcome("ok", "", {"sets": sets}, "", flags=frozenset(flags))
 
 
 @pytest.fixture
@@ -32,14 +32,15 @@ def workers(monkeypatch, tmp_path):
             raise EnvironmentMissing(framework)
         return Path(framework)
 
-    def launch_in(framework, device, request, threads, timeout_s):
-        found.asked.append((framework, device, request["task"], request.get("dtype")))
+    def launch(place, request, timeout_s):
+        framework = place.interpreter.name
+        found.asked.append((framework, place.device, request["task"], request.get("dtype")))
         return found.endings[framework]
 
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path))
     monkeypatch.setattr(environments, "interpreter", interpreter)
     monkeypatch.setattr(environments, "lock_hash", lambda framework, device: f"lock of {framework}")
-    monkeypatch.setattr(ceilings, "launch_in", launch_in)
+    monkeypatch.setattr(ceilings, "launch", launch)
     return found
 
 
@@ -90,7 +91,7 @@ def test_a_card_s_is_kept_only_where_every_framework_had_its_say(workers):
     found = measured(GPU)
     assert (found["status"], found["reason"], found["bytes_per_s"]) == ("failed", "jax: no card", None)
     assert ceilings._ceiling(GPU).bandwidths == ()
-    workers.endings["jax"] = Outcome("unsupported", "none", {"flags": []}, "")
+    workers.endings["jax"] = Outcome("unsupported", "none", {}, "")
     assert measured(GPU)["bytes_per_s"] == 2e12
 
 

@@ -23,15 +23,14 @@ def singing(monkeypatch):
 
 
 def test_a_machine_that_keeps_its_speed_is_not_noisy(singing):
-    row = singing([1.0, 1.0], [1.04, 0.97]).mark({"flags": ["drifting"]})
-    assert row["flags"] == ["drifting"]
-    assert (row["canary_before_s"], row["canary_after_s"]) == ([1.0, 1.0], [1.04, 0.97])
+    made = singing([1.0, 1.0], [1.04, 0.97])
+    assert made.flags() == set()
+    assert made.columns() == {"canary_before_s": [1.0, 1.0], "canary_after_s": [1.04, 0.97]}
 
 
 @pytest.mark.parametrize("after", [[1.06, 1.0], [1.0, 0.9]])
 def test_one_cpu_that_became_faster_or_slower_is_enough(singing, after):
-    assert singing([1.0, 1.0], after).mark({"flags": None})["flags"] == ["noisy"]
-    assert singing([1.0, 1.0], after).mark({"flags": ["noisy"]})["flags"] == ["noisy"]
+    assert singing([1.0, 1.0], after).flags() == {"noisy"}
 
 
 def test_a_machine_that_is_as_slow_before_as_after_is_found_by_its_own_best(singing):
@@ -47,7 +46,7 @@ def test_a_machine_that_is_as_slow_before_as_after_is_found_by_its_own_best(sing
 def test_where_it_does_not_sing_nothing_is_marked():
     with Canary([], {}) as silent:
         pass
-    assert silent.mark({"status": "ok"}) == {"status": "ok"}
+    assert (silent.columns(), silent.flags()) == ({}, set())
 
 
 def test_it_takes_a_moment_on_each_cpu_and_leaves_this_process_where_it_was():

@@ -17,7 +17,7 @@ RATES = {"torch": {256: 1e9, 512: 5e9}, "jax": {256: 7e9, 512: 2e9}, "numpy": {2
 
 def answer(rates, flags=()):
     sizes = [{"size": size, "flops_per_s": rate} for size, rate in rates.items()]
-    return Outcome("ok", "", {"sizes": [*sizes, {"size": 4096, "skipped": "too long"}], "flags": list(flags)}, "")
+    return Outcome("ok", "", {"sizes": [*sizes, {"size": 4096, "skipped": "too long"}]}, "", flags=frozenset(flags))
 
 
 @pytest.fixture
@@ -31,16 +31,16 @@ def workers(monkeypatch, tmp_path):
             raise EnvironmentMissing(framework)
         return Path(framework)
 
-    def launch_in(framework, device, request, threads, timeout_s):
+    def launch(place, request, timeout_s):
         assert request["task"] == "products"
-        assert (device, threads) == ("cpu", 1)
-        found.asked.append(framework)
-        return found.endings[framework]
+        assert (place.device, len(place.cpus)) == ("cpu", 1)
+        found.asked.append(place.interpreter.name)
+        return found.endings[place.interpreter.name]
 
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path))
     monkeypatch.setattr(environments, "interpreter", interpreter)
     monkeypatch.setattr(environments, "lock_hash", lambda framework, device: f"lock of {framework}")
-    monkeypatch.setattr(ceilings, "launch_in", launch_in)
+    monkeypatch.setattr(ceilings, "launch", launch)
     return found
 
 

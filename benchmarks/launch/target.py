@@ -1,0 +1,159 @@
+"""One cell as a target of launches, and what its rows say before a launch is made.
+
+A target is made once per cell and then only passed on: a launch asks neither the environments nor the hardware. Rows of
+another machine are built in the same way, from the facts that it reported.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from adapters.declaration import Recipe
+from adapters.flops import model_flops, step_all_flops
+from adapters.recipes import RECIPES
+from benchmarks.launch.place import Place
+from benchmarks.launch.probe import Probe
+from benchmarks.launch.proof import Proof, unproven
+from benchmarks.machine import environments, git, hardware
+from benchmarks.machine.memory import UNLIMITED, MemoryLimit
+from benchmarks.plan.cells import Cell, Launch
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.record.schema import SCHEMA_VERSION
+
+Row = dict[str, Any]
+
+
+class Environment(NamedTuple):
+    """What rows and identities say of a framework's environment and its machine; both hashes are 16 hex digits."""
+
+    lock: str  # of the pinned requirements
+    machine: str  # of the machine's kind
+    device_name: str
+
+
+def local_environment(probe: Probe) -> Environment:
+    """Return a probe's environment on this machine."""
+    lock = environments.lock_hash(probe.framework, probe.device)
+    return Environment(lock, hardware.fingerprint(probe.device), probe.device_name)
+
+
+@dataclass(frozen=True)
+class Target:
+    """One cell with all that its launches and rows need: where it runs, on which data, what decides its identity."""
+
+    cell: Cell
+    probe: Probe
+    data: Prepared
+    environment: Environment
+    code: str  # hash of what a worker loads
+    adapters: str  # hash of the same with a revision's adapters; empty for the checkout's
+    chunk_s: float
+    epochs: int  # of an accuracy launch
+    memory: MemoryLimit
+    train_flops: float  # per sample; the model's
+    train_all_flops: float  # per sample; the optimiser's and the loss's too
+    identities: dict[tuple[str, int], str] = field(default_factory=dict, compare=False)  # by task and seed
+
+    @property
+    def recipe(self) -> Recipe:
+        return RECIPES[self.cell.recipe]
+
+    @functools.cached_property
+    def place(self) -> Place:
+        """Where its workers run, looked up at the first launch: a cell that is never launched need not have one."""
+        cell = self.cell
+        return Place.of(cell.framework, cell.device, cell.threads, cell.revision, self.memory)
+
+    def skipped(self) -> Row | None:
+        """Return the outcome of a cell that is not launched because it cannot run; None for one that can."""
+        cell, probe = self.cell, self.probe
+        if probe.problem:
+            return {"status": "skipped" if probe.missing else "failed", "reason": probe.problem}
+        if reason := probe.unsupported(cell.mode, cell.dtype, cell.input):
+            return {"status": "unsupported", "reason": reason, "framework_version": probe.version}
+        return None
+
+    def identity(self, planned: Launch) -> str:
+        """Return the hash that decides whether an old row answers for this launch; computed once per task and seed."""
+        key = planned.task, planned.seed
+        if key not in self.identities:
+            self.identities[key] = self._identity(*key)
+        return self.identities[key]
+
+    def _identity(self, task: str, seed: int) -> str:
+        return self.cell.identity(
+            task=task,
+            code=self.code,
+            adapters=self.adapters,
+            lock=self.environment.lock,
+            machine=self.environment.machine,
+            data=self.data.sha256,
+            seed=seed if task == "speed" else None,  # accuracy launches of a cell differ by their seeds
+            epochs=self.epochs if task == "accuracy" else 0,
+            chunk_s=self.chunk_s if task == "speed" else 0.0,
+        )
+
+
+@dataclass
+class RowBuilder:
+    """The targets of a sweep's cells on one kind of machine, and their rows before a launch."""
+
+    probes: Mapping[tuple[str, str], Probe]
+    data: Mapping[str, Prepared]
+    chunk_s: float
+    epochs: int | None = None  # of an accuracy launch; None: as the recipe says
+    memory: MemoryLimit = UNLIMITED
+    environment: Callable[[Probe], Environment] = local_environment
+    targets: dict[Cell, Target] = field(default_factory=dict)
+
+    def target(self, cell: Cell) -> Target:
+        """Return a cell's target, made at the first call."""
+        if cell not in self.targets:
+            self.targets[cell] = self._target(cell)
+        return self.targets[cell]
+
+    def _target(self, cell: Cell) -> Target:
+        recipe, probe = RECIPES[cell.recipe], self.probes[cell.framework, cell.device]
+        return Target(
+            cell,
+            probe,
+            self.data[cell.dataset],
+            self.environment(probe),
+            environments.code_hash(),
+            git.adapters_hash(cell.revision) if cell.revision else "",
+            self.chunk_s,
+            recipe.epochs if self.epochs is None else self.epochs,
+            self.memory,
+            model_flops(recipe.model)[1],
+            step_all_flops(recipe, cell.batch_size) / cell.batch_size,
+        )
+
+    def identity(self, planned: Launch) -> str:
+        """Return the hash that decides whether an old row answers for this launch."""
+        return self.target(planned.cell).identity(planned)
+
+    def described(self, planned: Launch, sweep: str, proof: Proof | None = None) -> Row:
+        """Return what a launch's row says of it before it is made."""
+        target, cell = self.target(planned.cell), planned.cell
+        return {
+            "schema_version": SCHEMA_VERSION,
+            **dataclasses.asdict(cell),
+            "revision": cell.revision or None,
+            "sweep": sweep,
+            "cell": target.identity(planned),
+            "started_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+            "model": cell.model,
+            "device_name": target.environment.device_name,
+            "task": planned.task,
+            "round": planned.round,
+            "seed": planned.seed,
+            "attempt": planned.attempt,
+            "train_flops_per_sample": target.train_flops,
+            "train_all_flops_per_sample": target.train_all_flops,
+            **(proof or unproven("")).columns(),
+        }

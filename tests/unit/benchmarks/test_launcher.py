@@ -1,0 +1,92 @@
+"""What a launch asks for and what its row gets, with workers that only pretend."""
+
+from __future__ import annotations
+
+from collections import Counter
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from benchmarks.launch import process
+from benchmarks.launch.launcher import Launcher, in_order
+from benchmarks.launch.outcome import Outcome
+from benchmarks.launch.probe import Probe
+from benchmarks.launch.target import RowBuilder
+from benchmarks.machine import environments, hardware, noise
+from benchmarks.plan.cells import Cell, Launch
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.record.schema import FLAGS
+from benchmarks.sweep.dask.facts import environment_of
+
+CELL = Cell("numpy", "mlp", "some", "cpu", 100, "eager", "float32", 1)
+PROBES = {("numpy", "cpu"): Probe("numpy", "cpu", facts={"unsupported": {"eager float32 preloaded": None}})}
+DATA = {"some": Prepared("some", "0" * 64, Path("data"), 40, 10, "")}
+SPEED = {"framework_version": "1.0", "train_samples_per_s": 1000.0}
+FOUND = Outcome("ok", "", SPEED, "", flags=frozenset({"thread_mismatch", "drifting"}))
+
+
+@pytest.fixture
+def launched(monkeypatch, tmp_path):
+    """Make launches of CELL one after another, each worker ending as given; return their rows."""
+
+    def run(*outcomes, task="speed", seconds=((1.0, 1.0),)):
+        launcher, rows = Launcher(PROBES, DATA, 1.0, 0.1), []
+        taken = iter([[part] for pair in seconds for part in pair])
+        monkeypatch.setattr(noise, "_run_on", lambda cpus: next(taken) if cpus else [])
+        for number, outcome in enumerate(outcomes):
+            monkeypatch.setattr(process, "launch", lambda *_, outcome=outcome: outcome)
+            rows.append(launcher.row(Launch(task, number, 0, CELL), tmp_path, "sweep"))
+            launcher.remember(Launch(task, number, 0, CELL), rows[-1])
+        return rows
+
+    return run
+
+
+def test_flags_of_worker_and_machine_are_one_set_in_the_schema_s_order(launched):
+    [row] = launched(FOUND, seconds=[(1.0, 1.5)])
+    assert row["flags"] == ["noisy", "drifting", "thread_mismatch"]
+    assert (row["canary_before_s"], row["canary_after_s"]) == ([1.0], [1.5])
+    assert in_order({"unknown", *FLAGS}) == [*FLAGS, "unknown"]
+
+
+def test_a_launch_that_ends_badly_keeps_the_machine_s_flags(launched):
+    [row] = launched(Outcome("crashed", "ended by SIGSEGV", None, "", 11), seconds=[(1.0, 1.5)])
+    assert (row["status"], row["reason"], row["flags"]) == ("crashed", "ended by SIGSEGV", ["noisy"])
+
+
+def test_a_test_image_that_does_not_exist_makes_an_answer_invalid(launched):
+    answer = {"accuracy": 0.5, "mistakes": [3, 10]}
+    [row] = launched(Outcome("ok", "", answer, "", flags=frozenset({"drifting"})), task="accuracy")
+    assert (row["status"], row["accuracy"], row["flags"]) == ("invalid", None, [])
+    assert "test image 10, which does not exist" in row["reason"]
+
+
+def test_environment_and_machine_are_asked_once_a_cell_and_not_at_a_later_launch(launched, monkeypatch):
+    asked = Counter()
+    for module, names in {
+        environments: ("interpreter", "variables", "lock_hash", "code_hash"),
+        hardware: ("physical_cpus", "card_of", "fingerprint", "cpu_name"),
+        Cell: ("identity",),
+    }.items():
+        for name in names:
+            real = getattr(module, name)
+            counted = lambda *given, name=name, real=real, **named: asked.update([name]) or real(*given, **named)  # noqa: E731
+            monkeypatch.setattr(module, name, counted)
+    launched(FOUND, seconds=[(1.0, 1.0)])
+    once = dict(asked)
+    assert once["identity"] == once["interpreter"] == once["variables"] == once["code_hash"] == once["lock_hash"] == 1
+    asked.clear()
+    launched(FOUND, FOUND, FOUND, seconds=[(1.0, 1.0)] * 3)
+    assert asked == once
+
+
+def test_rows_of_another_machine_are_built_from_what_it_reported():
+    facts = {"locks": {"numpy cpu": "its lock"}, "fingerprints": {"cpu": "its kind"}, "machine": {"cpu": "its CPU"}}
+    planned = Launch("speed", 0, 0, CELL)
+    here = RowBuilder(PROBES, DATA, 0.1)
+    elsewhere = RowBuilder(PROBES, DATA, 0.1, environment=partial(environment_of, facts))
+    assert elsewhere.described(planned, "sweep")["device_name"] == "its CPU"
+    assert elsewhere.target(CELL).environment[:2] == ("its lock", "its kind")
+    assert here.identity(planned) != elsewhere.identity(planned) == elsewhere.described(planned, "s")["cell"]
+    assert environment_of({**facts, "locks": {}}, PROBES["numpy", "cpu"]).lock == ""
