@@ -7,17 +7,14 @@ from collections.abc import Callable
 import typer
 
 from benchmarks.cli import terminal
+from benchmarks.cli.checks import check_measuring, check_up
 from benchmarks.cli.engine import collect, join, schedule
+from benchmarks.cli.inventory import describe_model, list_frameworks
+from benchmarks.cli.lane import ask_everything
 from benchmarks.cli.lockstep import lockstep
-from benchmarks.cli.machine import (
-    check_measuring,
-    check_up,
-    describe_model,
-    list_frameworks,
-    machine_peak,
-    micro_benchmarks,
-)
+from benchmarks.cli.micro import micro_benchmarks
 from benchmarks.cli.models import draw, evaluate_saved, exchange_weights, predict_digits, train_and_save
+from benchmarks.cli.peak import machine_peak
 from benchmarks.cli.run import run
 from benchmarks.machine import signals
 
@@ -39,6 +36,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "list": list_frameworks,
     "describe": describe_model,
     "check": check_up,
+    "lane": ask_everything,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

@@ -3,23 +3,18 @@
     LockstepError                 something the user can act on; the message is one line
     ├── UsageError                asked for what does not exist or cannot be            exit 2
     ├── DataError                 a data set is missing, corrupt or not what it claims  exit 2
-    ├── EnvironmentMissing        a framework's environment is not there                exit 2
+    ├── EnvironmentMissing        a framework's environment does not exist                exit 2
     ├── StorageError              what is there cannot be written or read               exit 74
     │   └── SchemaError           a row is not what the schema table says
-    ├── WorkerLost                a worker that was to stay has ended, hangs or lies    exit 1
+    ├── WorkerLost                a warm worker has ended, hangs or answers nonsense    exit 1
     ├── WorkerFailed              a framework could not do what a command needs it for  exit 1
     ├── EngineError               machines or their scheduler cannot be reached         exit 69
     └── Busy                      another process measures on this machine              exit 75
 
 Each message says what was asked, what was found and what to type next. Anything else that escapes is a bug
-and shows its traceback.
-
-Packages that a Python which tox did not make may lack: imported where they are used, and absent they are one line.
-
-A machine that is lent for its card may have PyTorch, pandas and typer, and no package index: what needs no other
-package has to run there.
-
-Numbers of things in words for people.
+and shows its traceback. Below the tree is what messages are made of: a missing package, counts, text that is safe to
+print. A machine that is lent for its card may have PyTorch, pandas and typer, and no package index: other packages are
+imported where they are used, and a missing one is one line.
 """
 
 from __future__ import annotations
@@ -43,7 +38,7 @@ class DataError(LockstepError):
 
 
 class EnvironmentMissing(LockstepError):
-    """A framework's environment is not there; the message holds the command that makes it."""
+    """A framework's environment does not exist; the message holds the command that makes it."""
 
 
 class StorageError(LockstepError):
@@ -57,7 +52,7 @@ class SchemaError(StorageError):
 
 
 class WorkerLost(LockstepError):
-    """A worker that was to stay has ended, does not answer or answers what is none; the message says which and why."""
+    """A warm worker has ended, does not answer or answers nonsense; the message says which and why."""
 
     exit_code = 1
 
@@ -75,7 +70,7 @@ class EngineError(LockstepError):
 
 
 class Busy(LockstepError):
-    """Another process measures on this machine, and we were told not to wait."""
+    """Another process measures on this machine, and --no-wait forbids to wait for it."""
 
     exit_code = 75  # EX_TEMPFAIL of sysexits.h: the same command may succeed later
 
@@ -84,13 +79,13 @@ DISTRIBUTIONS = {"pynvml": "nvidia-ml-py"}  # where the package index has anothe
 
 
 def require(use: str, *modules: str, instead: str = "make the harness's own environment: tox -e bench") -> None:
-    """Raise EnvironmentMissing where a module, or what it imports, is not there; `instead` is what else can be done."""
+    """Raise EnvironmentMissing where a module, or one that it imports, is missing; `instead` is the other remedy."""
     for name in modules:
         try:
             importlib.import_module(name)
         except ModuleNotFoundError as error:
-            lacking = (error.name or name).partition(".")[0]
-            package = DISTRIBUTIONS.get(lacking, lacking)
+            missing = (error.name or name).partition(".")[0]
+            package = DISTRIBUTIONS.get(missing, missing)
             raise EnvironmentMissing(
                 f"{use} needs the package {package}, which this Python lacks: pip install {package}, or {instead}"
             ) from error
@@ -111,7 +106,7 @@ def count(amount: int, what: str, many: str = "") -> str:
 
 
 def threads(amount: object) -> str:
-    """Return `1 thread`, `2 threads`, also of an amount that a table does not know."""
+    """Return `1 thread`, `2 threads`; the amount may be any value that a table holds."""
     return f"{amount} thread{'' if str(amount) == '1' else 's'}"
 
 

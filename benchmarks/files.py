@@ -1,16 +1,9 @@
-"""A file's lock with the holder's words in it: flock(2), which the kernel frees however its holder ends.
+"""Files that others may have written: locks, results of any size, links and pipes in the place of files, and our cache.
 
-The file is left over on purpose: to remove it would let two hold it.
-
-Opening a file that others may have put there: a link could lead anywhere, a pipe or a device never ends.
-
-The lines of a results file, in memory that does not grow with the file or with a line of it.
-
-A file without a newline, or with a line of gigabytes, is damaged or hostile and still must be read to its next line.
-
-What was proven or measured once and holds until something it depends on changes.
-
-JSON files in the user's cache, a folder for each kind, named by a hash of everything that decides what is in them.
+A lock is flock(2), which the kernel frees however its holder ends. A link could lead anywhere, and a pipe or a device
+never ends, so that only regular files are opened. A results file without a newline, or with a line of gigabytes, must
+still be read to its next line, in memory that grows with neither. The cache holds what was proven or measured once, as
+JSON, under a hash of everything that decides it.
 """
 
 from __future__ import annotations
@@ -33,15 +26,16 @@ LONGEST_WORDS_BYTES = 400
 
 @contextmanager
 def locked(descriptor: int, words: Callable[[], str], held: Callable[[str, int], None]) -> Iterator[None]:
-    """Hold the lock of a file that is open to read and write, with its `words` of then for who asks, and close it.
+    """Hold the lock of a file that is open to read and write, and close the file at the end.
 
-    While another has it, `held` gets who that is, in words that may be anything, and the descriptor, again and again:
-    it waits, or raises.
+    `words` are written into it, for others who want the lock; the file stays, as to remove it would let two hold it.
+    While another process has the lock, `held` is called with its words, which may be anything, and the descriptor: it
+    waits, or raises.
     """
     try:
         while not _got(descriptor):
             held(_holder(descriptor), descriptor)
-        with suppress(OSError):  # a full disk: who asks gets the pid alone
+        with suppress(OSError):  # a full disk: others see the pid alone
             os.ftruncate(descriptor, 0)
             os.pwrite(descriptor, f"{os.getpid()} {words()}".encode()[:LONGEST_WORDS_BYTES], 0)
         yield
@@ -67,8 +61,8 @@ def _holder(descriptor: int) -> str:
     content = b""
     with suppress(OSError):  # no regular file: a pipe can be locked, too
         content = os.pread(descriptor, LONGEST_WORDS_BYTES, 0)
-    said, _, words = content.decode(errors="replace").partition(" ")
-    does = words.strip() if said == pid or not pid else ""
+    writer, _, words = content.decode(errors="replace").partition(" ")
+    does = words.strip() if writer == pid or not pid else ""
     return f"{f'process {pid}' if pid else 'a process of another container'} {does or 'does not say what it does'}"
 
 
@@ -79,7 +73,7 @@ KINDS = {
 
 
 class NotRegular(StorageError):
-    """What has the name of a file is something else; nothing of it was read."""
+    """A path names something other than a regular file; nothing of it was read."""
 
     def __init__(self, path: Path, mode: int) -> None:
         kind = KINDS.get(stat.S_IFMT(mode), "no file")
@@ -104,8 +98,8 @@ def open_regular(path: Path) -> BinaryIO:
 def read_lines(file: BinaryIO, block_bytes: int, max_line_bytes: int) -> Iterator[list[bytes]]:
     """Yield all lines in order, newlines apart, as lists of `block_bytes` bytes or a line more.
 
-    A line of more than `max_line_bytes` still has more, and lacks its end. What follows the last newline was torn off
-    by a crash and is ignored.
+    A line of more than `max_line_bytes` is cut, one byte later. What follows the last newline was torn off by a crash
+    and is ignored.
     """
     lines: list[bytes] = []
     size = 0
@@ -122,7 +116,7 @@ def read_lines(file: BinaryIO, block_bytes: int, max_line_bytes: int) -> Iterato
 
 
 def _to_newline(file: BinaryIO) -> bool:
-    """Read on to behind the next newline; return whether there is one."""
+    """Read the rest of a line; return whether it ends with a newline."""
     while rest := file.readline(1 << 20):
         if rest.endswith(b"\n"):
             return True
@@ -133,7 +127,7 @@ Document = dict[str, Any]
 
 
 def read_cached(kind: str, decisive: Mapping[str, Any]) -> Document | None:
-    """Return what is kept for exactly this, or None; a file that a crash or a hand left damaged keeps nothing."""
+    """Return the document that was written for exactly this, None where there is none or its file is damaged."""
     try:
         found = json.loads(_cached_path(kind, decisive).read_bytes())
     except (FileNotFoundError, ValueError, RecursionError):
@@ -142,7 +136,7 @@ def read_cached(kind: str, decisive: Mapping[str, Any]) -> Document | None:
 
 
 def write_cached(kind: str, decisive: Mapping[str, Any], document: Mapping[str, Any]) -> None:
-    """Keep a document, in one piece: whoever reads meanwhile sees the old one."""
+    """Write a document in one piece: until then a reader sees the old one."""
     path = _cached_path(kind, decisive)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")
@@ -151,12 +145,11 @@ def write_cached(kind: str, decisive: Mapping[str, Any], document: Mapping[str, 
 
 
 def _cached_path(kind: str, decisive: Mapping[str, Any]) -> Path:
-    """Return the file that is, or would be, kept."""
     return default_cache() / kind / f"{cache_key(decisive)}.json"
 
 
 def cache_key(decisive: Mapping[str, Any]) -> str:
-    """Return a short hash of what decides."""
+    """Return 24 hex digits of a hash of everything that decides what a document says; JSON values."""
     return hashlib.sha256(json.dumps(decisive, sort_keys=True).encode()).hexdigest()[:24]
 
 

@@ -3,12 +3,8 @@
 A launch is one sample, never a step or a chunk: pooled steps cover the truth in 56-59 % of nominal 95 % intervals.
 Speeds are compared as ratios, so everything is computed on logarithms. Two frameworks measured in the same rounds are
 compared by the paired t interval of their per-round log ratios, which covers 95 % at every n >= 5
-(checks/selfcheck.py).
-
-Accuracies after training, seed by seed: how far two frameworks are apart, and whether that matters.
-
-Launches with one seed start from the same weights and see the same batches in the same order in every framework, so
-they are pairs; seeds are the independent samples. Accuracies are compared as differences, where speeds are ratios.
+(checks/selfcheck.py). Accuracies are compared as differences. Launches with one seed start from the same weights and
+see the same batches in every framework, so they are pairs, and seeds are the independent samples.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ import typer
 
 from benchmarks import errors
 from benchmarks.cli import terminal
-from benchmarks.cli.machine import MICRO_RESULTS
+from benchmarks.cli.micro import MICRO_RESULTS
 from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine.environments import ROOT
 from benchmarks.plan.typed import values

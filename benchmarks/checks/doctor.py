@@ -1,14 +1,7 @@
-"""What of this machine makes speeds lower or less sure: cores and threads, clock, limits, and what else runs now.
+"""What may be wrong with this machine: environments, cores, clock and load, disk, and the data sets.
 
-Are the data sets what they were: the copies that workers map, and the files of named sets wherever they lie?
-
-Is each framework's environment there, does it answer, and does it hold what its requirements pin?
-
-Is there room for results, and may we write where we have to?
-
-Are the results whole, and may the figures in their tables be compared? `report` says so, a program of its own.
-
-Which launches a table counts is known to `report` alone, which reads rows with packages that the harness never loads.
+Results and the figures in their tables are checked by `report`, a program of its own: only it knows which launches a
+table counts, and it needs packages that the harness never loads.
 """
 
 from __future__ import annotations
@@ -41,6 +34,11 @@ LOOKED_S = 0.5
 BUSY = 5.0  # percent of the CPUs that others may take before a launch is called noisy (worker/interference.py)
 STOLEN = 2.0
 OWN_GROUP = Path("/proc/self/cgroup")
+NAMED = 3  # packages that differ are named up to so many
+LITTLE_BYTES = 1 << 30
+TOO_LITTLE_BYTES = 100 << 20
+COMMAND = [sys.executable, "-m", "report", "check"]
+ADVICE = "python -m report check says more"
 
 
 def machine_findings() -> Iterator[Finding]:
@@ -52,18 +50,18 @@ def machine_findings() -> Iterator[Finding]:
     yield _load(100 - percent.idle - percent.iowait - percent.steal, percent.steal)
 
 
-def _threads(cores: int, allowed: int, there: int) -> Finding:
-    """Say how many cores there are to compute with: physical ones, CPUs this process may use, CPUs of the machine."""
-    found = f"{cores} physical cores, {allowed} of {there} CPUs allowed"
-    if allowed < there:
-        return Finding("note", "threads", found, "taskset or a cpuset leaves the others out; was it meant?")
+def _threads(cores: int, allowed: int, present: int) -> Finding:
+    """Judge how many CPUs there are: physical cores, CPUs that this process may use, CPUs of the machine."""
+    found = f"{cores} physical cores, {allowed} of {present} CPUs allowed"
+    if allowed < present:
+        return Finding("note", "threads", found, "taskset or a cpuset excludes the others; is that intended?")
     if allowed > cores:
         return Finding("note", "threads", f"{found}: CPUs share cores (SMT)", "cells take one CPU a core by default")
     return Finding("ok", "threads", found)
 
 
 def _governor(files: list[Path]) -> Finding:
-    """Say how the kernel chooses the CPUs' clocks."""
+    """Judge how the kernel chooses the CPUs' clocks."""
     found = sorted({path.read_text().strip() for path in files})
     if not found:
         return Finding("note", "governor", "not exposed, as in most virtual machines")
@@ -73,7 +71,7 @@ def _governor(files: list[Path]) -> Finding:
 
 
 def _quota(cpus: float | None, cores: int) -> Finding:
-    """Say how much CPU time a control group leaves us."""
+    """Judge how much CPU time our control group may use."""
     if cpus is None:
         return Finding("ok", "CPU quota", "none")
     found = f"{cpus:g} CPUs' time for {cores} physical cores"
@@ -89,8 +87,8 @@ def _quota_cpus() -> float | None:
         _, controllers, group = line.split(":", 2)
         root = hardware.CGROUP if not controllers else hardware.CGROUP / "cpu"
         if not controllers or "cpu" in controllers.split(","):
-            here = root / group.lstrip("/")
-            found += [_limit(folder) for folder in (here, *here.parents) if folder.is_relative_to(root)]
+            ours = root / group.lstrip("/")
+            found += [_limit(folder) for folder in (ours, *ours.parents) if folder.is_relative_to(root)]
     return min((cpus for cpus in found if cpus is not None), default=None)
 
 
@@ -107,7 +105,7 @@ def _limit(folder: Path) -> float | None:
 
 
 def _load(busy: float, stolen: float) -> Finding:
-    """Say how busy the CPUs are now, in percent, and how much of them other virtual machines took."""
+    """Judge how busy the CPUs are now, in percent, and how much of them other virtual machines took."""
     found = f"{busy:.0f} % busy, {stolen:.0f} % taken by other virtual machines"
     if busy > BUSY or stolen > STOLEN:
         return Finding("warning", "load now", found, "wait, or end what runs (top); launches would be marked noisy")
@@ -133,7 +131,7 @@ def data_findings() -> Iterator[Finding]:
 
 
 def _prepared(folder: Path) -> Finding:
-    """Say whether the arrays of a prepared data set have the checksum that its folder is named by."""
+    """Judge whether the arrays of a prepared data set have the checksum that its folder is named by."""
     what, advice = f"prepared data {folder.name}", f"delete {shown(folder)}; the next run makes it again"
     try:
         train_images, train_labels, test_images, test_labels = (
@@ -160,7 +158,7 @@ def _named(given: Path) -> Iterator[Finding]:
 
 
 def _files(name: str, folder: Path) -> Finding:
-    """Say whether the four files of a named set are there and have their pinned checksums."""
+    """Judge whether the four files of a named set exist and have their pinned checksums."""
     what = f"{name} in {shown(folder)}"
     try:
         for file, accepted in zip(FILES, ORIGINS[name].sha256, strict=True):
@@ -168,10 +166,6 @@ def _files(name: str, folder: Path) -> Finding:
     except DataError as error:
         return Finding("error", what, str(error))
     return Finding("ok", what, "four files, sha256 as pinned")
-
-
-PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[.*\])?==([^\s;\\]+)", re.MULTILINE)
-NAMED = 3  # packages that differ are named up to so many
 
 
 def environment_findings() -> Iterator[Finding]:
@@ -182,31 +176,25 @@ def environment_findings() -> Iterator[Finding]:
 
 
 def _judged(probe: Probe) -> Finding:
-    """Return what is wrong with one environment."""
+    """Judge one environment: does it answer, and does it hold what its requirements pin?"""
     what = f"{probe.framework} on {probe.device}"
     if probe.missing:
         found, _, advice = probe.problem.removeprefix(f"{what}: ").partition("; ")
         return Finding("warning" if probe.device == "cpu" else "note", what, found, advice)
-    environment = environments.name(probe.framework, probe.device)
-    anew = f"make it anew with: tox run --recreate --notest -e {environment}"
+    advice = environments.recreate_hint(probe.framework, probe.device)
     if probe.problem and not probe.facts:
-        return Finding("error", what, probe.problem.removeprefix(f"{what} "), anew)
+        return Finding("error", what, probe.problem.removeprefix(f"{what} "), advice)
     if probe.problem:
         return Finding("warning", what, probe.problem, "check the driver, and CUDA_VISIBLE_DEVICES")
     folder = environments.interpreter(probe.framework, probe.device).parents[1]
-    pins = _pinned(environments.ROOT / "requirements" / f"{environment}.txt")
-    there = {_normal(found.name): found.version for found in metadata.distributions(path=_site_packages(folder))}
-    wrong = [name for name in pins if there.get(name) != pins[name]]
-    differ = [f"{name} {there.get(name, 'missing')} in place of {pins[name]}" for name in wrong]
+    pins = environments.pinned(probe.framework, probe.device)
+    installed = {_normal(found.name): found.version for found in metadata.distributions(path=_site_packages(folder))}
+    wrong = [name for name in pins if installed.get(name) != pins[name]]
+    differ = [f"{name} {installed.get(name, 'missing')} in place of {pins[name]}" for name in wrong]
     if differ:
         more = f" and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
-        return Finding("error", what, f"not as pinned: {', '.join(differ[:NAMED])}{more}", anew)
+        return Finding("error", what, f"not as pinned: {', '.join(differ[:NAMED])}{more}", advice)
     return Finding("ok", what, f"{probe.version} answers, {len(pins)} packages as pinned")
-
-
-def _pinned(path: Path) -> dict[str, str]:
-    """Return the versions that a requirements file pins, by name."""
-    return {_normal(name): version for name, version in PINNED.findall(path.read_text())}
 
 
 def _normal(name: str) -> str:
@@ -217,10 +205,6 @@ def _normal(name: str) -> str:
 def _site_packages(folder: Path) -> list[str]:
     """Return where an environment keeps its packages."""
     return [str(path) for path in folder.glob("lib/python3.*/site-packages")]
-
-
-LITTLE_BYTES = 1 << 30
-TOO_LITTLE_BYTES = 100 << 20
 
 
 def disk_findings(results: Path) -> Iterator[Finding]:
@@ -234,7 +218,7 @@ def disk_findings(results: Path) -> Iterator[Finding]:
 
 
 def _place(what: str, folder: Path, advice: str) -> Finding:
-    """Say whether a folder, or the nearest one above it that exists, takes a file and has room."""
+    """Judge whether a folder, or the nearest one above it that exists, takes a file and has room."""
     nearest = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
     try:
         with tempfile.TemporaryFile(dir=nearest) as file:
@@ -246,15 +230,11 @@ def _place(what: str, folder: Path, advice: str) -> Finding:
     if free < LITTLE_BYTES:
         level = "error" if free < TOO_LITTLE_BYTES else "warning"
         return Finding(level, what, f"{free / 2**20:,.0f} MiB free at {shown(nearest)}", f"make room, or {advice}")
-    return Finding("ok", what, found if nearest == folder.absolute() else f"{found}; not there yet, will be made")
-
-
-COMMAND = [sys.executable, "-m", "report", "check"]
-ADVICE = "python -m report check says more"
+    return Finding("ok", what, found if nearest == folder.absolute() else f"{found}; will be made")
 
 
 def sections(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield (section, findings) of a folder's files and of the rules about tables; an error where nobody can say."""
+    """Yield (section, findings) of a folder's files and of the rules about tables; an error where `report` fails."""
     command = [*COMMAND, "--results", str(folder.absolute())]
     done = subprocess.run(command, cwd=environments.ROOT, capture_output=True, text=True, errors="replace", check=False)
     if done.returncode:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 LEVELS = ("ok", "note", "warning", "error")
-MOST = 10  # findings of one kind; thousands of lines help nobody
+MOST = 10  # findings of one kind; thousands of lines help no reader
 
 
 @dataclass(frozen=True)

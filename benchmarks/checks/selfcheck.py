@@ -1,11 +1,6 @@
-"""An adapter whose speed is known, to measure the measuring with: it sleeps instead of computing.
+"""Checks on our own measuring: known truths are put in, and what comes out is held to a bound.
 
-It behaves as an asynchronous device does: `train`, `train_fed` and `evaluate` queue work and return at once; only
-synchronise, and whatever copies results to the host, waits until the queue has drained.
-
-Checks on our own measuring: known truths are put in, and what comes out is held to a bound.
-
-Two kinds: simulations (a device that sleeps for a known time; launches drawn from a known distribution) and the real
+Two kinds: simulations (an adapter that sleeps for a known time; launches drawn from a known distribution) and the real
 thing on this machine (NumPy training in this process, where a chunk stands for a launch; a real worker beside which
 the parent's own CPU time is taken). What fails here makes every number of this machine doubtful.
 """
@@ -41,7 +36,11 @@ from benchmarks.worker.speed import speeds
 
 
 class SimulatedAdapter(NumpyAdapter):
-    """Takes `step_s` seconds a training step and `batch_s` an evaluated batch; learns nothing."""
+    """Behaves as an asynchronous device, and sleeps `step_s` seconds a training step, `batch_s` an evaluated batch.
+
+    train, train_fed and evaluate queue work and return at once; only synchronise, and whatever copies results to the
+    host, waits until the queue is empty. Learns nothing.
+    """
 
     framework = "simulated"
     step_s = 2e-3
@@ -93,7 +92,7 @@ class SimulatedAdapter(NumpyAdapter):
 
 
 class NeverWaits(SimulatedAdapter):
-    """A missing synchronisation: what it queued is still to be done when it says it has finished."""
+    """A missing synchronisation: it returns before its queue is empty."""
 
     def synchronise(self, pending: Any = None) -> None:
         self.clock.sleep(0)
@@ -213,8 +212,8 @@ def _compare(inputs: Inputs, rounds: int, slower: float) -> Means:
 def _launched(inputs: Inputs, slower: float, steps: int = 20) -> float:
     """Return the samples/s of NumPy training in this process, a median of five short chunks.
 
-    Everything is built anew, as in a launch: where arrays come to lie decides a percent of the speed, and arms that
-    kept theirs would differ by it (A/A held 1 in 6 of 40).
+    Everything is built again, as in a launch: the place of arrays in memory decides a percent of the speed, and arms
+    that kept their arrays would differ by it (A/A held 1 in 6 of 40).
     """
     adapter = NumpyAdapter(RECIPE)
     adapter.set_weights(inputs.weights)
@@ -234,7 +233,7 @@ def _launched(inputs: Inputs, slower: float, steps: int = 20) -> float:
 
 
 def _idle_parent(data: Prepared) -> Iterator[Check]:
-    """Let a real worker measure, and take this process's CPU time meanwhile."""
+    """Let a real worker measure, and take this process's CPU time during it."""
     cpu, wall = time.process_time(), time.monotonic()
     outcome = _real_launch(data)
     share = (time.process_time() - cpu) / (time.monotonic() - wall)

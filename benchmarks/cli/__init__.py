@@ -1,1 +1,1 @@
-"""The commands of `python -m benchmarks`, a file each: options are read, work is asked for, answers are shown."""
+"""The commands of `python -m benchmarks`: options are read, work is asked for, answers are shown."""

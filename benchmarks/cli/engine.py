@@ -73,10 +73,10 @@ def join(
     scheduler.security(full, "worker")
     environments.override_interpreters(python or [])
     say("looking at this machine's environments")
-    told = facts.machine_facts(framework)
-    for probe in facts.probes_of(told).values():
+    machine = facts.machine_facts(framework)
+    for probe in facts.probes_of(machine).values():
         say(f"{probe.framework} on {probe.device}: {probe.problem or probe.version}")
-    member.run_member(member.Member(told, folder or _kept(), say), full, name, patience, interface)
+    member.run_member(member.Member(machine, folder or _member_folder(), say), full, name, patience, interface)
 
 
 def collect(
@@ -88,14 +88,14 @@ def collect(
 ) -> None:
     """Fetch what members have measured and no driver has taken over, from a scheduler's members or this machine's own.
 
-    A driver that was killed left it with them. Lines that are there already are not fetched twice.
+    A driver that was killed leaves lines with its members. Lines that we have already are not fetched twice.
     """
     need_engine("collect")
     from benchmarks.sweep.dask import scheduler  # noqa: PLC0415
     from benchmarks.sweep.dask.collect import from_folder, from_members  # noqa: PLC0415
 
     if address is None:
-        found = from_folder(folder or _kept(), results)
+        found = from_folder(folder or _member_folder(), results)
     else:
         scheduler.apply(patience)
         found = from_members(scheduler.checked(address, insecure), results, say)
@@ -105,6 +105,6 @@ def collect(
         say("nothing to collect")
 
 
-def _kept() -> Path:
+def _member_folder() -> Path:
     """Return the folder of a member's own files."""
     return default_cache() / "member"

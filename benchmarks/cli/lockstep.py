@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -10,8 +9,9 @@ import typer
 
 from adapters.contract import DTYPES, INPUTS
 from adapters.recipes import MODELS
-from benchmarks.cli import tables, terminal
-from benchmarks.cli.terminal import Axis, Pythons, Wait, err, out, prepared, say
+from benchmarks.cli import tables
+from benchmarks.cli.display import Display
+from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, err, prepared, say
 from benchmarks.launch.probe import chosen_frameworks, probe_all
 from benchmarks.launch.proof import STEPS, Proof, cached_proof, unproven
 from benchmarks.machine import environments, lock
@@ -33,7 +33,7 @@ def lockstep(
     dataset: Annotated[str, typer.Option()] = "mnist-5k",
     data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
+    fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove again what has a kept proof")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     python: Pythons = None,
     wait: Wait = True,
@@ -49,18 +49,15 @@ def lockstep(
     axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], inputs)
     with lock.machine_lock(f"the lockstep gate, {', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
         found = _proven(axes, data, seed, steps, fresh_proof)
-    if as_json:
-        print(json.dumps([{**vars(cell), **vars(proof)} for cell, proof in found], indent=1))  # noqa: T201
-    else:
-        out.print(tables.deviations(found))
+    deliver([{**vars(cell), **vars(proof)} for cell, proof in found], [tables.deviations(found)], as_json)
     raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in found) else 1)
 
 
 def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> list[tuple[Cell, Proof]]:
-    """Return every cell with its proof, the progress shown meanwhile."""
+    """Return every cell with its proof; show the progress."""
     probes = probe_all(axes.frameworks, axes.devices)
     cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
-    display = terminal.Display(err)
+    display = Display(err)
     found = []
     for number, cell in enumerate(cells):
         probe = probes[cell.framework, cell.device]

@@ -1,12 +1,10 @@
-"""`train`: train one network in one framework and keep it.
+"""The commands about trained networks: each makes a checkpoint or reads one.
 
-`evaluate`: do all frameworks read the same digits with the same weights?
-
-`exchange`: weights trained in one framework, evaluated in the others.
-
-`predict`: what digit is in a picture?
-
-`demo`: a page to draw on, where every framework answers while one draws.
+train     train one network in one framework and save it
+evaluate  do all frameworks read the same digits with the same weights?
+exchange  weights trained in one framework, evaluated in the others
+predict   which digit is in a picture?
+demo      a page to draw on, where every framework answers while one draws
 """
 
 from __future__ import annotations
@@ -28,11 +26,10 @@ from rich.table import Table
 from adapters.contract import DTYPES
 from adapters.recipes import RECIPES
 from benchmarks.cli import tables
-from benchmarks.cli.terminal import Axis, Pythons, Wait, out, prepared, say
+from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, out, prepared, say
 from benchmarks.errors import EnvironmentMissing, UsageError, plain, require, shown
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe, probe_all
 from benchmarks.machine import environments, lock
-from benchmarks.machine.environments import override_interpreters
 from benchmarks.machine.hardware import chosen, physical_cpus
 from benchmarks.machine.signals import Interrupted
 from benchmarks.models import checkpoint, evaluate, predict, train
@@ -69,11 +66,8 @@ def train_and_save(
     cores = len(physical_cpus())
     place = _only(chosen([device]), "--device")
     name = _only(chosen_frameworks([framework], [place]), "--framework")
-    settings = RECIPES[
-        _only(
-            chosen_recipes(_listed("lenet" if model is None and recipe is None else model), _listed(recipe)), "--model"
-        )
-    ]
+    wanted = "lenet" if model is None and recipe is None else model
+    settings = RECIPES[_only(chosen_recipes(_listed(wanted), _listed(recipe)), "--model")]
     asked = _only(chosen_modes([mode]), "--mode")
     kind = _only(values([dtype], [], DTYPES, "dtype"), "--dtype")
     count = _only(numbers(_listed(threads), [cores], "--threads", cores), "--threads")
@@ -112,6 +106,11 @@ def _check(found: Probe, cell: Cell) -> None:
         raise UsageError(f"{cell.framework} cannot train {cell.words()} on {cell.device}: {reason}")
 
 
+def _frameworks(framework: list[str] | None, device: str) -> list[str]:
+    """Return the frameworks to use on a device; `all` is the default's other name."""
+    return chosen_frameworks(None if framework == ["all"] else framework, [device])
+
+
 def evaluate_saved(
     folder: Annotated[Path, typer.Argument(help="a folder that `train --save` made")],
     framework: Axis = None,
@@ -125,13 +124,13 @@ def evaluate_saved(
 ) -> None:
     """Evaluate saved weights in every framework on the test images, and compare image by image.
 
-    --native writes each framework's own files anew and loads those: files of the folder are never loaded. Exit code: 0
-    all agree, 1 an image is read differently though it is no tie, or a framework failed, 2 usage or data, 75
+    --native writes each framework's own files again and loads those: files of the folder are never loaded. Exit code: 0
+    all agree, 1 an image is read differently without a tie, or a framework failed, 2 usage or data, 75
     another process measures (with --no-wait).
     """
     environments.override_interpreters(python or [])
     [place] = chosen([device])
-    frameworks = chosen_frameworks(None if framework == ["all"] else framework, [place])
+    frameworks = _frameworks(framework, place)
     kept = checkpoint.read_checkpoint(folder)
     data = prepared(evaluate.trained_on(kept) if dataset is None else dataset, data_dir)
     with (
@@ -139,11 +138,7 @@ def evaluate_saved(
         tempfile.TemporaryDirectory(prefix="lockstep-") as scratch,
     ):
         found = evaluate.evaluate(kept, frameworks, place, data, Path(scratch), native, say)
-    if as_json:
-        print(json.dumps(found.as_json(), indent=1))  # noqa: T201
-    else:
-        for part in tables.evaluated(found):
-            out.print(part)
+    deliver(found.as_json(), tables.evaluated(found), as_json)
     raise typer.Exit(0 if found.agreement.agreed else 1)
 
 
@@ -178,11 +173,7 @@ def exchange_weights(
             mine = [cell for cell in cells if cell.recipe == name]
             inputs = Path(tempfile.mkdtemp(dir=scratch))
             pairs += evaluate.exchange(mine, data, epochs, seed, folder, inputs, say)
-    if as_json:
-        print(json.dumps([vars(pair) for pair in pairs], indent=1))  # noqa: T201
-    else:
-        for table in tables.exchanged(pairs):
-            out.print(table)
+    deliver([vars(pair) for pair in pairs], tables.exchanged(pairs), as_json)
     raise typer.Exit(0 if all(pair.deviation < LOGITS for pair in pairs) else 1)
 
 
@@ -206,7 +197,7 @@ def predict_digits(
     """
     environments.override_interpreters(python or [])
     [place] = chosen([device])
-    frameworks = chosen_frameworks(None if framework == ["all"] else framework, [place])
+    frameworks = _frameworks(framework, place)
     kept = checkpoint.read_checkpoint(weights)
     pictures = [predict.picture(name, naive) for name in images]
     for problem in (found.problem for found in pictures if found.problem):
@@ -263,20 +254,20 @@ def draw(
     from benchmarks.models.demo.web import bound, loopback, serving, site, url  # noqa: PLC0415
     from benchmarks.models.remote import Warm  # noqa: PLC0415
 
-    override_interpreters(python or [])
+    environments.override_interpreters(python or [])
     [place] = chosen([device])
-    names = chosen_frameworks(None if framework == ["all"] else framework, [place])
+    names = _frameworks(framework, place)
     with contextlib.ExitStack() as stack:
         # Two threads of OpenBLAS for each small system of equations cost ten times their use where workers compute.
         stack.enter_context(threadpool_limits(1, "blas"))
         listening = stack.enter_context(bound(host, port))  # before seconds of training
         saved = network(weights, names, wait, say)
-        eyes = stack.enter_context(ThreadPoolExecutor(READERS))
+        decode_pool = stack.enter_context(ThreadPoolExecutor(READERS))
         # One thread each: they answer side by side.
-        desks = [WorkerQueue(name, partial(Warm, name, place, saved.recipe, saved.weights, 1)) for name in names]
-        for desk in desks:
-            stack.callback(desk.close)
-        stack.enter_context(serving(site(facts(saved), desks, host, eyes), listening))
+        queues = [WorkerQueue(name, partial(Warm, name, place, saved.recipe, saved.weights, 1)) for name in names]
+        for queue in queues:
+            stack.callback(queue.close)
+        stack.enter_context(serving(site(facts(saved), queues, host, decode_pool), listening))
         out.print(
             f"{saved.recipe.name} in {', '.join(names)}: {url(listening, host)} (Ctrl-C ends it)", highlight=False
         )

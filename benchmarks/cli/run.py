@@ -17,7 +17,7 @@ import typer
 from adapters.contract import DTYPES, INPUTS
 from adapters.registry import ADAPTERS
 from benchmarks import errors
-from benchmarks.cli import terminal
+from benchmarks.cli.display import Display
 from benchmarks.cli.engine import DEFAULT_PATIENCE_S, Insecure, Patience, need_engine
 from benchmarks.cli.summary import show_outcome, summarise_when_ended
 from benchmarks.cli.terminal import Axis, Pythons, Wait, err, out, planned, prepared, say
@@ -27,7 +27,7 @@ from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.launch.proof import TIMEOUT_S
 from benchmarks.machine import environments, lock
-from benchmarks.machine.environments import resolved
+from benchmarks.machine.git import resolved
 from benchmarks.machine.hardware import chosen, named, physical_cpus
 from benchmarks.machine.memory import MemoryLimit, size_bytes
 from benchmarks.plan.cells import PRESETS, Axes, Cell, Preset, expand
@@ -175,7 +175,7 @@ def run(
     amount = _preset_of(preset, rounds, seeds, epochs)
     if epochs == 0:
         say("--epochs 0: no accuracy launches, whatever --seeds and --preset say")
-    memory = MemoryLimit.of(None if memory_limit is None else size_bytes(memory_limit))
+    memory = MemoryLimit.for_bytes(None if memory_limit is None else size_bytes(memory_limit))
     environments.override_interpreters(python or [])
     recipes, sets = chosen_recipes(model, recipe), values(dataset, ["mnist-5k"], what="dataset")
     sizes: list[int | None] = [*numbers(batch_size, [], "--batch-size", 1 << 20)] or ([None] if recipe else [100])
@@ -209,7 +209,7 @@ def run(
     with lock.machine_lock(f"{', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
         probes = probe_all(frameworks, devices)
         cells = _expanded(axes, probes)
-        display = terminal.Display(err)
+        display = Display(err)
         launcher = Launcher(probes, data, timeout or 900.0, amount.chunk_s, epochs, memory)
         launcher.ceilings = ceilings(points(cells), with_peak, say)
         sweep = LocalSweep(cells, launcher, results, amount, seed, resume, display, display.proof)

@@ -1,7 +1,4 @@
-"""Tables of the commands that run no sweep: the gate's deviations, checks on ourselves, exchange, evaluation, peak.
-
-A digit in the terminal: two rows of pixels a line, as half blocks in grey or as characters of rising weight.
-"""
+"""Tables of the commands that run no sweep, and digits drawn in characters."""
 
 from __future__ import annotations
 
@@ -73,7 +70,7 @@ def exchanged(pairs: Sequence[Pair]) -> Iterator[Table]:
 
 
 def evaluated(found: Evaluation) -> Iterator[Table | str]:
-    """Yield a line for each framework, then a line for each image that is read differently, or that there is none."""
+    """Yield a line for each framework, then one for each image that is read differently, and their number."""
     agreed = found.agreement
     title = f"{found.recipe} on the {agreed.images:,} test images of {found.dataset}"
     table = Table(title=escape(plain(f"{title}, trained in {found.trained_in or '?'}")), title_justify="left")
@@ -141,7 +138,7 @@ def _sizes(answer: Mapping[str, Any]) -> dict[int, str]:
 
 
 def _remarks(answer: Mapping[str, Any]) -> str:
-    """Return why a framework has no say in the peak, and why sizes were skipped."""
+    """Return why a framework does not count for the peak, and why sizes were skipped."""
     skipped = [f"{item['size']}: {item['skipped']}" for item in answer.get("sizes", []) if "skipped" in item]
     wrong = [] if answer["status"] == "ok" else [f"{answer['status']}: {answer['reason']}"]
     return "; ".join([*wrong, *answer.get("flags", []), *skipped])
@@ -175,7 +172,7 @@ def ascii_art(images: Sequence[Grey]) -> Text:
 
 
 def as_table(described: dict[str, Any]) -> Table:
-    """Return the same as a table for the terminal."""
+    """Return what flops.describe() says of a network as a table."""
     title = f"{described['model']}, input {described['input_shape']}, batch of {described['batch_size']}"
     table = Table(title=title, show_footer=True)
     footers = ["total", "", f"{described['parameters']:,}", ""]

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from adapters.registry import ADAPTERS
-from benchmarks.machine import environments, hardware
+from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 
 
@@ -44,7 +44,7 @@ class Place:
             ADAPTERS[framework],
             device,
             hardware.card_of(device),
-            environments.folder(revision) if revision else environments.ROOT,
+            git.adapters_folder(revision) if revision else environments.ROOT,
             memory,
         )
 

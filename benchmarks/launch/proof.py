@@ -18,7 +18,7 @@ from benchmarks import files
 from benchmarks.files import default_cache
 from benchmarks.launch.place import Place
 from benchmarks.launch.process import launch
-from benchmarks.machine import environments, hardware, imports
+from benchmarks.machine import environments, git, hardware, imports
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
@@ -73,7 +73,7 @@ def cached_proof(
     """Return the cached proof of a cell, or make one and cache it if it is a pass or a fail."""
     batch_size = min(cell.batch_size, LARGEST_BATCH)
     decisive = {
-        "code": imports.code_hash(*CODE, folders=environments.search_path(cell.revision)),
+        "code": imports.code_hash(*CODE, folders=git.search_path(cell.revision)),
         "lock": environments.lock_hash(cell.framework, cell.device),
         "machine": hardware.fingerprint(cell.device),
         "recipe": repr(RECIPES[cell.recipe]),

@@ -19,7 +19,7 @@ from adapters.recipes import RECIPES
 from benchmarks.launch.place import Place
 from benchmarks.launch.probe import Probe
 from benchmarks.launch.proof import Proof, unproven
-from benchmarks.machine import environments, hardware
+from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
@@ -133,7 +133,7 @@ class RowBuilder:
             self.data[cell.dataset],
             self.environment(probe),
             environments.code_hash(),
-            environments.adapters_hash(cell.revision) if cell.revision else "",
+            git.adapters_hash(cell.revision) if cell.revision else "",
             self.chunk_s,
             RECIPES[cell.recipe].epochs if self.epochs is None else self.epochs,
             self.memory,

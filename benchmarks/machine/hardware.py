@@ -1,10 +1,8 @@
-"""Facts about this machine that a measured speed depends on; no names of hosts, users or paths.
+"""The processor and the cards of this machine, and the devices that people name: cpu, gpu (the first card), gpu:N, all.
 
-Devices as people ask for them: cpu, gpu (the first card), gpu:N, or all there are.
-
-A worker sees only the card that it is to use, as its first: adapters know `cpu` and `gpu` and no numbers.
-
-The GPUs of this machine as NVIDIA's driver knows them, whatever the frameworks see.
+Facts that a measured speed depends on, without names of hosts, users or paths. NVIDIA's driver says which cards there
+are, whatever the frameworks see. A worker sees only its own card, as its first: adapters know `cpu` and `gpu` and no
+numbers.
 """
 
 from __future__ import annotations
@@ -80,7 +78,7 @@ def _size_bytes(size: str) -> int:
 
 
 def _first_line(*paths: Path) -> str:
-    """Return what the first of these files that exists says, or `not exposed`."""
+    """Return the content of the first of these files that exists, or `not exposed`."""
     return next((path.read_text().strip() for path in paths if path.exists()), "not exposed")
 
 
@@ -102,7 +100,7 @@ def facts() -> dict[str, Any]:
         "frequencies_mhz": _frequencies_mhz(),
         "governor": _first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
         "cpu_quota": _cpu_quota(),
-        # A UUID would name one machine; None where nobody can ask the driver.
+        # A UUID would name one machine; None where we cannot ask the driver.
         "gpus": [{**vars(card), "uuid": None} for card in cards()] if can_be_asked() else None,
         "transparent_huge_pages": _first_line(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
         "load_average": os.getloadavg()[0],
@@ -134,7 +132,7 @@ def kind(device: str) -> str:
 
 
 def _place(device: str) -> int | None:
-    """Return which of the cards it is, from 0, or None for the processor."""
+    """Return the number of the card, from 0; None for the processor."""
     return None if kind(device) == "cpu" else int(device.partition(":")[2] or 0)
 
 
@@ -146,7 +144,7 @@ def card_of(device: str) -> Card | None:
 
 
 def chosen(given: Sequence[str] | None) -> list[str]:
-    """Return the devices asked for, `cpu` by default and each once; UsageError for what is not there."""
+    """Return the devices asked for, `cpu` by default and each once; UsageError for one that this machine lacks."""
     asked = split(given, "device") or ["cpu"]
     named: list[str] = []
     if "all" in asked:
@@ -159,7 +157,7 @@ def chosen(given: Sequence[str] | None) -> list[str]:
 
 
 def named(given: Sequence[str] | None) -> list[str]:
-    """Return the devices asked for of machines that are not known yet; UsageError for what is no device."""
+    """Return the devices asked for, of machines that are not known yet; UsageError for an unknown name."""
     asked = list(dict.fromkeys("gpu" if name == "gpu:0" else name for name in split(given, "device") or ["cpu"]))
     for name in asked:
         if name != "all" and NAMES.fullmatch(name) is None:
@@ -173,18 +171,18 @@ def gpu_name(index: int) -> str:
 
 
 def _check(device: str) -> None:
-    """Raise UsageError for what is no device, or no card of this machine."""
+    """Raise UsageError for an unknown name, or a card that this machine lacks."""
     match = NAMES.fullmatch(device)
     if match is None:
         raise UsageError(f"unknown device {device!r}; known: cpu, gpu, gpu:N, all")
     if kind(device) == "cpu" or not can_be_asked():
-        return  # without them nobody knows yet: each framework's probe will say what it sees
+        return  # without the bindings only each framework's probe can tell
     found = cards()
     if not found:
         raise UsageError(f"--device {device}: NVIDIA's driver shows no GPU here; use --device cpu")
     if (_place(device) or 0) >= len(found):
-        there = ", ".join(f"{gpu_name(index)} ({card.name})" for index, card in enumerate(found))
-        raise UsageError(f"--device {device}: no such card; there are {there}")
+        known = ", ".join(f"{gpu_name(index)} ({card.name})" for index, card in enumerate(found))
+        raise UsageError(f"--device {device}: no such card; there are {known}")
 
 
 def variables(device: str) -> dict[str, str]:
@@ -232,7 +230,7 @@ def nvml() -> ModuleType | None:
 
 
 def can_be_asked() -> bool:
-    """Return whether this Python has NVML's bindings; without them nobody knows which cards there are."""
+    """Return whether this Python has NVML's bindings; without them we cannot know which cards there are."""
     return has("pynvml")
 
 
@@ -277,6 +275,6 @@ def _is_uuid_prefix(uuid: str, name: str) -> bool:
     return name.startswith("GPU-") and len(name) > 4 and uuid.startswith(name)
 
 
-def _decode_text(said: str | bytes) -> str:
+def _decode_text(answer: str | bytes) -> str:
     """Return text; older bindings answer in bytes."""
-    return said.decode() if isinstance(said, bytes) else said
+    return answer.decode() if isinstance(answer, bytes) else answer

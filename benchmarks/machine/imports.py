@@ -1,7 +1,7 @@
 """Which of our files a program loads, found from its import statements: what a hash of code covers.
 
-A list by hand forgets a file, or goes on naming one that has moved; a folder's whole content changes with every word of
-a table. Only the program's first module is named, and what it imports says the rest.
+A list by hand forgets a file, or names one that has moved; the hash of a whole folder changes with every word of a
+table. So only the program's first module is named, and imports are followed from there.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""One measurement at a time on a machine, whoever's and from whichever checkout: two at once would measure each other.
+"""One measurement at a time on a machine, of all users and checkouts: two at once would measure each other.
 
-The lock is that of a file (files.py). The holder's pid is the kernel's word, only what it does is its own. Containers
-wait for each other where they share the file's folder.
+The lock is that of a file (files.py). The kernel says which process holds it; only what that process does is its own
+word. Containers wait for each other where they share the file's folder.
 """
 
 from __future__ import annotations
@@ -17,15 +17,15 @@ from benchmarks.errors import Busy, StorageError, plain
 from benchmarks.files import locked
 
 # The first that all users may write, which not every distribution's /run/lock is.
-FOLDERS = (Path("/run/lock"), Path("/tmp"))  # noqa: S108  # what another puts there is locked, never read or believed
+FOLDERS = (Path("/run/lock"), Path("/tmp"))  # noqa: S108  # its content is never believed
 
 
 @contextmanager
 def machine_lock(what: str, wait: bool, say: Callable[[str], None]) -> Iterator[None]:
-    """Measure nothing else on this machine meanwhile; `what` is told to who asks: no names of users or paths.
+    """Hold the one lock of this machine; `what` is shown to others who want it: no names of users or paths.
 
-    While another measures, say once who and sleep until it is done; Busy where we must not `wait`. LOCKSTEP_TURN names
-    another file to lock: tests do not wait for what else the machine measures.
+    While another process has it, say once which and sleep until it ends; Busy where we must not `wait`. LOCKSTEP_TURN
+    names another file to lock, so that tests do not wait for what else the machine measures.
     """
 
     def held(holder: str, descriptor: int) -> None:

@@ -1,8 +1,6 @@
-"""Control groups of memory, versions 1 and 2: which one is ours, what the kernel killed in it, groups below it.
+"""The memory limit of a worker, and the kernel's word that it went beyond it: control groups, versions 1 and 2.
 
 cgroups(7); https://docs.kernel.org/admin-guide/cgroup-v2.html and .../cgroup-v1/memory.html.
-
-`--memory-limit`: what a user typed, how it is held to, and what the kernel says when a worker went beyond it.
 """
 
 from __future__ import annotations
@@ -39,7 +37,7 @@ class Group:
     version: int
 
     def oom_kills(self) -> int | None:
-        """Return how many processes the kernel killed here for want of memory; None where it does not say."""
+        """Return how many processes the kernel killed here for lack of memory; None where it does not say."""
         try:
             found = re.search(r"^oom_kill (\d+)", (self.folder / EVENTS[self.version]).read_text(), re.MULTILINE)
         except OSError:
@@ -80,7 +78,7 @@ class Group:
 
 @functools.cache
 def _own_group() -> Group | None:
-    """Return the group that accounts this process's memory; None where there is none to be seen."""
+    """Return the group that accounts this process's memory; None where we see none."""
     return _located(MOUNTS.read_text(), MEMBERSHIPS.read_text())
 
 
@@ -143,7 +141,7 @@ def _confines(place: Group) -> bool:
 
 
 def _argument(group: Group) -> str:
-    """Return what confinement.enter takes for a group."""
+    """Return a group as the supervisor's argument."""
     return f"{supervisor.GROUP}{group.folder}"
 
 
@@ -165,7 +163,7 @@ def size_bytes(text: str) -> int:
 
 @dataclass
 class MemoryWatch:
-    """What the kernel says of one launch: `argument` goes to the keeper, `killed()` is asked after the worker's end."""
+    """What the kernel did to one launch: `argument` is the supervisor's, `killed()` is asked after the worker's end."""
 
     argument: str
     group: Group | None
@@ -176,7 +174,7 @@ class MemoryWatch:
         self.before = self.group.oom_kills() if self.group else None
 
     def killed(self) -> str:
-        """Return the evidence that the kernel killed for memory in the worker's group meanwhile; empty without any."""
+        """Return the evidence that the kernel killed for memory in the worker's group since then; empty without any."""
         now = self.group.oom_kills() if self.group else None
         if self.group is None or now is None or self.before is None or now <= self.before:
             return ""
@@ -186,24 +184,24 @@ class MemoryWatch:
 
 @dataclass(frozen=True)
 class MemoryLimit:
-    """How much memory a worker may have, and how it is held to that; none at all by default."""
+    """How much memory a worker may have, and what enforces that; no limit by default."""
 
     limit_bytes: int | None = None
     place: Group | None = None  # below it each worker gets a group; None: RLIMIT_DATA
 
     @classmethod
-    def of(cls, limit_bytes: int | None) -> MemoryLimit:
-        """Return the limit with the best means that this machine and user have."""
+    def for_bytes(cls, limit_bytes: int | None) -> MemoryLimit:
+        """Return the limit, enforced by the best means that this machine and user have; None: no limit."""
         return cls() if limit_bytes is None else cls(limit_bytes, _where_children_may_be())
 
     def means(self) -> str:
-        """Return by what the limit is held to, empty without one."""
+        """Return what enforces the limit, empty without one."""
         if self.limit_bytes is None:
             return ""
         return f"cgroup v{self.place.version}" if self.place else "RLIMIT_DATA"
 
     def about(self) -> dict[str, int | str | None]:
-        """Return what the run's record says of it."""
+        """Return the limit as the run's record holds it."""
         return {"bytes": self.limit_bytes, "means": self.means() or None}
 
     @contextlib.contextmanager

@@ -1,8 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP: the first ends what runs in good order, the second at once; neither leaves a worker.
 
 The first raises Interrupted in the main thread, as Python's own Ctrl-C raises KeyboardInterrupt, so that every
-`finally` on the way runs. It is no KeyboardInterrupt, because click would turn that into a message and an exit code of
-its own. A signal that whoever started us had us ignore (nohup, a shell's background) stays ignored.
+`finally` on the way runs. It is not a KeyboardInterrupt, because click would turn that into a message and an exit code
+of its own. A signal that was ignored when we started (nohup, a shell's background) stays ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class Interrupted(BaseException):
-    """A signal asks us to end; `exit_code` is what a shell reports of a program that it ended: 130, 143, 129, 141."""
+    """A signal asks us to end; `exit_code` is what a shell reports then: 130, 143, 129, 141."""
 
     def __init__(self, number: int) -> None:
         super().__init__(number)
@@ -28,16 +28,16 @@ class Interrupted(BaseException):
 
 
 class State:
-    """What the handler has to know of the main thread."""
+    """What the signal handler knows of the main thread."""
 
     holds = 0  # blocks that must not be left in the middle
-    pending: int | None = None  # the signal that came meanwhile
+    pending: int | None = None  # the signal that came during them
     received = False
 
 
 @contextmanager
 def handled() -> Iterator[None]:
-    """Let the three signals raise Interrupted from here on; for the main thread, once in a process."""
+    """Let the three signals raise Interrupted within this block; for the main thread, once in a process."""
     before = {number: signal.getsignal(number) for number in SIGNALS}
     for number in SIGNALS:
         if before[number] != signal.SIG_IGN:
@@ -75,7 +75,7 @@ def interruptible(number: signal.Signals) -> Iterator[None]:
 
 
 def _on_order(number: int, frame: FrameType | None) -> None:
-    """Take the signal of a block: it is no first one of two, and ends nothing but the block."""
+    """Take the signal of a block: it ends the block alone, and does not count as the first of two."""
     if State.holds:
         State.pending = State.pending or number
     else:

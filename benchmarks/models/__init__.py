@@ -1,1 +1,1 @@
-"""TODO"""
+"""Trained networks: checkpoints, training, evaluation, exchange, prediction, the demo."""

@@ -1,14 +1,9 @@
-"""Trained weights as files: safetensors in the canonical layout, so that any framework can go on with them.
+"""A trained network as a folder: weights.safetensors, a card that says what they are, and its curves.
 
-Used by the parent alone: a worker reads and writes the same arrays as .npz, for which NumPy is enough.
-
-The model card of saved weights: what network they are of and where they come from, as JSON that is read strictly.
-
-The declaration stands in it whole, so that weights are never taken for those of a network that has only its name.
-
-A trained network as a folder: weights.safetensors, the card that says what they are, and what was drawn of it.
-
-Made whole or not at all: beside its place, under a hidden name, and renamed when everything is in it.
+The folder is made whole or not at all: under a hidden name beside its place, and renamed when everything is in it. The
+card is JSON that is read strictly, and the whole declaration stands in it, so that weights are never taken for those of
+another network of the same name. Weights have the canonical layout, so that any framework can go on with them. Only the
+parent uses these files: a worker reads and writes the same arrays as .npz, for which NumPy is enough.
 """
 
 from __future__ import annotations
@@ -43,7 +38,7 @@ OTHERS = {b"PK": "a zip archive, as torch.save and numpy.savez write", b"\x80": 
 
 def write_weights(path: Path, weights: Weights, **about: str) -> None:
     """Write float32 arrays by parameter name, with `about` as the file's metadata; whole or not at all."""
-    _possible()
+    _require_safetensors()
     from safetensors.numpy import save  # noqa: PLC0415 - see errors.py
 
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in weights.items()}
@@ -57,7 +52,7 @@ def read_weights(path: Path, model: Model) -> Weights:
 
     The header is held to the file's size, then to the declaration, before a parameter is read.
     """
-    _possible()
+    _require_safetensors()
     from safetensors import SafetensorError, safe_open  # noqa: PLC0415 - see errors.py
 
     try:
@@ -72,13 +67,13 @@ def read_weights(path: Path, model: Model) -> Weights:
     return weights
 
 
-def _possible() -> None:
-    """Raise EnvironmentMissing where this Python cannot read and write such files: before a training, not after it."""
+def _require_safetensors() -> None:
+    """Raise EnvironmentMissing where this Python cannot read or write weights."""
     require("a file of weights", "safetensors")
 
 
 def _check_header(path: Path, model: Model) -> None:
-    """Raise DataError for what is no safetensors file, or for sizes that cannot be, from the first eight bytes.
+    """Raise DataError where the first eight bytes are not those of a safetensors file of this size.
 
     Source: https://github.com/huggingface/safetensors#format, 8 bytes of header size, little-endian, before the header.
     """
@@ -115,7 +110,7 @@ def _check_parameters(path: Path, model: Model, found: Mapping[str, Any]) -> Non
 
 
 def _parameter_words(entry: tuple[tuple[int, ...], str] | None) -> str:
-    """Say what a parameter is: its shape and dtype, or that there is none."""
+    """Return a parameter's shape and dtype in words, or `absent`."""
     return "absent" if entry is None else f"{'x'.join(map(str, entry[0]))} {entry[1]}"
 
 
@@ -129,7 +124,7 @@ OPTIONAL: dict[str, type] = {"dataset": dict, "training": dict, "scores": dict, 
 
 
 def _declared(value: Any) -> Any:
-    """Return a declaration as plain JSON values; `type` names the class of what is no plain value."""
+    """Return a declaration as plain JSON values; `type` names the class of each part that is a class of ours."""
     if dataclasses.is_dataclass(value):
         fields = {field.name: _declared(getattr(value, field.name)) for field in dataclasses.fields(value)}
         return {"type": type(value).__name__, **fields}
@@ -143,7 +138,7 @@ def _card_text(recipe: Recipe, weights_sha256: str, about: Card) -> str:
 
 
 def _read_card(path: Path) -> tuple[Card, Recipe]:
-    """Return a card and the recipe it names; DataError if it is none, or of a network declared otherwise here."""
+    """Return a card and its recipe; DataError if it is not valid, or the network is declared otherwise here."""
     card = _parsed(path)
     for name, kind in (*CARD_FIELDS.items(), *((name, kind) for name, kind in OPTIONAL.items() if name in card)):
         if not isinstance(card.get(name), kind):
@@ -178,7 +173,7 @@ def _parsed(path: Path) -> Card:
 
 
 def _same(value: Any, number: int) -> bool:
-    """Return whether a JSON value is this whole number: true is none, though Python says that it equals 1."""
+    """Return whether a JSON value is this whole number; `true` is not, though in Python it equals 1."""
     return type(value) is int and value == number
 
 
@@ -201,12 +196,6 @@ class Checkpoint:
     card: Card
 
 
-def _write_checkpoint(folder: Path, recipe: Recipe, weights: Weights, card: Card) -> None:
-    """Make the folder, whole or not at all; `card` is what is known beside the declaration. May raise as made()."""
-    with new_folder(folder) as part:
-        fill(part, recipe, weights, card)
-
-
 def fill(part: Path, recipe: Recipe, weights: Weights, card: Card) -> None:
     """Put weights and card into a folder that is being made; DataError if the weights are not the declared ones."""
     with _writing(part):
@@ -222,7 +211,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
     UsageError where there is something already, which stays as it is; StorageError where nothing can be written;
     EnvironmentMissing where this Python cannot write weights.
     """
-    _possible()
+    _require_safetensors()
     part = folder.absolute().parent / f".{folder.absolute().name}.{os.getpid()}.part"
     with _writing(folder):
         if folder.is_symlink() or (folder.exists() and any(folder.iterdir())):
@@ -239,7 +228,7 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _writing(folder: Path) -> Iterator[None]:
-    """Turn what the system says into an error of ours."""
+    """Turn an OSError into an error of ours."""
     try:
         yield
     except OSError as error:
@@ -249,16 +238,16 @@ def _writing(folder: Path) -> Iterator[None]:
 
 
 def _occupied(folder: Path) -> UsageError:
-    """Return the error of a place that is taken."""
-    return UsageError(f"{shown(folder)} is there and not an empty folder; name another, or move it away")
+    """Return the error for a folder that holds something already."""
+    return UsageError(f"{shown(folder)} exists and is not an empty folder; name another, or move it away")
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Return what a folder holds; DataError, one line, if it is none, damaged, or of a network unknown here."""
+    """Return what a folder holds; DataError, one line, if it is missing, damaged, or of a network unknown here."""
     if not os.path.isdir(folder):  # unlike Path.is_dir it answers for names that are too long, too
         raise DataError(f"no folder {shown(folder)}; make one with: python -m benchmarks train --save {shown(folder)}")
     if not (folder / CARD).exists():
-        raise DataError(f"{shown(folder)} has no {CARD}: no folder that `python -m benchmarks train --save` made")
+        raise DataError(f"{shown(folder)} has no {CARD}: `python -m benchmarks train --save` did not make it")
     card, recipe = _read_card(folder / CARD)
     weights = read_weights(folder / WEIGHTS, recipe.model)
     if file_sha256(folder / WEIGHTS) != card["weights_sha256"]:

@@ -1,8 +1,7 @@
-"""Saved weights in every framework: outputs on all test images, compared image by image.
+"""Do all frameworks mean the same network by the same weights? Their outputs on all test images, image by image.
 
-Weights trained in one framework, evaluated in every other: do all frameworks mean the same network by them?
-
-They travel as safetensors files (checkpoint.py), the initial ones too; a worker gets them as .npz.
+`evaluate` takes a checkpoint, `exchange` trains in each framework first. Weights travel as safetensors files
+(checkpoint.py), the initial ones too; a worker gets them as .npz.
 """
 
 from __future__ import annotations
@@ -124,29 +123,27 @@ def exchange(
     start = folder / f"{recipe.name}-initial.safetensors"
     checkpoint.write_weights(start, initial_weights(recipe.model, recipe.initialiser, seed), recipe=recipe.name)
     write_inputs(inputs, checkpoint.read_weights(start, recipe.model), seed, data.train_size, epochs)
-
-    weights: dict[str, Path] = {}
-    accuracies: dict[str, float] = {}
-    for cell in cells:
-        arrays, answer = remote.train(cell, data, inputs, epochs)
-        accuracies[cell.framework] = answer["accuracy"]
-        kept = folder / f"{recipe.name}-{cell.framework}.safetensors"
-        checkpoint.write_weights(kept, arrays, recipe=recipe.name, trained_in=cell.framework)
-        weights[cell.framework] = inputs / f"kept-{cell.framework}.npz"
-        write_weights(weights[cell.framework], checkpoint.read_weights(kept, recipe.model))
-        report(f"trained {recipe.name} in {cell.framework}: accuracy {accuracies[cell.framework]:.4f}")
+    trained = {cell.framework: _train(cell, data, epochs, folder, inputs, report) for cell in cells}
+    weights = {name: path for name, (path, _) in trained.items()}
     outputs: dict[str, dict[str, remote.Outputs]] = {}
     for cell in cells:
         outputs[cell.framework] = remote.outputs(cell, data, inputs, weights)
         report(f"evaluated all {recipe.name} weights in {cell.framework}")
     return [
-        Pair(
-            recipe.name,
-            trainer,
-            evaluator,
-            accuracies[trainer],
-            largest_deviation(found[trainer], outputs[trainer][trainer]),
-        )
-        for trainer in weights
+        Pair(recipe.name, name, evaluator, accuracy, largest_deviation(found[name], outputs[name][name]))
+        for name, (_, accuracy) in trained.items()
         for evaluator, found in outputs.items()
     ]
+
+
+def _train(
+    cell: Cell, data: Prepared, epochs: int, folder: Path, inputs: Path, report: Callable[[str], None]
+) -> tuple[Path, float]:
+    """Train a cell; return the .npz of its weights, which went through a safetensors file, and its accuracy."""
+    arrays, answer = remote.train(cell, data, inputs, epochs)
+    saved = folder / f"{cell.recipe}-{cell.framework}.safetensors"
+    checkpoint.write_weights(saved, arrays, recipe=cell.recipe, trained_in=cell.framework)
+    weights = inputs / f"kept-{cell.framework}.npz"
+    write_weights(weights, checkpoint.read_weights(saved, RECIPES[cell.recipe].model))
+    report(f"trained {cell.recipe} in {cell.framework}: accuracy {answer['accuracy']:.4f}")
+    return weights, answer["accuracy"]

@@ -1,8 +1,8 @@
 """A network in its framework's own files, proven: written in one process, loaded in another that knows nothing of us.
 
-What those files hold is code to some loaders (paddle.load unpickles, a SavedModel is a program). So what is loaded here
-is always what was written here a moment before, from weights that were read strictly; files of a folder that somebody
-else may have made are never loaded.
+What those files hold is code to some loaders (paddle.load unpickles, a SavedModel is a program). So only what was
+written here a moment before, from weights that were read strictly, is loaded here; files of a folder that somebody else
+may have made are never loaded.
 """
 
 from __future__ import annotations
@@ -89,6 +89,6 @@ def run_standalone(framework: str, device: str, model: Model, folder: Path, requ
     except subprocess.TimeoutExpired as error:
         raise WorkerFailed(f"{framework} did not {task} its own files within {TIMEOUT_S:g} s") from error
     if done.returncode:
-        last = (done.stderr.strip().splitlines()[-1:] or ["it said nothing"])[0]
+        last = next(reversed(done.stderr.strip().splitlines()), "it printed nothing")
         reason = plain(last)[:300]
         raise WorkerFailed(f"{framework} did not {task} its own files (exit code {done.returncode}): {reason}")

@@ -1,13 +1,11 @@
-"""A picture becomes what the network knows: one digit as MNIST has it, light on dark, 28x28.
+"""A picture file, which anyone may have made, becomes one digit as MNIST has it: light on dark, 28x28.
+
+PNG and JPEG only. Each is opened by its own class of Pillow, not by Image.open: that one tries every format that Pillow
+knows, and its limit of pixels is a setting of the whole process. Both tell their size before anything is decompressed.
 
 MNIST's own steps (Y. LeCun, C. Cortes, C. Burges, http://yann.lecun.com/exdb/mnist/): the digit is fitted into 20x20
 pixels, keeping its shape, with grey levels from antialiasing, and placed in 28x28 by its centre of mass. Before them
-comes what NIST's forms did not need: to find the ink on paper of any shade, lit unevenly.
-
-The bytes of a picture file, which anyone may have made, become grey pixels: PNG and JPEG, and nothing else.
-
-Each format is opened by its own class of Pillow, not by Image.open: that one tries every format that Pillow knows, and
-its limit of pixels is a setting of the whole process. Both tell their size before anything is decompressed.
+the ink is found on paper of any shade, lit unevenly, which NIST's forms did not need.
 """
 
 from __future__ import annotations

@@ -1,12 +1,8 @@
-"""Warm workers: a framework that has loaded a network and answers at once, for as long as someone has questions.
+"""Networks in a framework's worker: trained or evaluated in one launch, or held warm to answer image by image.
 
-A launch answers once, after seconds of importing and building. The same keeper keeps such a worker and the same checks
-hold for what it says, but its stdin stays open and every line there is one image (worker/serve.py). One image a line is
-less than the smallest pipe takes, so that writing to a worker that hangs cannot block; reading has a deadline.
-
-A network trained in a framework's worker, and its outputs in any: what train, evaluate and exchange share.
-
-Weights cross as .npz; what a worker is handed and what it leaves lies in `inputs`, a folder of the caller's.
+A launch answers once, after seconds of importing and building. A warm worker is supervised and checked in the same way,
+but its stdin stays open and every line there is one image (worker/serve.py). One image a line is less than the smallest
+pipe takes, so that writing to a worker that hangs cannot block; reading has a deadline. Weights cross as .npz.
 """
 
 from __future__ import annotations
@@ -45,17 +41,17 @@ ANSWER_S = 10.0
 
 
 class Warm:
-    """One framework's worker that holds a network; for one thread, and ended by the kernel when that thread ends."""
+    """One framework's worker that holds a network; for one thread, at whose end the kernel ends the worker."""
 
     def __init__(self, framework: str, device: str, recipe: Recipe, weights: Weights, threads: int) -> None:
         """Start it and return at once: several can warm up side by side. EnvironmentMissing, WorkerLost.
 
-        It may run on all cores that this process may use: nothing is measured here that anyone will publish.
+        It may run on all cores that this process may use: no time measured here is published.
         """
         self.framework, self.recipe = framework, recipe
         self.about: dict[str, Any] = {}  # once it is ready: `mode` and `version`
         self.lost: WorkerLost | None = None
-        self.said, self.printed = bytearray(), bytearray()
+        self.received, self.printed = bytearray(), bytearray()
         place = Place.of(framework, device, threads).on_all_cores()
         with contextlib.ExitStack() as undo:
             self.watch = undo.enter_context(place.memory.watch())
@@ -118,7 +114,7 @@ class Warm:
         self.undo.close()
 
     def _ask(self, image: Array) -> dict[str, Any]:
-        """Return what is said of one image."""
+        """Return the worker's answer to one image."""
         self._send({"image": base64.b64encode(image.tobytes()).decode()})
         answer = self._answer("served", ANSWER_S)
         if len(answer["outputs"]) != self.recipe.model.outputs:
@@ -134,44 +130,44 @@ class Warm:
             stdin.flush()
 
     def _answer(self, kind: str, seconds: float) -> dict[str, Any]:
-        """Return the next line that the worker says, once it is checked."""
+        """Return the worker's next answer, checked."""
         self.check()
         deadline = time.monotonic() + seconds
-        while b"\n" not in self.said:
+        while b"\n" not in self.received:
             left = deadline - time.monotonic()
             ready = self.selector.select(left) if left > 0 else []  # one that prints without end is always ready
             if not ready:
                 raise self._loss(f"no answer after {seconds:g} s")
             descriptors = {key.fd for key, _ in ready}
             self._receive(descriptors)
-            if self.exited in descriptors and b"\n" not in self.said:
+            if self.exited in descriptors and b"\n" not in self.received:
                 raise self._end()
-            if len(self.said) > MAX_ANSWER_BYTES:
+            if len(self.received) > MAX_ANSWER_BYTES:
                 raise self._loss(f"its answer is longer than {MAX_ANSWER_BYTES} bytes")
-        line, _, rest = bytes(self.said).partition(b"\n")
-        self.said[:] = rest
+        line, _, rest = bytes(self.received).partition(b"\n")
+        self.received[:] = rest
         try:
             return outcome.read(line, kind)
         except outcome.AnswerInvalid as error:
             raise self._loss(f"its answer {error}") from None
 
     def _receive(self, descriptors: set[int]) -> None:
-        """Read what there is, all of it when the worker has ended."""
+        """Read what has come, all of it when the worker has ended."""
         drain = self.exited in descriptors
         for key in list(self.selector.get_map().values()):
             if key.fd != self.exited and (drain or key.fd in descriptors):
-                kept = self.said if key.fd == self.reader else self.printed
+                kept = self.received if key.fd == self.reader else self.printed
                 if not process.receive(key.fd, kept, drain):
                     self.selector.unregister(key.fd)
 
     def _end(self) -> WorkerLost:
-        """Say how the worker, which has ended, did so."""
+        """Return the error that says how the worker ended."""
         self._receive({self.exited})
-        ending = judge(self.process.wait(), bytes(self.said), decoded(self.printed), "serve").explained(self.watch)
-        return self._loss(ending.reason or "its worker ended unasked")
+        ended = judge(self.process.wait(), bytes(self.received), decoded(self.printed), "serve").explained(self.watch)
+        return self._loss(ended.reason or "its worker ended unasked")
 
     def _loss(self, reason: str) -> WorkerLost:
-        """Give the worker up."""
+        """End the worker and return the error to raise, now and at every later call."""
         self.lost = WorkerLost(f"{self.framework}: {reason}")
         self.undo.close()
         return self.lost
@@ -185,7 +181,7 @@ def probabilities(outputs: Array) -> Array:
 
 Answer = dict[str, Any]
 Outputs = npt.NDArray[np.floating]
-TIMEOUT_S = 24 * 3600.0  # of a training, which tells how far it is and can be ended; no recipe here takes an hour
+TIMEOUT_S = 24 * 3600.0  # of a training, which shows its progress and can be ended; no recipe here takes an hour
 EVALUATE_S = 1800.0
 
 
@@ -198,19 +194,19 @@ def _ask(
     timeout_s: float,
     progress: Report | None = None,
 ) -> Answer:
-    """Have a worker do a task and return its answer; WorkerFailed where it ends otherwise than ok."""
+    """Return a worker's answer to a task; WorkerFailed where its status is not ok."""
     request = {"task": task, "cell": dataclasses.asdict(cell), "data": str(data.folder), "inputs": str(inputs)}
     place = Place.of(cell.framework, cell.device, cell.threads, cell.revision)
-    ending = process.launch(place, {**request, **what}, timeout_s, progress)
-    if ending.answer is None or ending.status != "ok":
-        raise WorkerFailed(f"{cell.framework} {cell.recipe} {task} ended {ending.status}: {ending.reason}")
-    return ending.answer
+    found = process.launch(place, {**request, **what}, timeout_s, progress)
+    if found.answer is None or found.status != "ok":
+        raise WorkerFailed(f"{cell.framework} {cell.recipe} {task} ended {found.status}: {found.reason}")
+    return found.answer
 
 
 def train(
     cell: Cell, data: Prepared, inputs: Path, epochs: int, progress: Report | None = None, timeout_s: float = TIMEOUT_S
 ) -> tuple[Weights, Answer]:
-    """Train a cell's recipe; return its weights and what learn() says. `inputs` is as batches.write_inputs left it."""
+    """Train a cell's recipe; return its weights and the worker's answer. write_inputs() has filled `inputs`."""
     kept = inputs / f"{cell.framework}.npz"
     what = {"epochs": epochs, "save": str(kept), "progress": progress is not None}
     answer = _ask(cell, "accuracy", data, inputs, what, timeout_s, progress)

@@ -1,4 +1,4 @@
-"""From a cell to a folder: train it, write weights and card, the framework's own files if asked for, and the curves."""
+"""From a cell to a checkpoint: train it, write weights, card and curves, and the framework's own files if wanted."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from adapters.weights import Weights, initial_weights
 from benchmarks.errors import plain
 from benchmarks.launch.probe import Probe
 from benchmarks.launch.process import Figures
-from benchmarks.machine import environments, hardware
+from benchmarks.machine import environments, git, hardware
 from benchmarks.models import checkpoint, native, remote
 from benchmarks.models.checkpoint import Card
 from benchmarks.plan.cells import Cell
@@ -32,11 +32,11 @@ DRAW_S = 120.0
 def save(part: Path, cell: Cell, probe: Probe, data: Prepared, epochs: int, seed: int, own: bool, say: Say) -> float:
     """Fill a folder that is being made with a cell, trained; return its accuracy on the test images.
 
-    `own` adds the framework's own files. May raise WorkerFailed, and what saved.fill raises.
+    `own` adds the framework's own files. May raise WorkerFailed, and what checkpoint.fill raises.
     """
     recipe = RECIPES[cell.recipe]
 
-    def told(figures: Figures) -> None:
+    def show_epoch(figures: Figures) -> None:
         losses = f"loss {figures['train_loss']:.4f} in training, {figures['loss']:.4f} on the test images"
         accuracy = f"{100 * figures['accuracy']:.2f} % of them right"
         say(f"epoch {figures['epoch']}/{epochs}: {losses}, {accuracy}, {figures['seconds']:.1f} s")
@@ -45,7 +45,7 @@ def save(part: Path, cell: Cell, probe: Probe, data: Prepared, epochs: int, seed
         inputs = Path(scratch)
         initial = initial_weights(recipe.model, recipe.initialiser, seed)
         write_inputs(inputs, initial, seed, data.train_size, epochs)
-        weights, answer = remote.train(cell, data, inputs, epochs, told)
+        weights, answer = remote.train(cell, data, inputs, epochs, show_epoch)
         card = _card_facts(cell, probe, data, seed, answer)
         if own:
             say(f"writing {cell.framework}'s own files, and loading them in a process of their own")
@@ -57,7 +57,7 @@ def save(part: Path, cell: Cell, probe: Probe, data: Prepared, epochs: int, seed
 
 
 def _card_facts(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dict[str, Any]) -> Card:
-    """Return what a card says beside the declaration; no names of hosts, users or paths."""
+    """Return what a card holds beside the declaration; no names of hosts, users or paths."""
     dataset = {name: getattr(data, name) for name in ("name", "sha256", "source", "train_size", "test_size")}
     axes = ("framework", "device", "mode", "dtype", "threads", "batch_size", "input")
     facts = hardware.facts()
@@ -68,7 +68,7 @@ def _card_facts(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dic
         "versions": probe.facts["versions"],
         "machine": {name: facts[name] for name in ("cpu", "physical_cores", "memory_bytes")},
         "machine_kind": hardware.fingerprint(cell.device),
-        "commit": environments.commit(),
+        "commit": git.commit(),
     }
 
 
@@ -82,7 +82,7 @@ def _proven(folder: Path, cell: Cell, data: Prepared, inputs: Path, weights: Wei
 
 
 def _draw(part: Path, say: Say) -> None:
-    """Have `report` draw the curves, a program of its own: the harness draws nothing. Weights are kept without, too."""
+    """Let `report`, a program of its own, draw the curves; where it cannot, say so and keep the weights."""
     command = [sys.executable, "-m", "report", "curve", str(part)]
     try:
         done = subprocess.run(

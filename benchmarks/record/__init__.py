@@ -1,1 +1,1 @@
-"""TODO"""
+"""Rows on disk: what a line may hold, how it is written and read, and which sweeps belong together."""

@@ -1,11 +1,9 @@
-"""The one table of what a row holds: it validates what is written, types what is read, and documents both.
+"""What the lines of a results file hold: the one table of a row's columns, and a small table for each other kind.
 
-results/README.md's list of columns is generated from here (`python -m report columns`).
-
-What the lines of a results file hold that are no rows, a small table for each kind; rows have theirs in schema.py.
-
-A checksum proves that a line is as it was written, not that its writer meant well: these tables let readers rely on
-what a record says. Fields that no table has may come from a newer program and are no error.
+The tables validate what is written, type what is read, and document both: results/README.md's list of columns is made
+from here (`python -m report columns`). A checksum proves that a line is as it was written, not that its writer meant
+well: these tables let readers rely on what a record says. Fields that no table has may come from a newer program and
+are not an error.
 """
 
 from __future__ import annotations
@@ -185,7 +183,7 @@ BY_NAME = {column.name: column for column in COLUMNS}
 
 
 def names(*chosen: str) -> tuple[str, ...]:
-    """Return these names of columns, each once; KeyError for one that is none."""
+    """Return these names of columns, each once; KeyError for an unknown one."""
     return tuple(dict.fromkeys(BY_NAME[name].name for name in chosen))
 
 
@@ -216,21 +214,21 @@ LARGEST_STEP = 10**9  # of a proof
 
 
 def valid(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a line of a kind other than row says; SchemaError for an unknown kind and for what is not valid.
+    """Return the record of a line that is not a row; SchemaError for an unknown kind and for a value that is not valid.
 
-    Fields that are null are left out, and unknown ones that nest too deep or hold what is no number. Half of a
-    surrogate pair, which no file can be written with, is written out.
+    Fields that are null are left out, and unknown ones that nest too deep or hold a number that is not finite. Half of
+    a surrogate pair, which no file can hold, is written as an escape.
     """
     if kind not in LINES:
         raise SchemaError(f"unknown kind {kind[:40]!r}")
     known = _checked(LINES[kind], record, kind)
     others = {name: value for name, value in record.items() if name not in known and _is_shallow_json(value)}
-    said: dict[str, Any] = _printable({name: value for name, value in (known | others).items() if value is not None})
-    return said
+    printable: dict[str, Any] = _printable({name: v for name, v in (known | others).items() if v is not None})
+    return printable
 
 
 def _is_shallow_json(value: Any, deepest: int = DEEPEST) -> bool:
-    """Return whether a JSON value is what people can be shown: not nested too deep, every number finite."""
+    """Return whether a JSON value is not nested too deep and every number in it is finite."""
     match value:
         case None | str() | bool():
             return True
@@ -256,7 +254,7 @@ def _printable(value: Any) -> Any:
 
 
 def _shaped(columns: Sequence[Column]) -> Check:
-    """Return a check for objects that are as a table says, and told() besides."""
+    """Return a check for objects whose fields match a table and whose other fields are shallow JSON."""
 
     def check(found: Any) -> bool:
         try:
@@ -342,7 +340,7 @@ LINES: dict[str, tuple[Column, ...]] = {
         *CELL,
         *(BY_NAME[name] for name in APART),
         BY_NAME["lockstep"],
-        Column("reason", "str", "", "why it is no pass"),
+        Column("reason", "str", "", "why it does not pass"),
         Column("verdict", "object", "", "the gate's whole answer", check=_shaped(VERDICT)),
     ),
     "dataset": (

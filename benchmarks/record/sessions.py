@@ -1,8 +1,7 @@
-"""Sweeps that resumed one another count as one, so do the members of a sweep over several machines.
+"""Which launches belong together: sweeps that resumed one another count as one, and so do the members of one sweep.
 
-Which launches belong together; which of them tables show is said in report/results/newest.py. A sweep BASE over several
-machines has a file for each member, whose own sweep is named BASE.m01, BASE.m02 and so on; the file BASE itself is the
-driver's.
+report/results/newest.py says which of these launches tables show. A sweep BASE over several machines has a file for
+each member, whose own sweep is named BASE.m01, BASE.m02 and so on; the file BASE itself is the driver's.
 """
 
 from __future__ import annotations

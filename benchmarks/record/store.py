@@ -1,11 +1,9 @@
-"""Can results be kept here? Asked before anything is measured, not when hours have been.
+"""Rows on disk: append-only JSON lines, one file per sweep, one write and one fsync per line.
 
-Rows on disk: append-only JSON lines, one file per sweep, one write and one fsync per line.
-
-The first line of a file is the run's record (machine, versions, what was requested), the others are what was trained
-on, proofs, rows, images that were misread, when a comparison has been measured enough its stop, and at the end where
-the time went. Each line carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line
-is left alone, a damaged line is reported with its number.
+The first line of a file is the run's record (machine, versions, what was requested). The others are data sets, proofs,
+rows, misread images, a stop for each comparison that was measured enough, and at the end where the time went. Each
+line carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line is ignored, and a
+damaged line is reported with its number.
 """
 
 from __future__ import annotations
@@ -58,7 +56,7 @@ BLOCK_BYTES = 8 << 20  # read at a time
 MAX_FILE_BYTES = 1 << 30  # some 300,000 launches; rows in memory need a few times as much
 MAX_PROBLEMS = 1000  # named; a file of damaged lines alone must not fill the memory with their descriptions
 MAX_PROBLEM_CHARS = 400
-# The checksum ends a line and covers the bytes before it: to hash these costs a tenth of writing the JSON anew.
+# The checksum ends a line and covers the bytes before it: to hash these costs a tenth of writing the JSON again.
 SEALED = re.compile(rb'(?P<body>.*), "checksum": "(?P<checksum>[0-9a-f]{16})"\}')
 
 
@@ -83,14 +81,14 @@ def append(path: Path, kind: str, *records: Mapping[str, Any]) -> None:
 
 
 def create(path: Path, record: Mapping[str, Any]) -> None:
-    """Make a sweep's file with the run's record in it; StorageError where the file is there, whoever made it."""
+    """Make a sweep's file with the run's record in it; StorageError where the file exists already."""
     append_lines(path, [_line("run", record)], new=True)
 
 
 def append_lines(path: Path, contents: Sequence[bytes], wait: bool = True, new: bool = False) -> None:
     """Append lines as they are, newlines included, as append() does; without `wait` settle() is to follow.
 
-    A `new` file must not be there yet.
+    A `new` file must not exist yet.
     """
     try:
         with signals.deferred(), _opened(path, new) as descriptor:
@@ -99,13 +97,13 @@ def append_lines(path: Path, contents: Sequence[bytes], wait: bool = True, new: 
             if wait:
                 os.fsync(descriptor)
     except FileExistsError as error:
-        raise StorageError(f"{path} is another sweep's, and is left as it is; start this one again") from error
+        raise StorageError(f"{path} is another sweep's and stays as it is; start this one again") from error
     except OSError as error:
         raise StorageError(f"cannot write to {path}: {error.strerror}; earlier rows are intact") from error
 
 
 def settle(path: Path) -> None:
-    """Return when all lines of a file are on the disk; StorageError where they cannot be."""
+    """Return when all lines of a file are on the disk; StorageError where the disk fails."""
     append_lines(path, [])
 
 
@@ -117,9 +115,9 @@ def _line(kind: str, record: Mapping[str, Any]) -> bytes:
 
 @contextmanager
 def _opened(path: Path, new: bool) -> Iterator[int]:
-    """Yield a descriptor that appends to a file; one that is not there is made, and its name put on the disk too.
+    """Yield a descriptor that appends to a file; a missing one is made, and its name put on the disk too.
 
-    FileExistsError where it must be `new` and is not.
+    FileExistsError where the file must be `new` and exists.
     """
     made = new or not path.exists()
     flags = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | (os.O_EXCL if new else 0)
@@ -137,13 +135,13 @@ def _opened(path: Path, new: bool) -> Iterator[int]:
 
 
 def _whole(descriptor: int) -> bool:
-    """Return whether a file is empty or ends with a newline: after a torn line the next must begin anew."""
+    """Return whether a file is empty or ends with a newline: after a torn line the next needs a newline first."""
     size = os.fstat(descriptor).st_size
     return not size or os.pread(descriptor, 1, size - 1) == b"\n"
 
 
 def _write(descriptor: int, content: bytes) -> None:
-    """Write all of it, at once where the disk lets us; the rest of what it took in part says what it lacks."""
+    """Write all of it, at once where the disk lets us; after a part was taken, the rest raises what is wrong."""
     while content:
         content = content[os.write(descriptor, content) :]
 
@@ -175,7 +173,6 @@ class OtherVersion(SchemaError):
 
 
 ADVICE = "read it with the version of Lockstep that wrote it"
-SINGLE = ("run", "end")
 LISTS = {"row": "rows", "stop": "stops", "proof": "proofs", "dataset": "datasets", "image": "images"}
 KINDS = ("row", *LINES)
 
@@ -200,7 +197,7 @@ def parse(line: bytes) -> tuple[str, dict[str, Any]]:
 
 
 def _read(path: Path) -> SweepFile:
-    """Read one file; a torn last line is ignored, other damaged lines and what is no file become `problems`.
+    """Read one file; a torn last line is ignored, other damaged lines and a path that is no file become `problems`.
 
     Memory is bounded by the valid rows, whatever else is in the file, and these by MAX_FILE_BYTES.
     """
@@ -222,7 +219,8 @@ def rows(path: Path) -> Iterator[Record]:
 def _numbered(path: Path, sweep: SweepFile) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of one file, newlines apart, with their numbers from 1; a torn last line is not among them.
 
-    What is no regular file becomes a problem of the sweep; StorageError for one that is too large or cannot be read.
+    A path that is not a regular file becomes a problem of the sweep; StorageError for a file that is too large or
+    cannot be read.
     """
     try:
         with open_regular(path) as file:

@@ -1,4 +1,4 @@
-"""What JSON from others may be: one strict reader, and the checks that tables of columns and answers are made of.
+"""JSON from others, read strictly, and the checks that tables of columns and answers are made of.
 
 A check takes a JSON value of any kind and returns whether it is valid, unless its docstring says what it takes.
 """
@@ -16,7 +16,7 @@ Check = Callable[[Any], bool]
 
 
 def loads(content: bytes | str) -> Any:
-    """Return what strict JSON in UTF-8 says: no key twice, no NaN, no number beyond a float's; ValueError says why."""
+    """Return the value of strict JSON in UTF-8; ValueError for a key twice, NaN, or a number beyond a float's."""
     text = content if isinstance(content, str) else content.decode()
     try:
         return json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse, parse_float=_finite)
@@ -41,9 +41,9 @@ def _finite(number: str) -> float:
 
 
 def fits(kind: str, value: Any) -> bool:
-    """Return whether a JSON value is of a column's kind; bool is no int, NaN and infinities are no floats.
+    """Return whether a JSON value is of a column's kind; bool is not an int, NaN and infinities are not floats.
 
-    Integers are those of 64 bits, as in every frame; one too large for a float is no float either.
+    Integers are those of 64 bits, as in every frame; one too large for a float is not a float either.
     """
     match kind:
         case "str":
@@ -92,7 +92,7 @@ def rate(value: Any) -> bool:
 
 
 def not_null(value: Any) -> bool:
-    """Return whether there is a value; its column says which may be."""
+    """Return whether a value is not null; its column says which values are valid."""
     return value is not None
 
 

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from benchmarks.launch.ceilings import Point
 from benchmarks.launch.probe import Probe
 from benchmarks.launch.roofline import Ceiling
-from benchmarks.machine import environments, hardware
+from benchmarks.machine import environments, git, hardware
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.worker.train import DIGITS
 
@@ -70,7 +70,7 @@ def run_facts(
         "machine": hardware.facts(),
         "machine_kind": hardware.fingerprint(),
         "code": environments.code_hash(),
-        "commit": environments.commit(),
+        "commit": git.commit(),
         "frameworks": {environments.name(*key): _probe_facts(probe) for key, probe in probes.items()},
         "data": {name: found.sha256 for name, found in data.items()},
         "ceilings": [{**point._asdict(), **dataclasses.asdict(ceiling)} for point, ceiling in ceilings.items()],

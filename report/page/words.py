@@ -11,7 +11,7 @@ from benchmarks.cli.terminal import DATA
 from benchmarks.errors import plain, threads
 
 NONE = "–"
-DIRTY = "-dirty"  # environments.commit's mark of a checkout with changes
+DIRTY = "-dirty"  # git.commit's mark of a checkout with changes
 
 
 def precision(value: Any) -> bool:

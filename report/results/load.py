@@ -9,7 +9,6 @@ import difflib
 import gc
 import glob
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,7 +23,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.errors import StorageError, UsageError, plain
-from benchmarks.machine.environments import ROOT
+from benchmarks.machine import git
 from benchmarks.record.schema import BY_NAME, COLUMNS
 from benchmarks.record.sessions import session, sessions
 from benchmarks.record.store import SweepFile
@@ -51,7 +50,7 @@ def _extracted(revision: str) -> Iterator[list[Path] | None]:
         raise UsageError(plain(f"{rev} has no .jsonl files in {path}; {_others(rev, commit.strip())}"))
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
         for name, blob in found.items():
-            (Path(folder) / name).write_bytes(_git("cat-file", "blob", blob) or b"")
+            (Path(folder) / name).write_bytes(git.output("cat-file", "blob", blob) or b"")
         yield sorted(Path(folder).iterdir())
 
 
@@ -69,7 +68,9 @@ def _others(rev: str, commit: str) -> str:
 
 def _tree(commit: str, path: str) -> dict[str, str]:
     """Return the blobs of all results files at or below a path of a commit, by full name; links are none."""
-    lines = (_git("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, "--", path) or b"").split(b"\0")
+    lines = (git.output("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, "--", path) or b"").split(
+        b"\0"
+    )
     found = {}
     for line in filter(None, lines):
         about, name = line.decode(errors="surrogateescape").split("\t", 1)
@@ -81,16 +82,7 @@ def _tree(commit: str, path: str) -> dict[str, str]:
 
 def _text(*arguments: str) -> str:
     """Return what a git command prints, empty if it fails."""
-    return (_git(*arguments) or b"").decode()
-
-
-def _git(*arguments: str) -> bytes | None:
-    """Return what a git command prints in this repository, None if it fails or there is no git."""
-    try:
-        done = subprocess.run(["git", "-C", ROOT, *arguments], capture_output=True, check=False)
-    except (OSError, ValueError):  # ValueError: a null character
-        return None
-    return done.stdout if done.returncode == 0 else None
+    return (git.output(*arguments) or b"").decode()
 
 
 DERIVED = ("machine_kind", "machine", "session", "overtaken")  # the frame's columns that do not stand in rows

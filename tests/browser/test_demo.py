@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from benchmarks.models.demo import _cached_network
 from tests.browser.drawing import READY, SHOWN, draw, settled
 from tests.browser.strokes import DIGITS
-from tests.unit.benchmarks.demo.conftest import wait_for
+from tests.unit.models.demo.conftest import wait_for
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMEWORKS = ("torch", "numpy")

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from benchmarks.checks import doctor
-from benchmarks.cli.machine import check_up
+from benchmarks.cli.checks import check_up
 from benchmarks.errors import UsageError
 from benchmarks.record.store import append
 
@@ -38,8 +38,11 @@ def test_what_is_broken_is_said_in_plain_words(tmp_path, capsys):
     assert "\x1b" not in said
 
 
-def test_programs_get_json_and_a_healthy_set_exit_0(healthy, write, capsys):
-    assert code(write(healthy), True) == 0
+def test_programs_get_json_and_a_healthy_set_exit_0(row, tmp_path, capsys):
+    append(tmp_path / "a.jsonl", "run", {"sweep": row["sweep"], "machine_kind": "abc", "code": "0" * 16})
+    append(tmp_path / "a.jsonl", "row", {**row, "framework_version": "1", "train_samples_per_s": 1000.0, "flags": []})
+    append(tmp_path / "a.jsonl", "end", {"wall_s": {"import": 1.0}})
+    assert code(tmp_path, True) == 0
     found = json.loads(capsys.readouterr().out)
     assert {item["level"] for item in found} <= {"ok", "note", "warning"}
     assert sum(item["section"] == "rules" for item in found) == 8

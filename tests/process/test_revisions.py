@@ -10,6 +10,7 @@ import pytest
 from adapters.contract import CONTRACT_VERSION
 from benchmarks.errors import UsageError
 from benchmarks.machine import environments
+from benchmarks.machine.git import _checkouts, adapters_folder, adapters_hash, resolved
 
 SAME = f"CONTRACT_VERSION = {CONTRACT_VERSION}\n"
 
@@ -34,20 +35,20 @@ def checkout(tmp_path, monkeypatch):
 
     for word in ("one", "two"):
         commit(f"{SAME}WORD = {word!r}\n")
-    monkeypatch.setattr(environments, "ROOT", root)
-    for cached in (environments.resolved, environments.folder, environments._checkouts):
+    monkeypatch.setattr("benchmarks.machine.git.ROOT", root)
+    for cached in (resolved, adapters_folder, _checkouts):
         cached.cache_clear()
     yield SimpleNamespace(root=root, commit=commit)
-    for cached in (environments.resolved, environments.folder, environments._checkouts):
+    for cached in (resolved, adapters_folder, _checkouts):
         cached.cache_clear()
 
 
 def test_a_revision_s_adapters_lie_in_a_folder_of_their_own(checkout):
-    before, now = environments.resolved("HEAD~1"), environments.resolved("HEAD")
+    before, now = resolved("HEAD~1"), resolved("HEAD")
     assert (len(before), before == now) == (12, False)
-    assert (environments.folder(before) / "adapters" / "contract.py").read_text() == f"{SAME}WORD = 'one'\n"
+    assert (adapters_folder(before) / "adapters" / "contract.py").read_text() == f"{SAME}WORD = 'one'\n"
     assert (checkout.root / "adapters" / "contract.py").read_text() == f"{SAME}WORD = 'two'\n"
-    assert len({environments.adapters_hash(before), environments.adapters_hash(now), environments.code_hash()}) == 3
+    assert len({adapters_hash(before), adapters_hash(now), environments.code_hash()}) == 3
 
 
 @pytest.mark.parametrize(
@@ -61,15 +62,15 @@ def test_a_revision_s_adapters_lie_in_a_folder_of_their_own(checkout):
 def test_adapters_of_another_contract_are_refused_in_one_line_that_says_what_to_do(checkout, contract, found):
     checkout.commit(contract)
     with pytest.raises(UsageError) as refused:
-        environments.resolved("HEAD")
+        resolved("HEAD")
     message = str(refused.value)
     assert f"version {found}, this checkout needs {CONTRACT_VERSION};" in message
     assert "git worktree add" in message
     assert "\n" not in message
-    assert environments.resolved("HEAD~1")
+    assert resolved("HEAD~1")
 
 
 @pytest.mark.parametrize("revision", ["nowhere", "", "--output=/tmp/x", "HEAD:adapters", "HEAD^{tree}"])
 def test_what_is_no_revision_is_refused(checkout, revision):
     with pytest.raises(UsageError, match="--against"):
-        environments.resolved(revision)
+        resolved(revision)

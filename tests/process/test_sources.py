@@ -10,7 +10,6 @@ import pytest
 
 from benchmarks.errors import UsageError
 from benchmarks.record.store import append
-from report.results import load as load_module
 from report.results.load import load
 
 OTHER = "20260102T000000-bbbbbb"
@@ -41,7 +40,7 @@ def repository(results, monkeypatch):
     shutil.move(results, root / "elsewhere")
     for command in (["add", "-A"], ["commit", "-qm", "none"]):
         subprocess.run([*git, *command], check=True)
-    monkeypatch.setattr(load_module, "ROOT", root)
+    monkeypatch.setattr("benchmarks.machine.git.ROOT", root)
     return root
 
 

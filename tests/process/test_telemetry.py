@@ -10,7 +10,7 @@ import pytest
 from benchmarks.machine import noise
 from benchmarks.machine.hardware import Card
 from benchmarks.machine.noise import CardWatch, Reading, _columns, _mean_power_w
-from tests.unit.benchmarks.nvml import Pretended
+from tests.unit.machine.nvml import Pretended
 
 CARD = Card(0, "Card 0", 80 << 30, "570.1", "9.0", "GPU-000")
 SPEED = {"status": "ok", "train_samples_per_s": 1000.0, "train_chunk_s": [0.1, 0.1]}

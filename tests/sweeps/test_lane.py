@@ -1,14 +1,16 @@
-"""The script for a machine with a GPU, whole, on the processor and with next to no work."""
+"""The command for a machine with a GPU, and our own study with it, on the processor and with next to no work."""
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
 
+import pytest
+
+from benchmarks.checks import lane
 from benchmarks.machine.environments import ROOT
-from tests.studies import lane
+from tests.studies.lane import parts
 
 PARTS = [
     "list", "lockstep", "peak", "sweep", "ratios of numpy", "floors", "sweep of sizes", "peak of narrow types",
@@ -22,8 +24,8 @@ def test_every_part_runs_and_leaves_its_rows(command, tmp_path):
     line += ["--seconds", "2000"]  # nothing is ended early, however busy the machine is
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=600)
     assert done.returncode == 0, done.stdout
-    parts = json.loads((tmp_path / "parts.json").read_text())
-    assert [part["part"] for part in parts] == PARTS
+    ended = json.loads((tmp_path / "parts.json").read_text())
+    assert [part["part"] for part in ended] == PARTS
     assert "gpus" in json.loads((tmp_path / "list.out").read_text())
     proofs = json.loads((tmp_path / "lockstep.out").read_text())
     verdicts = {proof["mode"]: proof["lockstep"] for proof in proofs if proof["dtype"] == "float32"}
@@ -45,14 +47,16 @@ def test_every_part_runs_and_leaves_its_rows(command, tmp_path):
     assert "batch 32" in (tmp_path / "report.html").read_text()
 
 
-def test_a_part_that_takes_too_long_is_ended_and_said(tmp_path):
-    line = [sys.executable, "-m", "tests.studies.lane", str(tmp_path), "--device", "cpu", "--small", "--seconds", "1"]
-    done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False, timeout=300)
+def test_a_part_that_takes_too_long_is_ended_and_said(command, tmp_path):
+    done = command("benchmarks", "lane", str(tmp_path), "--device", "cpu", "--small", "--seconds", "1")
     assert done.returncode == 1
-    assert None in {part["exit_code"] for part in json.loads((tmp_path / "parts.json").read_text())}
+    found = json.loads((tmp_path / "parts.json").read_text())
+    assert [json.loads(line) for line in done.stdout.splitlines()] == found
+    assert [part["part"] for part in found] == [name for name in PARTS if name not in ("ratios of numpy", "floors")]
+    assert None in {part["exit_code"] for part in found}
 
 
-def test_the_shares_of_all_parts_are_the_whole_time_at_most(tmp_path):
-    for small in (False, True):
-        given = {"small": small, "python": ["torch=a", "jax=b"], "device": "gpu", "data_dir": "c", "seconds": 460.0}
-        assert sum(share for _, share, _ in lane.parts(argparse.Namespace(out=tmp_path, **given))) <= 100
+@pytest.mark.parametrize("small", [False, True])
+def test_the_shares_of_all_parts_are_the_whole_time_at_most(tmp_path, small):
+    options = lane.Lane(tmp_path, "gpu", ["torch=a", "jax=b"], tmp_path, small=small)
+    assert sum(part.share for part in parts(options)) <= 100

@@ -9,7 +9,7 @@ import pytest
 
 from adapters.flops import model_flops
 from adapters.recipes import MODELS
-from benchmarks.cli.machine import CALL_KINDS, FILE, Micro
+from benchmarks.cli.micro import CALL_KINDS, FILE, Micro
 from benchmarks.launch.process import on_cpus
 from benchmarks.machine import environments
 from benchmarks.machine.hardware import physical_cpus

@@ -23,9 +23,10 @@ ONLY = {  # what a package may import where that is less than all below it
     "benchmarks.sweep.dask": set(FLOOR) - {"benchmarks.models", "benchmarks.checks", "benchmarks.__main__", "report"},
     "report": {
         *("adapters", "benchmarks.errors", "benchmarks.files", "benchmarks.stats", "benchmarks.plan"),
-        *("benchmarks.worker.bounds", "benchmarks.machine.environments", "benchmarks.machine.noise"),
-        *("benchmarks.record", "benchmarks.launch.roofline", "benchmarks.models.checkpoint"),
-        *("benchmarks.checks.finding", "benchmarks.cli.terminal", "benchmarks.cli.machine"),
+        *("benchmarks.worker.bounds", "benchmarks.machine.environments", "benchmarks.machine.git"),
+        *("benchmarks.machine.noise", "benchmarks.record", "benchmarks.launch.roofline"),
+        *("benchmarks.models.checkpoint", "benchmarks.checks.finding"),
+        *("benchmarks.cli.terminal", "benchmarks.cli.micro"),
     },
 }
 UPWARDS = {  # imported from below, within functions: only where they are asked for

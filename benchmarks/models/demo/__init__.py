@@ -1,6 +1,6 @@
-"""The page to draw on: warm workers behind a small server, and what a browser shows of them.
+"""The page to draw on: warm workers behind a small server, with the weights of a folder.
 
-Which network the page shows: the weights of a folder, or lenet, trained first and kept in the user's cache.
+Without a folder it is lenet, trained first and kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def network(folder: Path | None, frameworks: Sequence[str], wait: bool, say: Say
 
 
 def _cached_network(frameworks: Sequence[str], wait: bool, say: Say) -> Checkpoint:
-    """Return what was trained for the page before; train it where there is nothing, or nothing of use any more."""
+    """Return the network that was trained for the page before; train it where it is missing or damaged."""
     folder = default_cache() / "demo" / f"{RECIPE}-{DATASET}"
     try:
         return checkpoint.read_checkpoint(folder)
@@ -61,7 +61,7 @@ def _cached_network(frameworks: Sequence[str], wait: bool, say: Say) -> Checkpoi
 
 
 def facts(shown: Checkpoint) -> list[str]:
-    """Return what the page says of a network, as far as its card tells."""
+    """Return what the page says of a network, a line each, as far as its card tells."""
     card = shown.card
     found = [shown.recipe.name, f"{sum(array.size for array in shown.weights.values()):,} parameters"]
     if name := card.get("dataset", {}).get("name"):

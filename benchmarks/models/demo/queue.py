@@ -32,7 +32,7 @@ class WorkerQueue:
         self._closing = False
         self._waiting: dict[str, Job] = {}  # by page; in the order in which the pages came
         self._changed = threading.Condition()
-        self._thread = threading.Thread(target=self._run, name=f"desk of {framework}")
+        self._thread = threading.Thread(target=self._run, name=f"queue of {framework}")
         self._thread.start()
 
     def state(self) -> Answer:
@@ -90,7 +90,7 @@ class WorkerQueue:
                 self._changed.wait_for(lambda: self._closing or self._state != "lost")
 
     def _serve(self, worker: Warm) -> None:
-        """Answer until the desk closes; WorkerLost."""
+        """Answer until the queue closes; WorkerLost."""
         with self._changed:
             self._worker = worker
             if self._closing:
@@ -108,7 +108,7 @@ class WorkerQueue:
                 future.set_result({"probabilities": probabilities(outputs)[0].tolist(), "seconds": float(seconds[0])})
 
     def _next(self, worker: Warm) -> Job | None:
-        """Sleep until a drawing waits; None when the desk closes; WorkerLost when the worker has ended meanwhile."""
+        """Sleep until a drawing waits; None when the queue closes; WorkerLost when the worker has ended."""
         with self._changed:
             while not self._waiting and not self._closing:
                 worker.check()
@@ -116,7 +116,7 @@ class WorkerQueue:
             return None if self._closing else self._waiting.pop(next(iter(self._waiting)))
 
     def _become(self, state: str, reason: str) -> None:
-        """Take a state; whoever waits for a worker that is lost is told so."""
+        """Take a state; drawings that wait for a lost worker are answered with it."""
         with self._changed:
             self._state, self._reason = state, reason
             for _, future in self._waiting.values():
@@ -125,6 +125,6 @@ class WorkerQueue:
 
 
 def _settle(future: Future[Answer], answer: Answer) -> None:
-    """Answer without a computation, unless nobody waits any more."""
+    """Answer without a computation, unless the page has cancelled it."""
     if future.set_running_or_notify_cancel():
         future.set_result(answer)

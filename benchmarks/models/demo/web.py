@@ -1,16 +1,12 @@
-"""What a request must be before a route sees it: from a page of our own, asked for by a name that is ours.
-
-A server on one's own machine can be reached by every page that one's browser shows. Two ways are closed here: a
-stranger's page that posts to us (the browser names it in Origin), and a stranger's name that begins to mean 127.0.0.1
-once its page is loaded (DNS rebinding; the browser names it in Host).
-
-The routes: the page's three files, the state of the workers, and what they make of a picture.
+"""The demo's server: its routes, the guard before them, its socket and its thread.
 
 A picture comes as the bytes of a file, whether it was drawn, pasted or uploaded, and the answer is lines of JSON: first
-the 28x28 that the networks see, then each framework's line as soon as it has answered. No name or path comes from the
-network: the files are read before the server starts, everything else is compared with what there is.
+the 28x28 that the networks see, then each framework's line as soon as it has answered. No path comes from the network:
+the page's files are read before the server starts, and every other name must be a known one.
 
-The server's socket and thread. The main thread waits for signals alone, as machine/signals.py wants it.
+Every page that a browser shows can reach a server on the same machine. The guard closes two ways: another site's page
+that posts to us (the browser names it in Origin), and another site's name that begins to mean 127.0.0.1 once its page
+is loaded (DNS rebinding; the browser names it in Host). The main thread only waits for signals (machine/signals.py).
 """
 
 from __future__ import annotations
@@ -60,7 +56,7 @@ HEADERS = {
 
 
 class Guard:
-    """Refuses what is not ours with 403 and one line; puts the security headers on every answer."""
+    """Refuses other sites' requests with 403 and one line; puts the security headers on every answer."""
 
     def __init__(self, app: ASGIApp, ours: Callable[[str], bool]) -> None:
         """Let hosts through that are `ours`."""
@@ -108,7 +104,7 @@ def loopback(host: str) -> bool:
 
 
 def _numeric(host: str) -> bool:
-    """Return whether a host is an address and no name."""
+    """Return whether a host is an address, not a name."""
     try:
         ipaddress.ip_address(host)
     except ValueError:
@@ -129,21 +125,21 @@ class TooLarge(Exception):
     """A body goes on beyond MAX_BYTES."""
 
 
-def site(network: Sequence[str], desks: Sequence[WorkerQueue], address: str, eyes: Executor) -> Starlette:
-    """Return the application for a server bound to `address`; pictures are read in `eyes`, few at a time.
+def site(network: Sequence[str], queues: Sequence[WorkerQueue], address: str, decode_pool: Executor) -> Starlette:
+    """Return the application for a server bound to `address`; pictures are read in `decode_pool`, few at a time.
 
     `network` is what the page says of the weights.
     """
-    by_name = {desk.framework: desk for desk in desks}
+    by_name = {queue.framework: queue for queue in queues}
 
     async def state(request: Request) -> Response:
-        return JSONResponse({"network": network, "frameworks": [desk.state() for desk in desks]})
+        return JSONResponse({"network": network, "frameworks": [queue.state() for queue in queues]})
 
     async def restart(request: Request) -> Response:
-        if (desk := by_name.get(request.path_params["framework"])) is None:
+        if (queue := by_name.get(request.path_params["framework"])) is None:
             return JSONResponse({"error": "no such framework here"}, 404)
-        desk.restart()
-        return JSONResponse(desk.state())
+        queue.restart()
+        return JSONResponse(queue.state())
 
     async def digit(request: Request) -> Response:
         page = request.query_params.get("page", "")
@@ -151,14 +147,14 @@ def site(network: Sequence[str], desks: Sequence[WorkerQueue], address: str, eye
             return JSONResponse({"error": "expected ?page= and 1 to 16 letters and digits of the page's own"}, 400)
         try:
             data = await asyncio.wait_for(body(request), BODY_S)
-            image = await asyncio.get_running_loop().run_in_executor(eyes, _look, data)
+            image = await asyncio.get_running_loop().run_in_executor(decode_pool, _look, data)
         except TooLarge:
             return JSONResponse({"error": f"more than {MAX_BYTES >> 20} MiB; save the picture smaller"}, 413)
         except (TimeoutError, ClientDisconnect):
             return JSONResponse({"error": f"the picture did not come within {BODY_S:g} s"}, 408)
         except DataError as error:
             return JSONResponse({"error": plain(str(error))}, 422)
-        return StreamingResponse(answers(desks, page, image), media_type="application/x-ndjson")
+        return StreamingResponse(answers(queues, page, image), media_type="application/x-ndjson")
 
     routes = [Route(path, _served(FOLDER / name)) for path, name in FILES.items()]
     routes += [Route("/state", state), Route("/digit", digit, methods=["POST"])]
@@ -191,14 +187,14 @@ def _look(data: bytes) -> npt.NDArray[Any]:
     return mnist_like(decode(data, MAX_PIXELS))
 
 
-async def answers(desks: Sequence[WorkerQueue], page: str, image: npt.NDArray[Any]) -> AsyncIterator[str]:
+async def answers(queues: Sequence[WorkerQueue], page: str, image: npt.NDArray[Any]) -> AsyncIterator[str]:
     """Yield the lines of an answer, the quickest framework's first."""
     yield _line({"seen": base64.b64encode(image.tobytes()).decode()})
 
-    async def named(desk: WorkerQueue) -> Answer:
-        return {"framework": desk.framework} | await asyncio.wrap_future(desk.ask(page, image))
+    async def named(queue: WorkerQueue) -> Answer:
+        return {"framework": queue.framework} | await asyncio.wrap_future(queue.ask(page, image))
 
-    for finished in asyncio.as_completed([named(desk) for desk in desks]):
+    for finished in asyncio.as_completed([named(queue) for queue in queues]):
         yield _line(await finished)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from rich.markup import escape
 
-from benchmarks.cli.terminal import Display, outcome
+from benchmarks.cli.display import Display, outcome
 from benchmarks.errors import plain
 from benchmarks.plan.cells import Launch
 from benchmarks.sweep.dask.workers import Machine

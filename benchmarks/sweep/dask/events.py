@@ -16,7 +16,7 @@ from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from benchmarks.errors import SchemaError
-from benchmarks.machine import environments, signals
+from benchmarks.machine import environments, git, signals
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record import store
@@ -46,7 +46,7 @@ class Account:
     def begin(self, request: Request, members: Sequence[str], resumes: Sequence[str]) -> None:
         """Write the sweep's record."""
         about = {"preset": request.preset(), "seed": request.seed, "resumes": list(resumes)}
-        told = {"sweep": self.name, "code": environments.code_hash(), "commit": environments.commit()}
+        told = {"sweep": self.name, "code": environments.code_hash(), "commit": git.commit()}
         requested = self.ledger.requested | request.requested()
         engine = {"name": "dask", "members": list(members)}
         store.create(self.path, {**told, **about, "requested": requested, "engine": engine})

@@ -15,7 +15,7 @@ from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch.ceilings import Point
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.launch.target import Environment
-from benchmarks.machine import environments, hardware
+from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.hardware import kind
 from benchmarks.plan.cells import Axes, Cell, expand
 
@@ -43,7 +43,7 @@ def machine_facts(frameworks: Sequence[str] | None) -> Facts:
     return {
         "protocol": PROTOCOL,
         "code": environments.code_hash(),
-        "commit": environments.commit(),
+        "commit": git.commit(),
         "machine": hardware.facts(),
         "fingerprints": {device: hardware.fingerprint(device) for device in there},
         "cores": len(hardware.physical_cpus()),

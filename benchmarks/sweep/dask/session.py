@@ -17,7 +17,7 @@ from benchmarks.launch import proof
 from benchmarks.launch.ceilings import Point, ceilings
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe
-from benchmarks.machine import environments, lock
+from benchmarks.machine import git, lock
 from benchmarks.machine.memory import MemoryLimit
 from benchmarks.plan.cells import Cell, Launch, Preset
 from benchmarks.plan.data.prepared import prepare
@@ -45,11 +45,11 @@ class Session:
         self.driver, self.base = str(order["driver"]), str(order["part_of"])
         for revision in order["revisions"]:
             if revision:
-                environments.resolved(revision)  # which this checkout must have
+                git.resolved(revision)  # which this checkout must have
         data_dir = Path(order["data_dir"]) if order["data_dir"] else None
         data = {found.name: found for found in (prepare(name, data_dir) for name in order["sets"])}
         preset = Preset(**{**order["preset"], "looks": tuple(order["preset"]["looks"])})
-        memory = MemoryLimit.of(order["memory_bytes"])
+        memory = MemoryLimit.for_bytes(order["memory_bytes"])
         launcher = Launcher(probes, data, order["timeout_s"], preset.chunk_s, order["epochs"], memory)
         with lock.machine_lock(f"the peak for {order['sweep']}", True, self.say):
             launcher.ceilings = ceilings([Point(*point) for point in order["points"]], order["peak"], self.say)

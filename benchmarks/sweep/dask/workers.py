@@ -11,7 +11,7 @@ from typing import Any
 from distributed import Client, Future
 
 from benchmarks.errors import EngineError
-from benchmarks.machine import environments
+from benchmarks.machine import environments, git
 from benchmarks.plan.cells import Block, Cell, Launch
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.facts import Facts, other_protocol
@@ -94,7 +94,7 @@ class Workers:
         facts, clock, error = facts_of(self.client, address)
         error = error or other_protocol("it", facts.get("protocol"))
         if not error and facts["code"] != environments.code_hash():
-            other = f"commit {facts['commit']}, here it is {environments.commit()}"
+            other = f"commit {facts['commit']}, here it is {git.commit()}"
             error = f"its checkout measures by other code ({other}); bring both to the same"
         if error:
             self.turn_away(address, error)

@@ -1,3 +1,3 @@
 """The server over workers that are none, which a browser connects to."""
 
-from tests.unit.benchmarks.demo.conftest import desk, server  # noqa: F401
+from tests.unit.models.demo.conftest import desk, server  # noqa: F401

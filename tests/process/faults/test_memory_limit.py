@@ -75,7 +75,7 @@ def test_a_kill_in_the_group_that_harness_and_worker_share_counts():
 @pytest.mark.fault(3)
 def test_sigkill_without_evidence_is_a_crash():
     request = {**PROBE, "adapter": "tests.process.faults.fake:KilledProbe"}
-    for limit in (MemoryLimit(), MemoryLimit.of(200 << 20)):
+    for limit in (MemoryLimit(), MemoryLimit.for_bytes(200 << 20)):
         ending = process.launch(this_python(memory=limit), request, 60)
         assert (ending.status, ending.reason) == ("crashed", "ended by SIGKILL; it printed nothing")
 

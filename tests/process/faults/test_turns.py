@@ -20,8 +20,8 @@ from benchmarks.__main__ import app
 from benchmarks.errors import Busy, StorageError
 from benchmarks.machine.environments import ROOT
 from benchmarks.machine.lock import machine_lock
-from benchmarks.models import checkpoint
 from benchmarks.record import store
+from tests.checkpoints import write_checkpoint
 from tests.process.faults.processes import until
 
 HOLDER = """
@@ -108,7 +108,7 @@ def test_whatever_computes_takes_the_lock(command, tmp_path):
 
 def test_evaluating_what_is_kept_takes_the_lock(tmp_path):
     recipe = RECIPES["linear"]
-    checkpoint._write_checkpoint(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
+    write_checkpoint(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
     line = ["evaluate", str(tmp_path / "net"), "--framework", "numpy", "--dataset", "mnist-5k", "--no-wait"]
     with machine_lock("something else", False, print):
         done = CliRunner().invoke(app, line)

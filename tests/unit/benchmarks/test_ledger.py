@@ -6,7 +6,8 @@ import io
 
 from rich.console import Console
 
-from benchmarks.cli import terminal
+from benchmarks.cli import summary
+from benchmarks.cli.display import Display
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.record.schema import validate
 from benchmarks.sweep.ledger import Ledger
@@ -41,10 +42,10 @@ def test_what_was_not_needed_is_neither_reported_nor_missing(row):
 
 
 def test_of_many_comparisons_a_few_are_shown(row):
-    few = [{**validate({**row, "batch_size": n}), "status": "ok"} for n in range(1, terminal.MANY + 1)]
-    assert len(list(terminal.summary(few))) == terminal.MANY
+    few = [{**validate({**row, "batch_size": n}), "status": "ok"} for n in range(1, summary.MANY + 1)]
+    assert len(list(summary.summary(few))) == summary.MANY
     more = [*few, {**few[0], "batch_size": 999}]
-    assert len(list(terminal.summary(more))) == terminal.SHOWN
+    assert len(list(summary.summary(more))) == summary.SHOWN
 
 
 def test_a_terminal_that_hung_up_ends_no_display(row):
@@ -52,7 +53,7 @@ def test_a_terminal_that_hung_up_ends_no_display(row):
         def write(self, text):
             raise OSError(5, "Input/output error")
 
-    display = terminal.Display(Console(file=HungUp(), force_terminal=True))
+    display = Display(Console(file=HungUp(), force_terminal=True))
     display(0, 1, Launch("speed", 0, 0, CELLS[0]), validate({**row, "status": "failed", "reason": "no"}))
     display.close()
 

@@ -13,7 +13,7 @@ import pytest
 from benchmarks.errors import StorageError
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe
-from benchmarks.machine import environments, hardware
+from benchmarks.machine import environments, git, hardware
 from benchmarks.plan.cells import PRESETS, Cell, Preset
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record import store
@@ -28,7 +28,7 @@ FACTS = {"unsupported": {"eager float32 preloaded": None}, "versions": {}}
 
 @pytest.fixture(autouse=True)
 def _no_git(monkeypatch):
-    monkeypatch.setattr(environments, "commit", lambda: "0123456789ab")
+    monkeypatch.setattr(git, "commit", lambda: "0123456789ab")
 
 
 class Unproven(LocalSweep):
@@ -52,7 +52,7 @@ class Pretended(Launcher):
 @pytest.fixture
 def pretend(tmp_path, monkeypatch):
     def run(preset, speed, frameworks=("torch", "jax"), recipes=("mlp",), revisions=("",), **options):
-        monkeypatch.setattr("benchmarks.machine.environments.adapters_hash", lambda commit: f"hash of {commit}")
+        monkeypatch.setattr("benchmarks.machine.git.adapters_hash", lambda commit: f"hash of {commit}")
         cells = [
             Cell(name, recipe, "tiny", "cpu", 100, "eager", "float32", 1, revision=revision)
             for recipe in recipes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.cli import terminal
+from benchmarks.cli import summary
 from benchmarks.record.schema import validate
 from benchmarks.record.store import append
 from report.results.load import load
@@ -119,8 +119,8 @@ def test_both_tables_are_in_every_form(table):
 @pytest.mark.parametrize(("seconds", "shown"), [([4.0, None, 2.0], "4.00 (2/3)"), ([None, 2.0], "(1/2)")])
 def test_a_sweep_s_summary_shows_the_time_to_accuracy(row, seconds, shown):
     trained = {**row, "task": "accuracy", "accuracy": 0.97, "accuracy_target": 0.97}
-    [made] = terminal.summary([validate({**trained, "time_to_accuracy_s": value}) for value in seconds])
+    [made] = summary.summary([validate({**trained, "time_to_accuracy_s": value}) for value in seconds])
     columns = {column.header: list(column.cells) for column in made.columns}
     assert columns["s to target"] == [shown]
-    [made] = terminal.summary([validate({**row, "task": "accuracy", "accuracy": 0.97})])
+    [made] = summary.summary([validate({**row, "task": "accuracy", "accuracy": 0.97})])
     assert {column.header: list(column.cells) for column in made.columns}["s to target"] == [""]

@@ -12,6 +12,7 @@ from adapters.weights import initial_weights
 from benchmarks.errors import DataError, StorageError
 from benchmarks.models import checkpoint
 from report import curves
+from tests.checkpoints import write_checkpoint
 
 RECIPE = RECIPES["linear"]
 SCORES = {"train_loss_by_epoch": [2.0, 1.5], "loss_by_epoch": [1.9, 1.6], "accuracy_by_epoch": [0.5, 0.75]}
@@ -19,7 +20,7 @@ SCORES = {"train_loss_by_epoch": [2.0, 1.5], "loss_by_epoch": [1.9, 1.6], "accur
 
 def folder(tmp_path, scores, framework="torch"):
     about = {"scores": scores, "training": {"framework": framework, "seed": 0}, "dataset": {"name": "mnist-5k"}}
-    checkpoint._write_checkpoint(tmp_path / "net", RECIPE, initial_weights(RECIPE.model, RECIPE.initialiser, 0), about)
+    write_checkpoint(tmp_path / "net", RECIPE, initial_weights(RECIPE.model, RECIPE.initialiser, 0), about)
     return tmp_path / "net"
 
 

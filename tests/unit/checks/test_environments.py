@@ -56,7 +56,7 @@ def test_a_wrong_version_and_a_missing_package_are_errors_with_the_command(envir
     finding = doctor._judged(answer())
     assert finding.level == "error"
     assert finding.found == "not as pinned: markupsafe missing in place of 3.0.4, numpy 1.0 in place of 2.4.6"
-    assert finding.advice == "make it anew with: tox run --recreate --notest -e torch-cpu"
+    assert finding.advice == "make it again with: tox run --recreate --notest -e torch-cpu"
 
 
 @pytest.mark.parametrize(("device", "level"), [("cpu", "warning"), ("gpu", "note")])

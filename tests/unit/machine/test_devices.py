@@ -11,7 +11,7 @@ from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.launch.place import Place
 from benchmarks.launch.probe import chosen_frameworks
 from benchmarks.machine import environments, hardware
-from tests.unit.benchmarks.nvml import NVMLError, Pretended
+from tests.unit.machine.nvml import NVMLError, Pretended
 
 
 @pytest.fixture(autouse=True)

@@ -7,13 +7,13 @@ import pytest
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.errors import DataError, UsageError
-from benchmarks.models import checkpoint
 from benchmarks.models.demo import facts, network
+from tests.checkpoints import write_checkpoint
 
 
 def keep(folder, name="lenet", card=None):
     recipe = RECIPES[name]
-    checkpoint._write_checkpoint(folder, recipe, initial_weights(recipe.model, recipe.initialiser, 0), card or {})
+    write_checkpoint(folder, recipe, initial_weights(recipe.model, recipe.initialiser, 0), card or {})
 
 
 def test_the_cards_facts_are_told_as_far_as_there_are_any(tmp_path):

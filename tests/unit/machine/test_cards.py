@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from benchmarks.machine import hardware
-from tests.unit.benchmarks.nvml import NVMLError, Pretended
+from tests.unit.machine.nvml import NVMLError, Pretended
 
 
 @pytest.fixture

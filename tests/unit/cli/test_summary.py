@@ -1,16 +1,24 @@
-"""What a sweep says at its end, from records as they are read back."""
+"""What a sweep says at its end: which launches stand in one table, and why comparisons stopped."""
 
 from __future__ import annotations
 
 import pytest
 
-from benchmarks.cli import terminal
+from benchmarks.cli.summary import stopped, summary
 from benchmarks.record import store
+from benchmarks.record.schema import validate
 
 STOP = {
     **{"recipe": "mlp", "dataset": "mnist", "device": "cpu", "batch_size": 100, "dtype": "float32", "threads": 2},
     **{"input": "preloaded", "rounds": 1, "reason": "rounds"},
 }
+
+
+def test_two_recipes_of_one_network_are_two_comparisons(row):
+    rows = [validate(row | {"recipe": recipe, "flags": []}) for recipe in ("mlp", "mlp_tutorial")]
+    tables = list(summary(rows))
+    assert [table.title.split(",")[0] for table in tables] == ["mlp", "mlp_tutorial"]
+    assert [list(table.columns[3].cells) for table in tables] == [["1"], ["1"]]
 
 
 @pytest.mark.parametrize(
@@ -21,5 +29,5 @@ def test_a_comparison_that_stopped_is_told_of_whoever_measured_it(width, words):
     """On one machine the record is at hand; of several, the driver reads lines, where null is left out."""
     told = STOP | {"half_width": width}
     _, read = store.parse(store._line("stop", told)[:-1])
-    assert terminal.stopped(told) == terminal.stopped(read)
-    assert terminal.stopped(read).endswith(f"stopped after 1 rounds {words}")
+    assert stopped(told) == stopped(read)
+    assert stopped(read).endswith(f"stopped after 1 rounds {words}")

@@ -15,6 +15,7 @@ from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.errors import DataError, LockstepError, StorageError, UsageError
 from benchmarks.models import checkpoint
+from tests.checkpoints import write_checkpoint
 from tests.unit.conftest import examples
 
 RECIPE = RECIPES["mlp"]
@@ -24,7 +25,7 @@ ABOUT = {"dataset": {"name": "mnist-5k"}, "commit": "abc"}
 
 @pytest.fixture
 def folder(tmp_path):
-    checkpoint._write_checkpoint(tmp_path / "mlp", RECIPE, WEIGHTS, ABOUT)
+    write_checkpoint(tmp_path / "mlp", RECIPE, WEIGHTS, ABOUT)
     return tmp_path / "mlp"
 
 
@@ -46,7 +47,7 @@ def test_what_is_written_is_read(folder):
 
 @pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_every_recipe_can_be_kept(tmp_path, recipe):
-    checkpoint._write_checkpoint(tmp_path / "kept", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
+    write_checkpoint(tmp_path / "kept", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
     assert checkpoint.read_checkpoint(tmp_path / "kept").recipe == recipe
 
 
@@ -95,7 +96,7 @@ def test_what_is_wrong_is_said_in_one_line(folder, damage):
 
 
 def test_weights_of_another_training_are_refused(folder, tmp_path):
-    checkpoint._write_checkpoint(tmp_path / "other", RECIPE, initial_weights(RECIPE.model, RECIPE.initialiser, 4), {})
+    write_checkpoint(tmp_path / "other", RECIPE, initial_weights(RECIPE.model, RECIPE.initialiser, 4), {})
     (tmp_path / "other" / checkpoint.WEIGHTS).replace(folder / checkpoint.WEIGHTS)
     with pytest.raises(DataError, match="its SHA-256 differs"):
         checkpoint.read_checkpoint(folder)
@@ -105,7 +106,7 @@ def test_weights_of_another_training_are_refused(folder, tmp_path):
 @settings(max_examples=examples(100), deadline=None)
 def test_no_card_leads_to_anything_but_an_error_of_ours(tmp_path_factory, noise, place):
     folder = tmp_path_factory.mktemp("fuzz") / "mlp"
-    checkpoint._write_checkpoint(folder, RECIPE, WEIGHTS, ABOUT)
+    write_checkpoint(folder, RECIPE, WEIGHTS, ABOUT)
     content = bytearray((folder / checkpoint.CARD).read_bytes())
     content[place : place + len(noise)] = noise
     (folder / checkpoint.CARD).write_bytes(content)
@@ -127,7 +128,7 @@ def test_what_ends_the_making_leaves_nothing(tmp_path, ending):
 
 def test_an_empty_folder_is_taken_and_any_other_refused(tmp_path, folder):
     (tmp_path / "empty").mkdir()
-    checkpoint._write_checkpoint(tmp_path / "empty", RECIPE, WEIGHTS, {})
+    write_checkpoint(tmp_path / "empty", RECIPE, WEIGHTS, {})
     (tmp_path / "file").touch()
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
     before = {path: path.read_bytes() for path in folder.iterdir()}
@@ -151,8 +152,8 @@ def test_what_another_puts_there_meanwhile_stays(tmp_path):
 def test_a_place_that_takes_nothing_is_said(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="not an empty folder"):
-        checkpoint._write_checkpoint(tmp_path / "file" / "mlp", RECIPE, WEIGHTS, {})
+        write_checkpoint(tmp_path / "file" / "mlp", RECIPE, WEIGHTS, {})
     with pytest.raises(StorageError, match="File name too long"):
-        checkpoint._write_checkpoint(tmp_path / ("x" * 300), RECIPE, WEIGHTS, {})
+        write_checkpoint(tmp_path / ("x" * 300), RECIPE, WEIGHTS, {})
     with pytest.raises(DataError, match="no folder"):
         checkpoint.read_checkpoint(tmp_path / ("x" * 300))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.models.demo import queue
-from tests.unit.benchmarks.demo.conftest import Puppet, wait_for
+from tests.unit.models.demo.conftest import Puppet, wait_for
 
 
 def image(number: int):

@@ -13,6 +13,7 @@ from benchmarks.__main__ import app
 from benchmarks.cli import tables
 from benchmarks.errors import UsageError, WorkerLost
 from benchmarks.models import checkpoint, predict
+from tests.checkpoints import write_checkpoint
 
 
 class Fake:
@@ -37,7 +38,7 @@ class Fake:
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     recipe = RECIPES["mlp"]
-    checkpoint._write_checkpoint(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
+    write_checkpoint(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
     picture = np.full((50, 50), 255, np.uint8)
     picture[10:40, 22:26] = 0
     Image.fromarray(picture).save(tmp_path / "one.png")
@@ -93,7 +94,7 @@ def test_a_framework_that_is_lost_leaves_the_others(folder):
 
 def test_a_network_that_gives_a_number_is_refused(folder):
     recipe = RECIPES["linear"]
-    checkpoint._write_checkpoint(folder / "line", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
+    write_checkpoint(folder / "line", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
     with pytest.raises(UsageError, match="gives a number"):
         predict.predict([], checkpoint.read_checkpoint(folder / "line"), ["numpy"], "cpu", print)
 

@@ -1,0 +1,109 @@
+"""`micro`: single calls, timed by pytest-benchmark in each framework's environment."""
+
+from __future__ import annotations
+
+import itertools
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from adapters.contract import DTYPES
+from adapters.recipes import HEADLINE, MODELS
+from benchmarks.cli.terminal import Axis, Wait, err, out, say
+from benchmarks.errors import StorageError
+from benchmarks.launch.probe import chosen_frameworks
+from benchmarks.launch.process import on_cpus
+from benchmarks.machine import environments, lock
+from benchmarks.machine.hardware import chosen, physical_cpus
+from benchmarks.plan.typed import MODE_NAMES, numbers, values
+
+CALL_KINDS = ("step", "evaluate", "put", "dispatch")
+MICRO_RESULTS = environments.ROOT / "results" / "micro"
+FILE = "benchmarks/worker/micro/test_calls.py"
+COLUMNS = "min,median,iqr,outliers,rounds,iterations"
+
+
+@dataclass(frozen=True)
+class Micro:
+    """One process to come: `axes` maps options of worker/micro/conftest.py to their values, `max_time_s` of each."""
+
+    framework: str
+    device: str
+    threads: int
+    kinds: Sequence[str]
+    axes: Mapping[str, Sequence[object]]
+    max_time_s: float
+    folder: Path
+
+    def options(self) -> list[str]:
+        """Return what pytest is given.
+
+        Files are saved under pytest-benchmark's own numbers, so that `pytest-benchmark compare` finds earlier ones.
+        """
+        return [
+            *("-p", "no:cacheprovider", "--quiet", "--disable-warnings"),  # as in a sweep, whose workers are not heard
+            *(f"{FILE}::test_{kind}" for kind in self.kinds),
+            *(f"--framework={self.framework}", f"--device={self.device}", f"--threads={self.threads}"),
+            *(f"--{name}={','.join(map(str, values))}" for name, values in self.axes.items()),
+            *(f"--benchmark-max-time={self.max_time_s:g}", f"--benchmark-columns={COLUMNS}", "--benchmark-sort=name"),
+            f"--benchmark-storage=file://{self.folder.resolve()}",
+            f"--benchmark-save={self.framework}-{self.device}-{self.threads}",
+        ]
+
+    def run(self) -> int:
+        """Run it on the CPUs and with the variables that a sweep's worker has; return pytest's exit code.
+
+        What it prints goes where ours goes. StorageError if the folder cannot be made.
+        """
+        python = environments.interpreter(self.framework, self.device)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make the results folder {self.folder}: {error.strerror}") from error
+        command = [str(python), "-m", "pytest", *self.options()]
+        with on_cpus(physical_cpus()[: self.threads]):
+            variables = environments.variables(self.threads)
+            return subprocess.run(command, env=variables, cwd=environments.ROOT, check=False).returncode
+
+
+def micro_benchmarks(
+    framework: Axis = None,
+    model: Annotated[list[str] | None, typer.Option(help="default: mlp, lenet")] = None,
+    batch_size: Annotated[list[str] | None, typer.Option(help="default 100")] = None,
+    mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
+    dtype: Axis = None,
+    device: Axis = None,
+    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
+    kind: Annotated[list[str] | None, typer.Option(help=f"default: {', '.join(CALL_KINDS)}")] = None,
+    max_time: Annotated[float, typer.Option(min=0.01, help="seconds that each benchmark is timed")] = 1.0,
+    results: Annotated[Path, typer.Option(help="folder for pytest-benchmark's JSON")] = MICRO_RESULTS,
+    wait: Wait = True,
+) -> None:
+    """Time single calls with pytest-benchmark, one process per framework, device and number of threads.
+
+    Proves nothing, `lockstep` does that. Exit code: 0 all ok, 1 some not, 2 usage, 74 results cannot be written,
+    75 another process measures (with --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP.
+    """
+    devices = chosen(device)
+    frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
+    kinds = values(kind, CALL_KINDS, CALL_KINDS, "kind")
+    axes: dict[str, Sequence[object]] = {
+        "model": values(model, HEADLINE, list(MODELS), "model"),
+        "batch-size": numbers(batch_size, [100], "--batch-size", 1 << 20),
+        "mode": values(mode, ["recommended"], MODE_NAMES, "mode"),
+        "dtype": values(dtype, ["float32"], DTYPES, "dtype"),
+    }
+    processes = itertools.product(frameworks, devices, numbers(threads, [cores], "--threads", cores))
+    failed = []
+    with lock.machine_lock(f"single calls in {', '.join(frameworks)}", wait, say):
+        for process in processes:
+            if code := Micro(*process, kinds, axes, max_time, results).run():
+                failed.append(f"{process[0]} on {process[1]} ({code})")
+    if failed:
+        err.print(f"pytest did not end well: {', '.join(failed)}", style="red", highlight=False, soft_wrap=True)
+    out.print("a table of what is kept: python -m report micro", highlight=False)
+    raise typer.Exit(1 if failed else 0)
