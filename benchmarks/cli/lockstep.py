@@ -33,7 +33,7 @@ def lockstep(
     dataset: Annotated[str, typer.Option()] = "mnist-5k",
     data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
-    fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove anew what has a kept proof")] = False,
+    fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove again, also where a proof is kept")] = False,
     as_json: Annotated[bool, typer.Option("--json")] = False,
     python: Pythons = None,
     wait: Wait = True,
@@ -59,7 +59,7 @@ def lockstep(
 def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> list[tuple[Cell, Proof]]:
     """Return every cell with its proof, the progress shown meanwhile."""
     probes = probe_all(axes.frameworks, axes.devices)
-    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
+    cells = expand(axes, probes)
     display = terminal.Display(err)
     found = []
     for number, cell in enumerate(cells):

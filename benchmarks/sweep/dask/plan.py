@@ -1,19 +1,13 @@
-"""What earlier sweeps have measured whole: a series counts with them only if one machine made all of it.
-
-Half of a series is of no use to another machine: its ratios would cross machines. So it begins anew.
-
-One kind of machine in a sweep: its cells, plan and account; what rows say of launches that no machine made.
-
-What is to be measured on machines of one kind, in the sweep's order, and which machine has begun what.
+"""What is to be measured on machines of one kind, in the sweep's order, and which machine has begun what.
 
 A series is all rounds of one comparison and task. It stays on the machine that began it, since a ratio never crosses
-machines; where that machine is lost it begins anew, all of it, as the next attempt.
+machines. Where that machine is lost, all of the series begins again, as the next attempt; likewise a series counts from
+an earlier sweep only if one machine made all of it.
 """
 
 from __future__ import annotations
 
 import heapq
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,10 +17,11 @@ from benchmarks.launch.launcher import Launcher
 from benchmarks.machine.hardware import kind as kind_of_device
 from benchmarks.plan.cells import Block, Cell, Launch, Preset, blocks
 from benchmarks.plan.data.prepared import Prepared
+from benchmarks.plan.request import Request
 from benchmarks.record.schema import validate
-from benchmarks.sweep.dask.facts import Facts, RequestedAxes, environments_of, key, machine_words
+from benchmarks.sweep.dask.facts import Facts, environments_of, key, machine_words, requested_cells, requested_probes
 from benchmarks.sweep.ledger import Ledger
-from benchmarks.sweep.local import CompletedLaunches
+from benchmarks.sweep.resume import CompletedLaunches
 from benchmarks.sweep.stopping import Stopping
 
 Made = list[tuple[Launch, dict[str, Any]]]
@@ -35,10 +30,11 @@ Made = list[tuple[Launch, dict[str, Any]]]
 def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     """Report what is there of a kind's series and plan the others; return the sweeps that it is from."""
     wanted = [planned for series in kind.plan.series for planned in series.open()]
-    finished = CompletedLaunches(results, kind.launcher.identity, wanted)
+    completed = CompletedLaunches()
+    completed.find(results, kind.launcher.identity, wanted)
     sweeps = set()
     for series in kind.plan.series:
-        made, blocks = _completed(kind, series, finished, preset)
+        made, blocks = _completed(kind, series, completed, preset)
         if len({row["sweep"] for _, row in made}) != 1 or not blocks:
             continue
         for planned, row in made:
@@ -50,13 +46,13 @@ def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     return sorted(sweeps)
 
 
-def _completed(kind: Kind, series: Series, finished: CompletedLaunches, preset: Preset) -> tuple[Made, int]:
+def _completed(kind: Kind, series: Series, completed: CompletedLaunches, preset: Preset) -> tuple[Made, int]:
     """Return a series' launches that are there, and after how many blocks it was enough; 0 if it was not."""
     made: Made = []
-    stopping = Stopping(series.blocks[0][1].cells, preset, math.inf, {})
+    stopping = Stopping(preset, series.blocks[0][1].cells)
     for number, (_, block) in enumerate(series.blocks, 1):
         for planned in block.launches():
-            row = finished.get(kind.launcher.identity(planned), planned)
+            row = completed.get(kind.launcher.identity(planned), planned)
             if row is None:
                 return made, 0
             made.append((planned, row))
@@ -98,19 +94,11 @@ class Kind:
     stops: list[Row] = field(default_factory=list)  # why comparisons were measured no further
 
     @classmethod
-    def of(
-        cls,
-        facts: Facts,
-        asked: RequestedAxes,
-        data: Mapping[str, Prepared],
-        preset: Preset,
-        seed: int,
-        epochs: int | None,
-    ) -> Kind:
+    def planned(cls, request: Request, facts: Facts, data: Mapping[str, Prepared]) -> Kind:
         """Return the kind of a machine with what is planned for it."""
-        cells = asked.cells(facts, list(data))
-        planned = list(blocks(cells, preset.rounds, preset.seeds, seed))
-        launcher = Elsewhere(asked.probes(facts), data, 0.0, preset.chunk_s, epochs)
+        cells, preset = requested_cells(request.axes, facts, list(data)), request.preset
+        planned = list(blocks(cells, preset.rounds, preset.seeds, request.seed))
+        launcher = Elsewhere(requested_probes(request.axes, facts), data, 0.0, preset.chunk_s, request.epochs)
         launcher.facts = facts
         return cls(facts, cells, launcher, Plan(planned), Ledger(len(cells), sum(len(b.cells) for b in planned)))
 
@@ -140,7 +128,7 @@ class Kind:
         self.stops.append(record)
 
     def withdraw(self, series: Series) -> int:
-        """Take back what a series has reported, since it begins anew; return how many launches that were."""
+        """Take back what a series has reported, since it begins again; return how many launches that were."""
         for (_, cell), kept in series.reported.items():
             self.ledger.withdraw(cell, kept)
         count = len(series.reported)
@@ -150,7 +138,7 @@ class Kind:
 
 @dataclass(order=True)
 class Series:
-    """One comparison's rounds of a task; `reported` is what its present attempt has told of each launch."""
+    """One comparison's rounds of a task; `reported` holds what is known of each launch of its present attempt."""
 
     place: int  # in the sweep's order, of its first round
     blocks: list[tuple[int, Block]] = field(default_factory=list, compare=False)  # with their places
@@ -158,7 +146,7 @@ class Series:
     holder: str | None = field(default=None, compare=False)  # the member that began it
     attempt: int = field(default=0, compare=False)  # 0: nobody has begun it
     stopped: bool = field(default=False, compare=False)
-    amiss: str = field(default="", compare=False)  # why what its last holder measured must not count
+    invalid: str = field(default="", compare=False)  # why what its last holder measured must not count
     reported: dict[tuple[int, Cell], Row] = field(default_factory=dict, compare=False)
 
     @property
@@ -187,34 +175,34 @@ class Plan:
         self.series = list(found.values())
         self.free = list(self.series)  # a heap: nobody has these
         self.held: dict[str, list[tuple[int, Series]]] = {}  # heaps by member: place of its next block, series
-        self.out: dict[str, Series] = {}  # by member: whose block it measures now
+        self.measured: dict[str, Series] = {}  # by member: whose block it measures now
 
     def take(self, member: str) -> Series | None:
         """Return the series whose next block a member is to measure, the earliest that it has or may begin."""
         mine = self.held.setdefault(member, [])
         if self.free and (not mine or self.free[0].place < mine[0][0]):
             series = heapq.heappop(self.free)
-            series.holder, series.attempt, series.done, series.amiss = member, series.attempt + 1, 0, ""
+            series.holder, series.attempt, series.done, series.invalid = member, series.attempt + 1, 0, ""
         elif mine:
             series = heapq.heappop(mine)[1]
         else:
             return None
-        self.out[member] = series
+        self.measured[member] = series
         return series
 
     def give_back(self, member: str) -> None:
         """Take from a member the series whose block it has measured; it goes on later where it is not over."""
-        series = self.out.pop(member)
+        series = self.measured.pop(member)
         if not series.over:
             heapq.heappush(self.held[member], (series.next[0], series))
 
-    def lose(self, member: str, amiss: str = "") -> None:
-        """Let what a lost member had begun begin anew; `amiss` says why what it measured must not count either."""
+    def lose(self, member: str, invalid: str = "") -> None:
+        """Let what a lost member had begun begin again; `invalid` says why what it measured must not count either."""
         self.held.pop(member, None)
-        self.out.pop(member, None)
+        self.measured.pop(member, None)
         for series in self.series:
-            if series.holder == member and (amiss or not series.over):
-                series.holder, series.amiss, series.done, series.stopped = None, amiss, 0, False
+            if series.holder == member and (invalid or not series.over):
+                series.holder, series.invalid, series.done, series.stopped = None, invalid, 0, False
                 heapq.heappush(self.free, series)
 
     def skip_what_is_over(self) -> None:
@@ -230,4 +218,4 @@ class Plan:
     @property
     def over(self) -> bool:
         """Whether nothing is left to be measured, nor being measured."""
-        return not (self.free or self.out or any(self.held.values()))
+        return not (self.free or self.measured or any(self.held.values()))

@@ -27,7 +27,7 @@ from distributed import Client, Scheduler, Security
 from benchmarks.errors import EngineError, UsageError
 
 SETTINGS: dict[str, Any] = {
-    "distributed.scheduler.allowed-failures": 0,  # a block whose member was lost is planned anew by us, visibly
+    "distributed.scheduler.allowed-failures": 0,  # a block whose member was lost is planned again by us, visibly
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.worker.profile.enabled": False,  # would look into a member's threads every 10 ms
