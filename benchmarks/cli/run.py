@@ -151,7 +151,7 @@ def run(
 
 
 def _preset_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | None) -> Preset:
-    """Return the preset with what was said exactly in place of its own; UsageError where nothing would be measured."""
+    """Return the preset with the user's own numbers in place of its own; UsageError where nothing would be measured."""
     [name] = values([preset], [], list(PRESETS), "preset")
     amount = PRESETS[name]
     if rounds is not None:

@@ -137,7 +137,7 @@ class LocalSweep:
         return (planned for planned in self.coming if not self.stopping.stopped(planned))
 
     def _end(self, wall_s: float, reason: str, **others_s: float) -> None:
-        """Append where the time went and how much there is; `reason` is empty where nothing ended it early."""
+        """Append where the time went and how many launches have rows; `reason` is empty unless it ended early."""
         self.wall = self.ledger.wall.split(wall_s, **others_s)
         counts = {"reported": len(self.ledger.rows), "not_needed": self.ledger.not_needed}
         store.append(self.path, "end", {"wall_s": self.wall, **counts, "interrupted": reason or None})

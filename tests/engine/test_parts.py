@@ -49,7 +49,7 @@ def test_what_is_no_address_is_refused(address):
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("no", "an answer that is none"), (None, "an answer that is none"), ("[1]", "an answer that is none"),
+        ("no", "its answer is not valid"), (None, "its answer is not valid"), ("[1]", "its answer is not valid"),
         (OSError("cut from tcp://192.0.2.1"), "it does not answer"), (ValueError("odd"), "ValueError: odd"),
         ('{"error": "full"}', "full"), ('{"lines": 3}', ""),
     ],

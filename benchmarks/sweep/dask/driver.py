@@ -47,7 +47,7 @@ class Driver:
         self.workers = Workers(client, self.name, self.results, patience_s, display.tell, returned=self.listen)
         self.events = Events(client, request, self.account, self.workers, display)
         self.begun_s = 0.0  # when the sweep's record was written
-        self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
+        self.alone_s: dict[str, float] = {}  # by kind: since when no machine of it is present
         self.wall: dict[str, float] = {}
 
     @property
@@ -96,7 +96,7 @@ class Driver:
         """Hear what members send."""
         self.client.subscribe_topic(TOPIC, self.events.receive)
 
-    # Who is there, and what is planned for them.
+    # Which machines take part, and what is planned for them.
 
     def gather(self) -> None:
         """Wait until enough machines have begun their parts; EngineError where the patience ends first."""

@@ -70,7 +70,7 @@ class Account:
         """Append rows for every launch of these kinds that was not made."""
         for kind in kinds:
             for series in kind.plan.series:
-                if series.invalid:  # what is there must not count, and nobody is left to make it again
+                if series.invalid:  # its rows must not count, and no machine is left to make them again
                     self.begin_again(kind, series)
                     series.attempt += 1
                     self.write(kind, series, series.open(), "invalid", series.invalid)
@@ -80,7 +80,7 @@ class Account:
             kind.plan.end()
 
     def end(self, seconds: float, reason: str) -> dict[str, float]:
-        """Append where the machines' time went and how much there is; return the former."""
+        """Append where the machines' time went and how many launches are reported; return the former."""
         ledger = self.ledger
         wall = ledger.wall.split(seconds)
         counts = {"reported": len(ledger.rows), "not_needed": ledger.not_needed, "repeated": self.repeated}
@@ -132,7 +132,7 @@ class Events:
             self.settle()
         try:
             self.inbox.get(timeout=wait_s)()
-            for _ in range(self.inbox.qsize()):  # no more: with many machines there would be no end of it
+            for _ in range(self.inbox.qsize()):  # no more: with many machines it would never end
                 self.inbox.get_nowait()()
         except queue.Empty:
             pass
@@ -167,7 +167,7 @@ class Events:
                 for kind, record in new or []:
                     self.note(machine, kind, record)
         except (SchemaError, KeyError, TypeError, ValueError) as error:
-            self.lose(machine, f"what it told cannot be read: {error}")
+            self.lose(machine, f"what it sent cannot be read: {error}")
             return False
         return new is not None
 
@@ -224,11 +224,11 @@ class Events:
         return (None if error else machine.clock.strays(clock)), error
 
     def fetched(self, machine: Machine, lines: int) -> bool:
-        """Ask a machine for lines that did not come; return whether all are there now."""
+        """Ask a machine for lines that did not come; return whether all are here now."""
         while machine.copy.lines < lines:
             missing = ask(self.client, machine.address, member.lines, sweep=machine.sweep, first=machine.copy.lines)
             if missing.error or not missing.content.get("lines"):
-                self.lose(machine, missing.error or "its file lacks lines that it told of")
+                self.lose(machine, missing.error or "its file lacks lines that it counted")
                 return False
             if not self.keep(machine, {"first": machine.copy.lines, **missing.content}):
                 return False
@@ -257,7 +257,7 @@ class Events:
     def finish(self, machine: Machine, kind: Kind) -> None:
         """Note that a block is measured."""
         if machine.waiting:
-            self.lose(machine, f"it told of no row for {len(machine.waiting)} launches of a block")
+            self.lose(machine, f"it sent no row for {len(machine.waiting)} launches of a block")
         elif machine.series is not None:
             machine.series.done += 1
             kind.plan.give_back(machine.address)

@@ -51,7 +51,7 @@ def machine_facts(frameworks: Sequence[str] | None) -> Facts:
 
 
 def other_protocol(who: str, version: object) -> str:
-    """Say why one of another version, which is None where it names none, cannot be understood; empty where it can."""
+    """Return why we cannot understand somebody's version of the protocol (None: not named); empty where we can."""
     if version == PROTOCOL:
         return ""
     theirs = "no version" if version is None else f"version {version}"

@@ -28,7 +28,7 @@ Made = list[tuple[Launch, dict[str, Any]]]
 
 
 def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
-    """Report what is there of a kind's series and plan the others; return the sweeps that it is from."""
+    """Report the series of a kind that earlier sweeps measured and plan the others; return these sweeps."""
     wanted = [planned for series in kind.plan.series for planned in series.open()]
     completed = CompletedLaunches()
     completed.find(results, kind.launcher.identity, wanted)
@@ -47,7 +47,7 @@ def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
 
 
 def _completed(kind: Kind, series: Series, completed: CompletedLaunches, preset: Preset) -> tuple[Made, int]:
-    """Return a series' launches that are there, and after how many blocks it was enough; 0 if it was not."""
+    """Return a series' completed launches, and after how many blocks it was measured enough; 0 if it was not."""
     made: Made = []
     stopping = Stopping(preset, series.blocks[0][1].cells)
     for number, (_, block) in enumerate(series.blocks, 1):
@@ -108,7 +108,7 @@ class Kind:
         return machine_words(self.facts)
 
     def differs(self, facts: Facts) -> str:
-        """Say in what the environments of another machine of this kind differ; empty where they are the same."""
+        """Return the names of the environments that differ on another machine of this kind; empty where none does."""
         mine, other = environments_of(self.facts), environments_of(facts)
         return ", ".join(sorted(name for name in {*mine, *other} if mine.get(name) != other.get(name)))
 

@@ -31,7 +31,7 @@ class Answer:
             self.content = dict(json.loads(text))
             self.error = str(self.content.get("error", ""))
         except (TypeError, ValueError) as error:
-            self.error = f"an answer that is none: {error}"
+            self.error = f"its answer is not valid: {error}"
 
 
 def ask_all(

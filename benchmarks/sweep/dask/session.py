@@ -112,7 +112,7 @@ class Session:
             self._publish()
 
     def _say(self, words: str) -> None:
-        """Tell what people are to read: what begins, whom this machine waits for, what its peak is."""
+        """Tell what a person wants to see: what begins, which process this machine waits for, what its peak is."""
         self.tell({"sweep": self.name, "doing": words})
 
     def _publish(self) -> None:

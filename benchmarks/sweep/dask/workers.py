@@ -18,7 +18,7 @@ from benchmarks.sweep.dask.facts import Facts, other_protocol
 from benchmarks.sweep.dask.plan import Kind, Series
 from benchmarks.sweep.dask.rpc import Answer, Clock, facts_of
 
-LOOK_S = 1.0  # between looks at who is there
+LOOK_S = 1.0  # between looks at which machines are connected
 IDENTITY_S = 5.0
 
 
