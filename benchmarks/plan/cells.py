@@ -36,7 +36,7 @@ class Cell:
     revision: str = ""  # the commit whose adapters are measured; empty: the checkout's own
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Cell:
+    def from_row(cls, row: Mapping[str, Any]) -> Cell:
         """Return the cell that a row is a launch of."""
         return cls(**{name: row[name] for name in AXES} | {"revision": row["revision"] or ""})
 

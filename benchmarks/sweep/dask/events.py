@@ -177,7 +177,7 @@ class Events:
         if kind is None or series is None or block is None:
             return
         if what == "row":
-            if planned := machine.waiting.pop(Cell.of(record), None):
+            if planned := machine.waiting.pop(Cell.from_row(record), None):
                 kind.report(series, planned, record)
                 self.display.row(machine, self.account.progress(), planned, record)
         elif what == "stop":

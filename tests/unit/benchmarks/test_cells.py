@@ -98,5 +98,5 @@ def test_a_row_says_which_cell_it_is_a_launch_of():
     """A row of the checkout's own adapters has no revision, a cell an empty one."""
     made = Cell("torch", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 2, "host")
     own = {**vars(made), "revision": None, "model": "mlp", "round": 3}
-    assert Cell.of(own) == made
-    assert Cell.of({**own, "revision": "abc"}).revision == "abc"
+    assert Cell.from_row(own) == made
+    assert Cell.from_row({**own, "revision": "abc"}).revision == "abc"
