@@ -1,4 +1,4 @@
-"""What a sweep over several machines wants shown; what shows it is not ours (cli/members.py)."""
+"""What a driver wants shown of a sweep over several machines; cli/members.py shows it in the terminal."""
 
 from __future__ import annotations
 
