@@ -56,7 +56,7 @@ def lockstep(
 def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> list[tuple[Cell, Proof]]:
     """Return every cell with its proof; show the progress."""
     probes = probe_all(axes.frameworks, axes.devices)
-    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
+    cells = expand(axes, probes)
     display = Display(err)
     found = []
     for number, cell in enumerate(cells):

@@ -166,7 +166,7 @@ def exchange_weights(
         tempfile.TemporaryDirectory(prefix="lockstep-") as scratch,
     ):
         probes = probe_all(frameworks, [place])
-        cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
+        cells = expand(axes, probes)
         folder = out_dir or Path(scratch)
         folder.mkdir(parents=True, exist_ok=True)
         for name in axes.recipes:

@@ -32,6 +32,10 @@ class Reportable(Protocol):
     def ledger(self) -> Ledger: ...
     @property
     def path(self) -> Path: ...
+    @property
+    def stops(self) -> list[Row]: ...
+    def rows_by_machine(self) -> Mapping[str, Sequence[Row]]:
+        """Return the rows of each machine's table; the name of the only one is empty."""
 
 
 @contextmanager
@@ -51,18 +55,19 @@ def summarise_when_ended(sweep: Reportable, display: display.Display) -> Iterato
         display.close()
 
 
-def show_outcome(sweep: Reportable, tables: Mapping[str, Sequence[Any]], stops: Sequence[Mapping[str, Any]]) -> int:
+def show_outcome(sweep: Reportable) -> int:
     """Print what became of every cell, why comparisons stopped, where the time went, and that nothing is missing.
 
-    `tables` has rows by machine, named where there are several. Returns the exit code.
+    Returns the exit code.
     """
-    for machine, rows in tables.items():
+    for machine, rows in sweep.rows_by_machine().items():
         if machine:
             out.print(f"\n{errors.plain(machine)}", markup=False, highlight=False, soft_wrap=True)
         for table in summary(rows):
             out.print(table)
+    stops = sweep.stops
     for stop in stops if len(stops) <= MANY else stops[:SHOWN]:
-        out.print(stopped(dict(stop)), highlight=False)
+        out.print(stopped(stop), highlight=False)
     if len(stops) > MANY:
         more = f"{len(stops) - SHOWN:,} more comparisons"
         out.print(f"{more}: python -m report compare --all --results {sweep.results}", highlight=False, soft_wrap=True)

@@ -74,7 +74,7 @@ def evaluate(
     if problems := [found.problem for found in probes.values() if found.problem]:
         raise EnvironmentMissing("\n".join(problems))
     axes = Axes(frameworks, [recipe.name], [data.name], [device], [None], [None], ["float32"], [len(physical_cpus())])
-    cells = expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
+    cells = expand(axes, probes)
     weights = scratch / "kept.npz"
     inputs.write_weights(weights, kept.weights)
     inputs.write_inputs(scratch, initial_weights(recipe.model, recipe.initialiser, 0), 0, data.train_size, 1)

@@ -2,8 +2,7 @@
 
 A cell is one point of the sweep; a comparison is all cells that differ only in framework, mode and revision. Within a
 round, each comparison's cells follow one another, a block, so that what drifts on the machine drifts for all of them.
-
-How much a sweep measures: quick for a look, standard for a comparison, thorough for a claim.
+A preset says how many rounds there are.
 """
 
 from __future__ import annotations
@@ -13,9 +12,9 @@ import hashlib
 import itertools
 import json
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from adapters.recipes import RECIPES
 from benchmarks.stats import LOOKS
@@ -37,7 +36,7 @@ class Cell:
     revision: str = ""  # the commit whose adapters are measured; empty: the checkout's own
 
     @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Cell:
+    def from_row(cls, row: Mapping[str, Any]) -> Cell:
         """Return the cell that a row is a launch of."""
         return cls(**{name: row[name] for name in AXES} | {"revision": row["revision"] or ""})
 
@@ -46,7 +45,7 @@ class Cell:
         return RECIPES[self.recipe].model.name
 
     def words(self) -> str:
-        """Return how the cell is computed, as people are told: fused float32 preloaded, adapters of abc."""
+        """Return how the cell is computed, in words: fused float32 preloaded, adapters of abc."""
         words = f"{self.mode} {self.dtype} {self.input}"
         return f"{words}, adapters of {self.revision}" if self.revision else words
 
@@ -84,8 +83,57 @@ class Axes:
     revisions: Sequence[str] = ("",)
 
 
-def expand(axes: Axes, recommended: Callable[[str, str, str, str], str]) -> list[Cell]:
-    """Return every cell once, in the axes' order; `recommended(framework, device, model, input)` resolves modes."""
+@dataclass(frozen=True)
+class RequestedAxes:
+    """Axes as a user asks for them, before it is known on which machines.
+
+    No frameworks mean all that a machine has, no threads all its cores, the device `all` every one that it has.
+    """
+
+    frameworks: Sequence[str]
+    recipes: Sequence[str]
+    devices: Sequence[str]
+    batch_sizes: Sequence[int | None]
+    modes: Sequence[str | None]
+    dtypes: Sequence[str]
+    threads: Sequence[int]
+    inputs: Sequence[str]
+    revisions: Sequence[str]
+
+    def devices_of(self, available: Sequence[str]) -> list[str]:
+        """Return which of a machine's devices are to be measured; one that it lacks is not measured there."""
+        wanted = [name for asked in self.devices for name in (available if asked == "all" else [asked])]
+        return [name for name in dict.fromkeys(wanted) if name in available]
+
+    def threads_of(self, cores: int) -> list[int]:
+        """Return with how many threads to measure on a machine: never more than it has cores."""
+        return [number for number in self.threads if number <= cores] or [cores]
+
+    def on(self, frameworks: Sequence[str], datasets: Sequence[str], devices: Sequence[str], cores: int) -> Axes:
+        """Return the axes on a machine with these frameworks, devices and cores."""
+        return Axes(
+            frameworks=frameworks,
+            recipes=self.recipes,
+            datasets=datasets,
+            devices=devices,
+            batch_sizes=self.batch_sizes,
+            modes=self.modes,
+            dtypes=self.dtypes,
+            threads=self.threads_of(cores),
+            inputs=self.inputs,
+            revisions=self.revisions,
+        )
+
+
+class Recommending(Protocol):
+    """What a framework says of itself on a device: launch.probe.Probe."""
+
+    def recommended(self, model: str, input: str) -> str:
+        """Return the mode that its adapter recommends."""
+
+
+def expand(axes: Axes, probes: Mapping[tuple[str, str], Recommending]) -> list[Cell]:
+    """Return every cell once, in the axes' order; `probes`, by framework and device, say the recommended modes."""
     points = itertools.product(
         axes.recipes,
         axes.datasets,
@@ -100,12 +148,19 @@ def expand(axes: Axes, recommended: Callable[[str, str, str, str], str]) -> list
     )
     cells = (
         Cell(
-            framework, recipe, dataset, device, batch_size or RECIPES[recipe].batch_size,
-            mode or recommended(framework, device, RECIPES[recipe].model.name, input), dtype, threads, input,
-            revision,
+            framework=framework,
+            recipe=recipe,
+            dataset=dataset,
+            device=device,
+            batch_size=batch_size or RECIPES[recipe].batch_size,
+            mode=mode or probes[framework, device].recommended(RECIPES[recipe].model.name, input),
+            dtype=dtype,
+            threads=threads,
+            input=input,
+            revision=revision,
         )
         for recipe, dataset, device, batch_size, dtype, threads, input, framework, mode, revision in points
-    )  # fmt: skip
+    )
     return list(dict.fromkeys(cells))
 
 
@@ -150,7 +205,7 @@ def launches(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Itera
 def blocks(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Iterator[Block]:
     """Yield `rounds` of speed launches of every cell, all with `seed`, then its accuracy launches for each of `seeds`.
 
-    Comparisons are shuffled anew each round; a comparison's cells keep one random order that is rotated by a place
+    Each round shuffles the comparisons again; a comparison's cells keep one random order that is rotated by a place
     each round, so that over as many rounds as there are cells each cell has every place once.
     """
     generator = random.Random(seed)

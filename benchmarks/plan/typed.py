@@ -1,4 +1,4 @@
-"""What a user typed, read strictly: values of axes, or one line that says what is known and what to type."""
+"""Reads what a user typed strictly: values of axes, or an error of one line that says what to type."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MODE_NAMES = (*MODES, "recommended")
 def values(given: Sequence[str] | None, default: Sequence[str], known: Sequence[str] = (), what: str = "") -> list[str]:
     """Split commas, drop repetitions, fall back on the default; UsageError names the nearest known value.
 
-    An option that is there and empty is an error: a script's variable that was not set must not mean everything.
+    An option that was given and is empty is an error: a script's variable that was not set must not mean everything.
     """
     found = split(given, what)
     for value in found if known else []:

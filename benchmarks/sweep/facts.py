@@ -1,6 +1,6 @@
-"""What a results file keeps of its data, so that a page can be made from it alone: a few digits and their balance.
+"""What a results file records beside its rows: the machine, the code, the environments, and a few digits of its data.
 
-What is written down once per run, before anything is measured: the facts that all of its rows refer to.
+A page is made from that file alone.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Where a sweep's wall time went, and how much of it was spent inside timed chunks.
-
-What was requested and what became of it: every launch is reported once, or was not needed; nothing disappears.
-"""
+"""A sweep's account: every requested launch is reported once or was not needed, and where the wall time went."""
 
 from __future__ import annotations
 
@@ -64,7 +61,7 @@ class Ledger:
 
     cells: int
     launches: int
-    rows: list[Row] = field(default_factory=list)  # KEPT of each reported launch, resumed ones included
+    rows: list[Row] = field(default_factory=list)  # TABLE_COLUMNS of each reported launch, resumed ones included
     endings: dict[Hashable, Counter[str]] = field(default_factory=dict)  # statuses by cell
     not_needed: int = 0
     learnt: dict[str, bool] = field(default_factory=dict)  # by data set: has any launch read more right than chance?
@@ -109,7 +106,7 @@ class Ledger:
         return kept
 
     def withdraw(self, cell: Cell, kept: Row) -> None:
-        """Take back what report() returned for a launch of this cell: its comparison begins anew elsewhere."""
+        """Take back what report() returned for a launch of this cell: its comparison begins again elsewhere."""
         del self.rows[next(place for place, row in enumerate(self.rows) if row is kept)]
         self.endings[cell] -= Counter([kept["status"]])
         if not self.endings[cell]:

@@ -1,67 +1,27 @@
-"""Launches that are already there: what a resumed sweep need not make again.
-
-Runs a sweep: every requested cell ends in a row, whatever happens to its worker.
-"""
+"""A sweep on this machine: every requested launch ends in a row, also where something ends the sweep early."""
 
 from __future__ import annotations
 
-import dataclasses
 import datetime
-import math
 import secrets
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from adapters.recipes import RECIPES
 from benchmarks.errors import SchemaError, StorageError
 from benchmarks.launch.launcher import Launcher
-from benchmarks.launch.proof import STEPS, TIMEOUT_S, Proof, cached_proof
 from benchmarks.machine import signals
 from benchmarks.machine.signals import Interrupted
-from benchmarks.plan.cells import Cell, Launch, Preset, launches
+from benchmarks.plan.cells import Cell, Launch, launches
+from benchmarks.plan.request import Request
 from benchmarks.record import store
-from benchmarks.record.schema import names, validate
-from benchmarks.sweep.facts import dataset_facts, run_facts, test_image
-from benchmarks.sweep.ledger import TABLE_COLUMNS, Ledger
-from benchmarks.sweep.stopping import Key, Stopping
-from benchmarks.worker.speed import PLAN
-
-Row = dict[str, Any]
-RESUME_COLUMNS = names(
-    *TABLE_COLUMNS, *PLAN, "sweep", "cell", "round", "seed", "reason", "epochs", "duration_s"
-)  # lists are large
-
-
-class CompletedLaunches:
-    """Rows that ended ok, by identity, round and seed. Whatever else is there counts as not done."""
-
-    def __init__(
-        self, results: Path | None = None, identity: Callable[[Launch], str] = str, wanted: Iterable[Launch] = ()
-    ) -> None:
-        """Look through a results folder for the rows of the wanted launches."""
-        self.rows: dict[tuple[str, int, int], Row] = {}
-        if results is None or not results.is_dir():
-            return
-        keys = {(identity(planned), planned.round, planned.seed) for planned in wanted}
-        for path in store.files(results):
-            for row in store.rows(path):
-                key = (row["cell"], row["round"], row["seed"])
-                if row["status"] == "ok" and key in keys:
-                    self.rows[key] = {name: row[name] for name in RESUME_COLUMNS}
-
-    def get(self, identity: str, planned: Launch) -> Row | None:
-        """Return a launch's row."""
-        return self.rows.get((identity, planned.round, planned.seed))
-
-    def sweeps(self) -> list[str]:
-        """Return the sweeps that made them."""
-        return sorted({row["sweep"] for row in self.rows.values()})
-
+from benchmarks.record.schema import validate
+from benchmarks.sweep.block import BlockRunner, Report, ReportProof, Row
+from benchmarks.sweep.ledger import Ledger
+from benchmarks.sweep.stopping import Stopping
 
 ROWS_A_WRITE = 500  # rows of launches that were not made, written with one fsync
 
@@ -87,68 +47,67 @@ def is_unwritable(ending: BaseException) -> bool:
     return isinstance(ending, StorageError) and not isinstance(ending, SchemaError)
 
 
-@dataclass
 class LocalSweep:
-    """What was asked for, resolved: cells, what makes their rows, where these go."""
+    """The launches of all cells in a sweep's order, those of earlier sweeps in place of new ones with `resume`."""
 
-    cells: list[Cell]
-    launcher: Launcher
-    results: Path
-    preset: Preset
-    seed: int
-    resume: bool = False
-    report: Callable[[int, int, Launch, Row | None], None] = lambda done, total, planned, row: None
-    report_proof: Callable[[int, int, Cell, Proof | None], None] = lambda done, total, cell, proof: None
-    proof_steps: int = STEPS
-    proof_timeout_s: float = TIMEOUT_S
-    fresh_proof: bool = False
-    time_cap_s: float = math.inf  # of all speed launches; a comparison always gets one round
-    stops: dict[Key, Row] = field(default_factory=dict)  # by comparison: rounds, reason, half_width
-    resumed: list[str] = field(default_factory=list)  # sweeps whose launches count with this one's
-    pictured: set[tuple[str, int]] = field(default_factory=set)  # test images kept: data set, index
-    ledger: Ledger = field(default_factory=lambda: Ledger(0, 0))
-    finished: CompletedLaunches = field(default_factory=CompletedLaunches)  # launches that are there already
-    path: Path = Path()  # of the results file
-
-    def run(self) -> Ledger:
-        """Launch what is to be launched, append a row for each; return the account, resumed launches included.
-
-        Whatever ends it early, launches that it did not come to have rows that say so, unless rows cannot be written.
-        """
-        begin, self.name = time.monotonic(), name_now()
+    def __init__(
+        self,
+        cells: Sequence[Cell],
+        launcher: Launcher,
+        request: Request,
+        report: Report = lambda done, total, planned, row: None,
+        report_proof: ReportProof = lambda done, total, cell, proof: None,
+    ) -> None:
+        self.cells, self.launcher, self.request, self.results = cells, launcher, request, request.results
+        self.name = name_now()
         self.path = self.results / f"{self.name}.jsonl"
-        coming = deque(launches(self.cells, self.preset.rounds, self.preset.seeds, self.seed))
-        self.ledger = Ledger(len(self.cells), len(coming))
-        if self.resume:
-            self.finished = CompletedLaunches(self.results, self.launcher.identity, coming)
-        self.resumed = self.finished.sweeps()
+        preset = request.preset
+        self.coming = deque(launches(cells, preset.rounds, preset.seeds, request.seed))
+        self.ledger = Ledger(len(cells), len(self.coming))
+        self.stopping = Stopping(preset, cells)
+        self.runner = BlockRunner(
+            sweep=self.name,
+            path=self.path,
+            launcher=launcher,
+            stopping=self.stopping,
+            seed=request.seed,
+            proof_timeout_s=request.proof_timeout_s,
+            fresh_proof=request.fresh_proof,
+            report=report,
+            report_proof=report_proof,
+            ledger=self.ledger,
+        )
+        self.wall: dict[str, float] = {}  # seconds by what they went to, once the sweep has ended
+
+    def run(self) -> None:
+        """Launch what is to be launched and append a row for each.
+
+        Whatever ends it early, launches that it did not reach have rows that say so, unless rows cannot be written.
+        """
+        begin_s = time.monotonic()
+        if self.request.resume:
+            self.runner.completed.find(self.results, self.launcher.identity, self.coming)
         try:
             with signals.deferred():
-                self.begin()
-            self.prove(self.cells)
-            proofs_s = time.monotonic() - begin
-            stopping = Stopping(self.cells, self.preset, self.time_cap_s, self.stops)
+                self._begin()
+            self.runner.prove(self.cells)
+            proofs_s = time.monotonic() - begin_s
+            self.stopping.cap(self.request.time_cap_s)
             with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
-                self.launch_all(coming, stopping, Path(folder))
+                self.runner.launch(self.coming, Path(folder))
         except BaseException as ending:
             if not is_unwritable(ending):
                 with signals.deferred():
-                    self.leave(coming, interruption_reason(ending))
-                    self.end(time.monotonic() - begin, interruption_reason(ending))
+                    self._record_unreached(interruption_reason(ending))
+                    self._end(time.monotonic() - begin_s, interruption_reason(ending))
             raise
-        self.end(time.monotonic() - begin, "", proofs=proofs_s)
-        return self.ledger
+        self._end(time.monotonic() - begin_s, "", proofs=proofs_s)
 
-    def begin(self) -> None:
+    def _begin(self) -> None:
         """Write the run's record, which also finds out whether results can be written at all."""
         store.check(self.results)
-        about = {"preset": dataclasses.asdict(self.preset), "seed": self.seed, "resumes": self.resumed}
-        about["requested"] = self.ledger.requested | ({"modes": "recommended"} if self.recommended() else {})
-        facts = run_facts(self.launcher.probes, self.launcher.data, self.launcher.ceilings)
-        told = {"sweep": self.name, **facts, **about, "memory_limit": self.launcher.memory.about()}
-        store.create(self.path, told)
-        for data in self.launcher.data.values():
-            store.append(self.path, "dataset", dataset_facts(data))
+        requested = self.ledger.requested | ({"modes": "recommended"} if self.recommended() else {})
+        self.runner.begin({**self.request.record(), "resumes": self.runner.completed.sweeps(), "requested": requested})
 
     def recommended(self) -> bool:
         """Return whether every cell is in its adapter's recommended mode, so that one command can say them all."""
@@ -158,40 +117,14 @@ class LocalSweep:
             for cell in self.cells
         )
 
-    def launch_all(self, coming: deque[Launch], stopping: Stopping, folder: Path) -> None:
-        """Take launches from the left until none is left, each when its row is written; workers' inputs in `folder`."""
-        while coming:
-            planned = coming[0]
-            if stopping.stopped(planned):
-                coming.popleft()
-                continue
-            self.report(*self.ledger.progress(), planned, None)
-            there = self.finished.get(self.launcher.identity(planned), planned)
-            row = there or self.launcher.row(planned, folder, self.name)
-            with signals.deferred():  # a launch has one row: it is written and gone from `coming`, or neither
-                if not there:
-                    store.append(self.path, "row", row)
-                coming.popleft()
-                self.ledger.report(planned, row, made=not there)
-                if planned.task == "speed" and (stop := stopping.enough(planned, row)):
-                    self.ledger.not_needed += stopping.spared(planned)
-                    store.append(self.path, "stop", stop)
-            if not there:
-                self.picture(planned, row)
-            self.launcher.remember(planned, row)
-            self.report(*self.ledger.progress(), planned, row)
-
-    def leave(self, coming: Iterable[Launch], reason: str) -> None:
+    def _record_unreached(self, reason: str) -> None:
         """Append `interrupted` rows for launches that are not to be made, as many at once as memory takes lightly."""
-        stops, rows = self.stops, []
-        for planned in coming:
-            if planned.task == "speed" and planned.cell.comparison() in stops:
-                continue
-            row = self.finished.get(self.launcher.identity(planned), planned)
+        rows: list[Row] = []
+        for planned in self._needed():
+            row = self.runner.completed_row(planned)
             if row is None:
-                row = validate(
-                    {**self.launcher.described(planned, self.name), "status": "interrupted", "reason": reason}
-                )
+                about = self.launcher.described(planned, self.name)
+                row = validate({**about, "status": "interrupted", "reason": reason})
                 rows.append(row)
             self.ledger.report(planned, row, made=False)
             if len(rows) == ROWS_A_WRITE:
@@ -199,28 +132,21 @@ class LocalSweep:
                 rows.clear()
         store.append(self.path, "row", *rows)
 
-    def end(self, wall_s: float, reason: str, **others_s: float) -> None:
-        """Append where the time went and how much there is; `reason` is empty where nothing ended it early."""
+    def _needed(self) -> Iterable[Launch]:
+        """Return the coming launches of comparisons that did not stop."""
+        return (planned for planned in self.coming if not self.stopping.stopped(planned))
+
+    def _end(self, wall_s: float, reason: str, **others_s: float) -> None:
+        """Append where the time went and how many launches have rows; `reason` is empty unless it ended early."""
         self.wall = self.ledger.wall.split(wall_s, **others_s)
         counts = {"reported": len(self.ledger.rows), "not_needed": self.ledger.not_needed}
         store.append(self.path, "end", {"wall_s": self.wall, **counts, "interrupted": reason or None})
 
-    def prove(self, cells: Iterable[Cell]) -> None:
-        """Put every cell that can run through the lockstep gate, or take the proof that is kept."""
-        able = [cell for cell in cells if self.launcher.skipped(cell) is None]
-        for number, cell in enumerate(able):
-            self.report_proof(number, len(able), cell, None)
-            data = self.launcher.data[cell.dataset]
-            how = (self.seed, self.proof_steps, self.fresh_proof, self.proof_timeout_s, self.launcher.memory)
-            proof = cached_proof(cell, data, *how)
-            store.append(self.path, "proof", {**dataclasses.asdict(cell), **dataclasses.asdict(proof)})
-            self.report_proof(number + 1, len(able), cell, proof)
-            self.launcher.proofs[cell] = proof.brief()
+    @property
+    def stops(self) -> list[Row]:
+        """Why each comparison was measured no further."""
+        return list(self.stopping.stops.values())
 
-    def picture(self, planned: Launch, row: Row) -> None:
-        """Keep the test images that a cell's first accuracy launch misread worst, each once in a sweep."""
-        data = self.launcher.data[planned.cell.dataset]
-        for index in (row["mistakes"] or []) if planned.round == 0 else []:
-            if (data.name, index) not in self.pictured:
-                self.pictured.add((data.name, index))
-                store.append(self.path, "image", test_image(data, index))
+    def rows_by_machine(self) -> Mapping[str, Sequence[Row]]:
+        """Return the rows of the table at its end; this machine needs no name."""
+        return {"": self.ledger.rows}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 from benchmarks.plan.cells import SHARED, Cell, Launch, Preset
@@ -16,20 +16,23 @@ Row = dict[str, Any]
 
 
 class Stopping:
-    """Follows the speeds of a sweep's comparisons, each by its key (Cell.comparison)."""
+    """Follows the speeds of comparisons, each by its key (Cell.comparison)."""
 
-    def __init__(self, cells: Sequence[Cell], preset: Preset, time_cap_s: float, stops: dict[Key, Row]) -> None:
-        """Begin the time cap's clock; `stops` takes rounds, reason and half_width of each that stops."""
-        self.preset, self.deadline = preset, time.monotonic() + time_cap_s
+    def __init__(self, preset: Preset, cells: Iterable[Cell] = ()) -> None:
+        self.preset, self.deadline = preset, math.inf
         self.cells: dict[Key, list[Cell]] = defaultdict(list)
         self.follow(cells)
         self.speeds: dict[Cell, dict[int, float | None]] = {}  # by round, None where it has none
-        self.stops = stops
+        self.stops: dict[Key, Row] = {}  # of each comparison that stopped: rounds, reason, half_width
 
     def follow(self, cells: Iterable[Cell]) -> None:
         """Follow these cells' comparisons, too."""
         for cell in cells:
             self.cells[cell.comparison()].append(cell)
+
+    def cap(self, seconds: float) -> None:
+        """Stop every comparison at the end of the round that it is in when so many seconds have passed from now."""
+        self.deadline = time.monotonic() + seconds
 
     def stopped(self, planned: Launch) -> bool:
         """Return whether a launch is not needed any more."""

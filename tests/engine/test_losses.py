@@ -42,7 +42,7 @@ def test_a_killed_member_s_comparisons_begin_anew_on_another(field, three):
     assert {row["attempt"] for row in rows.values()} == {1, 2}
     lost = sweeps(field.results)[base].rows
     assert lost
-    assert all(row["status"] == "interrupted" and "begins anew as attempt 2" in row["reason"] for row in lost)
+    assert all(row["status"] == "interrupted" and "begins again as attempt 2" in row["reason"] for row in lost)
 
 
 def test_a_member_that_is_told_to_leave_leaves_at_once_and_nothing_runs_on(field, three):

@@ -12,9 +12,10 @@ import pytest
 
 from benchmarks.errors import StorageError, UsageError
 from benchmarks.machine import environments
-from benchmarks.machine.memory import MemoryLimit
+from benchmarks.plan.cells import PRESETS, RequestedAxes
+from benchmarks.plan.request import Request
 from benchmarks.record import store
-from benchmarks.sweep.dask import member, workers
+from benchmarks.sweep.dask import member, orders, workers
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.driver import Driver
 from benchmarks.sweep.dask.events import Account
@@ -48,7 +49,7 @@ def test_what_is_no_address_is_refused(address):
 @pytest.mark.parametrize(
     ("text", "error"),
     [
-        ("no", "an answer that is none"), (None, "an answer that is none"), ("[1]", "an answer that is none"),
+        ("no", "its answer is not valid"), (None, "its answer is not valid"), ("[1]", "its answer is not valid"),
         (OSError("cut from tcp://192.0.2.1"), "it does not answer"), (ValueError("odd"), "ValueError: odd"),
         ('{"error": "full"}', "full"), ('{"lines": 3}', ""),
     ],
@@ -60,30 +61,30 @@ def test_an_answer_is_read_or_is_an_error(text, error):
 
 def test_a_driver_waits_for_the_disk_once_a_second_not_once_a_row(tmp_path, monkeypatch):
     """An fsync took longer than all else that a driver does for a row: 15 of 21 ms on a disk that others use."""
-    board = SimpleNamespace(tell=print, show=lambda *_: None)
-    driver = Driver(SimpleNamespace(), SimpleNamespace(), tmp_path, board, 1, 60.0)
+    display = SimpleNamespace(tell=print, show=lambda *_: None)
+    driver = Driver(SimpleNamespace(), SimpleNamespace(results=tmp_path), display, 1, 60.0)
     machine = SimpleNamespace(sweep="a.m01", copy=Copy(tmp_path / "a.m01.jsonl"), kind=None, series=None, block=None)
-    driver.crew.present["tcp://a"] = machine
+    driver.workers.present["tcp://a"] = machine
     cell = {"recipe": "mlp", "dataset": "mnist", "device": "cpu", "batch_size": 1, "dtype": "float32"}
     cell |= {"threads": 1, "input": "preloaded"}
     line = store._line("stop", {**cell, "rounds": 1, "reason": "rounds"}).decode()
     for number in range(20):
         told = json.dumps({"sweep": "a.m01", "first": number, "lines": [line]})
-        driver.intake.inbox.put(lambda told=told: driver.intake.hear({"json": told}))
+        driver.events.inbox.put(lambda told=told: driver.events.hear({"json": told}))
     waits = []
     monkeypatch.setattr("os.fsync", waits.append)
-    driver.intake.take(1.0)
+    driver.events.take(1.0)
     assert machine.copy.path.read_text() == 20 * line
     assert (machine.copy.settled, len(waits)) == (0, 1)  # the new file's name
-    driver.intake.settled_s -= 2.0
-    driver.intake.take(0.01)
+    driver.events.settled_s -= 2.0
+    driver.events.take(0.01)
     assert (machine.copy.settled, len(waits)) == (20, 2)
 
 
 def test_a_clock_is_compared_when_its_answer_came_not_when_the_driver_looks(tmp_path):
     """Planning 100,000 cells kept a driver from looking for a second, and it lost three members of four."""
-    board = SimpleNamespace(tell=print, show=lambda *_: None, went=lambda *_: None)
-    driver = Driver(SimpleNamespace(status="closed"), SimpleNamespace(), tmp_path, board, 1, 60.0)
+    display = SimpleNamespace(tell=print, show=lambda *_: None, went=lambda *_: None)
+    driver = Driver(SimpleNamespace(status="closed"), SimpleNamespace(results=tmp_path), display, 1, 60.0)
     answer = json.dumps({"lines": 0, "clock_s": 1020.0})
     future = SimpleNamespace(status="finished", key="a", release=lambda: None)
     machine = SimpleNamespace(
@@ -92,11 +93,11 @@ def test_a_clock_is_compared_when_its_answer_came_not_when_the_driver_looks(tmp_
         copy=Copy(tmp_path / "a.jsonl"), kind=SimpleNamespace(), series=None, waiting={},
         answer=Answer(answer),
     )  # fmt: skip
-    driver.crew.present[machine.address] = machine
-    driver.intake.arrived(machine, future)
+    driver.workers.present[machine.address] = machine
+    driver.events.arrived(machine, future)
     time.sleep(1.5)
-    driver.intake.take(1.0)
-    assert list(driver.crew.present.values()) == [machine]
+    driver.events.take(1.0)
+    assert list(driver.workers.present.values()) == [machine]
     assert machine.future is None
 
 
@@ -111,8 +112,8 @@ def joined(tmp_path, monkeypatch):
     return found
 
 
-def crew_of(client, folder, monkeypatch, **facts):
-    """Return a crew, and what it says when one member with these facts has come."""
+def workers_of(client, folder, monkeypatch, **facts):
+    """Return a driver's workers, and what is shown when one member with these facts has come."""
     said = []
     monkeypatch.setattr(workers, "facts_of", lambda client, address: (facts, Clock(0.0, 0.0, 0.0), ""))
     found = workers.Workers(client, "one", folder, 60.0, said.append)
@@ -125,21 +126,21 @@ def test_who_speaks_another_protocol_is_refused_before_anything_else(joined, tmp
     words = f"speaks {named} of the protocol between machines, we speak {PROTOCOL}; bring both to one commit"
     member.measure(json.dumps({"protocol": version, "driver": "theirs", "sweep": "one.m01"}))
     assert joined.told == [("theirs", {"sweep": "one.m01", "answer": json.dumps({"error": f"the driver {words}"})})]
-    found, said = crew_of(None, tmp_path, monkeypatch, protocol=version, code="other")
+    found, said = workers_of(None, tmp_path, monkeypatch, protocol=version, code="other")
     assert (found.present, said) == ({}, [f"tcp://a takes no part: it {words}"])
 
 
 def test_who_speaks_the_protocol_must_measure_by_the_same_code(tmp_path, monkeypatch):
-    found, said = crew_of(None, tmp_path, monkeypatch, protocol=PROTOCOL, code="other", commit="abc")
+    found, said = workers_of(None, tmp_path, monkeypatch, protocol=PROTOCOL, code="other", commit="abc")
     assert (found.present, "measures by other code" in said[0]) == ({}, True)
-    found, said = crew_of(None, tmp_path, monkeypatch, protocol=PROTOCOL, code=environments.code_hash())
+    found, said = workers_of(None, tmp_path, monkeypatch, protocol=PROTOCOL, code=environments.code_hash())
     assert ([*found.present], said) == (["tcp://a"], [])
 
 
 @pytest.mark.fault(51)
 def test_a_member_refuses_a_sweep_that_it_knows_from_another_driver(joined, monkeypatch):
     monkeypatch.setattr(member, "Session", lambda order, known, path, tell: SimpleNamespace(
-        base=order["part_of"], driver=order["driver"], told=0, data=list, tell=tell
+        base=order["part_of"], driver=order["driver"], lines_sent=0, data=list, tell=tell
     ))  # fmt: skip
 
     def opened(driver, sweep, base):
@@ -165,32 +166,34 @@ def test_a_driver_ends_and_hears_only_what_is_measured_for_it(joined, tmp_path, 
     for driver, count in (("theirs", 0), ("ours", 1), ("", 2)):
         member.abandon(json.dumps({"driver": driver}))
         assert killed.total() == count, driver
-    driver = Driver(SimpleNamespace(id="ours"), SimpleNamespace(), tmp_path, SimpleNamespace(tell=print), 1, 60.0)
+    driver = Driver(SimpleNamespace(id="ours"), SimpleNamespace(results=tmp_path), SimpleNamespace(tell=print), 1, 60.0)
     for name in ("theirs", "ours"):
-        driver.intake.told((0.0, {"driver": name, "json": "{}"}))
-    assert driver.intake.inbox.qsize() == 1
+        driver.events.receive((0.0, {"driver": name, "json": "{}"}))
+    assert driver.events.inbox.qsize() == 1
 
 
 @pytest.mark.fault(51)
 def test_a_member_leaves_a_file_that_it_has_already_as_it_is(tmp_path):
-    part = Session.__new__(Session)
-    launcher = SimpleNamespace(data={}, ceilings={}, memory=MemoryLimit())
-    part.path, part.sweep = tmp_path / "one.m01.jsonl", SimpleNamespace(name="one.m01", launcher=launcher)
-    part.path.write_text("theirs")
+    axes = RequestedAxes(["numpy"], ["mlp"], ["cpu"], [100], [None], ["float32"], [1], ["preloaded"], [""])
+    facts = {"fingerprints": {"cpu": "kind"}, "cores": 1, "probes": []}
+    request = Request(axes, [], PRESETS["quick"], tmp_path, 60.0, 60.0)
+    order = {**orders.opening(request, "one.m01", "one", facts), "driver": "ours"}
+    path = tmp_path / "one.m01.jsonl"
+    path.write_text("theirs")
     with pytest.raises(StorageError, match="another sweep's"):
-        part.begin({"part_of": "one", "preset": {}, "seed": 0, "requested": {}}, {})
-    assert part.path.read_text() == "theirs"
+        Session(order, {}, path, print)
+    assert path.read_text() == "theirs"
 
 
 @pytest.mark.fault(51)
 def test_a_driver_leaves_the_files_of_another_alone(tmp_path, monkeypatch):
     """By files that are there: its own, and its copy of a member's when it ends before the sweep began."""
-    found, _ = crew_of(None, tmp_path, monkeypatch, protocol=PROTOCOL, code=environments.code_hash())
+    found, _ = workers_of(None, tmp_path, monkeypatch, protocol=PROTOCOL, code=environments.code_hash())
     for name in ("one", "one.m01"):
         (tmp_path / f"{name}.jsonl").write_text("theirs")
-    amount = SimpleNamespace(preset=dict, seed=0, requested=dict)
+    request = SimpleNamespace(record=dict, axes=SimpleNamespace(modes=[]))
     with pytest.raises(StorageError, match="another sweep's"):
-        Account("one", tmp_path / "one.jsonl").begin(amount, [], [])
+        Account("one", tmp_path / "one.jsonl").begin(request, [], [])
     found.forget()
     assert {path.read_text() for path in tmp_path.iterdir()} == {"theirs"}
     assert len(list(tmp_path.iterdir())) == 2

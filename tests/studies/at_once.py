@@ -20,15 +20,15 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.__main__ import main
-from benchmarks.launch import proof
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.outcome import HARNESS
 from benchmarks.launch.proof import Proof
 from benchmarks.machine.environments import ROOT
 from benchmarks.record import store
+from benchmarks.sweep import block
+from benchmarks.sweep.dask import orders
 from benchmarks.sweep.dask.driver import Driver
 from benchmarks.sweep.dask.events import Events
-from benchmarks.sweep.dask.request import Request
 from tests.process.faults.harness import register
 
 REFERENCE = ROOT / "results" / "reference"
@@ -48,7 +48,7 @@ def sleep_only(seconds: float) -> None:
         return dict(answer)
 
     Launcher.measured = measured
-    proof.cached_proof = lambda *_: Proof("pass", "", kept.proofs[0]["verdict"])
+    block.cached_proof = lambda *_: Proof("pass", "", kept.proofs[0]["verdict"])
 
 
 class Inbox(queue.SimpleQueue):
@@ -66,13 +66,13 @@ class Inbox(queue.SimpleQueue):
 
 def note_times(path: Path) -> None:
     """Let a driver write when its first block was ordered and when each was done, and what it spent between."""
-    run, order, finish, times = Driver.run, Request.block, Events.finish, dict[str, Any]()
+    run, order, finish, times = Driver.run, orders.measuring, Events.finish, dict[str, Any]()
 
-    def ordered(self: Request, *about: Any) -> Any:
+    def ordered(*about: Any) -> Any:
         if not times:
             begin = {"begin_s": time.monotonic(), "cpu_s": time.process_time(), "waited_s": inbox.waited_s}
             times.update(begin, done_s=[])
-        return order(self, *about)
+        return order(*about)
 
     def finished(self: Events, *about: Any) -> None:
         finish(self, *about)
@@ -85,7 +85,7 @@ def note_times(path: Path) -> None:
         path.write_text(json.dumps(times))
 
     inbox = Inbox()
-    Driver.run, Request.block, Events.finish = noted, ordered, finished
+    Driver.run, orders.measuring, Events.finish = noted, ordered, finished
 
 
 def profiled(work: Callable[[], object], path: str) -> None:

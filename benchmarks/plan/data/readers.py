@@ -1,16 +1,9 @@
-"""Opening a data file that may be hostile: gzipped or not, every failure is one DataError line with its place.
+"""Strict readers of the three file formats that tutorials use for handwritten digits.
 
-The IDX format of the original MNIST files.
+They are MNIST's own IDX, CSV with a label and 784 pixels a row, and the nested lists of `mnist.json.gz`, which
+are parsed one innermost list at a time: json.load would need gigabytes for 70,000 images.
 
-Handwritten digits as a CSV table: one row an image, a label and 784 pixels.
-
-Handwritten digits as the nested lists of `mnist.json.gz`, parsed one innermost list at a time.
-
-json.load would need gigabytes for 70,000 images, and a small gz file could ask for any amount.
-
-Strict readers of the three formats that tutorials use for handwritten digits.
-
-A file is data from a stranger: no reader reserves memory for what a header claims, each keeps at most
+A file is data from a stranger, gzipped or not: no reader reserves memory for what a header claims, each keeps at most
 MAX_IMAGES images, and each error is one line with the file, the place, what was expected and what was found.
 """
 

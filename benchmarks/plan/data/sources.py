@@ -1,14 +1,11 @@
-"""Downloads: a temporary file, its sha256, a rename; the mirrors in turn; offline, one line that says what to do.
+"""Where data sets come from: named ones, whose files have a pinned sha256, and a user's own.
 
-A data set of the user's own: four IDX files in a folder, a CSV file, or the nested lists of mnist.json.gz.
+A user's own is four IDX files in a folder, a CSV file, or the nested lists of mnist.json.gz.
 
-Where the named data sets come from; every file is checked against its pinned sha256 before it is read.
-
-The four files of `mnist` and `fashion-mnist` are looked for in one folder: --data-dir, else LOCKSTEP_DATA, and of
-either its subfolder with the data set's name where there is one (so that one folder can hold both, whose files
-have the same names). Where neither is given: the cache, then where the system's packages put them, then a
-download into the cache. A folder that was given and lacks a file is an error, never a silent download; a wrong
-file is an error, never silently replaced.
+The four files of `mnist` and `fashion-mnist` lie in one folder: --data-dir, else LOCKSTEP_DATA, and of either its
+subfolder with the data set's name where it has one (both sets have the same file names). Where neither is given: the
+cache, then where the system's packages put them, then a download into the cache, from the mirrors in turn. A given
+folder that lacks a file is an error, never a silent download; a wrong file is an error, never silently replaced.
 """
 
 from __future__ import annotations
@@ -55,7 +52,7 @@ def _late() -> OSError:
 
 
 def _fetch(url: str, output_file: str, _pooch: object) -> None:
-    """Write what the URL answers into the file; OSError for every way in which it does not.
+    """Write what the URL answers into the file; OSError where it cannot.
 
     In a thread that is left behind at the deadline: a server that sends a byte now and then, in its headers too, is
     never late for the timeouts of sockets. The thread writes no more, and ends with its next piece or the program.
@@ -254,7 +251,7 @@ def _find_folder(name: str, origin: Origin, data_dir: Path | None, cache: Path) 
 
 
 def to_download(name: str, data_dir: Path | None, cache: Path) -> list[str]:
-    """Return the files that loading a data set would download, none where they are there or nothing is needed."""
+    """Return the files that loading a data set would download, if any."""
     origin = ORIGINS.get(name)
     if origin is None or _present(name, origin, data_dir, cache) is not None:
         return []
@@ -262,7 +259,7 @@ def to_download(name: str, data_dir: Path | None, cache: Path) -> list[str]:
 
 
 def _present(name: str, origin: Origin, data_dir: Path | None, cache: Path) -> Path | None:
-    """Return the folder that holds the four files, None where none does; DataError for one given that lacks some."""
+    """Return the folder that holds the four files, None if no folder does; DataError where a given one lacks some."""
     if given := data_dir or os.environ.get("LOCKSTEP_DATA"):
         folder = Path(given) / name if (Path(given) / name).is_dir() else Path(given)
         if missing := _missing_files(folder, origin):

@@ -2,6 +2,6 @@
 
 A driver (`run --engine dask`) hands blocks to members (`join`) through a scheduler (`schedule`). One measured block:
 plan.py says which, driver.py sends it, member.py receives it on the member, session.py measures it as a sweep on one
-machine does, events.py takes its lines, copies.py keeps them. The package `distributed` is there in the environment
-`engine` alone.
+machine does, events.py takes its lines, copies.py keeps them. Only the environment `engine` has the package
+`distributed`.
 """

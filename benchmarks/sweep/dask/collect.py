@@ -18,7 +18,7 @@ def from_folder(folder: Path, results: Path) -> Fetched:
     store.check(results)
     found = {}
     for path in sorted(folder.glob("*.jsonl")):
-        found[path.stem] = _completed(Copy.there(results / path.name), partial(some_lines, path))
+        found[path.stem] = _completed(Copy.existing(results / path.name), partial(some_lines, path))
     return {sweep: lines for sweep, lines in found.items() if lines}
 
 
@@ -32,7 +32,7 @@ def _completed(copy: Copy, lines: Callable[[int], list[str]]) -> int:
 
 
 def from_members(address: str, results: Path, say: Callable[[str], None]) -> Fetched:
-    """Take over from every member of a scheduler, and let it delete what is here now; but not of running sweeps."""
+    """Take over from every member of a scheduler, which then deletes it; files of running sweeps stay with it."""
     from distributed import Client  # noqa: PLC0415
 
     from benchmarks.sweep.dask.rpc import ask  # noqa: PLC0415
@@ -43,9 +43,9 @@ def from_members(address: str, results: Path, say: Callable[[str], None]) -> Fet
 
     def taken(client: Client, member: str, sweep: str) -> None:
         def lines(first: int) -> list[str]:
-            return list(ask(client, member, member_module.lines, sweep=sweep, first=first).said.get("lines", []))
+            return list(ask(client, member, member_module.lines, sweep=sweep, first=first).content.get("lines", []))
 
-        copy = Copy.there(results / f"{Path(sweep).name}.jsonl")
+        copy = Copy.existing(results / f"{Path(sweep).name}.jsonl")
         if new := _completed(copy, lines):
             found[sweep] = new
         ask(client, member, member_module.close, lines={sweep: copy.lines})
@@ -56,7 +56,7 @@ def from_members(address: str, results: Path, say: Callable[[str], None]) -> Fet
             kept = ask(client, member, member_module.kept_files)
             if kept.error:
                 say(f"{member}: {kept.error}")
-            for sweep, driver in kept.said.get("sweeps", {}).items():
+            for sweep, driver in kept.content.get("sweeps", {}).items():
                 if driver in drivers:
                     say(f"{sweep}: its driver still runs; left alone")
                 else:

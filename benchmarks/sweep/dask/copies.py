@@ -1,7 +1,4 @@
-"""The lines of a member's file, as the engine carries them.
-
-The driver's copy of a member's file: the same lines in the same order, each checked before it is believed.
-"""
+"""The lines of a member's file and the driver's copy of it: the same lines in the same order, each checked first."""
 
 from __future__ import annotations
 
@@ -60,7 +57,7 @@ class Copy:
     begun: bool = False
 
     @classmethod
-    def there(cls, path: Path) -> Copy:
+    def existing(cls, path: Path) -> Copy:
         """Return the copy that a folder may already hold, a torn last line cut off."""
         if not path.exists():
             return cls(path)
@@ -72,10 +69,10 @@ class Copy:
         return cls(path, whole.count(b"\n"), begun=True)
 
     def take(self, first: int, lines: Sequence[str]) -> list[Line] | None:
-        """Append the lines that are not there yet, `first` being the number of the first one; return what they say.
+        """Append the lines that are not there yet, `first` being the number of the first one; return their records.
 
         settle() is to follow, once for many lines: an fsync may take longer than all else that a driver does for a row.
-        None where lines before these are missing: ask for them. SchemaError for a line that is none, StorageError
+        None where lines before these are missing: ask for them. SchemaError for what is not a line, StorageError
         where the file that we are to begin is there: nothing is appended then.
         """
         if first > self.lines:
@@ -83,11 +80,11 @@ class Copy:
         contents = [line.encode() for line in lines[self.lines - first :]]
         if any(not content.endswith(b"\n") or content.count(b"\n") != 1 for content in contents):
             raise SchemaError("expected whole lines")
-        said = [store.parse(content[:-1]) for content in contents]
+        records = [store.parse(content[:-1]) for content in contents]
         if contents:
             store.append_lines(self.path, contents, wait=False, new=not self.begun)
             self.lines, self.begun = self.lines + len(contents), True
-        return said
+        return records
 
     def settle(self) -> None:
         """Return when all lines are on the disk."""

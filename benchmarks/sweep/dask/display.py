@@ -1,48 +1,31 @@
-"""What a sweep over several machines shows in the terminal: who measures what, how much is done, who came and went."""
+"""What a driver wants shown of a sweep over several machines; cli/members.py shows it in the terminal."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Protocol
 
-from rich.markup import escape
-
-from benchmarks.cli.display import Display, outcome
-from benchmarks.errors import plain
 from benchmarks.plan.cells import Launch
 from benchmarks.sweep.dask.workers import Machine
 
-Row = dict[str, Any]
-SHOWN = 6  # machines on the bar
-LONGEST = 32  # characters of what one does
 
+class Display(Protocol):
+    """Takes what happens, in the driver's main thread; `progress` is launches reported, of how many."""
 
-class MembersDisplay(Display):
-    """A progress bar on a terminal, with what each machine does; one line a launch everywhere else."""
+    def show(self, machines: Iterable[Machine], progress: tuple[int, int]) -> None:
+        """Show what each machine does now."""
 
-    def show(self, crew: Iterable[Machine], progress: tuple[int, int]) -> None:
-        """Move the bar."""
-        told = [f"{machine.name} {plain(machine.doing)[:LONGEST]}" for machine in crew]
-        more = f" and {len(told) - SHOWN} more" if len(told) > SHOWN else ""
-        self.step(*progress, " | ".join(told[:SHOWN]) + more)
-
-    def row(self, machine: Machine, progress: tuple[int, int], planned: Launch, row: Row) -> None:
-        """Say how a launch ended."""
-        done, total = progress
-        cell = planned.cell
-        name = f"{machine.name} {planned.task} {cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size}"
-        self.say(f"[dim]{done}/{total}[/dim] {escape(plain(f'{name} {cell.words()}'))} {outcome(row)}")
+    def row(self, machine: Machine, progress: tuple[int, int], planned: Launch, row: dict[str, Any]) -> None:
+        """Show how a launch ended."""
 
     def came(self, machine: Machine, words: str) -> None:
-        """Say that a machine takes part, and whether its wall clock is off."""
-        behind = machine.clock.behind_s
-        off = f"; its clock is {abs(behind):,.0f} s {'behind' if behind > 0 else 'ahead'}" if abs(behind) > 1 else ""
-        self.tell(f"{machine.name} takes part: {words}{off}")
+        """Show that a machine takes part; `words` describe it."""
 
     def went(self, machine: Machine, why: str) -> None:
-        """Say that a machine was lost, and why."""
-        self.say(f"[red]{machine.name} was lost[/red]: {escape(plain(why))}")
+        """Show that a machine was lost."""
 
     def tell(self, words: str) -> None:
-        """Say something else."""
-        self.say(escape(plain(words)))
+        """Show something else."""
+
+    def close(self) -> None:
+        """Show nothing more that moves."""

@@ -1,4 +1,4 @@
-"""A sweep over several machines: hands out blocks, takes rows as they are made, and lets nothing disappear.
+"""A sweep over several machines: hands out blocks, takes rows as they are made, and nothing disappears.
 
 Dask carries orders and answers and decides nothing: each block is meant for one machine, runs at most once, and is
 planned again by us, visibly, where that machine was lost.
@@ -9,52 +9,60 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from distributed import Client
 
 from benchmarks.errors import EngineError, UsageError
 from benchmarks.machine import signals
-from benchmarks.sweep.dask import member
-from benchmarks.sweep.dask.display import MembersDisplay
+from benchmarks.plan.request import Request
+from benchmarks.sweep.dask import member, orders
+from benchmarks.sweep.dask.display import Display
 from benchmarks.sweep.dask.events import Account, Events
 from benchmarks.sweep.dask.facts import PROTOCOL, machine_words
 from benchmarks.sweep.dask.member import SLOT, TOPIC
 from benchmarks.sweep.dask.plan import resume
-from benchmarks.sweep.dask.request import Request
 from benchmarks.sweep.dask.rpc import ask, ask_all
 from benchmarks.sweep.dask.workers import LOOK_S, Machine, Workers
 from benchmarks.sweep.ledger import Ledger
 from benchmarks.sweep.local import interruption_reason, is_unwritable, name_now
 
 Json = dict[str, Any]
-TOGETHER_S = 2.0  # after enough machines have come, for others that come at the same time
+LATECOMERS_S = 2.0  # after enough machines have come, for others that come at the same time
 ENDING_S = 5.0  # for machines to hear that the sweep has ended
 
 
 class Driver:
-    """One sweep over the members of a scheduler; `results` takes its own file and a copy of each member's."""
+    """One sweep over the members of a scheduler; its folder takes its own file and a copy of each member's."""
 
     def __init__(
-        self, client: Client, request: Request, results: Path, board: MembersDisplay, members: int, patience_s: float
+        self, client: Client, request: Request, display: Display, members: int, patience_s: float, queued: bool = False
     ) -> None:
-        """`members` is how many must have joined before anything is measured."""
-        self.client, self.request, self.results, self.board = client, request, results, board
-        self.members, self.patience_s = members, patience_s
+        """`members` must have joined before anything is measured; where they are `queued`, perhaps in hours."""
+        self.client, self.request, self.results, self.display = client, request, request.results, display
+        self.members, self.patience_s, self.queued = members, patience_s, queued
         self.name = name_now()
-        self.path = results / f"{self.name}.jsonl"
+        self.path = self.results / f"{self.name}.jsonl"
         self.account = Account(self.name, self.path)
-        self.crew = Workers(client, self.name, results, patience_s, board.tell, again=self.listen)
-        self.intake = Events(client, request, self.account, self.crew, board)
-        self.queued = False  # members come when a cluster's queue lets them, perhaps in hours
-        self.alone_s: dict[str, float] = {}  # by kind: since when no machine is there for it
+        self.workers = Workers(client, self.name, self.results, patience_s, display.tell, returned=self.listen)
+        self.events = Events(client, request, self.account, self.workers, display)
+        self.begun_s = 0.0  # when the sweep's record was written
+        self.alone_s: dict[str, float] = {}  # by kind: since when no machine of it is present
         self.wall: dict[str, float] = {}
 
     @property
     def ledger(self) -> Ledger:
         """The account over all machines."""
         return self.account.ledger
+
+    @property
+    def stops(self) -> list[Json]:
+        """Why each comparison was measured no further."""
+        return [stop for kind in self.account.kinds.values() for stop in kind.stops]
+
+    def rows_by_machine(self) -> dict[str, list[Json]]:
+        """Return the rows of the tables at its end, by kind of machine."""
+        return {kind.name: kind.ledger.rows for kind in self.account.kinds.values()}
 
     def run(self) -> None:
         """Measure everything.
@@ -68,86 +76,86 @@ class Driver:
             while not self.over():
                 self.look()
                 self.hand_out()
-                self.intake.take(LOOK_S)
+                self.events.take(LOOK_S)
         except BaseException as ending:
             if self.account.begun and not is_unwritable(ending):
                 with signals.deferred():
-                    self.intake.settle()
-                    self.account.leave(self.account.kinds.values(), interruption_reason(ending))
-                    self.wall = self.account.end(self.crew.seconds(), interruption_reason(ending))
+                    self.events.settle()
+                    self.account.record_unreached(self.account.kinds.values(), interruption_reason(ending))
+                    self.wall = self.account.end(self.workers.seconds(), interruption_reason(ending))
             if not self.account.begun:
-                self.crew.forget()
+                self.workers.forget()
             raise
         else:
-            self.intake.settle()
-            self.wall = self.account.end(self.crew.seconds(), "")
+            self.events.settle()
+            self.wall = self.account.end(self.workers.seconds(), "")
         finally:
             self.close()
 
     def listen(self) -> None:
-        """Hear what members tell of their own accord."""
-        self.client.subscribe_topic(TOPIC, self.intake.told)
+        """Hear what members send."""
+        self.client.subscribe_topic(TOPIC, self.events.receive)
 
-    # Who is there, and what is planned for them.
+    # Which machines take part, and what is planned for them.
 
     def gather(self) -> None:
         """Wait until enough machines have begun their parts; EngineError where the patience ends first."""
         deadline = time.monotonic() + self.patience_s
         while (begun := self.begun()) < self.members:
-            if time.monotonic() > deadline and begun == len(self.crew.present) and not self.queued:
+            if time.monotonic() > deadline and begun == len(self.workers.present) and not self.queued:
                 raise EngineError(
                     f"{self.members} machines were asked for, {begun} came within {self.patience_s:g} s (--patience);"
                     " on each: python -m benchmarks join ADDRESS"
                 )
             self.look()
-            self.intake.take(LOOK_S)
+            self.events.take(LOOK_S)
         if not any(kind.cells for kind in self.account.kinds.values()):
             raise UsageError("no machine that joined has a device that was asked for; choose others with --device")
 
     def begun(self) -> int:
         """Return how many machines have begun."""
-        return sum(machine.kind is not None for machine in self.crew.present.values())
+        return sum(machine.kind is not None for machine in self.workers.present.values())
 
     def begin(self) -> None:
         """Write the sweep's record, after a moment for machines that came together."""
-        deadline = time.monotonic() + TOGETHER_S
-        while time.monotonic() < deadline or self.begun() < len(self.crew.present):
+        deadline = time.monotonic() + LATECOMERS_S
+        while time.monotonic() < deadline or self.begun() < len(self.workers.present):
             self.look()
-            self.intake.take(LOOK_S / 4)
+            self.events.take(LOOK_S / 4)
         kinds = self.account.kinds.values()
-        amount, again = self.request.amount, self.request.resume
-        resumed = {name for kind in kinds if again for name in resume(kind, self.results, amount)}
-        members = [machine.sweep for machine in self.crew.present.values()]
+        preset, again = self.request.preset, self.request.resume
+        resumed = {name for kind in kinds if again for name in resume(kind, self.results, preset)}
+        members = [machine.sweep for machine in self.workers.present.values()]
         self.account.begin(self.request, members, sorted(resumed))
         self.begun_s = time.monotonic()
 
     def look(self) -> None:
         """Let machines that came begin, and do without those that went."""
-        came, went = self.crew.look()
+        came, went = self.workers.look()
         for machine in came:
-            self.board.came(machine, machine_words(machine.facts))
+            self.display.came(machine, machine_words(machine.facts))
             ask(self.client, machine.address, member.abandon, driver=self.client.id)  # what it began before it was lost
-            self.send(machine, member.open_part, self.request.opening(machine.sweep, self.name, machine.facts))
+            self.send(machine, member.open_part, orders.opening(self.request, machine.sweep, self.name, machine.facts))
         for machine in went:
-            self.intake.lose(machine, "its process ended, or its link was cut")
+            self.events.lose(machine, "its process ended, or its link was cut")
 
     # What is measured where.
 
     def over(self) -> bool:
-        """Return whether nothing is left; write off what nobody has come to measure within the patience."""
+        """Return whether nothing is left; give up what nobody has come to measure within the patience."""
         now = time.monotonic()
         for key, kind in self.account.kinds.items():
-            there = any(machine.kind is kind for machine in self.crew.present.values())
-            if kind.plan.over or there or self.crew.away_s is not None:  # without a scheduler nobody can come
+            present = any(machine.kind is kind for machine in self.workers.present.values())
+            if kind.plan.over or present or self.workers.away_s is not None:  # without a scheduler nobody can come
                 self.alone_s.pop(key, None)
             elif now - self.alone_s.setdefault(key, now) > self.patience_s:
                 why = f"no machine of its kind ({kind.name}) was left, and none joined within {self.patience_s:g} s"
-                self.account.leave([kind], why)
+                self.account.record_unreached([kind], why)
         return all(kind.plan.over for kind in self.account.kinds.values())
 
     def hand_out(self) -> None:
         """Give every idle machine its next block."""
-        for machine in self.crew.present.values():
+        for machine in self.workers.present.values():
             if machine.kind is None or machine.future is not None:
                 continue
             series = machine.kind.plan.take(machine.address)
@@ -155,11 +163,11 @@ class Driver:
                 machine.doing = "nothing is left for it"
                 continue
             if series.done == 0:
-                self.account.anew(machine.kind, series)
+                self.account.begin_again(machine.kind, series)
             machine.series, (_, machine.block) = series, series.next
             machine.waiting = {planned.cell: planned for planned in machine.block.launches(series.attempt)}
             left_s = self.request.time_cap_s - (time.monotonic() - self.begun_s)
-            order = self.request.block(machine.sweep, machine.block, series.attempt, left_s)
+            order = orders.measuring(machine.sweep, machine.block, series.attempt, left_s)
             self.send(machine, member.measure, order)
 
     def send(self, machine: Machine, work: Callable[[str], None], order: Json) -> None:
@@ -167,12 +175,12 @@ class Driver:
         place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
         text = json.dumps({"protocol": PROTOCOL, "driver": self.client.id, **order}, allow_nan=False)
         machine.future = self.client.submit(work, text, pure=False, retries=0, **place)
-        machine.future.add_done_callback(lambda future: self.intake.arrived(machine, future))
+        machine.future.add_done_callback(lambda future: self.events.arrived(machine, future))
 
     def close(self) -> None:
         """Let machines end what they measure for us, forget the sweep and delete what the driver has all of."""
-        self.board.close()
-        present = self.crew.present
+        self.display.close()
+        present = self.workers.present
         if present and self.client.status == "running":
             if any(machine.future is not None for machine in present.values()):
                 ask_all(self.client, list(present), member.abandon, ENDING_S, driver=self.client.id)

@@ -1,6 +1,6 @@
-"""A sweep's account over all kinds of machine, and the driver's own file: what was asked, what no machine made.
+"""What comes from the machines: rows as they are made, answers to orders, silence, and the account of it all.
 
-What machines say: rows as they are made, answers to orders, and what follows when one says nothing any more.
+The driver's own file takes what was asked for and the launches that no machine made.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from benchmarks.errors import SchemaError
 from benchmarks.machine import environments, git, signals
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
+from benchmarks.plan.request import Request
 from benchmarks.record import store
-from benchmarks.sweep.dask import member
+from benchmarks.sweep.dask import member, orders
 from benchmarks.sweep.dask.copies import Copy
-from benchmarks.sweep.dask.display import MembersDisplay
+from benchmarks.sweep.dask.display import Display
 from benchmarks.sweep.dask.plan import Kind, Series
-from benchmarks.sweep.dask.request import Request
 from benchmarks.sweep.dask.rpc import Answer, Clock, ask, facts_of
 from benchmarks.sweep.dask.workers import Machine, Workers
 from benchmarks.sweep.ledger import Ledger
@@ -35,7 +35,7 @@ Json = dict[str, Any]
 
 @dataclass
 class Account:
-    """`repeated` counts launches whose rows a later attempt took the place of."""
+    """`repeated` counts launches whose rows a later attempt replaces."""
 
     name: str
     path: Path
@@ -45,11 +45,11 @@ class Account:
 
     def begin(self, request: Request, members: Sequence[str], resumes: Sequence[str]) -> None:
         """Write the sweep's record."""
-        about = {"preset": request.preset(), "seed": request.seed, "resumes": list(resumes)}
-        told = {"sweep": self.name, "code": environments.code_hash(), "commit": git.commit()}
-        requested = self.ledger.requested | request.requested()
+        code = {"code": environments.code_hash(), "commit": git.commit()}
+        about = {"sweep": self.name, **code, **request.record(), "resumes": list(resumes)}
+        requested = self.ledger.requested | orders.requested(request)
         engine = {"name": "dask", "members": list(members)}
-        store.create(self.path, {**told, **about, "requested": requested, "engine": engine})
+        store.create(self.path, {**about, "requested": requested, "engine": engine})
         self.begun = True
 
     def write(self, kind: Kind, series: Series, launches: Iterable[Launch], status: str, reason: str) -> None:
@@ -62,25 +62,25 @@ class Account:
             for planned, row in zip(part, rows, strict=True):
                 kind.report(series, planned, row)
 
-    def anew(self, kind: Kind, series: Series) -> None:
+    def begin_again(self, kind: Kind, series: Series) -> None:
         """Take back what an earlier attempt of a series has reported."""
         self.repeated += kind.withdraw(series)
 
-    def leave(self, kinds: Iterable[Kind], reason: str) -> None:
-        """Write rows for everything of these kinds that is not made."""
+    def record_unreached(self, kinds: Iterable[Kind], reason: str) -> None:
+        """Append rows for every launch of these kinds that was not made."""
         for kind in kinds:
             for series in kind.plan.series:
-                if series.amiss:  # what is there must not count, and nobody is left to make it again
-                    self.anew(kind, series)
+                if series.invalid:  # its rows must not count, and no machine is left to make them again
+                    self.begin_again(kind, series)
                     series.attempt += 1
-                    self.write(kind, series, series.open(), "invalid", series.amiss)
-                    series.amiss = ""
+                    self.write(kind, series, series.open(), "invalid", series.invalid)
+                    series.invalid = ""
                 else:
                     self.write(kind, series, series.open(), "interrupted", reason)
             kind.plan.end()
 
     def end(self, seconds: float, reason: str) -> dict[str, float]:
-        """Append where the machines' time went and how much there is; return the former."""
+        """Append where the machines' time went and how many launches are reported; return the former."""
         ledger = self.ledger
         wall = ledger.wall.split(seconds)
         counts = {"reported": len(ledger.rows), "not_needed": ledger.not_needed, "repeated": self.repeated}
@@ -114,16 +114,15 @@ def _why_lost(future: Future) -> str:
 class Events:
     """Takes what comes from the machines of a sweep, in the driver's main thread, and keeps account of it."""
 
-    def __init__(
-        self, client: Client, request: Request, account: Account, crew: Workers, board: MembersDisplay
-    ) -> None:
-        self.client, self.request, self.account, self.crew, self.board = client, request, account, crew, board
+    def __init__(self, client: Client, request: Request, account: Account, workers: Workers, display: Display) -> None:
+        self.client, self.request, self.account = client, request, account
+        self.workers, self.display = workers, display
         self.inbox: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         self.grown: dict[str, Copy] = {}  # by part: copies whose last lines may not be on the disk yet
         self.settled_s = time.monotonic()
 
-    def told(self, event: tuple[float, Json]) -> None:
-        """Put by, in Dask's thread, what a machine told us of its own accord, not another driver."""
+    def receive(self, event: tuple[float, Json]) -> None:
+        """Queue, in Dask's thread, what a machine sends to us and not to another driver."""
         if event[1].get("driver") == self.client.id:
             self.inbox.put(lambda: self.hear(event[1]))
 
@@ -133,54 +132,54 @@ class Events:
             self.settle()
         try:
             self.inbox.get(timeout=wait_s)()
-            for _ in range(self.inbox.qsize()):  # no more: with many machines there would be no end of it
+            for _ in range(self.inbox.qsize()):  # no more: with many machines it would never end
                 self.inbox.get_nowait()()
         except queue.Empty:
             pass
-        self.board.show(self.crew.present.values(), self.account.progress())
+        self.display.show(self.workers.present.values(), self.account.progress())
 
     def settle(self) -> None:
-        """Wait until the disk has all lines; machines keep their own until they are told of that."""
+        """Wait until the disk has all lines; machines keep theirs until they hear of that."""
         while self.grown:
             self.grown.popitem()[1].settle()
         self.settled_s = time.monotonic()
 
-    def hear(self, told: Json) -> None:
-        """Take what a machine told of its own accord."""
-        answer = Answer(told.get("json"))
-        machine = self.crew.of(answer.said.get("sweep"))
+    def hear(self, message: Json) -> None:
+        """Take what a machine sent without being asked."""
+        answer = Answer(message.get("json"))
+        machine = self.workers.by_sweep(answer.content.get("sweep"))
         if machine is None:
             return
-        if "doing" in answer.said:
-            machine.doing = str(answer.said["doing"])
-        elif "answer" in answer.said:
-            machine.answer = Answer(answer.said["answer"])
+        if "doing" in answer.content:
+            machine.doing = str(answer.content["doing"])
+        elif "answer" in answer.content:
+            machine.answer = Answer(answer.content["answer"])
         else:
-            self.keep(machine, answer.said)
+            self.keep(machine, answer.content)
 
-    def keep(self, machine: Machine, told: Json) -> bool:
-        """Append lines to a machine's copy and take account of them; return whether none before them is missing."""
+    def keep(self, machine: Machine, message: Json) -> bool:
+        """Append lines to a machine's copy and count what they record; False where lines before them are missing."""
         try:
-            first, lines = int(told["first"]), [str(line) for line in told["lines"]]
+            first, lines = int(message["first"]), [str(line) for line in message["lines"]]
             with signals.deferred():
                 if new := machine.copy.take(first, lines):
                     self.grown[machine.sweep] = machine.copy
                 for kind, record in new or []:
                     self.note(machine, kind, record)
         except (SchemaError, KeyError, TypeError, ValueError) as error:
-            self.lose(machine, f"what it told cannot be read: {error}")
+            self.lose(machine, f"what it sent cannot be read: {error}")
             return False
         return new is not None
 
     def note(self, machine: Machine, what: str, record: Json) -> None:
-        """Take account of one line."""
+        """Count what one line records."""
         kind, series, block = machine.kind, machine.series, machine.block
         if kind is None or series is None or block is None:
             return
         if what == "row":
-            if planned := machine.waiting.pop(Cell.of(record), None):
+            if planned := machine.waiting.pop(Cell.from_row(record), None):
                 kind.report(series, planned, record)
-                self.board.row(machine, self.account.progress(), planned, record)
+                self.display.row(machine, self.account.progress(), planned, record)
         elif what == "stop":
             kind.stop(series, record)
 
@@ -190,7 +189,7 @@ class Events:
         self.inbox.put(lambda: self.done(machine, future, came_s))
 
     def done(self, machine: Machine, future: Future, came_s: float) -> None:
-        """Go on after a machine has begun its part or has measured a block, or do without it where it could not."""
+        """Go on after a machine began its part or measured a block; do without it where it could not."""
         if machine.future is None or machine.future.key != future.key:
             return  # it was lost meanwhile
         machine.future = None
@@ -201,23 +200,23 @@ class Events:
         future.release()  # what is held and lost with its machine is done once more by Dask
         strays, error = None, answer.error
         if not error:
-            strays, error = self.strays(machine, float(answer.said["clock_s"]), came_s)
+            strays, error = self.strays(machine, float(answer.content["clock_s"]), came_s)
         if error:
             self.lose(machine, error)
-        elif not self.fetched(machine, int(answer.said["lines"])):
+        elif not self.fetched(machine, int(answer.content["lines"])):
             return
         elif strays is not None:
             wrong = f"its clock runs at {strays:.3g} of the driver's"
             self.lose(machine, wrong, f"{machine.name}: {wrong}; no speed that it measured is one")
         elif machine.kind is None:
-            self.enrol(machine, answer.said["data"])
+            self.enrol(machine, answer.content["data"])
         else:
             self.finish(machine, machine.kind)
 
     def strays(self, machine: Machine, clock_s: float, came_s: float) -> tuple[float | None, str]:
         """Return how fast a machine's clock has run if it strays, and an error where that cannot be known.
 
-        What it told may have waited for a link, or for us: a machine that seems to stray is asked.
+        Its answer may have waited for a link, or for us: a machine that seems to stray is asked again.
         """
         if machine.clock.strays(Clock(clock_s, came_s, came_s)) is None:
             return None, ""
@@ -225,13 +224,13 @@ class Events:
         return (None if error else machine.clock.strays(clock)), error
 
     def fetched(self, machine: Machine, lines: int) -> bool:
-        """Ask a machine for lines that did not come; return whether all are there now."""
+        """Ask a machine for lines that did not come; return whether all are here now."""
         while machine.copy.lines < lines:
             missing = ask(self.client, machine.address, member.lines, sweep=machine.sweep, first=machine.copy.lines)
-            if missing.error or not missing.said.get("lines"):
-                self.lose(machine, missing.error or "its file lacks lines that it told of")
+            if missing.error or not missing.content.get("lines"):
+                self.lose(machine, missing.error or "its file lacks lines that it counted")
                 return False
-            if not self.keep(machine, {"first": machine.copy.lines, **missing.said}):
+            if not self.keep(machine, {"first": machine.copy.lines, **missing.content}):
                 return False
         return True
 
@@ -247,34 +246,34 @@ class Events:
         elif key not in kinds and self.account.begun:
             wrong = "it is of a kind that was not there when the sweep began; it can take part in the next"
         elif key in kinds and (differing := kinds[key].differs(machine.facts)):
-            wrong = f"its environments differ from those of the others of its kind: {differing}; make them anew"
+            wrong = f"its environments differ from those of the others of its kind: {differing}; make them again"
         if wrong:
-            self.crew.turn_away(machine.address, wrong)
+            self.workers.turn_away(machine.address, wrong)
             return
         if key not in kinds:
-            kinds[key] = self.request.kind(machine.facts, prepared)
+            kinds[key] = Kind.planned(self.request, machine.facts, prepared)
         machine.kind, machine.doing = kinds[key], "waits"
 
     def finish(self, machine: Machine, kind: Kind) -> None:
         """Note that a block is measured."""
         if machine.waiting:
-            self.lose(machine, f"it told of no row for {len(machine.waiting)} launches of a block")
+            self.lose(machine, f"it sent no row for {len(machine.waiting)} launches of a block")
         elif machine.series is not None:
             machine.series.done += 1
             kind.plan.give_back(machine.address)
             machine.series = machine.block = None
 
-    def lose(self, machine: Machine, why: str, amiss: str = "", back: bool = False) -> None:
-        """Do without a machine: what it was measuring has rows that say so, what it had begun begins anew.
+    def lose(self, machine: Machine, why: str, invalid: str = "", back: bool = False) -> None:
+        """Do without a machine: what it was measuring has rows that say so, what it had begun begins again.
 
-        `amiss` says why what it has measured must not count either, `back` that it may take part again as it is.
+        `invalid` says why what it has measured must not count either, `back` that it may take part again as it is.
         """
-        self.crew.dismiss(machine.address, back)
-        self.board.went(machine, why)
+        self.workers.dismiss(machine.address, back)
+        self.display.went(machine, why)
         if machine.kind is None:
             return
         if machine.series is not None:
-            again = f"its comparison begins anew as attempt {machine.series.attempt + 1}"
+            again = f"its comparison begins again as attempt {machine.series.attempt + 1}"
             reason = f"{machine.name} was lost: {why}; {again}"
             self.account.write(machine.kind, machine.series, machine.waiting.values(), "interrupted", reason)
-        machine.kind.plan.lose(machine.address, amiss)
+        machine.kind.plan.lose(machine.address, invalid)

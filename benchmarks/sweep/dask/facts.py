@@ -1,13 +1,12 @@
 """What a machine tells once when it joins: of what kind it is, which environments it has, what they can do.
 
-What a user asked of a sweep before it is known on which machines: axes whose defaults are each machine's own.
+From these facts the driver knows which of the cells that a user asked for the machine can measure.
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from adapters.registry import CPU_ONLY
@@ -17,7 +16,7 @@ from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.launch.target import Environment
 from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.hardware import kind
-from benchmarks.plan.cells import Axes, Cell, expand
+from benchmarks.plan.cells import Cell, RequestedAxes, expand
 
 Facts = dict[str, Any]
 PROTOCOL = 1  # of what drivers and members tell each other; goes up with every change to an order, an answer or facts
@@ -28,12 +27,12 @@ def machine_facts(frameworks: Sequence[str] | None) -> Facts:
 
     UsageError for unknown names, EnvironmentMissing where there is no environment at all.
     """
-    there = ["cpu"]
+    devices = ["cpu"]
     if hardware.can_be_asked():
-        there += [hardware.gpu_name(index) for index in range(len(hardware.cards()))]
+        devices += [hardware.gpu_name(index) for index in range(len(hardware.cards()))]
     probes: list[Probe] = []
     problems = []
-    for device in there:
+    for device in devices:
         try:
             probes += probe_all(_named(frameworks, device), [device]).values()
         except EnvironmentMissing as error:  # of this device alone, unless it is so of all
@@ -45,7 +44,7 @@ def machine_facts(frameworks: Sequence[str] | None) -> Facts:
         "code": environments.code_hash(),
         "commit": git.commit(),
         "machine": hardware.facts(),
-        "fingerprints": {device: hardware.fingerprint(device) for device in there},
+        "fingerprints": {device: hardware.fingerprint(device) for device in devices},
         "cores": len(hardware.physical_cpus()),
         "probes": [dataclasses.asdict(probe) for probe in probes],
         "locks": {key(probe): environments.lock_hash(probe.framework, probe.device) for probe in probes},
@@ -53,7 +52,7 @@ def machine_facts(frameworks: Sequence[str] | None) -> Facts:
 
 
 def other_protocol(who: str, version: object) -> str:
-    """Say why one of another version, which is None where it names none, cannot be understood; empty where it can."""
+    """Return why we cannot understand somebody's version of the protocol (None: not named); empty where we can."""
     if version == PROTOCOL:
         return ""
     theirs = "no version" if version is None else f"version {version}"
@@ -92,7 +91,7 @@ def missing_probe(framework: str, device: str) -> Probe:
 
 
 def environments_of(facts: Facts) -> dict[str, str]:
-    """Return, by framework and device, what machines of one kind must have in common: the lock and what is amiss."""
+    """Return, by framework and device, what machines of one kind have in common: the lock, and whether it works."""
     return {
         name: facts["locks"][name] + (" and does not work" if probe.missing else "")
         for probe in probes_of(facts).values()
@@ -107,58 +106,37 @@ def machine_words(facts: Facts) -> str:
     return f"{about['cpu']}, {cores} core{'' if cores == 1 else 's'}, {gib} GiB"
 
 
-@dataclass(frozen=True)
-class RequestedAxes:
-    """Axes as in cells.Axes; no frameworks mean all that a machine has, no threads all its cores.
+def requested_devices(axes: RequestedAxes, facts: Facts) -> list[str]:
+    """Return which of a machine's devices are to be measured."""
+    return axes.devices_of(list(facts["fingerprints"]))
 
-    A device `all` is every one that a machine has; a device that it lacks is not measured there.
+
+def requested_probes(axes: RequestedAxes, facts: Facts) -> dict[tuple[str, str], Probe]:
+    """Return what each framework asked for can do on each device of a machine, or that it has no environment."""
+    known = probes_of(facts)
+    names = axes.frameworks or list(dict.fromkeys(framework for framework, _ in known))
+    pairs = [(name, device) for name in names for device in requested_devices(axes, facts)]
+    return {pair: known.get(pair) or missing_probe(*pair) for pair in pairs}
+
+
+def requested_points(axes: RequestedAxes, facts: Facts) -> list[Point]:
+    """Return where the peak of a machine is to be known."""
+    devices, threads = requested_devices(axes, facts), axes.threads_of(facts["cores"])
+    return [Point(device, dtype, number) for device in devices for dtype in axes.dtypes for number in threads]
+
+
+def requested_cells(axes: RequestedAxes, facts: Facts, datasets: Sequence[str]) -> list[Cell]:
+    """Return the cells of machines with these facts.
+
+    A framework that was named has cells where it is missing, too, so that rows say so; but none on a card where it
+    cannot have an environment for one.
     """
-
-    frameworks: Sequence[str]
-    recipes: Sequence[str]
-    devices: Sequence[str]
-    batch_sizes: Sequence[int | None]
-    modes: Sequence[str | None]
-    dtypes: Sequence[str]
-    threads: Sequence[int]
-    inputs: Sequence[str]
-    revisions: Sequence[str]
-
-    def devices_of(self, facts: Facts) -> list[str]:
-        """Return which of a machine's devices are to be measured."""
-        there = list(facts["fingerprints"])
-        wanted = [name for asked in self.devices for name in (there if asked == "all" else [asked])]
-        return [name for name in dict.fromkeys(wanted) if name in there]
-
-    def threads_of(self, facts: Facts) -> list[int]:
-        """Return with how many threads, at most as many as a machine has cores."""
-        return [number for number in self.threads if number <= facts["cores"]] or [facts["cores"]]
-
-    def probes(self, facts: Facts) -> dict[tuple[str, str], Probe]:
-        """Return what each framework asked for can do on each device, or that it has no environment."""
-        there = probes_of(facts)
-        names = self.frameworks or list(dict.fromkeys(framework for framework, _ in there))
-        pairs = [(name, device) for name in names for device in self.devices_of(facts)]
-        return {pair: there.get(pair) or missing_probe(*pair) for pair in pairs}
-
-    def points(self, facts: Facts) -> list[Point]:
-        """Return where the machine's peak is to be known."""
-        threads = self.threads_of(facts)
-        return [Point(d, t, n) for d in self.devices_of(facts) for t in self.dtypes for n in threads]
-
-    def cells(self, facts: Facts, datasets: Sequence[str]) -> list[Cell]:
-        """Return the cells of machines with these facts; a framework has none on a device that it can have none for."""
-        probes, found = self.probes(facts), list[Cell]()
-        for device in self.devices_of(facts):
-            names = [name for name, where in probes if where == device and self.possible(name, device, probes)]
-            axes = Axes(
-                names, self.recipes, datasets, [device], self.batch_sizes, self.modes, self.dtypes,
-                self.threads_of(facts), self.inputs, self.revisions,
-            )  # fmt: skip
-            found += expand(axes, lambda f, d, m, p: probes[f, d].recommended(m, p))
-        return found
-
-    def possible(self, framework: str, device: str, probes: dict[tuple[str, str], Probe]) -> bool:
-        """Return whether to plan it: what was named is, even where it is missing, so that its rows say so."""
-        probe = probes[framework, device]
-        return bool(self.frameworks) or not probe.missing or kind(device) == "cpu"
+    probes, cells = requested_probes(axes, facts), list[Cell]()
+    for device in requested_devices(axes, facts):
+        names = [
+            name
+            for (name, where), probe in probes.items()
+            if where == device and (axes.frameworks or not probe.missing or kind(device) == "cpu")
+        ]
+        cells += expand(axes.on(names, datasets, [device], facts["cores"]), probes)
+    return cells

@@ -1,12 +1,11 @@
-"""What Dask calls on a member: JSON comes, JSON goes; errors that a user can act on are JSON, too.
+"""A machine that joined a scheduler: Dask's worker in a thread of its own, the measuring in the main thread.
 
-What an order came to is told as rows are, before Dask tells that it has ended. A result would have to be fetched: where
-its machine is lost in that moment Dask gives the order once more, unasked, and the driver waits for it.
+The functions that Dask calls hand an order over to the main thread and sleep until it is carried out: one at a time,
+whoever asks. So a worker process starts as in a sweep on one machine, from the main thread, which Ctrl-C reaches.
 
-A machine that joined: Dask's worker in a thread of its own, the measuring in the main thread, where it always is.
-
-What Dask calls (member.py) hands an order over and sleeps until it is carried out: one at a time, whoever asks. A
-worker process therefore starts as in a sweep on one machine, from the main thread, which Ctrl-C reaches.
+Orders and answers are JSON, and so are errors that a user can act on. The answer to an order goes to the driver as rows
+do, before Dask says that the order has ended. The driver would have to fetch a result: where the machine is lost in
+that moment, Dask gives the order once more by itself, and the driver waits for it.
 """
 
 from __future__ import annotations
@@ -156,13 +155,13 @@ class Member:
         path = self.file(order["sweep"])
         self.say(f"{order['sweep']}: begins")
         self.parts[order["sweep"]] = part = Session(order, known, path, partial(self.tell, order["driver"]))
-        return {"data": part.data(), "lines": part.told, **self.clock()}
+        return {"data": part.data(), "lines": part.lines_sent, **self.clock()}
 
     def measure(self, order: Mapping[str, Any]) -> Json:
         """Measure a block."""
         part = self.parts[order["sweep"]]
         part.measure(order)
-        return {"lines": part.told, **self.clock()}
+        return {"lines": part.lines_sent, **self.clock()}
 
     def lines(self, sweep: str, first: int) -> Json:
         """Return lines of a sweep's file from one on."""
@@ -185,7 +184,7 @@ class Member:
         return {}
 
     def abandon(self, driver: str) -> Json:
-        """End what is being measured for a driver; empty: for whichever."""
+        """End what is being measured for a driver; empty: for any driver."""
         if self.busy and driver in ("", self.busy):
             os.kill(os.getpid(), ABANDON)
         return {}
@@ -196,7 +195,7 @@ class Member:
 
     # The main thread.
 
-    def leave_parts(self) -> None:
+    def forget_parts(self) -> None:
         """Forget the parts, whose driver counts this member as lost; their files stay."""
         for part in self.parts.values():
             part.close()
@@ -227,7 +226,7 @@ class Leaving(WorkerPlugin):
         self.member = member
 
     def teardown(self, worker: Worker) -> None:
-        """Let nothing go on whose result nobody can take."""
+        """End what is measured: nobody can take its result."""
         self.member.abandon("")
 
 
@@ -275,7 +274,7 @@ class Background:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the scheduler in good order, or what is left of it."""
+        """Leave the scheduler properly, where it still answers."""
         self.loop.call_soon_threadsafe(self.task.cancel)
         self.thread.join(5.0)
 
@@ -283,13 +282,13 @@ class Background:
 def run_member(member: Member, address: str, name: str | None, patience_s: float, interface: str | None) -> None:
     """Be a member until the scheduler has been away for longer than the patience; then EngineError."""
     Member.present = member
-    there = time.monotonic()
-    while time.monotonic() - there < patience_s:
+    seen_s = time.monotonic()
+    while time.monotonic() - seen_s < patience_s:
         with Background(member, address, name, patience_s, interface) as background:
             member.attend()
-        member.leave_parts()
+        member.forget_parts()
         if background.joined:
-            there = time.monotonic()
+            seen_s = time.monotonic()
             member.say(f"the scheduler at {address} has gone; trying to join it again for {patience_s:g} s")
         elif not isinstance(background.error, AWAY):
             raise background.error or RuntimeError("Dask's worker ended without a word")

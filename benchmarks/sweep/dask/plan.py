@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import heapq
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,22 +17,31 @@ from typing import Any
 from benchmarks.launch.target import RowBuilder
 from benchmarks.plan.cells import Block, Cell, Launch, Preset, blocks
 from benchmarks.plan.data.prepared import Prepared
+from benchmarks.plan.request import Request
 from benchmarks.record.schema import validate
-from benchmarks.sweep.dask.facts import Facts, RequestedAxes, environment_of, environments_of, machine_words
+from benchmarks.sweep.dask.facts import (
+    Facts,
+    environment_of,
+    environments_of,
+    machine_words,
+    requested_cells,
+    requested_probes,
+)
 from benchmarks.sweep.ledger import Ledger
-from benchmarks.sweep.local import CompletedLaunches
+from benchmarks.sweep.resume import CompletedLaunches
 from benchmarks.sweep.stopping import Stopping
 
 Made = list[tuple[Launch, dict[str, Any]]]
 
 
 def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
-    """Report what is there of a kind's series and plan the others; return the sweeps that it is from."""
+    """Report the series of a kind that earlier sweeps measured and plan the others; return these sweeps."""
     wanted = [planned for series in kind.plan.series for planned in series.open()]
-    finished = CompletedLaunches(results, kind.rows.identity, wanted)
+    completed = CompletedLaunches()
+    completed.find(results, kind.rows.identity, wanted)
     sweeps = set()
     for series in kind.plan.series:
-        made, blocks = _completed(kind, series, finished, preset)
+        made, blocks = _completed(kind, series, completed, preset)
         if len({row["sweep"] for _, row in made}) != 1 or not blocks:
             continue
         for planned, row in made:
@@ -45,13 +53,13 @@ def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     return sorted(sweeps)
 
 
-def _completed(kind: Kind, series: Series, finished: CompletedLaunches, preset: Preset) -> tuple[Made, int]:
-    """Return a series' launches that are there, and after how many blocks it was enough; 0 if it was not."""
+def _completed(kind: Kind, series: Series, completed: CompletedLaunches, preset: Preset) -> tuple[Made, int]:
+    """Return a series' completed launches, and after how many blocks it was measured enough; 0 if it was not."""
     made: Made = []
-    stopping = Stopping(series.blocks[0][1].cells, preset, math.inf, {})
+    stopping = Stopping(preset, series.blocks[0][1].cells)
     for number, (_, block) in enumerate(series.blocks, 1):
         for planned in block.launches():
-            row = finished.get(kind.rows.identity(planned), planned)
+            row = completed.get(kind.rows.identity(planned), planned)
             if row is None:
                 return made, 0
             made.append((planned, row))
@@ -75,20 +83,13 @@ class Kind:
     stops: list[Row] = field(default_factory=list)  # why comparisons were measured no further
 
     @classmethod
-    def of(
-        cls,
-        facts: Facts,
-        asked: RequestedAxes,
-        data: Mapping[str, Prepared],
-        preset: Preset,
-        seed: int,
-        epochs: int | None,
-    ) -> Kind:
+    def planned(cls, request: Request, facts: Facts, data: Mapping[str, Prepared]) -> Kind:
         """Return the kind of a machine with what is planned for it."""
-        cells = asked.cells(facts, list(data))
-        planned = list(blocks(cells, preset.rounds, preset.seeds, seed))
+        cells, preset = requested_cells(request.axes, facts, list(data)), request.preset
+        planned = list(blocks(cells, preset.rounds, preset.seeds, request.seed))
         environment = functools.partial(environment_of, facts)
-        rows = RowBuilder(asked.probes(facts), data, preset.chunk_s, epochs, environment=environment)
+        probes = requested_probes(request.axes, facts)
+        rows = RowBuilder(probes, data, preset.chunk_s, request.epochs, environment=environment)
         return cls(facts, cells, rows, Plan(planned), Ledger(len(cells), sum(len(b.cells) for b in planned)))
 
     @property
@@ -97,7 +98,7 @@ class Kind:
         return machine_words(self.facts)
 
     def differs(self, facts: Facts) -> str:
-        """Say in what the environments of another machine of this kind differ; empty where they are the same."""
+        """Return the names of the environments that differ on another machine of this kind; empty where none does."""
         mine, other = environments_of(self.facts), environments_of(facts)
         return ", ".join(sorted(name for name in {*mine, *other} if mine.get(name) != other.get(name)))
 
@@ -117,7 +118,7 @@ class Kind:
         self.stops.append(record)
 
     def withdraw(self, series: Series) -> int:
-        """Take back what a series has reported, since it begins anew; return how many launches that were."""
+        """Take back what a series has reported, since it begins again; return how many launches that were."""
         for (_, cell), kept in series.reported.items():
             self.ledger.withdraw(cell, kept)
         count = len(series.reported)
@@ -127,7 +128,7 @@ class Kind:
 
 @dataclass(order=True)
 class Series:
-    """One comparison's rounds of a task; `reported` is what its present attempt has told of each launch."""
+    """One comparison's rounds of a task; `reported` holds what is known of each launch of its present attempt."""
 
     place: int  # in the sweep's order, of its first round
     blocks: list[tuple[int, Block]] = field(default_factory=list, compare=False)  # with their places
@@ -135,7 +136,7 @@ class Series:
     holder: str | None = field(default=None, compare=False)  # the member that began it
     attempt: int = field(default=0, compare=False)  # 0: nobody has begun it
     stopped: bool = field(default=False, compare=False)
-    amiss: str = field(default="", compare=False)  # why what its last holder measured must not count
+    invalid: str = field(default="", compare=False)  # why what its last holder measured must not count
     reported: dict[tuple[int, Cell], Row] = field(default_factory=dict, compare=False)
 
     @property
@@ -164,34 +165,34 @@ class Plan:
         self.series = list(found.values())
         self.free = list(self.series)  # a heap: nobody has these
         self.held: dict[str, list[tuple[int, Series]]] = {}  # heaps by member: place of its next block, series
-        self.out: dict[str, Series] = {}  # by member: whose block it measures now
+        self.measured: dict[str, Series] = {}  # by member: whose block it measures now
 
     def take(self, member: str) -> Series | None:
         """Return the series whose next block a member is to measure, the earliest that it has or may begin."""
         mine = self.held.setdefault(member, [])
         if self.free and (not mine or self.free[0].place < mine[0][0]):
             series = heapq.heappop(self.free)
-            series.holder, series.attempt, series.done, series.amiss = member, series.attempt + 1, 0, ""
+            series.holder, series.attempt, series.done, series.invalid = member, series.attempt + 1, 0, ""
         elif mine:
             series = heapq.heappop(mine)[1]
         else:
             return None
-        self.out[member] = series
+        self.measured[member] = series
         return series
 
     def give_back(self, member: str) -> None:
         """Take from a member the series whose block it has measured; it goes on later where it is not over."""
-        series = self.out.pop(member)
+        series = self.measured.pop(member)
         if not series.over:
             heapq.heappush(self.held[member], (series.next[0], series))
 
-    def lose(self, member: str, amiss: str = "") -> None:
-        """Let what a lost member had begun begin anew; `amiss` says why what it measured must not count either."""
+    def lose(self, member: str, invalid: str = "") -> None:
+        """Let what a lost member had begun begin again; `invalid` says why what it measured must not count either."""
         self.held.pop(member, None)
-        self.out.pop(member, None)
+        self.measured.pop(member, None)
         for series in self.series:
-            if series.holder == member and (amiss or not series.over):
-                series.holder, series.amiss, series.done, series.stopped = None, amiss, 0, False
+            if series.holder == member and (invalid or not series.over):
+                series.holder, series.invalid, series.done, series.stopped = None, invalid, 0, False
                 heapq.heappush(self.free, series)
 
     def skip_what_is_over(self) -> None:
@@ -207,4 +208,4 @@ class Plan:
     @property
     def over(self) -> bool:
         """Whether nothing is left to be measured, nor being measured."""
-        return not (self.free or self.out or any(self.held.values()))
+        return not (self.free or self.measured or any(self.held.values()))

@@ -23,15 +23,15 @@ class Answer:
     """What a member answered, or an error in words."""
 
     def __init__(self, text: Any) -> None:
-        self.said: Json = {}
+        self.content: Json = {}
         if isinstance(text, BaseException):  # rows repeat the words, and no address may stand in them
             self.error = "it does not answer" if isinstance(text, OSError) else f"{type(text).__name__}: {text}"
             return
         try:
-            self.said = dict(json.loads(text))
-            self.error = str(self.said.get("error", ""))
+            self.content = dict(json.loads(text))
+            self.error = str(self.content.get("error", ""))
         except (TypeError, ValueError) as error:
-            self.error = f"an answer that is none: {error}"
+            self.error = f"its answer is not valid: {error}"
 
 
 def ask_all(
@@ -40,7 +40,7 @@ def ask_all(
     """Ask several members the same and return their answers by address."""
     arguments = (json.dumps(given),) if given else ()
     try:
-        # Client.run takes no limit of time, and a member whose link was cut answers never.
+        # Client.run takes no limit of time, and a member whose link was cut never answers.
         found = client.sync(
             client._run, work, *arguments, workers=list(addresses), on_error="return", callback_timeout=within_s
         )
@@ -64,9 +64,9 @@ class Clock:
     behind_s: float = 0.0  # of the wall clocks; no measurement rests on it
 
     def strays(self, later: Clock) -> float | None:
-        """Return how fast the member's clock has run, ours being 1; None where it may be as it should be.
+        """Return how fast the member's clock has run, ours being 1; None where it may be right.
 
-        A slow clock is only one that no delay of a message explains: all that such a machine measured is invalid.
+        A clock strays only where no delay of a message explains it: all that such a machine measured is invalid.
         """
         theirs = later.member_s - self.member_s
         least, most = later.sent_s - self.received_s, later.received_s - self.sent_s
@@ -79,7 +79,7 @@ def facts_of(client: Client, address: str) -> tuple[Facts, Clock, str]:
     """Return a machine's facts, its clock beside ours, and an error if it has none."""
     begin = time.monotonic()
     answer = ask(client, address, member.facts)
-    said = answer.said
-    behind_s = time.time() - said.pop("wall_s", time.time())
-    clock = Clock(said.pop("clock_s", 0.0), begin, time.monotonic(), behind_s)
-    return said, clock, answer.error
+    facts = answer.content
+    behind_s = time.time() - facts.pop("wall_s", time.time())
+    clock = Clock(facts.pop("clock_s", 0.0), begin, time.monotonic(), behind_s)
+    return facts, clock, answer.error

@@ -1,13 +1,10 @@
-"""How Dask is set, in the scheduler, the members and the driver alike: it runs what it is told to, once, and is quiet.
+"""Dask's scheduler and how Dask is set, for the scheduler, the members and the driver alike.
 
-What runs once more unseen, or elsewhere, would spoil a comparison; what works beside a measurement would disturb it.
-TLS is the user's own setting of Dask (docs/engine.md) and is left as it is.
+Dask runs an order once, where it was sent, and does nothing beside a measurement: a second run, or one on another
+machine, would spoil a comparison.
 
-Addresses that may be used: who reaches an open scheduler can run any program on every member.
-
-So without TLS only this machine's own addresses are taken, unless the user says otherwise.
-
-The scheduler: Dask's own, set as a sweep needs it.
+Who reaches an open scheduler can run any program on every member. So without TLS only this machine's own addresses are
+taken, unless the user says otherwise. TLS is the user's own setting of Dask (docs/engine.md).
 """
 
 from __future__ import annotations
@@ -27,7 +24,7 @@ from distributed import Client, Scheduler, Security
 from benchmarks.errors import EngineError, UsageError
 
 SETTINGS: dict[str, Any] = {
-    "distributed.scheduler.allowed-failures": 0,  # a block whose member was lost is planned anew by us, visibly
+    "distributed.scheduler.allowed-failures": 0,  # a block whose member was lost is planned again by us, visibly
     "distributed.scheduler.work-stealing": False,
     "distributed.scheduler.active-memory-manager.start": False,
     "distributed.worker.profile.enabled": False,  # would look into a member's threads every 10 ms
@@ -77,7 +74,7 @@ PORT = 8786  # Dask's own
 
 @contextmanager
 def connected(address: str) -> Iterator[Client]:
-    """Yield a client of a scheduler; EngineError where there is none."""
+    """Yield a client of a scheduler; EngineError where no scheduler answers."""
     try:
         client = Client(address, security=security(address, "client"), set_as_default=False)
     except (OSError, TimeoutError) as error:
@@ -89,7 +86,7 @@ def connected(address: str) -> Iterator[Client]:
 
 
 def checked(address: str, insecure: bool) -> str:
-    """Return a scheduler's address, HOST:PORT as tcp://HOST:PORT; UsageError for what is none, or is open to others."""
+    """Return a scheduler's address, HOST:PORT as tcp://HOST:PORT; UsageError where it is not one, or open to others."""
     full = address if "://" in address else f"tcp://{address}"
     try:
         parts = urlsplit(full)
@@ -154,7 +151,7 @@ ENDING_S = 5.0  # for Dask to say good-bye; it waits for ever for a driver whose
 
 
 def serve(host: str, port: int, dashboard: str, insecure: bool, say: Callable[[str], None]) -> None:
-    """Be a scheduler until this process is told to end; EngineError where it cannot listen.
+    """Be a scheduler until a signal ends this process; EngineError where it cannot listen.
 
     Encrypted where Dask's settings name certificates (docs/engine.md).
     """

@@ -1,6 +1,6 @@
 """Members that Slurm starts through dask-jobqueue, each job alone on its node.
 
-What is beyond this module (queue, account, walltime, interface, ...) dask-jobqueue reads from Dask's own configuration,
+dask-jobqueue reads all else (queue, account, walltime, interface, ...) from Dask's own configuration,
 `jobqueue.slurm.*` in ~/.config/dask/jobqueue.yaml or DASK_JOBQUEUE__SLURM__*; lists of the user's and ours are joined.
 
 What dask-jobqueue 0.9.0 and Slurm do, and what follows from it:
@@ -54,8 +54,8 @@ def started(nodes: int, insecure: bool, death_timeout_s: float | None = None) ->
     folder = default_cache() / "jobs"
     with _cluster(
         nodes, folder, Security(), insecure=insecure, options=options, death_timeout_s=death_timeout_s
-    ) as there:
-        yield there.scheduler_address
+    ) as cluster:
+        yield cluster.scheduler_address
 
 
 @contextmanager
@@ -173,7 +173,7 @@ def _submit(begun: Any, nodes: int) -> None:
     try:
         begun.sync(all_of_them)
     except RuntimeError as error:  # of dask-jobqueue: exit code, command, stdout and stderr, each on lines of its own
-        said = " ".join(str(error).partition("stderr:")[2].split()) or str(error)
+        words = " ".join(str(error).partition("stderr:")[2].split()) or str(error)
         raise UsageError(
-            f"slurm refused a job of {nodes}: {said}; see jobqueue.slurm of Dask's configuration"
+            f"slurm refused a job of {nodes}: {words}; see jobqueue.slurm of Dask's configuration"
         ) from None

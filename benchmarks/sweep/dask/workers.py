@@ -18,7 +18,7 @@ from benchmarks.sweep.dask.facts import Facts, other_protocol
 from benchmarks.sweep.dask.plan import Kind, Series
 from benchmarks.sweep.dask.rpc import Answer, Clock, facts_of
 
-LOOK_S = 1.0  # between looks at who is there
+LOOK_S = 1.0  # between looks at which machines are connected
 IDENTITY_S = 5.0
 
 
@@ -36,20 +36,20 @@ class Machine:
     series: Series | None = None
     block: Block | None = None
     waiting: dict[Cell, Launch] = field(default_factory=dict)
-    future: Future | None = None  # of what its slot was given
+    future: Future | None = None  # of the order that its slot carries out
     answer: Answer | None = None  # to that
     doing: str = "begins"
     since_s: float = field(default_factory=time.monotonic)  # for the account of where time went
 
     @property
     def name(self) -> str:
-        """How people are told of it: m01."""
+        """Its name in messages: m01."""
         return f"m{self.number:02d}"
 
 
 @dataclass
 class Workers:
-    """All of them; `turn_away` is called with an address and why a machine takes no part."""
+    """All machines of a sweep; `tell` shows why one takes no part."""
 
     client: Client
     base: str  # the sweep
@@ -61,16 +61,16 @@ class Workers:
     turned_away: set[str] = field(default_factory=set)  # addresses; a machine that joins again has another
     looked_s: float = 0.0
     away_s: float | None = None  # since when the scheduler does not answer
-    again: Callable[[], None] = lambda: None  # called when it answers again
+    returned: Callable[[], None] = lambda: None  # called when it answers again
 
     def look(self) -> tuple[list[Machine], list[Machine]]:
-        """Return who came and who went since the last look, which is LOOK_S ago at least; else nobody."""
+        """Return who came and who went since the last look, nobody where that is less than LOOK_S ago."""
         now = time.monotonic()
-        if now - self.looked_s < LOOK_S or (there := self.workers()) is None:
+        if now - self.looked_s < LOOK_S or (addresses := self.workers()) is None:
             return [], []
         self.looked_s = now
-        went = [machine for address, machine in self.present.items() if address not in there]
-        came = [self.welcome(address) for address in sorted(there.difference(self.present, self.turned_away))]
+        went = [machine for address, machine in self.present.items() if address not in addresses]
+        came = [self.welcome(address) for address in sorted(addresses.difference(self.present, self.turned_away))]
         return [machine for machine in came if machine is not None], went
 
     def workers(self) -> set[str] | None:
@@ -80,7 +80,7 @@ class Workers:
                 found = self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=IDENTITY_S)
                 if self.away_s is not None:
                     self.away_s = None
-                    self.again()
+                    self.returned()
                 return set(found["workers"])
             except (OSError, TimeoutError):
                 pass  # it may come back
@@ -90,7 +90,7 @@ class Workers:
         return None
 
     def welcome(self, address: str) -> Machine | None:
-        """Return a machine that can take part; of another say why it cannot."""
+        """Return a machine that can take part; turn another away."""
         facts, clock, error = facts_of(self.client, address)
         error = error or other_protocol("it", facts.get("protocol"))
         if not error and facts["code"] != environments.code_hash():
@@ -106,12 +106,12 @@ class Workers:
         return machine
 
     def turn_away(self, address: str, why: str) -> None:
-        """Do without a machine, and say why."""
+        """Refuse a machine, and say why."""
         self.dismiss(address)
         self.tell(f"{address} takes no part: {why}")
 
     def dismiss(self, address: str, back: bool = False) -> None:
-        """Count a machine no more; it may come `back` under this address, otherwise only by joining again."""
+        """Do without a machine; it may come `back` under this address, otherwise only by joining again."""
         if not back:
             self.turned_away.add(address)
         if machine := self.present.pop(address, None):
@@ -126,8 +126,8 @@ class Workers:
             if machine.copy.begun:
                 machine.copy.path.unlink(missing_ok=True)
 
-    def of(self, sweep: Any) -> Machine | None:
-        """Return the machine whose part this is; None for another driver's, and one that is not counted any more."""
+    def by_sweep(self, sweep: Any) -> Machine | None:
+        """Return the machine whose part this is; None for another driver's, or one that takes no part any more."""
         return next((machine for machine in self.present.values() if machine.sweep == sweep), None)
 
     def seconds(self) -> float:

@@ -14,8 +14,9 @@ from benchmarks.errors import StorageError
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe
 from benchmarks.machine import environments, git, hardware
-from benchmarks.plan.cells import PRESETS, Cell, Preset
+from benchmarks.plan.cells import PRESETS, Cell, Preset, RequestedAxes
 from benchmarks.plan.data.prepared import Prepared
+from benchmarks.plan.request import Request
 from benchmarks.record import store
 from benchmarks.sweep import local
 from benchmarks.sweep.local import LocalSweep
@@ -29,11 +30,6 @@ FACTS = {"unsupported": {"eager float32 preloaded": None}, "versions": {}}
 @pytest.fixture(autouse=True)
 def _no_git(monkeypatch):
     monkeypatch.setattr(git, "commit", lambda: "0123456789ab")
-
-
-class Unproven(LocalSweep):
-    def prove(self, cells):
-        pass
 
 
 class Pretended(Launcher):
@@ -66,9 +62,12 @@ def pretend(tmp_path, monkeypatch):
         data = {"tiny": Prepared("tiny", "0" * 64, tmp_path, 20, 20, "made up")}
         launcher = Pretended(probes, data, 60.0, preset.chunk_s)
         launcher.speed = speed
-        sweep = Unproven(cells, launcher, tmp_path / "results", preset, 0, **options)
-        rows = sweep.run().rows
-        return sweep, Counter((row["framework"], row["recipe"], row["task"]) for row in rows)
+        axes = RequestedAxes(frameworks, recipes, ["cpu"], [100], ["eager"], ["float32"], [1], ["preloaded"], revisions)
+        request = Request(axes, ["tiny"], preset, tmp_path / "results", 60.0, 60.0, **options)
+        sweep = LocalSweep(cells, launcher, request)
+        monkeypatch.setattr(sweep.runner, "prove", lambda cells: None)
+        sweep.run()
+        return sweep, Counter((row["framework"], row["recipe"], row["task"]) for row in sweep.ledger.rows)
 
     run.results = tmp_path / "results"
     return run
@@ -85,7 +84,7 @@ def noisy(cell, number):
 def test_a_comparison_stops_at_the_first_look_that_is_precise(pretend):
     sweep, counts = pretend(PRESETS["standard"], steady)
     assert set(counts.values()) == {6, 3}
-    [stop] = sweep.stops.values()
+    [stop] = sweep.stops
     assert (stop["rounds"], stop["reason"], stop["recipe"]) == (6, "precise", "mlp")
     assert stop["half_width"] < 0.02
 
@@ -94,7 +93,7 @@ def test_one_that_never_is_goes_to_the_last_round(pretend):
     sweep, counts = pretend(PRESETS["thorough"], noisy)
     assert counts["torch", "mlp", "speed"] == 20
     assert counts["torch", "mlp", "accuracy"] == 10
-    assert [stop["reason"] for stop in sweep.stops.values()] == ["rounds"]
+    assert [stop["reason"] for stop in sweep.stops] == ["rounds"]
 
 
 def test_comparisons_stop_each_by_itself(pretend):
@@ -110,21 +109,21 @@ def test_comparisons_stop_each_by_itself(pretend):
 
 def test_looks_are_the_only_moments_to_stop(pretend):
     sweep, _ = pretend(Preset(20, 0, looks=(4, 9), half_width=0.02), steady)
-    assert [stop["rounds"] for stop in sweep.stops.values()] == [4]
+    assert [stop["rounds"] for stop in sweep.stops] == [4]
     sweep, _ = pretend(Preset(5, 0, looks=(9,), half_width=0.02), steady)
-    assert [(stop["rounds"], stop["reason"]) for stop in sweep.stops.values()] == [(5, "rounds")]
+    assert [(stop["rounds"], stop["reason"]) for stop in sweep.stops] == [(5, "rounds")]
 
 
 def test_quick_looks_at_nothing(pretend):
     sweep, counts = pretend(PRESETS["quick"], steady)
     assert counts["torch", "mlp", "speed"] == 3
-    assert [stop["reason"] for stop in sweep.stops.values()] == ["rounds"]
+    assert [stop["reason"] for stop in sweep.stops] == ["rounds"]
 
 
 def test_the_time_cap_ends_rounds_but_never_before_each_cell_has_a_row(pretend):
     sweep, counts = pretend(PRESETS["standard"], noisy, recipes=("mlp", "lenet"), time_cap_s=0.0)
     assert {count for (_, _, task), count in counts.items() if task == "speed"} == {1}
-    assert {stop["reason"] for stop in sweep.stops.values()} == {"time cap"}
+    assert {stop["reason"] for stop in sweep.stops} == {"time cap"}
 
 
 def test_a_cell_that_fails_has_its_rows_and_does_not_keep_the_others_from_stopping(pretend):
@@ -134,7 +133,7 @@ def test_a_cell_that_fails_has_its_rows_and_does_not_keep_the_others_from_stoppi
         frameworks=("torch", "jax", "mxnet"),
     )
     assert counts["mxnet", "mlp", "speed"] == 6
-    assert [stop["reason"] for stop in sweep.stops.values()] == ["precise"]
+    assert [stop["reason"] for stop in sweep.stops] == ["precise"]
 
 
 def test_stops_are_kept_beside_the_rows(pretend):

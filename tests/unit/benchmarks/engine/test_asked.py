@@ -5,7 +5,8 @@ import dataclasses
 import pytest
 
 from benchmarks.launch.probe import Probe
-from benchmarks.sweep.dask.facts import RequestedAxes
+from benchmarks.plan.cells import RequestedAxes
+from benchmarks.sweep.dask.facts import requested_cells, requested_probes
 
 
 def facts(cores=4, **devices):
@@ -29,26 +30,29 @@ def asked(**changes):
 
 def test_defaults_are_each_machine_s_own():
     small, large = facts(1, cpu=["numpy"]), facts(8, cpu=["numpy", "torch"])
-    assert [(cell.framework, cell.threads, cell.mode) for cell in asked().cells(small, ["d"])] == [
+    assert [(cell.framework, cell.threads, cell.mode) for cell in requested_cells(asked(), small, ["d"])] == [
         ("numpy", 1, "fused")
     ]
-    assert [(cell.framework, cell.threads) for cell in asked().cells(large, ["d"])] == [("numpy", 8), ("torch", 8)]
+    assert [(cell.framework, cell.threads) for cell in requested_cells(asked(), large, ["d"])] == [
+        ("numpy", 8),
+        ("torch", 8),
+    ]
 
 
 def test_a_device_that_a_machine_lacks_is_not_measured_there():
     gpu = asked(devices=["cpu", "all"])
-    assert {cell.device for cell in gpu.cells(facts(cpu=["torch"]), ["d"])} == {"cpu"}
-    assert {cell.device for cell in gpu.cells(facts(cpu=["torch"], gpu=["torch"]), ["d"])} == {"cpu", "gpu"}
-    assert asked(devices=["gpu:1"]).cells(facts(cpu=["torch"], gpu=["torch"]), ["d"]) == []
+    assert {cell.device for cell in requested_cells(gpu, facts(cpu=["torch"]), ["d"])} == {"cpu"}
+    assert {cell.device for cell in requested_cells(gpu, facts(cpu=["torch"], gpu=["torch"]), ["d"])} == {"cpu", "gpu"}
+    assert requested_cells(asked(devices=["gpu:1"]), facts(cpu=["torch"], gpu=["torch"]), ["d"]) == []
 
 
 def test_a_framework_that_was_named_and_is_not_there_has_cells_that_say_so():
     named = asked(frameworks=["numpy", "jax"])
     here = facts(cpu=["numpy"])
-    assert [cell.framework for cell in named.cells(here, ["d"])] == ["numpy", "jax"]
-    assert "tox run --notest -e jax-cpu" in named.probes(here)["jax", "cpu"].problem
+    assert [cell.framework for cell in requested_cells(named, here, ["d"])] == ["numpy", "jax"]
+    assert "tox run --notest -e jax-cpu" in requested_probes(named, here)["jax", "cpu"].problem
 
 
 @pytest.mark.parametrize(("wanted", "found"), [([], [4]), ([1, 2], [1, 2]), ([2, 64], [2]), ([64], [4])])
 def test_threads_are_at_most_a_machine_s_cores(wanted, found):
-    assert asked(threads=wanted).threads_of(facts(4, cpu=["numpy"])) == found
+    assert asked(threads=wanted).threads_of(4) == found

@@ -53,7 +53,7 @@ def test_a_file_that_somebody_else_made_is_not_taken_over(tmp_path, lines):
 def test_a_copy_goes_on_where_a_crash_left_it(tmp_path, lines):
     path = tmp_path / "a.jsonl"
     path.write_text("".join(lines[:2]) + lines[2][:40])
-    copy = Copy.there(path)
+    copy = Copy.existing(path)
     assert copy.lines == 2
     assert rounds(copy.take(1, lines[1:])) == [2, 3, 4]
     assert path.read_text() == "".join(lines)

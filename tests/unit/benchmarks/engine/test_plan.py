@@ -72,14 +72,14 @@ def test_what_a_lost_machine_began_begins_anew_and_what_it_had_ended_does_not():
     assert both.over
 
 
-def test_what_must_not_count_begins_anew_although_it_had_ended():
+def test_what_must_not_count_begins_again_although_it_had_ended():
     both = plan(rounds=1, seeds=0)
     for _ in range(3):
         measured(both, "m1")
     assert both.over
     both.lose("m1", "its clock runs at 0.5")
     assert not both.over
-    assert {series.amiss for series in both.series} == {"its clock runs at 0.5"}
+    assert {series.invalid for series in both.series} == {"its clock runs at 0.5"}
     assert [measured(both, "m2")[3] for _ in range(3)] == [2, 2, 2]
 
 

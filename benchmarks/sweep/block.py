@@ -1,0 +1,103 @@
+"""Measures launches on this machine into one results file: for a sweep here, and for a member of a larger one.
+
+The order of launches is the caller's. Here each becomes one line, whatever happens to its worker.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from benchmarks.launch.launcher import Launcher
+from benchmarks.launch.proof import STEPS, Proof, cached_proof
+from benchmarks.machine import signals
+from benchmarks.plan.cells import Cell, Launch
+from benchmarks.record import store
+from benchmarks.sweep.facts import dataset_facts, run_facts, test_image
+from benchmarks.sweep.ledger import Ledger
+from benchmarks.sweep.resume import CompletedLaunches
+from benchmarks.sweep.stopping import Stopping
+
+Row = dict[str, Any]
+Report = Callable[[int, int, Launch, Row | None], None]  # done, of how many; row is None: it begins
+ReportProof = Callable[[int, int, Cell, Proof | None], None]  # likewise
+
+
+@dataclass
+class BlockRunner:
+    """What all blocks of a sweep share: what makes their rows, the file that takes these, when to stop."""
+
+    sweep: str  # its name
+    path: Path  # of the results file
+    launcher: Launcher
+    stopping: Stopping
+    seed: int  # of the proofs
+    proof_timeout_s: float
+    fresh_proof: bool
+    report: Report
+    report_proof: ReportProof
+    ledger: Ledger = field(default_factory=lambda: Ledger(0, 0))
+    completed: CompletedLaunches = field(default_factory=CompletedLaunches)
+    pictured: set[tuple[str, int]] = field(default_factory=set)  # test images in the file: data set, index
+
+    def begin(self, about: Mapping[str, Any]) -> None:
+        """Make the results file: the run's record, `about` included, and one of each data set."""
+        launcher = self.launcher
+        facts = run_facts(launcher.probes, launcher.data, launcher.ceilings)
+        store.create(self.path, {"sweep": self.sweep, **facts, **about, "memory_limit": launcher.memory.about()})
+        for data in launcher.data.values():
+            store.append(self.path, "dataset", dataset_facts(data))
+
+    def prove(self, cells: Iterable[Cell]) -> None:
+        """Put every cell that can run through the lockstep gate, or take the proof that is in the cache."""
+        able = [cell for cell in cells if self.launcher.skipped(cell) is None]
+        for number, cell in enumerate(able):
+            self.report_proof(number, len(able), cell, None)
+            data, memory = self.launcher.data[cell.dataset], self.launcher.memory
+            proof = cached_proof(cell, data, self.seed, STEPS, self.fresh_proof, self.proof_timeout_s, memory)
+            store.append(self.path, "proof", {**dataclasses.asdict(cell), **dataclasses.asdict(proof)})
+            self.report_proof(number + 1, len(able), cell, proof)
+            self.launcher.proofs[cell] = proof.brief()
+
+    def launch(self, coming: deque[Launch], folder: Path) -> None:
+        """Take launches from the left until none is left, each when its row is written; workers' inputs in `folder`."""
+        while coming:
+            planned = coming[0]
+            if self.stopping.stopped(planned):
+                coming.popleft()
+                continue
+            self.report(*self.ledger.progress(), planned, None)
+            earlier = self.completed_row(planned)
+            row = earlier or self.launcher.row(planned, folder, self.sweep)
+            with signals.deferred():  # a launch has one row: it is written and gone from `coming`, or neither
+                if not earlier:
+                    store.append(self.path, "row", row)
+                coming.popleft()
+                self.ledger.report(planned, row, made=not earlier)
+                self._stop_after(planned, row)
+            if not earlier:
+                self._keep_pictures(planned, row)
+            self.launcher.remember(planned, row)
+            self.report(*self.ledger.progress(), planned, row)
+
+    def completed_row(self, planned: Launch) -> Row | None:
+        """Return the row that an earlier sweep has of a launch."""
+        return self.completed.get(self.launcher.identity(planned), planned)
+
+    def _stop_after(self, planned: Launch, row: Row) -> None:
+        """Append why a comparison stops with this launch, if it does."""
+        if planned.task == "speed" and (stop := self.stopping.enough(planned, row)):
+            self.ledger.not_needed += self.stopping.spared(planned)
+            store.append(self.path, "stop", stop)
+
+    def _keep_pictures(self, planned: Launch, row: Row) -> None:
+        """Append the test images that a cell's first accuracy launch misread worst, each once in a sweep."""
+        data = self.launcher.data[planned.cell.dataset]
+        for index in (row["mistakes"] or []) if planned.round == 0 else []:
+            if (data.name, index) not in self.pictured:
+                self.pictured.add((data.name, index))
+                store.append(self.path, "image", test_image(data, index))
