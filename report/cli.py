@@ -257,5 +257,5 @@ def micro_benchmarks(results: Results = MICRO_RESULTS) -> None:
 
 
 def curves_by_epoch(results: Results = RESULTS / "curves") -> None:
-    """Print accuracy by epoch beside the published figures as Markdown; README.md holds these tables."""
+    """Print accuracy by epoch beside the published figures as Markdown; docs/curves.md holds these tables."""
     print(curves.as_markdown(curves.curves(_loaded(results))))  # noqa: T201  # for a file, not for a screen

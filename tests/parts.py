@@ -16,8 +16,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
+from adapters.registry import ADAPTERS
+
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / ".tox"
-FRAMEWORKS = ("numpy", "torch", "tensorflow", "paddle", "mxnet", "jax")
 TAIL_LINES = 300  # of a part that fails: its tracebacks and the summary
 COUNTED = re.compile(r"(\d+) (passed|failed|skipped|deselected|errors?)\b")
 
@@ -59,7 +60,7 @@ STAGES: tuple[tuple[tuple[Part, ...], ...], ...] = (
         ),
         (
             tested("engine", "engine", "tests/engine", "-m", "not soak"),
-            *(tested(name, f"{name}-cpu", "tests/frameworks", "--framework", name) for name in FRAMEWORKS),
+            *(tested(name, f"{name}-cpu", "tests/frameworks", "--framework", name) for name in ADAPTERS),
         ),
     ),
 )

@@ -33,10 +33,10 @@ def test_without_rows_one_line_says_what_to_do(command, tmp_path):
         assert "tox -e bench" in done.stderr
 
 
-def test_the_curves_in_the_readme_are_those_of_the_rows(command):
+def test_the_curves_in_docs_are_those_of_the_rows(command):
     generated = command("report", "curves").stdout.strip()
     assert generated.count("| published |") == 3
-    assert generated in (ROOT / "README.md").read_text()
+    assert generated in (ROOT / "docs" / "curves.md").read_text()
 
 
 def test_the_table_in_the_readme_is_the_page_s_own(command, tmp_path):

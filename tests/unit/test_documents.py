@@ -1,0 +1,70 @@
+"""Documents name files, commands, options and environments that exist, and the README names every command."""
+
+from __future__ import annotations
+
+import configparser
+import itertools
+import re
+from pathlib import Path
+
+import pytest
+import typer
+
+from benchmarks.__main__ import app as benchmarks_app
+from report.__main__ import app as report_app
+
+ROOT = Path(__file__).resolve().parents[2]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "results/README.md", ROOT / "adapters/NOTES.md"]
+FOLDERS = ("adapters", "benchmarks", "docs", "report", "requirements", "results", "tests")
+MADE = ("report/out", "results/micro")  # what commands write; git ignores it
+OPTIONS = {
+    (program, name): {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
+    for program, app in (("benchmarks", benchmarks_app), ("report", report_app))
+    for name, command in typer.main.get_command(app).commands.items()
+}
+ALL_OPTIONS = set().union(*OPTIONS.values())
+# of click, tox, pytest-benchmark, requirements/lock.py and venv
+OF_OTHERS = {"--help", "--notest", "--storage", "--upgrade", "--without-pip"}
+
+
+def environments():
+    """Return the names of all environments in tox.ini, factors such as {a,b}-{c,d} expanded."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / "tox.ini")
+    for section in parser.sections():
+        parts = [group.split(",") for group in re.findall(r"[^{}]+", section.removeprefix("testenv:"))]
+        yield from ("".join(names) for names in itertools.product(*parts))
+
+
+@pytest.fixture(params=DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+def document(request):
+    return request.param
+
+
+def test_paths_and_links_lead_somewhere(document):
+    text = document.read_text()
+    named = set(re.findall(rf"(?<![\w/~.-])(?:{'|'.join(FOLDERS)})/[\w./-]*\w", text))
+    wanted = {name for name in named if not name.startswith(MADE) and "NAME" not in name}
+    assert {name for name in wanted if not (ROOT / name).exists()} == set()
+    links = [link for link in re.findall(r"\]\(([^)]+)\)", text) if "://" not in link]
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_commands_and_options_are_the_program_s(document):
+    text = document.read_text()
+    for program, command, rest in re.findall(r"python -m (benchmarks|report) ([a-z]+)([^`\n#]*)", text):
+        assert set(re.findall(r"--[a-z][a-z-]+", rest)) <= OPTIONS[program, command], (program, command)
+    assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= ALL_OPTIONS | OF_OTHERS
+    modules = re.findall(r"python -m (tests[\w.]+)", text)
+    assert [name for name in modules if not (ROOT / (name.replace(".", "/") + ".py")).is_file()] == []
+
+
+def test_environments_are_those_of_tox(document):
+    assert set(re.findall(r"tox -e ([a-z-]+)", document.read_text())) <= set(environments())
+
+
+def test_every_command_and_every_document_is_in_the_readme():
+    text = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"`(?:docs/)?([\w.]+)", text))
+    assert {command for _, command in OPTIONS} <= named
+    assert {path.name for path in ROOT.glob("docs/*.md")} <= named
