@@ -25,7 +25,8 @@ from benchmarks.models.agreement import LOGITS, largest_deviation
 from benchmarks.worker import inputs
 
 Array = npt.NDArray[Any]
-HERE = environments.ROOT / "adapters" / "native"
+ADAPTERS = environments.ROOT / "adapters"
+STANDALONE = ADAPTERS / "standalone.py"
 TIMEOUT_S = 600.0
 MAX_IMAGES = 1000  # of the test images; each loader computes them in one batch
 
@@ -71,11 +72,11 @@ def outputs(framework: str, device: str, model: Model, folder: Path, images: Arr
 def run_standalone(framework: str, device: str, model: Model, folder: Path, request: Mapping[str, Any]) -> None:
     """Run adapters/standalone.py in a framework's environment for a device, but on the CPU, isolated from us."""
     python = environments.interpreter(framework, device)
-    asked = {"module": str(HERE / f"{framework}.py"), "layers": layers(model), "name": model.name, **request}
+    asked = {"module": str(ADAPTERS / framework / "native.py"), "layers": layers(model), "name": model.name, **request}
     task = "write" if "weights" in request else "load"
     try:
         done = subprocess.run(
-            [str(python), "-I", str(HERE / "alone.py")],
+            [str(python), "-I", str(STANDALONE)],
             input=json.dumps({**asked, "folder": str(folder.absolute())}),
             env=environments.variables(1),
             cwd=folder,

@@ -26,9 +26,9 @@ def weights(monkeypatch):
 
 
 def program(monkeypatch, tmp_path, text):
-    """Put a program in the place of alone.py."""
-    (tmp_path / "alone.py").write_text(text)
-    monkeypatch.setattr(native, "HERE", tmp_path)
+    """Put a program in the place of standalone.py."""
+    (tmp_path / "standalone.py").write_text(text)
+    monkeypatch.setattr(native, "STANDALONE", tmp_path / "standalone.py")
 
 
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
