@@ -11,15 +11,15 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from adapters.flops import model_flops, step_all_flops
 from adapters.recipes import RECIPES
-from adapters.weights import initial_weights
+from adapters.registry import ADAPTERS
 from benchmarks.errors import SchemaError
 from benchmarks.launch.ceilings import Point
 from benchmarks.launch.probe import Probe
-from benchmarks.launch.process import UNLIMITED, launch_in
+from benchmarks.launch.process import UNLIMITED, axes, launch_in
 from benchmarks.launch.proof import Proof, unproven
 from benchmarks.launch.roofline import Ceiling, utilised
 from benchmarks.machine import environments, hardware
@@ -28,7 +28,8 @@ from benchmarks.machine.noise import Canary, CardWatch, Suspend
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record.schema import BY_NAME, SCHEMA_VERSION, validate
-from benchmarks.worker.inputs import write_inputs
+from benchmarks.worker.inputs import prepare_inputs
+from benchmarks.worker.protocol import AccuracyRequest, Plan, SpeedRequest
 from benchmarks.worker.speed import PLAN
 
 
@@ -82,7 +83,7 @@ class Launcher:
     memory: MemoryLimit = UNLIMITED
     ceilings: Mapping[Point, Ceiling] = field(default_factory=dict)  # absent: not known
     proofs: dict[Cell, Proof] = field(default_factory=dict)
-    plans: dict[str, dict[str, int]] = field(default_factory=dict)  # PLAN's columns by identity
+    plans: dict[str, Plan] = field(default_factory=dict)  # by identity
     outgrown: OomHistory = field(default_factory=OomHistory)
     fastest_canary: dict[int, float] = field(default_factory=dict)  # seconds by CPU
 
@@ -142,17 +143,8 @@ class Launcher:
         inputs = folder / f"{cell.recipe}-{data.sha256[:16]}-{planned.seed}"
         if not inputs.exists():
             inputs.mkdir()
-            weights = initial_weights(recipe.model, recipe.initialiser, planned.seed)
-            write_inputs(inputs, weights, planned.seed, data.train_size, self.epochs_of(cell))
-        request = {
-            "task": planned.task,
-            "cell": dataclasses.asdict(cell),
-            "data": str(data.folder),
-            "inputs": str(inputs),
-            "epochs": self.epochs_of(cell),
-            "plan": self.plans.get(self.identity(planned)),
-            "chunk_s": self.chunk_s,
-        }
+            prepare_inputs(inputs, recipe, planned.seed, data.train_size, self.epochs_of(cell))
+        request = self._request(planned, inputs)
         timed = hardware.physical_cpus()[: cell.threads] if planned.task == "speed" else []
         with (
             Canary(timed, self.fastest_canary) as canary,
@@ -166,6 +158,29 @@ class Launcher:
         if strange := [index for index in found.get("mistakes") or [] if not 0 <= index < data.test_size]:
             found = {"status": "invalid", "reason": f"the worker's answer names test image {strange[0]}: there is none"}
         return suspend.mark(canary.mark(watch.mark(found, found.get("train_timed_between_s"))))
+
+    def _request(self, planned: Launch, inputs: Path) -> SpeedRequest | AccuracyRequest:
+        """Return what the worker is asked; `inputs` is as prepare_inputs left it."""
+        cell = planned.cell
+        adapter, data = ADAPTERS[cell.framework], str(self.data[cell.dataset].folder)
+        if planned.task == "accuracy":
+            return AccuracyRequest(
+                task="accuracy",
+                adapter=adapter,
+                cell=axes(cell),
+                data=data,
+                inputs=str(inputs),
+                epochs=self.epochs_of(cell),
+            )
+        return SpeedRequest(
+            task="speed",
+            adapter=adapter,
+            cell=axes(cell),
+            data=data,
+            inputs=str(inputs),
+            plan=self.plans.get(self.identity(planned)),
+            chunk_s=self.chunk_s,
+        )
 
     def identity(self, planned: Launch) -> str:
         """Return the hash that decides whether an old row answers for this launch."""
@@ -192,5 +207,5 @@ class Launcher:
     def remember(self, planned: Launch, row: Row) -> None:
         """Tell later launches of a cell which chunks its first one took, or that there is no memory for it."""
         if row["task"] == "speed" and row["status"] == "ok":
-            self.plans.setdefault(row["cell"], {name: row[name] for name in PLAN})
+            self.plans.setdefault(row["cell"], cast(Plan, {name: row[name] for name in PLAN}))
         self.outgrown.note(planned, row["status"])

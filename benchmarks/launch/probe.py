@@ -13,6 +13,7 @@ from benchmarks.launch.process import launch
 from benchmarks.machine import environments, hardware, signals
 from benchmarks.machine.hardware import cpu_name, kind, physical_cpus
 from benchmarks.plan.typed import values
+from benchmarks.worker.protocol import ProbeRequest
 
 PROBE_TIMEOUT_S = 120.0  # of its own: the first import in an environment may compile thousands of files
 DISTRIBUTIONS = {  # what a lock calls the packages whose versions adapters tell, where it is not the import's name
@@ -63,7 +64,7 @@ def probe(framework: str, device: str) -> Probe:
         python = environments.interpreter(framework, device)
     except EnvironmentMissing as error:
         return Probe(framework, device, str(error), missing=True)
-    request = {"task": "probe", "adapter": ADAPTERS[framework], "device": hardware.kind(device)}
+    request = ProbeRequest(task="probe", adapter=ADAPTERS[framework], device=hardware.kind(device))
     ending = launch(python, request, 1, physical_cpus(), PROBE_TIMEOUT_S, device=device)
     anew = environments.recreate_hint(framework, device)
     if ending.answer is None or ending.status != "ok":

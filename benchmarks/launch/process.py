@@ -13,6 +13,7 @@ The parent blocks in poll(2) meanwhile: one that looks in a loop burns half of a
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
@@ -23,25 +24,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any, cast
 
-from adapters.registry import ADAPTERS
-from benchmarks.launch.outcome import (
-    MAX_ANSWER_BYTES,
-    MAX_REASON_CHARACTERS,
-    AnswerInvalid,
-    Outcome,
-    decoded,
-    judge,
-    shown,
-)
+from benchmarks.launch.outcome import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, AnswerInvalid, Outcome, decoded, judge
 from benchmarks.machine import environments, hardware
 from benchmarks.machine.memory import MemoryLimit, MemoryWatch
-from benchmarks.record.values import count, invalid, loads, number
+from benchmarks.plan.cells import Cell
+from benchmarks.record.values import loads
+from benchmarks.worker.protocol import CellAxes, Progress, Request, checked_request, mistake
 
-FIGURES = {"epoch": count, "train_loss": number, "accuracy": number, "loss": number, "seconds": number}
 MAX_LINE_BYTES = 512
 MAX_LINES = 100_000
-Figures = Mapping[str, Any]
-Report = Callable[[Figures], None]
+Report = Callable[[Progress], None]
 
 
 class ProgressLines:
@@ -62,7 +54,7 @@ class ProgressLines:
             self.report(_parse_progress(line))
 
 
-def _parse_progress(line: bytes) -> dict[str, Any]:
+def _parse_progress(line: bytes) -> Progress:
     """Return what a line says; AnswerInvalid if it is no line of progress."""
     try:
         if len(line) > MAX_LINE_BYTES:
@@ -70,11 +62,9 @@ def _parse_progress(line: bytes) -> dict[str, Any]:
         said = loads(line)
     except ValueError as error:
         raise AnswerInvalid(f"has a line of progress that cannot be read: {error}") from None
-    if not isinstance(said, dict) or said.keys() != FIGURES.keys():
-        raise AnswerInvalid(f"has a line of progress without {', '.join(FIGURES)}: {shown(said)}")
-    if name := invalid(FIGURES, said):
-        raise AnswerInvalid(f"has a line of progress with no valid {name!r}: {shown(said[name])}")
-    return said
+    if wrong := mistake(Progress, said):
+        raise AnswerInvalid(f"has a line of progress that {wrong}")
+    return cast(Progress, said)
 
 
 GRACE_S = 5.0  # from SIGTERM to SIGKILL
@@ -83,10 +73,15 @@ PIPE_READS = 64  # of 64 KiB: more than a pipe holds, so that a writer nobody ca
 UNLIMITED = MemoryLimit()
 
 
+def axes(cell: Cell) -> CellAxes:
+    """Return a cell as a request holds it."""
+    return cast(CellAxes, dataclasses.asdict(cell))
+
+
 def launch_in(
     framework: str,
     device: str,
-    request: Mapping[str, Any],
+    request: Request,
     threads: int,
     timeout_s: float,
     revision: str = "",
@@ -99,7 +94,7 @@ def launch_in(
     for it. Raises EnvironmentMissing where there is no environment.
     """
     python = environments.interpreter(framework, device)
-    asked = {**hardware.addressed(request, device), "adapter": ADAPTERS[framework]}
+    asked = hardware.addressed(request, device)
     cpus = hardware.physical_cpus()[:threads]
     folder = environments.folder(revision) if revision else None
     return launch(python, asked, threads, cpus, timeout_s, folder, memory, device, progress)
@@ -123,9 +118,9 @@ def launch(
     """
     try:
         with memory.watch() as watch:
-            process, reader = start(python, threads, cpus, folder, watch, device)
+            process, reader = start(python, request, threads, cpus, folder, watch, device)
             try:
-                ending = _attend(process, reader, request, timeout_s, progress)
+                ending = _attend(process, reader, str(request["task"]), timeout_s, progress)
             finally:
                 stop(process)
                 os.close(reader)
@@ -135,13 +130,20 @@ def launch(
 
 
 def start(
-    python: Path, threads: int, cpus: Sequence[int], folder: Path | None, watch: MemoryWatch, device: str
+    python: Path,
+    request: Mapping[str, Any],
+    threads: int,
+    cpus: Sequence[int],
+    folder: Path | None,
+    watch: MemoryWatch,
+    device: str,
 ) -> tuple[subprocess.Popen[bytes], int]:
-    """Start a keeper, which starts the worker; return it and the descriptor on which the worker answers.
+    """Start a supervisor, which starts the worker; return it and the descriptor on which the worker answers.
 
-    The worker takes its request from the keeper's stdin. It does not outlive the thread that calls this: see
-    worker/supervisor.py.
+    The request goes to the worker through the supervisor's stdin; MessageInvalid if it is not of its task's type. The
+    worker does not outlive the thread that calls this: see worker/supervisor.py.
     """
+    line = json.dumps(checked_request(request)).encode() + b"\n"
     reader, low = os.pipe()
     with contextlib.ExitStack() as undo:
         undo.callback(os.close, reader)
@@ -164,6 +166,11 @@ def start(
                 )
         finally:
             os.close(writer)
+        undo.callback(stop, process)
+        stdin = cast(IO[bytes], process.stdin)
+        with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit code tells
+            stdin.write(line)
+            stdin.flush()
         undo.pop_all()
     return process, reader
 
@@ -180,12 +187,11 @@ def on_cpus(cpus: Sequence[int]) -> Iterator[None]:
 
 
 def _attend(
-    process: subprocess.Popen[bytes], reader: int, request: Mapping[str, Any], timeout_s: float, progress: Report | None
+    process: subprocess.Popen[bytes], reader: int, task: str, timeout_s: float, progress: Report | None
 ) -> Outcome:
-    """Send the request, then sleep until the worker has closed its channels or its time is over."""
+    """End its input, then sleep until the worker has closed its channels or its time is over."""
     stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
-    with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit code tells
-        stdin.write(json.dumps(request).encode())
+    with contextlib.suppress(BrokenPipeError):  # what it did not read is still in the buffer
         stdin.close()
     deadline = time.monotonic() + timeout_s
     said, printed = bytearray(), bytearray()
@@ -211,7 +217,7 @@ def _attend(
         return Outcome("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, decoded(printed))
     finally:
         os.close(exited)
-    return judge(process.wait(), bytes(said), decoded(printed), str(request.get("task")))
+    return judge(process.wait(), bytes(said), decoded(printed), task)
 
 
 def receive(descriptor: int, kept: bytearray, drain: bool) -> bool:

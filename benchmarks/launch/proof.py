@@ -13,15 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from adapters.recipes import RECIPES
-from adapters.weights import initial_weights
+from adapters.registry import ADAPTERS
 from benchmarks import files
 from benchmarks.files import default_cache
-from benchmarks.launch.process import UNLIMITED, launch_in
+from benchmarks.launch.process import UNLIMITED, axes, launch_in
 from benchmarks.machine import environments, hardware, imports
 from benchmarks.machine.memory import MemoryLimit
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.worker.inputs import write_inputs
+from benchmarks.worker.inputs import prepare_inputs
+from benchmarks.worker.protocol import ProofFolders, ProveRequest
 
 STEPS = 200
 TIMEOUT_S = 1800.0
@@ -119,18 +120,18 @@ def _make(
     if not inputs.exists():
         epochs = -(-steps * batch_size // data.train_size)
         part = Path(tempfile.mkdtemp(dir=folder))  # renamed when whole: a crash must not leave half of it
-        weights = initial_weights(recipe.model, recipe.initialiser, seed)
-        write_inputs(part, weights, seed, data.train_size, min(epochs, steps))
+        prepare_inputs(part, recipe, seed, data.train_size, min(epochs, steps))
         try:
             part.rename(inputs)
         except OSError:  # another sweep was first, with the same content
             shutil.rmtree(part)
-    request = {
-        "task": "prove",
-        "cell": {**asdict(cell), "batch_size": batch_size},
-        "folders": {"data": str(data.folder), "inputs": str(inputs), "oracle": str(inputs / "losses.npy")},
-        "steps": steps,
-    }
+    request = ProveRequest(
+        task="prove",
+        adapter=ADAPTERS[cell.framework],
+        cell=axes(replace(cell, batch_size=batch_size)),
+        folders=ProofFolders(data=str(data.folder), inputs=str(inputs), oracle=str(inputs / "losses.npy")),
+        steps=steps,
+    )
     ending = launch_in(cell.framework, cell.device, request, cell.threads, timeout_s, cell.revision, memory)
     if ending.status == "invalid":  # what it built is not what is declared
         return Proof("fail", ending.reason, {})

@@ -28,6 +28,7 @@ import numpy as np
 
 from adapters.contract import Adapter, Array, ContractError
 from benchmarks.worker import peak, timing
+from benchmarks.worker.protocol import BandwidthRequest, CopiesRequest
 
 BYTES_PER_ELEMENT = 3 * 8
 PIECE = 16384  # elements: 128 KiB an array, so that three of them fit a core's second cache
@@ -39,7 +40,7 @@ Answer = dict[str, Any]
 Pieces = list[tuple[Array, Array, Array]]
 
 
-def sweep_memory(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def sweep_memory(request: BandwidthRequest) -> Answer:
     """Time the triad on each set of `sets_bytes` (all three arrays, all threads); return bytes/s of each."""
     threads = request["threads"]
     with ThreadPoolExecutor(threads) as pool:
@@ -81,7 +82,7 @@ def _triad(pieces: Pieces, passes: int) -> None:
             np.add(a, b, out=a)
 
 
-def sweep_copies(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def sweep_copies(adapter_class: type[Adapter], request: CopiesRequest) -> Answer:
     """Time copies in each set of `sets_bytes`; return `sets`, the bytes/s of each, in the order asked."""
     adapter, mismatched = peak.smallest(adapter_class, request)
     if adapter is None:

@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -44,6 +43,7 @@ from adapters.weights import Weights
 from benchmarks.worker import diagnose
 from benchmarks.worker.bounds import BOUNDS, EPSILON, Bounds, bounds_of
 from benchmarks.worker.inputs import Inputs
+from benchmarks.worker.protocol import CellAxes, ProofFolders
 from benchmarks.worker.train import BatchCursor
 
 Array = npt.NDArray[Any]
@@ -194,12 +194,11 @@ def _oracle_losses(recipe: Recipe, inputs: Inputs, images: Array, labels: Array,
 
 
 def prove(
-    adapter_class: type[Adapter], recipe: Recipe, cell: Mapping[str, Any], folders: Mapping[str, str], steps: int
+    adapter_class: type[Adapter], recipe: Recipe, cell: CellAxes, folders: ProofFolders, steps: int
 ) -> dict[str, Any]:
     """Return the verdict on one cell as JSON values.
 
-    `cell` gives device, mode, dtype, input and batch_size; `folders` the prepared data, the inputs and where the
-    oracle's losses are kept. Raises nothing that the adapter does not raise.
+    Of `cell` it takes device, mode, dtype, input and batch_size. Raises nothing that the adapter does not raise.
     """
     verdict = Verdict(steps=steps)
     inputs = Inputs.open(Path(folders["data"]), Path(folders["inputs"]), recipe.pixels, "float64")

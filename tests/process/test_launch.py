@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal, TypedDict
 
 import psutil
 import pytest
@@ -17,8 +18,24 @@ from benchmarks.launch import process
 from benchmarks.launch.outcome import KEPT_OUTPUT_CHARACTERS, Outcome
 from benchmarks.launch.process import Report
 from benchmarks.machine import environments
+from benchmarks.worker import protocol
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+class Asked(TypedDict):
+    """What these programs are asked."""
+
+    task: Literal["test"]
+    number: int
+
+
+class Answered(TypedDict):
+    """What they answer."""
+
+    status: str
+    reason: str
+    said: object
 
 
 @pytest.fixture
@@ -28,13 +45,16 @@ def run(tmp_path, monkeypatch):
     package.mkdir(parents=True)
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     monkeypatch.setitem(environments.FIXED, "PYTHONPATH", str(tmp_path))
+    monkeypatch.setitem(protocol.REQUESTS, "test", Asked)
+    monkeypatch.setitem(protocol.ANSWERS, "test", Answered)
 
     def go(program: str, timeout_s: float = 20, folder: Path | None = None, progress: Report | None = None) -> Outcome:
         shutil.copy(ROOT / "benchmarks" / "worker" / "supervisor.py", package)
         head = "import json, os, signal, sys, time\nfd = int(sys.argv[1])\nrequest = json.load(sys.stdin)\n"
         (package / "__main__.py").write_text(head + program)
         cpus = [min(os.sched_getaffinity(0))]
-        return process.launch(Path(sys.executable), {"number": 7}, 1, cpus, timeout_s, folder, progress=progress)
+        request = {"task": "test", "number": 7}
+        return process.launch(Path(sys.executable), request, 1, cpus, timeout_s, folder, progress=progress)
 
     return go
 

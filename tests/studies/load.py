@@ -22,6 +22,7 @@ from pathlib import Path
 from benchmarks.launch.process import launch
 from benchmarks.machine import environments, hardware, noise
 from benchmarks.record.store import files, rows
+from benchmarks.worker.protocol import ProbeRequest
 
 POINTS = (100, 1_000, 10_000)
 FRAMEWORKS = 10
@@ -37,6 +38,7 @@ if sys.argv.pop(1) == "without":
 register()
 main()
 """
+PROBE = ProbeRequest(task="probe", adapter="instant", device="cpu")
 WORKER = environments.ROOT / "tests" / "process" / "faults" / "instant.sh"
 
 
@@ -46,7 +48,7 @@ def bare_start_ms() -> float:
     taken = []
     for _ in range(101):
         begin = time.perf_counter()
-        ending = launch(WORKER, {"task": "speed"}, len(cpus), cpus, 60.0)
+        ending = launch(WORKER, PROBE, len(cpus), cpus, 60.0)
         taken.append(time.perf_counter() - begin)
         if ending.status != "ok":
             raise SystemExit(f"the worker ended {ending.status}: {ending.reason}")

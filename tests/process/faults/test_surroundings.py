@@ -24,6 +24,8 @@ from benchmarks.worker import inputs
 from benchmarks.worker.speed import PLAN
 from tests.process.faults.conftest import ACCURACY, QUICK, ROOT
 
+PROBE = {"task": "probe", "adapter": "adapters.numpy:NumpyAdapter", "device": "cpu"}
+
 BURN = "while True: pass"
 
 
@@ -149,7 +151,7 @@ def test_a_harness_that_can_start_no_process_says_so_and_goes_on():
         "import os, resource\nfrom pathlib import Path\nfrom benchmarks.launch.process import launch\n"
         "os.getuid() or os.setuid(65534)\n"
         "resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))\n"
-        "ending = launch(Path('/bin/true'), {}, 1, [min(os.sched_getaffinity(0))], 60)\n"
+        f"ending = launch(Path('/bin/true'), {PROBE!r}, 1, [min(os.sched_getaffinity(0))], 60)\n"
         "print(ending.status, ending.reason)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -160,7 +162,7 @@ def test_a_harness_that_can_start_no_process_says_so_and_goes_on():
 def test_an_interpreter_that_cannot_be_executed_is_a_failed_launch(tmp_path):
     (tmp_path / "python").write_text("no program")
     (tmp_path / "python").chmod(0o755)
-    ending = process.launch(tmp_path / "python", {}, 1, [min(os.sched_getaffinity(0))], 60)
+    ending = process.launch(tmp_path / "python", PROBE, 1, [min(os.sched_getaffinity(0))], 60)
     assert (ending.status, ending.reason) == ("failed", "the worker could not be started: Exec format error")
 
 
