@@ -122,7 +122,7 @@ def test_daemons_are_gone_when_the_row_is_written(misbehaving):
         pytest.param("text", "'train_samples_per_s': 'fast'", marks=fault(10)),
         pytest.param("twice", "a key occurs twice", marks=fault(10)),
         pytest.param("status", "no status out of", marks=fault(10)),
-        pytest.param("claims", "says 'seed'", marks=fault(10)),
+        pytest.param("claims", "unknown field 'seed'", marks=fault(10)),
         pytest.param("mistakes", "test image 123456", marks=fault(10)),
         pytest.param("deep", "recursion", marks=fault(10)),
         pytest.param("oversized", "longer than", marks=fault(10)),
