@@ -37,18 +37,18 @@ ANSWER = "    say(outputs=[float(image[i]) for i in range(10)], seconds=0.5)\n"
 @pytest.fixture
 def start(tmp_path, monkeypatch):
     """Keep a program warm in the worker's place; its lines follow the reading of one `image`."""
-    (tmp_path / "benchmarks").mkdir()
+    package = tmp_path / "benchmarks" / "worker"
+    package.mkdir(parents=True)
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     monkeypatch.setitem(environments.FIXED, "PYTHONPATH", str(tmp_path))
     monkeypatch.setattr(environments, "interpreter", lambda framework, device: Path(sys.executable))
     monkeypatch.setattr(process, "GRACE_S", 0.3)
     monkeypatch.setattr(remote, "ANSWER_S", 1.0)
-    for name in ("keeper.py", "confinement.py"):
-        shutil.copy(ROOT / "benchmarks" / name, tmp_path / "benchmarks")
+    shutil.copy(ROOT / "benchmarks" / "worker" / "supervisor.py", package)
     started = []
 
     def go(program: str, head: str = HEAD) -> remote.Warm:
-        (tmp_path / "benchmarks" / "worker.py").write_text(head + program)
+        (package / "__main__.py").write_text(head + program)
         weights = initial_weights(RECIPE.model, RECIPE.initialiser, 0)
         started.append(remote.Warm("numpy", "cpu", RECIPE, weights, 1))
         return started[-1]
