@@ -54,14 +54,17 @@ def checkout(tmp_path, forgetful):
     for folder in imports.OURS:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
 
+    def path_of(name):
+        found = [*tmp_path.glob(f"benchmarks/worker/{name}.py"), *tmp_path.glob(f"**/{name}.py")]
+        return found[0] if found else tmp_path / "benchmarks" / f"{name}.py"
+
     def hashed(entries=(environments.PROGRAM,), **contents):
         for name, content in contents.items():
-            path = next(iter(tmp_path.glob(f"**/{name}.py")), tmp_path / "benchmarks" / f"{name}.py")
-            path.write_text(content)
+            path_of(name).write_text(content)
         forgetful()
         return code_hash(*entries, folders=(tmp_path,))
 
-    hashed.read = lambda name: next(tmp_path.glob(f"**/{name}.py")).read_text()
+    hashed.read = lambda name: path_of(name).read_text()
     return hashed
 
 
