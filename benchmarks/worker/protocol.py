@@ -399,8 +399,8 @@ def mistake(kind: Any, value: object, name: str = "", partial: bool = False) -> 
         wrong = mistake(parts[0], value, name)
         return wrong or ("" if all(check(value) for check in parts[1:]) else _not_valid(name, value))
     if form in (Union, types.UnionType):
-        wrong = [mistake(part, value, name) for part in parts]
-        return "" if not all(wrong) else wrong[0] if isinstance(value, dict) else _not_valid(name, value)
+        mistakes = [mistake(part, value, name) for part in parts]
+        return "" if not all(mistakes) else mistakes[0] if isinstance(value, dict) else _not_valid(name, value)
     if form is list and isinstance(value, list):
         return next(filter(None, (mistake(parts[0], item, f"{name}[{n}]") for n, item in enumerate(value))), "")
     if form is dict and isinstance(value, dict):
