@@ -18,7 +18,8 @@ from benchmarks.machine.memory import MemoryWatch
 from benchmarks.record.schema import BY_NAME, TASKS
 from benchmarks.record.values import loads, text
 from benchmarks.worker.libraries import aborted
-from benchmarks.worker.protocol import ANSWERS, mistake, shown
+from benchmarks.worker.protocol import ANSWERS
+from benchmarks.worker.validate import mistake, shown
 
 Answer = dict[str, Any]
 

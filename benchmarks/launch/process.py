@@ -29,7 +29,8 @@ from benchmarks.machine import environments, hardware
 from benchmarks.machine.memory import MemoryLimit, MemoryWatch
 from benchmarks.plan.cells import Cell
 from benchmarks.record.values import loads
-from benchmarks.worker.protocol import CellAxes, Progress, Request, checked_request, mistake
+from benchmarks.worker.protocol import CellAxes, Progress, Request, checked_request
+from benchmarks.worker.validate import mistake
 
 MAX_LINE_BYTES = 512
 MAX_LINES = 100_000

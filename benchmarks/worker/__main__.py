@@ -1,10 +1,8 @@
-"""The process in which one framework computes: reads a request, loads the adapter, answers, ends.
+"""The process in which one framework computes: it reads a request, loads the adapter, answers, ends.
 
-Started by supervisor.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
-request as a line of JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the
-lockstep gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `serve` (the
-same, image by image until stdin ends), `products`, `copies` and `bandwidth` (a framework's and memory's
-part of what the machine can do). Imports the standard library, NumPy and that framework.
+supervisor.py starts it as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
+request as a line of JSON on stdin (protocol.py has the tasks) and the descriptor to answer on. It imports the standard
+library, NumPy and that framework.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""How fast one framework multiplies square matrices: its say in the machine's peak. Runs in its environment.
+"""How fast one framework multiplies square matrices, for the machine's peak. Runs in its environment.
 
 A product of two N x N matrices is 2 * N**3 FLOP. The smallest declared network is built around it, so that device,
 dtype, precision and synchronisation are those that training has. The right operand is a reflection, its own inverse:
-products of any number neither grow nor vanish, and what they must be costs N**2 to say.
+repeated products neither grow nor vanish, and what they must be takes N**2 operations to compute.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def sweep(adapter_class: type[Adapter], request: ProductsRequest) -> Answer:
 
 
 def smallest(adapter_class: type[Adapter], request: ProductsRequest | CopiesRequest) -> tuple[Adapter | None, Answer]:
-    """Return the smallest network on the request's device, and the flags so far; without it, why there is none."""
+    """Return the smallest network on the request's device and the flags so far, or None and why it cannot run there."""
     device, dtype, threads = request["device"], request["dtype"], request["threads"]
     has = adapter_class.set_threads(threads)
     mode = adapter_class.recommended_mode(SMALLEST.model, device)
@@ -120,7 +120,7 @@ def _reflection(axis: Array) -> Array:
 
 
 def _check(adapter: Adapter, work: Callable[[int], Any], left: Array, axis: Array) -> None:
-    """Hold one product and two to what they must be; ContractError if they are not. Warms up and compiles, too."""
+    """Compare one product and two with what they must be; ContractError if they differ. Warms up and compiles, too."""
     reflected = left - np.outer(left @ axis, 2 * axis)
     for count, expected in ((1, reflected), (2, left)):
         pending = work(count)

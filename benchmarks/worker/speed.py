@@ -1,9 +1,7 @@
-"""Latency: how long one training step takes when each is waited for, and how much of it is not arithmetic.
+"""What a speed launch measures of one cell, each quantity in its own column. Runs inside a framework's environment.
 
-Throughput comes from chunks (timing.py), in which steps may overlap; a step that is waited for is another quantity,
-and the two stand in columns of their own. Runs inside a framework's environment.
-
-What a speed launch measures of one cell, each quantity in its own column. Runs inside a framework's environment.
+Throughput comes from chunks (timing.py), in which steps may overlap. How long one step takes when each is waited for is
+another quantity, and so is what a step with next to nothing to compute costs: both have columns of their own.
 """
 
 from __future__ import annotations
@@ -45,7 +43,7 @@ def _single_steps(train: Work, enough_s: float) -> list[float]:
 
 
 def _percentile(taken: Sequence[float], percent: int) -> float | None:
-    """Return the smallest value that at least `percent` % do not exceed; None where one of them alone would say it."""
+    """Return the smallest value that at least `percent` % do not exceed; None where one value alone would decide it."""
     if len(taken) * (100 - percent) < 100:
         return None
     return sorted(taken)[math.ceil(len(taken) * percent / 100) - 1]

@@ -1,13 +1,8 @@
-"""Training on one stack of batches through either input, for what proves and learns; nothing here is timed.
+"""An accuracy launch: train the recipe's epochs, evaluate after each, and record when an accuracy is first reached.
 
-Runs inside a framework's environment.
-
-What a trained network misreads: a confusion matrix, and the test images it is most wrong about.
-
-An accuracy launch: train the recipe's epochs, evaluate after each, and say when a fixed accuracy was first reached.
-
-No speed comes from here: an epoch's seconds hold its evaluation. Accuracy and loss are computed here, in NumPy and
-float64, from the outputs that the adapter returns, so that no framework's idea of a metric takes part.
+No speed comes from this module: an epoch's seconds hold its evaluation. Accuracy, loss and the confusion matrix are
+computed in NumPy and float64, from the outputs that the adapter returns, so that no framework's idea of a metric takes
+part. The proof trains through the same batch cursor, by either input. Runs inside a framework's environment.
 """
 
 from __future__ import annotations

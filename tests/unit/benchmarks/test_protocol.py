@@ -22,9 +22,8 @@ from benchmarks.worker.protocol import (
     Progress,
     checked_image,
     checked_request,
-    fields,
-    mistake,
 )
+from benchmarks.worker.validate import fields, mistake
 
 PLAIN = {str: "word", int: 7, float: 0.5, bool: True, NoneType: None, object: "anything"}
 KNOWN = {"status": "ok", "device": "cpu"}  # texts of which a check takes a few alone

@@ -7,8 +7,9 @@ import pytest
 from benchmarks.errors import SchemaError
 from benchmarks.plan.cells import AXES
 from benchmarks.record.schema import BY_NAME, COLUMNS, TASKS, Column, names, validate
-from benchmarks.worker.protocol import ANSWERS, SpeedAnswer, fields
+from benchmarks.worker.protocol import ANSWERS, SpeedAnswer
 from benchmarks.worker.speed import PLAN
+from benchmarks.worker.validate import fields
 
 
 def test_a_valid_row_gets_every_column_in_order(row):
