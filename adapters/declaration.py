@@ -8,7 +8,7 @@ Canonical layout: images NCHW, Dense weights (in, out), convolution weights (out
 Flatten in C order. Scalars are rounded once to float32: mxnet, Keras and Paddle's Momentum keep them so,
 and against float64 scalars even SGD parts from them at 1e-8.
 
-A declared model as the files beside this one take it: plain JSON values, which another process can be handed.
+`layers` gives a declared model as plain JSON values, for the process that writes a framework's own files.
 """
 
 from __future__ import annotations

@@ -1,14 +1,11 @@
-"""A process of its own that writes a framework's files or loads them: `python -I standalone.py`, the request on stdin.
+"""Writes a framework's own files or loads them, in a process of its own: `python -I standalone.py`, request on stdin.
 
-Isolated (-I) Python has neither this folder nor the project on its path, so what loads here loads anywhere.
-
-What each framework's own users expect of a trained network: a network of its ordinary layers, in its own files.
-
-Nothing here knows the adapters, nor can it: `standalone.py` runs one of these files in a process that finds nothing of
-this project. Each has FORMATS, `write(layers, weights, folder, name)` and `load(form, layers, folder, name)`, which
-returns a function from images (N, C, H, W) to outputs (N, outputs). `layers` are those of the declaration as JSON,
-each with its `name` and `input_shape`; weights are float32, by name, in the canonical layout.
-Everything is written on the CPU, so that it loads where there is no other device.
+The files are what a framework's own users expect of a trained network: a network of its ordinary layers. Isolated
+(-I) Python has neither this folder nor the project on its path, so what loads in this process loads anywhere, and no
+native.py can import the adapters. Each native.py has FORMATS, `write(layers, weights, folder, name)` and
+`load(form, layers, folder, name)`, which returns a function from images (N, C, H, W) to outputs (N, outputs). `layers`
+are those of the declaration as JSON, each with its `name` and `input_shape`; weights are float32, by name, in the
+canonical layout. Everything is written on the CPU, so that it loads where there is no other device.
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ class MxnetAdapter(Adapter):
     def bind(self, images: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.executor.Executor:
         """Bind the network and its loss, forward and backward, to the weights and to room for batches of this shape.
 
-        A hybridized block records anew what it is to differentiate, each step: mlp, batch 100: 0.81 of this speed.
+        A hybridized block records again, at each step, what it is to differentiate: mlp, batch 100: 0.81 of this speed.
         """
         names = [parameter.name for parameter in self.network.collect_params().values()]
         given = {"images": images.copy(), "labels": labels.copy()}

@@ -78,7 +78,7 @@ class TensorflowAdapter(Adapter):
         self.slopes = self.compile(self.differentiate)
         graph = partial(tf.function, jit_compile=self.pays(1), autograph=False)
         self.infer = self.forward if self.mode == "eager" else graph(self.forward)
-        # tf.gather, because XLA compiles a slice anew for every index: 100 batches took 29 s the first time.
+        # tf.gather, because XLA compiles a slice again for every index: 100 batches took 29 s the first time.
         self.infer_at = graph(lambda images, index: self.forward(tf.gather(images, index)))
         # All batches in one call, as training has it: mlp, batch 100: 287,000 samples/s against 152,000.
         outputs = self.recipe.model.outputs

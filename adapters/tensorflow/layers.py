@@ -1,6 +1,7 @@
-"""The declared layers in tensorflow: one line each, images NHWC, products with operands of the cell's type.
+"""The declared layers and the declared update in tensorflow.
 
-The declared update in tensorflow: Keras keeps the rate inside momentum and epsilon outside Adam's hat.
+A layer is one line each, images NHWC, products with operands of the cell's type. The update is our own because Keras
+keeps the rate inside momentum and epsilon outside Adam's hat.
 """
 
 from __future__ import annotations

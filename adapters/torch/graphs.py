@@ -1,14 +1,13 @@
-"""torch's fused mode: steps and evaluations recorded as CUDA graphs, replayed without Python and without launches.
+"""torch's compiled and fused modes: steps without Python and, on a card, as CUDA graphs without launches of their own.
 
-A graph replays the same kernels on the same memory. So which batch is next is a number on the card, which the graph
+Fused: a graph replays the same kernels on the same memory. So the next batch is a number on the card, which the graph
 itself counts up, and everything that a step changes (weights, the optimiser's arrays, losses) is changed in place.
 https://pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
 
-torch.compile as each device wants it: C++ around the kernels on a CPU, CUDA graphs of them on a card.
-
-On a card a step of these networks is bound by launches. mode="reduce-overhead" replays what Inductor generated as one
-CUDA graph; there weights may change in place only where their address is promised to stay, a batch is copied to where
-the graph reads it, and a replay writes over what the one before returned.
+Compiled: torch.compile makes C++ around the kernels on a CPU, CUDA graphs of them on a card, where a step of these
+networks is bound by launches. mode="reduce-overhead" replays what Inductor generated as one CUDA graph; there weights
+may change in place only where their address is promised to stay, a batch is copied to where the graph reads it, and a
+replay writes over what the replay before it returned.
 https://docs.pytorch.org/docs/stable/torch.compiler_cudagraph_trees.html
 """
 
@@ -115,7 +114,7 @@ class InPlace:
         return [*self.weights, *(array for slot in self.slots for array in slot), self.taken]
 
     def forget(self) -> None:
-        """Begin anew, as after set_weights."""
+        """Forget all earlier steps, as after set_weights."""
         for tensor in self.changed[len(self.weights) :]:
             tensor.zero_()
 

@@ -12,7 +12,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,16 +22,18 @@ import numpy.typing as npt
 from adapters.contract import Array, Feed, Preloaded
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from adapters.weights import Weights, initial_weights
+from adapters.registry import ADAPTERS
+from adapters.weights import Weights
 from benchmarks.launch.outcome import Outcome
 from benchmarks.launch.place import Place
-from benchmarks.launch.process import launch, on_cpus
+from benchmarks.launch.process import axes, launch, on_cpus
 from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared, prepare
 from benchmarks.stats import LOOKS, Means, paired, sample, speed_verdicts
 from benchmarks.worker import prove, timing
-from benchmarks.worker.inputs import Inputs, write_inputs
+from benchmarks.worker.inputs import Inputs, prepare_inputs
+from benchmarks.worker.protocol import Plan, SpeedRequest
 from benchmarks.worker.speed import speeds
 
 
@@ -134,7 +136,7 @@ class HalfChunks(NumpyAdapter):
 
 def _slips(inputs: Inputs) -> Iterator[Check]:
     """Put faults into the measuring that have made other benchmarks wrong."""
-    plan = {"chunk_steps": 50, "warm_up_chunks": 2, "eval_passes": 10}
+    plan = Plan(chunk_steps=50, warm_up_chunks=2, eval_passes=10)
     yield _caught("a missing synchronisation", lambda: speeds(NeverWaits(), inputs, 100, plan))
     milliseconds = timing.Timed([0.1 / 1000] * 10, 1.0, 1.0, True)
     yield _caught("milliseconds taken for seconds", lambda: timing.samples_per_s(milliseconds, 100))
@@ -264,10 +266,16 @@ def _real_launch(data: Prepared) -> Outcome:
     """Measure mlp in NumPy on one CPU, in a worker as a sweep's."""
     cell = Cell("numpy", "mlp", data.name, "cpu", 100, "eager", "float32", 1)
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
-        weights = initial_weights(RECIPE.model, RECIPE.initialiser, 0)
-        write_inputs(Path(folder), weights, 0, data.train_size, 1)
-        request = {"task": "speed", "cell": asdict(cell), "plan": None, "chunk_s": timing.CHUNK_S}
-        request |= {"data": str(data.folder), "inputs": folder}
+        prepare_inputs(Path(folder), RECIPE, 0, data.train_size, 1)
+        request = SpeedRequest(
+            task="speed",
+            adapter=ADAPTERS["numpy"],
+            cell=axes(cell),
+            data=str(data.folder),
+            inputs=folder,
+            plan=None,
+            chunk_s=timing.CHUNK_S,
+        )
         return launch(Place.of("numpy", "cpu", 1), request, timeout_s=300)
 
 
@@ -288,8 +296,7 @@ def run(names: list[str]) -> Iterator[Check]:
     """Yield the named checks' answers, in order."""
     data = prepare("mnist-5k", None)
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
-        weights = initial_weights(RECIPE.model, RECIPE.initialiser, 0)
-        write_inputs(Path(folder), weights, 0, data.train_size, 1)
+        prepare_inputs(Path(folder), RECIPE, 0, data.train_size, 1)
         inputs = Inputs.open(data.folder, Path(folder), RECIPE.pixels, "float32")
         for name in names:
             yield from REAL[name](data) if name in REAL else CHECKS[name](inputs)

@@ -24,6 +24,7 @@ from benchmarks.launch.process import launch
 from benchmarks.launch.roofline import Ceiling
 from benchmarks.machine import environments, hardware, imports
 from benchmarks.plan.cells import Cell
+from benchmarks.worker.protocol import BandwidthRequest, CopiesRequest, ProductsRequest, Request
 
 SIZES = (256, 512, 1024, 2048, 4096)
 TIMEOUT_S = 300.0
@@ -92,7 +93,15 @@ def measured_peak(
         return found
     answers = {}
     for framework in frameworks:
-        answers[framework] = _ask(point, framework, "products", sizes=list(sizes))
+        request = ProductsRequest(
+            task="products",
+            adapter=ADAPTERS[framework],
+            device=point.device,
+            dtype=point.dtype,
+            threads=point.threads,
+            sizes=list(sizes),
+        )
+        answers[framework] = _ask_worker(framework, point, request)
         report(f"{framework}, {point}: {_answer_words(answers[framework])}")
     document = {**point._asdict(), **_best(answers), "frameworks": answers, "complete": _all_valid(answers)}
     if document["complete"] and document["flops_per_s"]:
@@ -100,15 +109,9 @@ def measured_peak(
     return document
 
 
-def _ask(point: Point, framework: str, task: str, **amounts: Sequence[int]) -> Document:
-    """Let one framework multiply or copy in a fresh process; return its answer with status and reason."""
-    request = {"task": task, **point._asdict(), **amounts}
-    return _ask_worker(framework, point.device, request, point.threads)
-
-
-def _ask_worker(framework: str, device: str, request: Document, threads: int) -> Document:
-    """Return how a launch ended, as part of a document."""
-    outcome = launch(Place.of(framework, device, threads), request, TIMEOUT_S)
+def _ask_worker(framework: str, point: Point, request: Request) -> Document:
+    """Let one framework compute in a fresh process; return its answer with status, reason and flags."""
+    outcome = launch(Place.of(framework, point.device, point.threads), request, TIMEOUT_S)
     ended = {"status": outcome.status, "reason": outcome.reason, "flags": sorted(outcome.flags)}
     return {**ended, **(outcome.answer or {})}
 
@@ -200,20 +203,30 @@ def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print
 
 def _in_memory(point: Point) -> Document:
     """Let NumPy compute its triad in a fresh process."""
-    request = {"task": "bandwidth", "threads": point.threads, "sets_bytes": _sets_bytes(point.threads)}
-    return _ask_worker("numpy", "cpu", request, point.threads)
+    sets = _sets_bytes(point.threads)
+    request = BandwidthRequest(task="bandwidth", adapter=ADAPTERS["numpy"], threads=point.threads, sets_bytes=sets)
+    return _ask_worker("numpy", point, request)
 
 
 def _on_a_card(point: Point) -> Document:
     """Let every framework copy in a fresh process; return the fastest of each set, `failed` unless all took part."""
-    point = point._replace(dtype="float32")
-    answers = {
-        name: _ask(point, name, "copies", sets_bytes=CARD_SETS_BYTES) for name in available_frameworks(point.device)
-    }
+    answers = {name: _ask_worker(name, point, _copies(point, name)) for name in available_frameworks(point.device)}
     if not _all_valid(answers) or not any(map(_is_valid, answers.values())):
         wrong = [f"{name}: {answer['reason']}" for name, answer in answers.items() if not _is_valid(answer)]
         return {"status": "failed", "reason": "; ".join(wrong), "frameworks": answers}
     return {"status": "ok", "reason": "", "sets": _fastest(answers), "frameworks": answers}
+
+
+def _copies(point: Point, framework: str) -> CopiesRequest:
+    """Return what a framework is asked about its copies on a card."""
+    return CopiesRequest(
+        task="copies",
+        adapter=ADAPTERS[framework],
+        device=point.device,
+        dtype="float32",
+        threads=point.threads,
+        sets_bytes=list(CARD_SETS_BYTES),
+    )
 
 
 def _fastest(answers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, float]]:

@@ -7,10 +7,9 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from adapters.recipes import RECIPES
-from adapters.weights import initial_weights
 from benchmarks.errors import SchemaError
 from benchmarks.launch import process
 from benchmarks.launch.ceilings import Point
@@ -23,7 +22,8 @@ from benchmarks.machine.noise import Canary, CardWatch, Suspend
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record.schema import BY_NAME, FLAGS, validate
-from benchmarks.worker.inputs import write_inputs
+from benchmarks.worker.inputs import prepare_inputs
+from benchmarks.worker.protocol import AccuracyRequest, Plan, SpeedRequest
 from benchmarks.worker.speed import PLAN
 
 
@@ -74,7 +74,7 @@ class Launcher:
     memory: MemoryLimit = UNLIMITED
     ceilings: Mapping[Point, Ceiling] = field(default_factory=dict)  # absent: not known
     proofs: dict[Cell, Proof] = field(default_factory=dict)
-    plans: dict[str, dict[str, int]] = field(default_factory=dict)  # PLAN's columns by identity
+    plans: dict[str, Plan] = field(default_factory=dict)  # by identity
     oom_history: OomHistory = field(default_factory=OomHistory)
     fastest_canary: dict[int, float] = field(default_factory=dict)  # seconds by CPU
 
@@ -126,21 +126,22 @@ class Launcher:
         ended = {"status": outcome.status, "reason": outcome.reason, "flags": in_order(flags)}
         return {**answer, **columns, **canary.columns(), **ended}
 
-    def _request(self, target: Target, planned: Launch, inputs: Path) -> dict[str, Any]:
-        return {
-            "task": planned.task,
-            "cell": dataclasses.asdict(target.cell),
-            "data": str(target.data.folder),
-            "inputs": str(inputs),
-            "epochs": target.epochs,
-            "plan": self.plans.get(target.identity(planned)),
-            "chunk_s": self.chunk_s,
-        }
+    def _request(self, target: Target, planned: Launch, inputs: Path) -> SpeedRequest | AccuracyRequest:
+        """Return what the worker is asked; `inputs` is as prepare_inputs left it."""
+        adapter, cell = target.place.adapter, process.axes(target.cell)
+        data, folder = str(target.data.folder), str(inputs)
+        if planned.task == "accuracy":
+            epochs = target.epochs
+            return AccuracyRequest(task="accuracy", adapter=adapter, cell=cell, data=data, inputs=folder, epochs=epochs)
+        plan = self.plans.get(target.identity(planned))
+        return SpeedRequest(
+            task="speed", adapter=adapter, cell=cell, data=data, inputs=folder, plan=plan, chunk_s=self.chunk_s
+        )
 
     def remember(self, planned: Launch, row: Row) -> None:
         """Note for later launches of a cell which chunks its first one took, and that it ran out of memory."""
         if row["task"] == "speed" and row["status"] == "ok":
-            self.plans.setdefault(row["cell"], {name: row[name] for name in PLAN})
+            self.plans.setdefault(row["cell"], cast(Plan, {name: row[name] for name in PLAN}))
         self.oom_history.note(planned, row["status"])
 
 
@@ -155,6 +156,5 @@ def _inputs(target: Target, seed: int, folder: Path) -> Path:
     inputs = folder / f"{target.cell.recipe}-{target.data.sha256[:16]}-{seed}"
     if not inputs.exists():
         inputs.mkdir()
-        weights = initial_weights(target.recipe.model, target.recipe.initialiser, seed)
-        write_inputs(inputs, weights, seed, target.data.train_size, target.epochs)
+        prepare_inputs(inputs, target.recipe, seed, target.data.train_size, target.epochs)
     return inputs

@@ -7,7 +7,6 @@ UTF-8, no key twice, no NaN, numbers within the bounds of their columns, no colu
 from __future__ import annotations
 
 import json
-import math
 import re
 import signal
 from dataclasses import dataclass, replace
@@ -15,61 +14,19 @@ from pathlib import PurePath
 from typing import Any
 
 from benchmarks.machine.memory import MemoryWatch
-from benchmarks.record.schema import BY_NAME, COLUMNS, TASKS
-from benchmarks.record.values import (
-    Check,
-    count,
-    fits,
-    invalid,
-    items,
-    listed,
-    loads,
-    mapping,
-    not_null,
-    number,
-    one_of,
-    optional,
-    rate,
-    strings,
-    text,
-)
+from benchmarks.record.schema import BY_NAME, TASKS
+from benchmarks.record.values import loads, text
 from benchmarks.worker.libraries import aborted
+from benchmarks.worker.protocol import ANSWERS
+from benchmarks.worker.validate import mistake, shown
 
 Answer = dict[str, Any]
 
 STATUSES = ("ok", "unsupported", "failed", "oom", "nan", "invalid")  # a worker's; the harness has more
-HARNESS = frozenset(column.name for column in COLUMNS if column.by == "harness")  # a worker must not fill these in
 
 
 class AnswerInvalid(ValueError):
     """An answer is not valid; the message goes on after `the worker's answer`."""
-
-
-TEXTS = mapping(text)
-NEEDED: dict[str, dict[str, Check]] = {  # of an answer that is ok
-    "probe": {
-        "versions": TEXTS,
-        "devices": TEXTS,
-        "libraries": mapping(lambda value: True),
-        "unsupported": mapping(optional(text)),
-        "recommended": mapping(TEXTS),
-    },
-    "prove": {
-        "lockstep": one_of("pass", "fail"),
-        "why": text,
-        "steps": count,
-        "float64_deviation": number,
-        "by_step": optional(mapping(number)),
-        "deviations": mapping(optional(number)),
-        "oracle_sha256": text,
-    },
-    **{task: {column.name: not_null for column in COLUMNS if task in column.needed_by} for task in TASKS},
-    "products": {"flags": strings, "sizes": items(size=count, flops_per_s=optional(rate))},
-    "copies": {"flags": strings, "sets": items(set_bytes=count, bytes_per_s=rate)},
-    "serving": {"mode": text, "version": text},
-    "served": {"outputs": listed(number), "seconds": rate},
-    "bandwidth": {"sets": items(set_bytes=count, bytes_per_s=rate)},
-}
 
 
 def read(answer: bytes, task: str, largest_bytes: int = 1 << 19) -> Answer:
@@ -82,30 +39,19 @@ def read(answer: bytes, task: str, largest_bytes: int = 1 << 19) -> Answer:
         raise AnswerInvalid(f"cannot be read: it has no reason, or no status out of {', '.join(STATUSES)}")
     if len(json.dumps(found)) > largest_bytes:  # as it would be written: a character outside ASCII takes six bytes
         raise AnswerInvalid(f"is longer than {largest_bytes} bytes")
-    if found["status"] == "ok" and (name := invalid(NEEDED.get(task, {}), found)):
-        raise AnswerInvalid(f"has no valid {name!r}: {shown(found.get(name))}")
-    if not optional(strings)(found.get("flags")):
-        raise AnswerInvalid(f"has no valid 'flags': {shown(found['flags'])}")
+    if wrong := mistake(ANSWERS[task], found, partial=found["status"] != "ok"):
+        raise AnswerInvalid(wrong)
     if task in TASKS:
         _check_columns(found)
     return found
 
 
 def _check_columns(found: Answer) -> None:
-    """Hold an answer to the table of columns; AnswerInvalid names the first that does not fit."""
+    """Hold an answer to the bounds of its columns; AnswerInvalid names the first that is outside."""
     for name, value in found.items():
-        if name in ("status", "reason"):
-            continue
-        if name not in BY_NAME or name in HARNESS:
-            raise AnswerInvalid(f"says {name!r}, which is not a worker's to say")
         column = BY_NAME[name]
-        if value is not None and not (fits(column.kind, value) and column.check(value)):
+        if value is not None and not column.check(value):
             raise AnswerInvalid(f"has no valid {name!r}: {shown(value)} ({column.meaning})")
-
-
-def shown(value: Any) -> str:
-    """Return a value in few characters."""
-    return "infinity" if isinstance(value, float) and math.isinf(value) else repr(value)[:80]
 
 
 MAX_ANSWER_BYTES = 512 << 10  # half of what a line of results may have

@@ -14,6 +14,7 @@ from benchmarks.launch.process import launch
 from benchmarks.machine import environments, hardware, signals
 from benchmarks.machine.hardware import cpu_name, kind, physical_cpus
 from benchmarks.plan.typed import values
+from benchmarks.worker.protocol import ProbeRequest
 
 PROBE_TIMEOUT_S = 120.0  # of its own: the first import in an environment may compile thousands of files
 DISTRIBUTIONS = {  # a package's names in a lock, where they differ from the name that adapters import
@@ -64,7 +65,8 @@ def probe(framework: str, device: str) -> Probe:
         place = Place.of(framework, device, 1).on_all_cores()
     except EnvironmentMissing as error:
         return Probe(framework, device, str(error), missing=True)
-    outcome = launch(place, {"task": "probe", "device": device}, PROBE_TIMEOUT_S)
+    request = ProbeRequest(task="probe", adapter=place.adapter, device=hardware.kind(device))
+    outcome = launch(place, request, PROBE_TIMEOUT_S)
     remedy = environments.recreate_hint(framework, device)
     if outcome.answer is None or outcome.status != "ok":
         return Probe(

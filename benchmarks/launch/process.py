@@ -11,34 +11,28 @@ a line that is not valid ends the launch, as an answer that is not valid does.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import fcntl
 import json
 import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import IO, Any, cast
+from collections.abc import Callable, Iterator, Sequence
+from typing import IO, cast
 
-from benchmarks.launch.outcome import (
-    MAX_ANSWER_BYTES,
-    MAX_REASON_CHARACTERS,
-    AnswerInvalid,
-    Outcome,
-    decoded,
-    judge,
-    shown,
-)
+from benchmarks.launch.outcome import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, AnswerInvalid, Outcome, decoded, judge
 from benchmarks.launch.place import Place
 from benchmarks.machine import environments
 from benchmarks.machine.memory import MemoryWatch
-from benchmarks.record.values import count, invalid, loads, number
+from benchmarks.plan.cells import Cell
+from benchmarks.record.values import loads
+from benchmarks.worker.protocol import CellAxes, Progress, Request, checked_request
+from benchmarks.worker.validate import mistake
 
-FIGURES = {"epoch": count, "train_loss": number, "accuracy": number, "loss": number, "seconds": number}
 MAX_LINE_BYTES = 512
 MAX_LINES = 100_000
-Figures = Mapping[str, Any]
-Report = Callable[[Figures], None]
+Report = Callable[[Progress], None]
 
 
 class ProgressLines:
@@ -59,7 +53,7 @@ class ProgressLines:
             self.report(_parse_progress(line))
 
 
-def _parse_progress(line: bytes) -> dict[str, Any]:
+def _parse_progress(line: bytes) -> Progress:
     """Return the figures of a line; AnswerInvalid if it is not a line of progress."""
     try:
         if len(line) > MAX_LINE_BYTES:
@@ -67,11 +61,9 @@ def _parse_progress(line: bytes) -> dict[str, Any]:
         figures = loads(line)
     except ValueError as error:
         raise AnswerInvalid(f"has a line of progress that cannot be read: {error}") from None
-    if not isinstance(figures, dict) or figures.keys() != FIGURES.keys():
-        raise AnswerInvalid(f"has a line of progress without {', '.join(FIGURES)}: {shown(figures)}")
-    if name := invalid(FIGURES, figures):
-        raise AnswerInvalid(f"has a line of progress with no valid {name!r}: {shown(figures[name])}")
-    return figures
+    if wrong := mistake(Progress, figures):
+        raise AnswerInvalid(f"has a line of progress that {wrong}")
+    return cast(Progress, figures)
 
 
 GRACE_S = 5.0  # from SIGTERM to SIGKILL
@@ -79,16 +71,21 @@ LOWEST_DESCRIPTOR = 200  # of an answer: what guesses at descriptors, or closes 
 PIPE_READS = 64  # of 64 KiB: more than a pipe holds, so that a writer nobody can end does not keep us reading
 
 
-def launch(place: Place, request: Mapping[str, Any], timeout_s: float, progress: Report | None = None) -> Outcome:
+def axes(cell: Cell) -> CellAxes:
+    """Return a cell as a request holds it."""
+    return cast(CellAxes, dataclasses.asdict(cell))
+
+
+def launch(place: Place, request: Request, timeout_s: float, progress: Report | None = None) -> Outcome:
     """Run one worker to its end. Never raises for what the worker does, nor where the system cannot start it.
 
     `progress` is called with the figures of each epoch if the request asks for them.
     """
     try:
         with place.memory.watch() as watch:
-            process, reader = start(place, watch)
+            process, reader = start(place, request, watch)
             try:
-                outcome = _attend(process, reader, place.addressed(request), timeout_s, progress)
+                outcome = _attend(process, reader, request["task"], timeout_s, progress)
             finally:
                 stop(process)
                 os.close(reader)
@@ -97,12 +94,13 @@ def launch(place: Place, request: Mapping[str, Any], timeout_s: float, progress:
         return Outcome("failed", f"the worker could not be started: {error.strerror}", None, "")
 
 
-def start(place: Place, watch: MemoryWatch) -> tuple[subprocess.Popen[bytes], int]:
+def start(place: Place, request: Request, watch: MemoryWatch) -> tuple[subprocess.Popen[bytes], int]:
     """Start a supervisor, which becomes the worker's parent; return it and the descriptor of the worker's answer.
 
-    The worker reads its request from the supervisor's stdin. It does not outlive the thread that calls this: see
-    worker/supervisor.py.
+    The request goes to the worker through the supervisor's stdin; MessageInvalid if it is not of its task's type. The
+    worker does not outlive the thread that calls this: see worker/supervisor.py.
     """
+    line = json.dumps(checked_request(place.addressed(request))).encode() + b"\n"
     reader, low = os.pipe()
     with contextlib.ExitStack() as undo:
         undo.callback(os.close, reader)
@@ -125,6 +123,11 @@ def start(place: Place, watch: MemoryWatch) -> tuple[subprocess.Popen[bytes], in
                 )
         finally:
             os.close(writer)
+        undo.callback(stop, process)
+        stdin = cast(IO[bytes], process.stdin)
+        with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit code tells
+            stdin.write(line)
+            stdin.flush()
         undo.pop_all()
     return process, reader
 
@@ -141,12 +144,11 @@ def on_cpus(cpus: Sequence[int]) -> Iterator[None]:
 
 
 def _attend(
-    process: subprocess.Popen[bytes], reader: int, request: Mapping[str, Any], timeout_s: float, progress: Report | None
+    process: subprocess.Popen[bytes], reader: int, task: str, timeout_s: float, progress: Report | None
 ) -> Outcome:
-    """Send the request, then sleep until the worker has closed its channels or its time is over."""
+    """End its input, then sleep until the worker has closed its channels or its time is over."""
     stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
-    with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit code says why
-        stdin.write(json.dumps(request).encode())
+    with contextlib.suppress(BrokenPipeError):  # what it did not read is still in the buffer
         stdin.close()
     deadline = time.monotonic() + timeout_s
     answer, printed = bytearray(), bytearray()
@@ -172,7 +174,7 @@ def _attend(
         return Outcome("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, decoded(printed))
     finally:
         os.close(exited)
-    return judge(process.wait(), bytes(answer), decoded(printed), str(request.get("task")))
+    return judge(process.wait(), bytes(answer), decoded(printed), task)
 
 
 def receive(descriptor: int, buffer: bytearray, drain: bool) -> bool:

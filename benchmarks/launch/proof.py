@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from adapters.recipes import RECIPES
-from adapters.weights import initial_weights
 from benchmarks import files
 from benchmarks.files import default_cache
 from benchmarks.launch.place import Place
-from benchmarks.launch.process import launch
+from benchmarks.launch.process import axes, launch
 from benchmarks.machine import environments, git, hardware, imports
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.worker.inputs import write_inputs
+from benchmarks.worker.inputs import prepare_inputs
+from benchmarks.worker.protocol import ProofFolders, ProveRequest
 
 STEPS = 200
 TIMEOUT_S = 1800.0
@@ -117,19 +117,19 @@ def _make(
     if not inputs.exists():
         epochs = -(-steps * batch_size // data.train_size)
         part = Path(tempfile.mkdtemp(dir=folder))  # renamed when whole: a crash must not leave half of it
-        weights = initial_weights(recipe.model, recipe.initialiser, seed)
-        write_inputs(part, weights, seed, data.train_size, min(epochs, steps))
+        prepare_inputs(part, recipe, seed, data.train_size, min(epochs, steps))
         try:
             part.rename(inputs)
         except OSError:  # another sweep was first, with the same content
             shutil.rmtree(part)
-    request = {
-        "task": "prove",
-        "cell": {**asdict(cell), "batch_size": batch_size},
-        "folders": {"data": str(data.folder), "inputs": str(inputs), "oracle": str(inputs / "losses.npy")},
-        "steps": steps,
-    }
     place = Place.of(cell.framework, cell.device, cell.threads, cell.revision, memory)
+    request = ProveRequest(
+        task="prove",
+        adapter=place.adapter,
+        cell=axes(replace(cell, batch_size=batch_size)),
+        folders=ProofFolders(data=str(data.folder), inputs=str(inputs), oracle=str(inputs / "losses.npy")),
+        steps=steps,
+    )
     outcome = launch(place, request, timeout_s)
     if outcome.status == "invalid":  # it did not build what is declared
         return Proof("fail", outcome.reason, {})

@@ -77,7 +77,7 @@ def evaluate(
     cells = expand(axes, probes)
     weights = scratch / "kept.npz"
     inputs.write_weights(weights, kept.weights)
-    inputs.write_inputs(scratch, initial_weights(recipe.model, recipe.initialiser, 0), 0, data.train_size, 1)
+    inputs.prepare_inputs(scratch, recipe, 0, data.train_size, 1)
     images = np.load(data.folder / "test_images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(data.folder / "test_labels.npy", allow_pickle=False).astype(np.int64)
     outputs, files = {}, {}

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import dataclasses
 import json
 import os
 import selectors
@@ -24,16 +23,19 @@ import numpy.typing as npt
 
 from adapters.declaration import Recipe
 from adapters.recipes import RECIPES
+from adapters.registry import ADAPTERS
 from adapters.weights import Weights
 from benchmarks.errors import WorkerFailed, WorkerLost
 from benchmarks.launch import outcome, process
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, decoded, judge
 from benchmarks.launch.place import Place
-from benchmarks.launch.process import Report
+from benchmarks.launch.process import Report, axes
+from benchmarks.machine.hardware import kind
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.worker import inputs
 from benchmarks.worker.inputs import read_weights
+from benchmarks.worker.protocol import AccuracyRequest, EvaluateRequest, ImageRequest, ServeRequest, checked_image
 
 Array = npt.NDArray[Any]
 READY_S = 120.0  # the first import in an environment may compile thousands of files
@@ -58,8 +60,16 @@ class Warm:
             folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="lockstep-")))
             inputs.write_weights(folder / "weights.npz", weights)
             self.selector = undo.enter_context(selectors.DefaultSelector())
+            request = ServeRequest(
+                task="serve",
+                adapter=ADAPTERS[framework],
+                device=kind(device),
+                recipe=recipe.name,
+                weights=str(folder / "weights.npz"),
+                threads=threads,
+            )
             try:
-                self.process, self.reader = process.start(place, self.watch)
+                self.process, self.reader = process.start(place, request, self.watch)
             except OSError as error:
                 raise WorkerLost(f"{framework}: the worker could not be started: {error.strerror}") from None
             undo.callback(os.close, self.reader)
@@ -69,9 +79,6 @@ class Warm:
             for descriptor in (self.reader, cast(IO[bytes], self.process.stdout).fileno(), self.exited):
                 self.selector.register(descriptor, selectors.EVENT_READ)
             self.undo = undo.pop_all()
-        request: dict[str, Any] = {"task": "serve", "device": device}
-        request |= {"recipe": recipe.name, "weights": str(folder / "weights.npz"), "threads": threads}
-        self._send(place.addressed(request))
 
     def __enter__(self) -> Warm:
         return self
@@ -115,18 +122,18 @@ class Warm:
 
     def _ask(self, image: Array) -> dict[str, Any]:
         """Return the worker's answer to one image."""
-        self._send({"image": base64.b64encode(image.tobytes()).decode()})
+        self._send(ImageRequest(image=base64.b64encode(image.tobytes()).decode()))
         answer = self._answer("served", ANSWER_S)
         if len(answer["outputs"]) != self.recipe.model.outputs:
             raise self._loss(f"answered {len(answer['outputs'])} outputs in place of {self.recipe.model.outputs}")
         return answer
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: ImageRequest) -> None:
         """Write one line; a worker that has ended is noticed where its answer is awaited."""
         self.check()
         stdin = cast(IO[bytes], self.process.stdin)
         with contextlib.suppress(BrokenPipeError):
-            stdin.write(json.dumps(message).encode() + b"\n")
+            stdin.write(json.dumps(checked_image(message)).encode() + b"\n")
             stdin.flush()
 
     def _answer(self, kind: str, seconds: float) -> dict[str, Any]:
@@ -186,30 +193,32 @@ EVALUATE_S = 1800.0
 
 
 def _ask(
-    cell: Cell,
-    task: str,
-    data: Prepared,
-    inputs: Path,
-    what: Mapping[str, Any],
-    timeout_s: float,
-    progress: Report | None = None,
+    cell: Cell, request: AccuracyRequest | EvaluateRequest, timeout_s: float, progress: Report | None = None
 ) -> Answer:
     """Return a worker's answer to a task; WorkerFailed where its status is not ok."""
-    request = {"task": task, "cell": dataclasses.asdict(cell), "data": str(data.folder), "inputs": str(inputs)}
     place = Place.of(cell.framework, cell.device, cell.threads, cell.revision)
-    found = process.launch(place, {**request, **what}, timeout_s, progress)
+    found = process.launch(place, request, timeout_s, progress)
     if found.answer is None or found.status != "ok":
-        raise WorkerFailed(f"{cell.framework} {cell.recipe} {task} ended {found.status}: {found.reason}")
+        raise WorkerFailed(f"{cell.framework} {cell.recipe} {request['task']} ended {found.status}: {found.reason}")
     return found.answer
 
 
 def train(
     cell: Cell, data: Prepared, inputs: Path, epochs: int, progress: Report | None = None, timeout_s: float = TIMEOUT_S
 ) -> tuple[Weights, Answer]:
-    """Train a cell's recipe; return its weights and the worker's answer. write_inputs() has filled `inputs`."""
+    """Train a cell's recipe; return its weights and the worker's answer. prepare_inputs() has filled `inputs`."""
     kept = inputs / f"{cell.framework}.npz"
-    what = {"epochs": epochs, "save": str(kept), "progress": progress is not None}
-    answer = _ask(cell, "accuracy", data, inputs, what, timeout_s, progress)
+    request = AccuracyRequest(
+        task="accuracy",
+        adapter=ADAPTERS[cell.framework],
+        cell=axes(cell),
+        data=str(data.folder),
+        inputs=str(inputs),
+        epochs=epochs,
+        save=str(kept),
+        progress=progress is not None,
+    )
+    answer = _ask(cell, request, timeout_s, progress)
     return read_weights(kept), answer
 
 
@@ -218,8 +227,16 @@ def outputs(
 ) -> dict[str, Outputs]:
     """Return a cell's outputs on all test images at each of some weights (.npz), finite and (images, outputs)."""
     made = {name: inputs / f"{name}-in-{cell.framework}.npy" for name in weights}
-    paths = [{name: str(path) for name, path in files.items()} for files in (weights, made)]
-    _ask(cell, "evaluate", data, inputs, {"weights": paths[0], "outputs": paths[1]}, timeout_s)
+    request = EvaluateRequest(
+        task="evaluate",
+        adapter=ADAPTERS[cell.framework],
+        cell=axes(cell),
+        data=str(data.folder),
+        inputs=str(inputs),
+        weights={name: str(path) for name, path in weights.items()},
+        outputs={name: str(path) for name, path in made.items()},
+    )
+    _ask(cell, request, timeout_s)
     found = {name: np.load(path, allow_pickle=False) for name, path in made.items()}
     expected = (data.test_size, RECIPES[cell.recipe].model.outputs)
     for name, array in found.items():

@@ -12,16 +12,16 @@ from typing import Any
 import numpy as np
 
 from adapters.recipes import RECIPES
-from adapters.weights import Weights, initial_weights
+from adapters.weights import Weights
 from benchmarks.errors import plain
 from benchmarks.launch.probe import Probe
-from benchmarks.launch.process import Figures
 from benchmarks.machine import environments, git, hardware
 from benchmarks.models import checkpoint, native, remote
 from benchmarks.models.checkpoint import Card
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.worker.inputs import write_inputs, write_weights
+from benchmarks.worker.inputs import prepare_inputs, write_weights
+from benchmarks.worker.protocol import Progress
 from benchmarks.worker.train import BY_EPOCH
 
 Say = Callable[[str], None]
@@ -36,15 +36,14 @@ def save(part: Path, cell: Cell, probe: Probe, data: Prepared, epochs: int, seed
     """
     recipe = RECIPES[cell.recipe]
 
-    def show_epoch(figures: Figures) -> None:
+    def show_epoch(figures: Progress) -> None:
         losses = f"loss {figures['train_loss']:.4f} in training, {figures['loss']:.4f} on the test images"
         accuracy = f"{100 * figures['accuracy']:.2f} % of them right"
         say(f"epoch {figures['epoch']}/{epochs}: {losses}, {accuracy}, {figures['seconds']:.1f} s")
 
     with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
         inputs = Path(scratch)
-        initial = initial_weights(recipe.model, recipe.initialiser, seed)
-        write_inputs(inputs, initial, seed, data.train_size, epochs)
+        prepare_inputs(inputs, recipe, seed, data.train_size, epochs)
         weights, answer = remote.train(cell, data, inputs, epochs, show_epoch)
         card = _card_facts(cell, probe, data, seed, answer)
         if own:

@@ -50,8 +50,8 @@ VERDICTS = ("pass", "fail", "unproven")
 class Column:
     """One column: `kind` is str, int, float, strings, ints, floats; `required` columns are never null.
 
-    `by` says who fills it in: the harness alone, or a worker too. `needed_by` names the tasks whose answer has it where
-    it is ok. In lines that are no rows (schema.py) a kind may also be object, objects, or floatss, lists of floats.
+    `by` says who fills it in: the harness alone, or a worker too, whose answers have types in worker/protocol.py. In
+    lines that are no rows a kind may also be object, objects, or floatss, lists of floats.
     """
 
     name: str
@@ -61,7 +61,6 @@ class Column:
     required: bool = False
     check: Check = lambda value: True
     by: str = "worker"
-    needed_by: tuple[str, ...] = ()
 
 
 Harness = functools.partial(Column, by="harness")  # a column that no worker may fill in
@@ -78,7 +77,7 @@ COLUMNS = (
     Harness("cell", "str", "", "hash of everything that decides what is measured: the axes, code, lock, machine", True),
     Harness("started_at", "str", "UTC", "when the launch began; for people, never used to measure", True),
     Harness("framework", "str", "", "import name of the framework", True),
-    Column("framework_version", "str", "", "its version, as it says itself", needed_by=TASKS),
+    Column("framework_version", "str", "", "its version, as it says itself"),
     Harness("model", "str", "", "declared network", True),
     Harness("recipe", "str", "", "declared settings it is trained with", True),
     Harness("dataset", "str", "", "data set", True),
@@ -103,25 +102,20 @@ COLUMNS = (
     Harness("attempt", "int", "", "over several machines: 2 and more began anew, a machine was lost", False, positive),
     Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
     Column("reason", "str", "", "why the status is not ok"),
-    Column("flags", "strings", "", "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items()), needed_by=TASKS),
+    Column("flags", "strings", "", "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items())),
     Harness("lockstep", "str", "", "the gate's verdict: pass, fail, unproven", True, lambda value: value in VERDICTS),
     Harness("lockstep_max_deviation", "float", "", "largest deviation of a loss from the oracle, in this dtype"),
     Harness("lockstep_float64_deviation", "float", "", "the same in float64, over lockstep_steps steps in one go"),
     Harness("lockstep_steps", "int", "steps", "steps of the float64 run", False, positive),
     Harness("oracle_sha256", "str", "", "hash of the oracle's losses that this was compared with"),
-    Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks",
-        False, positive, needed_by=("speed",)),
+    Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks", False, positive),
     Column("train_chunk_s", "floats", "s", "wall time of each timed chunk"),
     Column("train_chunk_device_s", "floats", "s", "on a GPU: between events on its queue at each chunk's edges"),
     Column("train_timed_between_s", "floats", "s", "begin and end of the timed training, on the monotonic clock"),
-    Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch",
-        False, positive, needed_by=("speed",)),
-    Column("warm_up_chunks", "int", "", "chunks of 100 ms before the timed ones, fixed by the first launch",
-        needed_by=("speed",)),
-    Column("eval_passes", "int", "", "passes over the test images in one chunk of evaluation",
-        False, positive, needed_by=("speed",)),
-    Column("eval_samples_per_s", "float", "samples/s", "evaluation: median over the timed chunks",
-        False, positive, needed_by=("speed",)),
+    Column("chunk_steps", "int", "steps", "optimiser steps in one chunk, fixed by the first launch", False, positive),
+    Column("warm_up_chunks", "int", "", "chunks of 100 ms before the timed ones, fixed by the first launch"),
+    Column("eval_passes", "int", "", "passes over the test images in one chunk of evaluation", False, positive),
+    Column("eval_samples_per_s", "float", "samples/s", "evaluation: median over the timed chunks", False, positive),
     Column("step_latency_p50_s", "float", "s", "a training step that is waited for: median", False, positive),
     Column("step_latency_p95_s", "float", "s", "the same: 95 % take no longer", False, positive),
     Column("step_latency_p99_s", "float", "s", "the same: 99 % take no longer", False, positive),
@@ -162,15 +156,13 @@ COLUMNS = (
     Harness("mfu", "float", "", "flops_per_s / peak_flops_per_s; above 1 the row is impossible", False, positive),
     Harness("roofline_flops_per_s", "float", "FLOP/s", "what peak and bandwidth allow a step", False, positive),
     Harness("roofline_share", "float", "", "flops_per_s / roofline_flops_per_s; above 1: impossible", False, positive),
-    Column("accuracy", "float", "", "on the test images after the last epoch",
-        False, fraction, needed_by=("accuracy",)),
+    Column("accuracy", "float", "", "on the test images after the last epoch", False, fraction),
     Column("loss", "float", "", "on the test images after the last epoch"),
     Column("train_accuracy", "float", "", "on the training images after the last epoch", False, fraction),
     Column("confusion", "ints", "", "test images by label (10 rows) and digit read (10 columns), row after row"),
     Column("mistakes", "ints", "", "indices of the misread test images with the largest losses, largest first"),
     Column("mistakes_read_as", "ints", "", "what each of them was read as"),
-    Column("epochs", "int", "", "epochs trained for the accuracy, fewer where the recipe stops early",
-        False, positive, needed_by=("accuracy",)),
+    Column("epochs", "int", "", "epochs trained for the accuracy, fewer where the recipe stops early", False, positive),
     Column("accuracy_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("loss_by_epoch", "floats", "", "on the test images, after each epoch"),
     Column("train_loss_by_epoch", "floats", "", "mean over the epoch's batches, each before its update"),

@@ -1,10 +1,8 @@
-"""The process in which one framework computes: reads a request, loads the adapter, answers, ends.
+"""The process in which one framework computes: it reads a request, loads the adapter, answers, ends.
 
-Started by supervisor.py as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
-request as a line of JSON on stdin and the descriptor to answer on. Tasks: `probe` (what is there?), `prove` (the
-lockstep gate), `speed` and `accuracy` (one launch of one cell), `evaluate` (outputs at given weights), `serve` (the
-same, image by image until stdin ends), `products`, `copies` and `bandwidth` (a framework's and memory's
-part of what the machine can do). Imports the standard library, NumPy and that framework.
+supervisor.py starts it as `python -m benchmarks.worker DESCRIPTOR` in the framework's own environment, with the
+request as a line of JSON on stdin (protocol.py has the tasks) and the descriptor to answer on. It imports the standard
+library, NumPy and that framework.
 """
 
 from __future__ import annotations
@@ -27,10 +25,21 @@ from adapters.registry import load
 from benchmarks.worker import bandwidth, interference, libraries, peak, prove, serve, timing
 from benchmarks.worker.inputs import Inputs, read_weights, write_weights
 from benchmarks.worker.libraries import is_out_of_memory
+from benchmarks.worker.protocol import (
+    AccuracyRequest,
+    EvaluateRequest,
+    MessageInvalid,
+    ProbeRequest,
+    Progress,
+    ProveRequest,
+    Request,
+    SpeedRequest,
+    checked_request,
+)
 from benchmarks.worker.speed import dispatch_s, speeds
 from benchmarks.worker.train import learn
 
-Answer = dict[str, Any]
+Answer = dict[str, Any]  # the harness holds it to its type
 Work = Callable[[Adapter, Inputs, int], Answer]
 
 
@@ -54,8 +63,8 @@ def _peak_rss_bytes() -> int:
     return int(status["VmHWM"].split()[0]) * 1024
 
 
-def _probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
-    """Say what is there: versions, devices, libraries, why a combination cannot run, the recommended modes."""
+def _probe(adapter: type[Adapter], request: ProbeRequest) -> Answer:
+    """Return versions, devices, libraries, why a combination cannot run, and the recommended modes."""
     device = request["device"]
     devices = adapter.devices()
     return {
@@ -73,7 +82,7 @@ def _probe(adapter: type[Adapter], request: Answer, import_s: float) -> Answer:
     }
 
 
-def _speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def _speed(adapter_class: type[Adapter], request: SpeedRequest, import_s: float) -> Answer:
     """Time one cell; return the row's measured columns and the plan for later launches.
 
     The first launch of a cell, which has no plan yet, also finds out what a step costs at least.
@@ -92,17 +101,16 @@ def _speed(adapter_class: type[Adapter], request: Answer, import_s: float) -> An
     return _measured(adapter_class, request, import_s, work)
 
 
-def _accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def _accuracy(adapter_class: type[Adapter], request: AccuracyRequest, import_s: float, channel: int) -> Answer:
     """Train one cell's recipe and evaluate after each epoch; return the row's columns on accuracy and loss.
 
-    The trained weights are kept where the request says `save`; with `progress` each epoch's figures go before the
-    answer.
+    The trained weights go to the request's file `save`; with `progress` each epoch's figures precede the answer.
     """
     target = ACCURACY_TARGETS.get((request["cell"]["recipe"], request["cell"]["dataset"]))
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        told = partial(_tell, request["channel"]) if request.get("progress") else lambda figures: None
-        learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["input"], told)
+        report = partial(_send_progress, channel) if request.get("progress") else lambda figures: None
+        learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["input"], report)
         if "save" in request:
             write_weights(Path(request["save"]), adapter.get_weights())
         return learnt
@@ -110,12 +118,12 @@ def _accuracy(adapter_class: type[Adapter], request: Answer, import_s: float) ->
     return _measured(adapter_class, request, import_s, work)
 
 
-def _tell(channel: int, figures: dict[str, float]) -> None:
-    """Say an epoch's figures before the answer: a line of less than PIPE_BUF, so written at once (pipe(7))."""
+def _send_progress(channel: int, figures: Progress) -> None:
+    """Write an epoch's figures: a line of less than PIPE_BUF, which a pipe takes whole (pipe(7))."""
     os.write(channel, json.dumps(figures).encode() + b"\n")
 
 
-def _evaluate(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def _evaluate(adapter_class: type[Adapter], request: EvaluateRequest, import_s: float) -> Answer:
     """Write the outputs on all test images at each of the given `weights` to its file of `outputs`."""
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
@@ -129,7 +137,9 @@ def _evaluate(adapter_class: type[Adapter], request: Answer, import_s: float) ->
     return _measured(adapter_class, request, import_s, work)
 
 
-def _measured(adapter_class: type[Adapter], request: Answer, import_s: float, work: Work) -> Answer:
+def _measured(
+    adapter_class: type[Adapter], request: SpeedRequest | AccuracyRequest | EvaluateRequest, import_s: float, work: Work
+) -> Answer:
     """Build the cell's adapter, let `work` do its part, and add what is known of every launch."""
     cell = request["cell"]
     granted = adapter_class.set_threads(cell["threads"])
@@ -160,48 +170,59 @@ def _mismatch(asked: int, granted: int, answer: Answer) -> bool:
     return granted != asked or more or fewer
 
 
-def _prove(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def _prove(adapter_class: type[Adapter], request: ProveRequest) -> Answer:
     """Put one cell through the lockstep gate."""
     cell = request["cell"]
     adapter_class.set_threads(cell["threads"])
     return prove.prove(adapter_class, RECIPES[cell["recipe"]], cell, request["folders"], request["steps"])
 
 
-TASKS = {
-    "probe": _probe,
-    "prove": _prove,
-    "speed": _speed,
-    "accuracy": _accuracy,
-    "evaluate": _evaluate,
-    "serve": serve.serve,
-    "products": peak.sweep,
-    "copies": bandwidth.sweep_copies,
-    "bandwidth": bandwidth.sweep_memory,
-}
+def _answer(adapter: type[Adapter], request: Request, import_s: float, channel: int) -> Answer:
+    """Do the request's task; import_s: the seconds that loading the adapter took."""
+    match request["task"]:
+        case "probe":
+            return _probe(adapter, request)
+        case "prove":
+            return _prove(adapter, request)
+        case "speed":
+            return _speed(adapter, request, import_s)
+        case "accuracy":
+            return _accuracy(adapter, request, import_s, channel)
+        case "evaluate":
+            return _evaluate(adapter, request, import_s)
+        case "serve":
+            return serve.serve(adapter, request, channel)
+        case "products":
+            return peak.sweep(adapter, request)
+        case "copies":
+            return bandwidth.sweep_copies(adapter, request)
+        case "bandwidth":
+            return bandwidth.sweep_memory(request)
 
 
-def _perform(request: Answer) -> Answer:
-    """Do what is asked; an exception becomes a status with its reason."""
-    start_s = _since_start(os.getppid())  # the keeper's: this process was forked from it
+def _perform(line: str, channel: int) -> Answer:
+    """Do what a line of JSON asks; an exception becomes a status with its reason."""
+    start_s = _since_start(os.getppid())  # the supervisor's: this process was forked from it
     start = time.perf_counter_ns()
     framework = ""
     try:
+        request = checked_request(json.loads(line))
         adapter = load(request["adapter"])
         framework = adapter.framework
-        answer = TASKS[request["task"]](adapter, request, _seconds_since(start))
-    except (ContractError, timing.Inconsistent) as error:
+        answer = _answer(adapter, request, _seconds_since(start), channel)
+    except (ContractError, MessageInvalid, timing.Inconsistent) as error:
         return {"status": "invalid", "reason": str(error)}
     except Exception as error:  # whatever a framework raises ends this launch and no other
         memory = is_out_of_memory(error, framework)
         return {"status": "oom" if memory else "failed", "reason": f"{type(error).__name__}: {error}"}
-    return {"status": "ok", "reason": "", "start_s": start_s, **answer}  # a task may say otherwise of itself
+    return {"status": "ok", "reason": "", "start_s": start_s, **answer}  # a task may return a status of its own
 
 
 def main() -> None:
     """Answer on the descriptor, where nothing that a framework prints can come between."""
-    request, descriptor = json.loads(sys.stdin.readline()), int(sys.argv[1])
+    line, descriptor = sys.stdin.readline(), int(sys.argv[1])
     os.set_inheritable(descriptor, False)  # not for programs that the framework starts
-    answer = _perform({**request, "channel": descriptor})
+    answer = _perform(line, descriptor)
     with os.fdopen(descriptor, "w") as channel:
         try:
             channel.write(json.dumps(answer, allow_nan=False))

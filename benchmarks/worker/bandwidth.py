@@ -1,21 +1,16 @@
-"""How fast memory and caches feed the cores: the triad a = b + s * c in NumPy. Runs in NumPy's environment.
+"""How fast memory feeds what computes: NumPy's triad on a CPU, a framework's copies on a card.
 
-24 bytes are counted per element of float64: b and c are read, a is written, once each (the rule of STREAM,
-https://www.cs.virginia.edu/stream/ref.html). A processor that reads a line before it writes it moves 32; they are not
-counted, because the same program would then score differently on different processors. NumPy needs two calls,
-a = s * c and a += b; they go over pieces small enough for `a` to be still in a core's own cache at the second, so that
-memory sees each array once.
+The triad is a = b + s * c. 24 bytes are counted per element of float64: b and c are read, a is written, once each (the
+rule of STREAM, https://www.cs.virginia.edu/stream/ref.html). A processor that reads a line before it writes it moves
+32; they are not counted, because the same program would then score differently on different processors. NumPy needs two
+calls, a = s * c and a += b; they go over pieces small enough for `a` to be still in a core's own cache at the second,
+so that memory sees each array once. Each thread has arrays of its own; NumPy holds no lock while it computes.
 
-Each thread has arrays of its own; NumPy holds no lock while it computes. A pass over a set that fits a core's first
-cache takes about a microsecond, no longer than the two calls: the figures of the smallest sets are NumPy's, not the
-cache's.
+A copy of N elements reads N and writes N: twice their bytes are counted, the rule of STREAM's copy, and its set is as
+large.
 
-How fast one framework moves a device's memory: its say in a card's bandwidth. Runs in its environment.
-
-A copy of N elements reads N and writes N: twice their bytes are counted, the rule of STREAM's copy
-(https://www.cs.virginia.edu/stream/ref.html), and its set is as large. On a CPU bandwidth.py measures with NumPy
-instead, in threads that have arrays of their own. Small sets lie in a card's cache; of the smallest a call takes longer
-than its copy, so that their figure is the framework's.
+A pass over a set that fits the first cache takes about a microsecond, no longer than the calls: the figures of the
+smallest sets are NumPy's or the framework's, not the cache's. Runs in a framework's environment.
 """
 
 from __future__ import annotations
@@ -28,6 +23,7 @@ import numpy as np
 
 from adapters.contract import Adapter, Array, ContractError
 from benchmarks.worker import peak, timing
+from benchmarks.worker.protocol import BandwidthRequest, CopiesRequest
 
 BYTES_PER_ELEMENT = 3 * 8
 PIECE = 16384  # elements: 128 KiB an array, so that three of them fit a core's second cache
@@ -39,7 +35,7 @@ Answer = dict[str, Any]
 Pieces = list[tuple[Array, Array, Array]]
 
 
-def sweep_memory(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def sweep_memory(request: BandwidthRequest) -> Answer:
     """Time the triad on each set of `sets_bytes` (all three arrays, all threads); return bytes/s of each."""
     threads = request["threads"]
     with ThreadPoolExecutor(threads) as pool:
@@ -81,7 +77,7 @@ def _triad(pieces: Pieces, passes: int) -> None:
             np.add(a, b, out=a)
 
 
-def sweep_copies(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def sweep_copies(adapter_class: type[Adapter], request: CopiesRequest) -> Answer:
     """Time copies in each set of `sets_bytes`; return `sets`, the bytes/s of each, in the order asked."""
     adapter, mismatched = peak.smallest(adapter_class, request)
     if adapter is None:
@@ -101,7 +97,7 @@ def _copy_rate(adapter: Adapter, set_bytes: int) -> Answer:
 
 
 def _check_copy(adapter: Adapter, work: Callable[[int], Any], array: Array) -> None:
-    """Hold one copy and two to what they must be, to the bit; ContractError if they are not. Warms up, too."""
+    """Compare one copy and two with what they must be, bit by bit; ContractError if they differ. Warms up, too."""
     for count, expected in ((1, -array), (2, array)):
         pending = work(count)
         adapter.synchronise(pending)

@@ -86,8 +86,8 @@ def _outputs(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Arr
         )
         # Sorted, because a framework may flatten an image in its own order as long as the next layer knows it.
         some, wanted = (np.sort(_evaluated(a, known, batch), axis=1) for a in pair)
-        if (here := _part(some, wanted)) > 100 * bound:
-            return f"outputs part at layer {end}, {layers[end]}, by {_describe(here)}"
+        if (deviation := _part(some, wanted)) > 100 * bound:
+            return f"outputs part at layer {end}, {layers[end]}, by {_describe(deviation)}"
     return (
         f"outputs part by {_describe(deviation)}, though every layer alone agrees: is there another layer at the end?"
     )

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.contract import storage
-from adapters.declaration import Pixels
-from adapters.weights import Weights
+from adapters.declaration import Pixels, Recipe
+from adapters.weights import Weights, initial_weights
 
 Array = npt.NDArray[Any]
 
@@ -38,6 +38,11 @@ def write_inputs(folder: Path, weights: Weights, seed: int, train_size: int, epo
     generator = np.random.default_rng(seed)
     orders = np.stack([generator.permutation(train_size) for _ in range(max(1, epochs))]).astype(np.int32)
     np.save(folder / "orders.npy", orders)
+
+
+def prepare_inputs(folder: Path, recipe: Recipe, seed: int, train_size: int, epochs: int) -> None:
+    """Write what write_inputs does, with the recipe's initial weights at this seed."""
+    write_inputs(folder, initial_weights(recipe.model, recipe.initialiser, seed), seed, train_size, epochs)
 
 
 def pixel_values(pixels: Pixels, dtype: str) -> Array:

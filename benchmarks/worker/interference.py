@@ -1,14 +1,13 @@
-"""How many threads really compute: counted while the framework multiplies matrices. Runs in its environment.
-
-What a framework says of its threads is what it was told. The kernel knows how much CPU time each thread got, and
-threads that share a product get about equal parts, however busy the machine is; a ratio of CPU time to wall time would
-fall with every load beside it.
-
-What else happened on the worker's CPUs while it was timed: evidence of noise, recorded beside each chunk.
+"""What else happened on the worker's CPUs while it was timed, and how many of its threads computed.
 
 Counters of the kernel, read between chunks and never inside one: CPU time stolen by other virtual machines, CPU time
 that other processes took on the CPUs of this one, stalls for want of a CPU (PSI), and how often this process was
 thrown off its CPU. A launch is never left out because of its speed; `noisy` rests on these and on the canary.
+
+Threads are counted while the framework multiplies matrices, because a framework reports what it was asked for. The
+kernel knows how much CPU time each thread got, and threads that share a product get about equal parts, however busy
+the machine is; a ratio of CPU time to wall time would fall with every load beside it. Runs in a framework's
+environment.
 """
 
 from __future__ import annotations

@@ -1,11 +1,9 @@
 """What a framework computes with: the libraries it loaded, the kernels they chose, what it does to denormal numbers.
 
-Recorded once per run. Read from the process itself, since what a framework says it was built with need not be what
-was loaded. Runs in its environment.
+Recorded once per run, from the process itself: what a framework was built with need not be what was loaded.
 
-What frameworks say when memory is over, on a device or on the host: the one table by which an error is `oom`.
-
-Another error that mentions memory is none: a status of `oom` needs evidence. Needs the standard library alone.
+Also the table of messages by which frameworks report that memory is over, on a device or on the host. No other error
+that mentions memory is `oom`: that status needs evidence. Runs in a framework's environment.
 """
 
 from __future__ import annotations
@@ -29,7 +27,7 @@ CORE_NAMES = (
     "scipy_openblas_get_corename",
     "scipy_openblas_get_corename64_",
 )
-SETTING = re.compile(r"(FLAGS|KMP|MKL|MXNET|OMP|OPENBLAS|TF|TORCH|XLA)_")  # what a worker was given or set itself
+SETTING = re.compile(r"(FLAGS|KMP|MKL|MXNET|OMP|OPENBLAS|TF|TORCH|XLA)_")  # from the harness, or set by the worker
 DENORMAL = {"float32": 1e-40, "float64": 1e-310}
 
 
@@ -117,7 +115,7 @@ def is_out_of_memory(error: BaseException, framework: str) -> bool:
 
 
 def _is_oom_message(message: str, framework: str) -> bool:
-    """Return whether a message is one of those with which this framework says so."""
+    """Return whether this framework reports with such a message that memory is over."""
     return any(re.search(pattern, message) for pattern in (*ANYWHERE, *SAYS.get(framework, ())))
 
 

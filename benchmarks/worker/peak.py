@@ -1,8 +1,8 @@
-"""How fast one framework multiplies square matrices: its say in the machine's peak. Runs in its environment.
+"""How fast one framework multiplies square matrices, for the machine's peak. Runs in its environment.
 
 A product of two N x N matrices is 2 * N**3 FLOP. The smallest declared network is built around it, so that device,
 dtype, precision and synchronisation are those that training has. The right operand is a reflection, its own inverse:
-products of any number neither grow nor vanish, and what they must be costs N**2 to say.
+repeated products neither grow nor vanish, and what they must be takes N**2 operations to compute.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from adapters.contract import Adapter, Array, ContractError
 from adapters.recipes import RECIPES
 from benchmarks.worker import timing
 from benchmarks.worker.bounds import EPSILON
+from benchmarks.worker.protocol import CopiesRequest, ProductsRequest
 
 SMALLEST = RECIPES["linear"]
 LONGEST_S = 1.0  # a size is skipped when one product would take longer
@@ -31,11 +32,11 @@ BOUNDS = {"float32": 1e-5, "float64": 1e-13} | {dtype: 2.5 * epsilon for dtype, 
 Answer = dict[str, Any]
 
 
-def sweep(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
+def sweep(adapter_class: type[Adapter], request: ProductsRequest) -> Answer:
     """Time products of each size; return `sizes`, what was found or why a size was skipped, in the order asked."""
-    adapter, said = smallest(adapter_class, request)
+    adapter, mismatched = smallest(adapter_class, request)
     if adapter is None:
-        return said
+        return mismatched
     found: list[Answer] = []
     for size in request["sizes"]:
         expected_s = 2 * size**3 / max((item.get("flops_per_s", 0.0) for item in found), default=np.inf)
@@ -45,13 +46,13 @@ def sweep(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
         else:
             found.append({"size": size, **_rate(adapter, size)})
     busy = max(item.get("cpu_per_wall", 0.0) for item in found)
-    flags = said["flags"] or (["thread_mismatch"] if busy > 1.05 * request["threads"] else [])
+    flags = mismatched["flags"] or (["thread_mismatch"] if busy > 1.05 * request["threads"] else [])
     return {"framework_version": adapter.versions()[adapter.framework], "sizes": found, "flags": flags}
 
 
-def smallest(adapter_class: type[Adapter], request: Answer) -> tuple[Adapter | None, Answer]:
-    """Return the smallest network on the request's device, and the flags so far; without it, why there is none."""
-    device, dtype, threads = (request[name] for name in ("device", "dtype", "threads"))
+def smallest(adapter_class: type[Adapter], request: ProductsRequest | CopiesRequest) -> tuple[Adapter | None, Answer]:
+    """Return the smallest network on the request's device and the flags so far, or None and why it cannot run there."""
+    device, dtype, threads = request["device"], request["dtype"], request["threads"]
     has = adapter_class.set_threads(threads)
     mode = adapter_class.recommended_mode(SMALLEST.model, device)
     if reason := adapter_class.unsupported(device, mode, dtype):
@@ -119,7 +120,7 @@ def _reflection(axis: Array) -> Array:
 
 
 def _check(adapter: Adapter, work: Callable[[int], Any], left: Array, axis: Array) -> None:
-    """Hold one product and two to what they must be; ContractError if they are not. Warms up and compiles, too."""
+    """Compare one product and two with what they must be; ContractError if they differ. Warms up and compiles, too."""
     reflected = left - np.outer(left @ axis, 2 * axis)
     for count, expected in ((1, reflected), (2, left)):
         pending = work(count)

@@ -1,33 +1,28 @@
-"""Batches on which float32 can be judged: samples whose ReLU and max pooling no rounding can decide otherwise.
-
-Where an input of a ReLU is next to zero, or two values of a window are next to each other, float32 may take the other
-side. One such flip moves the gradient of a whole batch by 1e-3 and says nothing of a framework: the NumPy adapter
-itself stood at 4.5e-3 in float32 so, beside 7e-7 without. Samples of that kind are left out; what remains is held to
-sharp bounds. What float32 may do to each value is followed through the layers (running error analysis: Higham,
-Accuracy and Stability of Numerical Algorithms, section 3.3).
-
-Whether narrow operands were really narrow: what is computed in float32 after all has no speed as bfloat16.
-
-Whoever ignores the precision is nearer to the oracle than any bound asks, so there is a least deviation, too. Rounding
-an operand is off by up to half an epsilon, and a product of many such operands by a share of it that no average takes
-away: of the norm of gradients, of the weights' change by a step and of what outputs owe to the image.
-
-The lockstep gate: does a framework compute what was declared? Runs inside its environment.
+"""The lockstep gate: does a framework compute what was declared? Runs inside its environment.
 
 float64: the losses of N steps in one go, each within 1e-12 relative of the NumPy oracle's. Every difference in
 the arithmetic shows there; rounding does not (measured: 1.7e-15).
 float32: ten steps through the code that is timed, each restarted from the oracle's weights, because rounding
-flips ties in ReLU and max pooling and free trajectories part, and on samples without such ties (prove.py); loss,
-gradients, weights after the step and the outputs on 1,000 test images are held to bounds.py.
-tf32, bfloat16, float16: the same ten steps, held to their own bounds, and in the last two to a least deviation as well
-(prove.py).
+flips ties in ReLU and max pooling and free trajectories part. Loss, gradients, weights after the step and the outputs
+on 1,000 test images are held to bounds.py.
+tf32, bfloat16, float16: the same ten steps, held to their own bounds.
+
+Samples with ties are left out of the ten steps. Where an input of a ReLU is next to zero, or two values of a window are
+next to each other, float32 may take the other side. One such flip moves the gradient of a whole batch by 1e-3 and says
+nothing about a framework: with them the NumPy adapter itself deviates by 4.5e-3 in float32, without them by 7e-7. What
+float32 may do to each value is followed through the layers (running error analysis: Higham, Accuracy and Stability of
+Numerical Algorithms, section 3.3).
+
+bfloat16 and float16 have a least deviation, too: what is computed in float32 after all has no speed as bfloat16, and
+it is nearer to the oracle than any bound asks. Rounding an operand is off by up to half an epsilon, and a product of
+many such operands by a share of it that no average takes away: of the norm of gradients, of the weights' change by a
+step, and of what outputs owe to the image.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -44,6 +39,7 @@ from adapters.weights import Weights
 from benchmarks.worker import diagnose
 from benchmarks.worker.bounds import BOUNDS, EPSILON, Bounds, bounds_of
 from benchmarks.worker.inputs import Inputs
+from benchmarks.worker.protocol import CellAxes, ProofFolders
 from benchmarks.worker.train import BatchCursor
 
 Array = npt.NDArray[Any]
@@ -95,10 +91,10 @@ def _doubtful(gap: Array, error: Array) -> npt.NDArray[np.bool_]:
 
 
 def _tie_free_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int) -> tuple[Array, Array]:
-    """Return `count` batches out of more candidates, each sure at the weights that the oracle has when it comes to it.
+    """Return `count` batches out of more candidates, each without ties at the weights that the oracle then has.
 
     images (S, B, C, H, W) and labels (S, B) hold the candidates in order, S >= count; the oracle is trained on what
-    is chosen. Where too few samples are sure, others fill the batch.
+    is chosen. Where too few samples are free of ties, others fill the batch.
     """
     size = labels.shape[1]
     chosen: list[tuple[Array, Array]] = []
@@ -143,7 +139,7 @@ class PrecisionFloor:
         self.largest[kind] = max(self.largest.get(kind, 0.0), _relative(found, expected))
 
     def complaint(self) -> str:
-        """Return which results no narrow operands can have made, empty where there are none."""
+        """Return one sentence on a result that narrow operands cannot have made; empty if all can be theirs."""
         least = SHARE * EPSILON[self.precision] if self.precision in INSISTS else 0.0
         for kind, deviation in self.largest.items():
             if deviation < least:
@@ -194,12 +190,11 @@ def _oracle_losses(recipe: Recipe, inputs: Inputs, images: Array, labels: Array,
 
 
 def prove(
-    adapter_class: type[Adapter], recipe: Recipe, cell: Mapping[str, Any], folders: Mapping[str, str], steps: int
+    adapter_class: type[Adapter], recipe: Recipe, cell: CellAxes, folders: ProofFolders, steps: int
 ) -> dict[str, Any]:
     """Return the verdict on one cell as JSON values.
 
-    `cell` gives device, mode, dtype, input and batch_size; `folders` the prepared data, the inputs and where the
-    oracle's losses are kept. Raises nothing that the adapter does not raise.
+    Of `cell` it takes device, mode, dtype, input and batch_size. Raises nothing that the adapter does not raise.
     """
     verdict = Verdict(steps=steps)
     inputs = Inputs.open(Path(folders["data"]), Path(folders["inputs"]), recipe.pixels, "float64")

@@ -1,6 +1,6 @@
 """The worker's half of models/remote.py: an adapter that stays, and answers image by image until its input ends.
 
-Always a batch of one, because a compiling framework would compile anew for every other size while a person waits.
+Always a batch of one: a compiling framework would compile again for every other size while a person waits.
 Lines of JSON both ways; the first says that the adapter is warm. Needs the standard library and NumPy alone.
 """
 
@@ -18,14 +18,18 @@ import numpy as np
 from adapters.contract import Adapter, Array
 from adapters.recipes import RECIPES
 from benchmarks.worker.inputs import pixel_values, read_weights
+from benchmarks.worker.protocol import ServeRequest, checked_image
 
 Answer = dict[str, Any]
 WARM_UP = 5  # outputs computed before the first that anyone waits for: what compiles or allocates has done so
 NO_LABEL = np.zeros((1, 1), np.int64)
 
 
-def serve(adapter_class: type[Adapter], request: Answer, import_s: float) -> Answer:
-    """Answer each line of stdin, {"image": base64 of 784 bytes}, on the descriptor `channel`; return at its end."""
+def serve(adapter_class: type[Adapter], request: ServeRequest, descriptor: int) -> Answer:
+    """Answer each line of stdin, an ImageRequest, on a descriptor; return at the end of stdin.
+
+    MessageInvalid for a line that is not one.
+    """
     adapter_class.set_threads(request["threads"])
     recipe = RECIPES[request["recipe"]]
     mode = adapter_class.recommended_mode(recipe.model, request["device"])
@@ -34,10 +38,10 @@ def serve(adapter_class: type[Adapter], request: Answer, import_s: float) -> Ans
     values = pixel_values(recipe.pixels, "float32")
     for _ in range(WARM_UP):
         _outputs(adapter, values, np.zeros((28, 28), np.uint8))
-    with open(request["channel"], "w", closefd=False) as channel:
+    with open(descriptor, "w", closefd=False) as channel:
         _send(channel, {"mode": mode, "version": adapter.versions()[adapter.framework]})
         for line in sys.stdin:
-            pixels = base64.b64decode(json.loads(line)["image"], validate=True)
+            pixels = base64.b64decode(checked_image(json.loads(line))["image"], validate=True)
             start = time.perf_counter_ns()
             found = _outputs(adapter, values, np.frombuffer(pixels, np.uint8).reshape(28, 28))
             _send(channel, {"outputs": found.tolist(), "seconds": (time.perf_counter_ns() - start) / 1e9})

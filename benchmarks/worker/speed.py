@@ -1,9 +1,7 @@
-"""Latency: how long one training step takes when each is waited for, and how much of it is not arithmetic.
+"""What a speed launch measures of one cell, each quantity in its own column. Runs inside a framework's environment.
 
-Throughput comes from chunks (timing.py), in which steps may overlap; a step that is waited for is another quantity,
-and the two stand in columns of their own. Runs inside a framework's environment.
-
-What a speed launch measures of one cell, each quantity in its own column. Runs inside a framework's environment.
+Throughput comes from chunks (timing.py), in which steps may overlap. How long one step takes when each is waited for is
+another quantity, and so is what a step with next to nothing to compute costs: both have columns of their own.
 """
 
 from __future__ import annotations
@@ -22,6 +20,7 @@ from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.worker import interference, timing
 from benchmarks.worker.inputs import Inputs
+from benchmarks.worker.protocol import Plan
 from benchmarks.worker.timing import Work, clock, training
 
 LATENCY_S, DISPATCH_S = 0.25, 0.1
@@ -44,7 +43,7 @@ def _single_steps(train: Work, enough_s: float) -> list[float]:
 
 
 def _percentile(taken: Sequence[float], percent: int) -> float | None:
-    """Return the smallest value that at least `percent` % do not exceed; None where one of them alone would say it."""
+    """Return the smallest value that at least `percent` % do not exceed; None where one value alone would decide it."""
     if len(taken) * (100 - percent) < 100:
         return None
     return sorted(taken)[math.ceil(len(taken) * percent / 100) - 1]
@@ -70,20 +69,20 @@ def dispatch_s(adapter_class: Callable[..., Adapter], device: str, mode: str, dt
 
 CHUNKS = 10
 EVAL_CHUNKS = 5
-PLAN = ("chunk_steps", "warm_up_chunks", "eval_passes")  # found by a cell's first launch, fixed for the others
+PLAN = tuple(Plan.__annotations__)  # these columns: found by a cell's first launch, fixed for the others
 
 
 def speeds(
     adapter: Adapter,
     inputs: Inputs,
     batch_size: int,
-    plan: dict[str, int] | None,
+    plan: Plan | None,
     input: str = "preloaded",
     chunk_s: float = timing.CHUNK_S,
 ) -> dict[str, Any]:
     """Time training on full batches that come by `input`, and evaluation on preloaded ones; return the row's columns.
 
-    `plan` is what an earlier launch of the cell found (PLAN), or None; `chunk_s` is how long a chunk lasts at least.
+    `plan` is what an earlier launch of the cell found, or None; `chunk_s` is how long a chunk lasts at least.
     """
     begin = time.perf_counter_ns()
     device = timing.DeviceClock(adapter.timer())
@@ -141,9 +140,9 @@ def _batches_by(
     return timing.training(adapter, preloaded, device), lambda: None
 
 
-def _explore(train: timing.Work, evaluate: timing.Work, chunk_s: float) -> dict[str, int]:
-    """Return PLAN's numbers: steps of a chunk, chunks of 100 ms until the speed held, passes of an evaluated chunk."""
+def _explore(train: timing.Work, evaluate: timing.Work, chunk_s: float) -> Plan:
+    """Return steps of a chunk, chunks of 100 ms until the speed held, passes of an evaluated chunk."""
     steps = timing.calibrate(train)
     warm = timing.warm_up(train, steps)
     steps = timing.calibrate(train, steps, chunk_s)  # warm, it may have become faster
-    return dict(zip(PLAN, (steps, warm, timing.calibrate(evaluate, 1, chunk_s)), strict=True))
+    return Plan(chunk_steps=steps, warm_up_chunks=warm, eval_passes=timing.calibrate(evaluate, 1, chunk_s))

@@ -1,22 +1,22 @@
-"""How a worker's memory is limited: in a control group of its own where one can be made, else by RLIMIT_DATA.
+"""The process between the harness and a worker: it starts the worker, waits for it, and ends all that is left of it.
 
-A group's limit is on what is really preloaded, and the kernel counts whom it killed, which is evidence. RLIMIT_DATA
-(setrlimit(2), since Linux 4.7) makes an allocation fail instead. It counts private writable mappings, touched or not;
-RLIMIT_AS would count address space that frameworks reserve and never use, terabytes of it with CUDA. Needs the standard
-library alone: the worker enters its limit by itself, before it does anything else.
-
-The process between the harness and a worker: starts it, waits for it, and leaves nothing of it behind.
-
-Started by launch/process.py as `python -m benchmarks.worker.supervisor DESCRIPTOR PARENT GRACE_S LIMIT`. It forks
+launch/process.py starts it as `python -m benchmarks.worker.supervisor DESCRIPTOR PARENT GRACE_S LIMIT`. It forks
 before anything large is loaded, and the child becomes the worker: a fork costs a millisecond, a second interpreter
 would cost twenty.
 
-The keeper is the subreaper (prctl(2)) of all that the worker starts. A daemon that left session and group becomes its
-child, so what it ends are its own children and never somebody else's process; the harness has other children and could
-not tell. SIGTERM is the order to end the worker: it comes from the harness or, when the harness dies, from the kernel
-(PR_SET_PDEATHSIG, which follows the *thread* that forked; launch.launch stays in that thread until the keeper has
-ended, and a warm.Warm belongs to it). Should the keeper itself be killed, the worker gets SIGKILL likewise; of that
-worker only a daemon in a session of its own then remains. Needs the standard library alone.
+The supervisor is the subreaper (prctl(2)) of all that the worker starts. A daemon that left session and group becomes
+its child, so it ends its own children and never somebody else's process; the harness has other children and could not
+tell them apart. SIGTERM is the order to end the worker: it comes from the harness or, when the harness dies, from the
+kernel (PR_SET_PDEATHSIG follows the *thread* that forked; process.launch stays in that thread until the supervisor has
+ended, and a remote.Warm belongs to it). If the supervisor itself is killed, the worker gets SIGKILL; then only a
+daemon in a session of its own remains.
+
+The worker enters its limit of memory before it does anything else: a control group of its own where one can be made,
+else RLIMIT_DATA. A group limits what is resident, and the kernel counts what it killed, which is evidence. RLIMIT_DATA
+(setrlimit(2), since Linux 4.7) makes an allocation fail instead. It counts private writable mappings, touched or not;
+RLIMIT_AS would count address space that frameworks reserve and never use, terabytes of it with CUDA.
+
+Needs the standard library alone.
 """
 
 from __future__ import annotations
@@ -63,20 +63,20 @@ def _die_with(parent: int, signal_number: int) -> None:
         os._exit(1)
 
 
-def _become_worker(keeper: int, descriptor: str, limit: str) -> None:
+def _become_worker(supervisor: int, descriptor: str, limit: str) -> None:
     """Turn this fork into the worker: a session of its own, its limit of memory, then the program itself."""
     os.setsid()
-    _die_with(keeper, signal.SIGKILL)
+    _die_with(supervisor, signal.SIGKILL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, NOTICED)
     _enter(limit)
     sys.argv = [WORKER, descriptor]
     runpy.run_module(WORKER, run_name="__main__", alter_sys=True)
 
 
-def _keep(worker: int, parent: int, grace_s: float) -> int:
+def _supervise(worker: int, parent: int, grace_s: float) -> int:
     """Wait until the worker has ended or is to be ended, end what is left of it; return its wait status."""
     status = _wait(worker)
-    if status is None and os.getppid() == parent:  # it has been told to stop: TERM, some seconds, KILL
+    if status is None and os.getppid() == parent:  # the order to stop has come: TERM, some seconds, KILL
         _signal_group(worker, signal.SIGTERM)
         status = _wait(worker, grace_s)
     _signal_group(worker, signal.SIGKILL)
@@ -94,7 +94,7 @@ def _wait(worker: int, seconds: float = 1e6) -> int | None:
 
 
 def _reap(worker: int) -> int | None:
-    """Take leave of all children that have ended; return the worker's wait status if it is among them.
+    """Reap all children that have ended; return the worker's wait status if it is among them.
 
     ChildProcessError once there are no children.
     """
@@ -112,7 +112,7 @@ def _end_children(worker: int, status: int | None) -> int:
             found = _reap(worker)
             status = found if status is None else status
             for child in _children():
-                with contextlib.suppress(OSError):  # ended meanwhile, or of a user whom we may not signal
+                with contextlib.suppress(OSError):  # ended meanwhile, or another user's
                     os.kill(child, signal.SIGKILL)
             signal.sigtimedwait({signal.SIGCHLD}, 0.05)
     return int(signal.SIGKILL) if status is None else status
@@ -145,18 +145,18 @@ def _end_as(status: int) -> None:
 
 
 def main() -> None:
-    """Keep one worker."""
+    """Start one worker and end as it ends."""
     descriptor, parent, grace_s, limit = sys.argv[1], int(sys.argv[2]), float(sys.argv[3]), sys.argv[4]
     signal.pthread_sigmask(signal.SIG_BLOCK, NOTICED)
     _die_with(parent, signal.SIGTERM)
     _prctl(PR_SET_CHILD_SUBREAPER, 1)
-    keeper = os.getpid()
+    supervisor = os.getpid()
     if not (worker := os.fork()):
-        _become_worker(keeper, descriptor, limit)
+        _become_worker(supervisor, descriptor, limit)
         return
     os.close(int(descriptor))
-    os.close(sys.stdin.fileno())  # otherwise the harness could wait for ever for a worker that died unread
-    _end_as(_keep(worker, parent, grace_s))
+    os.close(sys.stdin.fileno())  # else the harness could wait for ever to write to a worker that died
+    _end_as(_supervise(worker, parent, grace_s))
 
 
 if __name__ == "__main__":

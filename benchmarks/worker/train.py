@@ -1,13 +1,8 @@
-"""Training on one stack of batches through either input, for what proves and learns; nothing here is timed.
+"""An accuracy launch: train the recipe's epochs, evaluate after each, and record when an accuracy is first reached.
 
-Runs inside a framework's environment.
-
-What a trained network misreads: a confusion matrix, and the test images it is most wrong about.
-
-An accuracy launch: train the recipe's epochs, evaluate after each, and say when a fixed accuracy was first reached.
-
-No speed comes from here: an epoch's seconds hold its evaluation. Accuracy and loss are computed here, in NumPy and
-float64, from the outputs that the adapter returns, so that no framework's idea of a metric takes part.
+No speed comes from this module: an epoch's seconds hold its evaluation. Accuracy, loss and the confusion matrix are
+computed in NumPy and float64, from the outputs that the adapter returns, so that no framework's idea of a metric takes
+part. The proof trains through the same batch cursor, by either input. Runs inside a framework's environment.
 """
 
 from __future__ import annotations
@@ -20,6 +15,7 @@ import numpy.typing as npt
 
 from adapters.contract import Adapter, Feed, Preloaded
 from benchmarks.worker.inputs import Inputs
+from benchmarks.worker.protocol import Progress
 from benchmarks.worker.timing import Stopwatch
 
 Array = npt.NDArray[Any]
@@ -179,7 +175,7 @@ def _train_epoch(adapter: Adapter, stacks: Iterable[Stack], epoch: int) -> float
 
 def _one_epoch(
     adapter: Adapter, stacks: Sequence[Stack], tests: Sequence[Placed], epoch: int, clock: Stopwatch
-) -> tuple[float | None, tuple[float, ...]]:
+) -> tuple[float | None, tuple[float, float, float, float]]:
     """Train and evaluate on the clock; return (running training accuracy or None, BY_EPOCH's figures)."""
     with clock:
         train_accuracy = _train_epoch(adapter, stacks, epoch)
@@ -196,15 +192,15 @@ def learn(
     epochs: int,
     target: float | None = None,
     input: str = "preloaded",
-    told: Callable[[dict[str, float]], None] = lambda figures: None,
+    report: Callable[[Progress], None] = lambda figures: None,
 ) -> dict[str, Any]:
     """Train `epochs` epochs from the initial weights; return the row's columns on accuracy, loss and time.
 
     On the clock: each epoch's training until the device has finished, feeding it where batches come from host memory,
     then the evaluation on the test images, with fetching and scoring. Apart: compilation, and gathering and placing
     preloaded batches (`placing_s`). `target` is the accuracy whose first reaching is timed. A recipe that stops when
-    its training accuracy falls ends after the epoch in which it did. `told` hears of each epoch off the clock: its
-    number from 1 and BY_EPOCH's figures.
+    its training accuracy falls ends after the epoch in which it did. `report` takes each epoch's figures off the
+    clock.
     """
     tests = list(_placed(adapter, inputs.test(batch_size)))
     clock, placing = Stopwatch(), Stopwatch()
@@ -225,7 +221,8 @@ def learn(
             return {"status": "nan", "reason": f"loss is not finite after epoch {epoch + 1}", "epochs": epoch + 1}
         for name, figure in zip(BY_EPOCH, figures, strict=True):
             by_epoch[name].append(figure)
-        told({"epoch": epoch + 1} | {name.removesuffix("_by_epoch"): values[-1] for name, values in by_epoch.items()})
+        train_loss, accuracy, loss, seconds = figures
+        report(Progress(epoch=epoch + 1, train_loss=train_loss, accuracy=accuracy, loss=loss, seconds=seconds))
         if train_accuracy is not None:
             if train_accuracy < before:
                 break

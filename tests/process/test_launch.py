@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Literal, TypedDict
 
 import psutil
 import pytest
@@ -18,8 +19,24 @@ from benchmarks.launch.outcome import KEPT_OUTPUT_CHARACTERS, Outcome
 from benchmarks.launch.place import Place
 from benchmarks.launch.process import Report
 from benchmarks.machine import environments
+from benchmarks.worker import protocol
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+class Asked(TypedDict):
+    """What these programs are asked."""
+
+    task: Literal["test"]
+    number: int
+
+
+class Answered(TypedDict):
+    """What they answer."""
+
+    status: str
+    reason: str
+    said: object
 
 
 @pytest.fixture
@@ -29,6 +46,8 @@ def run(tmp_path, monkeypatch):
     package.mkdir(parents=True)
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     monkeypatch.setitem(environments.FIXED, "PYTHONPATH", str(tmp_path))
+    monkeypatch.setitem(protocol.REQUESTS, "test", Asked)
+    monkeypatch.setitem(protocol.ANSWERS, "test", Answered)
 
     def go(program: str, timeout_s: float = 20, folder: Path | None = None, progress: Report | None = None) -> Outcome:
         shutil.copy(ROOT / "benchmarks" / "worker" / "supervisor.py", package)
@@ -36,7 +55,7 @@ def run(tmp_path, monkeypatch):
         (package / "__main__.py").write_text(head + program)
         cpus = (min(os.sched_getaffinity(0)),)
         place = Place(Path(sys.executable), environments.variables(1), cpus, folder=folder or tmp_path)
-        return process.launch(place, {"number": 7}, timeout_s, progress)
+        return process.launch(place, {"task": "test", "number": 7}, timeout_s, progress)
 
     return go
 

@@ -101,7 +101,7 @@ def test_its_end_leaves_nothing(start):
         ("    signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(600)", "no answer after 1 s"),
         ("    os.write(fd, b'nonsense\\n')", "cannot be read"),
         ("    say(outputs=[1.0], seconds=0.5)", "1 outputs in place of 10"),
-        ("    say(outputs=[[1.0]] * 10, seconds=0.5)", "no valid 'outputs'"),
+        ("    say(outputs=[[1.0]] * 10, seconds=0.5)", "no valid 'outputs[0]'"),
         ("    say(outputs=[float('nan')] * 10, seconds=0.5)", "NaN"),
         ("    say(outputs=[1.0] * 10, seconds=-1)", "no valid 'seconds'"),
         ("    while True: os.write(fd, b'x' * 65536)", "longer than"),

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
+from benchmarks.machine.environments import ROOT
 from benchmarks.worker.__main__ import _mismatch, _since_start
 
 
@@ -42,3 +44,27 @@ def test_the_largest_memory_is_the_worker_s_own_and_not_its_parent_s():
     before, after = map(int, done.stdout.split())
     assert before < 200 << 20
     assert 95 << 20 < after - before < 110 << 20
+
+
+PROBE = {"task": "probe", "adapter": "adapters.numpy:NumpyAdapter", "device": "cpu"}
+
+
+@pytest.mark.parametrize(
+    ("request_", "status", "words"),
+    [
+        (PROBE, "ok", ""),
+        ({**PROBE, "device": "gpu:1"}, "invalid", "the request has no valid 'device': 'gpu:1'"),
+        ({**PROBE, "threads": 2}, "invalid", "the request has an unknown field 'threads'"),
+        ({"task": "probe", "device": "cpu"}, "invalid", "the request lacks 'adapter'"),
+        ({**PROBE, "task": "guess"}, "invalid", "the request has no valid 'task': 'guess'"),
+    ],
+)
+def test_a_real_worker_answers_a_broken_request_with_the_field(request_, status, words):
+    reader, writer = os.pipe()
+    with open(reader) as channel:
+        line = [sys.executable, "-m", "benchmarks.worker", str(writer)]
+        done = subprocess.run(line, input=json.dumps(request_), cwd=ROOT, pass_fds=(writer,), text=True, check=False)
+        os.close(writer)
+        answer = json.load(channel)
+    assert done.returncode == 0
+    assert (answer["status"], answer["reason"]) == (status, words)

@@ -21,10 +21,10 @@ from typing import Any
 
 from benchmarks.__main__ import main
 from benchmarks.launch.launcher import Launcher
-from benchmarks.launch.outcome import HARNESS
 from benchmarks.launch.proof import Proof
 from benchmarks.machine.environments import ROOT
 from benchmarks.record import store
+from benchmarks.record.schema import BY_NAME
 from benchmarks.sweep import block
 from benchmarks.sweep.dask import orders
 from benchmarks.sweep.dask.driver import Driver
@@ -39,7 +39,7 @@ def sleep_only(seconds: float) -> None:
     """Put the stand-ins in the places of launches and proofs."""
     kept = store._read(min(REFERENCE.glob("*.jsonl")))
     row = next(row for row in kept.rows if row["status"] == "ok" and row["task"] == "speed")
-    answer = {name: row[name] for name in row if name not in HARNESS and name != "attempt"}
+    answer = {name: row[name] for name in row if BY_NAME[name].by == "worker"}
     answer |= {name: row[name] for name in CANARY}
 
     def measured(launcher: Launcher, planned: object, folder: Path) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from benchmarks.launch.place import Place
 from benchmarks.launch.process import launch
 from benchmarks.machine import environments, hardware, noise
 from benchmarks.record.store import files, rows
+from benchmarks.worker.protocol import ProbeRequest
 
 POINTS = (100, 1_000, 10_000)
 FRAMEWORKS = 10
@@ -38,6 +39,7 @@ if sys.argv.pop(1) == "without":
 register()
 main()
 """
+PROBE = ProbeRequest(task="probe", adapter="instant", device="cpu")
 WORKER = environments.ROOT / "tests" / "process" / "faults" / "instant.sh"
 
 
@@ -48,7 +50,7 @@ def bare_start_ms() -> float:
     taken = []
     for _ in range(101):
         begin = time.perf_counter()
-        ending = launch(place, {"task": "speed"}, 60.0)
+        ending = launch(place, PROBE, 60.0)
         taken.append(time.perf_counter() - begin)
         if ending.status != "ok":
             raise SystemExit(f"the worker ended {ending.status}: {ending.reason}")

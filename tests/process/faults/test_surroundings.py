@@ -26,6 +26,8 @@ from benchmarks.worker.speed import PLAN
 from tests.process.faults.conftest import ACCURACY, QUICK, ROOT
 from tests.process.faults.harness import this_python
 
+PROBE = {"task": "probe", "adapter": "adapters.numpy:NumpyAdapter", "device": "cpu"}
+
 BURN = "while True: pass"
 
 
@@ -153,7 +155,7 @@ def test_a_harness_that_can_start_no_process_says_so_and_goes_on():
         "place = this_python()\n"
         "os.getuid() or os.setuid(65534)\n"
         "resource.setrlimit(resource.RLIMIT_NPROC, (0, 0))\n"
-        "ending = launch(place, {}, 60)\n"
+        "ending = launch(place, " + repr(PROBE) + ", 60)\n"
         "print(ending.status, ending.reason)"
     )
     done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
@@ -164,7 +166,7 @@ def test_a_harness_that_can_start_no_process_says_so_and_goes_on():
 def test_an_interpreter_that_cannot_be_executed_is_a_failed_launch(tmp_path):
     (tmp_path / "python").write_text("no program")
     (tmp_path / "python").chmod(0o755)
-    ending = process.launch(replace(this_python(), interpreter=tmp_path / "python"), {}, 60)
+    ending = process.launch(replace(this_python(), interpreter=tmp_path / "python"), PROBE, 60)
     assert (ending.status, ending.reason) == ("failed", "the worker could not be started: Exec format error")
 
 

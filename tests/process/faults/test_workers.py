@@ -116,14 +116,14 @@ def test_daemons_are_gone_when_the_row_is_written(misbehaving):
     [
         pytest.param("zero", "'train_samples_per_s': 0.0", marks=fault(23)),
         pytest.param("negative", "'train_samples_per_s': -5.0", marks=fault(23)),
-        pytest.param("infinite", "'train_samples_per_s': infinity", marks=[fault(23), fault(10)]),
+        pytest.param("infinite", "1e999 is not JSON", marks=[fault(23), fault(10)]),
         pytest.param("nan", "NaN is not JSON", marks=[fault(10), fault(23)]),
         pytest.param("huge", "flops_per_s", marks=fault(23)),
         pytest.param("text", "'train_samples_per_s': 'fast'", marks=fault(10)),
         pytest.param("twice", "a key occurs twice", marks=fault(10)),
         pytest.param("status", "no status out of", marks=fault(10)),
-        pytest.param("claims", "says 'seed'", marks=fault(10)),
-        pytest.param("mistakes", "test image 123456", marks=fault(10)),
+        pytest.param("claims", "unknown field 'seed'", marks=fault(10)),
+        pytest.param("mistakes", "unknown field 'mistakes'", marks=fault(10)),  # of an accuracy launch alone
         pytest.param("deep", "recursion", marks=fault(10)),
         pytest.param("oversized", "longer than", marks=fault(10)),
         pytest.param("swells", "longer than", marks=fault(10)),
@@ -136,6 +136,13 @@ def test_an_answer_that_is_none_is_invalid(lying, lie, words):
     assert words in row["reason"]
     assert row["train_samples_per_s"] is None
     assert row["seed"] == 0
+
+
+@fault(10)
+def test_a_misread_image_that_the_data_set_lacks_is_invalid(swept):
+    row = swept(["liar-mistakes"], *ACCURACY)[2]["liar-mistakes"]
+    assert (row["status"], row["mistakes"]) == ("invalid", None)
+    assert "test image 123456" in row["reason"]
 
 
 @fault(23)

@@ -20,7 +20,7 @@ def test_what_a_worker_may_say_is_read():
 
 @pytest.mark.parametrize("name", ["attempt", "seed", "sweep", "cell", "lockstep", "mfu", "duration_s"])
 def test_what_the_harness_knows_itself_is_not_a_worker_s_to_say(name):
-    with pytest.raises(outcome.AnswerInvalid, match="is not a worker's to say"):
+    with pytest.raises(outcome.AnswerInvalid, match=f"has an unknown field {name!r}"):
         outcome.read(said(**{name: 2}), "accuracy", 1 << 20)
 
 

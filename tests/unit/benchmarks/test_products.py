@@ -32,7 +32,7 @@ def numpy_at(clock):
 
 
 def test_a_known_rate_is_measured_at_every_size(numpy_at):
-    found = peak.sweep(numpy_at, REQUEST, 0.0)
+    found = peak.sweep(numpy_at, REQUEST)
     assert [item["size"] for item in found["sizes"]] == REQUEST["sizes"]
     for item in found["sizes"]:
         assert item["flops_per_s"] == pytest.approx(2 * 32**3 / 1e-3, rel=1e-3)
@@ -41,7 +41,7 @@ def test_a_known_rate_is_measured_at_every_size(numpy_at):
 
 def test_a_size_that_would_take_too_long_is_skipped_and_says_so(numpy_at, monkeypatch):
     monkeypatch.setattr(peak, "LONGEST_S", 2e-3)
-    *_, last = peak.sweep(numpy_at, REQUEST, 0.0)["sizes"]
+    *_, last = peak.sweep(numpy_at, REQUEST)["sizes"]
     assert last["size"] == 64
     assert "would take about" in last["skipped"]
     assert "flops_per_s" not in last
@@ -49,11 +49,11 @@ def test_a_size_that_would_take_too_long_is_skipped_and_says_so(numpy_at, monkey
 
 def test_other_threads_than_asked_are_flagged(numpy_at):
     numpy_at.set_threads = classmethod(lambda cls, threads: 2)
-    assert peak.sweep(numpy_at, REQUEST, 0.0)["flags"] == ["thread_mismatch"]
+    assert peak.sweep(numpy_at, REQUEST)["flags"] == ["thread_mismatch"]
 
 
 def test_what_cannot_run_says_why(numpy_at):
-    found = peak.sweep(numpy_at, {**REQUEST, "device": "gpu"}, 0.0)
+    found = peak.sweep(numpy_at, {**REQUEST, "device": "gpu"})
     assert (found["status"], "GPU" in found["reason"]) == ("unsupported", True)
 
 
@@ -77,7 +77,7 @@ def test_a_wrong_product_has_no_speed(numpy_at, fault):
             return fault(super().products(left, right), left, right)
 
     with pytest.raises(ContractError, match="off by"):
-        peak.sweep(Wrong, {**REQUEST, "sizes": [64]}, 0.0)
+        peak.sweep(Wrong, {**REQUEST, "sizes": [64]})
 
 
 def test_the_reflection_is_its_own_inverse():

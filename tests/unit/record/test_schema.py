@@ -7,7 +7,9 @@ import pytest
 from benchmarks.errors import SchemaError
 from benchmarks.plan.cells import AXES
 from benchmarks.record.schema import BY_NAME, COLUMNS, TASKS, Column, names, validate
+from benchmarks.worker.protocol import ANSWERS, SpeedAnswer
 from benchmarks.worker.speed import PLAN
+from benchmarks.worker.validate import fields
 
 
 def test_a_valid_row_gets_every_column_in_order(row):
@@ -63,10 +65,17 @@ def test_a_worker_may_say_a_new_column_and_nothing_of_what_the_harness_decides()
     assert not said & {*AXES, "seed", "round", "attempt", "lockstep", "mfu", "canary_before_s", "gpu_power_w"}
 
 
-def test_what_an_answer_needs_is_a_worker_s_to_say():
-    assert {column.by for column in COLUMNS if column.needed_by} == {"worker"}
-    assert {task for column in COLUMNS for task in column.needed_by} == set(TASKS)
-    assert set(PLAN) <= {column.name for column in COLUMNS if "speed" in column.needed_by}
+def test_what_a_worker_answers_are_its_columns():
+    answers = [fields(ANSWERS[task]) for task in TASKS]
+    assert {name for found in answers for name in found} == {c.name for c in COLUMNS if c.by == "worker"}
+    kinds = {"str": str, "int": int, "float": float, "strings": list[str], "ints": list[int], "floats": list[float]}
+    for name, (kind, _) in (item for found in answers for item in found.items()):
+        assert kind in (kinds[BY_NAME[name].kind], kinds[BY_NAME[name].kind] | None), name
+
+
+def test_a_speed_answer_has_the_plan_of_later_launches():
+    answer = fields(SpeedAnswer)
+    assert all(answer[name] == (int, True) for name in PLAN)
 
 
 def test_a_choice_of_columns_is_held_to_the_table():
