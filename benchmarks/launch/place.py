@@ -53,9 +53,9 @@ class Place:
         return dataclasses.replace(self, cpus=tuple(hardware.physical_cpus()))
 
     def addressed(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a request as the worker here is to read it: with its adapter, and its one card as `gpu`."""
+        """Return a request as the worker here is to read it: its one card is `gpu`."""
         kind = hardware.kind(self.device)
-        found = {"adapter": self.adapter, **request}
+        found = {**request}
         if "device" in found:
             found["device"] = kind
         if "cell" in found:
