@@ -236,7 +236,7 @@ def receive(descriptor: int, kept: bytearray, drain: bool) -> bool:
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """Leave nothing of the worker behind: tell its keeper, which needs the grace twice at most; then kill that too."""
+    """End the worker and all it started: the supervisor needs the grace twice at most, and is then killed too."""
     if process.poll() is None:
         process.terminate()
         try:
