@@ -15,10 +15,9 @@ from adapters.contract import INPUTS, ContractError
 from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, MaxPool2D
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from adapters.weights import initial_weights
 from benchmarks.worker import prove as prove_module
 from benchmarks.worker.bounds import BOUNDS
-from benchmarks.worker.inputs import write_inputs
+from benchmarks.worker.inputs import prepare_inputs
 from benchmarks.worker.prove import _tie_free_batches
 from tests.sweeps import broken
 
@@ -89,7 +88,7 @@ def prove(tmp_path):
             noise = generator.integers(100, 256, (size, 28, 28))
             np.save(tmp_path / f"{part}_images.npy", (pictures[labels] * noise).astype(np.uint8))
             np.save(tmp_path / f"{part}_labels.npy", labels)
-        write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 3), 3, 700, 2)
+        prepare_inputs(tmp_path, recipe, 3, 700, 2)
         cell = {"device": "cpu", "mode": "eager", "dtype": dtype, "batch_size": 50, "input": input}
         folders = {"data": tmp_path, "inputs": tmp_path, "oracle": tmp_path / "losses.npy"}
         return prove_module.prove(adapter_class, recipe, cell, folders, STEPS)

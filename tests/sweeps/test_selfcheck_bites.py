@@ -8,13 +8,12 @@ import numpy as np
 import pytest
 from scipy import special
 
-from adapters.weights import initial_weights
 from benchmarks import stats
 from benchmarks.checks import selfcheck
 from benchmarks.checks.selfcheck import SimulatedAdapter
 from benchmarks.stats import LOOKS
 from benchmarks.worker import prove, timing
-from benchmarks.worker.inputs import Inputs, write_inputs
+from benchmarks.worker.inputs import Inputs, prepare_inputs
 
 
 @pytest.fixture
@@ -24,7 +23,7 @@ def inputs(tmp_path):
         images = np.random.default_rng(0).integers(0, 256, (size, 28, 28), np.uint8)
         np.save(tmp_path / f"{part}_images.npy", images)
         np.save(tmp_path / f"{part}_labels.npy", (np.arange(size) % 10).astype(np.uint8))
-    write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 0), 0, 400, 1)
+    prepare_inputs(tmp_path, recipe, 0, 400, 1)
     return Inputs.open(tmp_path, tmp_path, recipe.pixels, "float32")
 
 

@@ -14,7 +14,6 @@ import psutil
 import pytest
 
 from adapters.recipes import RECIPES
-from adapters.weights import initial_weights
 from benchmarks import worker
 from benchmarks.launch import process
 from benchmarks.machine import environments
@@ -52,8 +51,7 @@ def timed(tmp_path):
 
     def run(name: str, threads: int) -> dict[str, Any]:
         recipe, data = RECIPES["linear"], prepare("mnist-5k", None)
-        weights = initial_weights(recipe.model, recipe.initialiser, 0)
-        inputs.write_inputs(tmp_path, weights, 0, data.train_size, 1)
+        inputs.prepare_inputs(tmp_path, recipe, 0, data.train_size, 1)
         cell = Cell("fake", "linear", data.name, "cpu", 100, "eager", "float32", threads)
         plan = dict(zip(PLAN, (3000, 1, 1000), strict=True))
         where = {"data": str(data.folder), "inputs": str(tmp_path)}
@@ -176,4 +174,4 @@ def test_a_worker_s_environment_is_an_allow_list(monkeypatch):
     found = environments.variables(3)
     assert set(found) <= {*environments.INHERITED, *environments.FIXED, *worker.THREAD_VARIABLES}
     assert {found[name] for name in worker.THREAD_VARIABLES} == {"3"}
-    assert found["PYTHONPATH"] == str(Path(environments.__file__).parents[1])
+    assert found["PYTHONPATH"] == str(ROOT)

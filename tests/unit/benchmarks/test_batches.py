@@ -5,8 +5,7 @@ import pytest
 
 from adapters.declaration import Pixels
 from adapters.recipes import RECIPES
-from adapters.weights import initial_weights
-from benchmarks.worker.inputs import Inputs, write_inputs
+from benchmarks.worker.inputs import Inputs, prepare_inputs
 
 
 @pytest.fixture
@@ -15,7 +14,7 @@ def inputs(tmp_path):
     for part, size in (("train", 25), ("test", 7)):
         np.save(tmp_path / f"{part}_images.npy", generator.integers(0, 256, (size, 28, 28), np.uint8))
         np.save(tmp_path / f"{part}_labels.npy", np.arange(size, dtype=np.uint8) % 10)
-    write_inputs(tmp_path, initial_weights(RECIPES["mlp"].model, RECIPES["mlp"].initialiser, 3), 3, 25, 4)
+    prepare_inputs(tmp_path, RECIPES["mlp"], 3, 25, 4)
     return Inputs.open(tmp_path, tmp_path, Pixels(), "float32")
 
 

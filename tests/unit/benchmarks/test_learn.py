@@ -11,7 +11,7 @@ from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
 from benchmarks.checks.selfcheck import SimulatedAdapter
-from benchmarks.worker.inputs import Inputs, write_inputs
+from benchmarks.worker.inputs import Inputs, prepare_inputs
 from benchmarks.worker.train import _score, _train_epoch, _train_stacks, learn
 
 RECIPE = replace(RECIPES["mlp"], stop_when_accuracy_falls=True)
@@ -25,7 +25,7 @@ def inputs(tmp_path):
         shown = (labels + (np.arange(size) % 3 == 0)) % 10 if part == "test" else labels  # a third is mislabelled
         np.save(tmp_path / f"{part}_images.npy", pictures[shown])
         np.save(tmp_path / f"{part}_labels.npy", labels)
-    write_inputs(tmp_path, initial_weights(RECIPE.model, RECIPE.initialiser, 0), 0, 105, 6)
+    prepare_inputs(tmp_path, RECIPE, 0, 105, 6)
     return Inputs.open(tmp_path, tmp_path, RECIPE.pixels, "float32")
 
 

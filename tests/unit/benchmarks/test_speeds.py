@@ -6,10 +6,9 @@ import numpy as np
 import pytest
 
 from adapters.recipes import RECIPES
-from adapters.weights import initial_weights
 from benchmarks.checks.selfcheck import NeverWaits, SimulatedAdapter
 from benchmarks.worker import speed, timing
-from benchmarks.worker.inputs import Inputs, write_inputs
+from benchmarks.worker.inputs import Inputs, prepare_inputs
 from benchmarks.worker.speed import CHUNKS, EVAL_CHUNKS, PLAN, speeds
 
 
@@ -20,7 +19,7 @@ def simulated(clock, monkeypatch, tmp_path):
     for part, size in (("train", 250), ("test", 70)):
         np.save(tmp_path / f"{part}_images.npy", np.zeros((size, 28, 28), np.uint8))
         np.save(tmp_path / f"{part}_labels.npy", np.zeros(size, np.uint8))
-    write_inputs(tmp_path, initial_weights(recipe.model, recipe.initialiser, 0), 0, 250, 1)
+    prepare_inputs(tmp_path, recipe, 0, 250, 1)
     inputs = Inputs.open(tmp_path, tmp_path, recipe.pixels, "float32")
     monkeypatch.setattr(SimulatedAdapter, "clock", clock)
     return lambda adapter=SimulatedAdapter, plan=None, **options: speeds(adapter(), inputs, 20, plan, **options)
