@@ -26,7 +26,7 @@ EVERY = Model(
 
 @pytest.mark.parametrize("model", [RECIPES["lenet"].model, RECIPES["linear"].model, EVERY], ids=lambda m: m.name)
 def test_own_files_compute_what_the_adapter_computes(adapter_class, tmp_path, model):
-    native = importlib.import_module(f"adapters.standalone.{adapter_class.framework}")
+    native = importlib.import_module(f"adapters.{adapter_class.framework}.native")
     generator = np.random.default_rng(0)
     loss = "cross_entropy" if model.outputs == 10 else "mean_squared_error"
     recipe = replace(RECIPES["lenet"], model=model, loss=loss)
