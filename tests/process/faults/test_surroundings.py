@@ -170,4 +170,4 @@ def test_a_worker_s_environment_is_an_allow_list(monkeypatch):
     found = environments.variables(3)
     assert set(found) <= {*environments.INHERITED, *environments.FIXED, *worker.THREAD_VARIABLES}
     assert {found[name] for name in worker.THREAD_VARIABLES} == {"3"}
-    assert found["PYTHONPATH"] == str(Path(environments.__file__).parents[1])
+    assert found["PYTHONPATH"] == str(ROOT)
