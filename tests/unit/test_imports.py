@@ -24,6 +24,7 @@ ONLY = {  # what a package may import where that is less than all below it
     "report": {
         *("adapters", "benchmarks.errors", "benchmarks.files", "benchmarks.stats", "benchmarks.plan"),
         *("benchmarks.worker.bounds", "benchmarks.machine.environments", "benchmarks.machine.noise"),
+        "benchmarks.machine.imports",
         *("benchmarks.record", "benchmarks.launch.roofline", "benchmarks.models.checkpoint"),
         *("benchmarks.checks.finding", "benchmarks.cli.terminal", "benchmarks.cli.machine"),
     },
