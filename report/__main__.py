@@ -1,7 +1,4 @@
-"""The commands by name; commands/ holds them.
-
-The command line: `python -m report COMMAND`, in .tox/bench; --help lists the commands, __main__.py holds them.
-"""
+"""The command line: `python -m report COMMAND`, in .tox/bench; --help lists the commands of cli.py."""
 
 from __future__ import annotations
 
@@ -47,8 +44,6 @@ def main() -> None:
 def _commands() -> None:
     """Run it where it can read rows at all."""
     require("the report", "pyarrow")
-    pass  # IMPORT-GONE
-
     app()
 
 
