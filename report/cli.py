@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -240,3 +240,19 @@ def micro_benchmarks(results: Results = MICRO_RESULTS) -> None:
 def curves_by_epoch(results: Results = RESULTS / "curves") -> None:
     """Print accuracy by epoch beside the published figures as Markdown; README.md holds these tables."""
     print(curves.as_markdown(curves.curves(_loaded(results))))  # noqa: T201  # for a file, not for a screen
+
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "compare": compare_sets,
+    "export": export,
+    "page": page,
+    "rows": rows,
+    "micro": micro_benchmarks,
+    "curves": curves_by_epoch,
+    "curve": curve_of,
+    "columns": columns,
+    "check": check_results,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from report.__main__ import app
+from report.cli import app
 from report.export import EXPORTS
 from report.export.formats import FORMATS
 from tests.browser import synthetic
