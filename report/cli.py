@@ -1,29 +1,10 @@
-"""The commands of `python -m report`, a file each.
-
-What all commands share: the terminal they speak to, the sets they read, and where text goes.
-
-`compare`: the frameworks of one set beside each other, or BASE against NEW, and the gate on the answer.
-
-`page`: the report as one HTML file, beside it the headline as Markdown and every cell as CSV.
-
-`export`: results in the formats that other tools read.
-
-`rows` and `columns`: every row as it is, and what its columns mean.
-
-`check`: what is wrong with the files of a folder, and with the figures in them, for `python -m benchmarks check`.
-
-`curve`: the curves of one training, beside the weights that it left.
-
-`micro`: what single calls take.
-
-`curves`: accuracy by epoch beside the published figures.
-"""
+"""The commands of `python -m report`: they read sets of results, and show, write or judge what other modules find."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -64,8 +45,8 @@ def _loaded(source: str | Path, columns: Sequence[str] | None = None, categories
     frame = load(source, columns, categories)
     if frame.empty:
         others = sorted({str(path.parent) for path in Path(source).glob("*/*.jsonl")})
-        there = f"; there are some in {', '.join(_shortest(Path(other)) for other in others)}" if others else ""
-        raise UsageError(f"no rows in {source}; make some with `tox -e bench`, or pass --results DIR{there}")
+        below = f"; there are some in {', '.join(_shortest(Path(other)) for other in others)}" if others else ""
+        raise UsageError(f"no rows in {source}; make some with `tox -e bench`, or pass --results DIR{below}")
     return frame
 
 
@@ -111,7 +92,7 @@ def compare_sets(
     Exit code: 0 fine, 1 a regression by --fail-on, 2 usage, no such set, or nothing that the gate could judge, 74 a
     file that cannot be read or an output that cannot be written, 141 a reader that left (`| head`).
     """
-    asked, axes, form = metric(name), values(across, [], list(AXES), "axis"), formats.known(form)
+    asked, axes, form = metric(name), values(across, [], list(AXES), "axis"), formats.known_form(form)
     how = _mode(base_set, new_set, by, base, fail_on, axes)
     gate = gate_rules(fail_on, asked) if fail_on is not None else []
     source = base_set or results
@@ -259,3 +240,19 @@ def micro_benchmarks(results: Results = MICRO_RESULTS) -> None:
 def curves_by_epoch(results: Results = RESULTS / "curves") -> None:
     """Print accuracy by epoch beside the published figures as Markdown; docs/curves.md holds these tables."""
     print(curves.as_markdown(curves.curves(_loaded(results))))  # noqa: T201  # for a file, not for a screen
+
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
+COMMANDS: dict[str, Callable[..., None]] = {
+    "compare": compare_sets,
+    "export": export,
+    "page": page,
+    "rows": rows,
+    "micro": micro_benchmarks,
+    "curves": curves_by_epoch,
+    "curve": curve_of,
+    "columns": columns,
+    "check": check_results,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)

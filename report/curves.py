@@ -1,7 +1,4 @@
-"""One training's curves, as a picture beside the weights: loss and accuracy by epoch, from the model card alone.
-
-Accuracy by epoch beside what a recipe's tutorial published: does every framework learn what was learnt there?
-"""
+"""Learning curves: one training's as a picture beside its weights, and all frameworks' beside the published figures."""
 
 from __future__ import annotations
 

@@ -14,25 +14,26 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-OURS = ("adapters", "benchmarks")
+OURS = ("adapters", "benchmarks", "report")
 # A string that is a module's whole name loads it as well: the registry's "module:Class", what runpy is to run.
 NAMED = re.compile(rf"((?:{'|'.join(OURS)})(?:\.\w+)+)(:\w+)?")
 
 
 @functools.cache
-def code_hash(*entries: str, folders: tuple[Path, ...] = (ROOT,)) -> str:
+def code_hash(*entries: str, folders: tuple[Path, ...] = (ROOT,), packages: bool = True) -> str:
     """Return 16 hex digits of a SHA-256 over dotted names and contents of all modules that modules() finds."""
     total = hashlib.sha256()
-    for name, path in sorted(_modules(*entries, folders=folders).items()):
+    for name, path in sorted(_modules(*entries, folders=folders, packages=packages).items()):
         total.update(name.encode() + b"\0" + path.read_bytes() + b"\0")
     return total.hexdigest()[:16]
 
 
-def _modules(*entries: str, folders: tuple[Path, ...] = (ROOT,)) -> Mapping[str, Path]:
+def _modules(*entries: str, folders: tuple[Path, ...] = (ROOT,), packages: bool = True) -> Mapping[str, Path]:
     """Return, by dotted name, the files of ours that are loaded where these modules are imported or run.
 
-    Packages on the way count, imports in functions too. `folders` are looked through in order, as Python does: the
-    first that has a package has all of it. ModuleNotFoundError where an entry is not there.
+    Packages on the way count, imports in functions too. Without `packages` only those count that an import names: what
+    else a package offers, its other users read. `folders` are looked through in order, as Python does: the first that
+    has a package has all of it. ModuleNotFoundError where an entry is not there.
     """
     found: dict[str, Path] = {}
     wanted = [name for entry in entries for name in (entry, f"{entry}.__main__")]
@@ -40,7 +41,7 @@ def _modules(*entries: str, folders: tuple[Path, ...] = (ROOT,)) -> Mapping[str,
         name = wanted.pop()
         if name not in found and (path := _file(name, folders)):
             found[name] = path
-            wanted += [name.rpartition(".")[0], *_imported(name, path)]
+            wanted += [*([name.rpartition(".")[0]] if packages else []), *_imported(name, path)]
     if not entries or (missing := [entry for entry in entries if entry not in found]):
         raise ModuleNotFoundError(f"no module {', '.join(missing) if entries else 'named'} to hash the code of")
     return found

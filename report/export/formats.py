@@ -1,12 +1,8 @@
-"""CSV that is safe to open: a spreadsheet takes text that begins like a formula for one and runs it.
+"""A table in every form: terminal, Markdown and LaTeX for people, CSV and JSON for programs.
 
-https://owasp.org/www-community/attacks/CSV_Injection: such text gets an apostrophe before it. Control characters are
-written out, so that a line is a launch and a terminal shows the text. JSON and Parquet keep the text as it is.
-
-A comparison in every form: terminal, Markdown and LaTeX for people, CSV and JSON for programs.
-
-People get sections of text (title, headings by column, lines of cells), programs the frame itself with all digits.
-What a row says is text in all of them: no markup, no control characters.
+People get sections of text (title, headings by column, lines of cells), programs the frame with all digits. Text from a
+row stays text: no markup, no control characters. In CSV, text that begins like a formula gets an apostrophe before it,
+as a spreadsheet would run it (https://owasp.org/www-community/attacks/CSV_Injection).
 """
 
 from __future__ import annotations
@@ -56,7 +52,7 @@ LATEX = {  # what is special to it, in the text fonts of every encoding; a line'
 }
 
 
-def known(form: str) -> str:
+def known_form(form: str) -> str:
     """Return the form; UsageError lists what there is."""
     if form not in FORMATS:
         raise UsageError(f"--format {form}: expected {', '.join(FORMATS)}")
@@ -65,7 +61,7 @@ def known(form: str) -> str:
 
 def text(form: str, table: pd.DataFrame, sections: Iterable[Section], numeric: Iterable[str] = ()) -> str:
     """Return a table in any form but the terminal's; `numeric` are the columns that stand to the right."""
-    match known(form):
+    match known_form(form):
         case "markdown":
             return markdown(sections)
         case "latex":
@@ -73,8 +69,8 @@ def text(form: str, table: pd.DataFrame, sections: Iterable[Section], numeric: I
         case "csv":
             return as_csv(table)
         case _:
-            known_only = table.astype(object).where(table.notna(), None)
-            return json.dumps(known_only.to_dict("records"), indent=2, allow_nan=False) + "\n"
+            values = table.astype(object).where(table.notna(), None)
+            return json.dumps(values.to_dict("records"), indent=2, allow_nan=False) + "\n"
 
 
 def terminal(sections: Iterable[Section], numeric: Iterable[str]) -> Iterator[Table]:

@@ -1,18 +1,13 @@
-"""What the tools' formats are made from: each cell under one name, with a value of every launch.
+"""The formats of other tools: each cell under one name.
 
-A launch is one sample, never a chunk or a step: tools that test whether means differ would take chunks of one launch
-for independent and find differences that are none.
-
-What services read that draw a benchmark over time: one value a cell, the geometric mean, with its 95 % interval.
+pytest-benchmark and pyperf get a value of every launch. A launch is one sample, never a chunk or a step: tools that
+test whether means differ would take the chunks of one launch for independent samples, and find differences that do not
+exist. Services that draw a benchmark over time get one value a cell, the geometric mean with its 95 % interval.
 
 Bencher Metric Format: https://bencher.dev/docs/reference/bencher-metric-format
 github-action-benchmark: https://github.com/benchmark-action/github-action-benchmark, customBiggerIsBetter for speeds
-
-pyperf's JSON (https://pyperf.readthedocs.io, api: BenchmarkSuite), for `pyperf compare_to BASE.json NEW.json`.
-
-A cell is a benchmark and a launch a run with one value, so that pyperf's t test sees independent samples.
-
-pytest-benchmark's JSON, for `pytest-benchmark compare FILE`: a cell is a benchmark, a launch one of its rounds.
+pyperf (BenchmarkSuite), for `pyperf compare_to BASE.json NEW.json`: https://pyperf.readthedocs.io
+pytest-benchmark, for `pytest-benchmark compare FILE`: a launch is one of a benchmark's rounds
 """
 
 from __future__ import annotations

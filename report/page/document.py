@@ -111,11 +111,11 @@ def _digest(text: str) -> str:
 
 def _signs() -> str:
     """Return the rules that put each framework's sign, in its colour, before its name in tables and filter."""
-    known = {name: f'="{name}"' for name in LOOKS}
+    selectors = {name: f'="{name}"' for name in LOOKS}
     return "".join(
         f"tr[data-framework{name}] > th::before, [data-sign{name}]::before "
         f'{{ content: "{made.sign}" / ""; color: {"currentColor" if made.colour == BLACK else made.colour}; }}\n'
-        for name, made in [("", OTHER), *((known[name], LOOKS[name]) for name in LOOKS)]
+        for name, made in [("", OTHER), *((selectors[name], LOOKS[name]) for name in LOOKS)]
     )
 
 
@@ -134,8 +134,8 @@ def _choices(inputs: Inputs) -> list[tuple[str, str, list[str]]]:
 def facts(inputs: Inputs) -> Iterator[str]:
     """Yield in short what was measured, on what and when: the newest file's machine, all commits, and the launches."""
     run = inputs.used[-1].run if inputs.used else {}
-    told = run.get("machine")
-    machine = told if isinstance(told, dict) else {}
+    found = run.get("machine")
+    machine = found if isinstance(found, dict) else {}
     name = machine.get("cpu") or inputs.frame["device_name"].iloc[-1]
     cores, memory = machine.get("physical_cores"), machine.get("memory_bytes")
     yield words.short(name, 60)
@@ -144,8 +144,8 @@ def facts(inputs: Inputs) -> Iterator[str]:
     cards = sorted(set(inputs.frame.loc[inputs.frame["device"] == "gpu", "device_name"]))
     yield from (words.short(card, 60) for card in cards)
     yield str(inputs.frame["started_at"].max())[:10]
-    said = [sweep.run.get("commit") for sweep in inputs.used]
-    commits = dict.fromkeys(words.commit(commit) for commit in said if isinstance(commit, str))
+    recorded = [sweep.run.get("commit") for sweep in inputs.used]
+    commits = dict.fromkeys(words.commit(commit) for commit in recorded if isinstance(commit, str))
     if commits:
         yield f"{'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)}"
     yield from _launches(inputs)

@@ -1,14 +1,9 @@
-"""How each framework looks, everywhere: a colour, a marker and a line style, fixed in this one place.
+"""How figures look, and how they become inline SVG under a strict policy: no style attribute or sheet, no foreign id.
 
-Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/), told apart by colour-blind readers; marker and line
-style say the same without colour. NumPy, the reference, is black, which the page draws in the colour of its text.
-
-Images of the data as data URIs: a PNG of 28 x 28 grey bytes is a third of what as many SVG squares would be.
-
-Matplotlib's figures as inline SVG under a strict policy: no style attribute, no style sheet, no foreign id.
-
-Each mark may carry facets for the page's filter and a title that shows on hover; black becomes the page's own text
-colour, so that one drawing serves light and dark. The same marks give the same bytes.
+Each framework has one colour, marker and line style. Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/);
+marker and line style say the same without colour. Black becomes the page's own text colour, so that one drawing serves
+light and dark. A mark may carry facets for the page's filter and a title that shows on hover. The same marks give the
+same bytes. Images of the data are PNGs as data URIs: of 28 x 28 grey bytes a third of what SVG squares would be.
 """
 
 from __future__ import annotations

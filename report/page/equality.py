@@ -53,13 +53,13 @@ def section(inputs: Inputs) -> Section:
     present = set(zip(frame["framework"], frame["dtype"], strict=True))
     wider = [wider for wider in WIDER if (wider.framework, wider.dtype) in present]
     if wider:
-        said = [
+        lines = [
             f"{w.framework}, {w.dtype} {w.kind}: {w.bound:.0e} instead of {getattr(BOUNDS[w.dtype], w.kind):.0e}, "
             f"because of {w.operation}: {w.reason} ({w.link})"
             for w in wider
         ]
         parts.append(Words(["Bounds of the gate that are wider for one framework:"]))
-        parts.append(Words(said, points=True))
+        parts.append(Words(lines, points=True))
     return Section("equality", "Do they compute the same?", parts)
 
 
@@ -104,9 +104,9 @@ def _picture(name: str, key: tuple[str, str], frameworks: dict[str, dict[int, fl
         axes.set_ylabel("relative deviation of the loss")
         axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
     most = max(max(line.values()) for line in frameworks.values())
-    said = f"Largest deviation of a float64 loss up to a step; the largest of all is {most:.1e}."
+    summary = f"Largest deviation of a float64 loss up to a step; the largest of all is {most:.1e}."
     facet = {"device": words.short(key[1]), "model": _model_of(key[0])}
-    return Picture(drawing.svg, f"{words.short(key[0])} on the {words.short(key[1]).upper()}", said, facet)
+    return Picture(drawing.svg, f"{words.short(key[0])} on the {words.short(key[1]).upper()}", summary, facet)
 
 
 def _model_of(recipe: str) -> str:

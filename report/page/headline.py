@@ -1,7 +1,4 @@
-"""How sure it is that the first of a comparison leads: one answer for the title, the sentences and the crossovers.
-
-Who is fastest, and how sure that is: a sentence, the table that README shows too, and a picture of it.
-"""
+"""Who is fastest, and how surely: title, sentences, the table that README shows too, and a picture of it."""
 
 from __future__ import annotations
 
@@ -47,7 +44,7 @@ def _best(cells: pd.DataFrame) -> pd.DataFrame:
 
 
 def standing(cells: pd.DataFrame) -> tuple[str, list[str]]:
-    """Return what the verdicts say of the first framework's lead, and whom it does not surely lead.
+    """Return what the verdicts say of the first framework's lead, and the frameworks that it does not surely lead.
 
     `cells` are one comparison's. UNJUDGED where the ratios are to another than the first, FEW where rounds are.
     """
@@ -113,11 +110,11 @@ def title(inputs: Inputs) -> str:
 
 def led(winners: Mapping[tuple[str, str], Mapping[str, Iterable[str]]]) -> str:
     """Say who leads where, what is not sure last: by the words before and after, the places of each framework."""
-    said = []
+    clauses = []
     for (verb, sure), names in sorted(winners.items(), key=lambda item: item[0] == UNSURE):
         what = [f"{name} {verb} {words.listed(places)}" for name, places in names.items()]
-        said.append(", ".join(what) + sure)
-    return "; ".join(said)
+        clauses.append(", ".join(what) + sure)
+    return "; ".join(clauses)
 
 
 def sentences(inputs: Inputs) -> Iterator[str]:
@@ -127,9 +124,9 @@ def sentences(inputs: Inputs) -> Iterator[str]:
         first = cells.iloc[0]
         speed = f"{words.speed(first['train_samples_per_s'])} samples/s"
         interval = words.between(first["low"], first["high"])
-        said = f"{_place(first, several)}: {words.short(first['framework'])} trains {speed}"
-        said += f" (95 % interval {interval})" if interval else ""
-        yield f"{said}{_lead(cells)}."
+        sentence = f"{_place(first, several)}: {words.short(first['framework'])} trains {speed}"
+        sentence += f" (95 % interval {interval})" if interval else ""
+        yield f"{sentence}{_lead(cells)}."
     if not inputs.headline:
         endings = ", ".join(sorted({str(status) for status in inputs.frame["status"]}))
         yield f"No speed launch ended ok (found: {endings or 'nothing'}); section 7 says why."
@@ -143,12 +140,12 @@ def _lead(cells: Cells) -> str:
     second = lines[1]
     if not words.precision(second["ratio"]) or second["ratio"] > 1 or not _reference(lines[0]):
         return f"; next is {words.short(second['framework'])}"
-    said = f", {1 / second['ratio']:.2f} times as many as {words.short(second['framework'])}"
+    lead = f", {1 / second['ratio']:.2f} times as many as {words.short(second['framework'])}"
     if words.precision(second["ratio_low"]):
-        said += f" ({words.between(1 / second['ratio_high'], 1 / second['ratio_low'], '.2f')})"
+        lead += f" ({words.between(1 / second['ratio_high'], 1 / second['ratio_low'], '.2f')})"
         sure, near = standing(cells)
-        said += "; " + SURE[sure].format(words.listed([words.short(lines[0]["framework"]), *near]))
-    return said
+        lead += "; " + SURE[sure].format(words.listed([words.short(lines[0]["framework"]), *near]))
+    return lead
 
 
 def table(inputs: Inputs) -> Table:
@@ -229,9 +226,9 @@ def _picture(name: str, cells: Cells) -> Picture:
         axes.locator_params(axis="x", nbins=5)
         axes.set_xlabel("samples/s")
     first = cells.iloc[0]
-    said = ", ".join(f"{words.short(r['framework'])} {words.speed(r['train_samples_per_s'])}" for r in lines)
+    speeds = ", ".join(f"{words.short(r['framework'])} {words.speed(r['train_samples_per_s'])}" for r in lines)
     caption = f"{words.short(first['model'])} on the {str(first['device']).upper()}, batch {first['batch_size']}"
-    return Picture(drawing.svg, caption, f"Samples per second: {said}.", facets(first, "model", "device", "batch"))
+    return Picture(drawing.svg, caption, f"Samples per second: {speeds}.", facets(first, "model", "device", "batch"))
 
 
 def parts(inputs: Inputs) -> list[Part]:

@@ -77,8 +77,8 @@ class Inputs:
     @cached_property
     def headline(self) -> list[pd.DataFrame]:
         """The comparisons that the page begins with, a frame of cells each: one for each headline model and device."""
-        known = self.timed[self.timed["recipe"].isin(HEADLINE)]
-        cells = known if len(known) else self.timed
+        headlines = self.timed[self.timed["recipe"].isin(HEADLINE)]
+        cells = headlines if len(headlines) else self.timed
         found: dict[tuple[str, str], list[pd.DataFrame]] = {}
         for key, group in cells.groupby(COMPARISON, sort=False):
             values = dict(zip(COMPARISON, key, strict=True))
@@ -99,11 +99,11 @@ class Inputs:
                 name,
             ),
         )
-        there = self.own["mode"] == mode
+        same = self.own["mode"] == mode
         for column in COMPARISON:
-            there &= self.own[column] == cells[column].iloc[0]
-        base = self.base if self.base in set(self.own.loc[there, "framework"]) else None
-        return str(mode), _with_speed(compare(self.own[there], base))
+            same &= self.own[column] == cells[column].iloc[0]
+        base = self.base if self.base in set(self.own.loc[same, "framework"]) else None
+        return str(mode), _with_speed(compare(self.own[same], base))
 
 
 def _with_speed(cells: pd.DataFrame) -> pd.DataFrame:

@@ -120,7 +120,7 @@ def _curves(launches: pd.DataFrame) -> pd.DataFrame:
     whole = [all(isinstance(found, list) for found in launch) for launch in zip(*lists, strict=True)]
     found: dict[str, Floats] = {}
     for name in BY_EPOCH if any(whole) else ():
-        values = _padded([values for values, there in zip(launches[name], whole, strict=True) if there])
+        values = _padded([values for values, complete in zip(launches[name], whole, strict=True) if complete])
         found |= {f"{name}_mean": np.nanmean(values, 0), f"{name}_low": np.nanmin(values, 0)}
         found[f"{name}_high"] = np.nanmax(values, 0)
     epochs = min((len(values) for values in found.values()), default=0)
@@ -162,8 +162,8 @@ def _picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any
         axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
     caption = f"{title} by {'epoch' if by == 'epoch' else 'second'}: {words.comparison(first, 'threads', 'dtype')}"
     ends = (f"{words.short(key[0])} {curve[f'{column}_mean'].iloc[-1]:.4g}" for key, curve in found.items())
-    said = f"Mean over seeds at the end: {', '.join(ends)}."
-    return Picture(drawing.svg, caption, said, facets(first, "model", "device", "batch"), _numbers(column, by, found))
+    means = f"Mean over seeds at the end: {', '.join(ends)}."
+    return Picture(drawing.svg, caption, means, facets(first, "model", "device", "batch"), _numbers(column, by, found))
 
 
 def _drawable(values: pd.Series) -> Floats:
@@ -179,9 +179,9 @@ def _numbers(column: str, by: str, found: dict[tuple[Any, ...], pd.DataFrame]) -
     for (framework, mode), curve in found.items():
         cells = []
         for epoch in epochs:
-            there = epoch in curve.index
-            mean = curve.loc[epoch, f"{column}_mean"] if there else math.nan
-            at = words.seconds(curve.loc[epoch, "seconds_by_epoch_mean"]) if there and by == "seconds" else ""
+            reached = epoch in curve.index
+            mean = curve.loc[epoch, f"{column}_mean"] if reached else math.nan
+            at = words.seconds(curve.loc[epoch, "seconds_by_epoch_mean"]) if reached and by == "seconds" else ""
             cells.append(Cell(words.number(mean, ".4f"), at, value_of(mean)))
         head = Cell(words.short(framework), words.short(mode))
         lines.append(Line((head, *cells), facets({"framework": framework, "mode": mode})))
@@ -201,5 +201,5 @@ def _rates(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
             drawing.axes.step(np.arange(1, len(by_epoch) + 1), by_epoch, where="post", color=BLACK)
             drawing.axes.set_xlabel("epoch")
             drawing.axes.set_ylabel("learning rate")
-        said = f"From {by_epoch[0]:.3g} to {by_epoch[-1]:.3g}, times {recipe.schedule.factor:.3g} after each epoch."
-        yield Picture(drawing.svg, f"Learning rate of {plain(recipe.name)}", said, {"model": recipe.model.name})
+        summary = f"From {by_epoch[0]:.3g} to {by_epoch[-1]:.3g}, times {recipe.schedule.factor:.3g} after each epoch."
+        yield Picture(drawing.svg, f"Learning rate of {plain(recipe.name)}", summary, {"model": recipe.model.name})

@@ -34,8 +34,8 @@ class Machine:
     @property
     def facts(self) -> Record:
         """What the newest file that says anything says about the machine."""
-        told = [sweep.run["machine"] for sweep in self.inputs.used if sweep.run.get("machine")]
-        return told[-1] if told else {}
+        facts = [sweep.run["machine"] for sweep in self.inputs.used if sweep.run.get("machine")]
+        return facts[-1] if facts else {}
 
     @property
     def members(self) -> int:
@@ -65,8 +65,8 @@ def table(found: Sequence[Machine]) -> Table:
     versions = {machine.part: _by_framework(machine.inputs.frame) for machine in found}
     differing = {
         name
-        for name in {name for told in versions.values() for name in told}
-        if len({told[name] for told in versions.values() if name in told}) > 1
+        for name in {name for mine in versions.values() for name in mine}
+        if len({mine[name] for mine in versions.values() if name in mine}) > 1
     }
     lines = [
         Line((Cell(machine.name, link=machine.part), *_cells(machine, versions[machine.part], differing)))
@@ -77,8 +77,8 @@ def table(found: Sequence[Machine]) -> Table:
 
 def _by_framework(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
     """Return the versions of each framework."""
-    known = frame.dropna(subset="framework_version").astype({"framework": str, "framework_version": str})
-    return {str(name): tuple(sorted(set(group))) for name, group in known.groupby("framework")["framework_version"]}
+    versioned = frame.dropna(subset="framework_version").astype({"framework": str, "framework_version": str})
+    return {str(name): tuple(sorted(set(group))) for name, group in versioned.groupby("framework")["framework_version"]}
 
 
 def _cells(machine: Machine, versions: Mapping[str, tuple[str, ...]], differing: set[str]) -> Iterator[Cell]:

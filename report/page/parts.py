@@ -1,8 +1,6 @@
-"""Cells of tables that several sections show alike.
+"""What a page is made of: tables, pictures and sentences as plain data, which the templates turn into HTML.
 
-What a page is made of: tables, pictures and sentences as plain data, which the templates turn into HTML.
-
-`facets` are what the page filters by (model, device, batch, mode, framework): what lacks one is never hidden by it.
+`facets` are what the page filters by (model, device, batch, mode, framework): a part without one is never hidden by it.
 """
 
 from __future__ import annotations

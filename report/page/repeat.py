@@ -1,7 +1,4 @@
-"""Commands that measure some rows' cells again: these cells, no others, for as long as they were measured.
-
-Everything that is needed to measure the same again: commands, locks, hashes, facts about the machine.
-"""
+"""Everything needed to measure the same cells again: commands, locks, hashes, facts about the machine."""
 
 from __future__ import annotations
 
@@ -86,7 +83,7 @@ def _amount(rows: pd.DataFrame, run: Mapping[str, Any]) -> list[str]:
 
 def _preset(asked: Mapping[str, Any]) -> str:
     """Return the preset whose chunks are as long, and of several the one that is as precise; empty if none is."""
-    near = [name for name, known in PRESETS.items() if known.chunk_s == asked.get("chunk_s")]
+    near = [name for name, preset in PRESETS.items() if preset.chunk_s == asked.get("chunk_s")]
     return next((name for name in near if PRESETS[name].half_width == asked.get("half_width")), next(iter(near), ""))
 
 
@@ -115,8 +112,8 @@ def _measured(sweep: SweepFile, rows: pd.DataFrame) -> Iterator[Part]:
     """Yield what one file says about itself."""
     name = words.short(name_of(sweep), 60)
     commit = sweep.run.get("commit")
-    known = isinstance(commit, str) and commit not in ("", "unknown")
-    lines = [f"git checkout {shlex.quote(words.short(str(commit).removesuffix(words.DIRTY), 60))}"] if known else []
+    is_named = isinstance(commit, str) and commit not in ("", "unknown")
+    lines = [f"git checkout {shlex.quote(words.short(str(commit).removesuffix(words.DIRTY), 60))}"] if is_named else []
     made = list(_commands(rows, sweep.run))
     yield Command(f"Sweep {name}", [*lines, *made[:MAX_COMMANDS]])
     yield from _notes(sweep.run, len(made))
@@ -143,10 +140,10 @@ def _notes(run: Mapping[str, Any], count: int) -> Iterator[Part]:
 
 def _facts(sweep: SweepFile) -> Iterator[Line]:
     """Yield one line a fact of the run's record, nested ones by their path."""
-    told = {key: value for key, value in sweep.run.items() if key not in ("frameworks", "checksum", "ceilings")}
+    facts = {key: value for key, value in sweep.run.items() if key not in ("frameworks", "checksum", "ceilings")}
     if isinstance(sweep.end.get("wall_s"), Mapping):
-        told["wall_s"] = {part: round(float(s), 1) for part, s in sweep.end["wall_s"].items()}
-    for path, value in _flat("", told):
+        facts["wall_s"] = {part: round(float(s), 1) for part, s in sweep.end["wall_s"].items()}
+    for path, value in _flat("", facts):
         yield Line((Cell(words.short(path, 80)), Cell(words.short(value, LONGEST), style="long")))
 
 

@@ -38,14 +38,14 @@ NOTE = (
     "the fastest product of matrices that any framework makes here and, left of its bend, memory's bandwidth "
     "(Williams, Waterman and Patterson 2009)."
 )
+NO_PEAK = "The machine's peak was not measured; `python -m benchmarks peak` does, and later rows have their MFU."
 
 
 def section(inputs: Inputs) -> Section:
     """Return the section, or say what was not measured."""
     cells = inputs.timed[inputs.timed["mfu"].notna() & inputs.timed["recipe"].isin(RECIPES)]
     if not len(cells):
-        said = "The machine's peak was not measured; `python -m benchmarks peak` does, and later rows have their MFU."
-        return Section("roofline", "How near to what the machine can do", [Words([said])])
+        return Section("roofline", "How near to what the machine can do", [Words([NO_PEAK])])
     ceilings = [ceiling for sweep in inputs.used for ceiling in _measured(sweep.run.get("ceilings"))]
     parts: list[Part] = [Words([NOTE], style="note"), Pictures(list(_drawn(_with_intensity(cells), inputs, ceilings)))]
     if not ceilings:
@@ -111,11 +111,11 @@ def _picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Pi
     first, top = cells.iloc[0], cells.sort_values("gflops_per_s").iloc[-1]
     device = f"{str(first['device']).upper()} ({words.short(first['device_name'], 48)})"
     caption = f"{device}, {words.short(first['dtype'])}, {threads(first['threads'])}"
-    said = (
+    summary = (
         f"Peak {peak / 1e9:,.0f} GFLOP/s; the highest cell is {words.short(top['framework'])} on "
         f"{words.short(top['recipe'])} with {top['gflops_per_s']:,.1f} GFLOP/s, {top['mfu']:.1%} of it."
     )
-    return Picture(drawing.svg, caption, said, facets(first, "device"), _table(cells))
+    return Picture(drawing.svg, caption, summary, facets(first, "device"), _table(cells))
 
 
 def _roofs(bandwidths: dict[int, float]) -> list[tuple[str, float]]:

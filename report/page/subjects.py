@@ -41,8 +41,8 @@ def section(inputs: Inputs) -> Section:
     for number, key in enumerate(sorted(datasets, key=str)):
         parts += _data(f"classes{number}", datasets[key])
     if not datasets:
-        there = words.listed(words.short(name, 40) for name in sorted(set(inputs.frame["dataset"])))
-        parts.append(Words([f"Data: {there}. These results hold neither class counts nor samples of it."]))
+        named = words.listed(words.short(name, 40) for name in sorted(set(inputs.frame["dataset"])))
+        parts.append(Words([f"Data: {named}. These results hold neither class counts nor samples of it."]))
     names = sorted(set(inputs.frame["recipe"]))
     for name in names:
         if name in RECIPES:
@@ -74,8 +74,8 @@ def _data(name: str, dataset: Record) -> Iterator[Part]:
         axes.set_ylabel("images")
         axes.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5, handlelength=1)
     title = f"{words.short(dataset.get('name'), 60)}: {sum(train):,} images to train on, {sum(test):,} to test on"
-    said = f"Of each digit {min(train):,} to {max(train):,} to train on, {min(test):,} to {max(test):,} to test on."
-    yield Pictures([Picture(drawing.svg, title, said, table=_counted(train, test))])
+    summary = f"Of each digit {min(train):,} to {max(train):,} to train on, {min(test):,} to {max(test):,} to test on."
+    yield Pictures([Picture(drawing.svg, title, summary, table=_counted(train, test))])
     shape, samples = (dataset.get("height"), dataset.get("width")), dataset.get("samples") or []
     present = [digit for digit, images in enumerate(train) if images]  # a class without images has no sample
     found = [(digit, uri(sample, *shape)) for digit, sample in zip(present, samples, strict=False)]

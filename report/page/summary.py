@@ -60,9 +60,9 @@ class Summary:
         for lines in self.leading:
             records = lines.to_dict("records")
             wins = [f"{words.short(r['framework'])} on {r['fastest']}" for r in records if r["fastest"]]
-            said = f"{self.place(lines)}, batch {records[0]['batch_size']}: fastest is {words.listed(wins)} "
-            said += f"of {count(int(records[0]['of']), 'kind of machine', 'kinds of machine')}"
-            yield said + self.behind(records) + "."
+            sentence = f"{self.place(lines)}, batch {records[0]['batch_size']}: fastest is {words.listed(wins)} "
+            sentence += f"of {count(int(records[0]['of']), 'kind of machine', 'kinds of machine')}"
+            yield sentence + self.behind(records) + "."
         if not self.leading:
             yield "No comparison was measured on two kinds of machine, so nothing can be said of them together."
 
@@ -70,10 +70,10 @@ class Summary:
         """Say how the reference compares with the framework that is nearest ahead, or behind it."""
         if (first := _nearest(records)) is None:
             return ""
-        said = f"; on the whole {words.short(first['framework'])} has {first['ratio']:.2f} times the speed of "
-        said += words.short(first["reference"])
+        clause = f"; on the whole {words.short(first['framework'])} has {first['ratio']:.2f} times the speed of "
+        clause += words.short(first["reference"])
         interval = words.between(first["low"], first["high"], ".2f")
-        return said + (f" ({interval})" if interval else "")
+        return clause + (f" ({interval})" if interval else "")
 
     def parts(self) -> list[Part]:
         """Return the tables of means, that of what no headline is about folded."""
@@ -104,12 +104,12 @@ def _table(caption: str, points: list[pd.DataFrame], folded: bool = False) -> Ta
     groups = []
     for lines in points:
         first = lines.iloc[0]
-        said = (
+        shared = (
             words.short(first["recipe"], 40), str(first["device"]).upper(), f"batch {first['batch_size']}",
             words.short(first["dtype"]), words.short(first["dataset"], 40),
             DATA.get(str(first["input"]), words.short(first["input"])),
         )  # fmt: skip
-        title = f"{', '.join(said)}; ratio to {words.short(first['reference'])}"
+        title = f"{', '.join(shared)}; ratio to {words.short(first['reference'])}"
         groups.append(Group([_line(record) for record in lines.to_dict("records")], title))
     return Table(caption, COLUMNS, groups, folded, "" if folded else "means")
 

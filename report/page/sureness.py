@@ -35,10 +35,10 @@ def section(inputs: Inputs) -> Section:
     """Return the section; what is not ok comes first."""
     rows = inputs.frame
     endings = Counter(str(status) for status in rows["status"])
-    said = ", ".join(f"{amount:,} {status}" for status, amount in endings.most_common())
+    tally = ", ".join(f"{amount:,} {status}" for status, amount in endings.most_common())
     files = count(len(inputs.used), "results file")
     older, foreign = len(inputs.own) - len(rows), len(inputs.rows) - len(inputs.own)
-    sentence = f"{count(len(rows), 'launch', 'launches')} from {files}: {said}."
+    sentence = f"{count(len(rows), 'launch', 'launches')} from {files}: {tally}."
     if older:
         sentence += f" {count(older, 'launch', 'launches')} of cells that were measured again later are not shown."
     if foreign:

@@ -1,6 +1,6 @@
-"""Where something changes with the batch size, in words: the device that is faster, the leader, what a step costs.
+"""Throughput against batch size: a line a framework with its interval's band, for each model, device and mode.
 
-Throughput against batch size: a line a framework with its interval's band, for each model, device and mode.
+In words: where the GPU overtakes the CPU, who leads at which batch sizes, and up to where dispatch dominates a step.
 """
 
 from __future__ import annotations
@@ -75,14 +75,14 @@ def _devices(cells: pd.DataFrame) -> Iterator[str]:
             speeds = {device: {size: speed for size, (speed, _) in best.items()} for device, best in sides.items()}
             modes = [words.short(sides[device][largest][1]) for device in ("cpu", "gpu")]
             mode = modes[0] if modes[0] == modes[1] else f"{modes[0]} on the CPU, {modes[1]} on the GPU"
-            said = _changes(_overtakes(speeds["gpu"], speeds["cpu"]), common)
+            claim = _changes(_overtakes(speeds["gpu"], speeds["cpu"]), common)
             pair = (words.short(first["framework"]), mode)
-            key = (words.comparison(first, "device", "batch_size"), said)
+            key = (words.comparison(first, "device", "batch_size"), claim)
             found.setdefault(key, []).append((pair, speeds["gpu"][largest] / speeds["cpu"][largest]))
-    for (shared, said), who in found.items():
+    for (shared, claim), who in found.items():
         least, *_, most = sorted([factor for _, factor in who] * 2)
         times = f"{least:.2g} times" if len(who) == 1 else f"{least:.2g} to {most:.2g} times"
-        yield f"{shared}: {said} (there {times} its speed) in {_by_name(pair for pair, _ in who)}."
+        yield f"{shared}: {claim} (there {times} its speed) in {_by_name(pair for pair, _ in who)}."
 
 
 def _by_batch(cells: pd.DataFrame) -> dict[int, tuple[float, str]]:
@@ -117,10 +117,10 @@ def _leaders(cells: pd.DataFrame) -> Iterator[str]:
                 claims.append((claim, []))
             claims[-1][1].append(int(str(size)))
         if len(claims) == 1:
-            said = f"{claims[0][0]}, at every batch size"
+            summary = f"{claims[0][0]}, at every batch size"
         else:
-            said = "; ".join(f"batch {_span(sizes)}: {claim}" for claim, sizes in claims)
-        yield f"{words.comparison(group.iloc[0], 'batch_size', 'threads', 'dataset')}: {said}."
+            summary = "; ".join(f"batch {_span(sizes)}: {claim}" for claim, sizes in claims)
+        yield f"{words.comparison(group.iloc[0], 'batch_size', 'threads', 'dataset')}: {summary}."
 
 
 def _claimed(cells: pd.DataFrame) -> str:
@@ -177,9 +177,9 @@ def section(inputs: Inputs) -> Section:
     """Return the section: what crosses where in words, the lines, and every cell as a table."""
     pictures = list(_drawn(inputs.timed, inputs.part))
     parts: list[Part] = []
-    said = list(_sentences(inputs.timed))
-    if said:
-        parts.append(Words(said, points=True))
+    sentences = list(_sentences(inputs.timed))
+    if sentences:
+        parts.append(Words(sentences, points=True))
     if pictures:
         parts.append(Pictures(pictures))
     elif len(inputs.timed):
@@ -223,12 +223,12 @@ def _picture(name: str, mode: str, cells: pd.DataFrame) -> Picture:
     first = cells.iloc[0]
     caption = f"{words.comparison(first, 'batch_size')}; {words.short(mode)}"
     top = cells.sort_values("train_samples_per_s").iloc[-1]
-    said = (
+    summary = (
         f"Samples per second by batch size, {len(set(cells['framework']))} frameworks. The highest is "
         f"{words.short(top['framework'])} with {words.speed(top['train_samples_per_s'])} at batch {top['batch_size']}."
     )
     shared = facets(first, "model", "device") | {"mode": plain(mode)}
-    return Picture(drawing.svg, caption, said, shared, _numbers(cells, sizes))
+    return Picture(drawing.svg, caption, summary, shared, _numbers(cells, sizes))
 
 
 def _curve(drawing: Drawing, framework: str, lines: pd.DataFrame) -> None:

@@ -54,8 +54,8 @@ def section(inputs: Inputs) -> Section:
     pictures = []
     for number, headline in enumerate(inputs.headline):
         first = headline.iloc[0]
-        there = (cells[SHARED] == first[SHARED]).all(axis=1)
-        pictures.append(_picture(f"{inputs.part}times{number}", cells[there]))
+        shared = (cells[SHARED] == first[SHARED]).all(axis=1)
+        pictures.append(_picture(f"{inputs.part}times{number}", cells[shared]))
     parts: list[Part] = [Words([NOTE], style="note"), Pictures(pictures), _table(cells)]
     return Section("times", "Where the time goes", parts)
 
@@ -105,10 +105,10 @@ def _picture(name: str, cells: pd.DataFrame) -> Picture:
         axes.tick_params(axis="y", length=0)
         axes.set_xlabel("seconds")
     first, top = cells.iloc[0], lines[0]
-    said = f"{_bar_name(top)} is through first, after {words.seconds(top['whole'])}; "
-    said += f"{_bar_name(lines[-1])} last, after {words.seconds(lines[-1]['whole'])}."
+    summary = f"{_bar_name(top)} is through first, after {words.seconds(top['whole'])}; "
+    summary += f"{_bar_name(lines[-1])} last, after {words.seconds(lines[-1]['whole'])}."
     caption = words.comparison(first, "threads", "dtype", "input")
-    return Picture(drawing.svg, caption, said, facets(first, "model", "device", "batch"))
+    return Picture(drawing.svg, caption, summary, facets(first, "model", "device", "batch"))
 
 
 def _bar_name(record: dict[Any, Any]) -> str:

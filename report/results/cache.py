@@ -6,8 +6,6 @@ reads it. It is derived and may be deleted at any time; where it cannot be writt
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import json
 import os
 import time
@@ -20,11 +18,11 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from adapters import contract
 from benchmarks import files
 from benchmarks.errors import StorageError
 from benchmarks.files import default_cache
-from benchmarks.record import schema, store, values
+from benchmarks.machine.imports import code_hash
+from benchmarks.record import schema
 from benchmarks.record.store import SweepFile
 from report.results import arrow
 
@@ -144,12 +142,9 @@ def _place(path: Path, stat: os.stat_result) -> Path:
     return default_cache() / "rows" / f"{path_key}-{files.cache_key({'state': _state(stat), 'code': _code()})}.parquet"
 
 
-@functools.cache
 def _code() -> str:
-    """Return a hash of what decides how a file is read."""
-    sources = (contract, schema, schema, store, values, arrow)
-    read_by = b"".join(Path(str(module.__file__)).read_bytes() for module in sources) + Path(__file__).read_bytes()
-    return hashlib.sha256(read_by + pa.__version__.encode()).hexdigest()
+    """Return what decides how a file is read: the modules of ours that this one imports, and the version of Arrow."""
+    return f"{code_hash(__name__, packages=False)} {pa.__version__}"
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:

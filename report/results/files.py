@@ -1,6 +1,6 @@
-"""Is every line of the results there and whole, and is every file a sweep that came to its end? For `benchmarks check`.
+"""Is every line of the results whole, and did every sweep come to its end? For `benchmarks check`.
 
-The files themselves are read, never what the cache has of them: a byte that changed on the disk is to be found.
+The files themselves are read, never what the cache holds of them: a byte that changed on the disk is to be found.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Results as a git revision has them, taken out of the repository without touching what is checked out.
-
-The one loader: the results files of a folder, a file or a git revision as one typed pandas frame.
-"""
+"""The one loader: the results files of a folder, a file or a git revision as one typed pandas frame."""
 
 from __future__ import annotations
 
@@ -67,10 +64,9 @@ def _others(rev: str, commit: str) -> str:
 
 
 def _tree(commit: str, path: str) -> dict[str, str]:
-    """Return the blobs of all results files at or below a path of a commit, by full name; links are none."""
-    lines = (git.output("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, "--", path) or b"").split(
-        b"\0"
-    )
+    """Return the blobs of all results files at or below a path of a commit, by full name, links left out."""
+    listed = git.output("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, "--", path)
+    lines = (listed or b"").split(b"\0")
     found = {}
     for line in filter(None, lines):
         about, name = line.decode(errors="surrogateescape").split("\t", 1)
@@ -105,7 +101,7 @@ def load(source: str | Path, columns: Sequence[str] | None = None, categories: b
     machines, or a git revision of this repository: `REV` for its results/, or `REV:path/to/folder`. Numbers and text
     have nullable dtypes, an absent number is no zero and no NaN; lists are Python lists. `machine_kind` is from the
     file's run record, `machine` names that kind for people; `session` is the sweep that resumed this launch's sweep
-    last, or that sweep itself; `overtaken` launches are of a comparison that began anew, as their machine was lost,
+    last, or that sweep itself; `overtaken` launches are of a comparison that began again, as their machine was lost,
     and count no more. With `columns` only those and KEYS are read, in the schema's order; with `categories` text is a
     pandas category, sorted by name, which takes a tenth of the memory where rows are many.
     Lines that cannot be read are named on stderr and left out. UsageError if there is no such source or column,
@@ -147,7 +143,7 @@ def _parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
 
 @contextmanager
 def _files(source: str | Path) -> Iterator[list[Path]]:
-    """Yield the results files of `source`, as long as they are needed; UsageError if it is none."""
+    """Yield the results files of `source`, as long as they are needed; UsageError if it is no such thing."""
     path = Path(source)
     try:
         is_folder, is_file = path.is_dir(), path.is_file()

@@ -1,9 +1,8 @@
-"""What the files of one sweep over several machines say together: whose the lost launches are, and what began anew.
+"""What a frame says of machines: each launch's kind, a name of each kind, and which attempts on a machine count.
 
-A comparison stays on the machine that began it, as a ratio never crosses machines. Where that machine was lost, the
-comparison begins anew on one of its kind as another attempt, and what was measured before counts no more.
-
-Kinds of machine by a name that people can read: what tells kinds apart, and never a host or a user.
+A comparison stays on the machine that began it, as a ratio never crosses machines. Where that machine was lost, another
+of its kind begins the comparison again as a new attempt, and the launches before it no longer count. Names tell kinds
+apart for people, and never hold a host or a user.
 """
 
 from __future__ import annotations
@@ -50,12 +49,12 @@ def kinds(parts: Sequence[Part]) -> list[pa.Array]:
     found = [_repeated(kind(sweep), len(table)) for table, sweep in parts]
     for family in _by_base(parts):
         members = [place for place in family if "engine" not in parts[place][1].run]
-        known = {cell: kind(parts[p][1]) for p in members for cell in pc.unique(parts[p][0]["cell"]).to_pylist()}
-        there = {kind(parts[place][1]) for place in members}
-        otherwise = there.pop() if len(there) == 1 else UNKNOWN
+        by_cell = {cell: kind(parts[p][1]) for p in members for cell in pc.unique(parts[p][0]["cell"]).to_pylist()}
+        of_members = {kind(parts[place][1]) for place in members}
+        otherwise = of_members.pop() if len(of_members) == 1 else UNKNOWN
         for place in set(family).difference(members):
             cells = parts[place][0]["cell"].to_pylist()
-            texts = pa.array([known.get(cell, otherwise) for cell in cells], pa.string())
+            texts = pa.array([by_cell.get(cell, otherwise) for cell in cells], pa.string())
             found[place] = texts.dictionary_encode()
     return found
 
@@ -68,7 +67,7 @@ def _repeated(text: str, times: int) -> pa.DictionaryArray:
 def overtaken(parts: Sequence[Part], machine_kinds: Sequence[pa.Array], last: Mapping[str, str]) -> list[Flags]:
     """Return which launches are of an attempt at their comparison that a later one took the place of.
 
-    `last` is what sessions() says: a sweep over machines that resumes another makes anew what is not there whole.
+    `last` is what sessions() says: a sweep over machines that resumes another measures again what is not complete.
     """
     found = [np.zeros(len(table), bool) for table, _ in parts]
     together: dict[str, list[int]] = defaultdict(list)
@@ -106,8 +105,8 @@ LONGEST = 80  # characters of a processor's name
 
 def kind(sweep: SweepFile) -> str:
     """Return the kind of machine that a file's record tells: a hash."""
-    told = sweep.run.get("machine_kind")
-    return str(clean("str", told)) if isinstance(told, str) else UNKNOWN
+    recorded = sweep.run.get("machine_kind")
+    return str(clean("str", recorded)) if isinstance(recorded, str) else UNKNOWN
 
 
 def _name(machine: Any) -> str:
@@ -128,8 +127,8 @@ def names(sweeps: Sequence[SweepFile]) -> dict[str, str]:
     """Return a name for each kind of machine, the last file's; kinds of one name have their hash behind it."""
     found: dict[str, str] = {}
     for sweep in sweeps:
-        known = found.get(kind(sweep), "")
-        found[kind(sweep)] = _name(sweep.run.get("machine")) or known
+        before = found.get(kind(sweep), "")
+        found[kind(sweep)] = _name(sweep.run.get("machine")) or before
     many = Counter(found.values())
     return {
         key: named if named and many[named] == 1 else f"{named or 'machine'} ({key})" for key, named in found.items()

@@ -35,7 +35,7 @@ def _of_one_identity(frame: pd.DataFrame, group: Numbers, counts: Flags) -> Flag
     """Return which launches have an identity (column `cell`) that their group's newest sweep has too.
 
     A sweep that resumed another made again what had changed in between, a framework's environment or the recipe's
-    epochs: the older launches of that cell are none of the same.
+    epochs: the older launches of that cell do not belong to the same cell.
     """
     if "cell" not in frame:
         return np.ones(len(frame), bool)

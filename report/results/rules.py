@@ -47,13 +47,13 @@ class Counted:
         """Return the launches that ended ok, of one task or of both."""
         return [row for row in self.rows if row["status"] == "ok" and task in ("", row["task"])]
 
-    def told(self, row: Row, name: str) -> Any:
+    def recorded(self, row: Row, name: str) -> Any:
         """Return what the record of a launch's run says, None where it does not."""
         return self.runs.get(row["sweep"], {}).get(name)
 
     def environment(self, row: Row, name: str) -> Any:
         """Return what that record says of the environment that a launch ran in, None where it does not."""
-        return (self.told(row, "frameworks") or {}).get(f"{row['framework']}-{row['device']}", {}).get(name)
+        return (self.recorded(row, "frameworks") or {}).get(f"{row['framework']}-{row['device']}", {}).get(name)
 
 
 def _counted(files: Sequence[File]) -> Counted:
@@ -105,7 +105,7 @@ def _names(rows: Iterable[Row]) -> list[str]:
 
 
 def _gate(launches: Counted) -> Broken:
-    """Yield what counts although the gate says fail, or could not be proven: with a reason that is only said."""
+    """Yield what counts although the gate says fail, or could not be proven: with a reason that is a note."""
     for row in launches.ok():
         if row["lockstep"] == "fail":
             yield "error", f"{_cell(row)}: its status is ok, and the gate says fail"
@@ -137,16 +137,16 @@ def _threads(launches: Counted) -> Broken:
     for where, rows in _grouped(asked_for, [name for name in (*COMPARISON, "sweep") if name != "threads"]):
         asked = {name: sorted({row["threads"] for row in rows if row["framework"] == name}) for name in _names(rows)}
         if len({tuple(found) for found in asked.values()}) > 1:
-            said = "; ".join(f"{name} {', '.join(map(str, found))}" for name, found in asked.items())
-            yield "error", f"{where}: threads differ: {said}"
+            each = "; ".join(f"{name} {', '.join(map(str, found))}" for name, found in asked.items())
+            yield "error", f"{where}: threads differ: {each}"
     for row in launches.ok("speed"):
         computing, cpus = row["threads_computing"] or row["threads"], row["cpu_per_wall"] or 0.0
         if row["device"] == "cpu" and (computing < row["threads"] or cpus > MORE * row["threads"]):
             level = "note" if "thread_mismatch" in (row["flags"] or []) else "error"
-            said = "" if level == "note" else ", and no flag says so"
+            unsaid = "" if level == "note" else ", and no flag says so"
             yield (
                 level,
-                f"{_cell(row)}, round {row['round']}: {count(computing, 'thread')} computed on {cpus:.2f} CPUs{said}",
+                f"{_cell(row)}, round {row['round']}: {count(computing, 'thread')} computed on {cpus:.2f} CPUs{unsaid}",
             )
 
 
@@ -157,14 +157,14 @@ def _versions(launches: Counted) -> Broken:
             mine = [row for row in rows if row["framework"] == name]
             yield from _differing("error", where, f"versions of {name}", (row["framework_version"] for row in mine))
             yield from _differing("error", where, f"locks of {name}", (launches.environment(r, "lock") for r in mine))
-        told = (launches.environment(row, "versions") or {} for row in rows)
-        yield from _differing("error", where, "versions of Python", (found.get("python") for found in told))
+        environments = (launches.environment(row, "versions") or {} for row in rows)
+        yield from _differing("error", where, "versions of Python", (found.get("python") for found in environments))
 
 
 def _origin(launches: Counted) -> Broken:
     """Yield comparisons by several codes, and frameworks that met on no kind of machine: tables keep kinds apart."""
     for where, rows in _grouped(launches.ok(), COMPARISON):
-        yield from _differing("warning", where, "codes", (launches.told(row, "code") for row in rows))
+        yield from _differing("warning", where, "codes", (launches.recorded(row, "code") for row in rows))
     for where, rows in _grouped(launches.ok(), [name for name in COMPARISON if name != "machine_kind"]):
         kinds = {str(row["machine_kind"]) for row in rows}
         if len({tuple(_names(row for row in rows if str(row["machine_kind"]) == kind)) for kind in kinds}) > 1:
@@ -198,15 +198,15 @@ class Rule:
     advice: str
 
 
-ANEW = "measure them again in one sweep, or keep the sets in folders of their own"
+TOGETHER = "measure them again in one sweep, or keep the sets in folders of their own"
 RULES = (
     Rule(1, "What counts has passed the lockstep gate, or says why it could not be proven", _gate,
          "python -m benchmarks lockstep says how far it strays; measure again"),
     Rule(2, "No speed above the machine's peak counts", _ceiling, "python -m benchmarks selfcheck; measure again"),
     Rule(3, "Each accuracy launch of a cell has a seed of its own", _seeds, "take what was copied out of the folder"),
-    Rule(4, "The frameworks of a comparison have the threads that were asked for, all the same", _threads, ANEW),
-    Rule(5, "In a comparison a framework has one version and one lock, and all have one Python", _versions, ANEW),
-    Rule(6, "A comparison was measured by one code on one kind of machine", _origin, ANEW),
+    Rule(4, "The frameworks of a comparison have the threads that were asked for, all the same", _threads, TOGETHER),
+    Rule(5, "In a comparison a framework has one version and one lock, and all have one Python", _versions, TOGETHER),
+    Rule(6, "A comparison was measured by one code on one kind of machine", _origin, TOGETHER),
     Rule(7, "The proofs of a comparison rest on one oracle", _oracle, "measure them again with --fresh-proof"),
     Rule(8, "Every cell that was requested is reported", _requested, "restore the file from a copy, or --resume"),
 )  # fmt: skip

@@ -1,6 +1,4 @@
-"""What is not the same on both sides of a comparison, and what went wrong on one, in words.
-
-Two sets of results beside each other, cell by cell: what became faster, slower, different or invalid, how surely.
+"""Two sets of results, cell by cell: what became faster, slower, different or invalid, how surely, and what changed.
 
 between(load(base), load(new))          two sets, measured at different times
 revisions(load(set))                    two checkouts of the adapters, interleaved in one sweep: the strong form
@@ -50,10 +48,10 @@ def _changes(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
             base["threads"].isna() | new["threads"].isna(), _rows(base, columns), _rows(new, columns), strict=True
         )
     )
-    said = [
+    found = [
         "; ".join(filter(None, both)) for both in zip(_drifts(base["canary_s"], new["canary_s"]), lines, strict=True)
     ]
-    return pd.Series(said, base.index, "string")
+    return pd.Series(found, base.index, "string")
 
 
 def _drifts(base: pd.Series, new: pd.Series) -> Iterable[str]:
@@ -143,11 +141,11 @@ def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None
     found = side(own_rows(frame), asked)
     sums = inference.summary(found.launches, len(found.cells))
     cells = found.cells.join(np.exp(sums["mean"]).fillna(sums["median"]).rename("middle"))  # as ratios are: geometric
-    known = cells.dropna(subset="middle")
-    candidates = known[known["framework"] == base] if base else known
+    with_value = cells.dropna(subset="middle")
+    candidates = with_value[with_value["framework"] == base] if base else with_value
     if candidates.empty:
-        there = ", ".join(sorted(set(known["framework"]))) or "none"
-        raise UsageError(f"no ok launches of {base or 'any framework'} with {name}; there are: {there}")
+        present = ", ".join(sorted(set(with_value["framework"]))) or "none"
+        raise UsageError(f"no ok launches of {base or 'any framework'} with {name}; there are: {present}")
     best = candidates.sort_values("middle", ascending=not asked.rising).drop_duplicates(COMPARISON)
     references = cells[COMPARISON].merge(best[COMPARISON].assign(base=best.index), on=COMPARISON, how="left")["base"]
     pairs = pd.DataFrame({"base": references.to_numpy(), "new": cells.index}).astype("Int64")

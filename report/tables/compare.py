@@ -1,6 +1,6 @@
-"""Frameworks beside each other, cell by cell, and how sure the differences are; no loop over launches.
+"""Frameworks beside each other: a line per cell with its speed, ratio, verdict and accuracy; no loop over launches.
 
-One figure over two axes, for notebooks: batch size down, framework across, median samples/s.
+`pivot` shows one figure over two axes, for notebooks: batch size down, framework across, median samples/s.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ MEDIANS = [  # over the same
     "dispatch_s", "peak_rss_bytes", "cpu_s",
 ]  # fmt: skip
 TRAINED = ["recipe", "seed", "epochs", "accuracy", "accuracy_target", "time_to_accuracy_s"]
-REQUIRED_COLUMNS = [  # the columns that compare reads: `load(source, NEEDED)`
+REQUIRED_COLUMNS = [  # the columns that compare reads: `load(source, REQUIRED_COLUMNS)`
     *CELL, "cell", "sweep", "session", "revision", "task", "round", "status", "flags", "lockstep", "framework_version",
     *RATES, *MEDIANS, *(name for name in TRAINED if name not in CELL),
 ]  # fmt: skip
@@ -58,7 +58,7 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     there are too few launches.
     The columns on accuracy (with_accuracies) come from launches of their own. Only launches with status ok count in the
     figures; `launches` counts those of speed, `status` names every ending there was. Launches of another revision's
-    adapters do not count at all. UsageError for an unknown base, or a frame without a column of NEEDED.
+    adapters do not count at all. UsageError for an unknown base, or a frame without one of REQUIRED_COLUMNS.
     """
     frame = _own_adapters(frame, base)
     cell = number(frame, CELL)
@@ -84,12 +84,14 @@ def _own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
     if missing := [
         name for name in REQUIRED_COLUMNS if name not in frame and name not in ("cell", "session", "revision")
     ]:
-        raise UsageError(f"cannot compare a frame without {', '.join(missing)}; load it with columns=compare.NEEDED")
+        raise UsageError(
+            f"cannot compare a frame without {', '.join(missing)}; load it with columns=compare.REQUIRED_COLUMNS"
+        )
     if "revision" in frame and frame["revision"].notna().any():
         frame = frame[frame["revision"].isna()]
     if base is not None and not equal(frame["framework"], base).any():
-        there = ", ".join(sorted(frame["framework"].unique())) or "no rows at all"
-        raise UsageError(f"no rows of base {base!r}; there are: {plain(there)}")
+        present = ", ".join(sorted(frame["framework"].unique())) or "no rows at all"
+        raise UsageError(f"no rows of base {base!r}; there are: {plain(present)}")
     return frame
 
 
@@ -171,7 +173,7 @@ def pivot(
 
 
 def _check(frame: pd.DataFrame, axes: Sequence[str], metric: str, how: str) -> None:
-    """Refuse names that there are not and figures that cannot be."""
+    """Raise UsageError for unknown names and for a metric that is no number."""
     numbers = [str(name) for name in frame if pd.api.types.is_numeric_dtype(frame[name])]
     names = [str(name) for name in frame if frame[name].dtype != object]
     for name in axes:

@@ -109,11 +109,11 @@ def _both(record: dict[Any, Any]) -> bool:
 
 def _circumstances(record: dict[Any, Any]) -> str:
     """Say how many launches were noisy and what changed: a busy machine looks like a slower adapter."""
-    said = f"; changed: {record['changes']}" if record["changes"] else ""
+    changed = f"; changed: {record['changes']}" if record["changes"] else ""
     if not record["base_noisy"] and not record["new_noisy"]:
-        return said
+        return changed
     sides = (f"{record[f'{s}_noisy']} of {record[f'{s}_launches']} in {s.upper()}" for s in ("base", "new"))
-    return f"; noisy launches: {', '.join(sides)}{said}"
+    return f"; noisy launches: {', '.join(sides)}{changed}"
 
 
 def _worse_by(ratio: float, asked: Metric) -> float:

@@ -46,7 +46,7 @@ def equal(texts: pd.Series, word: str) -> Flags:
 
 
 def floats(values: pd.Series) -> Floats:
-    """Return a column's numbers, NaN where there is none."""
+    """Return a column's numbers, NaN where a line has none."""
     return values.to_numpy(float, na_value=np.nan)
 
 
@@ -86,7 +86,7 @@ def spread(values: npt.ArrayLike, groups: npt.ArrayLike, size: int) -> pd.DataFr
 
 
 def means(found: pd.DataFrame) -> Means:
-    """Return the columns of spread, and `freedom` where there is one, as the statistics in intervals.py take them."""
+    """Return the columns of spread, and `freedom` where there is one, as benchmarks/stats.py takes them."""
     return Means(**{name: floats(found[name]) for name in ("mean", "std", "n", "freedom") if name in found})
 
 

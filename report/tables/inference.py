@@ -1,11 +1,7 @@
-"""Ratios of many cells at once, as statistics of log ratios that benchmarks/stats.py judges.
+"""Intervals, ratios and verdicts of all cells of a table at once, by the statistics of benchmarks/stats.py.
 
-Everything is computed on logarithms of launches' values. What was measured in the same rounds is paired by them; what
-was measured at different times shares none, so its ratio comes from Welch's t test (Welch 1947, Biometrika 34).
-
-Speeds of cells with their intervals, and ratios to a base, paired by rounds: intervals.py, all cells at once.
-
-Accuracies of cells, differences to a reference paired by seeds, and times to a target: all cells at once.
+Speeds are compared as ratios, on logarithms: paired where launches share rounds, else by Welch's t test (Welch 1947,
+Biometrika 34). Accuracies are compared as differences, paired by seeds.
 """
 
 from __future__ import annotations
@@ -17,14 +13,14 @@ import numpy as np
 import pandas as pd
 
 from adapters.recipes import RECIPES
-from benchmarks.stats import accuracy_verdicts, speed_verdicts
+from benchmarks.stats import accuracy_verdicts, median_times, speed_verdicts
 from report.tables.groups import Flags, Floats, Numbers, chosen, differences, floats, means, spread
 
 
 def summary(launches: pd.DataFrame, size: int) -> pd.DataFrame:
     """Return per cell of `size`: n, median, low, high of the column `value`, and mean, std of its logarithms.
 
-    `low` and `high` are the 95 % t interval of intervals.speed, NaN with one launch. All but n and median are NaN where
+    `low` and `high` are the 95 % t interval of stats.speed, NaN with one launch. All but n and median are NaN where
     a value is 0 or below, which has no logarithm.
     """
     found = spread(_logarithms(launches["value"]), launches["cell"], size)
@@ -109,7 +105,7 @@ def _to_the_best(launches: pd.DataFrame, mean: Floats, comparison: Numbers, may:
 
 
 def _against(launches: pd.DataFrame, mean: Floats, reference: Numbers) -> pd.DataFrame:
-    """Return to_the_best's columns for this choice of references; launches that share no rounds are not paired."""
+    """Return the columns of _to_the_best for this choice of references; launches without a common round are no pair."""
     pairs = differences(launches, ["sweep", "round"], reference)
     found = spread(pairs["value"], pairs["cell"], len(mean))
     apart = mean - np.where(reference < 0, np.nan, mean[reference])
@@ -160,26 +156,24 @@ def _by_seed(good: pd.DataFrame) -> pd.DataFrame:
 
 
 def _times(good: pd.DataFrame, size: int) -> dict[str, Any]:
-    """Return accuracy_target, reached and time_to_accuracy_s of each cell, as accuracies.median_time counts."""
-    target = pd.Series(floats(good["accuracy_target"])).groupby(good["cell"].to_numpy()).max().reindex(range(size))
-    seconds = pd.Series(floats(good["time_to_accuracy_s"]))
-    cells = seconds.groupby(good["cell"].to_numpy())
-    median = seconds.fillna(np.inf).groupby(good["cell"].to_numpy()).median().reindex(range(size))
+    """Return accuracy_target, reached and time_to_accuracy_s of each cell, NaN where its launches have no target."""
+    cells, seconds = good["cell"].to_numpy(), floats(good["time_to_accuracy_s"])
+    target = pd.Series(floats(good["accuracy_target"])).groupby(cells).max().reindex(range(size))
     return {
         "accuracy_target": target,
-        "reached": cells.count().reindex(range(size)).where(target.notna()),
-        "time_to_accuracy_s": median.where(target.notna() & np.isfinite(median)),
+        "reached": pd.Series(seconds).groupby(cells).count().reindex(range(size)).where(target.notna()),
+        "time_to_accuracy_s": pd.Series(median_times(seconds, cells, size)).where(target.notna()),
     }
 
 
 def _accuracy_differences(
-    frameworks: pd.Series, comparison: Numbers, pairable: pd.DataFrame, known: Flags, base: str | None
+    frameworks: pd.Series, comparison: Numbers, pairable: pd.DataFrame, has_accuracy: Flags, base: str | None
 ) -> dict[str, Any]:
     """Return each cell's difference to its reference with bounds, the reference's name and the verdict."""
     wanted = (frameworks == (base or ORACLE)).to_numpy(bool)
     rank = np.where(wanted, 0.0, np.nan if base else 1.0)
-    reference = chosen(comparison, {"rank": np.where(known, rank, np.nan)})
-    reference = np.where(known, reference, -1)
+    reference = chosen(comparison, {"rank": np.where(has_accuracy, rank, np.nan)})
+    reference = np.where(has_accuracy, reference, -1)
     pairs = differences(pairable, ["seed", "epochs"], reference)
     found = means(spread(pairs["value"], pairs["cell"], len(frameworks)))
     low, high = found.bounds()

@@ -14,7 +14,10 @@ from benchmarks.record.schema import COLUMNS, Column
 
 DEFAULT = "train_samples_per_s"
 AXES = ("schema_version", "batch_size", "threads", "round", "seed")  # numbers that say what was measured
-ACCURACY = ("accuracy", "train_accuracy")  # differences of points matter, not ratios: accuracies.py judges them
+ACCURACY = (
+    "accuracy",
+    "train_accuracy",
+)  # differences of points matter, not ratios: stats.accuracy_verdicts judges them
 LEARNT = (*ACCURACY, "loss", "epochs", "accuracy_target", "time_to_accuracy_s")  # of accuracy launches
 HIGHER = (*ACCURACY, "mfu", "roofline_share")
 LOWER = ("loss", "lockstep_max_deviation", "lockstep_float64_deviation", "stolen_share", "foreign_share")
@@ -74,7 +77,7 @@ def _described(column: Column) -> Metric:
 
 def metric(name: str) -> Metric:
     """Return the metric of this name; UsageError names the nearest and lists all."""
-    known = _numeric()
-    if name not in known:
-        raise UsageError(f"--metric {name}: no numeric column of a row{nearest(name, list(known))}")
-    return known[name]
+    numeric = _numeric()
+    if name not in numeric:
+        raise UsageError(f"--metric {name}: no numeric column of a row{nearest(name, list(numeric))}")
+    return numeric[name]

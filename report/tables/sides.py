@@ -1,12 +1,8 @@
-"""Accuracies of two sides beside each other, paired by seed: benchmarks/stats.py judges them.
+"""One side of a comparison (its cells, the launches that count, how the others ended), and which cells meet.
 
-Which cell of BASE meets which cell of NEW: equals, or what differs only in an axis that the user named.
-
-A speed with one thread says nothing about a speed with two, nor one machine's about another's. Where cells could only
-be compared across such a difference the whole comparison is refused, because a table that silently holds less than
-asked reads as if nothing had changed.
-
-One side of a comparison: its cells, the launches that count, and how the others ended.
+Cells meet if they are equal, or differ only in an axis that the user named. A speed with one thread says nothing about
+a speed with two, nor one machine's about another's: where only such cells are left, the whole comparison is refused,
+because a table that silently holds less than asked reads as if nothing had changed.
 """
 
 from __future__ import annotations

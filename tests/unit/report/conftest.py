@@ -10,6 +10,7 @@ from benchmarks.record.store import append
 from report.results.load import load
 from report.tables.between import between
 from report.tables.metrics import DEFAULT
+from tests.unit.report.known import BASE, KINDS
 
 
 @pytest.fixture
@@ -53,5 +54,24 @@ def compare(write_set):
 
     def write(*sides, name=DEFAULT, across=()):
         return between(*(load(write_set(str(next(count)), *rows)) for rows in sides), name, across)
+
+    return write
+
+
+@pytest.fixture
+def on_machines(tmp_path):
+    """Write the files of a sweep over machines: (kind, rows) of each member, and what its driver lost."""
+
+    def write(members, lost=(), **asked):
+        append(tmp_path / f"{BASE}.jsonl", "run", {"sweep": BASE, "engine": {"name": "dask"}, "requested": asked})
+        for row in lost:
+            append(tmp_path / f"{BASE}.jsonl", "row", {**row, "sweep": BASE, "status": "interrupted", "reason": "gone"})
+        for number, (kind, rows) in enumerate(members, 1):
+            path = tmp_path / f"{BASE}.m{number:02}.jsonl"
+            about = {"machine_kind": kind, "machine": KINDS[kind], "part_of": BASE}
+            append(path, "run", {"sweep": path.stem, **about})
+            for row in rows:
+                append(path, "row", {**row, "sweep": path.stem})
+        return tmp_path
 
     return write

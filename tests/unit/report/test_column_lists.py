@@ -15,7 +15,7 @@ from report.tables.compare import APART, CELL, COMPARISON, MACHINE, REQUIRED_COL
 
 CHOSEN = {
     "load.KEYS": KEYS,
-    "compare.NEEDED": REQUIRED_COLUMNS,
+    "compare.REQUIRED_COLUMNS": REQUIRED_COLUMNS,
     "sides.READ": sides.READ,
     "families.READ": machines.READ,
     "rules.AXES": rules.AXES,

@@ -1,10 +1,18 @@
+"""One training as a picture, drawn from its card; accuracies by epoch as a table."""
+
 from __future__ import annotations
+
+import json
+from xml.etree import ElementTree
 
 import pytest
 
-from adapters.recipes import PUBLISHED_ACCURACY
+from adapters.recipes import PUBLISHED_ACCURACY, RECIPES
+from adapters.weights import initial_weights
+from benchmarks.errors import DataError, StorageError
+from benchmarks.models import checkpoint
 from benchmarks.record.store import append
-from report.curves import as_markdown, curves
+from report.curves import as_markdown, curves, draw
 from report.results.load import load
 
 
@@ -57,3 +65,41 @@ def test_a_training_figure_stands_in_its_own_column(learnt):
 
 def test_recipes_without_published_figures_are_left_out(learnt):
     assert as_markdown(curves(learnt(("torch", 0, [0.2]), recipe="mlp"))) == ""
+
+
+RECIPE = RECIPES["linear"]
+SCORES = {"train_loss_by_epoch": [2.0, 1.5], "loss_by_epoch": [1.9, 1.6], "accuracy_by_epoch": [0.5, 0.75]}
+
+
+def folder(tmp_path, scores, framework="torch"):
+    about = {"scores": scores, "training": {"framework": framework, "seed": 0}, "dataset": {"name": "mnist-5k"}}
+    write_checkpoint(tmp_path / "net", RECIPE, initial_weights(RECIPE.model, RECIPE.initialiser, 0), about)
+    return tmp_path / "net"
+
+
+def test_the_same_card_gives_the_same_picture_and_says_what_it_is_of(tmp_path):
+    for place in ("a", "b"):
+        draw(folder(tmp_path / place, SCORES, "<torch & $x$>"))
+    first, second = ((tmp_path / place / "net" / checkpoint.CURVES).read_text() for place in "ab")
+    assert first == second
+    root = ElementTree.fromstring(first)  # noqa: S314  # what we have just drawn
+    texts = {item.text for item in root.iter() if item.text}
+    assert "linear in <torch & $x$> on mnist-5k, seed 0" in texts
+    assert "test accuracy, %" in texts
+
+
+@pytest.mark.parametrize(
+    "scores",
+    [{}, {**SCORES, "loss_by_epoch": []}, {**SCORES, "loss_by_epoch": [1]}, {**SCORES, "loss_by_epoch": ["x", 1]}],
+)
+def test_scores_that_make_no_curve_are_refused(tmp_path, scores):
+    with pytest.raises(DataError, match="no scores by epoch"):
+        draw(folder(tmp_path, scores))
+
+
+def test_what_is_there_is_not_overwritten(tmp_path):
+    kept = folder(tmp_path, SCORES)
+    (kept / checkpoint.CURVES).symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(StorageError, match="File exists"):
+        draw(kept)
+    assert json.loads((kept / checkpoint.CARD).read_text())["scores"] == SCORES

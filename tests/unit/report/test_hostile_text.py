@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from report.__main__ import app
+from report.cli import app
 from report.export import EXPORTS
 from report.export.formats import FORMATS
 from tests.browser import synthetic
 from tests.hostile import CHECKED, KNOWN, PAYLOAD, hostile
+from tests.unit.report.known import small_sweep
 
 BASE, NEW = "20260101T000000-aaaaaa", "20260201T000000-bbbbbb"
 
@@ -25,7 +26,7 @@ def results(folder, spared, sweep):
     """Write a sweep in which every text is hostile."""
     folder.mkdir(parents=True)
     with (folder / f"{sweep}.jsonl").open("wb") as file:
-        for kind, record in synthetic.records(2, ["mlp"]):
+        for kind, record in small_sweep(device="cpu"):
             named = record | {"sweep": sweep} if "sweep" in record else record
             file.write(synthetic.line(kind, hostile(named, spared | {"sweep"})))
     return folder

@@ -18,6 +18,7 @@ from report.results.load import load, records
 from tests.browser import synthetic
 from tests.hostile import CHECKED, KNOWN, hostile
 from tests.unit.known_lines import RECORDS
+from tests.unit.report.known import small_sweep
 
 
 class Parsed(HTMLParser):
@@ -51,15 +52,12 @@ def page(folder):
     return build(inputs(folder))
 
 
-@pytest.fixture(scope="module")
-def full(tmp_path_factory):
-    """Results with something for every section."""
-    return synthetic.write(tmp_path_factory.mktemp("full"), 2, ["mlp"])
-
-
-@pytest.fixture(scope="module")
-def text(full):
-    return page(full)
+def small(folder, rounds=2, **only):
+    """Write a sweep of few cells into a new folder and return it."""
+    folder.mkdir()
+    lines = (synthetic.line(*found) for found in small_sweep(rounds, **only))
+    (folder / f"{synthetic.SWEEP}.jsonl").write_bytes(b"".join(lines))
+    return folder
 
 
 def test_nothing_can_act_but_the_script_and_the_style_sheet_that_the_policy_names(text):
@@ -87,9 +85,9 @@ def test_every_id_is_there_once_and_every_reference_leads_to_one(text):
     assert used <= set(parsed.all("id"))
 
 
-def test_more_launches_make_no_heavier_page(text, tmp_path):
-    many = page(synthetic.write(tmp_path / "many", 12, ["mlp"]))
-    assert len(many) < 1.03 * len(text)
+def test_more_launches_make_no_heavier_page(tmp_path):
+    two, many = (page(small(tmp_path / str(rounds), rounds, device="cpu")) for rounds in (2, 40))
+    assert len(many) < 1.03 * len(two)
 
 
 def test_what_failed_stands_there_with_its_reason(text):
@@ -126,10 +124,9 @@ def test_all_failed_is_a_page_that_says_why(write_set, make):
     assert "SIGSEGV (and 1 other reason)" in text
 
 
-def test_results_of_a_slim_sweep_leave_out_parts_and_say_so(tmp_path, full):
-    mixed = tmp_path / "mixed"
-    mixed.mkdir()
-    for path in (*full.iterdir(), *(ROOT / "results/curves").iterdir()):
+def test_results_of_a_slim_sweep_leave_out_parts_and_say_so(tmp_path):
+    mixed = small(tmp_path / "mixed", device="cpu", task="speed")
+    for path in (ROOT / "results/curves").iterdir():
         (mixed / path.name).write_bytes(path.read_bytes())
     assert "tensorflow" in page(mixed)
     slim = page(ROOT / "results/curves")
@@ -173,8 +170,7 @@ def test_records_that_hold_nonsense_are_named_and_left_out(tmp_path, make):
     assert text.count("one.jsonl, line ") == 7  # of ten, two are rows and two hold nothing
 
 
-def test_the_gate_s_answers_are_drawn_by_step(full):
-    text = page(full)
+def test_the_gate_s_answers_are_drawn_by_step(text):
     assert "Largest deviation of a float64 loss up to a step" in text
     assert "do not hold deviations by step" not in text
 
@@ -207,25 +203,26 @@ def test_hostile_text_ends_no_markdown_cell(write_set, make):
     assert len({line.count(" | ") for line in text.splitlines() if line.startswith("|")}) == 1
 
 
-def test_the_command_writes_three_files_and_refuses_a_folder(full, tmp_path):
-    page_command(full, tmp_path / "new" / "a.html", None)
+def test_the_command_writes_three_files_and_refuses_a_folder(write_set, make, tmp_path):
+    results = write_set("one", make())
+    page_command(results, tmp_path / "new" / "a.html", None)
     assert sorted(path.name for path in (tmp_path / "new").iterdir()) == ["a.csv", "a.html", "a.md"]
     with pytest.raises(UsageError, match=r"report\.html"):
-        page_command(full, tmp_path, None)
+        page_command(results, tmp_path, None)
 
 
 def test_a_filter_s_numbers_are_in_the_order_of_numbers():
     assert _values([8, 1024, 100, "b", "a"]) == ["8", "100", "1024", "a", "b"]
 
 
-def three(folder, change=lambda kind, record: record):
-    """Write three kinds of machine of the synthetic sweep, the second with one thread, the third of another name."""
+def machines_of(folder, most=3, change=lambda kind, record: record):
+    """Write a synthetic sweep over kinds of machine: the second has one thread, the third another name."""
     folder.mkdir()
-    for number, (threads, cpu) in enumerate([(2, "A processor"), (1, "A processor"), (8, "Another")], 1):
+    for number, (threads, cpu) in enumerate([(2, "A processor"), (1, "A processor"), (8, "Another")][:most], 1):
         name = f"{synthetic.SWEEP}.m{number:02}"
         facts = {"cpu": cpu, "physical_cores": threads, "memory_bytes": 24 << 30}
         with (folder / f"{name}.jsonl").open("wb") as file:
-            for kind, record in synthetic.records(2, ["mlp"]):
+            for kind, record in small_sweep(device="cpu", task="speed"):
                 mine = record | ({"sweep": name} if "sweep" in record else {})
                 mine |= {"machine": facts, "machine_kind": f"kind {number}"} if kind == "run" else {}
                 mine |= {"threads": threads} if "threads" in record else {}
@@ -235,7 +232,7 @@ def three(folder, change=lambda kind, record: record):
 
 @pytest.fixture(scope="module")
 def several(tmp_path_factory):
-    return three(tmp_path_factory.mktemp("three") / "results")
+    return machines_of(tmp_path_factory.mktemp("three") / "results")
 
 
 @pytest.fixture(scope="module")
@@ -271,7 +268,7 @@ def test_the_csv_has_every_machine(several, tmp_path, monkeypatch):
 
 @pytest.mark.fault(29)
 def test_hostile_facts_of_machines_stay_text(tmp_path):
-    folder = three(tmp_path / "hostile", lambda kind, record: hostile(record, CHECKED | KNOWN | {"sweep"}))
+    folder = machines_of(tmp_path / "hostile", 2, lambda kind, record: hostile(record, CHECKED | KNOWN | {"sweep"}))
     text = page(folder)
     assert text.count("<script") == text.count("</script>") == 1
     assert "<img src=x" not in text

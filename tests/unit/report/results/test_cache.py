@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import struct
 
 import pandas as pd
 import pytest
 
+from benchmarks.machine.imports import ROOT, _modules, code_hash
 from benchmarks.record.store import append
 from report.results import arrow, cache
 from report.results.load import load, records
@@ -128,6 +130,24 @@ def test_a_full_disk_leaves_no_entry(kept, results, monkeypatch):
     monkeypatch.setattr(cache.pq.ParquetWriter, "write_table", full)
     assert len(load(results)) == 3
     assert list(kept.iterdir()) == []
+
+
+def test_an_entry_depends_on_the_code_that_reads_and_on_no_table(tmp_path):
+    def changed(name):
+        """Return the hash where this module of the report has another line."""
+        folder = tmp_path / name.replace("/", "-")
+        shutil.copytree(ROOT / "report", folder / "report", ignore=shutil.ignore_patterns("*.html", "__pycache__"))
+        with (folder / "report" / name).open("a") as file:
+            file.write("# changed\n")
+        return code_hash(cache.__name__, folders=(folder, ROOT), packages=False)
+
+    kept = code_hash(cache.__name__, packages=False)
+    assert kept in cache._code()
+    assert [changed(name) == kept for name in ("results/arrow.py", "results/cache.py")] == [False, False]
+    assert [changed(name) == kept for name in ("tables/compare.py", "__init__.py")] == [True, True]
+    assert {"adapters.contract", *(f"benchmarks.record.{name}" for name in ("schema", "store", "values"))} <= set(
+        _modules(cache.__name__, packages=False)
+    )
 
 
 def test_other_code_reads_anew(kept, results, count, monkeypatch):

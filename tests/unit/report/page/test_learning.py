@@ -1,0 +1,22 @@
+from __future__ import annotations
+
+import pandas as pd
+import pytest
+
+from report.page import learning
+
+
+def test_curves_are_means_over_the_seeds_that_got_so_far():
+    lists = {"accuracy_by_epoch": [[0.5, 0.7], [0.7], None], "loss_by_epoch": [[1.0, 0.5], [3.0], [1.0]]}
+    found = learning._curves(pd.DataFrame({**lists, "seconds_by_epoch": [[1.0, 2.0], [3.0], [5.0]]}))
+    assert found.index.tolist() == [1, 2]
+    assert found["accuracy_by_epoch_mean"].tolist() == pytest.approx([0.6, 0.7])
+    assert found["accuracy_by_epoch_low"].tolist() == pytest.approx([0.5, 0.7])
+    assert found["seconds_by_epoch_high"].tolist() == pytest.approx([3.0, 2.0])
+    assert learning._curves(pd.DataFrame({name: [None] for name in learning.BY_EPOCH})).empty
+
+
+def test_a_learning_rate_is_drawn_where_it_changes():
+    [made] = learning._rates(pd.DataFrame({"recipe": ["mlp", "cnn_28_dense"], "epochs": [5, 3]}), "")
+    assert made.facets == {"model": "cnn_28_dense"}
+    assert made.words == "From 0.001 to 0.00081, times 0.9 after each epoch."
