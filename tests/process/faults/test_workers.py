@@ -116,7 +116,7 @@ def test_daemons_are_gone_when_the_row_is_written(misbehaving):
     [
         pytest.param("zero", "'train_samples_per_s': 0.0", marks=fault(23)),
         pytest.param("negative", "'train_samples_per_s': -5.0", marks=fault(23)),
-        pytest.param("infinite", "'train_samples_per_s': infinity", marks=[fault(23), fault(10)]),
+        pytest.param("infinite", "1e999 is not JSON", marks=[fault(23), fault(10)]),
         pytest.param("nan", "NaN is not JSON", marks=[fault(10), fault(23)]),
         pytest.param("huge", "flops_per_s", marks=fault(23)),
         pytest.param("text", "'train_samples_per_s': 'fast'", marks=fault(10)),
