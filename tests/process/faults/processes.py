@@ -12,7 +12,7 @@ import psutil
 INSTANT = str(Path(__file__).with_name("instant.sh"))
 
 
-def until(true: Callable[[], object], what: str, seconds: float = 30.0, every_s: float = 0.01) -> None:
+def until(true: Callable[[], object], what: str, seconds: float = 120.0, every_s: float = 0.01) -> None:
     """Wait until something is true; AssertionError says what did not come."""
     deadline = time.monotonic() + seconds
     while not true():
