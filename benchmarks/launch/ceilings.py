@@ -96,7 +96,7 @@ def measured_peak(
         request = ProductsRequest(
             task="products",
             adapter=ADAPTERS[framework],
-            device=point.device,
+            device=hardware.kind(point.device),
             dtype=point.dtype,
             threads=point.threads,
             sizes=list(sizes),
@@ -222,7 +222,7 @@ def _copies(point: Point, framework: str) -> CopiesRequest:
     return CopiesRequest(
         task="copies",
         adapter=ADAPTERS[framework],
-        device=point.device,
+        device=hardware.kind(point.device),
         dtype="float32",
         threads=point.threads,
         sets_bytes=list(CARD_SETS_BYTES),

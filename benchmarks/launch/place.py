@@ -6,7 +6,6 @@ import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from adapters.registry import ADAPTERS
 from benchmarks.machine import environments, git, hardware
@@ -51,13 +50,3 @@ class Place:
     def on_all_cores(self) -> Place:
         """Return this place with every physical core: for a worker whose speed nobody publishes."""
         return dataclasses.replace(self, cpus=tuple(hardware.physical_cpus()))
-
-    def addressed(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Return a request as the worker here is to read it: its one card is `gpu`."""
-        kind = hardware.kind(self.device)
-        found = {**request}
-        if "device" in found:
-            found["device"] = kind
-        if "cell" in found:
-            found["cell"] = {**found["cell"], "device": kind}
-        return found

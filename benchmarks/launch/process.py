@@ -24,6 +24,7 @@ from typing import IO, cast
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, AnswerInvalid, Outcome, decoded, judge
 from benchmarks.launch.place import Place
 from benchmarks.machine import environments
+from benchmarks.machine.hardware import kind
 from benchmarks.machine.memory import MemoryWatch
 from benchmarks.plan.cells import Cell
 from benchmarks.record.values import loads
@@ -72,8 +73,8 @@ PIPE_READS = 64  # of 64 KiB: more than a pipe holds, so that a writer nobody ca
 
 
 def axes(cell: Cell) -> CellAxes:
-    """Return a cell as a request holds it."""
-    return cast(CellAxes, dataclasses.asdict(cell))
+    """Return a cell as a request holds it: its worker sees one card at most, which is `gpu`."""
+    return cast(CellAxes, {**dataclasses.asdict(cell), "device": kind(cell.device)})
 
 
 def launch(place: Place, request: Request, timeout_s: float, progress: Report | None = None) -> Outcome:
@@ -100,7 +101,7 @@ def start(place: Place, request: Request, watch: MemoryWatch) -> tuple[subproces
     The request goes to the worker through the supervisor's stdin; MessageInvalid if it is not of its task's type. The
     worker does not outlive the thread that calls this: see worker/supervisor.py.
     """
-    line = json.dumps(checked_request(place.addressed(request))).encode() + b"\n"
+    line = json.dumps(checked_request(request)).encode() + b"\n"
     reader, low = os.pipe()
     with contextlib.ExitStack() as undo:
         undo.callback(os.close, reader)

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from benchmarks.__main__ import app as benchmarks_app
-from report.__main__ import app as report_app
+from report.cli import app as report_app
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "results/README.md", ROOT / "adapters/NOTES.md"]

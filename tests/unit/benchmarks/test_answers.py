@@ -26,8 +26,8 @@ def test_what_the_harness_knows_itself_is_not_a_worker_s_to_say(name):
 
 @pytest.mark.parametrize("flags", ["3", '"noisy"', "[null]", '{"noisy": 1}'])
 def test_flags_that_are_not_texts_make_an_answer_of_any_task_invalid(flags):
-    found = outcome.judge(0, b'{"status": "failed", "reason": "", "flags": %s}' % flags.encode(), "", "bandwidth")
+    found = outcome.judge(0, b'{"status": "failed", "reason": "", "flags": %s}' % flags.encode(), "", "products")
     assert (found.status, found.flags) == ("invalid", frozenset())
-    assert "no valid 'flags'" in found.reason
-    found = outcome.judge(0, b'{"status": "failed", "reason": "", "flags": ["noisy"]}', "", "bandwidth")
+    assert "no valid 'flags" in found.reason
+    found = outcome.judge(0, b'{"status": "failed", "reason": "", "flags": ["noisy"]}', "", "products")
     assert (found.status, found.flags, found.answer) == ("failed", {"noisy"}, {})

@@ -11,6 +11,7 @@ from typing import Annotated, Literal, get_args, get_origin, is_typeddict
 import pytest
 
 from benchmarks.launch import outcome, process
+from benchmarks.launch.place import Place
 from benchmarks.machine.memory import MemoryLimit
 from benchmarks.plan.cells import Cell
 from benchmarks.worker import __main__ as worker
@@ -102,7 +103,7 @@ def holder(message, path):
 def refused_by_harness(request, words):
     """The harness starts no process for a request that is not valid."""
     with pytest.raises(MessageInvalid, match="the request ") as refused, MemoryLimit().watch() as watch:
-        process.start(Path("/no/such/python"), request, 1, [0], None, watch, "cpu")
+        process.start(Place(Path("/no/such/python"), {}, (0,)), request, watch)
     assert words in str(refused.value)
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
 import pytest
 
 from benchmarks.errors import EnvironmentMissing, UsageError
-from benchmarks.launch.place import Place
 from benchmarks.launch.probe import chosen_frameworks
+from benchmarks.launch.process import axes
 from benchmarks.machine import environments, hardware
+from benchmarks.plan.cells import Cell
 from tests.unit.machine.nvml import NVMLError, Pretended
 
 
@@ -83,10 +83,8 @@ def test_a_worker_sees_its_card_alone_and_as_the_first():
     assert environments.variables(1, "gpu:1")["CUDA_VISIBLE_DEVICES"] == "GPU-111"
     assert environments.variables(1, "gpu")["CUDA_VISIBLE_DEVICES"] == "GPU-000"
     assert "CUDA_VISIBLE_DEVICES" not in environments.variables(1, "cpu")
-    place = Place(Path("python"), {}, (0,), "a:B", "gpu:1")
-    asked = place.addressed({"cell": {"device": "gpu:1", "mode": "eager"}})
-    assert asked == {"adapter": "a:B", "cell": {"device": "gpu", "mode": "eager"}}
-    assert place.addressed({"device": "gpu:1"}) == {"adapter": "a:B", "device": "gpu"}
+    cell = Cell("torch", "mlp", "mnist", "gpu:1", 100, "eager", "float32", 1)
+    assert axes(cell)["device"] == "gpu"
 
 
 def test_a_card_s_queue_is_kept(monkeypatch):

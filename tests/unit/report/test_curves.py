@@ -14,6 +14,7 @@ from benchmarks.models import checkpoint
 from benchmarks.record.store import append
 from report.curves import as_markdown, curves, draw
 from report.results.load import load
+from tests.checkpoints import write_checkpoint
 
 
 @pytest.fixture
