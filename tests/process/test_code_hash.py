@@ -30,14 +30,14 @@ FILES = {
     "adapters/__init__.py": "",
     "adapters/registry.py": "TABLE = {'a': 'adapters.a:A'}",
     "adapters/a/__init__.py": "from adapters.a.layers import name",
-    "adapters/a/layers.py": "import report.load",
+    "adapters/a/layers.py": "import elsewhere.load",
 }
 APART = {
     "benchmarks/tables.py": "from benchmarks.start import near",
     "benchmarks/whole/other.py": "'''benchmarks.tables is no import in a sentence'''",
     "adapters/b/__init__.py": "",
     "adapters/a/__main__.py": "",
-    "report/load.py": "",
+    "elsewhere/load.py": "",
 }
 
 
@@ -136,7 +136,7 @@ def test_the_same_words_under_another_name_are_other_code(tmp_path, forgetful):
     assert code_hash("benchmarks.one", folders=(tmp_path,)) != code_hash("benchmarks.two", folders=(tmp_path,))
 
 
-@pytest.mark.parametrize("entries", [(), ("benchmarks.gone",), ("benchmarks.worker", "adapters.gone"), ("report",)])
+@pytest.mark.parametrize("entries", [(), ("benchmarks.gone",), ("benchmarks.worker", "adapters.gone"), ("elsewhere",)])
 def test_a_hash_of_nothing_is_an_error(entries):
     with pytest.raises(ModuleNotFoundError, match="no module"):
         code_hash(*entries)

@@ -79,7 +79,7 @@ def note_times(path: Path) -> None:
         times["done_s"].append(time.monotonic())
 
     def noted(self: Driver) -> None:
-        self.intake.inbox = inbox
+        self.events.inbox = inbox
         run(self)
         times["cpu_s"], times["waited_s"] = time.process_time() - times["cpu_s"], inbox.waited_s - times["waited_s"]
         path.write_text(json.dumps(times))
