@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -60,11 +60,6 @@ def fits(kind: str, value: Any) -> bool:
             return isinstance(value, list) and all(fits(kind.removesuffix("s"), item) for item in value)
 
 
-def invalid(checks: Mapping[str, Check], record: Mapping[str, Any]) -> str | None:
-    """Return the first name whose value in a record, None where absent, does not pass its check."""
-    return next((name for name, check in checks.items() if not check(record.get(name))), None)
-
-
 def positive(value: Any) -> bool:
     """Return whether a number is above zero."""
     return bool(value > 0)
@@ -86,26 +81,6 @@ number: Check = partial(fits, "float")
 whole: Check = partial(fits, "int")
 
 
-def rate(value: Any) -> bool:
-    """Return whether a value is a speed."""
-    return number(value) and value > 0
-
-
-def not_null(value: Any) -> bool:
-    """Return whether a value is not null; its column says which values are valid."""
-    return value is not None
-
-
-def count(value: Any) -> bool:
-    """Return whether a value is a whole number from 1."""
-    return whole(value) and value > 0
-
-
-def one_of(*known: str) -> Check:
-    """Return a check for one of a few words."""
-    return lambda value: value in known
-
-
 def optional(check: Check) -> Check:
     """Return a check that lets null pass, too."""
     return lambda value: value is None or check(value)
@@ -119,10 +94,3 @@ def listed(check: Check) -> Check:
 def mapping(check: Check) -> Check:
     """Return a check for objects whose values all pass."""
     return lambda value: isinstance(value, dict) and all(map(check, value.values()))
-
-
-def items(**checks: Check) -> Check:
-    """Return a check for lists, at least one long, of objects whose members pass; an absent member is None."""
-    return lambda value: (
-        bool(value) and listed(lambda item: isinstance(item, dict) and not invalid(checks, item))(value)
-    )
