@@ -1,7 +1,10 @@
-"""`check` and `selfcheck`: what is wrong with this machine and these results, and does our measuring measure?"""
+"""`check`, `selfcheck`, `peak` and `lane`: is the machine fit, does the measuring measure, what can the machine do?"""
 
 from __future__ import annotations
 
+import itertools
+import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -10,14 +13,18 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
+from adapters.contract import DTYPES
 from benchmarks import checks, errors
-from benchmarks.checks import selfcheck
+from benchmarks.checks import gpu_lane, selfcheck
 from benchmarks.checks.finding import LEVELS, Finding
 from benchmarks.cli import tables
-from benchmarks.cli.terminal import Wait, deliver, out, say
+from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, out, say
 from benchmarks.errors import UsageError
-from benchmarks.machine import environments, lock
-from benchmarks.plan.typed import values
+from benchmarks.launch import ceilings
+from benchmarks.launch.probe import chosen_frameworks
+from benchmarks.machine import environments, hardware, lock
+from benchmarks.machine.hardware import chosen, physical_cpus
+from benchmarks.plan.typed import numbers, values
 
 STYLES = dict(zip(LEVELS, ("green", "cyan", "yellow", "red"), strict=True))
 RESULTS = environments.ROOT / "results"
@@ -70,3 +77,63 @@ def check_measuring(
             say(f"{check.name}: {check.what}: {check.found}")
     deliver([vars(check) for check in found], [tables.checked(found)], as_json)
     raise typer.Exit(0 if all(check.passed for check in found) else 1)
+
+
+def machine_peak(
+    framework: Annotated[list[str] | None, typer.Option(help="default: all; rows take only a peak of all")] = None,
+    dtype: Axis = None,
+    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
+    device: Axis = None,
+    sizes: Annotated[list[str] | None, typer.Option(help="N of N x N; rows take only a peak of the default's")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="measure again what is kept")] = False,
+    as_json: Annotated[bool, typer.Option("--json")] = False,
+    python: Pythons = None,
+    wait: Wait = True,
+) -> None:
+    """Measure what the machine can do at most: products of matrices in every framework, memory's bandwidth.
+
+    Kept for later runs, whose rows then have an MFU. Exit code 1 when a framework fails, 75 when another process
+    measures (with --no-wait).
+    """
+    environments.override_interpreters(python or [])
+    devices, dtypes = chosen(device), values(dtype, ["float32"], DTYPES, "dtype")
+    frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
+    counts = numbers(threads, [cores], "--threads", cores)
+    edges = sorted(numbers(sizes, ceilings.SIZES, "--sizes", 1 << 14))
+    points = [ceilings.Point(*axes) for axes in itertools.product(devices, dtypes, counts)]
+    memories = [point for point in points if point.dtype == dtypes[0] and ceilings.can_be_measured(point.device)]
+    with lock.machine_lock(f"the machine's peak in {', '.join(frameworks)}", wait, say):
+        peaks = [ceilings.measured_peak(point, _able(frameworks, point.device), edges, fresh, say) for point in points]
+        speeds = [ceilings.measured_bandwidth(point, fresh, say) for point in memories]
+    about = {"machine": hardware.facts(), "machine_kind": hardware.fingerprint()}
+    deliver({**about, "peaks": peaks, "bandwidths": speeds}, tables.peaks(peaks, speeds), as_json)
+    fine = all(part["complete"] for part in peaks) and all(part["status"] == "ok" for part in speeds)
+    raise typer.Exit(0 if fine else 1)
+
+
+def _able(frameworks: Sequence[str], device: str) -> list[str]:
+    """Return those of the frameworks that have an environment for this device."""
+    available = ceilings.available_frameworks(device)
+    return [name for name in frameworks if name in available]
+
+
+def ask_everything(
+    folder: Annotated[Path, typer.Argument(metavar="OUT", help="folder for rows, outputs and the page")],
+    device: Annotated[str, typer.Option()] = "gpu",
+    python: Pythons = None,
+    data_dir: Annotated[Path | None, typer.Option(help="folder with MNIST's files; default: mnist-5k")] = None,
+    seconds: Annotated[float, typer.Option(min=1, help="all of it never takes longer")] = gpu_lane.SECONDS,
+    small: Annotated[bool, typer.Option("--small", hidden=True)] = False,
+) -> None:
+    """Ask a machine everything in one go: devices, gate, peak, sweeps and the page, into one folder.
+
+    Frameworks are those of --python, else numpy. Exit code 1 when a part was ended early or could not run at all; a
+    mode that is unsupported or a gate that fails is in the part's own output.
+    """
+    environments.override_interpreters(python or [])
+    asked = gpu_lane.Lane(folder.absolute(), device, python or [], data_dir and data_dir.absolute(), seconds, small)
+    ended = []
+    for part in gpu_lane.run(asked, gpu_lane.parts(asked)):
+        out.print(json.dumps(part), markup=False, highlight=False, soft_wrap=True)
+        ended.append(part["exit_code"])
+    raise typer.Exit(0 if all(code in (0, 1) for code in ended) else 1)

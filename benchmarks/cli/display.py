@@ -1,12 +1,10 @@
-"""What a sweep shows while it runs: where it is, and how each launch and each proof ended.
-
-It draws only when one begins or ends. A display that refreshes by itself would take CPU time from the worker that is
-being measured.
-"""
+"""What a sweep shows while it runs: a progress bar or a line a launch; over several machines also who measures what."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.markup import escape
@@ -16,6 +14,9 @@ from benchmarks.cli.terminal import Row
 from benchmarks.errors import plain
 from benchmarks.launch.proof import Proof
 from benchmarks.plan.cells import Cell, Launch
+
+if TYPE_CHECKING:
+    from benchmarks.sweep.dask.workers import Machine
 
 
 class Display:
@@ -85,3 +86,38 @@ def outcome(row: Row) -> str:
     else:
         words = f"{row['train_samples_per_s']:,.0f} samples/s"
     return ", ".join([words, *row["flags"], f"({row['duration_s']:.1f} s)"])
+
+
+SHOWN = 6  # machines on the bar
+LONGEST = 32  # characters of what one does
+
+
+class MembersDisplay(Display):
+    """A progress bar on a terminal, with what each machine does; one line a launch everywhere else."""
+
+    def show(self, machines: Iterable[Machine], progress: tuple[int, int]) -> None:
+        """Move the bar."""
+        words = [f"{machine.name} {plain(machine.doing)[:LONGEST]}" for machine in machines]
+        more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
+        self.step(*progress, " | ".join(words[:SHOWN]) + more)
+
+    def row(self, machine: Machine, progress: tuple[int, int], planned: Launch, row: Row) -> None:
+        """Say how a launch ended."""
+        done, total = progress
+        cell = planned.cell
+        name = f"{machine.name} {planned.task} {cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size}"
+        self.say(f"[dim]{done}/{total}[/dim] {escape(plain(f'{name} {cell.words()}'))} {outcome(row)}")
+
+    def came(self, machine: Machine, words: str) -> None:
+        """Say that a machine takes part, and whether its wall clock is off."""
+        behind = machine.clock.behind_s
+        off = f"; its clock is {abs(behind):,.0f} s {'behind' if behind > 0 else 'ahead'}" if abs(behind) > 1 else ""
+        self.tell(f"{machine.name} takes part: {words}{off}")
+
+    def went(self, machine: Machine, why: str) -> None:
+        """Say that a machine was lost, and why."""
+        self.say(f"[red]{machine.name} was lost[/red]: {escape(plain(why))}")
+
+    def tell(self, words: str) -> None:
+        """Say something else."""
+        self.say(escape(plain(words)))

@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+from benchmarks.cli.dask import need_engine
 from benchmarks.cli.display import Display
-from benchmarks.cli.engine import need_engine
 from benchmarks.cli.summary import Reportable, summarise_when_ended
 from benchmarks.cli.terminal import err, out, planned, prepared, say
 from benchmarks.errors import count, plain
@@ -18,8 +18,7 @@ from benchmarks.launch.probe import chosen_frameworks, probe_all
 from benchmarks.machine import lock
 from benchmarks.machine.hardware import chosen, physical_cpus
 from benchmarks.machine.memory import MemoryLimit
-from benchmarks.plan.cells import expand
-from benchmarks.plan.request import Request
+from benchmarks.plan.cells import Request, expand
 from benchmarks.record import store
 from benchmarks.sweep.local import LocalSweep
 
@@ -85,7 +84,7 @@ class DaskEngine:
 
     def run(self, request: Request) -> Reportable:
         need_engine("--engine dask")
-        from benchmarks.cli.members import MembersDisplay  # noqa: PLC0415
+        from benchmarks.cli.display import MembersDisplay  # noqa: PLC0415
         from benchmarks.sweep.dask.driver import Driver  # noqa: PLC0415
         from benchmarks.sweep.dask.scheduler import apply  # noqa: PLC0415
 

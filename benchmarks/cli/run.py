@@ -11,7 +11,7 @@ import typer
 
 from adapters.contract import DTYPES, INPUTS
 from adapters.registry import ADAPTERS
-from benchmarks.cli.engine import DEFAULT_PATIENCE_S, Insecure, Patience
+from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience
 from benchmarks.cli.engines import DaskEngine, Engine, LocalEngine, show_plan
 from benchmarks.cli.summary import show_outcome
 from benchmarks.cli.terminal import Axis, Pythons, Wait, say
@@ -21,8 +21,7 @@ from benchmarks.machine import environments
 from benchmarks.machine.git import resolved
 from benchmarks.machine.hardware import named, physical_cpus
 from benchmarks.machine.memory import size_bytes
-from benchmarks.plan.cells import PRESETS, Preset, RequestedAxes
-from benchmarks.plan.request import Request
+from benchmarks.plan.cells import PRESETS, Preset, Request, RequestedAxes
 from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
 
 ENGINES = ("local", "dask")

@@ -63,15 +63,15 @@ def show_outcome(sweep: Reportable) -> int:
     for machine, rows in sweep.rows_by_machine().items():
         if machine:
             out.print(f"\n{errors.plain(machine)}", markup=False, highlight=False, soft_wrap=True)
-        for table in summary(rows):
+        for table in _summary(rows):
             out.print(table)
     stops = sweep.stops
     for stop in stops if len(stops) <= MANY else stops[:SHOWN]:
-        out.print(stopped(stop), highlight=False)
+        out.print(_stopped(stop), highlight=False)
     if len(stops) > MANY:
         more = f"{len(stops) - SHOWN:,} more comparisons"
         out.print(f"{more}: python -m report compare --all --results {sweep.results}", highlight=False, soft_wrap=True)
-    out.print(spent(sweep.wall), highlight=False)
+    out.print(_spent(sweep.wall), highlight=False)
     ledger = sweep.ledger
     code = 0 if ledger.all_ok() else 1
     for words in (*ledger.words(), f"rows in {sweep.path.name}; exit code {code}"):
@@ -91,7 +91,7 @@ MANY, SHOWN = 20, 4  # comparisons at a sweep's end
 UNKNOWN = 0.5  # half of the width of an interval, on the log scale: from 0.61 to 1.65 of the ratio found
 
 
-def summary(rows: Sequence[Row]) -> Iterator[Table]:
+def _summary(rows: Sequence[Row]) -> Iterator[Table]:
     """Yield a table per comparison with a line per cell: launches, mean speed, accuracy, how it ended.
 
     Of more than MANY comparisons only the first SHOWN: no one reads a thousand tables on a screen.
@@ -117,7 +117,7 @@ def summary(rows: Sequence[Row]) -> Iterator[Table]:
         yield table
 
 
-def stopped(stop: Row) -> str:
+def _stopped(stop: Row) -> str:
     """Say why a comparison was measured no further."""
     half_width = stop.get("half_width")  # read from a file, a line has nothing of what is unknown
     width = "" if half_width is None else f", {_precision_words(half_width)}"
@@ -131,7 +131,7 @@ def _precision_words(half_width: float) -> str:
     return "ratios not known yet" if half_width > UNKNOWN else f"ratios known to {100 * half_width:.1f} %"
 
 
-def spent(wall: Mapping[str, float]) -> str:
+def _spent(wall: Mapping[str, float]) -> str:
     """Say where a sweep's wall time went, the largest part first."""
     whole = sum(wall.values())
     parts = sorted(((part, seconds) for part, seconds in wall.items() if seconds >= 0.005 * whole), key=lambda p: -p[1])

@@ -36,7 +36,7 @@ class Environment(NamedTuple):
     device_name: str
 
 
-def local_environment(probe: Probe) -> Environment:
+def _local_environment(probe: Probe) -> Environment:
     """Return a probe's environment on this machine."""
     lock = environments.lock_hash(probe.framework, probe.device)
     return Environment(lock, hardware.fingerprint(probe.device), probe.device_name)
@@ -116,7 +116,7 @@ class RowBuilder:
     chunk_s: float
     epochs: int | None = None  # of an accuracy launch; None: as the recipe says
     memory: MemoryLimit = UNLIMITED
-    environment: Callable[[Probe], Environment] = local_environment
+    environment: Callable[[Probe], Environment] = _local_environment
     targets: dict[Cell, Target] = field(default_factory=dict)
 
     def target(self, cell: Cell) -> Target:

@@ -3,6 +3,8 @@
 A cell is one point of the sweep; a comparison is all cells that differ only in framework, mode and revision. Within a
 round, each comparison's cells follow one another, a block, so that what drifts on the machine drifts for all of them.
 A preset says how many rounds there are.
+
+What one `run` asks for, in one object that the engine for this machine and the one for several both take.
 """
 
 from __future__ import annotations
@@ -11,9 +13,11 @@ import dataclasses
 import hashlib
 import itertools
 import json
+import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 from adapters.recipes import RECIPES
@@ -246,3 +250,27 @@ PRESETS = {
     "standard": Preset(rounds=LOOKS[-1], seeds=3, chunk_s=0.4, peak=True, looks=LOOKS, half_width=0.02),
     "thorough": Preset(rounds=LOOKS[-1], seeds=10, chunk_s=0.4, peak=True, looks=LOOKS, half_width=0.01),
 }
+
+
+@dataclass(frozen=True)
+class Request:
+    """The options of `run`; `sets` are data sets as they were typed, paths are the same on every machine."""
+
+    axes: RequestedAxes
+    sets: Sequence[str]
+    preset: Preset
+    results: Path  # the folder of results files
+    timeout_s: float  # of a launch
+    proof_timeout_s: float
+    seed: int = 0
+    epochs: int | None = None  # of an accuracy launch; None: as the recipe says
+    fresh_proof: bool = False
+    memory_bytes: int | None = None  # that a worker may have; None: no limit
+    peak: bool = False  # measure the machine's peak where none is kept
+    time_cap_s: float = math.inf  # of all speed launches; a comparison always gets one round
+    data_dir: Path | None = None
+    resume: bool = False
+
+    def record(self) -> dict[str, Any]:
+        """Return what a run's record says of it: preset and seed."""
+        return {"preset": dataclasses.asdict(self.preset), "seed": self.seed}

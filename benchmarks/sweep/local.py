@@ -15,8 +15,7 @@ from benchmarks.errors import SchemaError, StorageError
 from benchmarks.launch.launcher import Launcher
 from benchmarks.machine import signals
 from benchmarks.machine.signals import Interrupted
-from benchmarks.plan.cells import Cell, Launch, launches
-from benchmarks.plan.request import Request
+from benchmarks.plan.cells import Cell, Launch, Request, launches
 from benchmarks.record import store
 from benchmarks.record.schema import validate
 from benchmarks.sweep.block import BlockRunner, Report, ReportProof, Row

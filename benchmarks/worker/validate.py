@@ -51,7 +51,7 @@ def _object_mistake(kind: type, value: object, name: str, partial: bool) -> str:
     if not isinstance(value, dict):
         return _not_valid(name, value)
     prefix = f"{name}." if name else ""
-    found = fields(kind)
+    found = _fields(kind)
     if unknown := [key for key in value if key not in found]:
         return f"has an unknown field {shown(prefix + unknown[0])}"
     for key, (field, required) in found.items():
@@ -64,7 +64,7 @@ def _object_mistake(kind: type, value: object, name: str, partial: bool) -> str:
 
 
 @functools.cache
-def fields(kind: type) -> dict[str, tuple[Any, bool]]:
+def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
     """Return the fields of a TypedDict: the type of each, and whether it is required."""
     found = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():

@@ -17,7 +17,7 @@ from benchmarks import stats
 from benchmarks.errors import UsageError
 from benchmarks.machine.noise import DRIFT
 from benchmarks.record.store import SweepFile
-from report.tables import inference, sides
+from report.tables import intervals, sides
 from report.tables.compare import CELL, COMPARISON
 from report.tables.groups import means
 from report.tables.metrics import DEFAULT, Metric, metric
@@ -139,7 +139,7 @@ def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None
     """
     asked = metric(name)
     found = side(own_rows(frame), asked)
-    sums = inference.summary(found.launches, len(found.cells))
+    sums = intervals.summary(found.launches, len(found.cells))
     cells = found.cells.join(np.exp(sums["mean"]).fillna(sums["median"]).rename("middle"))  # as ratios are: geometric
     with_value = cells.dropna(subset="middle")
     candidates = with_value[with_value["framework"] == base] if base else with_value
@@ -162,7 +162,7 @@ def _compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared:
     both = {"base": base, "new": new}
     cells = {name: found.cells.reindex(pairs[name]).set_axis(pairs.index) for name, found in both.items()}
     sums = {
-        name: inference.summary(found.launches, len(found.cells)).reindex(pairs[name]).set_axis(pairs.index)
+        name: intervals.summary(found.launches, len(found.cells)).reindex(pairs[name]).set_axis(pairs.index)
         for name, found in both.items()
     }
     named = [*CELL, "machine"] if "machine" in cells["new"] and "machine" in cells["base"] else CELL
@@ -196,8 +196,8 @@ def _judged(
     shared: str,
 ) -> pd.DataFrame:
     """Return RATIO, verdict and times: paired where launches share sweep and round, else by Welch's test."""
-    same = inference.paired(inference.in_common(both["base"].launches, both["new"].launches, pairs), len(pairs))
-    found = same.where(same["n"] > 0, inference.welch(sums["base"], sums["new"]))
+    same = intervals.paired(intervals.in_common(both["base"].launches, both["new"].launches, pairs), len(pairs))
+    found = same.where(same["n"] > 0, intervals.welch(sums["base"], sums["new"]))
     complete = np.logical_and(*((sums[name]["n"] == cells[name]["ok"]).to_numpy() for name in both))
     reference = (pairs["base"] == pairs["new"]).fillna(False).to_numpy(bool) & (both["base"] is both["new"])
     result = pd.DataFrame(np.exp([means(found).mean, *means(found).bounds()]).T, found.index, RATIO).astype("Float64")

@@ -17,7 +17,7 @@ from benchmarks.errors import UsageError, plain
 from benchmarks.plan.cells import SHARED
 from report.results.newest import is_newest
 from report.tables.groups import Flags, Numbers, counted, equal, first, floats, geometric_means, joined, last, number
-from report.tables.inference import with_accuracies, with_ratio
+from report.tables.intervals import with_accuracies, with_ratio
 
 # What the frameworks of one comparison share; speeds of different machines never meet in one ratio. Tables are in the
 # order of these columns.

@@ -20,7 +20,7 @@ from benchmarks.record.store import SweepFile
 from benchmarks.stats import accuracy_verdicts
 from report.tables.compare import CELL, newest
 from report.tables.groups import floats, means, spread
-from report.tables.inference import in_common
+from report.tables.intervals import in_common
 from report.tables.metrics import Metric
 
 TYPES = {

@@ -12,8 +12,7 @@ import pytest
 
 from benchmarks.errors import StorageError, UsageError
 from benchmarks.machine import environments
-from benchmarks.plan.cells import PRESETS, RequestedAxes
-from benchmarks.plan.request import Request
+from benchmarks.plan.cells import PRESETS, Request, RequestedAxes
 from benchmarks.record import store
 from benchmarks.sweep.dask import member, orders, workers
 from benchmarks.sweep.dask.copies import Copy

@@ -11,13 +11,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.checks import lane
-from benchmarks.checks.lane import Lane, Part
+from benchmarks.checks import gpu_lane
+from benchmarks.checks.gpu_lane import Lane, Part
 
 
 def parts(options: Lane) -> Iterator[Part]:
     """Yield what is to be run, in order; the shares of all of them are 100 at most."""
-    for part in lane.parts(options):
+    for part in gpu_lane.parts(options):
         yield part
         if part.name == "sweep":
             yield from own_parts(options)
@@ -50,12 +50,12 @@ def main() -> None:
     parser.add_argument("--device", default="gpu")
     parser.add_argument("--python", action="append", default=[], help="FRAMEWORK=PATH, as `run` takes it")
     parser.add_argument("--data-dir", type=Path)
-    parser.add_argument("--seconds", type=float, default=lane.SECONDS)
+    parser.add_argument("--seconds", type=float, default=gpu_lane.SECONDS)
     parser.add_argument("--small", action="store_true")
     given = parser.parse_args()
     options = Lane(given.out.absolute(), given.device, given.python, given.data_dir, given.seconds, given.small)
     codes = []
-    for ended in lane.run(options, parts(options)):
+    for ended in gpu_lane.run(options, parts(options)):
         print(json.dumps(ended), flush=True)
         codes.append(ended["exit_code"])
     sys.exit(0 if all(code in (0, 1) for code in codes) else 1)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from benchmarks.checks import lane
+from benchmarks.checks import gpu_lane
 from benchmarks.machine.environments import ROOT
 from tests.studies.lane import parts
 
@@ -58,5 +58,5 @@ def test_a_part_that_takes_too_long_is_ended_and_said(command, tmp_path):
 
 @pytest.mark.parametrize("small", [False, True])
 def test_the_shares_of_all_parts_are_the_whole_time_at_most(tmp_path, small):
-    options = lane.Lane(tmp_path, "gpu", ["torch=a", "jax=b"], tmp_path, small=small)
+    options = gpu_lane.Lane(tmp_path, "gpu", ["torch=a", "jax=b"], tmp_path, small=small)
     assert sum(part.share for part in parts(options)) <= 100

@@ -15,10 +15,9 @@ from distributed import Client
 
 from benchmarks.errors import EngineError, UsageError
 from benchmarks.machine import signals
-from benchmarks.plan.request import Request
+from benchmarks.plan.cells import Request
 from benchmarks.sweep.dask import member, orders
-from benchmarks.sweep.dask.display import Display
-from benchmarks.sweep.dask.events import Account, Events
+from benchmarks.sweep.dask.events import Account, Display, Events
 from benchmarks.sweep.dask.facts import PROTOCOL, machine_words
 from benchmarks.sweep.dask.member import SLOT, TOPIC
 from benchmarks.sweep.dask.plan import resume

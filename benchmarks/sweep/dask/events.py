@@ -1,6 +1,6 @@
-"""What comes from the machines: rows as they are made, answers to orders, silence, and the account of it all.
+"""What comes from the machines: rows as they are made, answers to orders, silence; and what the driver makes of it.
 
-The driver's own file takes what was asked for and the launches that no machine made.
+The driver's own file takes what was asked for and the launches that no machine made. cli/display.py shows the events.
 """
 
 from __future__ import annotations
@@ -10,25 +10,46 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from distributed import Client, Future
 from distributed.scheduler import KilledWorker
 
 from benchmarks.errors import SchemaError
 from benchmarks.machine import environments, git, signals
-from benchmarks.plan.cells import Cell, Launch
+from benchmarks.plan.cells import Cell, Launch, Request
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.plan.request import Request
 from benchmarks.record import store
 from benchmarks.sweep.dask import member, orders
 from benchmarks.sweep.dask.copies import Copy
-from benchmarks.sweep.dask.display import Display
 from benchmarks.sweep.dask.plan import Kind, Series
 from benchmarks.sweep.dask.rpc import Answer, Clock, ask, facts_of
 from benchmarks.sweep.dask.workers import Machine, Workers
 from benchmarks.sweep.ledger import Ledger
 from benchmarks.sweep.local import ROWS_A_WRITE
+
+
+class Display(Protocol):
+    """Takes what happens, in the driver's main thread; `progress` is launches reported, of how many."""
+
+    def show(self, machines: Iterable[Machine], progress: tuple[int, int]) -> None:
+        """Show what each machine does now."""
+
+    def row(self, machine: Machine, progress: tuple[int, int], planned: Launch, row: dict[str, Any]) -> None:
+        """Show how a launch ended."""
+
+    def came(self, machine: Machine, words: str) -> None:
+        """Show that a machine takes part; `words` describe it."""
+
+    def went(self, machine: Machine, why: str) -> None:
+        """Show that a machine was lost."""
+
+    def tell(self, words: str) -> None:
+        """Show something else."""
+
+    def close(self) -> None:
+        """Show nothing more that moves."""
+
 
 Json = dict[str, Any]
 

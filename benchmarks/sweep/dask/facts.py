@@ -47,7 +47,7 @@ def machine_facts(frameworks: Sequence[str] | None) -> Facts:
         "fingerprints": {device: hardware.fingerprint(device) for device in devices},
         "cores": len(hardware.physical_cpus()),
         "probes": [dataclasses.asdict(probe) for probe in probes],
-        "locks": {key(probe): environments.lock_hash(probe.framework, probe.device) for probe in probes},
+        "locks": {_key(probe): environments.lock_hash(probe.framework, probe.device) for probe in probes},
     }
 
 
@@ -66,7 +66,7 @@ def _named(frameworks: Sequence[str] | None, device: str) -> list[str]:
     return chosen_frameworks(frameworks, [device])
 
 
-def key(probe: Probe) -> str:
+def _key(probe: Probe) -> str:
     """Return a probe's name among a machine's locks: torch gpu:1."""
     return f"{probe.framework} {probe.device}"
 
@@ -74,7 +74,7 @@ def key(probe: Probe) -> str:
 def environment_of(facts: Facts, probe: Probe) -> Environment:
     """Return a probe's environment on the machine with these facts; its lock is empty where the machine has none."""
     name = facts["machine"]["cpu"] if kind(probe.device) == "cpu" else probe.device_name
-    return Environment(facts["locks"].get(key(probe), ""), facts["fingerprints"][probe.device], name)
+    return Environment(facts["locks"].get(_key(probe), ""), facts["fingerprints"][probe.device], name)
 
 
 def probes_of(facts: Facts) -> dict[tuple[str, str], Probe]:
@@ -95,7 +95,7 @@ def environments_of(facts: Facts) -> dict[str, str]:
     return {
         name: facts["locks"][name] + (" and does not work" if probe.missing else "")
         for probe in probes_of(facts).values()
-        for name in [key(probe)]
+        for name in [_key(probe)]
     }
 
 
@@ -106,7 +106,7 @@ def machine_words(facts: Facts) -> str:
     return f"{about['cpu']}, {cores} core{'' if cores == 1 else 's'}, {gib} GiB"
 
 
-def requested_devices(axes: RequestedAxes, facts: Facts) -> list[str]:
+def _requested_devices(axes: RequestedAxes, facts: Facts) -> list[str]:
     """Return which of a machine's devices are to be measured."""
     return axes.devices_of(list(facts["fingerprints"]))
 
@@ -115,13 +115,13 @@ def requested_probes(axes: RequestedAxes, facts: Facts) -> dict[tuple[str, str],
     """Return what each framework asked for can do on each device of a machine, or that it has no environment."""
     known = probes_of(facts)
     names = axes.frameworks or list(dict.fromkeys(framework for framework, _ in known))
-    pairs = [(name, device) for name in names for device in requested_devices(axes, facts)]
+    pairs = [(name, device) for name in names for device in _requested_devices(axes, facts)]
     return {pair: known.get(pair) or missing_probe(*pair) for pair in pairs}
 
 
 def requested_points(axes: RequestedAxes, facts: Facts) -> list[Point]:
     """Return where the peak of a machine is to be known."""
-    devices, threads = requested_devices(axes, facts), axes.threads_of(facts["cores"])
+    devices, threads = _requested_devices(axes, facts), axes.threads_of(facts["cores"])
     return [Point(device, dtype, number) for device in devices for dtype in axes.dtypes for number in threads]
 
 
@@ -132,7 +132,7 @@ def requested_cells(axes: RequestedAxes, facts: Facts, datasets: Sequence[str]) 
     cannot have an environment for one.
     """
     probes, cells = requested_probes(axes, facts), list[Cell]()
-    for device in requested_devices(axes, facts):
+    for device in _requested_devices(axes, facts):
         names = [
             name
             for (name, where), probe in probes.items()

@@ -6,8 +6,7 @@ import dataclasses
 import math
 from typing import Any
 
-from benchmarks.plan.cells import Block
-from benchmarks.plan.request import Request
+from benchmarks.plan.cells import Block, Request
 from benchmarks.sweep.dask.facts import Facts, requested_points, requested_probes
 
 Json = dict[str, Any]

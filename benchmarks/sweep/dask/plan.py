@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.launch.target import RowBuilder
-from benchmarks.plan.cells import Block, Cell, Launch, Preset, blocks
+from benchmarks.plan.cells import Block, Cell, Launch, Preset, Request, blocks
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.plan.request import Request
 from benchmarks.record.schema import validate
 from benchmarks.sweep.dask.facts import (
     Facts,

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.launch import process
-from benchmarks.launch.launcher import Launcher, in_order
+from benchmarks.launch.launcher import Launcher, _in_order
 from benchmarks.launch.outcome import Outcome
 from benchmarks.launch.probe import Probe
 from benchmarks.launch.target import RowBuilder
@@ -47,7 +47,7 @@ def test_flags_of_worker_and_machine_are_one_set_in_the_schema_s_order(launched)
     [row] = launched(FOUND, seconds=[(1.0, 1.5)])
     assert row["flags"] == ["noisy", "drifting", "thread_mismatch"]
     assert (row["canary_before_s"], row["canary_after_s"]) == ([1.0], [1.5])
-    assert in_order({"unknown", *FLAGS}) == [*FLAGS, "unknown"]
+    assert _in_order({"unknown", *FLAGS}) == [*FLAGS, "unknown"]
 
 
 def test_a_launch_that_ends_badly_keeps_the_machine_s_flags(launched):

@@ -43,9 +43,9 @@ def test_what_was_not_needed_is_neither_reported_nor_missing(row):
 
 def test_of_many_comparisons_a_few_are_shown(row):
     few = [{**validate({**row, "batch_size": n}), "status": "ok"} for n in range(1, summary.MANY + 1)]
-    assert len(list(summary.summary(few))) == summary.MANY
+    assert len(list(summary._summary(few))) == summary.MANY
     more = [*few, {**few[0], "batch_size": 999}]
-    assert len(list(summary.summary(more))) == summary.SHOWN
+    assert len(list(summary._summary(more))) == summary.SHOWN
 
 
 def test_a_terminal_that_hung_up_ends_no_display(row):

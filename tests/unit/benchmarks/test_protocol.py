@@ -14,7 +14,7 @@ from benchmarks.launch import outcome, process
 from benchmarks.launch.place import Place
 from benchmarks.machine.memory import MemoryLimit
 from benchmarks.plan.cells import Cell
-from benchmarks.worker import __main__ as worker
+from benchmarks.worker import __main__
 from benchmarks.worker.protocol import (
     ANSWERS,
     REQUESTS,
@@ -24,7 +24,7 @@ from benchmarks.worker.protocol import (
     checked_image,
     checked_request,
 )
-from benchmarks.worker.validate import fields, mistake
+from benchmarks.worker.validate import _fields, mistake
 
 PLAIN = {str: "word", int: 7, float: 0.5, bool: True, NoneType: None, object: "anything"}
 KNOWN = {"status": "ok", "device": "cpu"}  # texts of which a check takes a few alone
@@ -34,7 +34,7 @@ def example(kind, name=""):
     """Return a valid JSON value of a type."""
     form, parts = get_origin(kind), get_args(kind)
     if is_typeddict(kind):
-        return {field: example(type_, field) for field, (type_, _) in fields(kind).items()}
+        return {field: example(type_, field) for field, (type_, _) in _fields(kind).items()}
     if form in (Annotated, UnionType):
         return example(parts[0], name)
     if form is Literal:
@@ -82,7 +82,7 @@ def cases(messages):
 def within(kind, path=()):
     form, parts = get_origin(kind), get_args(kind)
     if is_typeddict(kind):
-        for field, (type_, required) in fields(kind).items():
+        for field, (type_, required) in _fields(kind).items():
             yield (*path, field), type_, required
             yield from within(type_, (*path, field))
     elif form in (Annotated, UnionType):
@@ -109,7 +109,7 @@ def refused_by_harness(request, words):
 
 def refused_by_worker(request, words):
     """The worker answers in one line that names the field."""
-    answer = worker._perform(json.dumps(request), 0)
+    answer = __main__._perform(json.dumps(request), 0)
     assert answer["status"] == "invalid"
     assert words in answer["reason"]
     assert "\n" not in answer["reason"]
@@ -192,7 +192,7 @@ def test_an_answer_that_is_not_ok_may_lack_what_it_has_not_measured(kind):
 @pytest.mark.parametrize("line", [ImageRequest, Progress])
 def test_lines_are_checked_field_by_field(line):
     assert mistake(line, example(line)) == ""
-    for name, (kind, _) in fields(line).items():
+    for name, (kind, _) in _fields(line).items():
         assert all(name in mistake(line, {**example(line), name: value}) for value in others(kind))
         assert mistake(line, {key: value for key, value in example(line).items() if key != name}) == f"lacks {name!r}"
     assert mistake(line, {**example(line), "more": 1}) == "has an unknown field 'more'"
@@ -205,7 +205,7 @@ def test_an_image_that_is_none_is_refused():
 
 def test_a_request_holds_a_cell_as_the_plan_has_it():
     cell = Cell("numpy", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 2)
-    assert mistake(fields(REQUESTS["speed"])["cell"][0], process.axes(cell)) == ""
+    assert mistake(_fields(REQUESTS["speed"])["cell"][0], process.axes(cell)) == ""
 
 
 def test_a_mistake_names_the_field_by_its_way_and_shows_little():

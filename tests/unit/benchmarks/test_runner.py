@@ -14,9 +14,8 @@ from benchmarks.errors import StorageError
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe
 from benchmarks.machine import environments, git, hardware
-from benchmarks.plan.cells import PRESETS, Cell, Preset, RequestedAxes
+from benchmarks.plan.cells import PRESETS, Cell, Preset, Request, RequestedAxes
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.plan.request import Request
 from benchmarks.record import store
 from benchmarks.sweep import local
 from benchmarks.sweep.local import LocalSweep

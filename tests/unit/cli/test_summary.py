@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.cli.summary import stopped, summary
+from benchmarks.cli.summary import _stopped, _summary
 from benchmarks.record import store
 from benchmarks.record.schema import validate
 
@@ -16,7 +16,7 @@ STOP = {
 
 def test_two_recipes_of_one_network_are_two_comparisons(row):
     rows = [validate(row | {"recipe": recipe, "flags": []}) for recipe in ("mlp", "mlp_tutorial")]
-    tables = list(summary(rows))
+    tables = list(_summary(rows))
     assert [table.title.split(",")[0] for table in tables] == ["mlp", "mlp_tutorial"]
     assert [list(table.columns[3].cells) for table in tables] == [["1"], ["1"]]
 
@@ -29,5 +29,5 @@ def test_a_comparison_that_stopped_is_told_of_whoever_measured_it(width, words):
     """On one machine the record is at hand; of several, the driver reads lines, where null is left out."""
     told = STOP | {"half_width": width}
     _, read = store.parse(store._line("stop", told)[:-1])
-    assert stopped(told) == stopped(read)
-    assert stopped(read).endswith(f"stopped after 1 rounds {words}")
+    assert _stopped(told) == _stopped(read)
+    assert _stopped(read).endswith(f"stopped after 1 rounds {words}")

@@ -9,7 +9,7 @@ from benchmarks.plan.cells import AXES
 from benchmarks.record.schema import BY_NAME, COLUMNS, TASKS, Column, names, validate
 from benchmarks.worker.protocol import ANSWERS, SpeedAnswer
 from benchmarks.worker.speed import PLAN
-from benchmarks.worker.validate import fields
+from benchmarks.worker.validate import _fields
 
 
 def test_a_valid_row_gets_every_column_in_order(row):
@@ -66,7 +66,7 @@ def test_a_worker_may_say_a_new_column_and_nothing_of_what_the_harness_decides()
 
 
 def test_what_a_worker_answers_are_its_columns():
-    answers = [fields(ANSWERS[task]) for task in TASKS]
+    answers = [_fields(ANSWERS[task]) for task in TASKS]
     assert {name for found in answers for name in found} == {c.name for c in COLUMNS if c.by == "worker"}
     kinds = {"str": str, "int": int, "float": float, "strings": list[str], "ints": list[int], "floats": list[float]}
     for name, (kind, _) in (item for found in answers for item in found.items()):
@@ -74,7 +74,7 @@ def test_what_a_worker_answers_are_its_columns():
 
 
 def test_a_speed_answer_has_the_plan_of_later_launches():
-    answer = fields(SpeedAnswer)
+    answer = _fields(SpeedAnswer)
     assert all(answer[name] == (int, True) for name in PLAN)
 
 

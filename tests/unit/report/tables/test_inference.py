@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.stats import paired, speed, speed_verdicts
-from report.tables import inference
+from report.tables import intervals
 from report.tables.groups import means
 from tests.unit.report.known import STEADY
 
@@ -16,8 +16,8 @@ from tests.unit.report.known import STEADY
 def test_welch_is_scipy_s():
     generator = np.random.default_rng(0)
     sides = [np.exp(generator.normal(mean, spread, n)) for mean, spread, n in ((0, 0.1, 6), (0.1, 0.3, 9))]
-    base, new = (inference.summary(pd.DataFrame({"cell": 0, "value": values}), 1) for values in sides)
-    found = inference.welch(base, new)
+    base, new = (intervals.summary(pd.DataFrame({"cell": 0, "value": values}), 1) for values in sides)
+    found = intervals.welch(base, new)
     expected = stats.ttest_ind(np.log(sides[1]), np.log(sides[0]), equal_var=False)
     assert means(found).p_values() == pytest.approx(expected.pvalue)
     assert np.ravel(means(found).bounds()) == pytest.approx(expected.confidence_interval(0.95))
@@ -28,14 +28,14 @@ def test_welch_is_scipy_s():
 
 
 def test_sides_that_do_not_vary_are_surely_apart():
-    base, new = (inference.summary(pd.DataFrame({"cell": 0, "value": [value] * 6}), 1) for value in (100.0, 90.0))
-    assert speed_verdicts(means(inference.welch(base, new))).tolist() == ["slower"]
-    assert speed_verdicts(means(inference.welch(base, base))).tolist() == ["equivalent"]
+    base, new = (intervals.summary(pd.DataFrame({"cell": 0, "value": [value] * 6}), 1) for value in (100.0, 90.0))
+    assert speed_verdicts(means(intervals.welch(base, new))).tolist() == ["slower"]
+    assert speed_verdicts(means(intervals.welch(base, base))).tolist() == ["equivalent"]
 
 
 def test_a_value_without_a_logarithm_leaves_its_cell_without_an_interval_and_a_verdict():
     values = pd.DataFrame({"cell": [0] * 6 + [1] * 6, "value": [0.0, *STEADY[:5], *STEADY]})
-    found = inference.summary(values, 2)
+    found = intervals.summary(values, 2)
     assert found["n"].tolist() == [6, 6]
     assert found[["mean", "std", "low", "high"]].isna().all(axis=1).tolist() == [True, False]
     assert speed_verdicts(means(found)).tolist() == ["", "faster"]
@@ -43,7 +43,7 @@ def test_a_value_without_a_logarithm_leaves_its_cell_without_an_interval_and_a_v
 
 def test_pairs_are_those_of_the_intervals_module():
     base, new = np.array(STEADY), np.array([1100.0, 900, 1200, 1300, 800, 1150])
-    found = means(inference.paired(pd.DataFrame({"line": 1, "base": base, "new": new}), 2))
+    found = means(intervals.paired(pd.DataFrame({"line": 1, "base": base, "new": new}), 2))
     expected = paired(new.tolist(), base.tolist())
     assert found.n.tolist() == [0, 6]
     assert found.mean[1] == pytest.approx(expected.mean)
