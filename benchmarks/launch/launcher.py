@@ -18,7 +18,8 @@ from benchmarks.launch.proof import Proof, unproven
 from benchmarks.launch.roofline import Ceiling, utilised
 from benchmarks.launch.target import Row, RowBuilder, Target
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
-from benchmarks.machine.noise import Canary, CardWatch, Suspend
+from benchmarks.machine.noise import Canary, Suspend
+from benchmarks.machine.telemetry import CardWatch
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record.schema import BY_NAME, FLAGS, validate
