@@ -1,7 +1,7 @@
 """What was measured under other conditions is measured again, and never in one number with what is new.
 
 Here what can be changed for real is; a changed lock and another machine, by patched hashes, are in
-tests/unit/benchmarks/test_runner.py.
+tests/unit/sweep/test_local.py.
 """
 
 from __future__ import annotations
