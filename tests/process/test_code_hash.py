@@ -69,7 +69,7 @@ def checkout(tmp_path, forgetful):
 
 
 def test_the_hash_covers_exactly_what_a_fresh_worker_loads():
-    program = f"import sys, runpy, {environments.PROGRAM}, benchmarks.worker; print(*sys.modules)"
+    program = f"import sys, runpy, {environments.PROGRAM}, benchmarks.worker.__main__; print(*sys.modules)"
     line = [sys.executable, "-c", program]
     loaded = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     ours = {name for name in loaded if name.partition(".")[0] in imports.OURS}
@@ -94,7 +94,7 @@ def test_the_first_folder_that_has_a_package_has_all_of_it(tmp_path):
     found = _modules(environments.PROGRAM, folders=(tmp_path, ROOT))
     assert found["adapters.registry"] == tmp_path / "adapters" / "registry.py"
     assert "adapters.contract" not in found
-    assert found["benchmarks.worker"] == ROOT / "benchmarks" / "worker" / "__main__.py"
+    assert found["benchmarks.worker.__main__"] == ROOT / "benchmarks" / "worker" / "__main__.py"
 
 
 def test_a_copy_of_the_checkout_has_its_hash_until_a_worker_would_load_something_else(checkout):
@@ -121,7 +121,7 @@ def test_what_is_kept_depends_on_the_code_that_made_it(checkout, code, loaded):
     found = _modules(*code)
     adapters = {target.partition(":")[0] for target in ADAPTERS.values() if target.startswith("adapters.")}
     assert loaded | (adapters if code != ceilings.TRIAD_CODE else set()) <= found.keys()
-    assert not found.keys() & {"benchmarks.worker", "benchmarks.cli.tables", "benchmarks.cli.terminal"}
+    assert not found.keys() & {"benchmarks.worker.__main__", "benchmarks.cli.tables", "benchmarks.cli.terminal"}
     hashes = [checkout(code, serve=checkout.read("serve") + "# changed\n")]
     assert hashes == [code_hash(*code)]
     for name in (name.rpartition(".")[2] for name in loaded):

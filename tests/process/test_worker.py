@@ -33,7 +33,8 @@ def test_a_process_knows_how_long_it_has_been_there():
 def test_the_largest_memory_is_the_worker_s_own_and_not_its_parent_s():
     """A child begins with its parent's ru_maxrss: here half a gigabyte, in a sweep the harness's."""
     child = (
-        "from benchmarks.worker import _peak_rss_bytes as p;first = p(); kept = b'x' * (100 << 20); print(first, p())"
+        "from benchmarks.worker.__main__ import _peak_rss_bytes as p;"
+        "first = p(); kept = b'x' * (100 << 20); print(first, p())"
     )
     parent = (
         "import subprocess, sys; held = b'x' * (500 << 20);"

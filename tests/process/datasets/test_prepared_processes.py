@@ -27,7 +27,7 @@ def test_importing_needs_only_numpy():
 def test_preparing_mnist_stays_within_its_memory(mnist_folder, tmp_path):
     code = (
         "import sys; from pathlib import Path; from benchmarks.plan.data import prepare;"
-        "from benchmarks.worker import _peak_rss_bytes;"
+        "from benchmarks.worker.__main__ import _peak_rss_bytes;"
         "first, again = (prepare('mnist', Path(sys.argv[1]), Path(sys.argv[2])) for _ in range(2));"
         "assert first == again; print(_peak_rss_bytes())"
     )
