@@ -136,7 +136,7 @@ def facts(inputs: Inputs) -> Iterator[str]:
     run = inputs.used[-1].run if inputs.used else {}
     found = run.get("machine")
     machine = found if isinstance(found, dict) else {}
-    name = machine.get("cpu") or inputs.frame["device_name"].iloc[-1]
+    name = machine.get("cpu") or next(iter(inputs.frame["device_name"].iloc[-1:]), "unknown machine")
     cores, memory = machine.get("physical_cores"), machine.get("memory_bytes")
     yield words.short(name, 60)
     if isinstance(cores, int):
