@@ -276,7 +276,7 @@ def _real_launch(data: Prepared) -> Outcome:
             plan=None,
             chunk_s=timing.CHUNK_S,
         )
-        return launch(Place.of("numpy", "cpu", 1), request, timeout_s=300)
+        return launch(Place.of_framework("numpy", "cpu", 1), request, timeout_s=300)
 
 
 CHECKS: Mapping[str, Callable[[Inputs], Iterator[Check]]] = {

@@ -111,7 +111,7 @@ def measured_peak(
 
 def _ask_worker(framework: str, point: Point, request: Request) -> Document:
     """Let one framework compute in a fresh process; return its answer with status, reason and flags."""
-    outcome = launch(Place.of(framework, point.device, point.threads), request, TIMEOUT_S)
+    outcome = launch(Place.of_framework(framework, point.device, point.threads), request, TIMEOUT_S)
     ended = {"status": outcome.status, "reason": outcome.reason, "flags": sorted(outcome.flags)}
     return {**ended, **(outcome.answer or {})}
 

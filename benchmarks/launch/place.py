@@ -29,7 +29,7 @@ class Place:
     memory: MemoryLimit = UNLIMITED
 
     @classmethod
-    def of(
+    def of_framework(
         cls, framework: str, device: str, threads: int, revision: str = "", memory: MemoryLimit = UNLIMITED
     ) -> Place:
         """Return the framework's environment on this machine, on as many physical cores as there are threads.

@@ -62,7 +62,7 @@ class Probe:
 def probe(framework: str, device: str) -> Probe:
     """Ask one framework's environment; its problems are in the answer, and nothing is raised."""
     try:
-        place = Place.of(framework, device, 1).on_all_cores()
+        place = Place.of_framework(framework, device, 1).on_all_cores()
     except EnvironmentMissing as error:
         return Probe(framework, device, str(error), missing=True)
     request = ProbeRequest(task="probe", adapter=place.adapter, device=hardware.kind(device))

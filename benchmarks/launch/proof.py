@@ -122,7 +122,7 @@ def _make(
             part.rename(inputs)
         except OSError:  # another sweep was first, with the same content
             shutil.rmtree(part)
-    place = Place.of(cell.framework, cell.device, cell.threads, cell.revision, memory)
+    place = Place.of_framework(cell.framework, cell.device, cell.threads, cell.revision, memory)
     request = ProveRequest(
         task="prove",
         adapter=place.adapter,

@@ -74,7 +74,7 @@ class Target:
     def place(self) -> Place:
         """Where its workers run, looked up at the first launch: a cell that is never launched need not have one."""
         cell = self.cell
-        return Place.of(cell.framework, cell.device, cell.threads, cell.revision, self.memory)
+        return Place.of_framework(cell.framework, cell.device, cell.threads, cell.revision, self.memory)
 
     @functools.cached_property
     def skipped(self) -> Row | None:

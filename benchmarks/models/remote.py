@@ -54,7 +54,7 @@ class Warm:
         self.about: dict[str, Any] = {}  # once it is ready: `mode` and `version`
         self.lost: WorkerLost | None = None
         self.received, self.printed = bytearray(), bytearray()
-        place = Place.of(framework, device, threads).on_all_cores()
+        place = Place.of_framework(framework, device, threads).on_all_cores()
         with contextlib.ExitStack() as undo:
             self.watch = undo.enter_context(place.memory.watch())
             folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="lockstep-")))
@@ -196,7 +196,7 @@ def _ask(
     cell: Cell, request: AccuracyRequest | EvaluateRequest, timeout_s: float, progress: Report | None = None
 ) -> Answer:
     """Return a worker's answer to a task; WorkerFailed where its status is not ok."""
-    place = Place.of(cell.framework, cell.device, cell.threads, cell.revision)
+    place = Place.of_framework(cell.framework, cell.device, cell.threads, cell.revision)
     found = process.launch(place, request, timeout_s, progress)
     if found.answer is None or found.status != "ok":
         raise WorkerFailed(f"{cell.framework} {cell.recipe} {request['task']} ended {found.status}: {found.reason}")

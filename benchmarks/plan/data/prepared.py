@@ -18,7 +18,7 @@ from benchmarks.plan.data.dataset import ARRAY_NAMES, Dataset
 from benchmarks.plan.data.sources import NAMES, load_named, load_own
 
 LOCK_TIMEOUT_S = 60.0  # writing takes about a second
-RETRY_S = 0.05
+RETRY_S = 0.05  # flock(2) knows no deadline: another process writes for some seconds at most
 
 
 @dataclass(frozen=True)

@@ -219,30 +219,30 @@ class Events:
             self.lose(machine, _why_lost(future), back=future.status != "error")
             return
         future.release()  # what is held and lost with its machine is done once more by Dask
-        strays, error = None, answer.error
+        rate, error = None, answer.error
         if not error:
-            strays, error = self.strays(machine, float(answer.content["clock_s"]), came_s)
+            rate, error = self.wrong_rate(machine, float(answer.content["clock_s"]), came_s)
         if error:
             self.lose(machine, error)
         elif not self.fetched(machine, int(answer.content["lines"])):
             return
-        elif strays is not None:
-            wrong = f"its clock runs at {strays:.3g} of the driver's"
+        elif rate is not None:
+            wrong = f"its clock runs at {rate:.3g} of the driver's"
             self.lose(machine, wrong, f"{machine.name}: {wrong}; no speed that it measured is one")
         elif machine.kind is None:
             self.enrol(machine, answer.content["data"])
         else:
             self.finish(machine, machine.kind)
 
-    def strays(self, machine: Machine, clock_s: float, came_s: float) -> tuple[float | None, str]:
-        """Return how fast a machine's clock has run if it strays, and an error where that cannot be known.
+    def wrong_rate(self, machine: Machine, clock_s: float, came_s: float) -> tuple[float | None, str]:
+        """Return how fast a machine's clock has run if that is wrong, and an error where it cannot be asked.
 
-        Its answer may have waited for a link, or for us: a machine that seems to stray is asked again.
+        Its answer may have waited for a link, or for us: a machine whose clock seems wrong is asked again.
         """
-        if machine.clock.strays(Clock(clock_s, came_s, came_s)) is None:
+        if machine.clock.wrong_rate(Clock(clock_s, came_s, came_s)) is None:
             return None, ""
         _, clock, error = facts_of(self.client, machine.address)
-        return (None if error else machine.clock.strays(clock)), error
+        return (None if error else machine.clock.wrong_rate(clock)), error
 
     def fetched(self, machine: Machine, lines: int) -> bool:
         """Ask a machine for lines that did not come; return whether all are here now."""

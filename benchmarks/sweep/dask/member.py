@@ -89,7 +89,7 @@ def lines(order: str) -> str:
 
 def kept_files() -> str:
     """Return which sweeps' files are still there."""
-    return _answer_json(lambda member: member.kept())
+    return _answer_json(lambda member: member.sweep_files())
 
 
 def close(order: str) -> str:
@@ -110,7 +110,7 @@ def clients(dask_scheduler: Any) -> list[str]:
 SLOT = "measuring"  # the Dask resource of which a member has one
 TOPIC = "lockstep"
 ABANDON = signal.SIGUSR1  # ends the order that is being carried out
-RETRY_S = 1.0
+RETRY_S = 1.0  # between two tries to join a scheduler that does not answer: nothing tells when it is back
 AWAY = (OSError, TimeoutError, ValueError)  # no scheduler, or it still knows this name from before the link was cut
 
 
@@ -167,7 +167,7 @@ class Member:
         """Return lines of a sweep's file from one on."""
         return {"lines": some_lines(self.file(sweep), first)}
 
-    def kept(self) -> Json:
+    def sweep_files(self) -> Json:
         """Return the sweeps that this machine keeps a file of, with Dask's name for the driver of present ones."""
         names = sorted(path.stem for path in self.folder.glob("*.jsonl"))
         return {"sweeps": {name: self.parts[name].driver if name in self.parts else "" for name in names}}

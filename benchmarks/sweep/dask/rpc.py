@@ -63,10 +63,10 @@ class Clock:
     received_s: float
     behind_s: float = 0.0  # of the wall clocks; no measurement rests on it
 
-    def strays(self, later: Clock) -> float | None:
+    def wrong_rate(self, later: Clock) -> float | None:
         """Return how fast the member's clock has run, ours being 1; None where it may be right.
 
-        A clock strays only where no delay of a message explains it: all that such a machine measured is invalid.
+        A rate is wrong only where no delay of a message explains it: all that such a machine measured is invalid.
         """
         theirs = later.member_s - self.member_s
         least, most = later.sent_s - self.received_s, later.received_s - self.sent_s
