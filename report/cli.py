@@ -24,8 +24,8 @@ from report.export import EXPORTS, exported, formats
 from report.export.formats import FORMATS, as_csv
 from report.page.document import build
 from report.page.inputs import PAGE_COLUMNS, Inputs
-from report.page.machines import machines
 from report.page.markdown import as_markdown
+from report.page.sections.machines import machines
 from report.results import files, rules
 from report.results.load import load, records
 from report.tables import between, render, render_between

@@ -31,8 +31,9 @@ from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared, prepare
 from benchmarks.stats import LOOKS, Means, paired, sample, speed_verdicts
-from benchmarks.worker import prove, timing
+from benchmarks.worker import timing
 from benchmarks.worker.inputs import Inputs, prepare_inputs
+from benchmarks.worker.lockstep import prove
 from benchmarks.worker.protocol import Plan, SpeedRequest
 from benchmarks.worker.speed import speeds
 

@@ -27,7 +27,7 @@ from benchmarks.worker.protocol import ProofFolders, ProveRequest
 STEPS = 200
 TIMEOUT_S = 1800.0
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
-CODE = ("benchmarks.worker.prove", "adapters.registry")  # a proof depends on the gate and on the adapters
+CODE = ("benchmarks.worker.lockstep.prove", "adapters.registry")  # a proof depends on the gate and on the adapters
 
 BRIEF = ("deviations", "float64_deviation", "steps", "oracle_sha256")
 

@@ -22,9 +22,10 @@ import numpy as np
 from adapters.contract import DTYPES, INPUTS, MODES, Adapter, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
-from benchmarks.worker import bandwidth, interference, libraries, peak, prove, serve, timing
+from benchmarks.worker import bandwidth, interference, libraries, peak, serve, timing
 from benchmarks.worker.inputs import Inputs, read_weights, write_weights
 from benchmarks.worker.libraries import is_out_of_memory
+from benchmarks.worker.lockstep import prove
 from benchmarks.worker.protocol import (
     AccuracyRequest,
     EvaluateRequest,

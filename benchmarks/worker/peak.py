@@ -17,7 +17,7 @@ import numpy as np
 from adapters.contract import Adapter, Array, ContractError
 from adapters.recipes import RECIPES
 from benchmarks.worker import timing
-from benchmarks.worker.bounds import EPSILON
+from benchmarks.worker.lockstep.bounds import EPSILON
 from benchmarks.worker.protocol import CopiesRequest, ProductsRequest
 
 SMALLEST = RECIPES["linear"]

@@ -192,7 +192,7 @@ class ProbeAnswer(_Answered):
 
 
 class ProveAnswer(_Answered):
-    """The gate's verdict (prove.py)."""
+    """The gate's verdict (worker/lockstep/prove.py)."""
 
     lockstep: Literal["pass", "fail"]
     why: str

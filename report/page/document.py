@@ -14,12 +14,13 @@ from markupsafe import Markup
 from benchmarks.errors import count, plain
 from benchmarks.record.sessions import base_of
 from benchmarks.record.store import SweepFile
-from report.page import equality, headline, learning, repeat, roofline, subjects, sureness, throughput, times, words
+from report.page import words
 from report.page.drawing import BLACK, LOOKS, OTHER
 from report.page.inputs import Inputs, name_of
-from report.page.machines import Machine, machines, table
 from report.page.parts import FACETS, Section
-from report.page.summary import Summary
+from report.page.sections import equality, headline, learning, repeat, roofline, subjects, sureness, throughput, times
+from report.page.sections.machines import Machine, machines, table
+from report.page.sections.summary import Summary
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 SECTIONS = (throughput, learning, times, roofline, equality, sureness, subjects, repeat)

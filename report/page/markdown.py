@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from report.export.formats import markdown_text
-from report.page import headline, summary
 from report.page.document import facts
 from report.page.inputs import Inputs
-from report.page.machines import machines
 from report.page.parts import Cell, Column, Group, Table
+from report.page.sections import headline, summary
+from report.page.sections.machines import machines
 
 
 def as_markdown(inputs: Inputs) -> str:

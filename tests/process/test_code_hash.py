@@ -13,7 +13,7 @@ from benchmarks.launch import ceilings, proof
 from benchmarks.machine import environments, imports
 from benchmarks.machine.imports import ROOT, _modules, code_hash
 
-GATE = ("bounds", "diagnose", "inputs", "train", "prove")
+GATE = ("lockstep.bounds", "lockstep.diagnose", "inputs", "train", "lockstep.prove")
 FILES = {
     "benchmarks/__init__.py": "",
     "benchmarks/start/__init__.py": "from . import near",

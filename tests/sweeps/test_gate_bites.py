@@ -15,10 +15,10 @@ from adapters.contract import INPUTS, ContractError
 from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, MaxPool2D
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from benchmarks.worker import prove as prove_module
-from benchmarks.worker.bounds import BOUNDS
 from benchmarks.worker.inputs import prepare_inputs
-from benchmarks.worker.prove import _tie_free_batches
+from benchmarks.worker.lockstep import prove as prove_module
+from benchmarks.worker.lockstep.bounds import BOUNDS
+from benchmarks.worker.lockstep.prove import _tie_free_batches
 from tests.sweeps import broken
 
 STEPS = 12

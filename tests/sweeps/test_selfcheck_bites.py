@@ -12,8 +12,9 @@ from benchmarks import stats
 from benchmarks.checks import selfcheck
 from benchmarks.checks.selfcheck import SimulatedAdapter
 from benchmarks.stats import LOOKS
-from benchmarks.worker import prove, timing
+from benchmarks.worker import timing
 from benchmarks.worker.inputs import Inputs, prepare_inputs
+from benchmarks.worker.lockstep import prove
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ ONLY = {  # what a package may import where that is less than all below it
     - {"benchmarks.models", "benchmarks.checks"},
     "report": {
         *("adapters", "benchmarks.errors", "benchmarks.files", "benchmarks.stats", "benchmarks.plan"),
-        *("benchmarks.worker.bounds", "benchmarks.machine.environments", "benchmarks.machine.git"),
+        *("benchmarks.worker.lockstep.bounds", "benchmarks.machine.environments", "benchmarks.machine.git"),
         "benchmarks.machine.imports",
         *("benchmarks.machine.noise", "benchmarks.record", "benchmarks.launch.roofline"),
         *("benchmarks.models.checkpoint", "benchmarks.checks.finding"),

@@ -7,7 +7,8 @@ import pytest
 from benchmarks.plan import cells
 from benchmarks.record import schema
 from benchmarks.record.schema import BY_NAME
-from report.page import inputs, repeat, roofline, throughput, times
+from report.page import inputs
+from report.page.sections import repeat, roofline, throughput, times
 from report.results import machines, rules
 from report.results.load import COLUMN_NAMES, KEYS
 from report.tables import metrics, over_machines, sides

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from adapters.recipes import RECIPES
-from benchmarks.worker.bounds import BOUNDS, WIDER
+from benchmarks.worker.lockstep.bounds import BOUNDS, WIDER
 from report.page import words
 from report.page.drawing import BLACK, Drawing, look
 from report.page.inputs import Inputs, Record

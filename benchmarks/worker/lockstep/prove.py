@@ -36,9 +36,9 @@ from adapters.declaration import Adam, Optimiser, Recipe
 from adapters.numpy import NumpyAdapter
 from adapters.numpy.layers import Activation, Flatten, Pool2D, Weighted
 from adapters.weights import Weights
-from benchmarks.worker import diagnose
-from benchmarks.worker.bounds import BOUNDS, EPSILON, Bounds, bounds_of
 from benchmarks.worker.inputs import Inputs
+from benchmarks.worker.lockstep import diagnose
+from benchmarks.worker.lockstep.bounds import BOUNDS, EPSILON, Bounds, bounds_of
 from benchmarks.worker.protocol import CellAxes, ProofFolders
 from benchmarks.worker.train import BatchCursor
 

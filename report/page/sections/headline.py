@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from report.page import repeat, words
+from report.page import words
 from report.page.drawing import Drawing, look
 from report.page.inputs import Inputs
 from report.page.parts import (
@@ -27,6 +27,7 @@ from report.page.parts import (
     value_of,
     verdict,
 )
+from report.page.sections import repeat
 
 ALONE, LEADS_SURELY, TIE, LEADS_UNSURELY, FEW, UNJUDGED = (
     "alone",

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from adapters.registry import ADAPTERS
-from benchmarks.worker.bounds import BOUNDS, WIDER, bounds_of
+from benchmarks.worker.lockstep.bounds import BOUNDS, WIDER, bounds_of
 
 
 @pytest.mark.parametrize("wider", WIDER, ids=lambda wider: f"{wider.framework} {wider.dtype} {wider.kind}")

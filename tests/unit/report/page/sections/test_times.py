@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from report.page import times
 from report.page.inputs import PAGE_COLUMNS, Inputs
+from report.page.sections import times
 from report.results.load import load
 
 

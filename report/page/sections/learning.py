@@ -12,7 +12,7 @@ import pandas as pd
 
 from adapters.recipes import RECIPES
 from benchmarks.errors import plain
-from report.page import mistakes, words
+from report.page import words
 from report.page.drawing import BLACK, Drawing, look
 from report.page.inputs import Inputs
 from report.page.parts import (
@@ -30,6 +30,7 @@ from report.page.parts import (
     text_of,
     value_of,
 )
+from report.page.sections import mistakes
 from report.tables.compare import COMPARISON
 
 MEASURES = {  # name: (column, axis, caption)

@@ -5,7 +5,7 @@ import pytest
 
 from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
 from adapters.numpy import NumpyAdapter
-from benchmarks.worker.prove import _tie_free, _tie_free_batches
+from benchmarks.worker.lockstep.prove import _tie_free, _tie_free_batches
 
 
 def built(*layers, image=(1, 2, 2), **weights):

@@ -11,10 +11,10 @@ import pytest
 
 from benchmarks.plan.cells import PRESETS
 from benchmarks.record.store import append
-from report.page import repeat
 from report.page.document import facts
 from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.parts import Command, Words
+from report.page.sections import repeat
 from report.results.load import load, records
 from tests.browser import synthetic
 

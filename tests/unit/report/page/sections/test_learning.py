@@ -3,7 +3,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from report.page import learning
+from report.page.sections import learning
 
 
 def test_curves_are_means_over_the_seeds_that_got_so_far():

@@ -13,7 +13,6 @@ import pandas as pd
 from benchmarks.errors import plain
 from report.page import words
 from report.page.drawing import Drawing, look
-from report.page.headline import ALONE, FEW, LEADS_SURELY, LEADS_UNSURELY, TIE, UNJUDGED, standing
 from report.page.inputs import Inputs
 from report.page.parts import (
     Cell,
@@ -34,6 +33,7 @@ from report.page.parts import (
     value_of,
     verdict,
 )
+from report.page.sections.headline import ALONE, FEW, LEADS_SURELY, LEADS_UNSURELY, TIE, UNJUDGED, standing
 from report.tables.compare import CELL, COMPARISON
 
 DISPATCH_DOMINATES = 0.5  # of a step: an empty step takes at least half as long

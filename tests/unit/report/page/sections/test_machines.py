@@ -5,7 +5,7 @@ import pytest
 from benchmarks.record.store import append
 from report.page.document import _across_machines, facts
 from report.page.inputs import PAGE_COLUMNS, Inputs
-from report.page.machines import machines
+from report.page.sections.machines import machines
 from report.results.load import load, records
 from tests.unit.known_lines import RECORDS
 from tests.unit.report.known import BASE, of_attempt

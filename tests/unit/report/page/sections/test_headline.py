@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-from report.page import headline
 from report.page.inputs import PAGE_COLUMNS, Inputs
+from report.page.sections import headline
 from report.results.load import load, records
 
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.worker.bounds import BOUNDS, EPSILON
-from benchmarks.worker.prove import INSISTS, SHARE, PrecisionFloor
+from benchmarks.worker.lockstep.bounds import BOUNDS, EPSILON
+from benchmarks.worker.lockstep.prove import INSISTS, SHARE, PrecisionFloor
 
 
 @pytest.mark.parametrize("dtype", INSISTS)

@@ -10,10 +10,10 @@ import pandas as pd
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import count
 from report.page import words
-from report.page.headline import UNSURE, led
 from report.page.inputs import Inputs
-from report.page.machines import Machine
 from report.page.parts import Cell, Column, Group, Line, Part, Table, Words, facets
+from report.page.sections.headline import UNSURE, led
+from report.page.sections.machines import Machine
 from report.tables.over_machines import POINT, over_machines
 
 COLUMNS = (

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from report.page import mistakes
+from report.page.sections import mistakes
 
 
 def test_a_confusion_matrix_is_summed_over_seeds_and_counts_what_is_wrong():

@@ -1,0 +1,3 @@
+"""The lockstep gate, inside the framework's environment: does it compute what is declared, and if not, where?"""
+
+from __future__ import annotations
