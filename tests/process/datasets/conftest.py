@@ -1,3 +1,3 @@
 """The data sets and the environment of the unit tests."""
 
-from tests.unit.plan.data.conftest import _own_environment, make, refused  # noqa: F401
+from tests.unit.plan.data.conftest import _own_environment, make, refused, small  # noqa: F401

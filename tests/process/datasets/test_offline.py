@@ -1,35 +1,10 @@
 """What is said where nothing can be downloaded: a connection is tried."""
 
-import dataclasses
-import gzip
-import hashlib
 import shutil
 
-import numpy as np
 import pytest
 
 from benchmarks.plan.data.sources import FILES, ORIGINS, load_named
-
-
-def sha256(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@pytest.fixture
-def small(make, tmp_path, monkeypatch):
-    """Four small files that `mnist` and, with other content, `fashion-mnist` are pinned to; no mirror answers."""
-    folders = {}
-    for seed, name in enumerate(("mnist", "fashion-mnist")):
-        folder = make.folder(tmp_path / f"small-{name}", make.digits(10, seed), make.digits(5, seed + 7))
-        if seed:  # labels that differ, so that no file is the same in both
-            for file, count in ((FILES[1], 10), (FILES[3], 5)):
-                (folder / file).write_bytes(gzip.compress(make.idx(np.full(count, 3, dtype=np.uint8))))
-        pinned = tuple((sha256(folder / file),) for file in FILES)
-        closed = ("http://127.0.0.1:9/a/", "http://127.0.0.1:9/b/")
-        origin = dataclasses.replace(ORIGINS[name], sha256=pinned, mirrors=closed, folders=())
-        monkeypatch.setitem(ORIGINS, name, origin)
-        folders[name] = folder
-    return folders
 
 
 @pytest.mark.fault(32)

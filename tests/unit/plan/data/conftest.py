@@ -1,11 +1,15 @@
 """Small data sets in every format, and an environment in which no test reads the user's own settings."""
 
+import dataclasses
 import gzip
+import hashlib
 import json
 import struct
 
 import numpy as np
 import pytest
+
+from benchmarks.plan.data import sources
 
 FILES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
 
@@ -77,3 +81,24 @@ def refused():
         return message
 
     return check
+
+
+def sha256(path):
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def small(make, tmp_path, monkeypatch):
+    """Four small files that `mnist` and, with other content, `fashion-mnist` are pinned to; no mirror answers."""
+    folders = {}
+    for seed, name in enumerate(("mnist", "fashion-mnist")):
+        folder = make.folder(tmp_path / f"small-{name}", make.digits(10, seed), make.digits(5, seed + 7))
+        if seed:  # labels that differ, so that no file is the same in both
+            for file, count in ((sources.FILES[1], 10), (sources.FILES[3], 5)):
+                (folder / file).write_bytes(gzip.compress(make.idx(np.full(count, 3, dtype=np.uint8))))
+        pinned = tuple((sha256(folder / file),) for file in sources.FILES)
+        closed = ("http://127.0.0.1:9/a/", "http://127.0.0.1:9/b/")
+        origin = dataclasses.replace(sources.ORIGINS[name], sha256=pinned, mirrors=closed, folders=())
+        monkeypatch.setitem(sources.ORIGINS, name, origin)
+        folders[name] = folder
+    return folders

@@ -12,28 +12,6 @@ from benchmarks.machine.imports import ROOT, _modules, code_hash
 from benchmarks.record.store import append
 from report.results import arrow, cache
 from report.results.load import load, records
-from tests.unit.known_lines import RECORDS
-
-
-@pytest.fixture
-def kept(tmp_path, monkeypatch):
-    """Return the folder of the cache, in which what has only just been written is kept too."""
-    monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "SETTLED_S", -60)
-    return tmp_path / "cache" / "rows"
-
-
-@pytest.fixture
-def results(tmp_path, row):
-    folder = tmp_path / "results"
-    folder.mkdir()
-    append(folder / "a.jsonl", "run", {"sweep": row["sweep"], "machine_kind": "abc"})
-    for n in range(3):
-        append(folder / "a.jsonl", "row", {**row, "round": n, "flags": ["noisy"] * n, "train_chunk_s": [math.pi, 0.2]})
-    with (folder / "a.jsonl").open("ab") as file:
-        file.write(b"damage\n")
-    append(folder / "a.jsonl", "stop", RECORDS["stop"])
-    return folder
 
 
 @pytest.fixture
@@ -45,7 +23,7 @@ def count(monkeypatch):
     return parsed
 
 
-def test_a_file_is_parsed_once_and_read_the_same_again(kept, results, count, capsys):
+def test_a_file_is_parsed_once_and_read_the_same_again(cache_folder, results, count, capsys):
     cold, cold_said = load(results), capsys.readouterr().err
     warm, warm_said = load(results), capsys.readouterr().err
     assert count == ["a.jsonl"]
@@ -57,14 +35,14 @@ def test_a_file_is_parsed_once_and_read_the_same_again(kept, results, count, cap
     assert count == ["a.jsonl"]
 
 
-def test_a_file_that_grew_is_parsed_anew_and_its_old_entry_goes(kept, results, row):
+def test_a_file_that_grew_is_parsed_anew_and_its_old_entry_goes(cache_folder, results, row):
     assert len(load(results)) == 3
     append(results / "a.jsonl", "row", {**row, "round": 3})
     assert load(results)["round"].tolist() == [0, 1, 2, 3]
-    assert len(list(kept.iterdir())) == 1
+    assert len(list(cache_folder.iterdir())) == 1
 
 
-def test_a_file_of_the_same_size_and_time_is_not_taken_for_the_old_one(kept, results):
+def test_a_file_of_the_same_size_and_time_is_not_taken_for_the_old_one(cache_folder, results):
     path = results / "a.jsonl"
     load(results)
     before, text = path.stat(), path.read_bytes()
@@ -75,13 +53,13 @@ def test_a_file_of_the_same_size_and_time_is_not_taken_for_the_old_one(kept, res
     assert load(results)["round"].tolist() == [0, 1]
 
 
-def test_a_file_that_has_only_just_changed_is_not_kept(kept, results, monkeypatch):
+def test_a_file_that_has_only_just_changed_is_not_kept(cache_folder, results, monkeypatch):
     monkeypatch.setattr(cache, "SETTLED_S", 2.0)
     assert len(load(results)) == 3
-    assert not kept.exists()
+    assert not cache_folder.exists()
 
 
-def test_a_file_that_changes_while_it_is_read_is_not_kept(kept, results, row, monkeypatch):
+def test_a_file_that_changes_while_it_is_read_is_not_kept(cache_folder, results, row, monkeypatch):
     blocks = arrow.blocks
 
     def slowly(file, sweep):
@@ -90,7 +68,7 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(kept, results, row, mo
 
     monkeypatch.setattr(arrow, "blocks", slowly)
     assert len(load(results)) == 3
-    assert list(kept.iterdir()) == []
+    assert list(cache_folder.iterdir()) == []
 
 
 @pytest.mark.parametrize(
@@ -105,9 +83,9 @@ def test_a_file_that_changes_while_it_is_read_is_not_kept(kept, results, row, mo
         lambda data: data.replace(struct.pack("<d", math.pi), struct.pack("<d", math.e)),
     ],
 )
-def test_a_damaged_entry_is_made_again(kept, results, count, damage):
+def test_a_damaged_entry_is_made_again(cache_folder, results, count, damage):
     frame = load(results)
-    [entry] = kept.iterdir()
+    [entry] = cache_folder.iterdir()
     sound = entry.read_bytes()
     entry.write_bytes(damage(sound))
     for _ in range(2):
@@ -117,19 +95,19 @@ def test_a_damaged_entry_is_made_again(kept, results, count, damage):
 
 
 @pytest.mark.parametrize("place", ["file", "/proc/lockstep"])
-def test_a_cache_that_cannot_be_written_costs_time_and_nothing_else(kept, results, monkeypatch, tmp_path, place):
+def test_a_cache_that_cannot_be_written_costs_time_alone(cache_folder, results, monkeypatch, tmp_path, place):
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / place))
     assert len(load(results)) == 3
 
 
-def test_a_full_disk_leaves_no_entry(kept, results, monkeypatch):
+def test_a_full_disk_leaves_no_entry(cache_folder, results, monkeypatch):
     def full(self, block):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(cache.pq.ParquetWriter, "write_table", full)
     assert len(load(results)) == 3
-    assert list(kept.iterdir()) == []
+    assert list(cache_folder.iterdir()) == []
 
 
 def test_an_entry_depends_on_the_code_that_reads_and_on_no_table(tmp_path):
@@ -141,25 +119,25 @@ def test_an_entry_depends_on_the_code_that_reads_and_on_no_table(tmp_path):
             file.write("# changed\n")
         return code_hash(cache.__name__, folders=(folder, ROOT), packages=False)
 
-    kept = code_hash(cache.__name__, packages=False)
-    assert kept in cache._code()
-    assert [changed(name) == kept for name in ("results/arrow.py", "results/cache.py")] == [False, False]
-    assert [changed(name) == kept for name in ("tables/compare.py", "__init__.py")] == [True, True]
+    ours = code_hash(cache.__name__, packages=False)
+    assert ours in cache._code()
+    assert [changed(name) == ours for name in ("results/arrow.py", "results/cache.py")] == [False, False]
+    assert [changed(name) == ours for name in ("tables/compare.py", "__init__.py")] == [True, True]
     assert {"adapters.contract", *(f"benchmarks.record.{name}" for name in ("schema", "store", "values"))} <= set(
         _modules(cache.__name__, packages=False)
     )
 
 
-def test_other_code_reads_anew(kept, results, count, monkeypatch):
+def test_other_code_reads_anew(cache_folder, results, count, monkeypatch):
     load(results)
     monkeypatch.setattr(cache, "_code", lambda: "another hash")
     load(results)
     assert len(count) == 2
-    assert len(list(kept.iterdir())) == 1
+    assert len(list(cache_folder.iterdir())) == 1
 
 
-def test_files_of_one_name_in_two_folders_are_two_entries(kept, results, tmp_path, row):
+def test_files_of_one_name_in_two_folders_are_two_entries(cache_folder, results, tmp_path, row):
     append(tmp_path / "a.jsonl", "row", {**row, "round": 9})
     assert len(load(results)) == 3
     assert load(tmp_path)["round"].tolist() == [9]
-    assert len(list(kept.iterdir())) == 2
+    assert len(list(cache_folder.iterdir())) == 2
