@@ -38,7 +38,7 @@ def lockstep(
     python: Pythons = None,
     wait: Wait = True,
 ) -> None:
-    """Run the gate alone: deviation of the losses from the oracle by step. Exit code 1 when one does not pass."""
+    """Run the gate alone: deviation from the reference network by step. Exit code 1 when one does not pass."""
     environments.override_interpreters(python or [])
     devices = chosen(device)
     frameworks = chosen_frameworks(framework, devices)

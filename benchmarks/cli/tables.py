@@ -26,7 +26,9 @@ def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
     """Return the gate's answers: largest relative deviation of a loss up to a step, and the single steps'."""
     milestones = sorted({int(step) for _, proof in found for step in proof.verdict.get("by_step", {})})
     kinds = ("loss", "gradient", "weights", "outputs")
-    title = "Largest relative deviation from the oracle: of a float64 loss up to step N, of single steps in the dtype"
+    title = (
+        "Largest relative deviation from the reference: of float64 losses up to step N, of single steps in the dtype"
+    )
     table = Table(title=title, title_justify="left")
     for heading in ("recipe", "framework", "mode", "dtype", "input", "verdict"):
         table.add_column(heading)

@@ -10,6 +10,7 @@ import ast
 import functools
 import hashlib
 import re
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -17,6 +18,8 @@ ROOT = Path(__file__).resolve().parents[2]
 OURS = ("adapters", "benchmarks", "report")
 # A string that is a module's whole name loads it as well: the registry's "module:Class", what runpy is to run.
 NAMED = re.compile(rf"((?:{'|'.join(OURS)})(?:\.\w+)+)(:\w+)?")
+# Python 3.11 before 3.11.8 ends with a SystemError where two threads parse: github.com/python/cpython/issues/106905
+PARSER = threading.Lock()
 
 
 @functools.cache
@@ -61,7 +64,9 @@ def _file(name: str, folders: tuple[Path, ...]) -> Path | None:
 def _imported(name: str, path: Path) -> tuple[str, ...]:
     """Return what a module may import: of `from a import b` both a and a.b, which need not be modules."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    return tuple(_names(ast.parse(path.read_bytes()), package))
+    with PARSER:
+        tree = ast.parse(path.read_bytes())
+    return tuple(_names(tree, package))
 
 
 def _names(tree: ast.Module, package: list[str]) -> Iterator[str]:

@@ -99,15 +99,15 @@ COLUMNS = (
     Harness("task", "str", "", "speed: timed; accuracy: trained as the recipe says", True, lambda task: task in TASKS),
     Harness("round", "int", "", "number of this cell's launch of this task, from 0", True, lambda value: value >= 0),
     Harness("seed", "int", "", "seed of initial weights and batch order; each accuracy launch has its own", True),
-    Harness("attempt", "int", "", "over several machines: 2 and more began anew, a machine was lost", False, positive),
+    Harness("attempt", "int", "", "over several machines: 2 and more began again, a machine was lost", False, positive),
     Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
     Column("reason", "str", "", "why the status is not ok"),
     Column("flags", "strings", "", "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items())),
     Harness("lockstep", "str", "", "the gate's verdict: pass, fail, unproven", True, lambda value: value in VERDICTS),
-    Harness("lockstep_max_deviation", "float", "", "largest deviation of a loss from the oracle, in this dtype"),
+    Harness("lockstep_max_deviation", "float", "", "largest deviation of a loss from the reference network's"),
     Harness("lockstep_float64_deviation", "float", "", "the same in float64, over lockstep_steps steps in one go"),
     Harness("lockstep_steps", "int", "steps", "steps of the float64 run", False, positive),
-    Harness("oracle_sha256", "str", "", "hash of the oracle's losses that this was compared with"),
+    Harness("oracle_sha256", "str", "", "hash of the reference network's losses that this was compared with"),
     Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks", False, positive),
     Column("train_chunk_s", "floats", "s", "wall time of each timed chunk"),
     Column("train_chunk_device_s", "floats", "s", "on a GPU: between events on its queue at each chunk's edges"),
@@ -295,7 +295,7 @@ VERDICT = (
     Column("float64_deviation", "float", "", "largest of a float64 loss"),
     Column("by_step", "object", "", "the same up to a step", check=_by_step),
     Column("deviations", "object", "", "of single steps, by kind", check=mapping(optional(number))),
-    Column("oracle_sha256", "str", "", "hash of the oracle's losses"),
+    Column("oracle_sha256", "str", "", "hash of the reference network's losses"),
 )
 ENGINE = (Column("name", "str", "", "what spreads a sweep over machines", True),)
 CELL = tuple(BY_NAME[name] for name in SHARED)

@@ -207,7 +207,7 @@ RULES = (
     Rule(4, "The frameworks of a comparison have the threads that were asked for, all the same", _threads, TOGETHER),
     Rule(5, "In a comparison a framework has one version and one lock, and all have one Python", _versions, TOGETHER),
     Rule(6, "A comparison was measured by one code on one kind of machine", _origin, TOGETHER),
-    Rule(7, "The proofs of a comparison rest on one oracle", _oracle, "measure them again with --fresh-proof"),
+    Rule(7, "A comparison's proofs rest on one reference network", _oracle, "measure them again with --fresh-proof"),
     Rule(8, "Every cell that was requested is reported", _requested, "restore the file from a copy, or --resume"),
 )  # fmt: skip
 

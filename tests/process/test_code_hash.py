@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import shutil
 import subprocess
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 
 import pytest
 
@@ -140,3 +144,24 @@ def test_the_same_words_under_another_name_are_other_code(tmp_path, forgetful):
 def test_a_hash_of_nothing_is_an_error(entries):
     with pytest.raises(ModuleNotFoundError, match="no module"):
         code_hash(*entries)
+
+
+def test_threads_parse_one_after_another(forgetful, monkeypatch):
+    """Python 3.11.7 ends with a SystemError where two parse at once, and results are read by several threads."""
+    parsing, parser, together = threading.Lock(), threading.Lock(), threading.Event()
+
+    def parse(source):
+        alone = parsing.acquire(blocking=False)
+        if alone:
+            together.wait(0.01)  # for another thread that comes in
+            parsing.release()
+        else:
+            together.set()
+        with parser:
+            return ast.parse(source)
+
+    monkeypatch.setattr(imports, "ast", SimpleNamespace(**{**vars(ast), "parse": parse}))
+    with ThreadPoolExecutor(2) as pool:
+        hashes = set(pool.map(lambda _: code_hash(environments.PROGRAM), range(2)))
+    assert len(hashes) == 1
+    assert not together.is_set()

@@ -1,4 +1,4 @@
-"""Equality: how far each framework strays from the float64 oracle, step by step."""
+"""Equality: how far each framework differs from the float64 reference network, step by step."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ MOST_STEPS = 20  # columns of a table
 FLOOR = 1e-17  # where a deviation of nothing is drawn: below float64's epsilon, 2.2e-16
 BOUND = BOUNDS["float64"].loss
 NOTE = (
-    f"Before a cell is timed it has to compute what is declared: float64 losses within {BOUND:.0e} of a NumPy oracle's "
-    "over all steps, then single steps in the cell's own precision within that precision's bounds. What fails has no "
-    "speed."
+    "Before a cell is timed it has to compute what is declared: float64 losses within "
+    f"{BOUND:.0e} of the NumPy reference network's over all steps, then single steps in the cell's own precision "
+    "within that precision's bounds. What fails has no speed."
 )
 
 
