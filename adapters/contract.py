@@ -20,7 +20,7 @@ from adapters.weights import Weights
 
 Array = npt.NDArray[Any]
 # Goes up when adapters of before cannot be driven any more: a module moved, a method changed. `run --against` asks.
-CONTRACT_VERSION = 2
+CONTRACT_VERSION = 3
 MODES = ("eager", "compiled", "fused")
 DTYPES = ("float32", "float64", "tf32", "bfloat16", "float16")
 NARROW = ("bfloat16", "float16")  # mixed precision: matrix products and convolutions have operands of this type
@@ -162,6 +162,13 @@ class Adapter(ABC):
     @abstractmethod
     def get_weights(self) -> Weights:
         """Return canonical copies of the weights, by parameter name in the declaration's order."""
+
+    @abstractmethod
+    def snapshot(self) -> Callable[[], Weights]:
+        """Copy the weights on the device, after the work asked for so far; return what fetches them as get_weights.
+
+        May return early, and stands inside timed work: it waits for nothing and copies nothing to the host.
+        """
 
     @abstractmethod
     def set_rate(self, rate: float) -> None:

@@ -91,6 +91,10 @@ class JaxAdapter(Adapter):
     def get_weights(self) -> Weights:
         return self.canonical(self.parameters)
 
+    def snapshot(self) -> Callable[[], Weights]:
+        copies = [jnp.copy(array) for array in self.parameters]  # the arrays themselves are donated to the next step
+        return lambda: self.canonical(copies)
+
     def set_rate(self, rate: float) -> None:
         self.rate = self.device_put(np.asarray(rate, self.dtype))
 

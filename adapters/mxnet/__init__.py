@@ -94,6 +94,10 @@ class MxnetAdapter(Adapter):
     def get_weights(self) -> Weights:
         return self.canonical(self.blocks)
 
+    def snapshot(self) -> Callable[[], Weights]:
+        copies = [array.copy() for array in self.blocks]
+        return lambda: self.canonical(copies)
+
     def set_rate(self, rate: float) -> None:
         self.rate = rate
 

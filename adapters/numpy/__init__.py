@@ -74,6 +74,10 @@ class NumpyAdapter(Adapter):
         names = (parameter.name for parameter in self.recipe.model.parameters())
         return {name: array.copy() for name, array in zip(names, self.arrays(), strict=True)}
 
+    def snapshot(self) -> Callable[[], Weights]:
+        copies = self.get_weights()
+        return lambda: copies
+
     def set_rate(self, rate: float) -> None:
         self.rate = rate
 

@@ -95,8 +95,11 @@ class PaddleAdapter(Adapter):
         self.optimiser = self.make_optimiser()
 
     def get_weights(self) -> Weights:
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        return {name: np.array(target.numpy()) for name, target in zip(names, self.parameters, strict=True)}
+        return self.canonical(self.parameters)
+
+    def snapshot(self) -> Callable[[], Weights]:
+        copies = [target.detach().clone() for target in self.parameters]
+        return lambda: self.canonical(copies)
 
     def set_rate(self, rate: float) -> None:
         self.rate = rate
@@ -188,6 +191,10 @@ class PaddleAdapter(Adapter):
         return "+".join(sorted(kinds))
 
     # Own helpers
+
+    def canonical(self, tensors: list[paddle.Tensor]) -> Weights:
+        names = (parameter.name for parameter in self.recipe.model.parameters())
+        return {name: np.array(tensor.numpy()) for name, tensor in zip(names, tensors, strict=True)}
 
     def step(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
         loss = self.differentiate(images, labels)

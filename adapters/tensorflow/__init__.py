@@ -93,6 +93,10 @@ class TensorflowAdapter(Adapter):
     def get_weights(self) -> Weights:
         return self.canonical(self.parameters)
 
+    def snapshot(self) -> Callable[[], Weights]:
+        copies = [tf.identity(variable) for variable in self.parameters]
+        return lambda: self.canonical(copies)
+
     def set_rate(self, rate: float) -> None:
         self.rate = rate
         self.rate_variable.assign(rate)

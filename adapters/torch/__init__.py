@@ -104,6 +104,10 @@ class TorchAdapter(Adapter):
     def get_weights(self) -> Weights:
         return self.canonical([parameter.detach() for parameter in self.parameters])
 
+    def snapshot(self) -> Callable[[], Weights]:
+        copies = [array.clone() for array in self.arrays]
+        return lambda: self.canonical(copies)
+
     def set_rate(self, rate: float) -> None:
         self.rate = rate
         self.rate_array.fill_(rate)

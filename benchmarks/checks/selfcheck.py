@@ -276,6 +276,7 @@ def _real_launch(data: Prepared) -> Outcome:
             inputs=folder,
             plan=None,
             chunk_s=timing.CHUNK_S,
+            judged_steps=1,
         )
         return launch(Place.of_framework("numpy", "cpu", 1), request, timeout_s=300)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from benchmarks.launch.ceilings import Point
 from benchmarks.launch.oom_history import OomHistory
 from benchmarks.launch.probe import Probe
 from benchmarks.launch.proof import Proof, unproven
+from benchmarks.launch.replay import Judge
 from benchmarks.launch.roofline import Ceiling, utilised
 from benchmarks.launch.target import Row, RowBuilder, Target
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
@@ -23,7 +25,7 @@ from benchmarks.machine.telemetry import CardWatch
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record.schema import BY_NAME, FLAGS, validate
-from benchmarks.worker.inputs import prepare_inputs
+from benchmarks.worker.inputs import Inputs, prepare_inputs
 from benchmarks.worker.protocol import AccuracyRequest, Plan, SpeedRequest
 from benchmarks.worker.speed import PLAN
 
@@ -43,6 +45,7 @@ class Launcher:
     chunk_s: float
     epochs: int | None = None  # of an accuracy launch; None: as the recipe says
     memory: MemoryLimit = UNLIMITED
+    judged_steps: int = 20  # of a launch that is timed, taken again by the reference network
     ceilings: Mapping[Point, Ceiling] = field(default_factory=dict)  # absent: not known
     proofs: dict[Cell, Proof] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)  # by identity
@@ -87,33 +90,42 @@ class Launcher:
     def measured(self, planned: Launch, folder: Path) -> Row:
         """Start the worker and return the columns that it and the watchers measured, and how it ended."""
         target = self.rows.target(planned.cell)
-        place, request = target.place, self._request(target, planned, _inputs(target, planned.seed, folder))
+        inputs, evidence = _inputs(target, planned.seed, folder), folder / f"evidence-{secrets.token_hex(4)}.npz"
+        place, request = target.place, self._request(target, planned, inputs, evidence)
         timed = place.cpus if planned.task == "speed" else ()
         with Canary(timed, self.fastest_canary) as canary, Suspend() as suspend, CardWatch(place.card) as card:
             outcome = process.launch(place, request, self.timeout_s).checked(target.data.test_size)
         answer = outcome.answer or {}
+        judged = _judged(target, inputs, evidence, answer) if outcome.status == "ok" else {}
+        evidence.unlink(missing_ok=True)
         columns = card.columns(answer)
         flags = outcome.flags | canary.flags() | suspend.flags() | card.flags(columns)
         ended = {"status": outcome.status, "reason": outcome.reason, "flags": _in_order(flags)}
-        return {**answer, **columns, **canary.columns(), **ended}
+        if judged.get("status") == "invalid":  # it has no speed and no accuracy
+            return {**columns, **canary.columns(), **ended, **judged}
+        return {**answer, **columns, **canary.columns(), **ended, **judged}
 
-    def _request(self, target: Target, planned: Launch, inputs: Path) -> SpeedRequest | AccuracyRequest:
+    def _request(self, target: Target, planned: Launch, inputs: Path, evidence: Path) -> SpeedRequest | AccuracyRequest:
         """Return what the worker is asked; `inputs` is as prepare_inputs left it."""
         adapter, cell = target.place.adapter, process.axes(target.cell)
         data, folder = str(target.data.folder), str(inputs)
+        common = {"adapter": adapter, "cell": cell, "data": data, "inputs": folder, "evidence": str(evidence)}
         if planned.task == "accuracy":
-            epochs = target.epochs
-            return AccuracyRequest(task="accuracy", adapter=adapter, cell=cell, data=data, inputs=folder, epochs=epochs)
-        plan = self.plans.get(target.identity(planned))
-        return SpeedRequest(
-            task="speed", adapter=adapter, cell=cell, data=data, inputs=folder, plan=plan, chunk_s=self.chunk_s
-        )
+            return cast(AccuracyRequest, {"task": "accuracy", **common, "epochs": target.epochs})
+        found = {"plan": self.plans.get(target.identity(planned)), "chunk_s": self.chunk_s}
+        return cast(SpeedRequest, {"task": "speed", **common, **found, "judged_steps": self.judged_steps})
 
     def remember(self, planned: Launch, row: Row) -> None:
         """Note for later launches of a cell which chunks its first one took, and that it ran out of memory."""
         if row["task"] == "speed" and row["status"] == "ok":
             self.plans.setdefault(row["cell"], cast(Plan, {name: row[name] for name in PLAN}))
         self.oom_history.note(planned, row["status"])
+
+
+def _judged(target: Target, inputs: Path, evidence: Path, answer: Row) -> Row:
+    """Return the columns on what the reference network found in a launch that ended well."""
+    opened = Inputs.open(target.data.folder, inputs, target.recipe.pixels, "float64")
+    return Judge(target.cell, target.recipe, opened).columns(evidence, answer.get("accuracy"))
 
 
 def _in_order(flags: Iterable[str]) -> list[str]:

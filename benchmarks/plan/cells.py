@@ -227,6 +227,10 @@ def blocks(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Iterato
             yield Block(task, number, used, (*block[place:], *block[:place]))
 
 
+# Of a cell's fewest launches together: what one step in twenty does is missed by 58 steps drawn at random in 1 of 20.
+JUDGED_STEPS = 60
+
+
 @dataclass(frozen=True)
 class Preset:
     """Rounds of speed launches, seeds of accuracy launches, and when a comparison has been measured enough.
@@ -243,6 +247,11 @@ class Preset:
     peak: bool = False
     looks: tuple[int, ...] = ()
     half_width: float = 0.0
+
+    @property
+    def judged_steps(self) -> int:
+        """How many timed steps of a launch the reference network takes again, or more."""
+        return math.ceil(JUDGED_STEPS / (self.looks[0] if self.looks else self.rounds))
 
 
 PRESETS = {

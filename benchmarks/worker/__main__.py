@@ -91,7 +91,8 @@ def _speed(adapter_class: type[Adapter], request: SpeedRequest, import_s: float)
     cell, plan = request["cell"], request["plan"]
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        found = speeds(adapter, inputs, batch_size, plan, cell["input"], request["chunk_s"])
+        judged = request["judged_steps"], _evidence(request)
+        found = speeds(adapter, inputs, batch_size, plan, cell["input"], request["chunk_s"], *judged)
         if cell["device"] == "cpu":
             found["threads_computing"] = interference.computing(adapter)
         if plan is None:
@@ -100,6 +101,11 @@ def _speed(adapter_class: type[Adapter], request: SpeedRequest, import_s: float)
         return found
 
     return _measured(adapter_class, request, import_s, work)
+
+
+def _evidence(request: SpeedRequest | AccuracyRequest) -> Path | None:
+    """Return the file that the harness judges a launch by, None where it does not."""
+    return Path(request["evidence"]) if "evidence" in request else None
 
 
 def _accuracy(adapter_class: type[Adapter], request: AccuracyRequest, import_s: float, channel: int) -> Answer:
@@ -111,7 +117,8 @@ def _accuracy(adapter_class: type[Adapter], request: AccuracyRequest, import_s: 
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
         report = partial(_send_progress, channel) if request.get("progress") else lambda figures: None
-        learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["input"], report)
+        epochs, input = request["epochs"], request["cell"]["input"]
+        learnt = learn(adapter, inputs, batch_size, epochs, target, input, report, _evidence(request))
         if "save" in request:
             write_weights(Path(request["save"]), adapter.get_weights())
         return learnt

@@ -80,11 +80,16 @@ class ProveRequest(_Asked):
 
 
 class SpeedRequest(_CellAsked):
-    """How fast is a cell? `chunk_s`: how long a timed chunk lasts at least."""
+    """How fast is a cell? `chunk_s`: how long a timed chunk lasts at least.
+
+    `evidence`: a file (.npz) for what so many of the timed steps started from and led to (replay.py).
+    """
 
     task: Literal["speed"]
     plan: Plan | None
     chunk_s: Rate
+    judged_steps: Count
+    evidence: NotRequired[str]
 
 
 class AccuracyRequest(_CellAsked):
@@ -92,6 +97,7 @@ class AccuracyRequest(_CellAsked):
 
     task: Literal["accuracy"]
     epochs: Count
+    evidence: NotRequired[str]
     save: NotRequired[str]
     progress: NotRequired[bool]
 

@@ -11,6 +11,7 @@ import math
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ import numpy as np
 from adapters.contract import Adapter
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks.worker import interference, timing
+from benchmarks.worker import interference, replay, timing
 from benchmarks.worker.inputs import Inputs
 from benchmarks.worker.protocol import Plan
-from benchmarks.worker.timing import Work, clock, training
+from benchmarks.worker.timing import FedBatches, PreloadedBatches, Work, clock, training
 
 LATENCY_S, DISPATCH_S = 0.25, 0.1
 FEWEST, MOST = 20, 5000  # steps; fewer than 20 have no 95th percentile, fewer than 100 no 99th
@@ -61,7 +62,7 @@ def dispatch_s(adapter_class: Callable[..., Adapter], device: str, mode: str, dt
     adapter = adapter_class(EMPTY, device, mode, dtype)
     adapter.set_weights(initial_weights(EMPTY.model, EMPTY.initialiser, 0))
     images = np.zeros((1, 1, *EMPTY.model.input_shape), adapter.dtype)
-    train = training(adapter, adapter.put(images, np.zeros((1, 1), np.int64)))
+    train = training(adapter, PreloadedBatches(adapter, adapter.put(images, np.zeros((1, 1), np.int64))))
     train(1)  # compiles
     _single_steps(train, DISPATCH_S / 4)
     return statistics.median(_single_steps(train, DISPATCH_S))
@@ -69,6 +70,7 @@ def dispatch_s(adapter_class: Callable[..., Adapter], device: str, mode: str, dt
 
 CHUNKS = 10
 EVAL_CHUNKS = 5
+EARLY_SAMPLES, EARLY_STEPS = 4000, 200  # what every chunk begins from is trained on so many, at most
 PLAN = tuple(Plan.__annotations__)  # these columns: found by a cell's first launch, fixed for the others
 
 
@@ -79,33 +81,46 @@ def speeds(
     plan: Plan | None,
     input: str = "preloaded",
     chunk_s: float = timing.CHUNK_S,
+    judged_steps: int = 1,
+    evidence: Path | None = None,
 ) -> dict[str, Any]:
     """Time training on full batches that come by `input`, and evaluation on preloaded ones; return the row's columns.
 
-    `plan` is what an earlier launch of the cell found, or None; `chunk_s` is how long a chunk lasts at least.
+    `plan` is what an earlier launch of the cell found, or None; `chunk_s` is how long a chunk lasts at least. What
+    `judged_steps` of the timed steps, or more, started from and led to goes to the file `evidence`.
     """
     begin = time.perf_counter_ns()
     device = timing.DeviceClock(adapter.timer())
-    train, end_of_training = _batches_by(input, adapter, inputs, batch_size, device)
+    batches = _batches_by(input, adapter, inputs, batch_size)
+    train = training(adapter, batches, device)
     test = adapter.put(*next(inputs.test(batch_size)))
     adapter.synchronise((test.images, test.labels))
     placed = time.perf_counter_ns()
     evaluate, settle = timing.evaluation(adapter, test)
     first_step_s, first_eval_s = timing.clock(train, 1), timing.clock(evaluate, 1)
     warming = time.perf_counter_ns()
+    early = min(EARLY_STEPS, math.ceil(EARLY_SAMPLES / batch_size))
+    train(early)
+    start = adapter.snapshot()()  # makes a copy on the device once, before any is timed
     if plan is None:
         plan = _explore(train, evaluate, chunk_s)
     else:
-        train(math.ceil(plan["warm_up_chunks"] * plan["chunk_steps"] * timing.CHUNK_S / chunk_s))
+        train(max(1, math.ceil(plan["warm_up_chunks"] * plan["chunk_steps"] * timing.CHUNK_S / chunk_s) - early))
     warm = time.perf_counter_ns()
     began_ns = time.perf_counter_ns()
-    timed = timing.time_chunks(train, plan["chunk_steps"], CHUNKS, adapter.get_weights, device)
+    steps = plan["chunk_steps"]
+    recorder = replay.Recorder(adapter, batches, start, steps, CHUNKS, judged_steps, device.start, device.stop)
+    timed = timing.time_chunks(recorder.work, steps, CHUNKS, adapter.get_weights, device, recorder)
+    timing.check_pauses(timed, recorder.copied_bytes)
     between_s = [began_ns / 1e9, time.perf_counter_ns() / 1e9]  # CLOCK_MONOTONIC, which the parent reads, too
     waited_for = _latencies(train)
-    end_of_training()
-    if not all(np.isfinite(array).all() for array in adapter.get_weights().values()):
+    batches.close()
+    last = adapter.get_weights()
+    if not all(np.isfinite(array).all() for array in last.values()):
         return {"status": "nan", "reason": "the weights are not finite after the timed steps"}
     timed_eval = timing.time_chunks(evaluate, plan["eval_passes"], EVAL_CHUNKS, settle)
+    if evidence:
+        replay.write(evidence, recorder.windows, replay.Evaluation(last, settle()))
     eval_samples = plan["eval_passes"] * test.steps * min(batch_size, len(inputs.test_labels))
     return {
         **plan,
@@ -126,18 +141,13 @@ def speeds(
     }
 
 
-def _batches_by(
-    input: str, adapter: Adapter, inputs: Inputs, batch_size: int, device: timing.DeviceClock
-) -> tuple[timing.Work, Callable[[], None]]:
-    """Return work(steps) that trains on the first epoch's full batches, and what ends their stream.
-
-    The remainder is never timed.
-    """
+def _batches_by(input: str, adapter: Adapter, inputs: Inputs, batch_size: int) -> PreloadedBatches | FedBatches:
+    """Return the first epoch's full batches to train on; the remainder is never timed."""
     if input == "host":
-        return timing.feeding(adapter, *inputs.in_memory(batch_size), device)
+        return FedBatches(adapter, *inputs.in_memory(batch_size))
     preloaded = adapter.put(*next(inputs.train(0, batch_size)))
     adapter.synchronise((preloaded.images, preloaded.labels))
-    return timing.training(adapter, preloaded, device), lambda: None
+    return PreloadedBatches(adapter, preloaded)
 
 
 def _explore(train: timing.Work, evaluate: timing.Work, chunk_s: float) -> Plan:

@@ -8,13 +8,12 @@ happened on the machine is read between chunks (interference.py).
 from __future__ import annotations
 
 import gc
-import itertools
 import math
 import statistics
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from adapters.contract import Adapter, DeviceTimer, Feed, Preloaded
 from benchmarks.worker import interference
@@ -24,7 +23,9 @@ from benchmarks.worker.interference import Counters
 CHUNK_S = 0.1
 MAX_WARM_UP_CHUNKS = 20
 MAX_AMOUNT = 10**6  # no step takes less than 100 ns
-REGION_TOLERANCE = 0.1  # between two chunks next to nothing happens
+REGION_TOLERANCE = 0.1  # between two chunks, pauses apart, next to nothing happens
+# What a pause at a chunk's edges may take, the median of a launch: copies of the weights and some calls of Python.
+PAUSE_CPU_S, PAUSE_S, PAUSE_BYTES_PER_S = 0.01, 0.03, 0.5e9
 STEADY = 0.05  # two windows whose speeds differ by less are steady
 
 Work = Callable[[int], None]
@@ -37,7 +38,10 @@ class Inconsistent(RuntimeError):
 
 @dataclass(frozen=True)
 class Timed:
-    """Seconds of each timed chunk, CPU and wall seconds of them all, whether the speed held, what else happened."""
+    """Seconds of each timed chunk, CPU and wall seconds of them all, whether the speed held, what else happened.
+
+    Pauses at the edges of chunks are in none of these; theirs are a chunk's each.
+    """
 
     chunk_s: list[float]
     cpu_s: float
@@ -45,6 +49,8 @@ class Timed:
     steady: bool
     counters: tuple[Counters, ...] = ()  # a chunk's each
     device_s: tuple[float, ...] = ()  # a chunk's each by the device's own clock, where it has one
+    pause_s: tuple[float, ...] = ()
+    pause_cpu_s: tuple[float, ...] = ()
 
 
 def clock(work: Work, amount: int) -> float:
@@ -94,47 +100,62 @@ class Stopwatch:
 NO_CLOCK = DeviceClock(None)
 
 
-def training(adapter: Adapter, preloaded: Preloaded, clock: DeviceClock = NO_CLOCK) -> Work:
-    """Return work(steps) that trains on where it left off and returns when the device has finished."""
-    position = 0
+class PreloadedBatches:
+    """Trains on batches that lie on the device, in order, on where it left off."""
+
+    def __init__(self, adapter: Adapter, preloaded: Preloaded) -> None:
+        self.adapter, self.preloaded = adapter, preloaded
+        self.steps, self.taken = preloaded.steps, 0
+
+    def take(self, steps: int) -> None:
+        """Train on the next batches; may return early."""
+        self.adapter.train(self.preloaded, self.taken % self.steps, steps)
+        self.taken += steps
+
+    def close(self) -> None:
+        """End nothing: there is no stream."""
+
+
+class FedBatches:
+    """Trains on batches fed from host memory: images (N, C, H, W), labels (N,), order (S, B).
+
+    The stream is made by the first call: that belongs to the first step and never to a chunk.
+    """
+
+    def __init__(self, adapter: Adapter, images: Array, labels: Array, order: Array) -> None:
+        self.adapter, self.given = adapter, (images, labels, order)
+        self.steps, self.taken = len(order), 0
+        self.feed: Feed | None = None
+
+    def take(self, steps: int) -> None:
+        """Train on the next batches; may return early."""
+        self.feed = self.feed or self.adapter.feed(*self.given)
+        self.adapter.train_fed(self.feed, steps)
+        self.taken += steps
+
+    def close(self) -> None:
+        """End the stream."""
+        if self.feed:
+            self.feed.close()
+
+
+def training(adapter: Adapter, batches: PreloadedBatches | FedBatches, clock: DeviceClock = NO_CLOCK) -> Work:
+    """Return work(steps) that trains on the next batches and returns when the device has finished."""
 
     def work(steps: int) -> None:
-        nonlocal position
         clock.start()
-        adapter.train(preloaded, position % preloaded.steps, steps)
+        batches.take(steps)
         clock.stop()
         adapter.synchronise()
-        position += steps
 
     return work
 
 
-def feeding(
-    adapter: Adapter, images: Array, labels: Array, order: Array, clock: DeviceClock = NO_CLOCK
-) -> tuple[Work, Callable[[], None]]:
-    """Return work(steps) that trains on batches fed from host memory, and what ends their stream.
+def evaluation(adapter: Adapter, preloaded: Preloaded) -> tuple[Work, Callable[[], Array]]:
+    """Return work(passes) over all batches, which returns when every output has been computed, and its settling.
 
-    The stream is made by the first call: that belongs to the first step and never to a chunk.
+    The settling returns the last pass's outputs, (N, K).
     """
-    made: list[Feed] = []
-
-    def work(steps: int) -> None:
-        if not made:
-            made.append(adapter.feed(images, labels, order))
-        clock.start()
-        adapter.train_fed(made[0], steps)
-        clock.stop()
-        adapter.synchronise()
-
-    def close() -> None:
-        for feed in made:
-            feed.close()
-
-    return work, close
-
-
-def evaluation(adapter: Adapter, preloaded: Preloaded) -> tuple[Work, Settle]:
-    """Return work(passes) over all batches, which returns when every output has been computed, and its settling."""
 
     def work(passes: int) -> None:
         pending = [adapter.evaluate(preloaded, 0, preloaded.steps) for _ in range(passes)]
@@ -168,31 +189,88 @@ def warm_up(work: Work, amount: int) -> int:
     return len(taken)
 
 
-def time_chunks(work: Work, amount: int, chunks: int, settle: Settle, device: DeviceClock = NO_CLOCK) -> Timed:
+class Edges(Protocol):
+    """What is done at the edges of every chunk, outside the clock."""
+
+    def before(self) -> None:
+        """Make ready for a chunk."""
+
+    def after(self) -> None:
+        """Look at what it has done."""
+
+
+class _Pauses:
+    """Wall and CPU seconds of what is done at the edges, a chunk's each."""
+
+    def __init__(self, edges: Edges | None) -> None:
+        self.edges = edges
+        self.wall_ns: list[int] = []
+        self.cpu_ns: list[int] = []
+
+    def before(self) -> None:
+        self.wall_ns.append(0)
+        self.cpu_ns.append(0)
+        if self.edges:
+            self._timed(self.edges.before)
+
+    def after(self) -> None:
+        if self.edges:
+            self._timed(self.edges.after)
+
+    def _timed(self, call: Callable[[], None]) -> None:
+        cpu, wall = time.process_time_ns(), time.perf_counter_ns()
+        call()
+        self.cpu_ns[-1] += time.process_time_ns() - cpu
+        self.wall_ns[-1] += time.perf_counter_ns() - wall
+
+
+def time_chunks(
+    work: Work, amount: int, chunks: int, settle: Settle, device: DeviceClock = NO_CLOCK, edges: Edges | None = None
+) -> Timed:
     """Time `chunks` chunks of `amount`, the collector switched off, also by the device's clock that the work has.
 
-    `settle` copies a result to the host, which no work can outlast: the region ends after it.
+    `settle` copies a result to the host, which no work can outlast: the region ends after it. What `edges` do is timed
+    apart.
     """
+    pauses = _Pauses(edges)
     gc.collect()
     gc.disable()
     try:
         cpu, wall = time.process_time_ns(), time.perf_counter_ns()
-        taken, readings = [], [interference.read()]
+        taken, counters = [], []
         device_s: tuple[float, ...] = ()
         device.armed = True
         for _ in range(chunks):
+            pauses.before()
+            reading = interference.read()
             taken.append(clock(work, amount))
             device_s += device.seconds()
-            readings.append(interference.read())
+            counters.append(interference.read().since(reading))
+            pauses.after()
         settle()
-        cpu, wall = time.process_time_ns() - cpu, time.perf_counter_ns() - wall
+        cpu = time.process_time_ns() - cpu - sum(pauses.cpu_ns)
+        wall = time.perf_counter_ns() - wall - sum(pauses.wall_ns)
     finally:
         device.armed = False
         gc.enable()
     half = chunks // 2
     drift = statistics.median(taken[:half]) / statistics.median(taken[half:]) - 1
-    counters = tuple(after.since(before) for before, after in itertools.pairwise(readings))
-    return Timed(taken, cpu / 1e9, wall / 1e9, abs(drift) < 2 * STEADY, counters, device_s)
+    paused = (tuple(ns / 1e9 for ns in found) for found in (pauses.wall_ns, pauses.cpu_ns))
+    return Timed(taken, cpu / 1e9, wall / 1e9, abs(drift) < 2 * STEADY, tuple(counters), device_s, *paused)
+
+
+def check_pauses(timed: Timed, copied_bytes: int) -> None:
+    """Raise Inconsistent if the pauses are longer than copying so many bytes takes: work was put into them."""
+    copying_s = copied_bytes / PAUSE_BYTES_PER_S
+    for what, seconds, bound in (
+        ("CPU seconds", statistics.median(timed.pause_cpu_s), PAUSE_CPU_S + copying_s),
+        ("seconds", statistics.median(timed.pause_s), PAUSE_S + copying_s),
+    ):
+        if seconds > bound:
+            raise Inconsistent(
+                f"weights are set and read between chunks in {seconds:.2g} {what}, bound {bound:.2g}: is a "
+                "synchronisation missing, or is work put off, or done ahead?"
+            )
 
 
 def samples_per_s(timed: Timed, samples_per_chunk: int) -> float:

@@ -8,12 +8,14 @@ part. The proof trains through the same batch cursor, by either input. Runs insi
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from adapters.contract import Adapter, Feed, Preloaded
+from benchmarks.worker import replay
 from benchmarks.worker.inputs import Inputs
 from benchmarks.worker.protocol import Progress
 from benchmarks.worker.timing import Stopwatch
@@ -66,13 +68,13 @@ DIGITS = 10
 SHOWN = 12
 
 
-def _misread(adapter: Adapter, stacks: Iterable[tuple[Preloaded, Array]]) -> dict[str, Any]:
-    """Return the row's columns on the test images, given in their own order as preloaded batches with labels (S, B)."""
+def _outputs(adapter: Adapter, stacks: Iterable[tuple[Preloaded, Array]]) -> tuple[Array, Array]:
+    """Return outputs (N, K) and labels (N,) of preloaded batches with labels (S, B)."""
     outputs, labels = [], []
     for preloaded, some in stacks:
         outputs.append(adapter.fetch(adapter.evaluate(preloaded, 0, preloaded.steps)))
         labels.append(some.reshape(-1))
-    return _columns(np.concatenate(outputs).astype(np.float64), np.concatenate(labels), adapter.recipe.loss)
+    return np.concatenate(outputs), np.concatenate(labels)
 
 
 def _columns(outputs: Array, labels: Array, loss: str) -> dict[str, Any]:
@@ -193,6 +195,7 @@ def learn(
     target: float | None = None,
     input: str = "preloaded",
     report: Callable[[Progress], None] = lambda figures: None,
+    evidence: Path | None = None,
 ) -> dict[str, Any]:
     """Train `epochs` epochs from the initial weights; return the row's columns on accuracy, loss and time.
 
@@ -200,7 +203,7 @@ def learn(
     then the evaluation on the test images, with fetching and scoring. Apart: compilation, and gathering and placing
     preloaded batches (`placing_s`). `target` is the accuracy whose first reaching is timed. A recipe that stops when
     its training accuracy falls ends after the epoch in which it did. `report` takes each epoch's figures off the
-    clock.
+    clock. The last weights and their outputs on the test images go to the file `evidence`.
     """
     tests = list(_placed(adapter, inputs.test(batch_size)))
     clock, placing = Stopwatch(), Stopwatch()
@@ -227,11 +230,14 @@ def learn(
             if train_accuracy < before:
                 break
             before = train_accuracy
+    outputs, labels = _outputs(adapter, tests)
+    if evidence:
+        replay.write(evidence, [], replay.Evaluation(adapter.get_weights(), outputs))
     return {
         **by_epoch,
         "epochs": len(by_epoch["accuracy_by_epoch"]),
         "train_accuracy": _evaluate(adapter, _placed(adapter, inputs.train(0, batch_size)))[0],
-        **_misread(adapter, tests),
+        **_columns(outputs.astype(np.float64), labels, adapter.recipe.loss),
         "accuracy": by_epoch["accuracy_by_epoch"][-1],
         "loss": by_epoch["loss_by_epoch"][-1],
         "accuracy_target": target,

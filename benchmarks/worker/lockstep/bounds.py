@@ -44,6 +44,27 @@ BOUNDS = {
 
 
 @dataclass(frozen=True)
+class ReplayBounds:
+    """Largest relative deviations of timed steps taken again: of what they moved, how far, and of outputs.
+
+    `outputs` is relative to their spread over the images.
+    """
+
+    deviation: float
+    scale: float
+    outputs: float
+
+
+REPLAY_BOUNDS = {
+    "float64": ReplayBounds(1e-6, 1e-6, 1e-9),
+    "float32": ReplayBounds(3e-3, 3e-3, 3e-4),
+    "tf32": ReplayBounds(0.2, 0.02, 0.02),
+    "bfloat16": ReplayBounds(0.5, 0.02, 0.1),
+    "float16": ReplayBounds(0.2, 0.02, 0.02),
+}
+
+
+@dataclass(frozen=True)
 class Wider:
     """A bound of one framework that is wider than BOUNDS', at most ten times, with its reason; the report shows it."""
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.launch import launcher as launcher_module
 from benchmarks.launch import process
 from benchmarks.launch.launcher import Launcher, _in_order
 from benchmarks.launch.outcome import Outcome
@@ -36,6 +37,7 @@ def launched(monkeypatch, tmp_path):
         monkeypatch.setattr(noise, "_run_on", lambda cpus: next(taken) if cpus else [])
         for number, outcome in enumerate(outcomes):
             monkeypatch.setattr(process, "launch", lambda *_, outcome=outcome: outcome)
+            monkeypatch.setattr(launcher_module, "_judged", lambda *_: {})  # a worker that pretends leaves nothing
             rows.append(launcher.row(Launch(task, number, 0, CELL), tmp_path, "sweep"))
             launcher.remember(Launch(task, number, 0, CELL), rows[-1])
         return rows

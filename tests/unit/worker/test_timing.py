@@ -95,7 +95,7 @@ class Queue:
 def test_the_device_s_clock_lies_within_the_chunk_and_before_its_end_is_waited_for(clock):
     queue = Queue(clock)
     device = timing.DeviceClock(queue)
-    work = timing.training(queue, contract.Preloaded(None, None, 7), device)
+    work = timing.training(queue, timing.PreloadedBatches(queue, contract.Preloaded(None, None, 7)), device)
     work(3)
     assert queue.said == ["train", "wait"]  # warm-up and single steps have no events
     timed = timing.time_chunks(work, 100, 4, settle=lambda: None, device=device)
@@ -109,7 +109,7 @@ def test_the_device_s_clock_lies_within_the_chunk_and_before_its_end_is_waited_f
 def test_no_chunk_ends_before_the_device_was_waited_for(clock):
     queue = Queue(clock)
     for device in (timing.DeviceClock(queue), timing.NO_CLOCK):
-        work = timing.training(queue, contract.Preloaded(None, None, 7), device)
+        work = timing.training(queue, timing.PreloadedBatches(queue, contract.Preloaded(None, None, 7)), device)
         chunks = len(timing.time_chunks(work, 100, 5, settle=lambda: None, device=device).chunk_s)
         assert [said for said in queue.said if said in ("train", "wait")] == ["train", "wait"] * chunks
         assert queue.asked == 0
@@ -121,5 +121,5 @@ def test_a_device_without_events_has_no_seconds_of_its_own(clock, timer):
     queue = Queue(clock)
     queue.stop = lambda: queue.notes.append(0.0)
     device = timing.DeviceClock(queue if timer else None)
-    work = timing.training(queue, contract.Preloaded(None, None, 7), device)
+    work = timing.training(queue, timing.PreloadedBatches(queue, contract.Preloaded(None, None, 7)), device)
     assert timing.time_chunks(work, 100, 3, settle=lambda: None, device=device).device_s == ()

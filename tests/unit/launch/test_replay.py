@@ -1,0 +1,157 @@
+"""Timed steps that the reference network takes again: an honest run passes, each kind of dishonest one does not."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from adapters.numpy import NumpyAdapter
+from adapters.recipes import RECIPES
+from benchmarks.launch.replay import Judge, outputs_deviation
+from benchmarks.plan.cells import Cell
+from benchmarks.worker import replay
+from benchmarks.worker.inputs import Inputs, prepare_inputs
+from benchmarks.worker.speed import CHUNKS, speeds
+
+BATCH = 20
+
+
+@pytest.fixture
+def judged(clock, tmp_path):
+    """Time an adapter by a clock that only its steps move, and judge what it left."""
+    generator = np.random.default_rng(5)
+    for part, size in (("train", 250), ("test", 70)):
+        np.save(tmp_path / f"{part}_images.npy", generator.integers(0, 255, (size, 28, 28), np.uint8))
+        np.save(tmp_path / f"{part}_labels.npy", generator.integers(0, 10, size).astype(np.uint8))
+
+    def run(adapter_class, recipe="mlp", chunk_steps=7, judged_steps=20, change=lambda file: None, input="preloaded"):
+        declared = RECIPES[recipe]
+        prepare_inputs(tmp_path, declared, 0, 250, 1)
+        opened = {dtype: Inputs.open(tmp_path, tmp_path, declared.pixels, dtype) for dtype in ("float32", "float64")}
+        adapter_class.clock = clock
+        adapter = adapter_class(declared)
+        adapter.set_weights(opened["float32"].weights)
+        plan = {"chunk_steps": chunk_steps, "warm_up_chunks": 1, "eval_passes": 1}
+        file = tmp_path / "evidence.npz"
+        speeds(adapter, opened["float32"], BATCH, plan, input, judged_steps=judged_steps, evidence=file)
+        change(file)
+        cell = Cell("numpy", recipe, "some", "cpu", BATCH, "eager", "float32", 1)
+        return Judge(cell, declared, opened["float64"]).columns(file)
+
+    return run
+
+
+class Honest(NumpyAdapter):
+    """Takes a hundredth of a second a step by the simulated clock."""
+
+    def step(self, images, labels):
+        self.clock.sleep(0.01)
+        return super().step(images, labels)
+
+    def evaluate(self, preloaded, first, count):
+        self.clock.sleep(0.01)
+        return super().evaluate(preloaded, first, count)
+
+
+@pytest.mark.parametrize("input", ["preloaded", "host"])
+@pytest.mark.parametrize(("chunk_steps", "steps"), [(1, 10), (7, 21), (20, 20), (90, 20)])
+def test_an_honest_run_passes_however_long_its_chunks_are(judged, chunk_steps, steps, input):
+    row = judged(Honest, chunk_steps=chunk_steps, input=input)
+    assert "status" not in row, row
+    assert row["replayed_steps"] == steps
+    assert 0 <= row["replay_deviation"] < 1e-4
+    assert row["replay_scale_deviation"] <= row["replay_deviation"]
+    assert row["eval_deviation"] < 1e-5
+
+
+def test_where_the_optimiser_remembers_all_of_a_chunk_is_taken_again(judged):
+    row = judged(Honest, "lenet5", chunk_steps=4, judged_steps=3)
+    assert ("status" not in row, row["replayed_steps"]) == (True, 4)
+
+
+class EveryOther(Honest):
+    """Trains honestly for 60 steps, then takes every other one: the proof, which came before, is passed."""
+
+    asked = 0
+
+    def step(self, images, labels):
+        self.asked += 1
+        if self.asked > 60 and self.asked % 2:
+            self.clock.sleep(0.01)
+            return 0.0
+        return super().step(images, labels)
+
+
+class RateOff(Honest):
+    """Has a rate that is 5 % too large."""
+
+    def set_weights(self, weights):
+        super().set_weights(weights)
+        self.rate = 1.05 * self.recipe.optimiser.rate
+
+
+class HalfOfABatch(Honest):
+    """Trains on half of the first batch of each epoch, the rest of it being the same again."""
+
+    def train(self, preloaded, first, count):
+        for index in range(first, first + count):
+            index %= preloaded.steps
+            images, labels = preloaded.images[index], preloaded.labels[index]
+            if index == 0:
+                images, labels = images[:, : BATCH // 2], labels[: BATCH // 2]
+            preloaded.losses[index] = self.step(images, labels)
+
+
+class Stale(Honest):
+    """Puts back an old copy of the first layer's weights after each stretch of steps."""
+
+    def train(self, preloaded, first, count):
+        copy = self.weighted[0].weight.copy()
+        super().train(preloaded, first, count)
+        self.weighted[0].weight = copy
+
+
+@pytest.mark.parametrize("adapter", [EveryOther, RateOff, HalfOfABatch, Stale])
+@pytest.mark.parametrize("chunk_steps", [7, 90])
+def test_a_run_that_takes_other_steps_is_invalid(judged, adapter, chunk_steps):
+    row = judged(adapter, chunk_steps=chunk_steps)
+    assert row["status"] == "invalid"
+    assert "the timed steps are not the declared ones" in row["reason"]
+
+
+class LastOutputs(Honest):
+    """Computes its outputs once, then returns them again."""
+
+    outputs = None
+
+    def evaluate(self, preloaded, first, count):
+        self.outputs = self.outputs or super().evaluate(preloaded, first, count)
+        self.clock.sleep(0.01)
+        return self.outputs
+
+
+def test_outputs_that_are_those_of_other_weights_are_invalid(judged):
+    row = judged(LastOutputs)
+    assert row["status"] == "invalid"
+    assert "outputs of the last evaluation deviate" in row["reason"]
+
+
+@pytest.mark.parametrize("change", [lambda file: file.unlink(), lambda file: file.write_bytes(b"no archive")])
+def test_a_file_that_is_missing_or_spoiled_is_invalid(judged, change):
+    row = judged(Honest, change=change)
+    assert (row["status"], "cannot be read" in row["reason"]) == ("invalid", True)
+
+
+def test_outputs_are_compared_with_their_spread_not_with_their_size():
+    expected = 1e-3 * np.random.default_rng(0).standard_normal((50, 10)) + 5.0
+    assert outputs_deviation(np.broadcast_to(expected.mean(axis=0), expected.shape), expected) > 0.9
+    assert outputs_deviation(expected, expected) == 0
+    assert outputs_deviation(np.full_like(expected, np.nan), expected) > 1e200
+
+
+def test_chunks_that_are_kept_are_drawn_anew_each_time(judged, tmp_path):
+    found = set()
+    for _ in range(12):
+        judged(Honest, chunk_steps=10, change=lambda file: found.add(tuple(w.chunk for w in replay.read(file)[0])))
+    assert len(found) > 1
+    assert all(len(chunks) == 2 and max(chunks) < CHUNKS for chunks in found)
