@@ -21,7 +21,7 @@ import numpy as np
 import psutil
 
 from adapters.registry import ADAPTERS, CPU_ONLY
-from benchmarks.checks.finding import Finding
+from benchmarks.checks import Finding
 from benchmarks.errors import DataError, shown
 from benchmarks.files import default_cache
 from benchmarks.launch.probe import Probe, probe_all
@@ -39,6 +39,15 @@ LITTLE_BYTES = 1 << 30
 TOO_LITTLE_BYTES = 100 << 20
 COMMAND = [sys.executable, "-m", "report", "check"]
 ADVICE = "python -m report check says more"
+
+
+def run(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield each section's name and findings; `folder` holds the results."""
+    yield "environments", list(environment_findings())
+    yield "machine", list(machine_findings())
+    yield "disk", list(disk_findings(folder))
+    yield "data", list(data_findings())
+    yield from sections(folder)
 
 
 def machine_findings() -> Iterator[Finding]:

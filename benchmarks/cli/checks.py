@@ -14,9 +14,8 @@ from rich.markup import escape
 from rich.text import Text
 
 from adapters.contract import DTYPES
-from benchmarks import checks, errors
-from benchmarks.checks import gpu_lane, selfcheck
-from benchmarks.checks.finding import LEVELS, Finding
+from benchmarks import errors
+from benchmarks.checks import LEVELS, Finding, doctor, gpu_lane, selfcheck
 from benchmarks.cli import tables
 from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, out, say
 from benchmarks.errors import UsageError
@@ -41,7 +40,7 @@ def check_up(
     if results != RESULTS and not results.is_dir():
         raise UsageError(f"--results {results}: no such folder; leave it out for the checkout's own")
     found = []
-    for section, findings in checks.run(results):
+    for section, findings in doctor.run(results):
         found += [{"section": section, **asdict(finding)} for finding in findings]
         if not as_json:
             _show(section, findings)

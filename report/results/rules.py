@@ -13,7 +13,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import errors
-from benchmarks.checks.finding import Finding, shortened
+from benchmarks.checks import Finding, shortened
 from benchmarks.errors import count
 from benchmarks.record import schema
 from benchmarks.record.sessions import base_of

@@ -27,7 +27,7 @@ ONLY = {  # what a package may import where that is less than all below it
         *("benchmarks.worker.lockstep.bounds", "benchmarks.machine.environments", "benchmarks.machine.git"),
         "benchmarks.machine.imports",
         *("benchmarks.machine.noise", "benchmarks.record", "benchmarks.launch.roofline"),
-        *("benchmarks.models.checkpoint", "benchmarks.checks.finding"),
+        *("benchmarks.models.checkpoint", "benchmarks.checks"),
         *("benchmarks.cli.terminal", "benchmarks.cli.micro"),
     },
 }
