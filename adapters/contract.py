@@ -8,7 +8,7 @@ answers with a reason (`unsupported`). Needs the standard library and NumPy alon
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -89,6 +89,23 @@ class DeviceTimer:
     def seconds(self) -> float:
         """Return the seconds between both notes; only after a synchronisation."""
         return float(self.begin.elapsed_time(self.end)) / 1e3
+
+
+def chain(
+    operation: Callable[[Any, Any], Any], first: Any, targets: Sequence[Any] = (None, None)
+) -> Callable[[int], list[Any]]:
+    """Return work(count), as Adapter.products wants it: `count` times operation(result before, target).
+
+    The operation returns its result. Where it writes into the target, two of them in turn are enough.
+    """
+
+    def work(count: int) -> list[Any]:
+        result = first
+        for index in range(count):
+            result = operation(result, targets[index % 2])
+        return [result]
+
+    return work
 
 
 class Adapter(ABC):

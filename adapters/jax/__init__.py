@@ -18,7 +18,7 @@ import numpy.typing as npt
 from jax import lax
 
 from adapters import declaration
-from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
+from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
 from adapters.declaration import SGD, Adam, Conv2D, Model
 from adapters.jax.layers import apply
 from adapters.weights import Weights
@@ -149,26 +149,12 @@ class JaxAdapter(Adapter):
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         first, factor = self.device_put((left.astype(self.operands), right.astype(self.operands)))
         multiply = jax.jit(jnp.matmul)
-
-        def work(count: int) -> Any:
-            product = first
-            for _ in range(count):
-                product = multiply(product, factor)
-            return [product]
-
-        return work
+        return chain(lambda last, _: multiply(last, factor), first)
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         first = self.device_put(array)
         negate = jax.jit(jnp.negative)
-
-        def work(count: int) -> Any:
-            copy = first
-            for _ in range(count):
-                copy = negate(copy)
-            return [copy]
-
-        return work
+        return chain(lambda last, _: negate(last), first)
 
     def timer(self) -> DeviceTimer | None:
         return None  # jax shows no events

@@ -20,7 +20,7 @@ import numpy.typing as npt
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
 from adapters.declaration import SGD, Adam, Model
 from adapters.mxnet.layers import Loss, layer_of
 from adapters.weights import Weights
@@ -143,26 +143,12 @@ class MxnetAdapter(Adapter):
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         first, factor = (mx.nd.array(array, self.place, self.dtype) for array in (left, right))
         targets = mx.nd.empty(left.shape, self.place, self.dtype), mx.nd.empty(left.shape, self.place, self.dtype)
-
-        def work(count: int) -> Any:
-            product = first
-            for index in range(count):
-                product = mx.nd.dot(product, factor, out=targets[index % 2])
-            return [product]
-
-        return work
+        return chain(lambda last, target: mx.nd.dot(last, factor, out=target), first, targets)
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         first = mx.nd.array(array, self.place, self.dtype)
         targets = mx.nd.empty(array.shape, self.place, self.dtype), mx.nd.empty(array.shape, self.place, self.dtype)
-
-        def work(count: int) -> Any:
-            copy = first
-            for index in range(count):
-                copy = mx.nd.negative(copy, out=targets[index % 2])
-            return [copy]
-
-        return work
+        return chain(lambda last, target: mx.nd.negative(last, out=target), first, targets)
 
     def timer(self) -> DeviceTimer | None:
         return None  # mxnet shows no events

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
 from adapters.declaration import SGD, Adam, Model
 from adapters.numpy import layers
 from adapters.numpy.layers import LOSSES, Weighted
@@ -120,25 +120,11 @@ class NumpyAdapter(Adapter):
 
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         targets = np.empty_like(left), np.empty_like(left)
-
-        def work(count: int) -> Any:
-            product = left
-            for index in range(count):
-                product = np.matmul(product, right, out=targets[index % 2])
-            return [product]
-
-        return work
+        return chain(lambda last, target: np.matmul(last, right, out=target), left, targets)
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         targets = np.empty_like(array), np.empty_like(array)
-
-        def work(count: int) -> Any:
-            copy = array
-            for index in range(count):
-                copy = np.negative(copy, out=targets[index % 2])
-            return [copy]
-
-        return work
+        return chain(lambda last, target: np.negative(last, out=target), array, targets)
 
     def timer(self) -> DeviceTimer | None:
         return None

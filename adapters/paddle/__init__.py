@@ -22,7 +22,7 @@ from paddle import io, nn
 from paddle.nn import functional
 
 from adapters import declaration
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
 from adapters.declaration import SGD, Model, Shape
 from adapters.weights import Weights
 
@@ -153,25 +153,11 @@ class PaddleAdapter(Adapter):
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         placed = (paddle.to_tensor(array, place=self.place) for array in (left, right))
         first, factor = (array.astype(self.operands) for array in placed)
-
-        def work(count: int) -> Any:
-            product = first
-            for _ in range(count):
-                product = paddle.matmul(product, factor)
-            return [product]
-
-        return work
+        return chain(lambda last, _: paddle.matmul(last, factor), first)
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         first = paddle.to_tensor(array, place=self.place)
-
-        def work(count: int) -> Any:
-            copy = first
-            for _ in range(count):
-                copy = paddle.neg(copy)
-            return [copy]
-
-        return work
+        return chain(lambda last, _: paddle.neg(last), first)
 
     def timer(self) -> DeviceTimer | None:
         # The versions before 3 document events that cannot tell the time between them.

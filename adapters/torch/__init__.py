@@ -16,7 +16,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
 from adapters.declaration import SGD, Model
 from adapters.torch.feed import endless
 from adapters.torch.graphs import InPlace, Loop, Loops, compiled, missing_compiler
@@ -159,26 +159,12 @@ class TorchAdapter(Adapter):
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         first, factor = (torch.from_numpy(array).to(self.place, self.type_of_operands) for array in (left, right))
         targets = torch.empty_like(first), torch.empty_like(first)
-
-        def work(count: int) -> Any:
-            product = first
-            for index in range(count):
-                product = torch.mm(product, factor, out=targets[index % 2])
-            return [product]
-
-        return work
+        return chain(lambda last, target: torch.mm(last, factor, out=target), first, targets)
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         first = torch.from_numpy(array).to(self.place)
         targets = torch.empty_like(first), torch.empty_like(first)
-
-        def work(count: int) -> Any:
-            copy = first
-            for index in range(count):
-                copy = torch.neg(copy, out=targets[index % 2])
-            return [copy]
-
-        return work
+        return chain(lambda last, target: torch.neg(last, out=target), first, targets)
 
     def timer(self) -> DeviceTimer | None:
         return DeviceTimer(partial(torch.cuda.Event, enable_timing=True)) if self.device == "gpu" else None
