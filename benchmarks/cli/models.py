@@ -15,8 +15,6 @@ import signal
 import tempfile
 import webbrowser
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -94,7 +92,7 @@ def _listed(given: str | None) -> list[str] | None:
 def _only(found: Sequence[T], option: str) -> T:
     """Return the one value of an option; UsageError where there are more."""
     if len(found) != 1:
-        raise UsageError(f"{option} {', '.join(map(str, found))}: one network is trained at a time; give one")
+        raise UsageError(f"{option} {', '.join(map(str, found))}: one at a time; give one")
     return found[0]
 
 
@@ -129,7 +127,7 @@ def evaluate_saved(
     another process measures (with --no-wait).
     """
     environments.override_interpreters(python or [])
-    [place] = chosen([device])
+    place = _only(chosen([device]), "--device")
     frameworks = _frameworks(framework, place)
     kept = checkpoint.read_checkpoint(folder)
     data = prepared(evaluate.trained_on(kept) if dataset is None else dataset, data_dir)
@@ -156,7 +154,7 @@ def exchange_weights(
     wait: Wait = True,
 ) -> None:
     """Train in each framework, evaluate its weights in every other. Exit code 1 when logits differ by 1e-4 or more."""
-    [place] = chosen([device])
+    place = _only(chosen([device]), "--device")
     frameworks = chosen_frameworks(framework, [place])
     data = prepared(dataset, data_dir)
     cores, recipes, pairs = len(physical_cpus()), chosen_recipes(model, recipe), []
@@ -196,7 +194,7 @@ def predict_digits(
     picture could be read, usage or data.
     """
     environments.override_interpreters(python or [])
-    [place] = chosen([device])
+    place = _only(chosen([device]), "--device")
     frameworks = _frameworks(framework, place)
     kept = checkpoint.read_checkpoint(weights)
     pictures = [predict.picture(name, naive) for name in images]
@@ -229,7 +227,6 @@ def _ranking(shares: list[float]) -> str:
 
 
 PORT = 8765
-READERS = 2  # pictures read at once, however many come
 
 
 def draw(
@@ -247,27 +244,16 @@ def draw(
     """Serve a page to draw digits on, with each framework's probabilities while one draws; until Ctrl-C."""
     # Other commands need no server, and Pythons that were lent have none (errors.py).
     require("the demo", "starlette", "anyio", "uvicorn", "threadpoolctl", "safetensors")
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
-
-    from benchmarks.models.demo import facts, network  # noqa: PLC0415
-    from benchmarks.models.demo.queue import WorkerQueue  # noqa: PLC0415
-    from benchmarks.models.demo.web import bound, loopback, serving, site, url  # noqa: PLC0415
-    from benchmarks.models.remote import Warm  # noqa: PLC0415
+    from benchmarks.models.demo import network  # noqa: PLC0415
+    from benchmarks.models.demo.web import bound, loopback, page, url  # noqa: PLC0415
 
     environments.override_interpreters(python or [])
-    [place] = chosen([device])
+    place = _only(chosen([device]), "--device")
     names = _frameworks(framework, place)
     with contextlib.ExitStack() as stack:
-        # Two threads of OpenBLAS for each small system of equations cost ten times their use where workers compute.
-        stack.enter_context(threadpool_limits(1, "blas"))
         listening = stack.enter_context(bound(host, port))  # before seconds of training
         saved = network(weights, names, wait, say)
-        decode_pool = stack.enter_context(ThreadPoolExecutor(READERS))
-        # One thread each: they answer side by side.
-        queues = [WorkerQueue(name, partial(Warm, name, place, saved.recipe, saved.weights, 1)) for name in names]
-        for queue in queues:
-            stack.callback(queue.close)
-        stack.enter_context(serving(site(facts(saved), queues, host, decode_pool), listening))
+        stack.enter_context(page(saved, names, place, host, listening))
         out.print(
             f"{saved.recipe.name} in {', '.join(names)}: {url(listening, host)} (Ctrl-C ends it)", highlight=False
         )

@@ -33,8 +33,7 @@ from benchmarks.launch.process import Report, axes
 from benchmarks.machine.hardware import kind
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.worker import inputs
-from benchmarks.worker.inputs import read_weights
+from benchmarks.worker.inputs import read_weights, write_weights
 from benchmarks.worker.protocol import AccuracyRequest, EvaluateRequest, ImageRequest, ServeRequest, checked_image
 
 Array = npt.NDArray[Any]
@@ -58,7 +57,7 @@ class Warm:
         with contextlib.ExitStack() as undo:
             self.watch = undo.enter_context(place.memory.watch())
             folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="lockstep-")))
-            inputs.write_weights(folder / "weights.npz", weights)
+            write_weights(folder / "weights.npz", weights)
             self.selector = undo.enter_context(selectors.DefaultSelector())
             request = ServeRequest(
                 task="serve",
@@ -223,9 +222,15 @@ def train(
 
 
 def outputs(
-    cell: Cell, data: Prepared, inputs: Path, weights: Mapping[str, Path], timeout_s: float = EVALUATE_S
+    cell: Cell, data: Prepared, inputs: Path, weights: Mapping[str, Weights], timeout_s: float = EVALUATE_S
 ) -> dict[str, Outputs]:
-    """Return a cell's outputs on all test images at each of some weights (.npz), finite and (images, outputs)."""
+    """Return a cell's outputs on all test images at each of some weights, finite and (images, outputs).
+
+    Weights are rounded to float32, as a checkpoint has them. prepare_inputs() has filled `inputs`.
+    """
+    kept = {name: inputs / f"{name}-for-{cell.framework}.npz" for name in weights}
+    for name, path in kept.items():
+        write_weights(path, {key: array.astype(np.float32) for key, array in weights[name].items()})
     made = {name: inputs / f"{name}-in-{cell.framework}.npy" for name in weights}
     request = EvaluateRequest(
         task="evaluate",
@@ -233,7 +238,7 @@ def outputs(
         cell=axes(cell),
         data=str(data.folder),
         inputs=str(inputs),
-        weights={name: str(path) for name, path in weights.items()},
+        weights={name: str(path) for name, path in kept.items()},
         outputs={name: str(path) for name, path in made.items()},
     )
     _ask(cell, request, timeout_s)

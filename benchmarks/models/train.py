@@ -20,7 +20,7 @@ from benchmarks.models import checkpoint, native, remote
 from benchmarks.models.checkpoint import Card
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.worker.inputs import prepare_inputs, write_weights
+from benchmarks.worker.inputs import prepare_inputs
 from benchmarks.worker.protocol import Progress
 from benchmarks.worker.train import BY_EPOCH
 
@@ -73,9 +73,7 @@ def _card_facts(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dic
 
 def _proven(folder: Path, cell: Cell, data: Prepared, inputs: Path, weights: Weights) -> dict[str, float]:
     """Write the framework's own files and prove them against what its adapter computes with the same weights."""
-    kept = inputs / "kept.npz"
-    write_weights(kept, {name: array.astype(np.float32) for name, array in weights.items()})
-    expected = remote.outputs(cell, data, inputs, {"kept": kept})["kept"]
+    expected = remote.outputs(cell, data, inputs, {"kept": weights})["kept"]
     images = np.load(data.folder / "test_images.npy", mmap_mode="r", allow_pickle=False)
     return native.write_and_verify(cell.framework, cell.device, RECIPES[cell.recipe], weights, folder, images, expected)
 
