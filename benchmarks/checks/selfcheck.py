@@ -143,11 +143,11 @@ def _slips(inputs: Inputs) -> Iterator[Check]:
     yield _caught("milliseconds taken for seconds", lambda: timing.samples_per_s(milliseconds, 100))
     verdict = prove.Verdict(steps=10)
     images, labels = inputs.steps(10, 10)
-    adapter, oracle = HalfChunks(RECIPE, dtype="float64"), NumpyAdapter(RECIPE, dtype="float64")
-    oracle.set_weights(inputs.weights)
-    preloaded = oracle.put(images, labels)
-    oracle.train(preloaded, 0, 10)
-    prove.free_run(verdict, adapter, inputs.weights, images, labels, oracle.losses(preloaded))
+    adapter, reference = HalfChunks(RECIPE, dtype="float64"), NumpyAdapter(RECIPE, dtype="float64")
+    reference.set_weights(inputs.weights)
+    preloaded = reference.put(images, labels)
+    reference.train(preloaded, 0, 10)
+    prove.free_run(verdict, adapter, inputs.weights, images, labels, reference.losses(preloaded))
     yield Check("slips", "a chunk of half the steps", verdict.why or "not caught", "caught", verdict.lockstep == "fail")
 
 
