@@ -10,8 +10,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
@@ -37,8 +35,6 @@ OWN_GROUP = Path("/proc/self/cgroup")
 NAMED = 3  # packages that differ are named up to so many
 LITTLE_BYTES = 1 << 30
 TOO_LITTLE_BYTES = 100 << 20
-COMMAND = [sys.executable, "-m", "report", "check"]
-ADVICE = "python -m report check says more"
 
 
 def run(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
@@ -244,11 +240,12 @@ def _place(what: str, folder: Path, advice: str) -> Finding:
 
 def sections(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
     """Yield (section, findings) of a folder's files and of the rules about tables; an error where `report` fails."""
-    command = [*COMMAND, "--results", str(folder.absolute())]
-    done = subprocess.run(command, cwd=environments.ROOT, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        why = next(reversed(done.stderr.strip().splitlines()), f"exit code {done.returncode}")
-        yield "results", [Finding("error", "results files", f"cannot be read: {why}", ADVICE)]
+    printed, why = environments.run_report("check", "--results", str(folder.absolute()))
+    if why:
+        yield (
+            "results",
+            [Finding("error", "results files", f"cannot be read: {why}", "python -m report check says more")],
+        )
         return
-    for section, findings in json.loads(done.stdout).items():
+    for section, findings in json.loads(printed).items():
         yield section, [Finding(**found) for found in findings]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -79,20 +77,7 @@ def _proven(folder: Path, cell: Cell, data: Prepared, inputs: Path, weights: Wei
 
 
 def _draw(part: Path, say: Say) -> None:
-    """Let `report`, a program of its own, draw the curves; where it cannot, say so and keep the weights."""
-    command = [sys.executable, "-m", "report", "curve", str(part)]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=environments.ROOT,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=DRAW_S,
-            check=False,
-        )
-        reason = done.stderr.strip().splitlines()[-1:] if done.returncode else []
-    except (OSError, subprocess.TimeoutExpired) as error:
-        reason = [str(error)]
-    if reason:
-        say(f"the curves are not drawn: {plain(reason[0])[:300]}")
+    """Let `report` draw the curves; where it cannot, say so and keep the weights."""
+    _, why = environments.run_report("curve", str(part), timeout_s=DRAW_S)
+    if why:
+        say(f"the curves are not drawn: {plain(why)[:300]}")
