@@ -7,8 +7,9 @@ answers with a reason (`unsupported`). Needs the standard library and NumPy alon
 
 from __future__ import annotations
 
+import platform
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -91,6 +92,11 @@ class DeviceTimer:
         return float(self.begin.elapsed_time(self.end)) / 1e3
 
 
+def processor() -> str:
+    """Return the name of what frameworks call their CPU device."""
+    return platform.processor() or platform.machine()
+
+
 def chain(
     operation: Callable[[Any, Any], Any], first: Any, targets: Sequence[Any] = (None, None)
 ) -> Callable[[int], list[Any]]:
@@ -117,6 +123,7 @@ class Adapter(ABC):
     """
 
     framework: ClassVar[str]
+    version: ClassVar[str]
 
     def __init__(self, recipe: Recipe, device: str = "cpu", mode: str = "eager", dtype: str = "float32") -> None:
         """Build the network; ContractError if it is not the declared one, ValueError if it cannot be built."""
@@ -139,12 +146,17 @@ class Adapter(ABC):
         if list(built.items()) != list(declared.items()):
             raise ContractError(f"{self.framework} built {built}, model {self.recipe.model.name!r} declares {declared}")
 
+    def named(self, arrays: Iterable[Array]) -> Weights:
+        """Return copies of the parameters' arrays, or their gradients', in the declaration's order; by name."""
+        pairs = zip(self.recipe.model.parameters(), arrays, strict=True)
+        return {parameter.name: np.array(array, order="C") for parameter, array in pairs}
+
     # What there is
 
     @classmethod
-    @abstractmethod
     def versions(cls) -> dict[str, str]:
         """Return versions by package; the framework's own name is among them."""
+        return {cls.framework: cls.version, "numpy": np.__version__, "python": platform.python_version()}
 
     @classmethod
     @abstractmethod

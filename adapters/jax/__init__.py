@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import platform
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from jax import lax
 
 from adapters import declaration
-from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
+from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Adam, Conv2D, Model
 from adapters.jax.layers import apply
 from adapters.weights import Weights
@@ -28,16 +27,13 @@ class JaxAdapter(Adapter):
     """value_and_grad op by op, one jitted step, or a jitted loop of steps."""
 
     framework = "jax"
+    version = jax.__version__
 
     # What there is
 
     @classmethod
-    def versions(cls) -> dict[str, str]:
-        return {"jax": jax.__version__, "numpy": np.__version__, "python": platform.python_version()}
-
-    @classmethod
     def devices(cls) -> dict[str, str]:
-        found = {"cpu": platform.processor() or platform.machine()}
+        found = {"cpu": processor()}
         if jax.default_backend() == "gpu":
             found["gpu"] = jax.devices("gpu")[0].device_kind
         return found
@@ -89,7 +85,7 @@ class JaxAdapter(Adapter):
         self.parameters, self.state = self.device_put(arrays), self.device_put(state)
 
     def get_weights(self) -> Weights:
-        return self.canonical(self.parameters)
+        return self.named(self.parameters)
 
     def set_rate(self, rate: float) -> None:
         self.rate = self.device_put(np.asarray(rate, self.dtype))
@@ -135,7 +131,7 @@ class JaxAdapter(Adapter):
         return np.array(batches.losses, np.float64)
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
-        return self.canonical(self.slopes(self.parameters, preloaded.images[index], preloaded.labels[index])[1])
+        return self.named(self.slopes(self.parameters, preloaded.images[index], preloaded.labels[index])[1])
 
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         if self.mode == "fused":
@@ -167,10 +163,6 @@ class JaxAdapter(Adapter):
         return "+".join(sorted(kinds))
 
     # Own helpers
-
-    def canonical(self, arrays: list[Any]) -> Weights:
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        return {name: np.array(array) for name, array in zip(names, arrays, strict=True)}
 
     def take_step(self, images: Any, labels: Any) -> Any:
         self.parameters, self.state, loss = self.one_step(self.parameters, self.state, images, labels, self.rate)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,7 @@ import numpy.typing as npt
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Adam, Model
 from adapters.mxnet.layers import Loss, layer_of
 from adapters.weights import Weights
@@ -30,16 +29,13 @@ class MxnetAdapter(Adapter):
     """Gluon imperatively, or its graph bound to the weights as one program; evaluation hybridized."""
 
     framework = "mxnet"
+    version = mx.__version__
 
     # What there is
 
     @classmethod
-    def versions(cls) -> dict[str, str]:
-        return {"mxnet": mx.__version__, "numpy": np.__version__, "python": platform.python_version()}
-
-    @classmethod
     def devices(cls) -> dict[str, str]:
-        found = {"cpu": platform.processor() or platform.machine()}
+        found = {"cpu": processor()}
         if mx.context.num_gpus():
             found["gpu"] = "GPU 0"  # mxnet 1.9 cannot name it
         return found
@@ -204,10 +200,7 @@ class MxnetAdapter(Adapter):
 
     def canonical(self, arrays: list[mx.nd.NDArray]) -> Weights:
         copies = (array.asnumpy() for array in arrays)
-        return {
-            parameter.name: np.ascontiguousarray(copy.T if copy.ndim == 2 else copy)
-            for parameter, copy in zip(self.recipe.model.parameters(), copies, strict=True)
-        }
+        return self.named(copy.T if copy.ndim == 2 else copy for copy in copies)
 
     def update(self) -> None:
         """Apply the declared update with mxnet's operators: its own keep the rate inside the momentum buffer."""

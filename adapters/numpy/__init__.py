@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Adam, Model
 from adapters.numpy import layers
 from adapters.numpy.layers import LOSSES, Weighted
@@ -22,16 +21,13 @@ class NumpyAdapter(Adapter):
     """The reference: hand-written gradients, see layers.py."""
 
     framework = "numpy"
+    version = np.__version__
 
     # What there is
 
     @classmethod
-    def versions(cls) -> dict[str, str]:
-        return {"numpy": np.__version__, "python": platform.python_version()}
-
-    @classmethod
     def devices(cls) -> dict[str, str]:
-        return {"cpu": platform.processor() or platform.machine()}
+        return {"cpu": processor()}
 
     @classmethod
     def set_threads(cls, threads: int) -> int:
@@ -71,8 +67,7 @@ class NumpyAdapter(Adapter):
         self.step_count = 0
 
     def get_weights(self) -> Weights:
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        return {name: array.copy() for name, array in zip(names, self.arrays(), strict=True)}
+        return self.named(self.arrays())
 
     def set_rate(self, rate: float) -> None:
         self.rate = rate
@@ -109,8 +104,7 @@ class NumpyAdapter(Adapter):
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
         self.differentiate(preloaded.images[index], preloaded.labels[index])
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        return {name: array.copy() for name, array in zip(names, self.gradient_arrays(), strict=True)}
+        return self.named(self.gradient_arrays())
 
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         return [self.forward(preloaded.images[index]).copy() for index in range(first, first + count)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -22,7 +21,7 @@ from paddle import io, nn
 from paddle.nn import functional
 
 from adapters import declaration
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Model, Shape
 from adapters.weights import Weights
 
@@ -33,16 +32,13 @@ class PaddleAdapter(Adapter):
     """Dygraph, or its forward pass and loss as one static program."""
 
     framework = "paddle"
+    version = paddle.__version__
 
     # What there is
 
     @classmethod
-    def versions(cls) -> dict[str, str]:
-        return {"paddle": paddle.__version__, "numpy": np.__version__, "python": platform.python_version()}
-
-    @classmethod
     def devices(cls) -> dict[str, str]:
-        found = {"cpu": platform.processor() or platform.machine()}
+        found = {"cpu": processor()}
         if paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count():
             found["gpu"] = paddle.device.cuda.get_device_name(0)
         return found
@@ -95,8 +91,7 @@ class PaddleAdapter(Adapter):
         self.optimiser = self.make_optimiser()
 
     def get_weights(self) -> Weights:
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        return {name: np.array(target.numpy()) for name, target in zip(names, self.parameters, strict=True)}
+        return self.named(target.numpy() for target in self.parameters)
 
     def set_rate(self, rate: float) -> None:
         self.rate = rate
@@ -138,8 +133,7 @@ class PaddleAdapter(Adapter):
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
         self.differentiate(preloaded.images[index], preloaded.labels[index])
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        found = {name: np.array(p.grad.numpy()) for name, p in zip(names, self.parameters, strict=True)}
+        found = self.named(parameter.grad.numpy() for parameter in self.parameters)
         self.optimiser.clear_grad(set_to_zero=False)
         return found
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import platform
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Model
 from adapters.torch.feed import endless
 from adapters.torch.graphs import InPlace, Loop, Loops, compiled, missing_compiler
@@ -28,16 +27,13 @@ class TorchAdapter(Adapter):
     """Eager autograd; one step through torch.compile, with plain SGD the update too; steps replayed as CUDA graphs."""
 
     framework = "torch"
+    version = torch.__version__
 
     # What there is
 
     @classmethod
-    def versions(cls) -> dict[str, str]:
-        return {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
-
-    @classmethod
     def devices(cls) -> dict[str, str]:
-        found = {"cpu": platform.processor() or platform.machine()}
+        found = {"cpu": processor()}
         if torch.cuda.is_available():
             found["gpu"] = torch.cuda.get_device_name(0)
         return found
@@ -181,10 +177,7 @@ class TorchAdapter(Adapter):
 
     def canonical(self, tensors: list[torch.Tensor]) -> Weights:
         arrays = (tensor.cpu().contiguous().numpy() for tensor in tensors)
-        return {
-            parameter.name: np.array(array.T if array.ndim == 2 else array, order="C")
-            for parameter, array in zip(self.recipe.model.parameters(), arrays, strict=True)
-        }
+        return self.named(array.T if array.ndim == 2 else array for array in arrays)
 
     def image_batch(self, batch: Array) -> torch.Tensor:
         return channels_last(torch.from_numpy(np.ascontiguousarray(batch)).to(self.place))
