@@ -19,7 +19,7 @@ from benchmarks import errors
 from benchmarks.checks import LEVELS, Finding, doctor, gpu_lane, selfcheck
 from benchmarks.cli import tables
 from benchmarks.cli.display import Display
-from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, err, out, prepared, say
+from benchmarks.cli.terminal import AsJson, Axis, DataDir, Pythons, Wait, deliver, err, out, prepared, say
 from benchmarks.errors import UsageError
 from benchmarks.launch import ceilings
 from benchmarks.launch.probe import chosen_frameworks, probe_all
@@ -35,8 +35,7 @@ RESULTS = environments.ROOT / "results"
 
 
 def check_up(
-    results: Annotated[Path, typer.Option(help="folder that holds the rows")] = RESULTS,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    results: Annotated[Path, typer.Option(help="folder that holds the rows")] = RESULTS, as_json: AsJson = False
 ) -> None:
     """Say what is wrong with this machine and these results, and what to do; changes nothing, needs no network.
 
@@ -67,7 +66,7 @@ def _show(section: str, findings: list[Finding]) -> None:
 
 def check_measuring(
     only: Annotated[list[str] | None, typer.Option(help=", ".join(selfcheck.NAMES))] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     wait: Wait = True,
 ) -> None:
     """Put known truths into the measuring and hold what comes out to bounds.
@@ -93,10 +92,10 @@ def lockstep(
     input: Annotated[list[str] | None, typer.Option(help="preloaded (default), host")] = None,
     steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="steps of the float64 run")] = STEPS,
     dataset: Annotated[str, typer.Option()] = "mnist-5k",
-    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    data_dir: DataDir = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove again what has a kept proof")] = False,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     python: Pythons = None,
     wait: Wait = True,
 ) -> None:
@@ -139,7 +138,7 @@ def machine_peak(
     device: Axis = None,
     sizes: Annotated[list[str] | None, typer.Option(help="N of N x N; rows take only a peak of the default's")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="measure again what is kept")] = False,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     python: Pythons = None,
     wait: Wait = True,
 ) -> None:

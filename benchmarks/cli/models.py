@@ -24,7 +24,7 @@ from rich.table import Table
 from adapters.contract import DTYPES
 from adapters.recipes import RECIPES
 from benchmarks.cli import tables
-from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, out, prepared, say
+from benchmarks.cli.terminal import AsJson, Axis, DataDir, Pythons, Wait, deliver, out, prepared, say
 from benchmarks.errors import EnvironmentMissing, UsageError, plain, require, shown
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe, probe_all
 from benchmarks.machine import environments, lock
@@ -44,7 +44,7 @@ def train_and_save(
     model: Annotated[str | None, typer.Option(help="default: lenet")] = None,
     recipe: Annotated[str | None, typer.Option(help="published settings")] = None,
     dataset: Annotated[str, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = "mnist-5k",
-    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    data_dir: DataDir = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="default: the recipe's")] = None,
     mode: Annotated[str, typer.Option(help="default: the adapter's recommended mode")] = "recommended",
     device: Annotated[str, typer.Option()] = "cpu",
@@ -113,10 +113,10 @@ def evaluate_saved(
     folder: Annotated[Path, typer.Argument(help="a folder that `train --save` made")],
     framework: Axis = None,
     dataset: Annotated[str | None, typer.Option(help="default: the one it was trained on")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    data_dir: DataDir = None,
     device: Annotated[str, typer.Option()] = "cpu",
     native: Annotated[bool, typer.Option("--native", help="also through files of each framework's own")] = False,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     python: Pythons = None,
     wait: Wait = True,
 ) -> None:
@@ -147,10 +147,10 @@ def exchange_weights(
     device: Annotated[str, typer.Option()] = "cpu",
     epochs: Annotated[int, typer.Option(min=1)] = 1,
     dataset: Annotated[str, typer.Option()] = "mnist-5k",
-    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    data_dir: DataDir = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     out_dir: Annotated[Path | None, typer.Option("--out", help="keep the safetensors files here")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     wait: Wait = True,
 ) -> None:
     """Train in each framework, evaluate its weights in every other. Exit code 1 when logits differ by 1e-4 or more."""
@@ -185,7 +185,7 @@ def predict_digits(
     naive: Annotated[bool, typer.Option("--naive", help="also merely made 28x28, as tutorials do")] = False,
     ascii_only: Annotated[bool, typer.Option("--ascii", help="digits in plain characters")] = False,
     device: Annotated[str, typer.Option()] = "cpu",
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     python: Pythons = None,
 ) -> None:
     """Read the digit in each picture with saved weights, in every framework; show what the network sees of it.

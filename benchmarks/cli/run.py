@@ -14,7 +14,7 @@ from adapters.registry import ADAPTERS
 from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience
 from benchmarks.cli.engines import DaskEngine, Engine, LocalEngine, show_plan
 from benchmarks.cli.summary import show_outcome
-from benchmarks.cli.terminal import Axis, Pythons, Wait, say
+from benchmarks.cli.terminal import Axis, DataDir, Pythons, Wait, say
 from benchmarks.errors import UsageError
 from benchmarks.launch.proof import TIMEOUT_S
 from benchmarks.machine import environments
@@ -85,7 +85,7 @@ def run(
     ] = None,
     memory_limit: Annotated[str | None, typer.Option(help="memory a worker may have, such as 500M or 4G")] = None,
     time_cap: Annotated[float, typer.Option(min=0, help="seconds after which no new round begins")] = math.inf,
-    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    data_dir: DataDir = None,
     results: Annotated[Path, typer.Option(help="folder that rows are kept in")] = environments.ROOT / "results",
     against: Annotated[str | None, typer.Option(help="measure the adapters of this git revision beside these")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="show the configurations and stop")] = False,
