@@ -25,7 +25,7 @@ from benchmarks.files import default_cache
 from benchmarks.launch.probe import Probe, probe_all
 from benchmarks.machine import environments, hardware
 from benchmarks.machine.hardware import KINDS
-from benchmarks.plan.data.dataset import ARRAY_NAMES, content_sha256
+from benchmarks.plan.data import ARRAY_NAMES, content_sha256
 from benchmarks.plan.data.sources import FILES, ORIGINS, check, load_mnist_5k
 
 LOOKED_S = 0.5

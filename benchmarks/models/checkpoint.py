@@ -42,9 +42,7 @@ def write_weights(path: Path, weights: Weights, **about: str) -> None:
     from safetensors.numpy import save  # noqa: PLC0415 - see errors.py
 
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in weights.items()}
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(save(arrays, metadata=about))
-    part.rename(path)
+    files.write_whole(path, save(arrays, metadata=about))
 
 
 def read_weights(path: Path, model: Model) -> Weights:

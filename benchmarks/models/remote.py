@@ -203,7 +203,7 @@ def _ask(
 
 
 def train(
-    cell: Cell, data: Prepared, inputs: Path, epochs: int, progress: Report | None = None, timeout_s: float = TIMEOUT_S
+    cell: Cell, data: Prepared, inputs: Path, epochs: int, progress: Report | None = None
 ) -> tuple[Weights, Answer]:
     """Train a cell's recipe; return its weights and the worker's answer. prepare_inputs() has filled `inputs`."""
     kept = inputs / f"{cell.framework}.npz"
@@ -217,13 +217,11 @@ def train(
         save=str(kept),
         progress=progress is not None,
     )
-    answer = _ask(cell, request, timeout_s, progress)
+    answer = _ask(cell, request, TIMEOUT_S, progress)
     return read_weights(kept), answer
 
 
-def outputs(
-    cell: Cell, data: Prepared, inputs: Path, weights: Mapping[str, Weights], timeout_s: float = EVALUATE_S
-) -> dict[str, Outputs]:
+def outputs(cell: Cell, data: Prepared, inputs: Path, weights: Mapping[str, Weights]) -> dict[str, Outputs]:
     """Return a cell's outputs on all test images at each of some weights, finite and (images, outputs).
 
     Weights are rounded to float32, as a checkpoint has them. prepare_inputs() has filled `inputs`.
@@ -241,7 +239,7 @@ def outputs(
         weights={name: str(path) for name, path in kept.items()},
         outputs={name: str(path) for name, path in made.items()},
     )
-    _ask(cell, request, timeout_s)
+    _ask(cell, request, EVALUATE_S)
     found = {name: np.load(path, allow_pickle=False) for name, path in made.items()}
     expected = (data.test_size, RECIPES[cell.recipe].model.outputs)
     for name, array in found.items():

@@ -24,7 +24,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.errors import DataError, shown
-from benchmarks.plan.data.dataset import Array, Arrays
+from benchmarks.plan.data import Array, Arrays
 
 # 196 MB of pixels at most, whatever a header claims; the largest digits anyone trains on here (EMNIST) are 240,000.
 MAX_IMAGES = 250_000

@@ -20,7 +20,7 @@ import numpy as np
 
 from benchmarks.errors import DataError, require, shown
 from benchmarks.files import file_sha256
-from benchmarks.plan.data.dataset import Dataset, dataset, every_fifth
+from benchmarks.plan.data import Dataset, dataset, every_fifth
 from benchmarks.plan.data.readers import read_csv, read_idx, read_json
 
 MAX_FILE_BYTES = 64 << 20  # the largest file has 26 MB; a mirror that never stops must not fill the disk
