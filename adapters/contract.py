@@ -192,9 +192,9 @@ class Adapter(ABC):
     def get_weights(self) -> Weights:
         """Return canonical copies of the weights, by parameter name in the declaration's order."""
 
-    @abstractmethod
     def set_rate(self, rate: float) -> None:
         """Use this learning rate from the next step on."""
+        self.rate = rate
 
     # The work
 
@@ -254,9 +254,9 @@ class Adapter(ABC):
         So none can be left out or overlap the next. A copy reads N elements and writes N. As products otherwise.
         """
 
-    @abstractmethod
     def timer(self) -> DeviceTimer | None:
         """Return what reads the device's own clock; None on a CPU, and where the framework shows no events."""
+        return None
 
     @abstractmethod
     def synchronise(self, pending: Any = None) -> None:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from jax import lax
 
 from adapters import declaration
-from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
+from adapters.contract import NO_TF32, Adapter, Array, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Adam, Conv2D, Model
 from adapters.jax.layers import apply
 from adapters.weights import Weights
@@ -151,9 +151,6 @@ class JaxAdapter(Adapter):
         first = self.device_put(array)
         negate = jax.jit(jnp.negative)
         return chain(lambda last, _: negate(last), first)
-
-    def timer(self) -> DeviceTimer | None:
-        return None  # jax shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         jax.block_until_ready((self.parameters, self.state, pending))

@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Adam, Model
 from adapters.mxnet.layers import Loss, layer_of
 from adapters.weights import Weights
@@ -90,9 +90,6 @@ class MxnetAdapter(Adapter):
     def get_weights(self) -> Weights:
         return self.canonical(self.blocks)
 
-    def set_rate(self, rate: float) -> None:
-        self.rate = rate
-
     # The work
 
     def put(self, images: Array, labels: Array) -> Preloaded:
@@ -145,9 +142,6 @@ class MxnetAdapter(Adapter):
         first = mx.nd.array(array, self.place, self.dtype)
         targets = mx.nd.empty(array.shape, self.place, self.dtype), mx.nd.empty(array.shape, self.place, self.dtype)
         return chain(lambda last, target: mx.nd.negative(last, out=target), first, targets)
-
-    def timer(self) -> DeviceTimer | None:
-        return None  # mxnet shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         mx.nd.waitall()

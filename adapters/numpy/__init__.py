@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Adam, Model
 from adapters.numpy import layers
 from adapters.numpy.layers import LOSSES, Weighted
@@ -69,9 +69,6 @@ class NumpyAdapter(Adapter):
     def get_weights(self) -> Weights:
         return self.named(self.arrays())
 
-    def set_rate(self, rate: float) -> None:
-        self.rate = rate
-
     # The work
 
     def put(self, images: Array, labels: Array) -> Preloaded:
@@ -119,9 +116,6 @@ class NumpyAdapter(Adapter):
     def copies(self, array: Array) -> Callable[[int], Any]:
         targets = np.empty_like(array), np.empty_like(array)
         return chain(lambda last, target: np.negative(last, out=target), array, targets)
-
-    def timer(self) -> DeviceTimer | None:
-        return None
 
     def synchronise(self, pending: Any = None) -> None:
         pass  # NumPy returns when it has finished

@@ -94,7 +94,7 @@ class PaddleAdapter(Adapter):
         return self.named(target.numpy() for target in self.parameters)
 
     def set_rate(self, rate: float) -> None:
-        self.rate = rate
+        super().set_rate(rate)
         self.optimiser.set_lr(rate)
 
     # The work

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf  # it reads the environment
 
-from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, processor
+from adapters.contract import NO_TF32, Adapter, Array, Feed, Preloaded, processor
 from adapters.declaration import Model, Parameter
 from adapters.tensorflow.layers import apply, convolves, flattened_image, slots, update
 from adapters.weights import Weights
@@ -90,7 +90,7 @@ class TensorflowAdapter(Adapter):
         return self.canonical(self.parameters)
 
     def set_rate(self, rate: float) -> None:
-        self.rate = rate
+        super().set_rate(rate)
         self.rate_variable.assign(rate)
 
     # The work
@@ -181,9 +181,6 @@ class TensorflowAdapter(Adapter):
             return [copy]
 
         return work
-
-    def timer(self) -> DeviceTimer | None:
-        return None  # tensorflow shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         tf.test.experimental.sync_devices()

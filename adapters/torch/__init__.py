@@ -101,7 +101,7 @@ class TorchAdapter(Adapter):
         return self.canonical([parameter.detach() for parameter in self.parameters])
 
     def set_rate(self, rate: float) -> None:
-        self.rate = rate
+        super().set_rate(rate)
         self.rate_array.fill_(rate)
         for group in self.optimiser.param_groups if self.optimiser else []:
             group["lr"] = rate

@@ -87,11 +87,6 @@ def _frequencies_mhz() -> list[float]:
     return [float(found) for found in re.findall(r"^cpu MHz\s*: ([\d.]+)", CPUINFO.read_text(), re.MULTILINE)]
 
 
-def _cpu_quota() -> str:
-    """Return the container's limit of CPU time: microseconds a period of cgroup v2 (or v1: -1 for none)."""
-    return _first_line(CGROUP / "cpu.max", CGROUP / "cpu" / "cpu.cfs_quota_us")
-
-
 def facts() -> dict[str, Any]:
     """Return what is recorded once per run."""
     return {
@@ -99,7 +94,8 @@ def facts() -> dict[str, Any]:
         "virtual_machine": "hypervisor" in CPUINFO.read_text(),
         "frequencies_mhz": _frequencies_mhz(),
         "governor": _first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
-        "cpu_quota": _cpu_quota(),
+        # Microseconds a period of cgroup v2, or v1's, -1 for none.
+        "cpu_quota": _first_line(CGROUP / "cpu.max", CGROUP / "cpu" / "cpu.cfs_quota_us"),
         # A UUID would name one machine; None where we cannot ask the driver.
         "gpus": [{**vars(card), "uuid": None} for card in cards()] if can_be_asked() else None,
         "transparent_huge_pages": _first_line(Path("/sys/kernel/mm/transparent_hugepage/enabled")),

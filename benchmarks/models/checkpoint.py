@@ -27,7 +27,7 @@ from adapters.weights import Weights
 from benchmarks import files
 from benchmarks.errors import DataError, StorageError, UsageError, require, shown
 from benchmarks.files import file_sha256
-from benchmarks.record.values import loads
+from benchmarks.record.values import loads, whole
 
 MAX_WEIGHTS_BYTES = 1 << 30
 MAX_HEADER_BYTES = 1 << 20  # names and shapes; those of the largest declared network take 2 kB
@@ -164,15 +164,14 @@ def _parsed(path: Path) -> Card:
         raise DataError(f"cannot read the model card {shown(path)}: {error.strerror}") from None
     except ValueError as error:
         raise DataError(f"damaged model card {shown(path)}: {shown(str(error))[:200]}") from None
-    if not isinstance(card, dict) or not _same(card.get("card_version"), CARD_VERSION):
-        found = _brief(card.get("card_version")) if isinstance(card, dict) else "no object"
-        raise DataError(f"damaged model card {shown(path)}: expected card_version {CARD_VERSION}, found {found}")
+    if not isinstance(card, dict):
+        raise DataError(f"damaged model card {shown(path)}: expected an object, found no object")
+    version = card.get("card_version")
+    if not whole(version) or version != CARD_VERSION:
+        raise DataError(
+            f"damaged model card {shown(path)}: expected card_version {CARD_VERSION}, found {_brief(version)}"
+        )
     return card
-
-
-def _same(value: Any, number: int) -> bool:
-    """Return whether a JSON value is this whole number; `true` is not, though in Python it equals 1."""
-    return type(value) is int and value == number
 
 
 def _brief(value: Any) -> str:
