@@ -193,7 +193,8 @@ def _judged(probe: Probe) -> Finding:
         return Finding("warning", what, probe.problem, "check the driver, and CUDA_VISIBLE_DEVICES")
     folder = environments.interpreter(probe.framework, probe.device).parents[1]
     pins = environments.pinned(probe.framework, probe.device)
-    installed = {_normal(found.name): found.version for found in metadata.distributions(path=_site_packages(folder))}
+    packages = metadata.distributions(path=[str(path) for path in folder.glob("lib/python3.*/site-packages")])
+    installed = {_normal(package.name): package.version for package in packages}
     wrong = [name for name in pins if installed.get(name) != pins[name]]
     differ = [f"{name} {installed.get(name, 'missing')} in place of {pins[name]}" for name in wrong]
     if differ:
@@ -205,11 +206,6 @@ def _judged(probe: Probe) -> Finding:
 def _normal(name: str) -> str:
     """Return a package's name as the index compares it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _site_packages(folder: Path) -> list[str]:
-    """Return where an environment keeps its packages."""
-    return [str(path) for path in folder.glob("lib/python3.*/site-packages")]
 
 
 def disk_findings(results: Path) -> Iterator[Finding]:

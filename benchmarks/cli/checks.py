@@ -183,9 +183,9 @@ def ask_everything(
     mode that is unsupported or a gate that fails is in the part's own output.
     """
     environments.override_interpreters(python or [])
-    asked = gpu_lane.Lane(folder.absolute(), device, python or [], data_dir and data_dir.absolute(), seconds, small)
+    lane = gpu_lane.Lane(folder.absolute(), device, python or [], data_dir and data_dir.absolute(), seconds, small)
     ended = []
-    for part in gpu_lane.run(asked, gpu_lane.parts(asked)):
+    for part in gpu_lane.run(lane, gpu_lane.parts(lane)):
         out.print(json.dumps(part), markup=False, highlight=False, soft_wrap=True)
         ended.append(part["exit_code"])
     raise typer.Exit(0 if all(code in (0, 1) for code in ended) else 1)

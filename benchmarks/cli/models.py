@@ -66,15 +66,15 @@ def train_and_save(
     name = _only(chosen_frameworks([framework], [place]), "--framework")
     wanted = "lenet" if model is None and recipe is None else model
     settings = RECIPES[_only(chosen_recipes(_listed(wanted), _listed(recipe)), "--model")]
-    asked = _only(chosen_modes([mode]), "--mode")
+    wanted_mode = _only(chosen_modes([mode]), "--mode")
     kind = _only(values([dtype], [], DTYPES, "dtype"), "--dtype")
     count = _only(numbers(_listed(threads), [cores], "--threads", cores), "--threads")
     data = prepared(dataset, data_dir)
     try:
         with checkpoint.new_folder(save) as part, lock.machine_lock(f"trains {settings.name} in {name}", wait, say):
             found = probe(name, place)
-            best = asked or found.recommended(settings.model.name, "preloaded")
-            cell = Cell(name, settings.name, data.name, place, settings.batch_size, best, kind, count)
+            mode = wanted_mode or found.recommended(settings.model.name, "preloaded")
+            cell = Cell(name, settings.name, data.name, place, settings.batch_size, mode, kind, count)
             _check(found, cell)
             say(f"training {settings.name} in {name} on {data.name}: {cell.words()}")
             accuracy = train.save(part, cell, found, data, epochs or settings.epochs, seed, native, say)

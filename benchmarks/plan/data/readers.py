@@ -275,6 +275,3 @@ def _labels(text: bytes, offset: int, path: Path) -> Array:
         if not (isinstance(number, int) and 0 <= number <= 9):
             raise _corrupt(path, f"offset {offset}, label {at}", "a label 0-9", str(number)[:20])
     return np.array(numbers, dtype=np.uint8)
-
-
-__all__ = ["read_csv", "read_idx", "read_json"]
