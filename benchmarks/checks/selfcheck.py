@@ -25,8 +25,7 @@ from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
 from adapters.weights import Weights
 from benchmarks.launch.outcome import Outcome
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import axes, launch, on_cpus
+from benchmarks.launch.process import Place, axes, launch, on_cpus
 from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared, prepare

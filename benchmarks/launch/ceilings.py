@@ -19,8 +19,7 @@ import psutil
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import files
 from benchmarks.errors import EnvironmentMissing, threads
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import launch
+from benchmarks.launch.process import Place, launch
 from benchmarks.launch.roofline import Ceiling
 from benchmarks.machine import environments, hardware, imports
 from benchmarks.plan.cells import Cell

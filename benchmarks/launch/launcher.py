@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -12,7 +12,6 @@ from adapters.recipes import RECIPES
 from benchmarks.errors import SchemaError
 from benchmarks.launch import process
 from benchmarks.launch.ceilings import Point
-from benchmarks.launch.oom_history import OomHistory
 from benchmarks.launch.probe import Probe
 from benchmarks.launch.proof import Proof, unproven
 from benchmarks.launch.roofline import Ceiling, utilised
@@ -26,6 +25,36 @@ from benchmarks.record.schema import BY_NAME, FLAGS, validate
 from benchmarks.worker.inputs import prepare_inputs
 from benchmarks.worker.protocol import AccuracyRequest, Plan, SpeedRequest
 from benchmarks.worker.speed import PLAN
+
+
+class OomHistory:
+    """The smallest batch size that ran out of memory, by task and by cell without its batch size."""
+
+    def __init__(self) -> None:
+        self.smallest: dict[tuple[Cell, str], int] = {}
+
+    def note(self, planned: Launch, status: str) -> None:
+        """Remember how a launch ended."""
+        if status == "oom":
+            key = _any_batch(planned.cell), planned.task
+            self.smallest[key] = min(planned.cell.batch_size, self.smallest.get(key, planned.cell.batch_size))
+
+    def skipped(self, planned: Launch) -> Row | None:
+        """Return the outcome of a launch that is not worth trying, None for one that is.
+
+        That is a larger batch than one that failed, in either task, and the launch that failed in a later round.
+        """
+        batch_size = planned.cell.batch_size
+        for (cell, task), smallest in self.smallest.items():
+            again = task == planned.task and smallest == batch_size
+            if cell == _any_batch(planned.cell) and (smallest < batch_size or again):
+                return {"status": "skipped", "reason": f"the {task} launch with batch {smallest} ran out of memory"}
+        return None
+
+
+def _any_batch(cell: Cell) -> Cell:
+    """Return what all batch sizes of a cell share."""
+    return replace(cell, batch_size=1)
 
 
 def _refuted(proof: Proof) -> Row | None:

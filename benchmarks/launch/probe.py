@@ -9,8 +9,7 @@ from typing import Any
 
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks.errors import EnvironmentMissing, UsageError
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import launch
+from benchmarks.launch.process import Place, launch
 from benchmarks.machine import environments, hardware, signals
 from benchmarks.machine.hardware import cpu_name, kind, physical_cpus
 from benchmarks.plan.typed import values

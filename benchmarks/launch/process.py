@@ -18,18 +18,60 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, cast
 
+from adapters.registry import ADAPTERS
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, AnswerInvalid, Outcome, decoded, judge
-from benchmarks.launch.place import Place
-from benchmarks.machine import environments
-from benchmarks.machine.hardware import kind
-from benchmarks.machine.memory import MemoryWatch
+from benchmarks.machine import environments, git, hardware
+from benchmarks.machine.memory import UNLIMITED, MemoryLimit, MemoryWatch
 from benchmarks.plan.cells import Cell
 from benchmarks.record.values import loads
 from benchmarks.worker.protocol import CellAxes, Progress, Request, checked_request
 from benchmarks.worker.validate import mistake
+
+
+@dataclass(frozen=True)
+class Place:
+    """A framework's interpreter, what its worker sees of this machine, and how much of it the worker may use.
+
+    `folder` is where the worker starts and where Python looks first for adapters/; `cpus` are logical CPUs' numbers.
+    """
+
+    interpreter: Path
+    variables: Mapping[str, str]  # the worker's whole environment
+    cpus: tuple[int, ...]
+    adapter: str = ""  # "module:Class"
+    device: str = "cpu"  # as the harness counts cards
+    card: hardware.Card | None = None  # of a GPU, where the driver can be asked
+    folder: Path = environments.ROOT
+    memory: MemoryLimit = UNLIMITED
+
+    @classmethod
+    def of_framework(
+        cls, framework: str, device: str, threads: int, revision: str = "", memory: MemoryLimit = UNLIMITED
+    ) -> Place:
+        """Return the framework's environment on this machine, on as many physical cores as there are threads.
+
+        The adapters are those of a revision's commit, or the checkout's. EnvironmentMissing without an environment.
+        """
+        return cls(
+            environments.interpreter(framework, device),
+            environments.variables(threads, device),
+            tuple(hardware.physical_cpus()[:threads]),
+            ADAPTERS[framework],
+            device,
+            hardware.card_of(device),
+            git.adapters_folder(revision) if revision else environments.ROOT,
+            memory,
+        )
+
+    def on_all_cores(self) -> Place:
+        """Return this place with every physical core: for a worker whose speed nobody publishes."""
+        return dataclasses.replace(self, cpus=tuple(hardware.physical_cpus()))
+
 
 MAX_LINE_BYTES = 512
 MAX_LINES = 100_000
@@ -74,7 +116,7 @@ PIPE_READS = 64  # of 64 KiB: more than a pipe holds, so that a writer nobody ca
 
 def axes(cell: Cell) -> CellAxes:
     """Return a cell as a request holds it: its worker sees one card at most, which is `gpu`."""
-    return cast(CellAxes, {**dataclasses.asdict(cell), "device": kind(cell.device)})
+    return cast(CellAxes, {**dataclasses.asdict(cell), "device": hardware.kind(cell.device)})
 
 
 def launch(place: Place, request: Request, timeout_s: float, progress: Report | None = None) -> Outcome:

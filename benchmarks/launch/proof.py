@@ -15,8 +15,7 @@ from typing import Any
 from adapters.recipes import RECIPES
 from benchmarks import files
 from benchmarks.files import default_cache
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import axes, launch
+from benchmarks.launch.process import Place, axes, launch
 from benchmarks.machine import environments, git, hardware, imports
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from benchmarks.plan.cells import Cell

@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from adapters.declaration import Recipe
 from adapters.flops import model_flops, step_all_flops
 from adapters.recipes import RECIPES
-from benchmarks.launch.place import Place
 from benchmarks.launch.probe import Probe
+from benchmarks.launch.process import Place
 from benchmarks.launch.proof import Proof, unproven
 from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit

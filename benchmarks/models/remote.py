@@ -28,8 +28,7 @@ from adapters.weights import Weights
 from benchmarks.errors import WorkerFailed, WorkerLost
 from benchmarks.launch import outcome, process
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, decoded, judge
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import Report, axes
+from benchmarks.launch.process import Place, Report, axes
 from benchmarks.machine.hardware import kind
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, get_args, get_origin, is_typeddict
 import pytest
 
 from benchmarks.launch import outcome, process
-from benchmarks.launch.place import Place
+from benchmarks.launch.process import Place
 from benchmarks.machine.memory import MemoryLimit
 from benchmarks.plan.cells import Cell
 from benchmarks.worker import __main__
