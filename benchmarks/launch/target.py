@@ -117,6 +117,7 @@ class RowBuilder:
     epochs: int | None = None  # of an accuracy launch; None: as the recipe says
     memory: MemoryLimit = UNLIMITED
     environment: Callable[[Probe], Environment] = _local_environment
+    proofs: dict[Cell, Proof] = field(default_factory=dict)
     targets: dict[Cell, Target] = field(default_factory=dict)
 
     def target(self, cell: Cell) -> Target:
@@ -143,7 +144,7 @@ class RowBuilder:
         """Return the hash that decides whether an old row answers for this launch."""
         return self.target(planned.cell).identity(planned)
 
-    def described(self, planned: Launch, sweep: str, proof: Proof | None = None) -> Row:
+    def described(self, planned: Launch, sweep: str) -> Row:
         """Return what a launch's row says of it before it is made."""
         target, cell = self.target(planned.cell), planned.cell
         return {
@@ -160,5 +161,5 @@ class RowBuilder:
             "seed": planned.seed,
             "attempt": planned.attempt,
             **target.flops_per_sample,
-            **(proof or unproven("")).columns(),
+            **self.proofs.get(cell, unproven("")).columns(),
         }

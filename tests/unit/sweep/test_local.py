@@ -59,7 +59,7 @@ def pretend(tmp_path, monkeypatch):
             np.save(tmp_path / f"{part}_images.npy", np.zeros((20, 28, 28), np.uint8))
             np.save(tmp_path / f"{part}_labels.npy", np.arange(20, dtype=np.uint8) % 10)
         data = {"tiny": Prepared("tiny", "0" * 64, tmp_path, 20, 20, "made up")}
-        launcher = Pretended(probes, data, 60.0, preset.chunk_s)
+        launcher = Pretended(probes, data, preset.chunk_s, timeout_s=60.0)
         launcher.speed = speed
         axes = RequestedAxes(frameworks, recipes, ["cpu"], [100], ["eager"], ["float32"], [1], ["preloaded"], revisions)
         request = Request(axes, ["tiny"], preset, tmp_path / "results", 60.0, 60.0, **options)
