@@ -15,10 +15,9 @@ from typing import Any
 
 from benchmarks.machine.memory import MemoryWatch
 from benchmarks.record.schema import BY_NAME, TASKS
-from benchmarks.record.values import loads, text
 from benchmarks.worker.libraries import aborted
 from benchmarks.worker.protocol import ANSWERS
-from benchmarks.worker.validate import mistake, shown
+from benchmarks.worker.validate import loads, mistake, shown
 
 Answer = dict[str, Any]
 
@@ -35,7 +34,7 @@ def read(answer: bytes, task: str, largest_bytes: int = 1 << 19) -> Answer:
         found = loads(answer)
     except ValueError as error:
         raise AnswerInvalid(f"cannot be read: {error}") from None
-    if not isinstance(found, dict) or not text(found.get("reason")) or found.get("status") not in STATUSES:
+    if not isinstance(found, dict) or not isinstance(found.get("reason"), str) or found.get("status") not in STATUSES:
         raise AnswerInvalid(f"cannot be read: it has no reason, or no status out of {', '.join(STATUSES)}")
     if len(json.dumps(found)) > largest_bytes:  # as it would be written: a character outside ASCII takes six bytes
         raise AnswerInvalid(f"is longer than {largest_bytes} bytes")

@@ -28,9 +28,8 @@ from benchmarks.launch.outcome import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, A
 from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit, MemoryWatch
 from benchmarks.plan.cells import Cell
-from benchmarks.record.values import loads
 from benchmarks.worker.protocol import CellAxes, Progress, Request, checked_request
-from benchmarks.worker.validate import mistake
+from benchmarks.worker.validate import loads, mistake
 
 
 @dataclass(frozen=True)

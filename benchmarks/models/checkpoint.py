@@ -27,7 +27,7 @@ from adapters.weights import Weights
 from benchmarks import files
 from benchmarks.errors import DataError, StorageError, UsageError, require, shown
 from benchmarks.files import file_sha256
-from benchmarks.record.values import loads
+from benchmarks.worker.validate import loads
 
 MAX_WEIGHTS_BYTES = 1 << 30
 MAX_HEADER_BYTES = 1 << 20  # names and shapes; those of the largest declared network take 2 kB

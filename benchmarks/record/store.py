@@ -24,8 +24,8 @@ from typing import Any
 from benchmarks.errors import SchemaError, StorageError, UsageError
 from benchmarks.files import NotRegular, open_regular, read_lines
 from benchmarks.machine import signals
-from benchmarks.record import values
 from benchmarks.record.schema import BY_NAME, LINES, SCHEMA_VERSION, valid, validate
+from benchmarks.worker.validate import loads
 
 FREE_BYTES = 16 << 20  # a row takes some 10 KB: a thousand rows and their proofs
 
@@ -180,7 +180,7 @@ KINDS = ("row", *LINES)
 def parse(line: bytes) -> tuple[str, dict[str, Any]]:
     """Return (kind, record) of one line; SchemaError says what is wrong with it."""
     try:
-        body = values.loads(line)
+        body = loads(line)
     except ValueError as error:
         raise SchemaError(f"not JSON: {error}") from None
     if not isinstance(body, dict):

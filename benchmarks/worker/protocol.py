@@ -9,16 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, NotRequired, TypedDict, cast, get_args, get_type_hints
 
-from benchmarks.worker.validate import mistake, shown
+from benchmarks.worker.validate import mistake, positive, shown
 
-
-def _positive(value: float) -> bool:
-    """Return whether a number is above zero."""
-    return value > 0
-
-
-Count = Annotated[int, _positive]
-Rate = Annotated[float, _positive]
+Count = Annotated[int, positive]
+Rate = Annotated[float, positive]
 Device = Annotated[str, lambda value: value in ("cpu", "gpu")]  # a worker sees one card at most
 
 

@@ -25,10 +25,10 @@ from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.proof import Proof
 from benchmarks.machine.environments import ROOT
 from benchmarks.record import store
-from benchmarks.record.schema import BY_NAME
 from benchmarks.sweep.dask import orders
 from benchmarks.sweep.dask.driver import Driver
 from benchmarks.sweep.dask.events import Events
+from benchmarks.worker.protocol import SpeedAnswer
 from tests.process.faults.harness import register
 
 REFERENCE = ROOT / "results" / "reference"
@@ -39,7 +39,7 @@ def sleep_only(seconds: float) -> None:
     """Put the stand-ins in the places of launches and proofs."""
     kept = store._read(min(REFERENCE.glob("*.jsonl")))
     row = next(row for row in kept.rows if row["status"] == "ok" and row["task"] == "speed")
-    answer = {name: row[name] for name in row if BY_NAME[name].by == "worker"}
+    answer = {name: row[name] for name in row if name in SpeedAnswer.__annotations__}
     answer |= {name: row[name] for name in CANARY}
 
     def measured(launcher: Launcher, planned: object, folder: Path) -> dict[str, Any]:
