@@ -2,7 +2,7 @@
 
 The peak at a (device, dtype, threads) is the fastest product of square matrices over all sizes and **all frameworks**,
 so that no framework is measured against its own weakness. The bandwidth is NumPy's triad on a CPU, and on a card the
-fastest copy that any framework makes there (worker/bandwidth.py). Both are cached per kind of machine, pinned
+fastest copy that any framework makes there (worker/peak.py). Both are cached per kind of machine, pinned
 environments, adapters and threads.
 
 Rows use a peak or a card's bandwidth only if every framework with an environment here took part: a ceiling of fewer
@@ -12,7 +12,7 @@ frameworks may be too low, and a correct row would then look impossible.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import psutil
 
@@ -23,11 +23,12 @@ from benchmarks.launch.process import Place, launch
 from benchmarks.launch.roofline import Ceiling
 from benchmarks.machine import environments, hardware, imports
 from benchmarks.plan.cells import Cell
-from benchmarks.worker.protocol import BandwidthRequest, CopiesRequest, ProductsRequest, Request
+from benchmarks.worker.protocol import Request
 
 SIZES = (256, 512, 1024, 2048, 4096)
 TIMEOUT_S = 300.0
-PEAK_CODE = ("benchmarks.worker.peak", "adapters.registry")  # what a peak depends on: what times products, and adapters
+TRIAD_CODE = ("benchmarks.worker.peak",)  # what NumPy's triad depends on
+CODE = (*TRIAD_CODE, "adapters.registry")  # and what every framework's products and copies depend on
 
 Document = dict[str, Any]
 Report = Callable[[str], None]
@@ -57,20 +58,20 @@ def available_frameworks(device: str) -> list[str]:
     return found
 
 
-def _peak_key(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> Document:
-    """Return everything that a cached peak depends on."""
+def _key(point: Point, frameworks: Sequence[str], code: Sequence[str]) -> Document:
+    """Return what every cached ceiling depends on."""
     return {
-        **point._asdict(),
-        "sizes": list(sizes),
-        "locks": _locks(frameworks, point.device),
+        "device": point.device,
+        "threads": point.threads,
+        "locks": {framework: environments.lock_hash(framework, point.device) for framework in sorted(frameworks)},
         "machine": hardware.fingerprint(point.device),
-        "code": imports.code_hash(*PEAK_CODE),
+        "code": imports.code_hash(*code),
     }
 
 
-def _locks(frameworks: Sequence[str], device: str) -> dict[str, str]:
-    """Return the hash of each framework's pinned environment."""
-    return {framework: environments.lock_hash(framework, device) for framework in sorted(frameworks)}
+def _peak_key(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> Document:
+    """Return everything that a cached peak depends on."""
+    return {**_key(point, frameworks, CODE), "dtype": point.dtype, "sizes": list(sizes)}
 
 
 def _known_peak(point: Point) -> float | None:
@@ -90,17 +91,10 @@ def measured_peak(
     depends = _peak_key(point, frameworks, sizes)
     if not fresh and (found := files.read_cached("peaks", depends)):
         return found
-    answers = {}
+    device, answers = hardware.kind(point.device), {}
+    task = {"task": "products", "device": device, "dtype": point.dtype, "sizes": list(sizes)}
     for framework in frameworks:
-        request = ProductsRequest(
-            task="products",
-            adapter=ADAPTERS[framework],
-            device=hardware.kind(point.device),
-            dtype=point.dtype,
-            threads=point.threads,
-            sizes=list(sizes),
-        )
-        answers[framework] = _ask_worker(framework, point, request)
+        answers[framework] = _ask_worker(framework, point, task)
         report(f"{framework}, {point}: {_answer_words(answers[framework])}")
     document = {**point._asdict(), **_best(answers), "frameworks": answers, "complete": _all_valid(answers)}
     if document["complete"] and document["flops_per_s"]:
@@ -108,8 +102,12 @@ def measured_peak(
     return document
 
 
-def _ask_worker(framework: str, point: Point, request: Request) -> Document:
-    """Let one framework compute in a fresh process; return its answer with status, reason and flags."""
+def _ask_worker(framework: str, point: Point, task: Document) -> Document:
+    """Let one framework compute in a fresh process; return its answer with status, reason and flags.
+
+    `task` is the request without the adapter and the threads.
+    """
+    request = cast(Request, {"adapter": ADAPTERS[framework], "threads": point.threads, **task})
     outcome = launch(Place.of_framework(framework, point.device, point.threads), request, TIMEOUT_S)
     ended = {"status": outcome.status, "reason": outcome.reason, "flags": sorted(outcome.flags)}
     return {**ended, **(outcome.answer or {})}
@@ -149,7 +147,6 @@ TIMES_CACHE = 3 * 4  # three arrays, each four times the last-level cache: STREA
 SMALLEST_SET_BYTES = 32 << 10  # a thread's; a core's first cache
 UNKNOWN_CACHE_BYTES = 64 << 20  # where the kernel does not say how large the last one is
 CARD_SETS_BYTES = tuple(1 << bits for bits in (22, 24, 26, 28, 30))  # cards have caches of 4 to 130 MB
-TRIAD_CODE, CARD_CODE = ("benchmarks.worker.bandwidth",), ("benchmarks.worker.bandwidth", "adapters.registry")
 
 
 def _ceiling(point: Point) -> Ceiling:
@@ -160,20 +157,9 @@ def _ceiling(point: Point) -> Ceiling:
 
 def _bandwidth_key(point: Point) -> Document:
     """Return everything that a cached bandwidth depends on; no dtype, because bytes have none."""
-    if point.device != "cpu":
-        return {
-            "device": point.device,
-            "threads": point.threads,
-            "code": imports.code_hash(*CARD_CODE),
-            "locks": _locks(available_frameworks(point.device), point.device),
-            "machine": hardware.fingerprint(point.device),
-        }
-    hashes = {
-        "code": imports.code_hash(*TRIAD_CODE),
-        "lock": environments.lock_hash("numpy", "cpu"),
-        "machine": hardware.fingerprint(),
-    }
-    return {"threads": point.threads, **hashes}
+    if point.device == "cpu":
+        return _key(point, ["numpy"], TRIAD_CODE)
+    return _key(point, available_frameworks(point.device), CODE)
 
 
 def can_be_measured(device: str) -> bool:
@@ -202,42 +188,27 @@ def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print
 
 def _in_memory(point: Point) -> Document:
     """Let NumPy compute its triad in a fresh process."""
-    sets = _sets_bytes(point.threads)
-    request = BandwidthRequest(task="bandwidth", adapter=ADAPTERS["numpy"], threads=point.threads, sets_bytes=sets)
-    return _ask_worker("numpy", point, request)
+    return _ask_worker("numpy", point, {"task": "bandwidth", "sets_bytes": _sets_bytes(point.threads)})
 
 
 def _on_a_card(point: Point) -> Document:
     """Let every framework copy in a fresh process; return the fastest of each set, `failed` unless all took part."""
-    answers = {name: _ask_worker(name, point, _copies(point, name)) for name in available_frameworks(point.device)}
+    device, sets_bytes = hardware.kind(point.device), list(CARD_SETS_BYTES)
+    task = {"task": "copies", "device": device, "dtype": "float32", "sets_bytes": sets_bytes}
+    answers = {name: _ask_worker(name, point, task) for name in available_frameworks(point.device)}
     if not _all_valid(answers) or not any(map(_is_valid, answers.values())):
         wrong = [f"{name}: {answer['reason']}" for name, answer in answers.items() if not _is_valid(answer)]
         return {"status": "failed", "reason": "; ".join(wrong), "frameworks": answers}
     return {"status": "ok", "reason": "", "sets": _fastest(answers), "frameworks": answers}
 
 
-def _copies(point: Point, framework: str) -> CopiesRequest:
-    """Return what a framework is asked about its copies on a card."""
-    return CopiesRequest(
-        task="copies",
-        adapter=ADAPTERS[framework],
-        device=hardware.kind(point.device),
-        dtype="float32",
-        threads=point.threads,
-        sets_bytes=list(CARD_SETS_BYTES),
-    )
-
-
 def _fastest(answers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, float]]:
     """Return the fastest copy of each set over all frameworks, smallest set first."""
-    parts = [part for answer in answers.values() if _is_valid(answer) for part in answer["sets"]]
-    speeds = {size: max(p["bytes_per_s"] for p in parts if p["set_bytes"] == size) for size in _set_sizes(parts)}
-    return [{"set_bytes": size, "bytes_per_s": speed} for size, speed in speeds.items()]
-
-
-def _set_sizes(parts: list[Mapping[str, Any]]) -> list[int]:
-    """Return the sets that were measured, smallest first."""
-    return sorted({part["set_bytes"] for part in parts})
+    speeds: dict[int, float] = {}
+    for answer in filter(_is_valid, answers.values()):
+        for part in answer["sets"]:
+            speeds[part["set_bytes"]] = max(part["bytes_per_s"], speeds.get(part["set_bytes"], 0.0))
+    return [{"set_bytes": size, "bytes_per_s": speed} for size, speed in sorted(speeds.items())]
 
 
 def _sets_bytes(threads: int) -> list[int]:

@@ -22,7 +22,7 @@ import numpy as np
 from adapters.contract import DTYPES, INPUTS, MODES, Adapter, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
-from benchmarks.worker import bandwidth, interference, libraries, peak, serve, timing
+from benchmarks.worker import interference, libraries, peak, serve, timing
 from benchmarks.worker.inputs import Inputs, read_weights, write_weights
 from benchmarks.worker.libraries import is_out_of_memory
 from benchmarks.worker.lockstep import prove
@@ -196,9 +196,9 @@ def _answer(adapter: type[Adapter], request: Request, import_s: float, channel: 
         case "products":
             return peak.sweep(adapter, request)
         case "copies":
-            return bandwidth.sweep_copies(adapter, request)
+            return peak.sweep_copies(adapter, request)
         case "bandwidth":
-            return bandwidth.sweep_memory(request)
+            return peak.sweep_memory(request)
 
 
 def _perform(line: str, channel: int) -> Answer:
