@@ -21,6 +21,7 @@ from benchmarks.worker.validate import loads, mistake, shown
 
 Answer = dict[str, Any]
 
+MAX_ANSWER_BYTES = 512 << 10  # half of what a line of results may have
 STATUSES = ("ok", "unsupported", "failed", "oom", "nan", "invalid")  # a worker's; the harness has more
 
 
@@ -28,7 +29,7 @@ class AnswerInvalid(ValueError):
     """An answer is not valid; the message goes on after `the worker's answer`."""
 
 
-def read(answer: bytes, task: str, largest_bytes: int = 1 << 19) -> Answer:
+def read(answer: bytes, task: str) -> Answer:
     """Return the answer in the bytes, with `status` and `reason`; AnswerInvalid says what is wrong with them."""
     try:
         found = loads(answer)
@@ -36,8 +37,8 @@ def read(answer: bytes, task: str, largest_bytes: int = 1 << 19) -> Answer:
         raise AnswerInvalid(f"cannot be read: {error}") from None
     if not isinstance(found, dict) or not isinstance(found.get("reason"), str) or found.get("status") not in STATUSES:
         raise AnswerInvalid(f"cannot be read: it has no reason, or no status out of {', '.join(STATUSES)}")
-    if len(json.dumps(found)) > largest_bytes:  # as it would be written: a character outside ASCII takes six bytes
-        raise AnswerInvalid(f"is longer than {largest_bytes} bytes")
+    if len(json.dumps(found)) > MAX_ANSWER_BYTES:  # as it would be written: a character outside ASCII takes six bytes
+        raise AnswerInvalid(f"is longer than {MAX_ANSWER_BYTES} bytes")
     if wrong := mistake(ANSWERS[task], found, partial=found["status"] != "ok"):
         raise AnswerInvalid(wrong)
     if task in TASKS:
@@ -53,7 +54,6 @@ def _check_columns(found: Answer) -> None:
             raise AnswerInvalid(f"has no valid {name!r}: {shown(value)} ({column.meaning})")
 
 
-MAX_ANSWER_BYTES = 512 << 10  # half of what a line of results may have
 KEPT_OUTPUT_CHARACTERS = 16 << 10
 MAX_REASON_CHARACTERS = 1000
 FATAL = re.compile(r"^Fatal Python error: (.*)$", re.MULTILINE)  # what faulthandler begins with
@@ -114,7 +114,7 @@ def judge(code: int, answer: bytes, output: str, task: str) -> Outcome:
     if len(answer) > MAX_ANSWER_BYTES:
         return Outcome("invalid", f"the worker's answer is longer than {MAX_ANSWER_BYTES} bytes", None, output)
     try:
-        found = read(answer, task, MAX_ANSWER_BYTES)
+        found = read(answer, task)
     except AnswerInvalid as error:
         return Outcome("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, output)
     status, reason, flags = found.pop("status"), found.pop("reason"), frozenset(found.pop("flags", None) or ())
