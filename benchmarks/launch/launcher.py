@@ -106,16 +106,12 @@ class Launcher(RowBuilder):
         return {**answer, **columns, **canary.columns(), **ended}
 
     def _request(self, target: Target, planned: Launch, inputs: Path) -> SpeedRequest | AccuracyRequest:
-        """Return what the worker is asked; `inputs` is as prepare_inputs left it."""
-        adapter, cell = target.place.adapter, process.axes(target.cell)
-        data, folder = str(target.data.folder), str(inputs)
+        """Return what the worker is to do; `inputs` is as prepare_inputs left it."""
+        shared = process.cell_request(target.cell, target.data, inputs)
         if planned.task == "accuracy":
-            epochs = target.epochs
-            return AccuracyRequest(task="accuracy", adapter=adapter, cell=cell, data=data, inputs=folder, epochs=epochs)
+            return {**shared, "task": "accuracy", "epochs": target.epochs, "save": None, "progress": False}
         plan = self.plans.get(target.identity(planned))
-        return SpeedRequest(
-            task="speed", adapter=adapter, cell=cell, data=data, inputs=folder, plan=plan, chunk_s=self.chunk_s
-        )
+        return {**shared, "task": "speed", "plan": plan, "chunk_s": self.chunk_s}
 
     def remember(self, planned: Launch, row: Row) -> None:
         """Note for later launches of a cell which chunks its first one took, and that it ran out of memory."""

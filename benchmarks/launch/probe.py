@@ -64,7 +64,7 @@ def probe(framework: str, device: str) -> Probe:
         place = Place.of_framework(framework, device, 1).on_all_cores()
     except EnvironmentMissing as error:
         return Probe(framework, device, str(error), missing=True)
-    request = ProbeRequest(task="probe", adapter=place.adapter, device=hardware.kind(device))
+    request = ProbeRequest(task="probe", adapter=ADAPTERS[framework], device=hardware.kind(device))
     outcome = launch(place, request, PROBE_TIMEOUT_S)
     remedy = environments.recreate_hint(framework, device)
     if outcome.answer is None or outcome.status != "ok":

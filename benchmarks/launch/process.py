@@ -28,7 +28,8 @@ from benchmarks.launch.outcome import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, A
 from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit, MemoryWatch
 from benchmarks.plan.cells import Cell
-from benchmarks.worker.protocol import CellAxes, Progress, Request, checked_request
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.worker.protocol import CellAsked, CellAxes, Progress, Request, checked_request
 from benchmarks.worker.validate import loads, mistake
 
 
@@ -42,7 +43,6 @@ class Place:
     interpreter: Path
     variables: Mapping[str, str]  # the worker's whole environment
     cpus: tuple[int, ...]
-    adapter: str = ""  # "module:Class"
     device: str = "cpu"  # as the harness counts cards
     card: hardware.Card | None = None  # of a GPU, where the driver can be asked
     folder: Path = environments.ROOT
@@ -60,7 +60,6 @@ class Place:
             environments.interpreter(framework, device),
             environments.variables(threads, device),
             tuple(hardware.physical_cpus()[:threads]),
-            ADAPTERS[framework],
             device,
             hardware.card_of(device),
             git.adapters_folder(revision) if revision else environments.ROOT,
@@ -113,9 +112,13 @@ LOWEST_DESCRIPTOR = 200  # of an answer: what guesses at descriptors, or closes 
 PIPE_READS = 64  # of 64 KiB: more than a pipe holds, so that a writer nobody can end does not keep us reading
 
 
-def axes(cell: Cell) -> CellAxes:
-    """Return a cell as a request holds it: its worker sees one card at most, which is `gpu`."""
-    return cast(CellAxes, {**dataclasses.asdict(cell), "device": hardware.kind(cell.device)})
+def cell_request(cell: Cell, data: Prepared, inputs: Path) -> CellAsked:
+    """Return what every request about a cell says; `inputs` is as prepare_inputs left it.
+
+    The worker sees one card at most, which is `gpu`.
+    """
+    axes = cast(CellAxes, {**dataclasses.asdict(cell), "device": hardware.kind(cell.device)})
+    return {"adapter": ADAPTERS[cell.framework], "cell": axes, "data": str(data.folder), "inputs": str(inputs)}
 
 
 def launch(place: Place, request: Request, timeout_s: float, progress: Report | None = None) -> Outcome:

@@ -15,13 +15,13 @@ from typing import Any
 from adapters.recipes import RECIPES
 from benchmarks import files
 from benchmarks.launch.outcome import Outcome
-from benchmarks.launch.process import Place, axes, launch
+from benchmarks.launch.process import Place, cell_request, launch
 from benchmarks.machine import environments, git, hardware, imports
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.worker.inputs import prepare_inputs
-from benchmarks.worker.protocol import ProofFolders, ProveRequest
+from benchmarks.worker.protocol import ProveRequest
 
 STEPS = 200
 TIMEOUT_S = 1800.0
@@ -71,36 +71,34 @@ def cached_proof(
 ) -> Proof:
     """Return the cached proof of a cell, or make one and cache it if it is a pass or a fail."""
     cell = replace(cell, batch_size=min(cell.batch_size, LARGEST_BATCH))
-    asked = {
+    shared = {
         "recipe": repr(RECIPES[cell.recipe]),
         "data": data.sha256,
         "seed": seed,
         "steps": steps,
         "batch_size": cell.batch_size,
     }
-    decisive = {
-        "code": imports.code_hash(*CODE, folders=git.search_path(cell.revision)),
-        "lock": environments.lock_hash(cell.framework, cell.device),
-        "machine": hardware.fingerprint(cell.device),
-        **{name: getattr(cell, name) for name in ("framework", "device", "mode", "dtype", "threads", "input")},
-        **asked,
-    }
+    decisive = _own_key(cell) | shared
     if not fresh and (found := files.read_cached("proofs", decisive)):
         return Proof(**found)
-    inputs = files.default_cache() / "proofs" / f"oracle-{files.cache_key({'code': imports.code_hash(*CODE), **asked})}"
+    inputs = files.default_cache() / "proofs" / f"oracle-{files.cache_key(shared | {'code': imports.code_hash(*CODE)})}"
     _write_inputs(inputs, cell, data, seed, steps)
     place = Place.of_framework(cell.framework, cell.device, cell.threads, cell.revision, memory)
-    request = ProveRequest(
-        task="prove",
-        adapter=place.adapter,
-        cell=axes(cell),
-        folders=ProofFolders(data=str(data.folder), inputs=str(inputs), oracle=str(inputs / "losses.npy")),
-        steps=steps,
-    )
+    request: ProveRequest = {**cell_request(cell, data, inputs), "task": "prove", "steps": steps}
     proof = _proof_of(launch(place, request, timeout_s))
     if proof.lockstep != "unproven":
         files.write_cached("proofs", decisive, asdict(proof))
     return proof
+
+
+def _own_key(cell: Cell) -> dict[str, str]:
+    """Return what a proof depends on that the oracle's losses do not."""
+    return {
+        "code": imports.code_hash(*CODE, folders=git.search_path(cell.revision)),
+        "lock": environments.lock_hash(cell.framework, cell.device),
+        "machine": hardware.fingerprint(cell.device),
+        **{name: getattr(cell, name) for name in ("framework", "device", "mode", "dtype", "threads", "input")},
+    }
 
 
 def _write_inputs(inputs: Path, cell: Cell, data: Prepared, seed: int, steps: int) -> None:

@@ -28,7 +28,7 @@ from adapters.weights import Weights
 from benchmarks.errors import WorkerFailed, WorkerLost
 from benchmarks.launch import outcome, process
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, decoded, judge
-from benchmarks.launch.process import Place, Report, axes
+from benchmarks.launch.process import Place, Report, cell_request
 from benchmarks.machine.hardware import kind
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
@@ -207,16 +207,13 @@ def train(
 ) -> tuple[Weights, Answer]:
     """Train a cell's recipe; return its weights and the worker's answer. prepare_inputs() has filled `inputs`."""
     kept = inputs / f"{cell.framework}.npz"
-    request = AccuracyRequest(
-        task="accuracy",
-        adapter=ADAPTERS[cell.framework],
-        cell=axes(cell),
-        data=str(data.folder),
-        inputs=str(inputs),
-        epochs=epochs,
-        save=str(kept),
-        progress=progress is not None,
-    )
+    request: AccuracyRequest = {
+        **cell_request(cell, data, inputs),
+        "task": "accuracy",
+        "epochs": epochs,
+        "save": str(kept),
+        "progress": progress is not None,
+    }
     answer = _ask(cell, request, timeout_s, progress)
     return read_weights(kept), answer
 
@@ -226,15 +223,12 @@ def outputs(
 ) -> dict[str, Outputs]:
     """Return a cell's outputs on all test images at each of some weights (.npz), finite and (images, outputs)."""
     made = {name: inputs / f"{name}-in-{cell.framework}.npy" for name in weights}
-    request = EvaluateRequest(
-        task="evaluate",
-        adapter=ADAPTERS[cell.framework],
-        cell=axes(cell),
-        data=str(data.folder),
-        inputs=str(inputs),
-        weights={name: str(path) for name, path in weights.items()},
-        outputs={name: str(path) for name, path in made.items()},
-    )
+    request: EvaluateRequest = {
+        **cell_request(cell, data, inputs),
+        "task": "evaluate",
+        "weights": {name: str(path) for name, path in weights.items()},
+        "outputs": {name: str(path) for name, path in made.items()},
+    }
     _ask(cell, request, timeout_s)
     found = {name: np.load(path, allow_pickle=False) for name, path in made.items()}
     expected = (data.test_size, RECIPES[cell.recipe].model.outputs)

@@ -110,9 +110,9 @@ def _accuracy(adapter_class: type[Adapter], request: AccuracyRequest, import_s: 
     target = ACCURACY_TARGETS.get((request["cell"]["recipe"], request["cell"]["dataset"]))
 
     def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        report = partial(_send_progress, channel) if request.get("progress") else lambda figures: None
+        report = partial(_send_progress, channel) if request["progress"] else lambda figures: None
         learnt = learn(adapter, inputs, batch_size, request["epochs"], target, request["cell"]["input"], report)
-        if "save" in request:
+        if request["save"] is not None:
             write_weights(Path(request["save"]), adapter.get_weights())
         return learnt
 
@@ -175,7 +175,8 @@ def _prove(adapter_class: type[Adapter], request: ProveRequest) -> Answer:
     """Put one cell through the lockstep gate."""
     cell = request["cell"]
     adapter_class.set_threads(cell["threads"])
-    return prove.prove(adapter_class, RECIPES[cell["recipe"]], cell, request["folders"], request["steps"])
+    data, inputs = Path(request["data"]), Path(request["inputs"])
+    return prove.prove(adapter_class, RECIPES[cell["recipe"]], cell, data, inputs, request["steps"])
 
 
 def _answer(adapter: type[Adapter], request: Request, import_s: float, channel: int) -> Answer:

@@ -39,19 +39,13 @@ class Plan(TypedDict):
     eval_passes: Count
 
 
-class ProofFolders(TypedDict):
-    """The prepared data, the inputs, and the file of the oracle's losses."""
-
-    data: str
-    inputs: str
-    oracle: str
-
-
 class _Asked(TypedDict):
     adapter: str  # MODULE:CLASS
 
 
-class _CellAsked(_Asked):
+class CellAsked(_Asked):
+    """What every task on a cell needs."""
+
     cell: CellAxes
     data: str  # a folder of prepared arrays
     inputs: str  # a folder that inputs.write_inputs filled
@@ -64,16 +58,14 @@ class ProbeRequest(_Asked):
     device: Device
 
 
-class ProveRequest(_Asked):
-    """Does a cell compute what is declared?"""
+class ProveRequest(CellAsked):
+    """Does a cell compute what is declared? The oracle's losses are kept beside the inputs."""
 
     task: Literal["prove"]
-    cell: CellAxes
-    folders: ProofFolders
     steps: Count
 
 
-class SpeedRequest(_CellAsked):
+class SpeedRequest(CellAsked):
     """How fast is a cell? `chunk_s`: how long a timed chunk lasts at least."""
 
     task: Literal["speed"]
@@ -81,16 +73,16 @@ class SpeedRequest(_CellAsked):
     chunk_s: Rate
 
 
-class AccuracyRequest(_CellAsked):
+class AccuracyRequest(CellAsked):
     """What does a cell learn? `save`: a file for the weights (.npz); `progress`: a line an epoch before the answer."""
 
     task: Literal["accuracy"]
     epochs: Count
-    save: NotRequired[str]
-    progress: NotRequired[bool]
+    save: str | None
+    progress: bool
 
 
-class EvaluateRequest(_CellAsked):
+class EvaluateRequest(CellAsked):
     """What are a cell's outputs at each of some weights (.npz)? `outputs`: a file (.npy) for each."""
 
     task: Literal["evaluate"]
@@ -108,23 +100,23 @@ class ServeRequest(_Asked):
     threads: Count
 
 
-class ProductsRequest(_Asked):
+class _RatesAsked(_Asked):
+    device: Device
+    dtype: str
+    threads: Count
+
+
+class ProductsRequest(_RatesAsked):
     """How fast are products of square matrices of these sizes?"""
 
     task: Literal["products"]
-    device: Device
-    dtype: str
-    threads: Count
     sizes: list[Count]
 
 
-class CopiesRequest(_Asked):
+class CopiesRequest(_RatesAsked):
     """How fast are copies in sets of so many bytes?"""
 
     task: Literal["copies"]
-    device: Device
-    dtype: str
-    threads: Count
     sets_bytes: list[Count]
 
 
@@ -256,14 +248,6 @@ class AccuracyAnswer(_CellAnswered):
     placing_s: NotRequired[float]
 
 
-class EvaluateAnswer(_CellAnswered):
-    """The outputs lie in the request's files."""
-
-
-class ServeAnswer(_Answered):
-    """The input has ended."""
-
-
 class ServingAnswer(_Answered):
     """The line that says that a worker is warm: its mode, its framework's version."""
 
@@ -335,8 +319,8 @@ ANSWERS: dict[str, type] = {  # by task; `serving` and `served` are lines before
     "prove": ProveAnswer,
     "speed": SpeedAnswer,
     "accuracy": AccuracyAnswer,
-    "evaluate": EvaluateAnswer,
-    "serve": ServeAnswer,
+    "evaluate": _CellAnswered,
+    "serve": _Answered,
     "serving": ServingAnswer,
     "served": ServedAnswer,
     "products": ProductsAnswer,
