@@ -196,19 +196,12 @@ def parse(line: bytes) -> tuple[str, dict[str, Any]]:
     return str(kind), valid(str(kind), body)
 
 
-def _read(path: Path) -> SweepFile:
-    """Read one file; a torn last line is ignored, other damaged lines and a path that is no file become `problems`.
-
-    Memory is bounded by the valid rows, whatever else is in the file, and these by MAX_FILE_BYTES.
-    """
-    sweep = SweepFile(path)
-    for number, line in _numbered(path, sweep):
-        judge(sweep, number, line)
-    return sweep
-
-
 def rows(path: Path) -> Iterator[Record]:
-    """Yield the valid rows of one file one by one, for a reader that keeps little of each."""
+    """Yield the valid rows of one file one by one, for a reader that keeps little of each.
+
+    A torn last line is ignored, as other damaged lines and a path that is no file are. Lines are read one by one and
+    no file is larger than MAX_FILE_BYTES.
+    """
     sweep = SweepFile(path)
     for number, line in _numbered(path, sweep):
         judge(sweep, number, line)
@@ -251,11 +244,6 @@ def judge(sweep: SweepFile, number: int, line: bytes) -> None:
             sweep.problems.append(f"{sweep.path.name}, line {number}: {str(error)[:MAX_PROBLEM_CHARS]}; line ignored")
         elif len(sweep.problems) == MAX_PROBLEMS:
             sweep.problems.append(f"{sweep.path.name}, line {number} and after it: more damaged lines; all ignored")
-
-
-def _read_all(results: Path) -> Iterator[SweepFile]:
-    """Read every results file of a folder, oldest name first; UsageError if there is no such folder."""
-    yield from (_read(path) for path in files(results))
 
 
 def files(results: Path) -> list[Path]:
