@@ -76,12 +76,12 @@ MAX_LINES = 100_000
 Report = Callable[[Progress], None]
 
 
+@dataclass
 class ProgressLines:
     """Takes whole lines off the front of what a worker wrote and reports their figures; the rest is the answer."""
 
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        self.taken = 0
+    report: Report
+    taken: int = 0
 
     def take(self, written: bytearray) -> None:
         """Take all whole lines; AnswerInvalid at the first that is not valid (its message follows `the answer`)."""

@@ -64,14 +64,13 @@ def _at_least_zero(value: float) -> bool:
     return value >= 0
 
 
+def _is_device(name: str) -> bool:
+    return hardware.NAMES.fullmatch(name) is not None
+
+
 def _typed(kind: Any) -> Check:
     """Return a check for values of a type."""
     return lambda value: not mistake(kind, value)
-
-
-def _is_device(value: Any) -> bool:
-    """Return whether a text names a device."""
-    return hardware.NAMES.fullmatch(value) is not None
 
 
 COLUMNS = (
@@ -270,16 +269,12 @@ def _is_counts(found: Any) -> bool:
     return len(found) == DIGITS and all(0 <= count < 2**31 for count in found)
 
 
-def _by_step(found: Any) -> bool:
-    """Return whether the names of an object are steps and its values deviations."""
-    return not mistake(dict[str, Annotated[float, _at_least_zero]], found) and all(map(_is_step, found))
-
-
 def _is_step(name: str) -> bool:
     """Return whether a text is a number of steps."""
     return name.isascii() and name.isdigit() and len(name) < 12 and 0 < int(name) <= LARGEST_STEP
 
 
+BY_STEP = Annotated[dict[str, Annotated[float, _at_least_zero]], lambda found: all(map(_is_step, found))]
 ENVIRONMENT = (
     Column("lock", "str", "", "hash of the pinned requirements"),
     Column("versions", "object", "", "version by package", check=_typed(dict[str, str])),
@@ -296,7 +291,7 @@ CEILING = (
 VERDICT = (
     Column("steps", "int", "steps", "steps of the float64 run"),
     Column("float64_deviation", "float", "", "largest of a float64 loss"),
-    Column("by_step", "object", "", "the same up to a step", check=_by_step),
+    Column("by_step", "object", "", "the same up to a step", check=_typed(BY_STEP)),
     Column("deviations", "object", "", "of single steps, by kind", check=_typed(dict[str, float | None])),
     Column("oracle_sha256", "str", "", "hash of the reference network's losses"),
 )

@@ -16,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.record import store
-from benchmarks.record.sessions import MEMBER
+from benchmarks.record.store import MEMBER
 from tests.kept import read_all
 
 ROOT = Path(__file__).resolve().parents[2]
