@@ -176,7 +176,10 @@ def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print
     depends = _bandwidth_key(point)
     if not fresh and (found := files.read_cached("bandwidths", depends)):
         return found
-    answer = _in_memory(point) if point.device == "cpu" else _on_a_card(point)
+    if point.device == "cpu":
+        answer = _ask_worker("numpy", point, {"task": "bandwidth", "sets_bytes": _sets_bytes(point.threads)})
+    else:
+        answer = _on_a_card(point)
     speed = answer["sets"][-1]["bytes_per_s"] if answer["status"] == "ok" else None
     what = f"memory of {point.device}, {threads(point.threads)}"
     report(f"{what}: " + (answer["reason"] if speed is None else f"{speed / 1e9:,.1f} GB/s"))
@@ -184,11 +187,6 @@ def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print
     if speed is not None:
         files.write_cached("bandwidths", depends, document)
     return document
-
-
-def _in_memory(point: Point) -> Document:
-    """Let NumPy compute its triad in a fresh process."""
-    return _ask_worker("numpy", point, {"task": "bandwidth", "sets_bytes": _sets_bytes(point.threads)})
 
 
 def _on_a_card(point: Point) -> Document:

@@ -41,14 +41,15 @@ class Proof:
 
     def columns(self) -> dict[str, Any]:
         """Return the row's columns on the proof."""
-        found: dict[str, Any] = {"lockstep": self.lockstep}
-        if self.verdict:
-            worst = {kind: value for kind, value in self.verdict["deviations"].items() if value is not None}
-            found["lockstep_max_deviation"] = worst.get("loss")
-            found["lockstep_float64_deviation"] = self.verdict["float64_deviation"]
-            found["lockstep_steps"] = self.verdict["steps"]
-            found["oracle_sha256"] = self.verdict["oracle_sha256"]
-        return found
+        if not self.verdict:
+            return {"lockstep": self.lockstep}
+        return {
+            "lockstep": self.lockstep,
+            "lockstep_max_deviation": self.verdict["deviations"].get("loss"),
+            "lockstep_float64_deviation": self.verdict["float64_deviation"],
+            "lockstep_steps": self.verdict["steps"],
+            "oracle_sha256": self.verdict["oracle_sha256"],
+        }
 
     def brief(self) -> Proof:
         """Return what rows need of it; a gate's whole answer for each of ten thousand cells would fill the memory."""

@@ -69,12 +69,6 @@ def _checksum(body: bytes) -> str:
     return hashlib.sha256(body).hexdigest()[:16]
 
 
-def _sealed(line: bytes) -> bool:
-    """Return whether a line ends with the checksum of the bytes before it."""
-    match = SEALED.fullmatch(line)
-    return match is not None and _checksum(match["body"]).encode() == match["checksum"]
-
-
 def append(path: Path, kind: str, *records: Mapping[str, Any]) -> None:
     """Append a line for each record (`kind`: one of KINDS); return when all are on the disk.
 
@@ -191,7 +185,8 @@ def parse(line: bytes) -> tuple[str, dict[str, Any]]:
         raise SchemaError("not an object")
     if (version := body.get("schema_version")) != SCHEMA_VERSION:  # asked first: its checksum may be another one
         raise OtherVersion(f"schema version {reprlib.repr(version)}, this program reads {SCHEMA_VERSION}; {ADVICE}")
-    if not _sealed(line):
+    seal = SEALED.fullmatch(line)
+    if seal is None or _checksum(seal["body"]).encode() != seal["checksum"]:
         raise SchemaError("checksum does not match")
     kind = body.pop("kind", None)
     del body["checksum"]
