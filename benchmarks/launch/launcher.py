@@ -25,16 +25,16 @@ from benchmarks.worker.speed import PLAN
 
 
 class OomHistory:
-    """The smallest batch size that ran out of memory, by task and by cell without its batch size."""
+    """The smallest batch size that ran out of memory, by cell without its batch size and by task."""
 
     def __init__(self) -> None:
-        self.smallest: dict[tuple[Cell, str], int] = {}
+        self.smallest: dict[Cell, dict[str, int]] = {}
 
     def note(self, planned: Launch, status: str) -> None:
         """Remember how a launch ended."""
         if status == "oom":
-            key = _any_batch(planned.cell), planned.task
-            self.smallest[key] = min(planned.cell.batch_size, self.smallest.get(key, planned.cell.batch_size))
+            batch_size, by_task = planned.cell.batch_size, self._by_task(planned.cell)
+            by_task[planned.task] = min(batch_size, by_task.get(planned.task, batch_size))
 
     def skipped(self, planned: Launch) -> Row | None:
         """Return the outcome of a launch that is not worth trying, None for one that is.
@@ -42,16 +42,13 @@ class OomHistory:
         That is a larger batch than one that failed, in either task, and the launch that failed in a later round.
         """
         batch_size = planned.cell.batch_size
-        for (cell, task), smallest in self.smallest.items():
-            again = task == planned.task and smallest == batch_size
-            if cell == _any_batch(planned.cell) and (smallest < batch_size or again):
+        for task, smallest in self._by_task(planned.cell).items():
+            if smallest < batch_size or (task == planned.task and smallest == batch_size):
                 return {"status": "skipped", "reason": f"the {task} launch with batch {smallest} ran out of memory"}
         return None
 
-
-def _any_batch(cell: Cell) -> Cell:
-    """Return what all batch sizes of a cell share."""
-    return replace(cell, batch_size=1)
+    def _by_task(self, cell: Cell) -> dict[str, int]:
+        return self.smallest.setdefault(replace(cell, batch_size=1), {})
 
 
 def _refuted(proof: Proof) -> Row | None:
