@@ -154,18 +154,7 @@ def start(place: Place, request: Request, watch: MemoryWatch) -> tuple[subproces
         finally:
             os.close(low)
         try:
-            arguments = [str(writer), str(os.getpid()), str(GRACE_S), watch.argument]
-            with on_cpus(place.cpus):
-                process = subprocess.Popen(
-                    [str(place.interpreter), "-m", environments.PROGRAM, *arguments],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    env=dict(place.variables),
-                    cwd=place.folder,
-                    pass_fds=(writer,),
-                    start_new_session=True,
-                )
+            process = _supervisor(place, writer, watch)
         finally:
             os.close(writer)
         undo.callback(stop, process)
@@ -175,6 +164,22 @@ def start(place: Place, request: Request, watch: MemoryWatch) -> tuple[subproces
             stdin.flush()
         undo.pop_all()
     return process, reader
+
+
+def _supervisor(place: Place, writer: int, watch: MemoryWatch) -> subprocess.Popen[bytes]:
+    """Start the supervisor of a worker that is to answer on the descriptor `writer`."""
+    arguments = [str(writer), str(os.getpid()), str(GRACE_S), watch.argument]
+    with on_cpus(place.cpus):
+        return subprocess.Popen(
+            [str(place.interpreter), "-m", environments.PROGRAM, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(place.variables),
+            cwd=place.folder,
+            pass_fds=(writer,),
+            start_new_session=True,
+        )
 
 
 @contextlib.contextmanager
