@@ -47,15 +47,15 @@ class Point(NamedTuple):
 
 def available_frameworks(device: str) -> list[str]:
     """Return the frameworks that have an environment for this device."""
-    found = []
+    available = []
     for framework in ADAPTERS:
         try:
             environments.interpreter(framework, device)
         except EnvironmentMissing:
             continue
         if device == "cpu" or framework not in CPU_ONLY:
-            found.append(framework)
-    return found
+            available.append(framework)
+    return available
 
 
 def _key(point: Point, frameworks: Sequence[str], code: Sequence[str]) -> Document:
@@ -76,8 +76,8 @@ def _peak_key(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> 
 
 def _known_peak(point: Point) -> float | None:
     """Return the cached peak, FLOP/s, of all frameworks that have an environment here; None if there is no peak."""
-    found = files.read_cached("peaks", _peak_key(point, available_frameworks(point.device), SIZES))
-    return None if found is None else found["flops_per_s"]
+    cached = files.read_cached("peaks", _peak_key(point, available_frameworks(point.device), SIZES))
+    return None if cached is None else cached["flops_per_s"]
 
 
 def measured_peak(
@@ -89,8 +89,8 @@ def measured_peak(
     `frameworks`, each one's answer; `complete`, whether no framework failed.
     """
     depends = _peak_key(point, frameworks, sizes)
-    if not fresh and (found := files.read_cached("peaks", depends)):
-        return found
+    if not fresh and (cached := files.read_cached("peaks", depends)):
+        return cached
     device, answers = hardware.kind(point.device), {}
     task = {"task": "products", "device": device, "dtype": point.dtype, "sizes": list(sizes)}
     for framework in frameworks:
@@ -139,8 +139,8 @@ def _answer_words(answer: Mapping[str, Any]) -> str:
     """Say in a few words what a framework answered."""
     if not _is_valid(answer):
         return ", ".join([answer["status"], *answer.get("flags", []), answer["reason"]]).removesuffix(", ")
-    found = _best({"": answer})
-    return f"{found['flops_per_s'] / 1e9:,.1f} GFLOP/s at {found['size']}"
+    best = _best({"": answer})
+    return f"{best['flops_per_s'] / 1e9:,.1f} GFLOP/s at {best['size']}"
 
 
 TIMES_CACHE = 3 * 4  # three arrays, each four times the last-level cache: STREAM's rule for what must come from memory
@@ -174,8 +174,8 @@ def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print
     bytes_per_s; for a card `frameworks`, what each answered.
     """
     depends = _bandwidth_key(point)
-    if not fresh and (found := files.read_cached("bandwidths", depends)):
-        return found
+    if not fresh and (cached := files.read_cached("bandwidths", depends)):
+        return cached
     if point.device == "cpu":
         answer = _ask_worker("numpy", point, {"task": "bandwidth", "sets_bytes": _sets_bytes(point.threads)})
     else:
@@ -217,12 +217,12 @@ def _sets_bytes(threads: int) -> list[int]:
     """
     cache = hardware.last_level_cache_bytes(hardware.physical_cpus()[:threads]) or UNKNOWN_CACHE_BYTES
     largest = min(TIMES_CACHE * cache, psutil.virtual_memory().available // 4)
-    found = []
+    smaller = []
     size = SMALLEST_SET_BYTES * threads
     while size < largest:
-        found.append(size)
+        smaller.append(size)
         size *= 4
-    return [*found, largest]
+    return [*smaller, largest]
 
 
 def points(cells: Iterable[Cell]) -> list[Point]:
@@ -230,11 +230,11 @@ def points(cells: Iterable[Cell]) -> list[Point]:
     return list(dict.fromkeys(Point(cell.device, cell.dtype, cell.threads) for cell in cells))
 
 
-def ceilings(at: Iterable[Point], measure: bool, say: Callable[[str], None]) -> dict[Point, Ceiling]:
+def ceilings(at: Iterable[Point], measure: bool, report: Report) -> dict[Point, Ceiling]:
     """Return what is cached of this machine's peak and bandwidth for each point; with `measure`, measure it first."""
-    found = list(at)
-    for point in found if measure else ():
-        measured_peak(point, available_frameworks(point.device), report=say)
+    places = list(at)
+    for point in places if measure else ():
+        measured_peak(point, available_frameworks(point.device), report=report)
         if can_be_measured(point.device):
-            measured_bandwidth(point, report=say)
-    return {point: _ceiling(point) for point in found}
+            measured_bandwidth(point, report=report)
+    return {point: _ceiling(point) for point in places}

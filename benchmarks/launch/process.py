@@ -29,7 +29,7 @@ from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit, MemoryWatch
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.worker.protocol import CellAsked, CellAxes, Progress, Request, checked_request
+from benchmarks.worker.protocol import CellAxes, CellRequest, Progress, Request, checked_request
 from benchmarks.worker.validate import loads, mistake
 
 
@@ -112,7 +112,7 @@ LOWEST_DESCRIPTOR = 200  # of an answer: what guesses at descriptors, or closes 
 PIPE_READS = 64  # of 64 KiB: more than a pipe holds, so that a writer nobody can end does not keep us reading
 
 
-def cell_request(cell: Cell, data: Prepared, inputs: Path) -> CellAsked:
+def cell_request(cell: Cell, data: Prepared, inputs: Path) -> CellRequest:
     """Return what every request about a cell says; `inputs` is as prepare_inputs left it.
 
     The worker sees one card at most, which is `gpu`.

@@ -80,8 +80,8 @@ def cached_proof(
         "batch_size": cell.batch_size,
     }
     decisive = _own_key(cell) | shared
-    if not fresh and (found := files.read_cached("proofs", decisive)):
-        return Proof(**found)
+    if not fresh and (cached := files.read_cached("proofs", decisive)):
+        return Proof(**cached)
     inputs = files.default_cache() / "proofs" / f"oracle-{files.cache_key(shared | {'code': imports.code_hash(*CODE)})}"
     _write_inputs(inputs, cell, data, seed, steps)
     place = Place.of_framework(cell.framework, cell.device, cell.threads, cell.revision, memory)

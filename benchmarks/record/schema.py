@@ -197,8 +197,8 @@ def _checked(columns: Sequence[Column], record: Mapping[str, Any], what: str) ->
             if column.required:
                 raise SchemaError(f"{what} lacks required column {column.name!r}")
         elif mistake(KINDS[column.kind], value) or not column.check(value):
-            found = reprlib.repr(value)  # a line may hold a megabyte of it
-            raise SchemaError(f"{what} column {column.name!r}: {found} is not a valid {column.kind} ({column.meaning})")
+            short = reprlib.repr(value)  # a line may hold a megabyte of it
+            raise SchemaError(f"{what} column {column.name!r}: {short} is not a valid {column.kind} ({column.meaning})")
     return complete
 
 

@@ -88,12 +88,12 @@ def _speed(adapter: Adapter, inputs: Inputs, request: SpeedRequest) -> Answer:
     The first launch of a cell, which has no plan yet, also finds out what a step costs at least.
     """
     cell, plan = request["cell"], request["plan"]
-    found = speeds(adapter, inputs, cell["batch_size"], plan, cell["input"], request["chunk_s"])
+    columns = speeds(adapter, inputs, cell["batch_size"], plan, cell["input"], request["chunk_s"])
     if cell["device"] == "cpu":
-        found["threads_computing"] = interference.computing(adapter)
+        columns["threads_computing"] = interference.computing(adapter)
     if plan is None:
-        found["dispatch_s"] = dispatch_s(type(adapter), cell["device"], cell["mode"], cell["dtype"])
-    return found
+        columns["dispatch_s"] = dispatch_s(type(adapter), cell["device"], cell["mode"], cell["dtype"])
+    return columns
 
 
 def _accuracy(adapter: Adapter, inputs: Inputs, request: AccuracyRequest, channel: int) -> Answer:

@@ -40,16 +40,16 @@ def _loaded() -> list[Path]:
 
 def _openblas_cores(libraries: list[Path]) -> dict[str, str]:
     """Return for each loaded OpenBLAS the processor whose kernels it chose."""
-    found = {}
+    cores = {}
     for path in libraries:
         if "openblas" in path.name:
             library = ctypes.CDLL(str(path))
             for name in CORE_NAMES:
                 if function := getattr(library, name, None):
                     function.restype = ctypes.c_char_p
-                    found[path.name] = function().decode()
+                    cores[path.name] = function().decode()
                     break
-    return found
+    return cores
 
 
 def _denormals(adapter_class: type[Adapter], device: str, dtype: str) -> str:

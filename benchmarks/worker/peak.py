@@ -56,17 +56,17 @@ def sweep(adapter_class: type[Adapter], request: ProductsRequest) -> Answer:
     adapter, answer = _smallest(adapter_class, request)
     if adapter is None:
         return answer
-    found: list[Answer] = []
+    rates: list[Answer] = []
     for size in request["sizes"]:
-        expected_s = 2 * size**3 / max((item.get("flops_per_s", 0.0) for item in found), default=np.inf)
+        expected_s = 2 * size**3 / max((item.get("flops_per_s", 0.0) for item in rates), default=np.inf)
         if expected_s > LONGEST_S:
             reason = f"one product would take about {expected_s:.1f} s, more than {LONGEST_S:g} s"
-            found.append({"size": size, "skipped": reason})
+            rates.append({"size": size, "skipped": reason})
         else:
-            found.append({"size": size, **_product_rate(adapter, size)})
-    if max(item.get("cpu_per_wall", 0.0) for item in found) > 1.05 * request["threads"]:
+            rates.append({"size": size, **_product_rate(adapter, size)})
+    if max(item.get("cpu_per_wall", 0.0) for item in rates) > 1.05 * request["threads"]:
         answer["flags"] = ["thread_mismatch"]
-    return answer | {"sizes": found}
+    return answer | {"sizes": rates}
 
 
 def sweep_copies(adapter_class: type[Adapter], request: CopiesRequest) -> Answer:

@@ -108,10 +108,10 @@ def _object_mistake(kind: type, value: object, name: str, partial: bool) -> str:
     if not isinstance(value, dict):
         return _not_valid(name, value)
     prefix = f"{name}." if name else ""
-    found = _fields(kind)
-    if unknown := [key for key in value if key not in found]:
+    fields = _fields(kind)
+    if unknown := [key for key in value if key not in fields]:
         return f"has an unknown field {shown(prefix + unknown[0])}"
-    for key, (field, required) in found.items():
+    for key, (field, required) in fields.items():
         if key not in value:
             if required and not partial:
                 return f"lacks {prefix + key!r}"
@@ -123,11 +123,11 @@ def _object_mistake(kind: type, value: object, name: str, partial: bool) -> str:
 @functools.cache
 def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
     """Return the fields of a TypedDict: the type of each, and whether it is required."""
-    found = {}
+    fields = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():
         marked = get_origin(hint) in (Required, NotRequired)
-        found[name] = (get_args(hint)[0] if marked else hint, get_origin(hint) is not NotRequired)
-    return found
+        fields[name] = (get_args(hint)[0] if marked else hint, get_origin(hint) is not NotRequired)
+    return fields
 
 
 def _not_valid(name: str, value: object) -> str:
