@@ -22,11 +22,9 @@ import numpy.typing as npt
 from adapters.contract import Array, Feed, Preloaded
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from adapters.registry import ADAPTERS
 from adapters.weights import Weights
 from benchmarks.launch.outcome import Outcome
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import axes, launch, on_cpus
+from benchmarks.launch.process import Place, cell_request, launch, on_cpus
 from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared, prepare
@@ -268,15 +266,8 @@ def _real_launch(data: Prepared) -> Outcome:
     cell = Cell("numpy", "mlp", data.name, "cpu", 100, "eager", "float32", 1)
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
         prepare_inputs(Path(folder), RECIPE, 0, data.train_size, 1)
-        request = SpeedRequest(
-            task="speed",
-            adapter=ADAPTERS["numpy"],
-            cell=axes(cell),
-            data=str(data.folder),
-            inputs=folder,
-            plan=None,
-            chunk_s=timing.CHUNK_S,
-        )
+        shared = cell_request(cell, data, Path(folder))
+        request: SpeedRequest = {**shared, "task": "speed", "plan": None, "chunk_s": timing.CHUNK_S}
         return launch(Place.of_framework("numpy", "cpu", 1), request, timeout_s=300)
 
 

@@ -50,7 +50,9 @@ class LocalEngine:
             display = Display(err)
             memory, chunk_s = MemoryLimit.for_bytes(request.memory_bytes), request.preset.chunk_s
             known = ceilings(points(cells), request.peak, say)
-            launcher = Launcher(probes, data, request.timeout_s, chunk_s, request.epochs, memory, known)
+            launcher = Launcher(
+                probes, data, chunk_s, request.epochs, memory, timeout_s=request.timeout_s, ceilings=known
+            )
             sweep = LocalSweep(cells, launcher, request, display, display.proof)
             with summarise_when_ended(sweep, display):
                 sweep.run()

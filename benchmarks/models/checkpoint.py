@@ -27,7 +27,7 @@ from adapters.weights import Weights
 from benchmarks import files
 from benchmarks.errors import DataError, StorageError, UsageError, require, shown
 from benchmarks.files import file_sha256
-from benchmarks.record.values import loads, whole
+from benchmarks.worker.validate import loads
 
 MAX_WEIGHTS_BYTES = 1 << 30
 MAX_HEADER_BYTES = 1 << 20  # names and shapes; those of the largest declared network take 2 kB
@@ -167,7 +167,7 @@ def _parsed(path: Path) -> Card:
     if not isinstance(card, dict):
         raise DataError(f"damaged model card {shown(path)}: expected an object, found no object")
     version = card.get("card_version")
-    if not whole(version) or version != CARD_VERSION:
+    if type(version) is not int or version != CARD_VERSION:  # `true` equals 1 in Python
         raise DataError(
             f"damaged model card {shown(path)}: expected card_version {CARD_VERSION}, found {_brief(version)}"
         )

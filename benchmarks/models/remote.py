@@ -28,8 +28,7 @@ from adapters.weights import Weights
 from benchmarks.errors import WorkerFailed, WorkerLost
 from benchmarks.launch import outcome, process
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, decoded, judge
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import Report, axes
+from benchmarks.launch.process import Place, Report, cell_request
 from benchmarks.machine.hardware import kind
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
@@ -207,16 +206,13 @@ def train(
 ) -> tuple[Weights, Answer]:
     """Train a cell's recipe; return its weights and the worker's answer. prepare_inputs() has filled `inputs`."""
     kept = inputs / f"{cell.framework}.npz"
-    request = AccuracyRequest(
-        task="accuracy",
-        adapter=ADAPTERS[cell.framework],
-        cell=axes(cell),
-        data=str(data.folder),
-        inputs=str(inputs),
-        epochs=epochs,
-        save=str(kept),
-        progress=progress is not None,
-    )
+    request: AccuracyRequest = {
+        **cell_request(cell, data, inputs),
+        "task": "accuracy",
+        "epochs": epochs,
+        "save": str(kept),
+        "progress": progress is not None,
+    }
     answer = _ask(cell, request, TIMEOUT_S, progress)
     return read_weights(kept), answer
 
@@ -230,15 +226,12 @@ def outputs(cell: Cell, data: Prepared, inputs: Path, weights: Mapping[str, Weig
     for name, path in kept.items():
         write_weights(path, {key: array.astype(np.float32) for key, array in weights[name].items()})
     made = {name: inputs / f"{name}-in-{cell.framework}.npy" for name in weights}
-    request = EvaluateRequest(
-        task="evaluate",
-        adapter=ADAPTERS[cell.framework],
-        cell=axes(cell),
-        data=str(data.folder),
-        inputs=str(inputs),
-        weights={name: str(path) for name, path in kept.items()},
-        outputs={name: str(path) for name, path in made.items()},
-    )
+    request: EvaluateRequest = {
+        **cell_request(cell, data, inputs),
+        "task": "evaluate",
+        "weights": {name: str(path) for name, path in kept.items()},
+        "outputs": {name: str(path) for name, path in made.items()},
+    }
     _ask(cell, request, EVALUATE_S)
     found = {name: np.load(path, allow_pickle=False) for name, path in made.items()}
     expected = (data.test_size, RECIPES[cell.recipe].model.outputs)

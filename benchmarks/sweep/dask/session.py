@@ -68,7 +68,8 @@ class Session:
         memory = MemoryLimit.for_bytes(order["memory_bytes"])
         with lock.machine_lock(f"the peak for {self.name}", True, self._say):
             known = ceilings([Point(*point) for point in order["points"]], order["peak"], self._say)
-        return Launcher(probes, data, order["timeout_s"], preset.chunk_s, order["epochs"], memory, known)
+        timeout_s, epochs = order["timeout_s"], order["epochs"]
+        return Launcher(probes, data, preset.chunk_s, epochs, memory, timeout_s=timeout_s, ceilings=known)
 
     def data(self) -> list[Json]:
         """Return what the driver is to know of each data set, in the order in which they were asked for."""
