@@ -7,8 +7,9 @@ answers with a reason (`unsupported`). Needs the standard library and NumPy alon
 
 from __future__ import annotations
 
+import platform
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -91,6 +92,28 @@ class DeviceTimer:
         return float(self.begin.elapsed_time(self.end)) / 1e3
 
 
+def processor() -> str:
+    """Return the name of what frameworks call their CPU device."""
+    return platform.processor() or platform.machine()
+
+
+def chain(
+    operation: Callable[[Any, Any], Any], first: Any, targets: Sequence[Any] = (None, None)
+) -> Callable[[int], list[Any]]:
+    """Return work(count), as Adapter.products wants it: `count` times operation(result before, target).
+
+    The operation returns its result. Where it writes into the target, two of them in turn are enough.
+    """
+
+    def work(count: int) -> list[Any]:
+        result = first
+        for index in range(count):
+            result = operation(result, targets[index % 2])
+        return [result]
+
+    return work
+
+
 class Adapter(ABC):
     """One declared recipe, built by one framework on one device in one mode and dtype.
 
@@ -100,6 +123,7 @@ class Adapter(ABC):
     """
 
     framework: ClassVar[str]
+    version: ClassVar[str]
 
     def __init__(self, recipe: Recipe, device: str = "cpu", mode: str = "eager", dtype: str = "float32") -> None:
         """Build the network; ContractError if it is not the declared one, ValueError if it cannot be built."""
@@ -122,12 +146,17 @@ class Adapter(ABC):
         if list(built.items()) != list(declared.items()):
             raise ContractError(f"{self.framework} built {built}, model {self.recipe.model.name!r} declares {declared}")
 
+    def named(self, arrays: Iterable[Array]) -> Weights:
+        """Return copies of the parameters' arrays, or their gradients', in the declaration's order; by name."""
+        pairs = zip(self.recipe.model.parameters(), arrays, strict=True)
+        return {parameter.name: np.array(array, order="C") for parameter, array in pairs}
+
     # What there is
 
     @classmethod
-    @abstractmethod
     def versions(cls) -> dict[str, str]:
         """Return versions by package; the framework's own name is among them."""
+        return {cls.framework: cls.version, "numpy": np.__version__, "python": platform.python_version()}
 
     @classmethod
     @abstractmethod
@@ -170,9 +199,9 @@ class Adapter(ABC):
         May return early, and stands inside timed work: it waits for nothing and copies nothing to the host.
         """
 
-    @abstractmethod
     def set_rate(self, rate: float) -> None:
         """Use this learning rate from the next step on."""
+        self.rate = rate
 
     # The work
 
@@ -232,9 +261,9 @@ class Adapter(ABC):
         So none can be left out or overlap the next. A copy reads N elements and writes N. As products otherwise.
         """
 
-    @abstractmethod
     def timer(self) -> DeviceTimer | None:
         """Return what reads the device's own clock; None on a CPU, and where the framework shows no events."""
+        return None
 
     @abstractmethod
     def synchronise(self, pending: Any = None) -> None:

@@ -32,12 +32,15 @@ def _float32(value: float) -> float:
     return float(np.float32(value))
 
 
-def _round_scalars(declared: object) -> None:
-    """Round every float field of a frozen dataclass; called by its __post_init__."""
-    for field in dataclasses.fields(declared):  # type: ignore[arg-type]  # any dataclass instance
-        value = getattr(declared, field.name)
-        if isinstance(value, float):
-            object.__setattr__(declared, field.name, _float32(value))
+@dataclass(frozen=True)
+class _Rounded:
+    """A declaration whose scalars are rounded once to float32."""
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            if isinstance(value, float):
+                object.__setattr__(self, field.name, _float32(value))
 
 
 # Layers ---------------------------------------------------------------------------------------------------
@@ -201,28 +204,22 @@ def _parameter_shapes(layer: Conv2D | Dense, shape: Shape) -> tuple[Shape, Shape
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(_Rounded):
     """v = momentum*v + g; w = w - rate*v; Nesterov: w = w - rate*(g + momentum*v). No dampening."""
 
     rate: float
     momentum: float = 0.0
     nesterov: bool = False
 
-    def __post_init__(self) -> None:
-        _round_scalars(self)
-
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(_Rounded):
     """As published (arXiv:1412.6980): w = w - rate * (m/(1-beta1^t)) / (sqrt(v/(1-beta2^t)) + epsilon)."""
 
     rate: float = 0.001
     beta1: float = 0.9
     beta2: float = 0.999
     epsilon: float = 1e-8
-
-    def __post_init__(self) -> None:
-        _round_scalars(self)
 
     def corrections(self, step: int) -> tuple[float, float]:
         """Return (1 - beta1^t, 1 - beta2^t) for step t = 1, 2, ..., in float64.
@@ -236,13 +233,10 @@ Optimiser = SGD | Adam
 
 
 @dataclass(frozen=True)
-class Exponential:
+class Exponential(_Rounded):
     """The learning rate of epoch e (from 0) is rate * factor^e, rounded to float32."""
 
     factor: float = 1.0
-
-    def __post_init__(self) -> None:
-        _round_scalars(self)
 
     def rate(self, optimiser: Optimiser, epoch: int) -> float:
         return _float32(optimiser.rate * self.factor**epoch)
@@ -305,13 +299,10 @@ class Recipe:
 
 def layers(model: Model) -> list[dict[str, Any]]:
     """Return each layer's type, settings, `input_shape`, and a `name` that agrees with those of its parameters."""
-    found, counts = [], {"conv": 0, "dense": 0}
+    named = {parameter.layer: parameter.name.partition(".")[0] for parameter in model.parameters()}
+    found = []
     for index, (layer, shape) in enumerate(zip(model.layers, model.shapes(), strict=False)):
-        name = f"{type(layer).__name__.lower()}{index}"
-        if isinstance(layer, WEIGHTED):
-            kind = "conv" if isinstance(layer, Conv2D) else "dense"
-            counts[kind] += 1
-            name = f"{kind}{counts[kind]}"
-        settings = dataclasses.asdict(layer)
-        found.append({"type": type(layer).__name__, **settings, "name": name, "input_shape": list(shape)})
+        kind = type(layer).__name__
+        name = named.get(index, f"{kind.lower()}{index}")
+        found.append({"type": kind, **dataclasses.asdict(layer), "name": name, "input_shape": list(shape)})
     return found

@@ -136,11 +136,16 @@ def read_cached(kind: str, decisive: Mapping[str, Any]) -> Document | None:
 
 
 def write_cached(kind: str, decisive: Mapping[str, Any], document: Mapping[str, Any]) -> None:
-    """Write a document in one piece: until then a reader sees the old one."""
+    """Write a document in one piece."""
     path = _cached_path(kind, decisive)
     path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, json.dumps(document).encode())
+
+
+def write_whole(path: Path, content: bytes) -> None:
+    """Write a file in one piece: until then a reader sees the old one, or none."""
     part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_text(json.dumps(document))
+    part.write_bytes(content)
     part.rename(path)
 
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from adapters.recipes import PUBLISHED_ACCURACY, PUBLISHED_TRAIN_ACCURACY
 from benchmarks.errors import DataError, StorageError, plain, shown
 from benchmarks.models import checkpoint
-from benchmarks.record.values import fits
+from benchmarks.worker.validate import mistake
 from report.export.formats import markdown_text
 from report.page.drawing import SETTINGS, look
 
@@ -26,7 +26,7 @@ def draw(folder: Path) -> Path:
     """Write curves.svg into a folder of saved weights and return its path; DataError where its card has no scores."""
     kept = checkpoint.read_checkpoint(folder)
     scores = kept.card.get("scores", {})
-    lengths = {len(scores[name]) if fits("floats", scores.get(name)) else 0 for name in BY_EPOCH}
+    lengths = {0 if mistake(list[float], scores.get(name)) else len(scores[name]) for name in BY_EPOCH}
     if 0 in lengths or len(lengths) > 1:
         raise DataError(f"the card of {shown(folder)} has no scores by epoch")
     training, data = kept.card.get("training", {}), kept.card.get("dataset", {})

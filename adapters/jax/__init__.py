@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import math
 import os
-import platform
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -18,7 +17,7 @@ import numpy.typing as npt
 from jax import lax
 
 from adapters import declaration
-from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
+from adapters.contract import NO_TF32, Adapter, Array, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Adam, Conv2D, Model
 from adapters.jax.layers import apply
 from adapters.weights import Weights
@@ -28,16 +27,13 @@ class JaxAdapter(Adapter):
     """value_and_grad op by op, one jitted step, or a jitted loop of steps."""
 
     framework = "jax"
+    version = jax.__version__
 
     # What there is
 
     @classmethod
-    def versions(cls) -> dict[str, str]:
-        return {"jax": jax.__version__, "numpy": np.__version__, "python": platform.python_version()}
-
-    @classmethod
     def devices(cls) -> dict[str, str]:
-        found = {"cpu": platform.processor() or platform.machine()}
+        found = {"cpu": processor()}
         if jax.default_backend() == "gpu":
             found["gpu"] = jax.devices("gpu")[0].device_kind
         return found
@@ -89,11 +85,11 @@ class JaxAdapter(Adapter):
         self.parameters, self.state = self.device_put(arrays), self.device_put(state)
 
     def get_weights(self) -> Weights:
-        return self.canonical(self.parameters)
+        return self.named(self.parameters)
 
     def snapshot(self) -> Callable[[], Weights]:
         copies = [jnp.copy(array) for array in self.parameters]  # the arrays themselves are donated to the next step
-        return lambda: self.canonical(copies)
+        return lambda: self.named(copies)
 
     def set_rate(self, rate: float) -> None:
         self.rate = self.device_put(np.asarray(rate, self.dtype))
@@ -139,7 +135,7 @@ class JaxAdapter(Adapter):
         return np.array(batches.losses, np.float64)
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
-        return self.canonical(self.slopes(self.parameters, preloaded.images[index], preloaded.labels[index])[1])
+        return self.named(self.slopes(self.parameters, preloaded.images[index], preloaded.labels[index])[1])
 
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         if self.mode == "fused":
@@ -153,29 +149,12 @@ class JaxAdapter(Adapter):
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         first, factor = self.device_put((left.astype(self.operands), right.astype(self.operands)))
         multiply = jax.jit(jnp.matmul)
-
-        def work(count: int) -> Any:
-            product = first
-            for _ in range(count):
-                product = multiply(product, factor)
-            return [product]
-
-        return work
+        return chain(lambda last, _: multiply(last, factor), first)
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         first = self.device_put(array)
         negate = jax.jit(jnp.negative)
-
-        def work(count: int) -> Any:
-            copy = first
-            for _ in range(count):
-                copy = negate(copy)
-            return [copy]
-
-        return work
-
-    def timer(self) -> DeviceTimer | None:
-        return None  # jax shows no events
+        return chain(lambda last, _: negate(last), first)
 
     def synchronise(self, pending: Any = None) -> None:
         jax.block_until_ready((self.parameters, self.state, pending))
@@ -185,10 +164,6 @@ class JaxAdapter(Adapter):
         return "+".join(sorted(kinds))
 
     # Own helpers
-
-    def canonical(self, arrays: list[Any]) -> Weights:
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        return {name: np.array(array) for name, array in zip(names, arrays, strict=True)}
 
     def take_step(self, images: Any, labels: Any) -> Any:
         self.parameters, self.state, loss = self.one_step(self.parameters, self.state, images, labels, self.rate)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 from collections.abc import Callable
 from typing import Any
 
@@ -20,7 +19,7 @@ import numpy.typing as npt
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Adam, Model
 from adapters.mxnet.layers import Loss, layer_of
 from adapters.weights import Weights
@@ -30,16 +29,13 @@ class MxnetAdapter(Adapter):
     """Gluon imperatively, or its graph bound to the weights as one program; evaluation hybridized."""
 
     framework = "mxnet"
+    version = mx.__version__
 
     # What there is
 
     @classmethod
-    def versions(cls) -> dict[str, str]:
-        return {"mxnet": mx.__version__, "numpy": np.__version__, "python": platform.python_version()}
-
-    @classmethod
     def devices(cls) -> dict[str, str]:
-        found = {"cpu": platform.processor() or platform.machine()}
+        found = {"cpu": processor()}
         if mx.context.num_gpus():
             found["gpu"] = "GPU 0"  # mxnet 1.9 cannot name it
         return found
@@ -98,9 +94,6 @@ class MxnetAdapter(Adapter):
         copies = [array.copy() for array in self.blocks]
         return lambda: self.canonical(copies)
 
-    def set_rate(self, rate: float) -> None:
-        self.rate = rate
-
     # The work
 
     def put(self, images: Array, labels: Array) -> Preloaded:
@@ -147,29 +140,12 @@ class MxnetAdapter(Adapter):
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         first, factor = (mx.nd.array(array, self.place, self.dtype) for array in (left, right))
         targets = mx.nd.empty(left.shape, self.place, self.dtype), mx.nd.empty(left.shape, self.place, self.dtype)
-
-        def work(count: int) -> Any:
-            product = first
-            for index in range(count):
-                product = mx.nd.dot(product, factor, out=targets[index % 2])
-            return [product]
-
-        return work
+        return chain(lambda last, target: mx.nd.dot(last, factor, out=target), first, targets)
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         first = mx.nd.array(array, self.place, self.dtype)
         targets = mx.nd.empty(array.shape, self.place, self.dtype), mx.nd.empty(array.shape, self.place, self.dtype)
-
-        def work(count: int) -> Any:
-            copy = first
-            for index in range(count):
-                copy = mx.nd.negative(copy, out=targets[index % 2])
-            return [copy]
-
-        return work
-
-    def timer(self) -> DeviceTimer | None:
-        return None  # mxnet shows no events
+        return chain(lambda last, target: mx.nd.negative(last, out=target), first, targets)
 
     def synchronise(self, pending: Any = None) -> None:
         mx.nd.waitall()
@@ -222,10 +198,7 @@ class MxnetAdapter(Adapter):
 
     def canonical(self, arrays: list[mx.nd.NDArray]) -> Weights:
         copies = (array.asnumpy() for array in arrays)
-        return {
-            parameter.name: np.ascontiguousarray(copy.T if copy.ndim == 2 else copy)
-            for parameter, copy in zip(self.recipe.model.parameters(), copies, strict=True)
-        }
+        return self.named(copy.T if copy.ndim == 2 else copy for copy in copies)
 
     def update(self) -> None:
         """Apply the declared update with mxnet's operators: its own keep the rate inside the momentum buffer."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Adam, Model
 from adapters.numpy import layers
 from adapters.numpy.layers import LOSSES, Weighted
@@ -22,16 +21,13 @@ class NumpyAdapter(Adapter):
     """The reference: hand-written gradients, see layers.py."""
 
     framework = "numpy"
+    version = np.__version__
 
     # What there is
 
     @classmethod
-    def versions(cls) -> dict[str, str]:
-        return {"numpy": np.__version__, "python": platform.python_version()}
-
-    @classmethod
     def devices(cls) -> dict[str, str]:
-        return {"cpu": platform.processor() or platform.machine()}
+        return {"cpu": processor()}
 
     @classmethod
     def set_threads(cls, threads: int) -> int:
@@ -71,15 +67,11 @@ class NumpyAdapter(Adapter):
         self.step_count = 0
 
     def get_weights(self) -> Weights:
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        return {name: array.copy() for name, array in zip(names, self.arrays(), strict=True)}
+        return self.named(self.arrays())
 
     def snapshot(self) -> Callable[[], Weights]:
         copies = self.get_weights()
         return lambda: copies
-
-    def set_rate(self, rate: float) -> None:
-        self.rate = rate
 
     # The work
 
@@ -113,8 +105,7 @@ class NumpyAdapter(Adapter):
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
         self.differentiate(preloaded.images[index], preloaded.labels[index])
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        return {name: array.copy() for name, array in zip(names, self.gradient_arrays(), strict=True)}
+        return self.named(self.gradient_arrays())
 
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         return [self.forward(preloaded.images[index]).copy() for index in range(first, first + count)]
@@ -124,28 +115,11 @@ class NumpyAdapter(Adapter):
 
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         targets = np.empty_like(left), np.empty_like(left)
-
-        def work(count: int) -> Any:
-            product = left
-            for index in range(count):
-                product = np.matmul(product, right, out=targets[index % 2])
-            return [product]
-
-        return work
+        return chain(lambda last, target: np.matmul(last, right, out=target), left, targets)
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         targets = np.empty_like(array), np.empty_like(array)
-
-        def work(count: int) -> Any:
-            copy = array
-            for index in range(count):
-                copy = np.negative(copy, out=targets[index % 2])
-            return [copy]
-
-        return work
-
-    def timer(self) -> DeviceTimer | None:
-        return None
+        return chain(lambda last, target: np.negative(last, out=target), array, targets)
 
     def synchronise(self, pending: Any = None) -> None:
         pass  # NumPy returns when it has finished

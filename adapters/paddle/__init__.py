@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
 from functools import partial
@@ -22,7 +21,7 @@ from paddle import io, nn
 from paddle.nn import functional
 
 from adapters import declaration
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Model, Shape
 from adapters.weights import Weights
 
@@ -33,16 +32,13 @@ class PaddleAdapter(Adapter):
     """Dygraph, or its forward pass and loss as one static program."""
 
     framework = "paddle"
+    version = paddle.__version__
 
     # What there is
 
     @classmethod
-    def versions(cls) -> dict[str, str]:
-        return {"paddle": paddle.__version__, "numpy": np.__version__, "python": platform.python_version()}
-
-    @classmethod
     def devices(cls) -> dict[str, str]:
-        found = {"cpu": platform.processor() or platform.machine()}
+        found = {"cpu": processor()}
         if paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count():
             found["gpu"] = paddle.device.cuda.get_device_name(0)
         return found
@@ -95,14 +91,14 @@ class PaddleAdapter(Adapter):
         self.optimiser = self.make_optimiser()
 
     def get_weights(self) -> Weights:
-        return self.canonical(self.parameters)
+        return self.named(target.numpy() for target in self.parameters)
 
     def snapshot(self) -> Callable[[], Weights]:
         copies = [target.detach().clone() for target in self.parameters]
-        return lambda: self.canonical(copies)
+        return lambda: self.named(copy.numpy() for copy in copies)
 
     def set_rate(self, rate: float) -> None:
-        self.rate = rate
+        super().set_rate(rate)
         self.optimiser.set_lr(rate)
 
     # The work
@@ -141,8 +137,7 @@ class PaddleAdapter(Adapter):
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
         self.differentiate(preloaded.images[index], preloaded.labels[index])
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        found = {name: np.array(p.grad.numpy()) for name, p in zip(names, self.parameters, strict=True)}
+        found = self.named(parameter.grad.numpy() for parameter in self.parameters)
         self.optimiser.clear_grad(set_to_zero=False)
         return found
 
@@ -156,25 +151,11 @@ class PaddleAdapter(Adapter):
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         placed = (paddle.to_tensor(array, place=self.place) for array in (left, right))
         first, factor = (array.astype(self.operands) for array in placed)
-
-        def work(count: int) -> Any:
-            product = first
-            for _ in range(count):
-                product = paddle.matmul(product, factor)
-            return [product]
-
-        return work
+        return chain(lambda last, _: paddle.matmul(last, factor), first)
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         first = paddle.to_tensor(array, place=self.place)
-
-        def work(count: int) -> Any:
-            copy = first
-            for _ in range(count):
-                copy = paddle.neg(copy)
-            return [copy]
-
-        return work
+        return chain(lambda last, _: paddle.neg(last), first)
 
     def timer(self) -> DeviceTimer | None:
         # The versions before 3 document events that cannot tell the time between them.
@@ -191,10 +172,6 @@ class PaddleAdapter(Adapter):
         return "+".join(sorted(kinds))
 
     # Own helpers
-
-    def canonical(self, tensors: list[paddle.Tensor]) -> Weights:
-        names = (parameter.name for parameter in self.recipe.model.parameters())
-        return {name: np.array(tensor.numpy()) for name, tensor in zip(names, tensors, strict=True)}
 
     def step(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
         loss = self.differentiate(images, labels)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import platform
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -15,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf  # it reads the environment
 
-from adapters.contract import NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
+from adapters.contract import NO_TF32, Adapter, Array, Feed, Preloaded, processor
 from adapters.declaration import Model, Parameter
 from adapters.tensorflow.layers import apply, convolves, flattened_image, slots, update
 from adapters.weights import Weights
@@ -28,16 +27,13 @@ class TensorflowAdapter(Adapter):
     """Eager operations, one tf.function a step, or a tf.function that loops over steps. Images are NHWC."""
 
     framework = "tensorflow"
+    version = tf.__version__
 
     # What there is
 
     @classmethod
-    def versions(cls) -> dict[str, str]:
-        return {"tensorflow": tf.__version__, "numpy": np.__version__, "python": platform.python_version()}
-
-    @classmethod
     def devices(cls) -> dict[str, str]:
-        found = {"cpu": platform.processor() or platform.machine()}
+        found = {"cpu": processor()}
         if cards := tf.config.list_physical_devices("GPU"):
             found["gpu"] = tf.config.experimental.get_device_details(cards[0]).get("device_name", "GPU")
         return found
@@ -98,7 +94,7 @@ class TensorflowAdapter(Adapter):
         return lambda: self.canonical(copies)
 
     def set_rate(self, rate: float) -> None:
-        self.rate = rate
+        super().set_rate(rate)
         self.rate_variable.assign(rate)
 
     # The work
@@ -189,9 +185,6 @@ class TensorflowAdapter(Adapter):
             return [copy]
 
         return work
-
-    def timer(self) -> DeviceTimer | None:
-        return None  # tensorflow shows no events
 
     def synchronise(self, pending: Any = None) -> None:
         tf.test.experimental.sync_devices()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import platform
 from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
@@ -16,7 +15,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded
+from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
 from adapters.declaration import SGD, Model
 from adapters.torch.feed import endless
 from adapters.torch.graphs import InPlace, Loop, Loops, compiled, missing_compiler
@@ -28,16 +27,13 @@ class TorchAdapter(Adapter):
     """Eager autograd; one step through torch.compile, with plain SGD the update too; steps replayed as CUDA graphs."""
 
     framework = "torch"
+    version = torch.__version__
 
     # What there is
 
     @classmethod
-    def versions(cls) -> dict[str, str]:
-        return {"torch": torch.__version__, "numpy": np.__version__, "python": platform.python_version()}
-
-    @classmethod
     def devices(cls) -> dict[str, str]:
-        found = {"cpu": platform.processor() or platform.machine()}
+        found = {"cpu": processor()}
         if torch.cuda.is_available():
             found["gpu"] = torch.cuda.get_device_name(0)
         return found
@@ -109,7 +105,7 @@ class TorchAdapter(Adapter):
         return lambda: self.canonical(copies)
 
     def set_rate(self, rate: float) -> None:
-        self.rate = rate
+        super().set_rate(rate)
         self.rate_array.fill_(rate)
         for group in self.optimiser.param_groups if self.optimiser else []:
             group["lr"] = rate
@@ -163,26 +159,12 @@ class TorchAdapter(Adapter):
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         first, factor = (torch.from_numpy(array).to(self.place, self.type_of_operands) for array in (left, right))
         targets = torch.empty_like(first), torch.empty_like(first)
-
-        def work(count: int) -> Any:
-            product = first
-            for index in range(count):
-                product = torch.mm(product, factor, out=targets[index % 2])
-            return [product]
-
-        return work
+        return chain(lambda last, target: torch.mm(last, factor, out=target), first, targets)
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         first = torch.from_numpy(array).to(self.place)
         targets = torch.empty_like(first), torch.empty_like(first)
-
-        def work(count: int) -> Any:
-            copy = first
-            for index in range(count):
-                copy = torch.neg(copy, out=targets[index % 2])
-            return [copy]
-
-        return work
+        return chain(lambda last, target: torch.neg(last, out=target), first, targets)
 
     def timer(self) -> DeviceTimer | None:
         return DeviceTimer(partial(torch.cuda.Event, enable_timing=True)) if self.device == "gpu" else None
@@ -199,10 +181,7 @@ class TorchAdapter(Adapter):
 
     def canonical(self, tensors: list[torch.Tensor]) -> Weights:
         arrays = (tensor.cpu().contiguous().numpy() for tensor in tensors)
-        return {
-            parameter.name: np.array(array.T if array.ndim == 2 else array, order="C")
-            for parameter, array in zip(self.recipe.model.parameters(), arrays, strict=True)
-        }
+        return self.named(array.T if array.ndim == 2 else array for array in arrays)
 
     def image_batch(self, batch: Array) -> torch.Tensor:
         return channels_last(torch.from_numpy(np.ascontiguousarray(batch)).to(self.place))

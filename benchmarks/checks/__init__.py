@@ -1,24 +1,30 @@
-"""What is wrong with this machine and with these results, in plain words: a section a file, a list of findings each.
+"""What is wrong with this machine and with these results, in plain words: findings of a check that only looks.
 
-    environments | machine | disk | data     this machine
-    results | rules                          a folder of results files, which `report` reads: only it knows tables
-
-A check only looks: it changes nothing and reaches no network.
+A check changes nothing and reaches no network.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
-from benchmarks.checks import doctor
-from benchmarks.checks.finding import Finding
+LEVELS = ("ok", "note", "warning", "error")
+MOST = 10  # findings of one kind; thousands of lines help no reader
 
 
-def run(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield each section's name and findings; `folder` holds the results."""
-    yield "environments", list(doctor.environment_findings())
-    yield "machine", list(doctor.machine_findings())
-    yield "disk", list(doctor.disk_findings(folder))
-    yield "data", list(doctor.data_findings())
-    yield from doctor.sections(folder)
+@dataclass(frozen=True)
+class Finding:
+    """`level` is one of LEVELS; `advice` says what to do next, empty where there is nothing to do."""
+
+    level: str
+    what: str
+    found: str
+    advice: str = ""
+
+
+def shortened(found: Sequence[Finding]) -> Iterator[Finding]:
+    """Yield the first findings of a kind, and one that counts the others."""
+    yield from found[:MOST]
+    if rest := found[MOST:]:
+        worst = max((finding.level for finding in rest), key=LEVELS.index)
+        yield Finding(worst, rest[0].what, f"and {len(rest):,} more of these")

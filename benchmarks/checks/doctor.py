@@ -10,8 +10,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from importlib import metadata
@@ -21,13 +19,13 @@ import numpy as np
 import psutil
 
 from adapters.registry import ADAPTERS, CPU_ONLY
-from benchmarks.checks.finding import Finding
+from benchmarks.checks import Finding
 from benchmarks.errors import DataError, shown
 from benchmarks.files import default_cache
 from benchmarks.launch.probe import Probe, probe_all
 from benchmarks.machine import environments, hardware
 from benchmarks.machine.hardware import KINDS
-from benchmarks.plan.data.dataset import ARRAY_NAMES, content_sha256
+from benchmarks.plan.data import ARRAY_NAMES, content_sha256
 from benchmarks.plan.data.sources import FILES, ORIGINS, check, load_mnist_5k
 
 LOOKED_S = 0.5
@@ -37,8 +35,15 @@ OWN_GROUP = Path("/proc/self/cgroup")
 NAMED = 3  # packages that differ are named up to so many
 LITTLE_BYTES = 1 << 30
 TOO_LITTLE_BYTES = 100 << 20
-COMMAND = [sys.executable, "-m", "report", "check"]
-ADVICE = "python -m report check says more"
+
+
+def run(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield each section's name and findings; `folder` holds the results."""
+    yield "environments", list(environment_findings())
+    yield "machine", list(machine_findings())
+    yield "disk", list(disk_findings(folder))
+    yield "data", list(data_findings())
+    yield from sections(folder)
 
 
 def machine_findings() -> Iterator[Finding]:
@@ -188,7 +193,8 @@ def _judged(probe: Probe) -> Finding:
         return Finding("warning", what, probe.problem, "check the driver, and CUDA_VISIBLE_DEVICES")
     folder = environments.interpreter(probe.framework, probe.device).parents[1]
     pins = environments.pinned(probe.framework, probe.device)
-    installed = {_normal(found.name): found.version for found in metadata.distributions(path=_site_packages(folder))}
+    packages = metadata.distributions(path=[str(path) for path in folder.glob("lib/python3.*/site-packages")])
+    installed = {_normal(package.name): package.version for package in packages}
     wrong = [name for name in pins if installed.get(name) != pins[name]]
     differ = [f"{name} {installed.get(name, 'missing')} in place of {pins[name]}" for name in wrong]
     if differ:
@@ -200,11 +206,6 @@ def _judged(probe: Probe) -> Finding:
 def _normal(name: str) -> str:
     """Return a package's name as the index compares it (PEP 503)."""
     return re.sub(r"[-_.]+", "-", name).lower()
-
-
-def _site_packages(folder: Path) -> list[str]:
-    """Return where an environment keeps its packages."""
-    return [str(path) for path in folder.glob("lib/python3.*/site-packages")]
 
 
 def disk_findings(results: Path) -> Iterator[Finding]:
@@ -235,11 +236,12 @@ def _place(what: str, folder: Path, advice: str) -> Finding:
 
 def sections(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
     """Yield (section, findings) of a folder's files and of the rules about tables; an error where `report` fails."""
-    command = [*COMMAND, "--results", str(folder.absolute())]
-    done = subprocess.run(command, cwd=environments.ROOT, capture_output=True, text=True, errors="replace", check=False)
-    if done.returncode:
-        why = next(reversed(done.stderr.strip().splitlines()), f"exit code {done.returncode}")
-        yield "results", [Finding("error", "results files", f"cannot be read: {why}", ADVICE)]
+    printed, why = environments.run_report("check", "--results", str(folder.absolute()))
+    if why:
+        yield (
+            "results",
+            [Finding("error", "results files", f"cannot be read: {why}", "python -m report check says more")],
+        )
         return
-    for section, findings in json.loads(done.stdout).items():
+    for section, findings in json.loads(printed).items():
         yield section, [Finding(**found) for found in findings]

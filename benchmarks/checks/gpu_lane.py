@@ -93,7 +93,7 @@ def parts(lane: Lane) -> Iterator[Part]:
     yield Part("page", 3, [sys.executable, "-m", "report", *page])
 
 
-def run(lane: Lane, asked: Iterable[Part]) -> Iterator[dict[str, object]]:
+def run(lane: Lane, wanted: Iterable[Part]) -> Iterator[dict[str, object]]:
     """Run the parts one after another and yield how each ended, which OUT/parts.json holds as well.
 
     `exit_code` is None where a part was ended early; `seconds` is what it took, `allowed` what it might take.
@@ -101,7 +101,7 @@ def run(lane: Lane, asked: Iterable[Part]) -> Iterator[dict[str, object]]:
     lane.out.mkdir(parents=True, exist_ok=True)
     ended: list[dict[str, object]] = []
     until = time.monotonic()
-    for part in asked:
+    for part in wanted:
         until += part.share * lane.seconds / 100
         ended.append(_run_part(part, max(until - time.monotonic(), 0.0), lane.out))
         (lane.out / "parts.json").write_text(json.dumps(ended, indent=1) + "\n")

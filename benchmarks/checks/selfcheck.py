@@ -22,11 +22,9 @@ import numpy.typing as npt
 from adapters.contract import Array, Feed, Preloaded
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from adapters.registry import ADAPTERS
 from adapters.weights import Weights
 from benchmarks.launch.outcome import Outcome
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import axes, launch, on_cpus
+from benchmarks.launch.process import Place, cell_request, launch, on_cpus
 from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared, prepare
@@ -143,11 +141,11 @@ def _slips(inputs: Inputs) -> Iterator[Check]:
     yield _caught("milliseconds taken for seconds", lambda: timing.samples_per_s(milliseconds, 100))
     verdict = prove.Verdict(steps=10)
     images, labels = inputs.steps(10, 10)
-    adapter, oracle = HalfChunks(RECIPE, dtype="float64"), NumpyAdapter(RECIPE, dtype="float64")
-    oracle.set_weights(inputs.weights)
-    preloaded = oracle.put(images, labels)
-    oracle.train(preloaded, 0, 10)
-    prove.free_run(verdict, adapter, inputs.weights, images, labels, oracle.losses(preloaded))
+    adapter, reference = HalfChunks(RECIPE, dtype="float64"), NumpyAdapter(RECIPE, dtype="float64")
+    reference.set_weights(inputs.weights)
+    preloaded = reference.put(images, labels)
+    reference.train(preloaded, 0, 10)
+    prove.free_run(verdict, adapter, inputs.weights, images, labels, reference.losses(preloaded))
     yield Check("slips", "a chunk of half the steps", verdict.why or "not caught", "caught", verdict.lockstep == "fail")
 
 
@@ -268,16 +266,15 @@ def _real_launch(data: Prepared) -> Outcome:
     cell = Cell("numpy", "mlp", data.name, "cpu", 100, "eager", "float32", 1)
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
         prepare_inputs(Path(folder), RECIPE, 0, data.train_size, 1)
-        request = SpeedRequest(
-            task="speed",
-            adapter=ADAPTERS["numpy"],
-            cell=axes(cell),
-            data=str(data.folder),
-            inputs=folder,
-            plan=None,
-            chunk_s=timing.CHUNK_S,
-            judged_steps=1,
-        )
+        shared = cell_request(cell, data, Path(folder))
+        request: SpeedRequest = {
+            **shared,
+            "task": "speed",
+            "plan": None,
+            "chunk_s": timing.CHUNK_S,
+            "judged_steps": 1,
+            "evidence": None,
+        }
         return launch(Place.of_framework("numpy", "cpu", 1), request, timeout_s=300)
 
 

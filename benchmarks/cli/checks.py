@@ -1,4 +1,4 @@
-"""`check`, `selfcheck`, `peak` and `lane`: is the machine fit, does the measuring measure, what can the machine do?"""
+"""`check`, `selfcheck`, `lockstep`, `peak` and `lane`: is what is measured right, and what can the machine do?"""
 
 from __future__ import annotations
 
@@ -13,26 +13,29 @@ import typer
 from rich.markup import escape
 from rich.text import Text
 
-from adapters.contract import DTYPES
-from benchmarks import checks, errors
-from benchmarks.checks import gpu_lane, selfcheck
-from benchmarks.checks.finding import LEVELS, Finding
+from adapters.contract import DTYPES, INPUTS
+from adapters.recipes import MODELS
+from benchmarks import errors
+from benchmarks.checks import LEVELS, Finding, doctor, gpu_lane, selfcheck
 from benchmarks.cli import tables
-from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, out, say
+from benchmarks.cli.display import Display
+from benchmarks.cli.terminal import AsJson, Axis, DataDir, Pythons, Wait, deliver, err, out, prepared, say
 from benchmarks.errors import UsageError
 from benchmarks.launch import ceilings
-from benchmarks.launch.probe import chosen_frameworks
+from benchmarks.launch.probe import chosen_frameworks, probe_all
+from benchmarks.launch.proof import STEPS, Proof, cached_proof, unproven
 from benchmarks.machine import environments, hardware, lock
 from benchmarks.machine.hardware import chosen, physical_cpus
-from benchmarks.plan.typed import numbers, values
+from benchmarks.plan.cells import Axes, Cell, expand
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
 
 STYLES = dict(zip(LEVELS, ("green", "cyan", "yellow", "red"), strict=True))
 RESULTS = environments.ROOT / "results"
 
 
 def check_up(
-    results: Annotated[Path, typer.Option(help="folder that holds the rows")] = RESULTS,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    results: Annotated[Path, typer.Option(help="folder that holds the rows")] = RESULTS, as_json: AsJson = False
 ) -> None:
     """Say what is wrong with this machine and these results, and what to do; changes nothing, needs no network.
 
@@ -41,7 +44,7 @@ def check_up(
     if results != RESULTS and not results.is_dir():
         raise UsageError(f"--results {results}: no such folder; leave it out for the checkout's own")
     found = []
-    for section, findings in checks.run(results):
+    for section, findings in doctor.run(results):
         found += [{"section": section, **asdict(finding)} for finding in findings]
         if not as_json:
             _show(section, findings)
@@ -63,7 +66,7 @@ def _show(section: str, findings: list[Finding]) -> None:
 
 def check_measuring(
     only: Annotated[list[str] | None, typer.Option(help=", ".join(selfcheck.NAMES))] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     wait: Wait = True,
 ) -> None:
     """Put known truths into the measuring and hold what comes out to bounds.
@@ -79,6 +82,55 @@ def check_measuring(
     raise typer.Exit(0 if all(check.passed for check in found) else 1)
 
 
+def lockstep(
+    framework: Axis = None,
+    model: Annotated[list[str] | None, typer.Option(help=f"default: all {len(MODELS)}")] = None,
+    recipe: Axis = None,
+    mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
+    dtype: Annotated[list[str] | None, typer.Option(help="default float64")] = None,
+    device: Axis = None,
+    input: Annotated[list[str] | None, typer.Option(help="preloaded (default), host")] = None,
+    steps: Annotated[int, typer.Option(min=1, max=1_000_000, help="steps of the float64 run")] = STEPS,
+    dataset: Annotated[str, typer.Option()] = "mnist-5k",
+    data_dir: DataDir = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove again what has a kept proof")] = False,
+    as_json: AsJson = False,
+    python: Pythons = None,
+    wait: Wait = True,
+) -> None:
+    """Run the gate alone: deviation from the reference network by step. Exit code 1 when one does not pass."""
+    environments.override_interpreters(python or [])
+    devices = chosen(device)
+    frameworks = chosen_frameworks(framework, devices)
+    recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)
+    data = prepared(dataset, data_dir)
+    dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), len(physical_cpus())
+    inputs = values(input, ["preloaded"], INPUTS, "input")
+    axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], inputs)
+    with lock.machine_lock(f"the lockstep gate, {', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
+        found = _proven(axes, data, seed, steps, fresh_proof)
+    deliver([{**vars(cell), **vars(proof)} for cell, proof in found], [tables.deviations(found)], as_json)
+    raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in found) else 1)
+
+
+def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> list[tuple[Cell, Proof]]:
+    """Return every cell with its proof; show the progress."""
+    probes = probe_all(axes.frameworks, axes.devices)
+    cells = expand(axes, probes)
+    display = Display(err)
+    found = []
+    for number, cell in enumerate(cells):
+        probe = probes[cell.framework, cell.device]
+        reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.input)
+        display.proof(number, len(cells), cell, None)
+        proof = unproven(reason) if reason else cached_proof(cell, data, seed, steps, fresh)
+        display.proof(number + 1, len(cells), cell, proof)
+        found.append((cell, proof))
+    display.close()
+    return found
+
+
 def machine_peak(
     framework: Annotated[list[str] | None, typer.Option(help="default: all; rows take only a peak of all")] = None,
     dtype: Axis = None,
@@ -86,7 +138,7 @@ def machine_peak(
     device: Axis = None,
     sizes: Annotated[list[str] | None, typer.Option(help="N of N x N; rows take only a peak of the default's")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="measure again what is kept")] = False,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     python: Pythons = None,
     wait: Wait = True,
 ) -> None:
@@ -131,9 +183,9 @@ def ask_everything(
     mode that is unsupported or a gate that fails is in the part's own output.
     """
     environments.override_interpreters(python or [])
-    asked = gpu_lane.Lane(folder.absolute(), device, python or [], data_dir and data_dir.absolute(), seconds, small)
+    lane = gpu_lane.Lane(folder.absolute(), device, python or [], data_dir and data_dir.absolute(), seconds, small)
     ended = []
-    for part in gpu_lane.run(asked, gpu_lane.parts(asked)):
+    for part in gpu_lane.run(lane, gpu_lane.parts(lane)):
         out.print(json.dumps(part), markup=False, highlight=False, soft_wrap=True)
         ended.append(part["exit_code"])
     raise typer.Exit(0 if all(code in (0, 1) for code in ended) else 1)

@@ -35,9 +35,7 @@ class Display:
 
     def __call__(self, done: int, total: int, planned: Launch, row: Row | None) -> None:
         """Show that a launch begins (row is None) or how it ended."""
-        cell = planned.cell
-        name = f"{planned.task} {cell.framework} {cell.recipe} {cell.device}"
-        name += f" batch {cell.batch_size} {cell.words()}"
+        name = f"{planned.task} {_name(planned.cell)}"
         self.step(done, total, name)
         if row is not None:
             self.say(f"[dim]{done}/{total}[/dim] {name} {outcome(row)}")
@@ -58,15 +56,18 @@ class Display:
     def proof(self, done: int, total: int, cell: Cell, proof: Proof | None) -> None:
         """Show that the gate begins on a cell (proof is None) or what it says."""
         if proof is None:
-            self.step(done, total, f"proving {cell.framework} {cell.recipe} {cell.words()}")
+            self.step(done, total, f"proving {_name(cell)}")
             return
-        words = _proof_words(proof)
-        name = f"{cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size} {cell.words()}"
-        self.say(f"[dim]proof {done}/{total}[/dim] {name} {words}")
+        self.say(f"[dim]proof {done}/{total}[/dim] {_name(cell)} {_proof_words(proof)}")
 
     def close(self) -> None:
         with suppress(OSError):
             self.progress.stop()
+
+
+def _name(cell: Cell) -> str:
+    """Return a cell in words: numpy mlp cpu batch 100 eager float32 preloaded."""
+    return f"{cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size} {cell.words()}"
 
 
 def _proof_words(proof: Proof) -> str:
@@ -104,9 +105,8 @@ class MembersDisplay(Display):
     def row(self, machine: Machine, progress: tuple[int, int], planned: Launch, row: Row) -> None:
         """Say how a launch ended."""
         done, total = progress
-        cell = planned.cell
-        name = f"{machine.name} {planned.task} {cell.framework} {cell.recipe} {cell.device} batch {cell.batch_size}"
-        self.say(f"[dim]{done}/{total}[/dim] {escape(plain(f'{name} {cell.words()}'))} {outcome(row)}")
+        name = f"{machine.name} {planned.task} {_name(planned.cell)}"
+        self.say(f"[dim]{done}/{total}[/dim] {escape(plain(name))} {outcome(row)}")
 
     def came(self, machine: Machine, words: str) -> None:
         """Say that a machine takes part, and whether its wall clock is off."""

@@ -48,10 +48,17 @@ class LocalEngine:
             probes = probe_all(frameworks, devices)
             cells = expand(axes.on(frameworks, list(data), devices, len(physical_cpus())), probes)
             display = Display(err)
-            memory, chunk_s = MemoryLimit.for_bytes(request.memory_bytes), request.preset.chunk_s
+            memory, preset = MemoryLimit.for_bytes(request.memory_bytes), request.preset
             known = ceilings(points(cells), request.peak, say)
             launcher = Launcher(
-                probes, data, request.timeout_s, chunk_s, request.epochs, memory, request.preset.judged_steps, known
+                probes,
+                data,
+                preset.chunk_s,
+                request.epochs,
+                memory,
+                timeout_s=request.timeout_s,
+                judged_steps=preset.judged_steps,
+                ceilings=known,
             )
             sweep = LocalSweep(cells, launcher, request, display, display.proof)
             with summarise_when_ended(sweep, display):

@@ -14,7 +14,7 @@ from adapters.flops import describe
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks.cli.tables import as_table
-from benchmarks.cli.terminal import Pythons, deliver
+from benchmarks.cli.terminal import AsJson, Pythons, deliver
 from benchmarks.errors import plain
 from benchmarks.launch.probe import Probe, probe_all
 from benchmarks.machine import environments
@@ -22,7 +22,7 @@ from benchmarks.machine.hardware import KINDS, Card, can_be_asked, cards, gpu_na
 from benchmarks.plan.typed import values
 
 
-def list_frameworks(python: Pythons = None, as_json: Annotated[bool, typer.Option("--json")] = False) -> None:
+def list_frameworks(python: Pythons = None, as_json: AsJson = False) -> None:
     """Show frameworks, whether their environments exist, what they see and which modes they have, and the GPUs."""
     environments.override_interpreters(python or [])
     found = [
@@ -74,7 +74,7 @@ def _card_table(gpus: Sequence[Card] | None) -> Table | str:
 def describe_model(
     model: Annotated[str, typer.Argument(help=", ".join(MODELS))],
     batch_size: Annotated[int, typer.Option(min=1)] = 1,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show each layer's weight shape, parameters, output shape and FLOPs, and the totals."""
     [name] = values([model], [], list(MODELS), "model")

@@ -15,8 +15,6 @@ import signal
 import tempfile
 import webbrowser
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -26,7 +24,7 @@ from rich.table import Table
 from adapters.contract import DTYPES
 from adapters.recipes import RECIPES
 from benchmarks.cli import tables
-from benchmarks.cli.terminal import Axis, Pythons, Wait, deliver, out, prepared, say
+from benchmarks.cli.terminal import AsJson, Axis, DataDir, Pythons, Wait, deliver, out, prepared, say
 from benchmarks.errors import EnvironmentMissing, UsageError, plain, require, shown
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe, probe_all
 from benchmarks.machine import environments, lock
@@ -46,7 +44,7 @@ def train_and_save(
     model: Annotated[str | None, typer.Option(help="default: lenet")] = None,
     recipe: Annotated[str | None, typer.Option(help="published settings")] = None,
     dataset: Annotated[str, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = "mnist-5k",
-    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    data_dir: DataDir = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="default: the recipe's")] = None,
     mode: Annotated[str, typer.Option(help="default: the adapter's recommended mode")] = "recommended",
     device: Annotated[str, typer.Option()] = "cpu",
@@ -68,15 +66,15 @@ def train_and_save(
     name = _only(chosen_frameworks([framework], [place]), "--framework")
     wanted = "lenet" if model is None and recipe is None else model
     settings = RECIPES[_only(chosen_recipes(_listed(wanted), _listed(recipe)), "--model")]
-    asked = _only(chosen_modes([mode]), "--mode")
+    wanted_mode = _only(chosen_modes([mode]), "--mode")
     kind = _only(values([dtype], [], DTYPES, "dtype"), "--dtype")
     count = _only(numbers(_listed(threads), [cores], "--threads", cores), "--threads")
     data = prepared(dataset, data_dir)
     try:
         with checkpoint.new_folder(save) as part, lock.machine_lock(f"trains {settings.name} in {name}", wait, say):
             found = probe(name, place)
-            best = asked or found.recommended(settings.model.name, "preloaded")
-            cell = Cell(name, settings.name, data.name, place, settings.batch_size, best, kind, count)
+            mode = wanted_mode or found.recommended(settings.model.name, "preloaded")
+            cell = Cell(name, settings.name, data.name, place, settings.batch_size, mode, kind, count)
             _check(found, cell)
             say(f"training {settings.name} in {name} on {data.name}: {cell.words()}")
             accuracy = train.save(part, cell, found, data, epochs or settings.epochs, seed, native, say)
@@ -94,7 +92,7 @@ def _listed(given: str | None) -> list[str] | None:
 def _only(found: Sequence[T], option: str) -> T:
     """Return the one value of an option; UsageError where there are more."""
     if len(found) != 1:
-        raise UsageError(f"{option} {', '.join(map(str, found))}: one network is trained at a time; give one")
+        raise UsageError(f"{option} {', '.join(map(str, found))}: one at a time; give one")
     return found[0]
 
 
@@ -115,10 +113,10 @@ def evaluate_saved(
     folder: Annotated[Path, typer.Argument(help="a folder that `train --save` made")],
     framework: Axis = None,
     dataset: Annotated[str | None, typer.Option(help="default: the one it was trained on")] = None,
-    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    data_dir: DataDir = None,
     device: Annotated[str, typer.Option()] = "cpu",
     native: Annotated[bool, typer.Option("--native", help="also through files of each framework's own")] = False,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     python: Pythons = None,
     wait: Wait = True,
 ) -> None:
@@ -129,7 +127,7 @@ def evaluate_saved(
     another process measures (with --no-wait).
     """
     environments.override_interpreters(python or [])
-    [place] = chosen([device])
+    place = _only(chosen([device]), "--device")
     frameworks = _frameworks(framework, place)
     kept = checkpoint.read_checkpoint(folder)
     data = prepared(evaluate.trained_on(kept) if dataset is None else dataset, data_dir)
@@ -149,14 +147,14 @@ def exchange_weights(
     device: Annotated[str, typer.Option()] = "cpu",
     epochs: Annotated[int, typer.Option(min=1)] = 1,
     dataset: Annotated[str, typer.Option()] = "mnist-5k",
-    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    data_dir: DataDir = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     out_dir: Annotated[Path | None, typer.Option("--out", help="keep the safetensors files here")] = None,
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     wait: Wait = True,
 ) -> None:
     """Train in each framework, evaluate its weights in every other. Exit code 1 when logits differ by 1e-4 or more."""
-    [place] = chosen([device])
+    place = _only(chosen([device]), "--device")
     frameworks = chosen_frameworks(framework, [place])
     data = prepared(dataset, data_dir)
     cores, recipes, pairs = len(physical_cpus()), chosen_recipes(model, recipe), []
@@ -187,7 +185,7 @@ def predict_digits(
     naive: Annotated[bool, typer.Option("--naive", help="also merely made 28x28, as tutorials do")] = False,
     ascii_only: Annotated[bool, typer.Option("--ascii", help="digits in plain characters")] = False,
     device: Annotated[str, typer.Option()] = "cpu",
-    as_json: Annotated[bool, typer.Option("--json")] = False,
+    as_json: AsJson = False,
     python: Pythons = None,
 ) -> None:
     """Read the digit in each picture with saved weights, in every framework; show what the network sees of it.
@@ -196,7 +194,7 @@ def predict_digits(
     picture could be read, usage or data.
     """
     environments.override_interpreters(python or [])
-    [place] = chosen([device])
+    place = _only(chosen([device]), "--device")
     frameworks = _frameworks(framework, place)
     kept = checkpoint.read_checkpoint(weights)
     pictures = [predict.picture(name, naive) for name in images]
@@ -229,7 +227,6 @@ def _ranking(shares: list[float]) -> str:
 
 
 PORT = 8765
-READERS = 2  # pictures read at once, however many come
 
 
 def draw(
@@ -247,27 +244,16 @@ def draw(
     """Serve a page to draw digits on, with each framework's probabilities while one draws; until Ctrl-C."""
     # Other commands need no server, and Pythons that were lent have none (errors.py).
     require("the demo", "starlette", "anyio", "uvicorn", "threadpoolctl", "safetensors")
-    from threadpoolctl import threadpool_limits  # noqa: PLC0415
-
-    from benchmarks.models.demo import facts, network  # noqa: PLC0415
-    from benchmarks.models.demo.queue import WorkerQueue  # noqa: PLC0415
-    from benchmarks.models.demo.web import bound, loopback, serving, site, url  # noqa: PLC0415
-    from benchmarks.models.remote import Warm  # noqa: PLC0415
+    from benchmarks.models.demo import network  # noqa: PLC0415
+    from benchmarks.models.demo.web import bound, loopback, page, url  # noqa: PLC0415
 
     environments.override_interpreters(python or [])
-    [place] = chosen([device])
+    place = _only(chosen([device]), "--device")
     names = _frameworks(framework, place)
     with contextlib.ExitStack() as stack:
-        # Two threads of OpenBLAS for each small system of equations cost ten times their use where workers compute.
-        stack.enter_context(threadpool_limits(1, "blas"))
         listening = stack.enter_context(bound(host, port))  # before seconds of training
         saved = network(weights, names, wait, say)
-        decode_pool = stack.enter_context(ThreadPoolExecutor(READERS))
-        # One thread each: they answer side by side.
-        queues = [WorkerQueue(name, partial(Warm, name, place, saved.recipe, saved.weights, 1)) for name in names]
-        for queue in queues:
-            stack.callback(queue.close)
-        stack.enter_context(serving(site(facts(saved), queues, host, decode_pool), listening))
+        stack.enter_context(page(saved, names, place, host, listening))
         out.print(
             f"{saved.recipe.name} in {', '.join(names)}: {url(listening, host)} (Ctrl-C ends it)", highlight=False
         )

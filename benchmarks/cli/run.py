@@ -14,7 +14,7 @@ from adapters.registry import ADAPTERS
 from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience
 from benchmarks.cli.engines import DaskEngine, Engine, LocalEngine, show_plan
 from benchmarks.cli.summary import show_outcome
-from benchmarks.cli.terminal import Axis, Pythons, Wait, say
+from benchmarks.cli.terminal import Axis, DataDir, Pythons, Wait, say
 from benchmarks.errors import UsageError
 from benchmarks.launch.proof import TIMEOUT_S
 from benchmarks.machine import environments
@@ -70,10 +70,10 @@ def run(
     dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
     preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "quick",
     rounds: Annotated[
-        int | None, typer.Option(min=0, max=MAX_COUNT, help="exactly so many speed launches a cell")
+        int | None, typer.Option(min=0, max=MAX_COUNT, help="exactly so many speed launches a configuration")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=0, max=MAX_COUNT, help="accuracy launches a cell, a seed each")
+        int | None, typer.Option(min=0, max=MAX_COUNT, help="accuracy launches a configuration, a seed each")
     ] = None,
     epochs: Annotated[
         int | None,
@@ -85,10 +85,10 @@ def run(
     ] = None,
     memory_limit: Annotated[str | None, typer.Option(help="memory a worker may have, such as 500M or 4G")] = None,
     time_cap: Annotated[float, typer.Option(min=0, help="seconds after which no new round begins")] = math.inf,
-    data_dir: Annotated[Path | None, typer.Option(help="folder with the data set's files")] = None,
+    data_dir: DataDir = None,
     results: Annotated[Path, typer.Option(help="folder that rows are kept in")] = environments.ROOT / "results",
     against: Annotated[str | None, typer.Option(help="measure the adapters of this git revision beside these")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the cells and stop")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the configurations and stop")] = False,
     resume: Annotated[bool, typer.Option("--resume", help="skip launches that are already there and ok")] = False,
     fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove again, also where a proof is kept")] = False,
     with_peak: Annotated[
@@ -104,7 +104,7 @@ def run(
     patience: Patience = DEFAULT_PATIENCE_S,
     insecure: Insecure = False,
 ) -> None:
-    """Measure: every cell in fresh processes, a row for each launch, a table at the end.
+    """Measure: every configuration in fresh processes, a row for each launch, a table at the end.
 
     Exit code: 0 all ok, 1 some not, 2 usage or data, 69 machines or their scheduler lost, 74 results cannot be written,
     75 another process measures (with --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP: what was not

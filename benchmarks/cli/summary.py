@@ -14,6 +14,7 @@ from rich.table import Table
 
 from benchmarks import errors
 from benchmarks.cli import display
+from benchmarks.cli.tables import right, titled
 from benchmarks.cli.terminal import DATA, Row, err, out, say
 from benchmarks.errors import LockstepError, plain
 from benchmarks.machine.signals import Interrupted
@@ -88,6 +89,7 @@ def show_outcome(sweep: Reportable) -> int:
 
 
 MANY, SHOWN = 20, 4  # comparisons at a sweep's end
+FIGURES = ("launches", "train samples/s", "95 % interval", "MFU", "eval samples/s", "accuracy", "s to target")
 UNKNOWN = 0.5  # half of the width of an interval, on the log scale: from 0.61 to 1.65 of the ratio found
 
 
@@ -104,14 +106,7 @@ def _summary(rows: Sequence[Row]) -> Iterator[Table]:
     for key in found if len(found) <= MANY else found[:SHOWN]:
         recipe, dataset, device, batch_size, dtype, threads, input = key
         title = f"{recipe}, {dataset}, {device}, batch {batch_size}, {dtype}, {errors.threads(threads)}, {DATA[input]}"
-        table = Table(title=escape(plain(title)), title_justify="left")
-        for heading in ("framework", "version", "mode"):
-            table.add_column(heading)
-        headings = ("launches", "train samples/s", "95 % interval", "MFU", "eval samples/s", "accuracy", "s to target")
-        for heading in headings:
-            table.add_column(heading, justify="right")
-        for heading in ("lockstep", "status", "flags"):
-            table.add_column(heading)
+        table = titled(title, "framework", "version", "mode", *right(*FIGURES), "lockstep", "status", "flags")
         for (framework, mode), launches in sorted(comparisons[key].items(), key=lambda item: -_mean_speed(item[1])):
             table.add_row(*(escape(plain(text)) for text in (framework, *_cell_line(mode, launches))))
         yield table

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 from rich.text import Text
 
 from adapters.flops import COUNTS
@@ -22,19 +22,26 @@ from benchmarks.plan.cells import Cell
 DIFFERENCES = 50  # shown of the images that frameworks read differently; --json has all
 
 
+def titled(title: str, *headings: str | Column) -> Table:
+    """Return an empty table under a title of any text."""
+    return Table(*headings, title=escape(plain(title)), title_justify="left")
+
+
+def right(*headings: str) -> list[Column]:
+    """Return columns of figures."""
+    return [Column(heading, justify="right") for heading in headings]
+
+
 def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
     """Return the gate's answers: largest relative deviation of a loss up to a step, and the single steps'."""
     milestones = sorted({int(step) for _, proof in found for step in proof.verdict.get("by_step", {})})
     kinds = ("loss", "gradient", "weights", "outputs")
-    title = (
-        "Largest relative deviation from the reference: of float64 losses up to step N, of single steps in the dtype"
+    table = titled(
+        "Largest relative deviation from the reference: of float64 losses up to step N, of single steps in the dtype",
+        *("recipe", "framework", "mode", "dtype", "input", "verdict"),
+        *right(*(f"to {step}" for step in milestones), *kinds),
+        Column("reason", overflow="fold"),
     )
-    table = Table(title=title, title_justify="left")
-    for heading in ("recipe", "framework", "mode", "dtype", "input", "verdict"):
-        table.add_column(heading)
-    for heading in (*(f"to {step}" for step in milestones), *kinds):
-        table.add_column(heading, justify="right")
-    table.add_column("reason", overflow="fold")
     for cell, proof in found:
         by_step, single = proof.verdict.get("by_step", {}), proof.verdict.get("deviations", {})
         figures = [by_step.get(str(step)) for step in milestones] + [single.get(kind) for kind in kinds]
@@ -60,11 +67,8 @@ def exchanged(pairs: Sequence[Pair]) -> Iterator[Table]:
     for recipe in dict.fromkeys(pair.recipe for pair in pairs):
         mine = [pair for pair in pairs if pair.recipe == recipe]
         title = f"{recipe}: largest difference of a logit from the one where the weights were trained"
-        table = Table(title=title, title_justify="left")
-        table.add_column("trained in")
-        table.add_column("accuracy", justify="right")
-        for name in dict.fromkeys(pair.evaluated_in for pair in mine):
-            table.add_column(f"in {name}", justify="right")
+        evaluators = dict.fromkeys(f"in {pair.evaluated_in}" for pair in mine)
+        table = titled(title, "trained in", *right("accuracy", *evaluators))
         for trainer in dict.fromkeys(pair.trained_in for pair in mine):
             line = [pair for pair in mine if pair.trained_in == trainer]
             table.add_row(trainer, f"{line[0].accuracy:.4f}", *(f"{pair.deviation:.1e}" for pair in line))
@@ -74,12 +78,11 @@ def exchanged(pairs: Sequence[Pair]) -> Iterator[Table]:
 def evaluated(found: Evaluation) -> Iterator[Table | str]:
     """Yield a line for each framework, then one for each image that is read differently, and their number."""
     agreed = found.agreement
-    title = f"{found.recipe} on the {agreed.images:,} test images of {found.dataset}"
-    table = Table(title=escape(plain(f"{title}, trained in {found.trained_in or '?'}")), title_justify="left")
-    for heading, justify in (("framework", "left"), ("right", "right"), ("accuracy", "right"), ("deviation", "right")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]  # a literal there
-    if found.native:
-        table.add_column("its own files, loaded: deviation")
+    title = (
+        f"{found.recipe} on the {agreed.images:,} test images of {found.dataset}, trained in {found.trained_in or '?'}"
+    )
+    own_files = ["its own files, loaded: deviation"] if found.native else []
+    table = titled(title, "framework", *right("right", "accuracy", "deviation"), *own_files)
     for name, correct in agreed.correct.items():
         own = ", ".join(f"{form} {deviation:.1e}" for form, deviation in found.native.get(name, {}).items())
         figures = (f"{correct:,}", f"{100 * correct / agreed.images:.2f} %", f"{agreed.deviation[name]:.1e}")
@@ -109,21 +112,17 @@ def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, 
         title = f"{peak['dtype']}, {peak['device']}, {threads(peak['threads'])}: GFLOP/s of products of N x N matrices"
         if peak["flops_per_s"]:
             title += f"; peak {peak['flops_per_s'] / 1e9:,.1f} ({peak['framework']}, {peak['size']})"
-        table = Table(title=title, title_justify="left")
-        table.add_column("framework")
         measured = {name: _sizes(answer) for name, answer in peak["frameworks"].items()}
         edges = list(dict.fromkeys(size for line in measured.values() for size in line))
-        for size in edges:
-            table.add_column(str(size), justify="right")
-        table.add_column("not ok, or skipped", overflow="fold")
+        reasons = Column("not ok, or skipped", overflow="fold")
+        table = titled(title, "framework", *right(*map(str, edges)), reasons)
         for name, answer in peak["frameworks"].items():
             table.add_row(name, *(measured[name].get(size, "") for size in edges), escape(plain(_remarks(answer))))
         yield table
     if bandwidths:
-        table = Table(title="Memory and caches, GB/s: triad on a CPU, copies on a GPU", title_justify="left")
-        table.add_column("working set", justify="right")
-        for bandwidth in bandwidths:
-            table.add_column(f"{bandwidth.get('device', 'cpu')}, {threads(bandwidth['threads'])}", justify="right")
+        places = (f"{found.get('device', 'cpu')}, {threads(found['threads'])}" for found in bandwidths)
+        title = "Memory and caches, GB/s: triad on a CPU, copies on a GPU"
+        table = titled(title, *right("working set", *places))
         lines = [{part["set_bytes"]: part["bytes_per_s"] for part in b.get("sets", [])} for b in bandwidths]
         for size in sorted({size for line in lines for size in line}):
             figures = (f"{line[size] / 1e9:,.1f}" if size in line else "" for line in lines)

@@ -100,6 +100,8 @@ out, err = terminal(), terminal(stderr=True)
 Wait = Annotated[
     bool, typer.Option("--wait/--no-wait", help="while another process measures on this machine: wait, or exit with 75")
 ]
+AsJson = Annotated[bool, typer.Option("--json")]
+DataDir = Annotated[Path | None, typer.Option(help="folder with the data set's files")]
 Axis = Annotated[list[str] | None, typer.Option(help="repeatable, or comma-separated")]
 Pythons = Annotated[list[str] | None, typer.Option(help="FRAMEWORK=PATH: an interpreter in place of tox's")]
 

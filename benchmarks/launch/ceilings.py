@@ -2,7 +2,7 @@
 
 The peak at a (device, dtype, threads) is the fastest product of square matrices over all sizes and **all frameworks**,
 so that no framework is measured against its own weakness. The bandwidth is NumPy's triad on a CPU, and on a card the
-fastest copy that any framework makes there (worker/bandwidth.py). Both are cached per kind of machine, pinned
+fastest copy that any framework makes there (worker/peak.py). Both are cached per kind of machine, pinned
 environments, adapters and threads.
 
 Rows use a peak or a card's bandwidth only if every framework with an environment here took part: a ceiling of fewer
@@ -12,23 +12,23 @@ frameworks may be too low, and a correct row would then look impossible.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import psutil
 
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import files
 from benchmarks.errors import EnvironmentMissing, threads
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import launch
+from benchmarks.launch.process import Place, launch
 from benchmarks.launch.roofline import Ceiling
 from benchmarks.machine import environments, hardware, imports
 from benchmarks.plan.cells import Cell
-from benchmarks.worker.protocol import BandwidthRequest, CopiesRequest, ProductsRequest, Request
+from benchmarks.worker.protocol import Request
 
 SIZES = (256, 512, 1024, 2048, 4096)
 TIMEOUT_S = 300.0
-PEAK_CODE = ("benchmarks.worker.peak", "adapters.registry")  # what a peak depends on: what times products, and adapters
+TRIAD_CODE = ("benchmarks.worker.peak",)  # what NumPy's triad depends on
+CODE = (*TRIAD_CODE, "adapters.registry")  # and what every framework's products and copies depend on
 
 Document = dict[str, Any]
 Report = Callable[[str], None]
@@ -47,37 +47,37 @@ class Point(NamedTuple):
 
 def available_frameworks(device: str) -> list[str]:
     """Return the frameworks that have an environment for this device."""
-    found = []
+    available = []
     for framework in ADAPTERS:
         try:
             environments.interpreter(framework, device)
         except EnvironmentMissing:
             continue
         if device == "cpu" or framework not in CPU_ONLY:
-            found.append(framework)
-    return found
+            available.append(framework)
+    return available
+
+
+def _key(point: Point, frameworks: Sequence[str], code: Sequence[str]) -> Document:
+    """Return what every cached ceiling depends on."""
+    return {
+        "device": point.device,
+        "threads": point.threads,
+        "locks": {framework: environments.lock_hash(framework, point.device) for framework in sorted(frameworks)},
+        "machine": hardware.fingerprint(point.device),
+        "code": imports.code_hash(*code),
+    }
 
 
 def _peak_key(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> Document:
     """Return everything that a cached peak depends on."""
-    return {
-        **point._asdict(),
-        "sizes": list(sizes),
-        "locks": _locks(frameworks, point.device),
-        "machine": hardware.fingerprint(point.device),
-        "code": imports.code_hash(*PEAK_CODE),
-    }
-
-
-def _locks(frameworks: Sequence[str], device: str) -> dict[str, str]:
-    """Return the hash of each framework's pinned environment."""
-    return {framework: environments.lock_hash(framework, device) for framework in sorted(frameworks)}
+    return {**_key(point, frameworks, CODE), "dtype": point.dtype, "sizes": list(sizes)}
 
 
 def _known_peak(point: Point) -> float | None:
     """Return the cached peak, FLOP/s, of all frameworks that have an environment here; None if there is no peak."""
-    found = files.read_cached("peaks", _peak_key(point, available_frameworks(point.device), SIZES))
-    return None if found is None else found["flops_per_s"]
+    cached = files.read_cached("peaks", _peak_key(point, available_frameworks(point.device), SIZES))
+    return None if cached is None else cached["flops_per_s"]
 
 
 def measured_peak(
@@ -89,19 +89,12 @@ def measured_peak(
     `frameworks`, each one's answer; `complete`, whether no framework failed.
     """
     depends = _peak_key(point, frameworks, sizes)
-    if not fresh and (found := files.read_cached("peaks", depends)):
-        return found
-    answers = {}
+    if not fresh and (cached := files.read_cached("peaks", depends)):
+        return cached
+    device, answers = hardware.kind(point.device), {}
+    task = {"task": "products", "device": device, "dtype": point.dtype, "sizes": list(sizes)}
     for framework in frameworks:
-        request = ProductsRequest(
-            task="products",
-            adapter=ADAPTERS[framework],
-            device=hardware.kind(point.device),
-            dtype=point.dtype,
-            threads=point.threads,
-            sizes=list(sizes),
-        )
-        answers[framework] = _ask_worker(framework, point, request)
+        answers[framework] = _ask_worker(framework, point, task)
         report(f"{framework}, {point}: {_answer_words(answers[framework])}")
     document = {**point._asdict(), **_best(answers), "frameworks": answers, "complete": _all_valid(answers)}
     if document["complete"] and document["flops_per_s"]:
@@ -109,8 +102,12 @@ def measured_peak(
     return document
 
 
-def _ask_worker(framework: str, point: Point, request: Request) -> Document:
-    """Let one framework compute in a fresh process; return its answer with status, reason and flags."""
+def _ask_worker(framework: str, point: Point, task: Document) -> Document:
+    """Let one framework compute in a fresh process; return its answer with status, reason and flags.
+
+    `task` is the request without the adapter and the threads.
+    """
+    request = cast(Request, {"adapter": ADAPTERS[framework], "threads": point.threads, **task})
     outcome = launch(Place.of_framework(framework, point.device, point.threads), request, TIMEOUT_S)
     ended = {"status": outcome.status, "reason": outcome.reason, "flags": sorted(outcome.flags)}
     return {**ended, **(outcome.answer or {})}
@@ -142,15 +139,14 @@ def _answer_words(answer: Mapping[str, Any]) -> str:
     """Say in a few words what a framework answered."""
     if not _is_valid(answer):
         return ", ".join([answer["status"], *answer.get("flags", []), answer["reason"]]).removesuffix(", ")
-    found = _best({"": answer})
-    return f"{found['flops_per_s'] / 1e9:,.1f} GFLOP/s at {found['size']}"
+    best = _best({"": answer})
+    return f"{best['flops_per_s'] / 1e9:,.1f} GFLOP/s at {best['size']}"
 
 
 TIMES_CACHE = 3 * 4  # three arrays, each four times the last-level cache: STREAM's rule for what must come from memory
 SMALLEST_SET_BYTES = 32 << 10  # a thread's; a core's first cache
 UNKNOWN_CACHE_BYTES = 64 << 20  # where the kernel does not say how large the last one is
 CARD_SETS_BYTES = tuple(1 << bits for bits in (22, 24, 26, 28, 30))  # cards have caches of 4 to 130 MB
-TRIAD_CODE, CARD_CODE = ("benchmarks.worker.bandwidth",), ("benchmarks.worker.bandwidth", "adapters.registry")
 
 
 def _ceiling(point: Point) -> Ceiling:
@@ -161,20 +157,9 @@ def _ceiling(point: Point) -> Ceiling:
 
 def _bandwidth_key(point: Point) -> Document:
     """Return everything that a cached bandwidth depends on; no dtype, because bytes have none."""
-    if point.device != "cpu":
-        return {
-            "device": point.device,
-            "threads": point.threads,
-            "code": imports.code_hash(*CARD_CODE),
-            "locks": _locks(available_frameworks(point.device), point.device),
-            "machine": hardware.fingerprint(point.device),
-        }
-    hashes = {
-        "code": imports.code_hash(*TRIAD_CODE),
-        "lock": environments.lock_hash("numpy", "cpu"),
-        "machine": hardware.fingerprint(),
-    }
-    return {"threads": point.threads, **hashes}
+    if point.device == "cpu":
+        return _key(point, ["numpy"], TRIAD_CODE)
+    return _key(point, available_frameworks(point.device), CODE)
 
 
 def can_be_measured(device: str) -> bool:
@@ -189,9 +174,12 @@ def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print
     bytes_per_s; for a card `frameworks`, what each answered.
     """
     depends = _bandwidth_key(point)
-    if not fresh and (found := files.read_cached("bandwidths", depends)):
-        return found
-    answer = _in_memory(point) if point.device == "cpu" else _on_a_card(point)
+    if not fresh and (cached := files.read_cached("bandwidths", depends)):
+        return cached
+    if point.device == "cpu":
+        answer = _ask_worker("numpy", point, {"task": "bandwidth", "sets_bytes": _sets_bytes(point.threads)})
+    else:
+        answer = _on_a_card(point)
     speed = answer["sets"][-1]["bytes_per_s"] if answer["status"] == "ok" else None
     what = f"memory of {point.device}, {threads(point.threads)}"
     report(f"{what}: " + (answer["reason"] if speed is None else f"{speed / 1e9:,.1f} GB/s"))
@@ -201,44 +189,24 @@ def measured_bandwidth(point: Point, fresh: bool = False, report: Report = print
     return document
 
 
-def _in_memory(point: Point) -> Document:
-    """Let NumPy compute its triad in a fresh process."""
-    sets = _sets_bytes(point.threads)
-    request = BandwidthRequest(task="bandwidth", adapter=ADAPTERS["numpy"], threads=point.threads, sets_bytes=sets)
-    return _ask_worker("numpy", point, request)
-
-
 def _on_a_card(point: Point) -> Document:
     """Let every framework copy in a fresh process; return the fastest of each set, `failed` unless all took part."""
-    answers = {name: _ask_worker(name, point, _copies(point, name)) for name in available_frameworks(point.device)}
+    device, sets_bytes = hardware.kind(point.device), list(CARD_SETS_BYTES)
+    task = {"task": "copies", "device": device, "dtype": "float32", "sets_bytes": sets_bytes}
+    answers = {name: _ask_worker(name, point, task) for name in available_frameworks(point.device)}
     if not _all_valid(answers) or not any(map(_is_valid, answers.values())):
         wrong = [f"{name}: {answer['reason']}" for name, answer in answers.items() if not _is_valid(answer)]
         return {"status": "failed", "reason": "; ".join(wrong), "frameworks": answers}
     return {"status": "ok", "reason": "", "sets": _fastest(answers), "frameworks": answers}
 
 
-def _copies(point: Point, framework: str) -> CopiesRequest:
-    """Return what a framework is asked about its copies on a card."""
-    return CopiesRequest(
-        task="copies",
-        adapter=ADAPTERS[framework],
-        device=hardware.kind(point.device),
-        dtype="float32",
-        threads=point.threads,
-        sets_bytes=list(CARD_SETS_BYTES),
-    )
-
-
 def _fastest(answers: Mapping[str, Mapping[str, Any]]) -> list[dict[str, float]]:
     """Return the fastest copy of each set over all frameworks, smallest set first."""
-    parts = [part for answer in answers.values() if _is_valid(answer) for part in answer["sets"]]
-    speeds = {size: max(p["bytes_per_s"] for p in parts if p["set_bytes"] == size) for size in _set_sizes(parts)}
-    return [{"set_bytes": size, "bytes_per_s": speed} for size, speed in speeds.items()]
-
-
-def _set_sizes(parts: list[Mapping[str, Any]]) -> list[int]:
-    """Return the sets that were measured, smallest first."""
-    return sorted({part["set_bytes"] for part in parts})
+    speeds: dict[int, float] = {}
+    for answer in filter(_is_valid, answers.values()):
+        for part in answer["sets"]:
+            speeds[part["set_bytes"]] = max(part["bytes_per_s"], speeds.get(part["set_bytes"], 0.0))
+    return [{"set_bytes": size, "bytes_per_s": speed} for size, speed in sorted(speeds.items())]
 
 
 def _sets_bytes(threads: int) -> list[int]:
@@ -249,12 +217,12 @@ def _sets_bytes(threads: int) -> list[int]:
     """
     cache = hardware.last_level_cache_bytes(hardware.physical_cpus()[:threads]) or UNKNOWN_CACHE_BYTES
     largest = min(TIMES_CACHE * cache, psutil.virtual_memory().available // 4)
-    found = []
+    smaller = []
     size = SMALLEST_SET_BYTES * threads
     while size < largest:
-        found.append(size)
+        smaller.append(size)
         size *= 4
-    return [*found, largest]
+    return [*smaller, largest]
 
 
 def points(cells: Iterable[Cell]) -> list[Point]:
@@ -262,11 +230,11 @@ def points(cells: Iterable[Cell]) -> list[Point]:
     return list(dict.fromkeys(Point(cell.device, cell.dtype, cell.threads) for cell in cells))
 
 
-def ceilings(at: Iterable[Point], measure: bool, say: Callable[[str], None]) -> dict[Point, Ceiling]:
+def ceilings(at: Iterable[Point], measure: bool, report: Report) -> dict[Point, Ceiling]:
     """Return what is cached of this machine's peak and bandwidth for each point; with `measure`, measure it first."""
-    found = list(at)
-    for point in found if measure else ():
-        measured_peak(point, available_frameworks(point.device), report=say)
+    places = list(at)
+    for point in places if measure else ():
+        measured_peak(point, available_frameworks(point.device), report=report)
         if can_be_measured(point.device):
-            measured_bandwidth(point, report=say)
-    return {point: _ceiling(point) for point in found}
+            measured_bandwidth(point, report=report)
+    return {point: _ceiling(point) for point in places}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
 
@@ -13,21 +13,44 @@ from adapters.recipes import RECIPES
 from benchmarks.errors import SchemaError
 from benchmarks.launch import process
 from benchmarks.launch.ceilings import Point
-from benchmarks.launch.oom_history import OomHistory
-from benchmarks.launch.probe import Probe
 from benchmarks.launch.proof import Proof, unproven
 from benchmarks.launch.replay import Judge
 from benchmarks.launch.roofline import Ceiling, utilised
 from benchmarks.launch.target import Row, RowBuilder, Target
-from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from benchmarks.machine.noise import Canary, Suspend
 from benchmarks.machine.telemetry import CardWatch
 from benchmarks.plan.cells import Cell, Launch
-from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record.schema import BY_NAME, FLAGS, validate
 from benchmarks.worker.inputs import Inputs, prepare_inputs
 from benchmarks.worker.protocol import AccuracyRequest, Plan, SpeedRequest
 from benchmarks.worker.speed import PLAN
+
+
+class OomHistory:
+    """The smallest batch size that ran out of memory, by cell without its batch size and by task."""
+
+    def __init__(self) -> None:
+        self.smallest: dict[Cell, dict[str, int]] = {}
+
+    def note(self, planned: Launch, status: str) -> None:
+        """Remember how a launch ended."""
+        if status == "oom":
+            batch_size, by_task = planned.cell.batch_size, self._by_task(planned.cell)
+            by_task[planned.task] = min(batch_size, by_task.get(planned.task, batch_size))
+
+    def skipped(self, planned: Launch) -> Row | None:
+        """Return the outcome of a launch that is not worth trying, None for one that is.
+
+        That is a larger batch than one that failed, in either task, and the launch that failed in a later round.
+        """
+        batch_size = planned.cell.batch_size
+        for task, smallest in self._by_task(planned.cell).items():
+            if smallest < batch_size or (task == planned.task and smallest == batch_size):
+                return {"status": "skipped", "reason": f"the {task} launch with batch {smallest} ran out of memory"}
+        return None
+
+    def _by_task(self, cell: Cell) -> dict[str, int]:
+        return self.smallest.setdefault(replace(cell, batch_size=1), {})
 
 
 def _refuted(proof: Proof) -> Row | None:
@@ -36,31 +59,25 @@ def _refuted(proof: Proof) -> Row | None:
 
 
 @dataclass
-class Launcher:
-    """Makes the launches of a sweep: what they share, and what earlier ones showed for later ones."""
+class Launcher(RowBuilder):
+    """Makes the launches of a sweep here: what they share, and what earlier ones showed for later ones."""
 
-    probes: Mapping[tuple[str, str], Probe]
-    data: Mapping[str, Prepared]
-    timeout_s: float
-    chunk_s: float
-    epochs: int | None = None  # of an accuracy launch; None: as the recipe says
-    memory: MemoryLimit = UNLIMITED
+    timeout_s: float = field(kw_only=True)
     judged_steps: int = 20  # of a launch that is timed, taken again by the reference network
     ceilings: Mapping[Point, Ceiling] = field(default_factory=dict)  # absent: not known
-    proofs: dict[Cell, Proof] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)  # by identity
     oom_history: OomHistory = field(default_factory=OomHistory)
     fastest_canary: dict[int, float] = field(default_factory=dict)  # seconds by CPU
-
-    def __post_init__(self) -> None:
-        self.rows = RowBuilder(self.probes, self.data, self.chunk_s, self.epochs, self.memory)
 
     def row(self, planned: Launch, folder: Path, sweep: str) -> Row:
         """Launch one cell once and return its row; `folder` is where the workers' inputs lie."""
         begin, cell = time.monotonic(), planned.cell
         row, proof = self.described(planned, sweep), self.proofs.get(cell, unproven(""))
         row |= (
-            self.skipped(cell) or _refuted(proof) or self.oom_history.skipped(planned) or self.measured(planned, folder)
+            self.target(cell).skipped
+            or _refuted(proof)
+            or self.oom_history.skipped(planned)
+            or self.measured(planned, folder)
         )
         if proof.lockstep == "unproven" and row["status"] == "ok":
             row["reason"] = proof.reason  # a speed without a proof says why it has none
@@ -75,21 +92,9 @@ class Launcher:
             required = {name: value for name, value in row.items() if BY_NAME[name].required or name == "duration_s"}
             return validate({**required, "status": "invalid", "reason": str(error)})
 
-    def identity(self, planned: Launch) -> str:
-        """Return the hash that decides whether an old row answers for this launch."""
-        return self.rows.identity(planned)
-
-    def described(self, planned: Launch, sweep: str) -> Row:
-        """Return what a launch's row says of it before it is made."""
-        return self.rows.described(planned, sweep, self.proofs.get(planned.cell))
-
-    def skipped(self, cell: Cell) -> Row | None:
-        """Return the outcome of a cell that is not launched because it cannot run; None for one that can."""
-        return self.rows.target(cell).skipped
-
     def measured(self, planned: Launch, folder: Path) -> Row:
         """Start the worker and return the columns that it and the watchers measured, and how it ended."""
-        target = self.rows.target(planned.cell)
+        target = self.target(planned.cell)
         inputs, evidence = _inputs(target, planned.seed, folder), folder / f"evidence-{secrets.token_hex(4)}.npz"
         place, request = target.place, self._request(target, planned, inputs, evidence)
         timed = place.cpus if planned.task == "speed" else ()
@@ -106,14 +111,14 @@ class Launcher:
         return {**answer, **columns, **canary.columns(), **ended, **judged}
 
     def _request(self, target: Target, planned: Launch, inputs: Path, evidence: Path) -> SpeedRequest | AccuracyRequest:
-        """Return what the worker is asked; `inputs` is as prepare_inputs left it."""
-        adapter, cell = target.place.adapter, process.axes(target.cell)
-        data, folder = str(target.data.folder), str(inputs)
-        common = {"adapter": adapter, "cell": cell, "data": data, "inputs": folder, "evidence": str(evidence)}
+        """Return what the worker is to do; `inputs` is as prepare_inputs left it."""
+        shared = process.cell_request(target.cell, target.data, inputs)
         if planned.task == "accuracy":
-            return cast(AccuracyRequest, {"task": "accuracy", **common, "epochs": target.epochs})
-        found = {"plan": self.plans.get(target.identity(planned)), "chunk_s": self.chunk_s}
-        return cast(SpeedRequest, {"task": "speed", **common, **found, "judged_steps": self.judged_steps})
+            learning = {"epochs": target.epochs, "evidence": str(evidence), "save": None, "progress": False}
+            return cast(AccuracyRequest, {**shared, "task": "accuracy", **learning})
+        timing = {"plan": self.plans.get(target.identity(planned)), "chunk_s": self.chunk_s}
+        judging = {"judged_steps": self.judged_steps, "evidence": str(evidence)}
+        return cast(SpeedRequest, {**shared, "task": "speed", **timing, **judging})
 
     def remember(self, planned: Launch, row: Row) -> None:
         """Note for later launches of a cell which chunks its first one took, and that it ran out of memory."""

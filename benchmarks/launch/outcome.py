@@ -15,13 +15,13 @@ from typing import Any
 
 from benchmarks.machine.memory import MemoryWatch
 from benchmarks.record.schema import BY_NAME, TASKS
-from benchmarks.record.values import loads, text
 from benchmarks.worker.libraries import aborted
 from benchmarks.worker.protocol import ANSWERS
-from benchmarks.worker.validate import mistake, shown
+from benchmarks.worker.validate import loads, mistake, shown
 
 Answer = dict[str, Any]
 
+MAX_ANSWER_BYTES = 512 << 10  # half of what a line of results may have
 STATUSES = ("ok", "unsupported", "failed", "oom", "nan", "invalid")  # a worker's; the harness has more
 
 
@@ -29,32 +29,35 @@ class AnswerInvalid(ValueError):
     """An answer is not valid; the message goes on after `the worker's answer`."""
 
 
-def read(answer: bytes, task: str, largest_bytes: int = 1 << 19) -> Answer:
+def read(answer: bytes, task: str) -> Answer:
     """Return the answer in the bytes, with `status` and `reason`; AnswerInvalid says what is wrong with them."""
     try:
-        found = loads(answer)
+        fields = loads(answer)
     except ValueError as error:
         raise AnswerInvalid(f"cannot be read: {error}") from None
-    if not isinstance(found, dict) or not text(found.get("reason")) or found.get("status") not in STATUSES:
+    if (
+        not isinstance(fields, dict)
+        or not isinstance(fields.get("reason"), str)
+        or fields.get("status") not in STATUSES
+    ):
         raise AnswerInvalid(f"cannot be read: it has no reason, or no status out of {', '.join(STATUSES)}")
-    if len(json.dumps(found)) > largest_bytes:  # as it would be written: a character outside ASCII takes six bytes
-        raise AnswerInvalid(f"is longer than {largest_bytes} bytes")
-    if wrong := mistake(ANSWERS[task], found, partial=found["status"] != "ok"):
+    if len(json.dumps(fields)) > MAX_ANSWER_BYTES:  # as it would be written: a character outside ASCII takes six bytes
+        raise AnswerInvalid(f"is longer than {MAX_ANSWER_BYTES} bytes")
+    if wrong := mistake(ANSWERS[task], fields, partial=fields["status"] != "ok"):
         raise AnswerInvalid(wrong)
     if task in TASKS:
-        _check_columns(found)
-    return found
+        _check_columns(fields)
+    return fields
 
 
-def _check_columns(found: Answer) -> None:
+def _check_columns(fields: Answer) -> None:
     """Hold an answer to the bounds of its columns; AnswerInvalid names the first that is outside."""
-    for name, value in found.items():
+    for name, value in fields.items():
         column = BY_NAME[name]
         if value is not None and not column.check(value):
             raise AnswerInvalid(f"has no valid {name!r}: {shown(value)} ({column.meaning})")
 
 
-MAX_ANSWER_BYTES = 512 << 10  # half of what a line of results may have
 KEPT_OUTPUT_CHARACTERS = 16 << 10
 MAX_REASON_CHARACTERS = 1000
 FATAL = re.compile(r"^Fatal Python error: (.*)$", re.MULTILINE)  # what faulthandler begins with
@@ -115,11 +118,11 @@ def judge(code: int, answer: bytes, output: str, task: str) -> Outcome:
     if len(answer) > MAX_ANSWER_BYTES:
         return Outcome("invalid", f"the worker's answer is longer than {MAX_ANSWER_BYTES} bytes", None, output)
     try:
-        found = read(answer, task, MAX_ANSWER_BYTES)
+        fields = read(answer, task)
     except AnswerInvalid as error:
         return Outcome("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, output)
-    status, reason, flags = found.pop("status"), found.pop("reason"), frozenset(found.pop("flags", None) or ())
-    return Outcome(status, reason[:MAX_REASON_CHARACTERS], found, output, flags=flags)
+    status, reason, flags = fields.pop("status"), fields.pop("reason"), frozenset(fields.pop("flags", None) or ())
+    return Outcome(status, reason[:MAX_REASON_CHARACTERS], fields, output, flags=flags)
 
 
 def _name(number: int) -> str:

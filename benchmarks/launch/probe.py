@@ -9,8 +9,7 @@ from typing import Any
 
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks.errors import EnvironmentMissing, UsageError
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import launch
+from benchmarks.launch.process import Place, launch
 from benchmarks.machine import environments, hardware, signals
 from benchmarks.machine.hardware import cpu_name, kind, physical_cpus
 from benchmarks.plan.typed import values
@@ -65,7 +64,7 @@ def probe(framework: str, device: str) -> Probe:
         place = Place.of_framework(framework, device, 1).on_all_cores()
     except EnvironmentMissing as error:
         return Probe(framework, device, str(error), missing=True)
-    request = ProbeRequest(task="probe", adapter=place.adapter, device=hardware.kind(device))
+    request = ProbeRequest(task="probe", adapter=ADAPTERS[framework], device=hardware.kind(device))
     outcome = launch(place, request, PROBE_TIMEOUT_S)
     remedy = environments.recreate_hint(framework, device)
     if outcome.answer is None or outcome.status != "ok":

@@ -18,30 +18,70 @@ import os
 import selectors
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import IO, cast
 
+from adapters.registry import ADAPTERS
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, AnswerInvalid, Outcome, decoded, judge
-from benchmarks.launch.place import Place
-from benchmarks.machine import environments
-from benchmarks.machine.hardware import kind
-from benchmarks.machine.memory import MemoryWatch
+from benchmarks.machine import environments, git, hardware
+from benchmarks.machine.memory import UNLIMITED, MemoryLimit, MemoryWatch
 from benchmarks.plan.cells import Cell
-from benchmarks.record.values import loads
-from benchmarks.worker.protocol import CellAxes, Progress, Request, checked_request
-from benchmarks.worker.validate import mistake
+from benchmarks.plan.data.prepared import Prepared
+from benchmarks.worker.protocol import CellAxes, CellRequest, Progress, Request, checked_request
+from benchmarks.worker.validate import loads, mistake
+
+
+@dataclass(frozen=True)
+class Place:
+    """A framework's interpreter, what its worker sees of this machine, and how much of it the worker may use.
+
+    `folder` is where the worker starts and where Python looks first for adapters/; `cpus` are logical CPUs' numbers.
+    """
+
+    interpreter: Path
+    variables: Mapping[str, str]  # the worker's whole environment
+    cpus: tuple[int, ...]
+    device: str = "cpu"  # as the harness counts cards
+    card: hardware.Card | None = None  # of a GPU, where the driver can be asked
+    folder: Path = environments.ROOT
+    memory: MemoryLimit = UNLIMITED
+
+    @classmethod
+    def of_framework(
+        cls, framework: str, device: str, threads: int, revision: str = "", memory: MemoryLimit = UNLIMITED
+    ) -> Place:
+        """Return the framework's environment on this machine, on as many physical cores as there are threads.
+
+        The adapters are those of a revision's commit, or the checkout's. EnvironmentMissing without an environment.
+        """
+        return cls(
+            environments.interpreter(framework, device),
+            environments.variables(threads, device),
+            tuple(hardware.physical_cpus()[:threads]),
+            device,
+            hardware.card_of(device),
+            git.adapters_folder(revision) if revision else environments.ROOT,
+            memory,
+        )
+
+    def on_all_cores(self) -> Place:
+        """Return this place with every physical core: for a worker whose speed nobody publishes."""
+        return dataclasses.replace(self, cpus=tuple(hardware.physical_cpus()))
+
 
 MAX_LINE_BYTES = 512
 MAX_LINES = 100_000
 Report = Callable[[Progress], None]
 
 
+@dataclass
 class ProgressLines:
     """Takes whole lines off the front of what a worker wrote and reports their figures; the rest is the answer."""
 
-    def __init__(self, report: Report) -> None:
-        self.report = report
-        self.taken = 0
+    report: Report
+    taken: int = 0
 
     def take(self, written: bytearray) -> None:
         """Take all whole lines; AnswerInvalid at the first that is not valid (its message follows `the answer`)."""
@@ -72,9 +112,13 @@ LOWEST_DESCRIPTOR = 200  # of an answer: what guesses at descriptors, or closes 
 PIPE_READS = 64  # of 64 KiB: more than a pipe holds, so that a writer nobody can end does not keep us reading
 
 
-def axes(cell: Cell) -> CellAxes:
-    """Return a cell as a request holds it: its worker sees one card at most, which is `gpu`."""
-    return cast(CellAxes, {**dataclasses.asdict(cell), "device": kind(cell.device)})
+def cell_request(cell: Cell, data: Prepared, inputs: Path) -> CellRequest:
+    """Return what every request about a cell says; `inputs` is as prepare_inputs left it.
+
+    The worker sees one card at most, which is `gpu`.
+    """
+    axes = cast(CellAxes, {**dataclasses.asdict(cell), "device": hardware.kind(cell.device)})
+    return {"adapter": ADAPTERS[cell.framework], "cell": axes, "data": str(data.folder), "inputs": str(inputs)}
 
 
 def launch(place: Place, request: Request, timeout_s: float, progress: Report | None = None) -> Outcome:
@@ -110,18 +154,7 @@ def start(place: Place, request: Request, watch: MemoryWatch) -> tuple[subproces
         finally:
             os.close(low)
         try:
-            arguments = [str(writer), str(os.getpid()), str(GRACE_S), watch.argument]
-            with on_cpus(place.cpus):
-                process = subprocess.Popen(
-                    [str(place.interpreter), "-m", environments.PROGRAM, *arguments],
-                    stdin=subprocess.PIPE,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    env=dict(place.variables),
-                    cwd=place.folder,
-                    pass_fds=(writer,),
-                    start_new_session=True,
-                )
+            process = _supervisor(place, writer, watch)
         finally:
             os.close(writer)
         undo.callback(stop, process)
@@ -131,6 +164,22 @@ def start(place: Place, request: Request, watch: MemoryWatch) -> tuple[subproces
             stdin.flush()
         undo.pop_all()
     return process, reader
+
+
+def _supervisor(place: Place, writer: int, watch: MemoryWatch) -> subprocess.Popen[bytes]:
+    """Start the supervisor of a worker that is to answer on the descriptor `writer`."""
+    arguments = [str(writer), str(os.getpid()), str(GRACE_S), watch.argument]
+    with on_cpus(place.cpus):
+        return subprocess.Popen(
+            [str(place.interpreter), "-m", environments.PROGRAM, *arguments],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env=dict(place.variables),
+            cwd=place.folder,
+            pass_fds=(writer,),
+            start_new_session=True,
+        )
 
 
 @contextlib.contextmanager

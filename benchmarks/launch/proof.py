@@ -14,15 +14,14 @@ from typing import Any
 
 from adapters.recipes import RECIPES
 from benchmarks import files
-from benchmarks.files import default_cache
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import axes, launch
+from benchmarks.launch.outcome import Outcome
+from benchmarks.launch.process import Place, cell_request, launch
 from benchmarks.machine import environments, git, hardware, imports
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.worker.inputs import prepare_inputs
-from benchmarks.worker.protocol import ProofFolders, ProveRequest
+from benchmarks.worker.protocol import ProveRequest
 
 STEPS = 200
 TIMEOUT_S = 1800.0
@@ -42,14 +41,15 @@ class Proof:
 
     def columns(self) -> dict[str, Any]:
         """Return the row's columns on the proof."""
-        found: dict[str, Any] = {"lockstep": self.lockstep}
-        if self.verdict:
-            worst = {kind: value for kind, value in self.verdict["deviations"].items() if value is not None}
-            found["lockstep_max_deviation"] = worst.get("loss")
-            found["lockstep_float64_deviation"] = self.verdict["float64_deviation"]
-            found["lockstep_steps"] = self.verdict["steps"]
-            found["oracle_sha256"] = self.verdict["oracle_sha256"]
-        return found
+        if not self.verdict:
+            return {"lockstep": self.lockstep}
+        return {
+            "lockstep": self.lockstep,
+            "lockstep_max_deviation": self.verdict["deviations"].get("loss"),
+            "lockstep_float64_deviation": self.verdict["float64_deviation"],
+            "lockstep_steps": self.verdict["steps"],
+            "oracle_sha256": self.verdict["oracle_sha256"],
+        }
 
     def brief(self) -> Proof:
         """Return what rows need of it; a gate's whole answer for each of ten thousand cells would fill the memory."""
@@ -71,69 +71,55 @@ def cached_proof(
     memory: MemoryLimit = UNLIMITED,
 ) -> Proof:
     """Return the cached proof of a cell, or make one and cache it if it is a pass or a fail."""
-    batch_size = min(cell.batch_size, LARGEST_BATCH)
-    decisive = {
-        "code": imports.code_hash(*CODE, folders=git.search_path(cell.revision)),
-        "lock": environments.lock_hash(cell.framework, cell.device),
-        "machine": hardware.fingerprint(cell.device),
+    cell = replace(cell, batch_size=min(cell.batch_size, LARGEST_BATCH))
+    shared = {
         "recipe": repr(RECIPES[cell.recipe]),
         "data": data.sha256,
         "seed": seed,
         "steps": steps,
-        **{name: getattr(cell, name) for name in ("framework", "device", "mode", "dtype", "threads", "input")},
-        "batch_size": batch_size,
+        "batch_size": cell.batch_size,
     }
-    folder = default_cache() / "proofs"
-    folder.mkdir(parents=True, exist_ok=True)
-    if not fresh and (found := files.read_cached("proofs", decisive)):
-        return Proof(**found)
-    proof = _make(cell, batch_size, data, seed, steps, folder, timeout_s, memory)
+    decisive = _own_key(cell) | shared
+    if not fresh and (cached := files.read_cached("proofs", decisive)):
+        return Proof(**cached)
+    inputs = files.default_cache() / "proofs" / f"oracle-{files.cache_key(shared | {'code': imports.code_hash(*CODE)})}"
+    _write_inputs(inputs, cell, data, seed, steps)
+    place = Place.of_framework(cell.framework, cell.device, cell.threads, cell.revision, memory)
+    request: ProveRequest = {**cell_request(cell, data, inputs), "task": "prove", "steps": steps}
+    proof = _proof_of(launch(place, request, timeout_s))
     if proof.lockstep != "unproven":
         files.write_cached("proofs", decisive, asdict(proof))
     return proof
 
 
-def _make(
-    cell: Cell,
-    batch_size: int,
-    data: Prepared,
-    seed: int,
-    steps: int,
-    folder: Path,
-    timeout_s: float,
-    memory: MemoryLimit,
-) -> Proof:
-    """Let a worker put the cell through the gate."""
-    recipe = RECIPES[cell.recipe]
-    trace = {
-        "code": imports.code_hash(*CODE),
-        "recipe": repr(recipe),
-        "data": data.sha256,
-        "seed": seed,
-        "steps": steps,
-        "batch_size": batch_size,
+def _own_key(cell: Cell) -> dict[str, str]:
+    """Return what a proof depends on that the oracle's losses do not."""
+    return {
+        "code": imports.code_hash(*CODE, folders=git.search_path(cell.revision)),
+        "lock": environments.lock_hash(cell.framework, cell.device),
+        "machine": hardware.fingerprint(cell.device),
+        **{name: getattr(cell, name) for name in ("framework", "device", "mode", "dtype", "threads", "input")},
     }
-    inputs = folder / f"oracle-{files.cache_key(trace)}"
-    if not inputs.exists():
-        epochs = -(-steps * batch_size // data.train_size)
-        part = Path(tempfile.mkdtemp(dir=folder))  # renamed when whole: a crash must not leave half of it
-        prepare_inputs(part, recipe, seed, data.train_size, min(epochs, steps))
-        try:
-            part.rename(inputs)
-        except OSError:  # another sweep was first, with the same content
-            shutil.rmtree(part)
-    place = Place.of_framework(cell.framework, cell.device, cell.threads, cell.revision, memory)
-    request = ProveRequest(
-        task="prove",
-        adapter=place.adapter,
-        cell=axes(replace(cell, batch_size=batch_size)),
-        folders=ProofFolders(data=str(data.folder), inputs=str(inputs), oracle=str(inputs / "losses.npy")),
-        steps=steps,
-    )
-    outcome = launch(place, request, timeout_s)
+
+
+def _write_inputs(inputs: Path, cell: Cell, data: Prepared, seed: int, steps: int) -> None:
+    """Make the folder of inputs that the reference network and the frameworks share, if it is not there."""
+    if inputs.exists():
+        return
+    inputs.parent.mkdir(parents=True, exist_ok=True)
+    epochs = -(-steps * cell.batch_size // data.train_size)
+    part = Path(tempfile.mkdtemp(dir=inputs.parent))  # renamed when whole: a crash must not leave half of it
+    prepare_inputs(part, RECIPES[cell.recipe], seed, data.train_size, min(epochs, steps))
+    try:
+        part.rename(inputs)
+    except OSError:  # another sweep was first, with the same content
+        shutil.rmtree(part)
+
+
+def _proof_of(outcome: Outcome) -> Proof:
+    """Return what the end of the gate's worker proves."""
     if outcome.status == "invalid":  # it did not build what is declared
         return Proof("fail", outcome.reason, {})
     if outcome.status != "ok" or outcome.answer is None:
         return unproven(f"the gate ended {outcome.status}: {outcome.reason}")
-    verdict = outcome.answer
-    return Proof(verdict["lockstep"], verdict["why"], verdict)
+    return Proof(outcome.answer["lockstep"], outcome.answer["why"], outcome.answer)

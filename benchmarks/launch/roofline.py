@@ -28,7 +28,7 @@ class Ceiling:
 
     @classmethod
     def measured(cls, peak: float | None, sets: Sequence[dict[str, Any]]) -> Ceiling:
-        """Take the sets of a document of bandwidths.measured."""
+        """Take the sets of a document of ceilings.measured_bandwidth()."""
         return cls(peak, tuple((part["set_bytes"], part["bytes_per_s"]) for part in sets))
 
     def bytes_per_s(self, set_bytes: int) -> float:

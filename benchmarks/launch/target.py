@@ -16,8 +16,8 @@ from typing import Any, NamedTuple
 from adapters.declaration import Recipe
 from adapters.flops import model_flops, step_all_flops
 from adapters.recipes import RECIPES
-from benchmarks.launch.place import Place
 from benchmarks.launch.probe import Probe
+from benchmarks.launch.process import Place
 from benchmarks.launch.proof import Proof, unproven
 from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
@@ -90,21 +90,19 @@ class Target:
         """Return the hash that decides whether an old row answers for this launch; computed once per task and seed."""
         key = planned.task, planned.seed
         if key not in self.identities:
-            self.identities[key] = self._identity(*key)
+            is_speed = planned.task == "speed"
+            self.identities[key] = self.cell.identity(
+                task=planned.task,
+                code=self.code,
+                adapters=self.adapters,
+                lock=self.environment.lock,
+                machine=self.environment.machine,
+                data=self.data.sha256,
+                seed=planned.seed if is_speed else None,  # accuracy launches of a cell differ by their seeds
+                epochs=0 if is_speed else self.epochs,
+                chunk_s=self.chunk_s if is_speed else 0.0,
+            )
         return self.identities[key]
-
-    def _identity(self, task: str, seed: int) -> str:
-        return self.cell.identity(
-            task=task,
-            code=self.code,
-            adapters=self.adapters,
-            lock=self.environment.lock,
-            machine=self.environment.machine,
-            data=self.data.sha256,
-            seed=seed if task == "speed" else None,  # accuracy launches of a cell differ by their seeds
-            epochs=self.epochs if task == "accuracy" else 0,
-            chunk_s=self.chunk_s if task == "speed" else 0.0,
-        )
 
 
 @dataclass
@@ -117,33 +115,31 @@ class RowBuilder:
     epochs: int | None = None  # of an accuracy launch; None: as the recipe says
     memory: MemoryLimit = UNLIMITED
     environment: Callable[[Probe], Environment] = _local_environment
+    proofs: dict[Cell, Proof] = field(default_factory=dict)
     targets: dict[Cell, Target] = field(default_factory=dict)
 
     def target(self, cell: Cell) -> Target:
         """Return a cell's target, made at the first call."""
         if cell not in self.targets:
-            self.targets[cell] = self._target(cell)
+            probe = self.probes[cell.framework, cell.device]
+            self.targets[cell] = Target(
+                cell,
+                probe,
+                self.data[cell.dataset],
+                self.environment(probe),
+                environments.code_hash(),
+                git.adapters_hash(cell.revision) if cell.revision else "",
+                self.chunk_s,
+                RECIPES[cell.recipe].epochs if self.epochs is None else self.epochs,
+                self.memory,
+            )
         return self.targets[cell]
-
-    def _target(self, cell: Cell) -> Target:
-        probe = self.probes[cell.framework, cell.device]
-        return Target(
-            cell,
-            probe,
-            self.data[cell.dataset],
-            self.environment(probe),
-            environments.code_hash(),
-            git.adapters_hash(cell.revision) if cell.revision else "",
-            self.chunk_s,
-            RECIPES[cell.recipe].epochs if self.epochs is None else self.epochs,
-            self.memory,
-        )
 
     def identity(self, planned: Launch) -> str:
         """Return the hash that decides whether an old row answers for this launch."""
         return self.target(planned.cell).identity(planned)
 
-    def described(self, planned: Launch, sweep: str, proof: Proof | None = None) -> Row:
+    def described(self, planned: Launch, sweep: str) -> Row:
         """Return what a launch's row says of it before it is made."""
         target, cell = self.target(planned.cell), planned.cell
         return {
@@ -160,5 +156,5 @@ class RowBuilder:
             "seed": planned.seed,
             "attempt": planned.attempt,
             **target.flops_per_sample,
-            **(proof or unproven("")).columns(),
+            **self.proofs.get(cell, unproven("")).columns(),
         }

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from benchmarks.machine import hardware, imports
 from benchmarks.worker import THREAD_VARIABLES
 
 ROOT = imports.ROOT
+REPORT = [sys.executable, "-m", "report"]
 PROGRAM = "benchmarks.worker.supervisor"  # what a framework's interpreter runs; it becomes the worker
 
 # A worker sees these of our environment and nothing else, so that no setting sneaks into a measurement.
@@ -123,6 +125,19 @@ def _distributions(python: Path) -> bytes:
         return subprocess.run([python, "-c", DISTRIBUTIONS], capture_output=True, check=True, timeout=60).stdout
     except (OSError, subprocess.SubprocessError) as error:
         raise UsageError(f"--python: {python} does not say what packages it has; is it Python?") from error
+
+
+def run_report(*arguments: str, timeout_s: float | None = None) -> tuple[str, str]:
+    """Run `python -m report`, a program of its own; return what it prints, and in a line why it failed, else empty."""
+    command = [*REPORT, *arguments]
+    try:
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, errors="replace", timeout=timeout_s, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        return "", str(error)
+    why = next(reversed(done.stderr.strip().splitlines()), f"exit code {done.returncode}")
+    return done.stdout, why if done.returncode else ""
 
 
 def code_hash() -> str:

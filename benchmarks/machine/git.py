@@ -58,7 +58,7 @@ def resolved(revision: str) -> str:
 def _contract_version(source: bytes) -> object:
     """Return the version that a contract's source states, None where it states none; nothing of it is run."""
     with contextlib.suppress(SyntaxError, ValueError):
-        for node in ast.parse(source).body:
+        for node in imports.parsed(source).body:
             match node:
                 case ast.Assign([ast.Name("CONTRACT_VERSION")], ast.Constant(version)):
                     return version

@@ -87,11 +87,6 @@ def _frequencies_mhz() -> list[float]:
     return [float(found) for found in re.findall(r"^cpu MHz\s*: ([\d.]+)", CPUINFO.read_text(), re.MULTILINE)]
 
 
-def _cpu_quota() -> str:
-    """Return the container's limit of CPU time: microseconds a period of cgroup v2 (or v1: -1 for none)."""
-    return _first_line(CGROUP / "cpu.max", CGROUP / "cpu" / "cpu.cfs_quota_us")
-
-
 def facts() -> dict[str, Any]:
     """Return what is recorded once per run."""
     return {
@@ -99,7 +94,8 @@ def facts() -> dict[str, Any]:
         "virtual_machine": "hypervisor" in CPUINFO.read_text(),
         "frequencies_mhz": _frequencies_mhz(),
         "governor": _first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
-        "cpu_quota": _cpu_quota(),
+        # Microseconds a period of cgroup v2, or v1's, -1 for none.
+        "cpu_quota": _first_line(CGROUP / "cpu.max", CGROUP / "cpu" / "cpu.cfs_quota_us"),
         # A UUID would name one machine; None where we cannot ask the driver.
         "gpus": [{**vars(card), "uuid": None} for card in cards()] if can_be_asked() else None,
         "transparent_huge_pages": _first_line(Path("/sys/kernel/mm/transparent_hugepage/enabled")),
@@ -123,7 +119,7 @@ def fingerprint(device: str = "cpu") -> str:
 
 
 KINDS = ("cpu", "gpu")
-NAMES = re.compile(r"cpu|gpu(:(?P<index>\d{1,3}))?")
+NAMES = re.compile(r"cpu|gpu(:\d{1,3})?")
 
 
 def kind(device: str) -> str:
@@ -145,24 +141,23 @@ def card_of(device: str) -> Card | None:
 
 def chosen(given: Sequence[str] | None) -> list[str]:
     """Return the devices asked for, `cpu` by default and each once; UsageError for one that this machine lacks."""
-    asked = split(given, "device") or ["cpu"]
-    named: list[str] = []
-    if "all" in asked:
+    wanted = named(given)
+    if "all" in wanted:
         require("--device all", "pynvml", instead="name the devices, such as --device cpu,gpu")
-    for device in asked:
-        named += ["cpu", *(gpu_name(index) for index in range(len(cards())))] if device == "all" else [device]
-    for device in named:
+        every = ["cpu", *(gpu_name(index) for index in range(len(cards())))]
+        wanted = list(dict.fromkeys(device for name in wanted for device in (every if name == "all" else [name])))
+    for device in wanted:
         _check(device)
-    return list(dict.fromkeys("gpu" if device == "gpu:0" else device for device in named))
+    return wanted
 
 
 def named(given: Sequence[str] | None) -> list[str]:
     """Return the devices asked for, of machines that are not known yet; UsageError for an unknown name."""
-    asked = list(dict.fromkeys("gpu" if name == "gpu:0" else name for name in split(given, "device") or ["cpu"]))
-    for name in asked:
+    devices = list(dict.fromkeys("gpu" if name == "gpu:0" else name for name in split(given, "device") or ["cpu"]))
+    for name in devices:
         if name != "all" and NAMES.fullmatch(name) is None:
             raise UsageError(f"unknown device {name!r}; known: cpu, gpu, gpu:N, all")
-    return asked
+    return devices
 
 
 def gpu_name(index: int) -> str:
@@ -171,10 +166,7 @@ def gpu_name(index: int) -> str:
 
 
 def _check(device: str) -> None:
-    """Raise UsageError for an unknown name, or a card that this machine lacks."""
-    match = NAMES.fullmatch(device)
-    if match is None:
-        raise UsageError(f"unknown device {device!r}; known: cpu, gpu, gpu:N, all")
+    """Raise UsageError for a card that this machine lacks."""
     if kind(device) == "cpu" or not can_be_asked():
         return  # without the bindings only each framework's probe can tell
     found = cards()

@@ -19,7 +19,7 @@ OURS = ("adapters", "benchmarks", "report")
 # A string that is a module's whole name loads it as well: the registry's "module:Class", what runpy is to run.
 NAMED = re.compile(rf"((?:{'|'.join(OURS)})(?:\.\w+)+)(:\w+)?")
 # Python 3.11 before 3.11.8 ends with a SystemError where two threads parse: github.com/python/cpython/issues/106905
-PARSER = threading.Lock()
+_PARSER = threading.Lock()
 
 
 @functools.cache
@@ -64,9 +64,13 @@ def _file(name: str, folders: tuple[Path, ...]) -> Path | None:
 def _imported(name: str, path: Path) -> tuple[str, ...]:
     """Return what a module may import: of `from a import b` both a and a.b, which need not be modules."""
     package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
-    with PARSER:
-        tree = ast.parse(path.read_bytes())
-    return tuple(_names(tree, package))
+    return tuple(_names(parsed(path.read_bytes()), package))
+
+
+def parsed(source: bytes) -> ast.Module:
+    """Return what a module's source means to Python; SyntaxError and ValueError as ast.parse raises them."""
+    with _PARSER:
+        return ast.parse(source)
 
 
 def _names(tree: ast.Module, package: list[str]) -> Iterator[str]:

@@ -140,11 +140,6 @@ def _confines(place: Group) -> bool:
     return done and made.oom_kills() is None  # it is gone again
 
 
-def _argument(group: Group) -> str:
-    """Return a group as the supervisor's argument."""
-    return f"{supervisor.GROUP}{group.folder}"
-
-
 SIZE = re.compile(r"([1-9][0-9]{0,11})([KMGT])")
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 SMALLEST_BYTES = 64 << 20  # Python with NumPy needs half of it
@@ -216,7 +211,9 @@ class MemoryLimit:
             return
         group = self.place.child(self.limit_bytes)
         try:
-            yield MemoryWatch(_argument(group), group, f", --memory-limit {self.limit_bytes:,} bytes")
+            yield MemoryWatch(
+                f"{supervisor.GROUP}{group.folder}", group, f", --memory-limit {self.limit_bytes:,} bytes"
+            )
         finally:
             group.remove()
 

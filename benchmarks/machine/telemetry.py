@@ -74,14 +74,7 @@ class CardWatch:
 
     def reading(self) -> Reading:
         """Return the card as it is now."""
-        library, handle = self.library, self.handle
-
-        def ask(name: str, *arguments: Any) -> Any:
-            try:
-                return getattr(library, name)(handle, *arguments)
-            except library.NVMLError:  # type: ignore[union-attr]  # not every card reports everything
-                return None
-
+        library, ask = self.library, self.ask
         power, energy = ask("nvmlDeviceGetPowerUsage"), ask("nvmlDeviceGetTotalEnergyConsumption")
         memory = ask("nvmlDeviceGetMemoryInfo")
         return Reading(
@@ -95,19 +88,21 @@ class CardWatch:
             self.load_percent(),
         )
 
+    def ask(self, name: str, *arguments: Any) -> Any:
+        """Return the driver's answer about the card, None where this card does not report it."""
+        try:
+            return getattr(self.library, name)(self.handle, *arguments)
+        except self.library.NVMLError:  # type: ignore[union-attr]
+            return None
+
     def processes(self) -> int:
         """Return how many processes compute on the card; their numbers mean nothing inside a container."""
-        try:
-            return len(self.library.nvmlDeviceGetComputeRunningProcesses(self.handle))  # type: ignore[union-attr]
-        except self.library.NVMLError:  # type: ignore[union-attr]
-            return 0
+        return len(self.ask("nvmlDeviceGetComputeRunningProcesses") or ())
 
     def load_percent(self) -> float | None:
         """Return in how much of the last sampling period something computed on the card; None if it does not say."""
-        try:
-            return float(self.library.nvmlDeviceGetUtilizationRates(self.handle).gpu)  # type: ignore[union-attr]
-        except self.library.NVMLError:  # type: ignore[union-attr]
-            return None
+        rates = self.ask("nvmlDeviceGetUtilizationRates")
+        return None if rates is None else float(rates.gpu)
 
     def columns(self, answer: Mapping[str, Any]) -> dict[str, Any]:
         """Return the row's columns on the card, nothing without one.

@@ -27,7 +27,7 @@ from adapters.weights import Weights
 from benchmarks import files
 from benchmarks.errors import DataError, StorageError, UsageError, require, shown
 from benchmarks.files import file_sha256
-from benchmarks.record.values import loads
+from benchmarks.worker.validate import loads
 
 MAX_WEIGHTS_BYTES = 1 << 30
 MAX_HEADER_BYTES = 1 << 20  # names and shapes; those of the largest declared network take 2 kB
@@ -42,9 +42,7 @@ def write_weights(path: Path, weights: Weights, **about: str) -> None:
     from safetensors.numpy import save  # noqa: PLC0415 - see errors.py
 
     arrays = {name: np.ascontiguousarray(array, np.float32) for name, array in weights.items()}
-    part = path.with_suffix(f".{os.getpid()}.part")
-    part.write_bytes(save(arrays, metadata=about))
-    part.rename(path)
+    files.write_whole(path, save(arrays, metadata=about))
 
 
 def read_weights(path: Path, model: Model) -> Weights:
@@ -166,15 +164,14 @@ def _parsed(path: Path) -> Card:
         raise DataError(f"cannot read the model card {shown(path)}: {error.strerror}") from None
     except ValueError as error:
         raise DataError(f"damaged model card {shown(path)}: {shown(str(error))[:200]}") from None
-    if not isinstance(card, dict) or not _same(card.get("card_version"), CARD_VERSION):
-        found = _brief(card.get("card_version")) if isinstance(card, dict) else "no object"
-        raise DataError(f"damaged model card {shown(path)}: expected card_version {CARD_VERSION}, found {found}")
+    if not isinstance(card, dict):
+        raise DataError(f"damaged model card {shown(path)}: expected an object, found no object")
+    version = card.get("card_version")
+    if type(version) is not int or version != CARD_VERSION:  # `true` equals 1 in Python
+        raise DataError(
+            f"damaged model card {shown(path)}: expected card_version {CARD_VERSION}, found {_brief(version)}"
+        )
     return card
-
-
-def _same(value: Any, number: int) -> bool:
-    """Return whether a JSON value is this whole number; `true` is not, though in Python it equals 1."""
-    return type(value) is int and value == number
 
 
 def _brief(value: Any) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from adapters.recipes import RECIPES
-from adapters.weights import initial_weights
+from adapters.weights import Weights, initial_weights
 from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.launch.probe import probe_all
 from benchmarks.machine.hardware import physical_cpus
@@ -25,8 +25,7 @@ from benchmarks.models.checkpoint import Checkpoint
 from benchmarks.plan.cells import Axes, Cell, expand
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.plan.data.sources import NAMES
-from benchmarks.worker import inputs
-from benchmarks.worker.inputs import write_inputs, write_weights
+from benchmarks.worker.inputs import prepare_inputs, write_inputs
 
 
 @dataclass(frozen=True)
@@ -75,14 +74,12 @@ def evaluate(
         raise EnvironmentMissing("\n".join(problems))
     axes = Axes(frameworks, [recipe.name], [data.name], [device], [None], [None], ["float32"], [len(physical_cpus())])
     cells = expand(axes, probes)
-    weights = scratch / "kept.npz"
-    inputs.write_weights(weights, kept.weights)
-    inputs.prepare_inputs(scratch, recipe, 0, data.train_size, 1)
+    prepare_inputs(scratch, recipe, 0, data.train_size, 1)
     images = np.load(data.folder / "test_images.npy", mmap_mode="r", allow_pickle=False)
     labels = np.load(data.folder / "test_labels.npy", allow_pickle=False).astype(np.int64)
     outputs, files = {}, {}
     for cell in cells:
-        outputs[cell.framework] = remote.outputs(cell, data, scratch, {"kept": weights})["kept"]
+        outputs[cell.framework] = remote.outputs(cell, data, scratch, {"kept": kept.weights})["kept"]
         say(f"evaluated {recipe.name} in {cell.framework}")
         if own:
             (folder := scratch / f"native-{cell.framework}").mkdir()
@@ -124,7 +121,7 @@ def exchange(
     checkpoint.write_weights(start, initial_weights(recipe.model, recipe.initialiser, seed), recipe=recipe.name)
     write_inputs(inputs, checkpoint.read_weights(start, recipe.model), seed, data.train_size, epochs)
     trained = {cell.framework: _train(cell, data, epochs, folder, inputs, report) for cell in cells}
-    weights = {name: path for name, (path, _) in trained.items()}
+    weights = {name: arrays for name, (arrays, _) in trained.items()}
     outputs: dict[str, dict[str, remote.Outputs]] = {}
     for cell in cells:
         outputs[cell.framework] = remote.outputs(cell, data, inputs, weights)
@@ -138,12 +135,10 @@ def exchange(
 
 def _train(
     cell: Cell, data: Prepared, epochs: int, folder: Path, inputs: Path, report: Callable[[str], None]
-) -> tuple[Path, float]:
-    """Train a cell; return the .npz of its weights, which went through a safetensors file, and its accuracy."""
+) -> tuple[Weights, float]:
+    """Train a cell; return its weights, which went through a safetensors file, and its accuracy."""
     arrays, answer = remote.train(cell, data, inputs, epochs)
     saved = folder / f"{cell.recipe}-{cell.framework}.safetensors"
     checkpoint.write_weights(saved, arrays, recipe=cell.recipe, trained_in=cell.framework)
-    weights = inputs / f"kept-{cell.framework}.npz"
-    write_weights(weights, checkpoint.read_weights(saved, RECIPES[cell.recipe].model))
     report(f"trained {cell.recipe} in {cell.framework}: accuracy {answer['accuracy']:.4f}")
-    return weights, answer["accuracy"]
+    return checkpoint.read_weights(saved, RECIPES[cell.recipe].model), answer["accuracy"]

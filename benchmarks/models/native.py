@@ -72,12 +72,18 @@ def outputs(framework: str, device: str, model: Model, folder: Path, images: Arr
 def run_standalone(framework: str, device: str, model: Model, folder: Path, request: Mapping[str, Any]) -> None:
     """Run adapters/standalone.py in a framework's environment for a device, but on the CPU, isolated from us."""
     python = environments.interpreter(framework, device)
-    asked = {"module": str(ADAPTERS / framework / "native.py"), "layers": layers(model), "name": model.name, **request}
+    order = {
+        "module": str(ADAPTERS / framework / "native.py"),
+        "layers": layers(model),
+        "name": model.name,
+        "folder": str(folder.absolute()),
+        **request,
+    }
     task = "write" if "weights" in request else "load"
     try:
         done = subprocess.run(
             [str(python), "-I", str(STANDALONE)],
-            input=json.dumps({**asked, "folder": str(folder.absolute())}),
+            input=json.dumps(order),
             env=environments.variables(1),
             cwd=folder,
             capture_output=True,

@@ -74,34 +74,26 @@ def predict(
         )
     views = [(good, view) for good in pictures for view in good.views]
     lost: list[str] = []
+
+    @contextlib.contextmanager
+    def noted(framework: str) -> Iterator[None]:
+        try:
+            yield
+        except WorkerLost as error:
+            say(str(error))
+            lost.append(framework)
+
     with contextlib.ExitStack() as stack:
-        workers = [worker for name in frameworks if views for worker in _started(stack, name, device, saved, say, lost)]
+        workers = []
+        for name in frameworks if views else ():
+            with noted(name):  # they warm up side by side
+                workers.append(stack.enter_context(Warm(name, device, saved.recipe, saved.weights, 1)))
         for worker in workers:
-            try:
+            with noted(worker.framework):
                 outputs, _ = worker.outputs(np.stack([found.views[view] for found, view in views]))
-            except WorkerLost as error:
-                say(str(error))
-                lost.append(worker.framework)
-                continue
-            for (found, view), shares in zip(views, probabilities(outputs).tolist(), strict=True):
-                found.read.setdefault(worker.framework, {})[view] = shares
+                for (found, view), shares in zip(views, probabilities(outputs).tolist(), strict=True):
+                    found.read.setdefault(worker.framework, {})[view] = shares
     return lost
-
-
-def _started(
-    stack: contextlib.ExitStack,
-    framework: str,
-    device: str,
-    saved: Checkpoint,
-    say: Callable[[str], None],
-    lost: list[str],
-) -> Iterator[Warm]:
-    """Yield the framework's worker, which warms up beside the others, or none where it cannot be started."""
-    try:
-        yield stack.enter_context(Warm(framework, device, saved.recipe, saved.weights, 1))
-    except WorkerLost as error:
-        say(str(error))
-        lost.append(framework)
 
 
 def best(shares: Sequence[float], count: int = 3) -> list[tuple[int, float]]:

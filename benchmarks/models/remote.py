@@ -28,13 +28,11 @@ from adapters.weights import Weights
 from benchmarks.errors import WorkerFailed, WorkerLost
 from benchmarks.launch import outcome, process
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, decoded, judge
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import Report, axes
+from benchmarks.launch.process import Place, Report, cell_request
 from benchmarks.machine.hardware import kind
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.worker import inputs
-from benchmarks.worker.inputs import read_weights
+from benchmarks.worker.inputs import read_weights, write_weights
 from benchmarks.worker.protocol import AccuracyRequest, EvaluateRequest, ImageRequest, ServeRequest, checked_image
 
 Array = npt.NDArray[Any]
@@ -58,7 +56,7 @@ class Warm:
         with contextlib.ExitStack() as undo:
             self.watch = undo.enter_context(place.memory.watch())
             folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="lockstep-")))
-            inputs.write_weights(folder / "weights.npz", weights)
+            write_weights(folder / "weights.npz", weights)
             self.selector = undo.enter_context(selectors.DefaultSelector())
             request = ServeRequest(
                 task="serve",
@@ -204,39 +202,38 @@ def _ask(
 
 
 def train(
-    cell: Cell, data: Prepared, inputs: Path, epochs: int, progress: Report | None = None, timeout_s: float = TIMEOUT_S
+    cell: Cell, data: Prepared, inputs: Path, epochs: int, progress: Report | None = None
 ) -> tuple[Weights, Answer]:
     """Train a cell's recipe; return its weights and the worker's answer. prepare_inputs() has filled `inputs`."""
     kept = inputs / f"{cell.framework}.npz"
-    request = AccuracyRequest(
-        task="accuracy",
-        adapter=ADAPTERS[cell.framework],
-        cell=axes(cell),
-        data=str(data.folder),
-        inputs=str(inputs),
-        epochs=epochs,
-        save=str(kept),
-        progress=progress is not None,
-    )
-    answer = _ask(cell, request, timeout_s, progress)
+    request: AccuracyRequest = {
+        **cell_request(cell, data, inputs),
+        "task": "accuracy",
+        "epochs": epochs,
+        "evidence": None,
+        "save": str(kept),
+        "progress": progress is not None,
+    }
+    answer = _ask(cell, request, TIMEOUT_S, progress)
     return read_weights(kept), answer
 
 
-def outputs(
-    cell: Cell, data: Prepared, inputs: Path, weights: Mapping[str, Path], timeout_s: float = EVALUATE_S
-) -> dict[str, Outputs]:
-    """Return a cell's outputs on all test images at each of some weights (.npz), finite and (images, outputs)."""
+def outputs(cell: Cell, data: Prepared, inputs: Path, weights: Mapping[str, Weights]) -> dict[str, Outputs]:
+    """Return a cell's outputs on all test images at each of some weights, finite and (images, outputs).
+
+    Weights are rounded to float32, as a checkpoint has them. prepare_inputs() has filled `inputs`.
+    """
+    kept = {name: inputs / f"{name}-for-{cell.framework}.npz" for name in weights}
+    for name, path in kept.items():
+        write_weights(path, {key: array.astype(np.float32) for key, array in weights[name].items()})
     made = {name: inputs / f"{name}-in-{cell.framework}.npy" for name in weights}
-    request = EvaluateRequest(
-        task="evaluate",
-        adapter=ADAPTERS[cell.framework],
-        cell=axes(cell),
-        data=str(data.folder),
-        inputs=str(inputs),
-        weights={name: str(path) for name, path in weights.items()},
-        outputs={name: str(path) for name, path in made.items()},
-    )
-    _ask(cell, request, timeout_s)
+    request: EvaluateRequest = {
+        **cell_request(cell, data, inputs),
+        "task": "evaluate",
+        "weights": {name: str(path) for name, path in kept.items()},
+        "outputs": {name: str(path) for name, path in made.items()},
+    }
+    _ask(cell, request, EVALUATE_S)
     found = {name: np.load(path, allow_pickle=False) for name, path in made.items()}
     expected = (data.test_size, RECIPES[cell.recipe].model.outputs)
     for name, array in found.items():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -20,7 +18,7 @@ from benchmarks.models import checkpoint, native, remote
 from benchmarks.models.checkpoint import Card
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.worker.inputs import prepare_inputs, write_weights
+from benchmarks.worker.inputs import prepare_inputs
 from benchmarks.worker.protocol import Progress
 from benchmarks.worker.train import BY_EPOCH
 
@@ -73,28 +71,13 @@ def _card_facts(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dic
 
 def _proven(folder: Path, cell: Cell, data: Prepared, inputs: Path, weights: Weights) -> dict[str, float]:
     """Write the framework's own files and prove them against what its adapter computes with the same weights."""
-    kept = inputs / "kept.npz"
-    write_weights(kept, {name: array.astype(np.float32) for name, array in weights.items()})
-    expected = remote.outputs(cell, data, inputs, {"kept": kept})["kept"]
+    expected = remote.outputs(cell, data, inputs, {"kept": weights})["kept"]
     images = np.load(data.folder / "test_images.npy", mmap_mode="r", allow_pickle=False)
     return native.write_and_verify(cell.framework, cell.device, RECIPES[cell.recipe], weights, folder, images, expected)
 
 
 def _draw(part: Path, say: Say) -> None:
-    """Let `report`, a program of its own, draw the curves; where it cannot, say so and keep the weights."""
-    command = [sys.executable, "-m", "report", "curve", str(part)]
-    try:
-        done = subprocess.run(
-            command,
-            cwd=environments.ROOT,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=DRAW_S,
-            check=False,
-        )
-        reason = done.stderr.strip().splitlines()[-1:] if done.returncode else []
-    except (OSError, subprocess.TimeoutExpired) as error:
-        reason = [str(error)]
-    if reason:
-        say(f"the curves are not drawn: {plain(reason[0])[:300]}")
+    """Let `report` draw the curves; where it cannot, say so and keep the weights."""
+    _, why = environments.run_report("curve", str(part), timeout_s=DRAW_S)
+    if why:
+        say(f"the curves are not drawn: {plain(why)[:300]}")

@@ -106,7 +106,7 @@ class RequestedAxes:
 
     def devices_of(self, available: Sequence[str]) -> list[str]:
         """Return which of a machine's devices are to be measured; one that it lacks is not measured there."""
-        wanted = [name for asked in self.devices for name in (available if asked == "all" else [asked])]
+        wanted = [device for name in self.devices for device in (available if name == "all" else [name])]
         return [name for name in dict.fromkeys(wanted) if name in available]
 
     def threads_of(self, cores: int) -> list[int]:
@@ -115,18 +115,8 @@ class RequestedAxes:
 
     def on(self, frameworks: Sequence[str], datasets: Sequence[str], devices: Sequence[str], cores: int) -> Axes:
         """Return the axes on a machine with these frameworks, devices and cores."""
-        return Axes(
-            frameworks=frameworks,
-            recipes=self.recipes,
-            datasets=datasets,
-            devices=devices,
-            batch_sizes=self.batch_sizes,
-            modes=self.modes,
-            dtypes=self.dtypes,
-            threads=self.threads_of(cores),
-            inputs=self.inputs,
-            revisions=self.revisions,
-        )
+        found = {"frameworks": frameworks, "datasets": datasets, "devices": devices, "threads": self.threads_of(cores)}
+        return Axes(**vars(self) | found)
 
 
 class Recommending(Protocol):

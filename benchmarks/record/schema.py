@@ -8,28 +8,16 @@ are not an error.
 
 from __future__ import annotations
 
-import functools
 import reprlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 from adapters.contract import INPUTS
 from benchmarks.errors import SchemaError
 from benchmarks.machine import hardware
 from benchmarks.plan.cells import APART, SHARED
-from benchmarks.record.values import (
-    Check,
-    at_least_zero,
-    fits,
-    fraction,
-    listed,
-    mapping,
-    number,
-    optional,
-    positive,
-    text,
-)
+from benchmarks.worker.validate import Check, fraction, mistake, positive
 
 SCHEMA_VERSION = 5
 TASKS = ("speed", "accuracy")
@@ -44,14 +32,24 @@ FLAGS = {
     "throttled": "the card held its clock back for power or heat",
 }
 VERDICTS = ("pass", "fail", "unproven")
+KINDS: dict[str, Any] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "strings": list[str],
+    "ints": list[int],
+    "floats": list[float],
+    "floatss": list[list[float]],
+    "object": dict,
+    "objects": list[dict[str, object]],
+}
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `kind` is str, int, float, strings, ints, floats; `required` columns are never null.
+    """One column: `kind` is one of KINDS, of a row's the first six; `required` columns are never null.
 
-    `by` says who fills it in: the harness alone, or a worker too, whose answers have types in worker/protocol.py. In
-    lines that are no rows a kind may also be object, objects, or floatss, lists of floats.
+    What a worker fills in has a type in worker/protocol.py, too.
     """
 
     name: str
@@ -60,33 +58,37 @@ class Column:
     meaning: str
     required: bool = False
     check: Check = lambda value: True
-    by: str = "worker"
 
 
-Harness = functools.partial(Column, by="harness")  # a column that no worker may fill in
+def _at_least_zero(value: float) -> bool:
+    return value >= 0
 
 
-def _is_device(value: Any) -> bool:
-    """Return whether a text names a device."""
-    return hardware.NAMES.fullmatch(value) is not None
+def _is_device(name: str) -> bool:
+    return hardware.NAMES.fullmatch(name) is not None
+
+
+def _typed(kind: Any) -> Check:
+    """Return a check for values of a type."""
+    return lambda value: not mistake(kind, value)
 
 
 COLUMNS = (
-    Harness("schema_version", "int", "", "version of this table", True, lambda value: value == SCHEMA_VERSION),
-    Harness("sweep", "str", "", "the sweep this row belongs to; also its file's name", True),
-    Harness("cell", "str", "", "hash of everything that decides what is measured: the axes, code, lock, machine", True),
-    Harness("started_at", "str", "UTC", "when the launch began; for people, never used to measure", True),
-    Harness("framework", "str", "", "import name of the framework", True),
+    Column("schema_version", "int", "", "version of this table", True, lambda value: value == SCHEMA_VERSION),
+    Column("sweep", "str", "", "the sweep this row belongs to; also its file's name", True),
+    Column("cell", "str", "", "hash of everything that decides what is measured: the axes, code, lock, machine", True),
+    Column("started_at", "str", "UTC", "when the launch began; for people, never used to measure", True),
+    Column("framework", "str", "", "import name of the framework", True),
     Column("framework_version", "str", "", "its version, as it says itself"),
-    Harness("model", "str", "", "declared network", True),
-    Harness("recipe", "str", "", "declared settings it is trained with", True),
-    Harness("dataset", "str", "", "data set", True),
-    Harness("device", "str", "", "as asked: cpu, gpu (the first card), gpu:N", True, _is_device),
-    Harness("device_name", "str", "", "model name of the processor or card", True),
-    Harness("batch_size", "int", "samples", "samples in a step", True, positive),
-    Harness("mode", "str", "", "eager, compiled or fused", True),
-    Harness("dtype", "str", "", "float32, float64, or what products multiply: tf32, bfloat16, float16", True),
-    Harness(
+    Column("model", "str", "", "declared network", True),
+    Column("recipe", "str", "", "declared settings it is trained with", True),
+    Column("dataset", "str", "", "data set", True),
+    Column("device", "str", "", "as asked: cpu, gpu (the first card), gpu:N", True, _is_device),
+    Column("device_name", "str", "", "model name of the processor or card", True),
+    Column("batch_size", "int", "samples", "samples in a step", True, positive),
+    Column("mode", "str", "", "eager, compiled or fused", True),
+    Column("dtype", "str", "", "float32, float64, or what products multiply: tf32, bfloat16, float16", True),
+    Column(
         "input",
         "str",
         "",
@@ -94,26 +96,26 @@ COLUMNS = (
         True,
         lambda value: value in INPUTS,
     ),
-    Harness("threads", "int", "", "CPU threads asked for, and CPUs in the affinity mask", True, positive),
-    Harness("revision", "str", "", "git revision whose adapters this launch used; null: the checkout's own"),
-    Harness("task", "str", "", "speed: timed; accuracy: trained as the recipe says", True, lambda task: task in TASKS),
-    Harness("round", "int", "", "number of this cell's launch of this task, from 0", True, lambda value: value >= 0),
-    Harness("seed", "int", "", "seed of initial weights and batch order; each accuracy launch has its own", True),
-    Harness("attempt", "int", "", "over several machines: 2 and more began again, a machine was lost", False, positive),
+    Column("threads", "int", "", "CPU threads asked for, and CPUs in the affinity mask", True, positive),
+    Column("revision", "str", "", "git revision whose adapters this launch used; null: the checkout's own"),
+    Column("task", "str", "", "speed: timed; accuracy: trained as the recipe says", True, lambda task: task in TASKS),
+    Column("round", "int", "", "number of this cell's launch of this task, from 0", True, _at_least_zero),
+    Column("seed", "int", "", "seed of initial weights and batch order; each accuracy launch has its own", True),
+    Column("attempt", "int", "", "over several machines: 2 and more began again, a machine was lost", False, positive),
     Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
     Column("reason", "str", "", "why the status is not ok"),
     Column("flags", "strings", "", "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items())),
-    Harness("lockstep", "str", "", "the gate's verdict: pass, fail, unproven", True, lambda value: value in VERDICTS),
-    Harness("lockstep_max_deviation", "float", "", "largest deviation of a loss from the reference network's"),
-    Harness("lockstep_float64_deviation", "float", "", "the same in float64, over lockstep_steps steps in one go"),
-    Harness("lockstep_steps", "int", "steps", "steps of the float64 run", False, positive),
-    Harness("oracle_sha256", "str", "", "hash of the reference network's losses that this was compared with"),
+    Column("lockstep", "str", "", "the gate's verdict: pass, fail, unproven", True, lambda value: value in VERDICTS),
+    Column("lockstep_max_deviation", "float", "", "largest deviation of a loss from the reference network's"),
+    Column("lockstep_float64_deviation", "float", "", "the same in float64, over lockstep_steps steps in one go"),
+    Column("lockstep_steps", "int", "steps", "steps of the float64 run", False, positive),
+    Column("oracle_sha256", "str", "", "hash of the reference network's losses that this was compared with"),
     Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks", False, positive),
-    Harness("replayed_steps", "int", "steps", "timed steps that the reference network took again", False, positive),
-    Harness("replay_deviation", "float", "", "of what they moved, from the reference network's: largest"),
-    Harness("replay_scale_deviation", "float", "", "likewise, of how far: along the reference network's way"),
-    Harness("eval_deviation", "float", "", "of outputs from the reference network's at the same weights"),
-    Harness("replay_s", "float", "s", "what taking steps again and evaluating took, in the harness, after the launch"),
+    Column("replayed_steps", "int", "steps", "timed steps that the reference network took again", False, positive),
+    Column("replay_deviation", "float", "", "of what they moved, from the reference network's: largest"),
+    Column("replay_scale_deviation", "float", "", "likewise, of how far: along the reference network's way"),
+    Column("eval_deviation", "float", "", "of outputs from the reference network's at the same weights"),
+    Column("replay_s", "float", "s", "what taking steps again and evaluating took, in the harness, after the launch"),
     Column("train_chunk_s", "floats", "s", "wall time of each timed chunk"),
     Column("train_chunk_device_s", "floats", "s", "on a GPU: between events on its queue at each chunk's edges"),
     Column("train_timed_between_s", "floats", "s", "begin and end of the timed training, on the monotonic clock"),
@@ -143,24 +145,24 @@ COLUMNS = (
     Column("train_chunk_stolen_s", "floats", "s", "time the hypervisor took from the CPUs in each timed chunk"),
     Column("train_chunk_pressure_s", "floats", "s", "time in which a task of the machine waited for a CPU (PSI)"),
     Column("train_chunk_switches", "floats", "", "involuntary context switches of the worker in each timed chunk"),
-    Harness("canary_before_s", "floats", "s", "a fixed piece of work on each CPU, all at once, before the launch"),
-    Harness("canary_after_s", "floats", "s", "the same after it; see the flag noisy"),
+    Column("canary_before_s", "floats", "s", "a fixed piece of work on each CPU, all at once, before the launch"),
+    Column("canary_after_s", "floats", "s", "the same after it; see the flag noisy"),
     Column("peak_rss_bytes", "int", "bytes", "largest resident memory of the worker", False, positive),
-    Harness("gpu_memory_peak_bytes", "int", "bytes", "of the card: most in use, less what was before the launch"),
-    Harness("gpu_busy_share", "float", "", "of the time training was timed: a kernel ran, as the driver samples it"),
-    Harness("gpu_sm_clock_mhz", "float", "MHz", "clock of the card's multiprocessors while training was timed: median"),
-    Harness("gpu_temperature_c", "float", "°C", "of the card while training was timed: highest"),
-    Harness("gpu_power_w", "float", "W", "of the card while training was timed: mean"),
-    Harness("gpu_energy_j_per_sample", "float", "J/sample", "gpu_power_w times the timed seconds, by training sample"),
-    Harness("gpu_throttles", "strings", "", "what held the card's clock back while training was timed"),
-    Harness("gpu_other_processes", "int", "", "processes on the card before or after the launch; never ended"),
-    Harness("train_flops_per_sample", "int", "FLOP", "theoretical, forward and backward (flops.py)", True, positive),
-    Harness("train_all_flops_per_sample", "float", "FLOP", "the same with pooling, loss and update", True, positive),
-    Harness("flops_per_s", "float", "FLOP/s", "train_samples_per_s * train_flops_per_sample", False, positive),
-    Harness("peak_flops_per_s", "float", "FLOP/s", "the machine's peak in this dtype, all frameworks", False, positive),
-    Harness("mfu", "float", "", "flops_per_s / peak_flops_per_s; above 1 the row is impossible", False, positive),
-    Harness("roofline_flops_per_s", "float", "FLOP/s", "what peak and bandwidth allow a step", False, positive),
-    Harness("roofline_share", "float", "", "flops_per_s / roofline_flops_per_s; above 1: impossible", False, positive),
+    Column("gpu_memory_peak_bytes", "int", "bytes", "of the card: most in use, less what was before the launch"),
+    Column("gpu_busy_share", "float", "", "of the time training was timed: a kernel ran, as the driver samples it"),
+    Column("gpu_sm_clock_mhz", "float", "MHz", "clock of the card's multiprocessors while training was timed: median"),
+    Column("gpu_temperature_c", "float", "°C", "of the card while training was timed: highest"),
+    Column("gpu_power_w", "float", "W", "of the card while training was timed: mean"),
+    Column("gpu_energy_j_per_sample", "float", "J/sample", "gpu_power_w times the timed seconds, by training sample"),
+    Column("gpu_throttles", "strings", "", "what held the card's clock back while training was timed"),
+    Column("gpu_other_processes", "int", "", "processes on the card before or after the launch; never ended"),
+    Column("train_flops_per_sample", "int", "FLOP", "theoretical, forward and backward (flops.py)", True, positive),
+    Column("train_all_flops_per_sample", "float", "FLOP", "the same with pooling, loss and update", True, positive),
+    Column("flops_per_s", "float", "FLOP/s", "train_samples_per_s * train_flops_per_sample", False, positive),
+    Column("peak_flops_per_s", "float", "FLOP/s", "the machine's peak in this dtype, all frameworks", False, positive),
+    Column("mfu", "float", "", "flops_per_s / peak_flops_per_s; above 1 the row is impossible", False, positive),
+    Column("roofline_flops_per_s", "float", "FLOP/s", "what peak and bandwidth allow a step", False, positive),
+    Column("roofline_share", "float", "", "flops_per_s / roofline_flops_per_s; above 1: impossible", False, positive),
     Column("accuracy", "float", "", "on the test images after the last epoch", False, fraction),
     Column("loss", "float", "", "on the test images after the last epoch"),
     Column("train_accuracy", "float", "", "on the training images after the last epoch", False, fraction),
@@ -174,7 +176,7 @@ COLUMNS = (
     Column("seconds_by_epoch", "floats", "s", "training and evaluation up to the end of each epoch, set-up apart"),
     Column("accuracy_target", "float", "", "whose first reaching is timed; null without one", False, fraction),
     Column("time_to_accuracy_s", "float", "s", "seconds_by_epoch at the first epoch with the target", False, positive),
-    Harness("duration_s", "float", "s", "the whole launch, as the parent saw it"),
+    Column("duration_s", "float", "s", "the whole launch, as the parent saw it"),
 )  # fmt: skip
 BY_NAME = {column.name: column for column in COLUMNS}
 
@@ -199,9 +201,9 @@ def _checked(columns: Sequence[Column], record: Mapping[str, Any], what: str) ->
         if value is None:
             if column.required:
                 raise SchemaError(f"{what} lacks required column {column.name!r}")
-        elif not fits(column.kind, value) or not column.check(value):
-            found = reprlib.repr(value)  # a line may hold a megabyte of it
-            raise SchemaError(f"{what} column {column.name!r}: {found} is not a valid {column.kind} ({column.meaning})")
+        elif mistake(KINDS[column.kind], value) or not column.check(value):
+            short = reprlib.repr(value)  # a line may hold a megabyte of it
+            raise SchemaError(f"{what} column {column.name!r}: {short} is not a valid {column.kind} ({column.meaning})")
     return complete
 
 
@@ -230,7 +232,7 @@ def _is_shallow_json(value: Any, deepest: int = DEEPEST) -> bool:
         case None | str() | bool():
             return True
         case int() | float():
-            return fits("int" if isinstance(value, int) else "float", value)
+            return not mistake(type(value), value)
         case list() if deepest:
             return all(_is_shallow_json(item, deepest - 1) for item in value)
         case dict() if deepest:
@@ -272,19 +274,15 @@ def _is_counts(found: Any) -> bool:
     return len(found) == DIGITS and all(0 <= count < 2**31 for count in found)
 
 
-def _by_step(found: Any) -> bool:
-    """Return whether the names of an object are steps and its values deviations."""
-    return all(_is_step(name) and fits("float", value) and value >= 0 for name, value in found.items())
-
-
 def _is_step(name: str) -> bool:
     """Return whether a text is a number of steps."""
     return name.isascii() and name.isdigit() and len(name) < 12 and 0 < int(name) <= LARGEST_STEP
 
 
+BY_STEP = Annotated[dict[str, Annotated[float, _at_least_zero]], lambda found: all(map(_is_step, found))]
 ENVIRONMENT = (
     Column("lock", "str", "", "hash of the pinned requirements"),
-    Column("versions", "object", "", "version by package", check=mapping(text)),
+    Column("versions", "object", "", "version by package", check=_typed(dict[str, str])),
     Column("numeric_libraries", "strings", "", "shared libraries that compute"),
     Column("denormals", "str", "", "kept or flushed"),
 )
@@ -298,10 +296,12 @@ CEILING = (
 VERDICT = (
     Column("steps", "int", "steps", "steps of the float64 run"),
     Column("float64_deviation", "float", "", "largest of a float64 loss"),
-    Column("by_step", "object", "", "the same up to a step", check=_by_step),
-    Column("deviations", "object", "", "of single steps, by kind", check=mapping(optional(number))),
+    Column("by_step", "object", "", "the same up to a step", check=_typed(BY_STEP)),
+    Column("deviations", "object", "", "of single steps, by kind", check=_typed(dict[str, float | None])),
     Column("oracle_sha256", "str", "", "hash of the reference network's losses"),
 )
+FRAMEWORKS = dict[str, Annotated[object, _shaped(ENVIRONMENT)]]
+CEILINGS = list[Annotated[object, _shaped(CEILING)]]
 ENGINE = (Column("name", "str", "", "what spreads a sweep over machines", True),)
 CELL = tuple(BY_NAME[name] for name in SHARED)
 LINES: dict[str, tuple[Column, ...]] = {
@@ -312,10 +312,10 @@ LINES: dict[str, tuple[Column, ...]] = {
         Column("code", "str", "", "hash of the code that measured"),
         Column("commit", "str", "", "git commit of the checkout"),
         Column("python", "str", "", "version of the harness's Python"),
-        Column("frameworks", "object", "", "environments by name", check=mapping(_shaped(ENVIRONMENT))),
-        Column("data", "object", "", "SHA-256 by data set", check=mapping(text)),
-        Column("ceilings", "objects", "", "peak and bandwidths", check=listed(_shaped(CEILING))),
-        Column("worker_variables", "object", "", "what workers were given", check=mapping(text)),
+        Column("frameworks", "object", "", "environments by name", check=_typed(FRAMEWORKS)),
+        Column("data", "object", "", "SHA-256 by data set", check=_typed(dict[str, str])),
+        Column("ceilings", "objects", "", "peak and bandwidths", check=_typed(CEILINGS)),
+        Column("worker_variables", "object", "", "what workers were given", check=_typed(dict[str, str])),
         Column("openblas_coretype", "str", "", "kernels that OpenBLAS was told to use"),
         Column("preset", "object", "", "how much was measured", check=_is_shallow_json),
         Column("seed", "int", "", "the first seed"),
@@ -325,13 +325,13 @@ LINES: dict[str, tuple[Column, ...]] = {
         Column("engine", "object", "", "what spread it over machines, and over which", check=_shaped(ENGINE)),
     ),
     "end": (
-        Column("wall_s", "object", "s", "where the time went", check=mapping(number)),
+        Column("wall_s", "object", "s", "where the time went", check=_typed(dict[str, float])),
     ),
     "stop": (
         *CELL,
-        Column("rounds", "int", "", "rounds that were measured", True, at_least_zero),
+        Column("rounds", "int", "", "rounds that were measured", True, _at_least_zero),
         Column("reason", "str", "", "why no more", True),
-        Column("half_width", "float", "", "of the widest ratio's interval", check=at_least_zero),
+        Column("half_width", "float", "", "of the widest ratio's interval", check=_at_least_zero),
     ),
     "proof": (
         *CELL,
@@ -352,7 +352,7 @@ LINES: dict[str, tuple[Column, ...]] = {
     "image": (
         Column("dataset", "str", "", "data set", True),
         Column("sha256", "str", "", "of its arrays"),
-        Column("index", "int", "", "place among the test images", True, at_least_zero),
+        Column("index", "int", "", "place among the test images", True, _at_least_zero),
         Column("label", "int", "", "the right digit", True, lambda value: 0 <= value < DIGITS),
         Column("pixels", "str", "", "base64", True),
     ),

@@ -4,6 +4,10 @@ The first line of a file is the run's record (machine, versions, what was reques
 rows, misread images, a stop for each comparison that was measured enough, and at the end where the time went. Each
 line carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line is ignored, and a
 damaged line is reported with its number.
+
+Sweeps that resumed one another count as one session, and so do the members of one sweep. A sweep BASE over several
+machines has a file for each member, whose own sweep is named BASE.m01, BASE.m02 and so on; the file BASE itself is the
+driver's. report/results/newest.py says which of a session's launches tables show.
 """
 
 from __future__ import annotations
@@ -24,8 +28,8 @@ from typing import Any
 from benchmarks.errors import SchemaError, StorageError, UsageError
 from benchmarks.files import NotRegular, open_regular, read_lines
 from benchmarks.machine import signals
-from benchmarks.record import values
 from benchmarks.record.schema import BY_NAME, LINES, SCHEMA_VERSION, valid, validate
+from benchmarks.worker.validate import loads
 
 FREE_BYTES = 16 << 20  # a row takes some 10 KB: a thousand rows and their proofs
 
@@ -63,12 +67,6 @@ SEALED = re.compile(rb'(?P<body>.*), "checksum": "(?P<checksum>[0-9a-f]{16})"\}'
 def _checksum(body: bytes) -> str:
     """Return the first 16 hex digits of the SHA-256 of the bytes that a line's checksum covers."""
     return hashlib.sha256(body).hexdigest()[:16]
-
-
-def _sealed(line: bytes) -> bool:
-    """Return whether a line ends with the checksum of the bytes before it."""
-    match = SEALED.fullmatch(line)
-    return match is not None and _checksum(match["body"]).encode() == match["checksum"]
 
 
 def append(path: Path, kind: str, *records: Mapping[str, Any]) -> None:
@@ -180,14 +178,15 @@ KINDS = ("row", *LINES)
 def parse(line: bytes) -> tuple[str, dict[str, Any]]:
     """Return (kind, record) of one line; SchemaError says what is wrong with it."""
     try:
-        body = values.loads(line)
+        body = loads(line)
     except ValueError as error:
         raise SchemaError(f"not JSON: {error}") from None
     if not isinstance(body, dict):
         raise SchemaError("not an object")
     if (version := body.get("schema_version")) != SCHEMA_VERSION:  # asked first: its checksum may be another one
         raise OtherVersion(f"schema version {reprlib.repr(version)}, this program reads {SCHEMA_VERSION}; {ADVICE}")
-    if not _sealed(line):
+    seal = SEALED.fullmatch(line)
+    if seal is None or _checksum(seal["body"]).encode() != seal["checksum"]:
         raise SchemaError("checksum does not match")
     kind = body.pop("kind", None)
     del body["checksum"]
@@ -196,19 +195,12 @@ def parse(line: bytes) -> tuple[str, dict[str, Any]]:
     return str(kind), valid(str(kind), body)
 
 
-def _read(path: Path) -> SweepFile:
-    """Read one file; a torn last line is ignored, other damaged lines and a path that is no file become `problems`.
-
-    Memory is bounded by the valid rows, whatever else is in the file, and these by MAX_FILE_BYTES.
-    """
-    sweep = SweepFile(path)
-    for number, line in _numbered(path, sweep):
-        judge(sweep, number, line)
-    return sweep
-
-
 def rows(path: Path) -> Iterator[Record]:
-    """Yield the valid rows of one file one by one, for a reader that keeps little of each."""
+    """Yield the valid rows of one file one by one, for a reader that keeps little of each.
+
+    A torn last line is ignored, as other damaged lines and a path that is no file are. Lines are read one by one and
+    no file is larger than MAX_FILE_BYTES.
+    """
     sweep = SweepFile(path)
     for number, line in _numbered(path, sweep):
         judge(sweep, number, line)
@@ -253,13 +245,40 @@ def judge(sweep: SweepFile, number: int, line: bytes) -> None:
             sweep.problems.append(f"{sweep.path.name}, line {number} and after it: more damaged lines; all ignored")
 
 
-def _read_all(results: Path) -> Iterator[SweepFile]:
-    """Read every results file of a folder, oldest name first; UsageError if there is no such folder."""
-    yield from (_read(path) for path in files(results))
-
-
 def files(results: Path) -> list[Path]:
     """Return the results files of a folder, oldest name first; UsageError if there is no such folder."""
     if not results.is_dir():
         raise UsageError(f"no results folder {results}; make rows with `tox -e bench`, or pass --results DIR")
     return sorted(results.glob("*.jsonl"))
+
+
+MEMBER = re.compile(r"(.+)\.m\d+", re.DOTALL)
+
+
+def base_of(sweep: str) -> str:
+    """Return the sweep that a member's sweep is part of; any other sweep itself."""
+    member = MEMBER.fullmatch(sweep)
+    return member[1] if member else sweep
+
+
+def sessions(runs: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return for each sweep that another resumed the last one that did, through all that lie between.
+
+    A run record's `resumes` names the sweeps it went on with; names sort by time, and only older ones count. Members
+    are named by the sweep that they are part of.
+    """
+    last: dict[str, str] = {}
+    named: dict[str, set[str]] = {}
+    for run in runs:
+        named.setdefault(base_of(str(run.get("sweep"))), set()).update(map(base_of, run.get("resumes", [])))
+    for name in sorted(named, reverse=True):
+        for older in named[name]:
+            if older < name:
+                last.setdefault(older, last.get(name, name))
+    return last
+
+
+def session(sweep: str, last: Mapping[str, str]) -> str:
+    """Return the session of a sweep's launches; `last` is what sessions() says."""
+    base = base_of(sweep)
+    return last.get(base, base)

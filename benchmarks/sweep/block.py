@@ -54,7 +54,7 @@ class BlockRunner:
 
     def prove(self, cells: Iterable[Cell]) -> None:
         """Put every cell that can run through the lockstep gate, or take the proof that is in the cache."""
-        able = [cell for cell in cells if self.launcher.skipped(cell) is None]
+        able = [cell for cell in cells if self.launcher.target(cell).skipped is None]
         for number, cell in enumerate(able):
             self.report_proof(number, len(able), cell, None)
             data, memory = self.launcher.data[cell.dataset], self.launcher.memory

@@ -12,7 +12,6 @@ import json
 import os
 import sys
 import time
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,7 +21,7 @@ import numpy as np
 from adapters.contract import DTYPES, INPUTS, MODES, Adapter, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
-from benchmarks.worker import bandwidth, interference, libraries, peak, serve, timing
+from benchmarks.worker import interference, libraries, peak, serve, timing
 from benchmarks.worker.inputs import Inputs, read_weights, write_weights
 from benchmarks.worker.libraries import is_out_of_memory
 from benchmarks.worker.lockstep import prove
@@ -41,7 +40,7 @@ from benchmarks.worker.speed import dispatch_s, speeds
 from benchmarks.worker.train import learn
 
 Answer = dict[str, Any]  # the harness holds it to its type
-Work = Callable[[Adapter, Inputs, int], Answer]
+Measurement = SpeedRequest | AccuracyRequest | EvaluateRequest
 
 
 def _seconds_since(start_ns: int) -> float:
@@ -83,47 +82,39 @@ def _probe(adapter: type[Adapter], request: ProbeRequest) -> Answer:
     }
 
 
-def _speed(adapter_class: type[Adapter], request: SpeedRequest, import_s: float) -> Answer:
+def _speed(adapter: Adapter, inputs: Inputs, request: SpeedRequest) -> Answer:
     """Time one cell; return the row's measured columns and the plan for later launches.
 
     The first launch of a cell, which has no plan yet, also finds out what a step costs at least.
     """
     cell, plan = request["cell"], request["plan"]
-
-    def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        judged = request["judged_steps"], _evidence(request)
-        found = speeds(adapter, inputs, batch_size, plan, cell["input"], request["chunk_s"], *judged)
-        if cell["device"] == "cpu":
-            found["threads_computing"] = interference.computing(adapter)
-        if plan is None:
-            axes = (cell["device"], cell["mode"], cell["dtype"])
-            found["dispatch_s"] = dispatch_s(adapter_class, *axes)
-        return found
-
-    return _measured(adapter_class, request, import_s, work)
+    judged = request["judged_steps"], _evidence(request)
+    columns = speeds(adapter, inputs, cell["batch_size"], plan, cell["input"], request["chunk_s"], *judged)
+    if cell["device"] == "cpu":
+        columns["threads_computing"] = interference.computing(adapter)
+    if plan is None:
+        columns["dispatch_s"] = dispatch_s(type(adapter), cell["device"], cell["mode"], cell["dtype"])
+    return columns
 
 
 def _evidence(request: SpeedRequest | AccuracyRequest) -> Path | None:
     """Return the file that the harness judges a launch by, None where it does not."""
-    return Path(request["evidence"]) if "evidence" in request else None
+    return None if request["evidence"] is None else Path(request["evidence"])
 
 
-def _accuracy(adapter_class: type[Adapter], request: AccuracyRequest, import_s: float, channel: int) -> Answer:
+def _accuracy(adapter: Adapter, inputs: Inputs, request: AccuracyRequest, channel: int) -> Answer:
     """Train one cell's recipe and evaluate after each epoch; return the row's columns on accuracy and loss.
 
     The trained weights go to the request's file `save`; with `progress` each epoch's figures precede the answer.
     """
-    target = ACCURACY_TARGETS.get((request["cell"]["recipe"], request["cell"]["dataset"]))
-
-    def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        report = partial(_send_progress, channel) if request.get("progress") else lambda figures: None
-        epochs, input = request["epochs"], request["cell"]["input"]
-        learnt = learn(adapter, inputs, batch_size, epochs, target, input, report, _evidence(request))
-        if "save" in request:
-            write_weights(Path(request["save"]), adapter.get_weights())
-        return learnt
-
-    return _measured(adapter_class, request, import_s, work)
+    cell = request["cell"]
+    target = ACCURACY_TARGETS.get((cell["recipe"], cell["dataset"]))
+    report = partial(_send_progress, channel) if request["progress"] else lambda figures: None
+    settings = request["epochs"], target, cell["input"], report, _evidence(request)
+    learnt = learn(adapter, inputs, cell["batch_size"], *settings)
+    if request["save"] is not None:
+        write_weights(Path(request["save"]), adapter.get_weights())
+    return learnt
 
 
 def _send_progress(channel: int, figures: Progress) -> None:
@@ -131,24 +122,18 @@ def _send_progress(channel: int, figures: Progress) -> None:
     os.write(channel, json.dumps(figures).encode() + b"\n")
 
 
-def _evaluate(adapter_class: type[Adapter], request: EvaluateRequest, import_s: float) -> Answer:
+def _evaluate(adapter: Adapter, inputs: Inputs, request: EvaluateRequest) -> Answer:
     """Write the outputs on all test images at each of the given `weights` to its file of `outputs`."""
-
-    def work(adapter: Adapter, inputs: Inputs, batch_size: int) -> Answer:
-        for name, path in request["weights"].items():
-            adapter.set_weights(read_weights(Path(path)))
-            stacks = [adapter.put(images, labels) for images, labels in inputs.test(batch_size)]
-            outputs = [adapter.fetch(adapter.evaluate(stack, 0, stack.steps)) for stack in stacks]
-            np.save(request["outputs"][name], np.concatenate(outputs))
-        return {}
-
-    return _measured(adapter_class, request, import_s, work)
+    for name, path in request["weights"].items():
+        adapter.set_weights(read_weights(Path(path)))
+        stacks = [adapter.put(images, labels) for images, labels in inputs.test(request["cell"]["batch_size"])]
+        outputs = [adapter.fetch(adapter.evaluate(stack, 0, stack.steps)) for stack in stacks]
+        np.save(request["outputs"][name], np.concatenate(outputs))
+    return {}
 
 
-def _measured(
-    adapter_class: type[Adapter], request: SpeedRequest | AccuracyRequest | EvaluateRequest, import_s: float, work: Work
-) -> Answer:
-    """Build the cell's adapter, let `work` do its part, and add what is known of every launch."""
+def _measured(adapter_class: type[Adapter], request: Measurement, import_s: float, channel: int) -> Answer:
+    """Build the cell's adapter, do the task with it, and add what is known of every launch."""
     cell = request["cell"]
     granted = adapter_class.set_threads(cell["threads"])
     recipe = RECIPES[cell["recipe"]]
@@ -162,13 +147,23 @@ def _measured(
     if adapter.placement() != cell["device"]:
         raise RuntimeError(f"asked for {cell['device']}, the parameters are on {adapter.placement()}")
 
-    answer |= {"flags": []} | work(adapter, inputs, cell["batch_size"])
+    answer |= {"flags": []} | _work(adapter, inputs, request, channel)
     if _mismatch(cell["threads"], granted, answer):
         answer["flags"].append("thread_mismatch")
     answer["framework_version"] = adapter.versions()[adapter.framework]
     answer["cpu_s"] = time.process_time()
     answer["peak_rss_bytes"] = _peak_rss_bytes()
     return answer
+
+
+def _work(adapter: Adapter, inputs: Inputs, request: Measurement, channel: int) -> Answer:
+    match request["task"]:
+        case "speed":
+            return _speed(adapter, inputs, request)
+        case "accuracy":
+            return _accuracy(adapter, inputs, request, channel)
+        case "evaluate":
+            return _evaluate(adapter, inputs, request)
 
 
 def _mismatch(asked: int, granted: int, answer: Answer) -> bool:
@@ -182,7 +177,8 @@ def _prove(adapter_class: type[Adapter], request: ProveRequest) -> Answer:
     """Put one cell through the lockstep gate."""
     cell = request["cell"]
     adapter_class.set_threads(cell["threads"])
-    return prove.prove(adapter_class, RECIPES[cell["recipe"]], cell, request["folders"], request["steps"])
+    data, inputs = Path(request["data"]), Path(request["inputs"])
+    return prove.prove(adapter_class, RECIPES[cell["recipe"]], cell, data, inputs, request["steps"])
 
 
 def _answer(adapter: type[Adapter], request: Request, import_s: float, channel: int) -> Answer:
@@ -192,20 +188,16 @@ def _answer(adapter: type[Adapter], request: Request, import_s: float, channel: 
             return _probe(adapter, request)
         case "prove":
             return _prove(adapter, request)
-        case "speed":
-            return _speed(adapter, request, import_s)
-        case "accuracy":
-            return _accuracy(adapter, request, import_s, channel)
-        case "evaluate":
-            return _evaluate(adapter, request, import_s)
+        case "speed" | "accuracy" | "evaluate":
+            return _measured(adapter, request, import_s, channel)
         case "serve":
             return serve.serve(adapter, request, channel)
         case "products":
             return peak.sweep(adapter, request)
         case "copies":
-            return bandwidth.sweep_copies(adapter, request)
+            return peak.sweep_copies(adapter, request)
         case "bandwidth":
-            return bandwidth.sweep_memory(request)
+            return peak.sweep_memory(request)
 
 
 def _perform(line: str, channel: int) -> Answer:

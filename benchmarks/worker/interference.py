@@ -49,13 +49,13 @@ def _active(taken_ns: dict[int, int]) -> int:
 
 def _cpu_ns() -> dict[int, int]:
     """Return the CPU nanoseconds of each thread of this process so far, by its kernel id (proc(5), schedstat)."""
-    found = {}
+    taken = {}
     for task in Path("/proc/self/task").iterdir():
         try:
-            found[int(task.name)] = int((task / "schedstat").read_text().split()[0])
+            taken[int(task.name)] = int((task / "schedstat").read_text().split()[0])
         except (FileNotFoundError, ProcessLookupError):  # it ended meanwhile
             continue
-    return found
+    return taken
 
 
 STAT, PRESSURE = Path("/proc/stat"), Path("/proc/pressure/cpu")
@@ -100,10 +100,10 @@ def _cpu_times(stat: str, cpus: set[int]) -> tuple[float, float]:
 def _pressure() -> float:
     """Return the seconds in which some task waited for a CPU, since boot; 0 where the kernel keeps no count."""
     try:
-        found = re.search(r"^some .*total=(\d+)", PRESSURE.read_text(), re.MULTILINE)
+        total = re.search(r"^some .*total=(\d+)", PRESSURE.read_text(), re.MULTILINE)
     except OSError:
         return 0.0
-    return int(found[1]) / 1e6 if found else 0.0
+    return int(total[1]) / 1e6 if total else 0.0
 
 
 def _shares(chunks: Sequence[Counters], cpus: int) -> tuple[float, float]:

@@ -40,16 +40,16 @@ def _loaded() -> list[Path]:
 
 def _openblas_cores(libraries: list[Path]) -> dict[str, str]:
     """Return for each loaded OpenBLAS the processor whose kernels it chose."""
-    found = {}
+    cores = {}
     for path in libraries:
         if "openblas" in path.name:
             library = ctypes.CDLL(str(path))
             for name in CORE_NAMES:
                 if function := getattr(library, name, None):
                     function.restype = ctypes.c_char_p
-                    found[path.name] = function().decode()
+                    cores[path.name] = function().decode()
                     break
-    return found
+    return cores
 
 
 def _denormals(adapter_class: type[Adapter], device: str, dtype: str) -> str:
@@ -106,17 +106,13 @@ SAYS = {
 
 def is_out_of_memory(error: BaseException, framework: str) -> bool:
     """Return whether an exception, or one that it was raised from, says that memory is over."""
+    patterns = (*ANYWHERE, *SAYS.get(framework, ()))
     while True:
-        if isinstance(error, MemoryError) or _is_oom_message(str(error), framework):
+        if isinstance(error, MemoryError) or any(re.search(pattern, str(error)) for pattern in patterns):
             return True
         if error.__cause__ is None:
             return False
         error = error.__cause__
-
-
-def _is_oom_message(message: str, framework: str) -> bool:
-    """Return whether this framework reports with such a message that memory is over."""
-    return any(re.search(pattern, message) for pattern in (*ANYWHERE, *SAYS.get(framework, ())))
 
 
 def aborted(output: str) -> bool:

@@ -9,16 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Literal, NotRequired, TypedDict, cast, get_args, get_type_hints
 
-from benchmarks.worker.validate import mistake, shown
+from benchmarks.worker.validate import mistake, positive, shown
 
-
-def _positive(value: float) -> bool:
-    """Return whether a number is above zero."""
-    return value > 0
-
-
-Count = Annotated[int, _positive]
-Rate = Annotated[float, _positive]
+Count = Annotated[int, positive]
+Rate = Annotated[float, positive]
 Device = Annotated[str, lambda value: value in ("cpu", "gpu")]  # a worker sees one card at most
 
 
@@ -45,41 +39,33 @@ class Plan(TypedDict):
     eval_passes: Count
 
 
-class ProofFolders(TypedDict):
-    """The prepared data, the inputs, and the file of the oracle's losses."""
-
-    data: str
-    inputs: str
-    oracle: str
-
-
-class _Asked(TypedDict):
+class _Request(TypedDict):
     adapter: str  # MODULE:CLASS
 
 
-class _CellAsked(_Asked):
+class CellRequest(_Request):
+    """What every task on a cell needs."""
+
     cell: CellAxes
     data: str  # a folder of prepared arrays
     inputs: str  # a folder that inputs.write_inputs filled
 
 
-class ProbeRequest(_Asked):
+class ProbeRequest(_Request):
     """What can the environment do on a device?"""
 
     task: Literal["probe"]
     device: Device
 
 
-class ProveRequest(_Asked):
-    """Does a cell compute what is declared?"""
+class ProveRequest(CellRequest):
+    """Does a cell compute what is declared? The oracle's losses are kept beside the inputs."""
 
     task: Literal["prove"]
-    cell: CellAxes
-    folders: ProofFolders
     steps: Count
 
 
-class SpeedRequest(_CellAsked):
+class SpeedRequest(CellRequest):
     """How fast is a cell? `chunk_s`: how long a timed chunk lasts at least.
 
     `evidence`: a file (.npz) for what so many of the timed steps started from and led to (replay.py).
@@ -89,20 +75,20 @@ class SpeedRequest(_CellAsked):
     plan: Plan | None
     chunk_s: Rate
     judged_steps: Count
-    evidence: NotRequired[str]
+    evidence: str | None
 
 
-class AccuracyRequest(_CellAsked):
+class AccuracyRequest(CellRequest):
     """What does a cell learn? `save`: a file for the weights (.npz); `progress`: a line an epoch before the answer."""
 
     task: Literal["accuracy"]
     epochs: Count
-    evidence: NotRequired[str]
-    save: NotRequired[str]
-    progress: NotRequired[bool]
+    evidence: str | None
+    save: str | None
+    progress: bool
 
 
-class EvaluateRequest(_CellAsked):
+class EvaluateRequest(CellRequest):
     """What are a cell's outputs at each of some weights (.npz)? `outputs`: a file (.npy) for each."""
 
     task: Literal["evaluate"]
@@ -110,7 +96,7 @@ class EvaluateRequest(_CellAsked):
     outputs: dict[str, str]
 
 
-class ServeRequest(_Asked):
+class ServeRequest(_Request):
     """Hold a network and answer image by image."""
 
     task: Literal["serve"]
@@ -120,27 +106,27 @@ class ServeRequest(_Asked):
     threads: Count
 
 
-class ProductsRequest(_Asked):
+class _RatesRequest(_Request):
+    device: Device
+    dtype: str
+    threads: Count
+
+
+class ProductsRequest(_RatesRequest):
     """How fast are products of square matrices of these sizes?"""
 
     task: Literal["products"]
-    device: Device
-    dtype: str
-    threads: Count
     sizes: list[Count]
 
 
-class CopiesRequest(_Asked):
+class CopiesRequest(_RatesRequest):
     """How fast are copies in sets of so many bytes?"""
 
     task: Literal["copies"]
-    device: Device
-    dtype: str
-    threads: Count
     sets_bytes: list[Count]
 
 
-class BandwidthRequest(_Asked):
+class BandwidthRequest(_Request):
     """How fast is NumPy's triad on sets of so many bytes?"""
 
     task: Literal["bandwidth"]
@@ -167,7 +153,7 @@ class ImageRequest(TypedDict):
     image: str
 
 
-class _Answered(TypedDict):
+class _Answer(TypedDict):
     status: str
     reason: str
     start_s: NotRequired[float]  # from the start of the process to the worker's first own work
@@ -187,7 +173,7 @@ class _NoLibraries(TypedDict):
     pass
 
 
-class ProbeAnswer(_Answered):
+class ProbeAnswer(_Answer):
     """Versions by package, device names by kind, why `mode dtype input` cannot run, modes by input and model."""
 
     versions: dict[str, str]
@@ -197,7 +183,7 @@ class ProbeAnswer(_Answered):
     recommended: dict[str, dict[str, str]]
 
 
-class ProveAnswer(_Answered):
+class ProveAnswer(_Answer):
     """The gate's verdict (worker/lockstep/prove.py)."""
 
     lockstep: Literal["pass", "fail"]
@@ -209,7 +195,7 @@ class ProveAnswer(_Answered):
     oracle_sha256: str
 
 
-class _CellAnswered(_Answered):
+class _CellAnswer(_Answer):
     framework_version: str
     flags: list[str]
     import_s: NotRequired[float]
@@ -218,7 +204,7 @@ class _CellAnswered(_Answered):
     peak_rss_bytes: NotRequired[int]
 
 
-class SpeedAnswer(_CellAnswered):
+class SpeedAnswer(_CellAnswer):
     """A row's measured columns; record/schema.py has their units and bounds."""
 
     chunk_steps: int
@@ -249,7 +235,7 @@ class SpeedAnswer(_CellAnswered):
     train_chunk_switches: NotRequired[list[float]]
 
 
-class AccuracyAnswer(_CellAnswered):
+class AccuracyAnswer(_CellAnswer):
     """A row's columns on accuracy and loss; record/schema.py has their units and bounds."""
 
     accuracy: float
@@ -268,22 +254,14 @@ class AccuracyAnswer(_CellAnswered):
     placing_s: NotRequired[float]
 
 
-class EvaluateAnswer(_CellAnswered):
-    """The outputs lie in the request's files."""
-
-
-class ServeAnswer(_Answered):
-    """The input has ended."""
-
-
-class ServingAnswer(_Answered):
+class ServingAnswer(_Answer):
     """The line that says that a worker is warm: its mode, its framework's version."""
 
     mode: str
     version: str
 
 
-class ServedAnswer(_Answered):
+class ServedAnswer(_Answer):
     """The line about one image: the network's outputs, (K,), and the seconds that they took."""
 
     outputs: list[float]
@@ -309,7 +287,7 @@ class SetRate(TypedDict):
     bytes_per_s: Rate
 
 
-class ProductsAnswer(_Answered):
+class ProductsAnswer(_Answer):
     """The products in the order of the request's sizes."""
 
     framework_version: str
@@ -317,7 +295,7 @@ class ProductsAnswer(_Answered):
     sizes: Annotated[list[Product], bool]  # at least one
 
 
-class CopiesAnswer(_Answered):
+class CopiesAnswer(_Answer):
     """The copies in the order of the request's sets."""
 
     framework_version: str
@@ -325,7 +303,7 @@ class CopiesAnswer(_Answered):
     sets: Annotated[list[SetRate], bool]
 
 
-class BandwidthAnswer(_Answered):
+class BandwidthAnswer(_Answer):
     """The triads in the order of the request's sets."""
 
     sets: Annotated[list[SetRate], bool]
@@ -347,8 +325,8 @@ ANSWERS: dict[str, type] = {  # by task; `serving` and `served` are lines before
     "prove": ProveAnswer,
     "speed": SpeedAnswer,
     "accuracy": AccuracyAnswer,
-    "evaluate": EvaluateAnswer,
-    "serve": ServeAnswer,
+    "evaluate": _CellAnswer,
+    "serve": _Answer,
     "serving": ServingAnswer,
     "served": ServedAnswer,
     "products": ProductsAnswer,

@@ -109,8 +109,8 @@ def _end_children(worker: int, status: int | None) -> int:
     deadline = time.monotonic() + UNKILLABLE_S
     with contextlib.suppress(ChildProcessError):  # none is left
         while time.monotonic() < deadline:
-            found = _reap(worker)
-            status = found if status is None else status
+            ended = _reap(worker)
+            status = ended if status is None else status
             for child in _children():
                 with contextlib.suppress(OSError):  # ended meanwhile, or another user's
                     os.kill(child, signal.SIGKILL)

@@ -12,8 +12,7 @@ import jinja2
 from markupsafe import Markup
 
 from benchmarks.errors import count, plain
-from benchmarks.record.sessions import base_of
-from benchmarks.record.store import SweepFile
+from benchmarks.record.store import SweepFile, base_of
 from report.page import words
 from report.page.drawing import BLACK, LOOKS, OTHER
 from report.page.inputs import Inputs, name_of

@@ -18,7 +18,7 @@ import pyarrow.json
 from benchmarks import files
 from benchmarks.record import store
 from benchmarks.record.schema import COLUMNS, SCHEMA_VERSION, Column
-from benchmarks.record.values import fraction, positive
+from benchmarks.worker.validate import fraction, positive
 
 BLOCK_BYTES = 32 << 20  # of lines at a time: memory does not grow with a file's length
 FEWEST = 16  # lines that are not worth another halving: the judge takes them

@@ -14,10 +14,9 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from benchmarks import files
-from benchmarks.checks.finding import Finding, shortened
+from benchmarks.checks import Finding, shortened
 from benchmarks.errors import count
-from benchmarks.record.sessions import base_of
-from benchmarks.record.store import ADVICE, SweepFile
+from benchmarks.record.store import ADVICE, SweepFile, base_of
 from report.results import arrow, cache
 
 RESUME = "go on with the same command and --resume"

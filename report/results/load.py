@@ -22,8 +22,7 @@ import pyarrow.compute as pc
 from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine import git
 from benchmarks.record.schema import BY_NAME, COLUMNS
-from benchmarks.record.sessions import session, sessions
-from benchmarks.record.store import SweepFile
+from benchmarks.record.store import SweepFile, session, sessions
 from report.results import arrow, cache, machines
 from report.tables.compare import CELL
 

@@ -16,8 +16,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from benchmarks.record.sessions import MEMBER, base_of, session
-from benchmarks.record.store import SweepFile
+from benchmarks.record.store import MEMBER, SweepFile, base_of, session
 from report.results.arrow import clean
 from report.tables.compare import COMPARISON
 from report.tables.groups import Flags, equal, highest, number

@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from benchmarks.record.sessions import base_of
+from benchmarks.record.store import base_of
 from report.tables.groups import Flags, Numbers, equal, highest, number
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks import errors
-from benchmarks.checks.finding import Finding, shortened
+from benchmarks.checks import Finding, shortened
 from benchmarks.errors import count
 from benchmarks.record import schema
-from benchmarks.record.sessions import base_of
+from benchmarks.record.store import base_of
 from report.results.files import File
 from report.results.load import framed, wanted, with_derived
 from report.tables.compare import CELL, COMPARISON, newest

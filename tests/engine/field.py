@@ -16,7 +16,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.record import store
-from benchmarks.record.sessions import MEMBER
+from benchmarks.record.store import MEMBER
+from tests.kept import read_all
 
 ROOT = Path(__file__).resolve().parents[2]
 HARNESS = [sys.executable, "-m", "tests.process.faults.harness"]
@@ -138,7 +139,7 @@ class Field:
 
 def sweeps(results: Path) -> dict[str, store.SweepFile]:
     """Return a folder's sweeps by file name, each whole."""
-    found = {sweep.path.stem: sweep for sweep in store._read_all(results)}
+    found = {sweep.path.stem: sweep for sweep in read_all(results)}
     assert [sweep.problems for sweep in found.values() if sweep.problems] == []
     return found
 

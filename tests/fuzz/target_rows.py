@@ -8,7 +8,8 @@ from pathlib import Path
 
 from benchmarks.errors import StorageError
 from benchmarks.record.schema import COLUMNS, SCHEMA_VERSION
-from benchmarks.record.store import KINDS, _checksum, _read, append
+from benchmarks.record.store import KINDS, _checksum, append
+from tests.kept import read_file
 
 ERRORS = StorageError
 TOKENS = (b"1e999", b"NaN", b"[[", b"{}", b"null", b"1" * 20, b"\\ud800", b'"schema_version": 4, ', b'"__proto__": ')
@@ -40,5 +41,5 @@ def signed(line: bytes) -> bytes:
 
 
 def parse(path: Path) -> None:
-    sweep = _read(path)
+    sweep = read_file(path)
     assert all(problem.isprintable() and len(problem) < 600 for problem in sweep.problems)

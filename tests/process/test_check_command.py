@@ -9,6 +9,7 @@ import typer
 from benchmarks.checks import doctor
 from benchmarks.cli.checks import check_up
 from benchmarks.errors import UsageError
+from benchmarks.machine import environments
 from benchmarks.record.store import append
 
 
@@ -49,7 +50,7 @@ def test_programs_get_json_and_a_healthy_set_exit_0(row, tmp_path, capsys):
 
 
 def test_where_the_report_cannot_say_it_is_an_error_with_its_last_line(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(doctor, "COMMAND", [sys.executable, "-c", "raise SystemExit('no [pyarrow] here')"])
+    monkeypatch.setattr(environments, "REPORT", [sys.executable, "-c", "raise SystemExit('no [pyarrow] here')"])
     assert code(tmp_path) == 1
     assert "error   results files: cannot be read: no [pyarrow] here" in capsys.readouterr().out
 

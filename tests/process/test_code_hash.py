@@ -116,9 +116,8 @@ def test_a_copy_of_the_checkout_has_its_hash_until_a_worker_would_load_something
     ("code", "loaded"),
     [
         (proof.CODE, {f"benchmarks.worker.{name}" for name in GATE}),
-        (ceilings.PEAK_CODE, {"benchmarks.worker.peak", "benchmarks.worker.timing"}),
-        (ceilings.TRIAD_CODE, {"benchmarks.worker.bandwidth", "benchmarks.worker.timing"}),
-        (ceilings.CARD_CODE, {"benchmarks.worker.bandwidth", "benchmarks.worker.timing"}),
+        (ceilings.CODE, {"benchmarks.worker.peak", "benchmarks.worker.timing"}),
+        (ceilings.TRIAD_CODE, {"benchmarks.worker.peak", "benchmarks.worker.timing"}),
     ],
 )  # fmt: skip
 def test_what_is_kept_depends_on_the_code_that_made_it(checkout, code, loaded):

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 
-from benchmarks.record.store import _read, append
+from benchmarks.record.store import append
+from tests.kept import read_file
 
 
 @pytest.fixture
@@ -36,4 +37,4 @@ def test_a_full_disk_leaves_earlier_rows_intact(path, row):
     command = [sys.executable, "-c", program, str(path), str(size + 100), json.dumps(row)]
     done = subprocess.run(command, capture_output=True, text=True, env=os.environ, check=False)
     assert "StorageError" in done.stderr
-    assert len(_read(path).rows) == 3
+    assert len(read_file(path).rows) == 3

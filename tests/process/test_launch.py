@@ -16,8 +16,7 @@ import pytest
 from benchmarks import worker
 from benchmarks.launch import process
 from benchmarks.launch.outcome import KEPT_OUTPUT_CHARACTERS, Outcome
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import Report
+from benchmarks.launch.process import Place, Report
 from benchmarks.machine import environments
 from benchmarks.worker import protocol
 

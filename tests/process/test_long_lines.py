@@ -15,10 +15,11 @@ READ = textwrap.dedent("""
     from pathlib import Path
     from benchmarks.record import store
     from report.results import arrow
+    from tests.kept import read_file
     in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
     resource.setrlimit(resource.RLIMIT_AS, (in_use + 96 * 2**20,) * 2)
     path = Path(sys.argv[1])
-    sweep = store._read(path)
+    sweep = read_file(path)
     print(len(sweep.rows), *sweep.problems)
     sweep = store.SweepFile(path)
     with path.open("rb") as file:

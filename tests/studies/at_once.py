@@ -24,11 +24,11 @@ from benchmarks.launch import proof
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.proof import Proof
 from benchmarks.machine.environments import ROOT
-from benchmarks.record import store
-from benchmarks.record.schema import BY_NAME
 from benchmarks.sweep.dask import orders
 from benchmarks.sweep.dask.driver import Driver
 from benchmarks.sweep.dask.events import Events
+from benchmarks.worker.protocol import SpeedAnswer
+from tests.kept import read_file
 from tests.process.faults.harness import register
 
 REFERENCE = ROOT / "results" / "reference"
@@ -37,9 +37,9 @@ CANARY = ("canary_before_s", "canary_after_s")
 
 def sleep_only(seconds: float) -> None:
     """Put the stand-ins in the places of launches and proofs."""
-    kept = store._read(min(REFERENCE.glob("*.jsonl")))
+    kept = read_file(min(REFERENCE.glob("*.jsonl")))
     row = next(row for row in kept.rows if row["status"] == "ok" and row["task"] == "speed")
-    answer = {name: row[name] for name in row if BY_NAME[name].by == "worker"}
+    answer = {name: row[name] for name in row if name in SpeedAnswer.__annotations__}
     answer |= {name: row[name] for name in CANARY}
 
     def measured(launcher: Launcher, planned: object, folder: Path) -> dict[str, Any]:

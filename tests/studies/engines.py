@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.record import store
 from benchmarks.stats import CONFIDENCE, Means, _holm, paired
+from tests.kept import read_all
 from tests.studies.crews import crew, started
 
 ALIKE = 0.02  # a ratio whose whole interval is nearer to 1 is no difference between engines
@@ -43,7 +43,7 @@ def sweep(engine: str, cells: Sequence[str], frameworks: str) -> list[dict[str, 
                 code = started([*command, *over], folder / "driver.txt").wait()
         if code not in (0, 1):  # 1: some launch did not end ok
             raise SystemExit(f"the {engine} sweep ended with {code}:\n{(folder / 'driver.txt').read_text()[-3000:]}")
-        return [row for found in store._read_all(folder / "results") for row in found.rows]
+        return [row for found in read_all(folder / "results") for row in found.rows]
 
 
 def speeds(rows: Iterable[Mapping[str, Any]]) -> dict[str, float]:

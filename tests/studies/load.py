@@ -19,8 +19,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.launch.place import Place
-from benchmarks.launch.process import launch
+from benchmarks.launch.process import Place, launch
 from benchmarks.machine import environments, hardware, noise
 from benchmarks.record.store import files, rows
 from benchmarks.worker.protocol import ProbeRequest

@@ -18,6 +18,7 @@ from benchmarks.machine.environments import ROOT
 from benchmarks.record import store
 from report.results.load import load
 from report.tables.compare import CELL, newest
+from tests.kept import read_all
 
 REFERENCE = ROOT / "results" / "reference"
 BASE = "20261201T000000.000-abcdef"
@@ -63,7 +64,7 @@ def counted(reference: Path) -> list[Record]:
     """Return the rows that tables show: what was measured again later would stand twice in a member's file."""
     frame = load(reference, ["revision"])
     counts = set(newest(frame[frame["revision"].isna()])[LAUNCH].itertuples(index=False, name=None))
-    return [row for sweep in store._read_all(reference) for row in sweep.rows if tuple(map(row.get, LAUNCH)) in counts]
+    return [row for sweep in read_all(reference) for row in sweep.rows if tuple(map(row.get, LAUNCH)) in counts]
 
 
 def lines(
@@ -92,7 +93,7 @@ def lines(
 def write(out: Path, reference: Path = REFERENCE) -> None:
     """Write the four files of the sweep and its driver's."""
     out.mkdir(parents=True, exist_ok=True)
-    sweeps = list(store._read_all(reference))
+    sweeps = list(read_all(reference))
     members = {1: ("", "mlp"), 2: ("", "lenet"), 3: ("1111111111111111", ""), 4: ("2222222222222222", "")}
     counts, rows = counted(reference), list[Record]()
     for number, (kind, model) in members.items():

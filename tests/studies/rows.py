@@ -16,6 +16,7 @@ import numpy as np
 from benchmarks.machine.environments import ROOT
 from benchmarks.record import store
 from benchmarks.record.schema import SCHEMA_VERSION
+from tests.kept import read_file
 
 REFERENCE = ROOT / "results" / "reference"
 ROWS_A_FILE = 10_000
@@ -37,7 +38,7 @@ def sealed(kind: str, record: dict[str, object]) -> bytes:
 
 def templates() -> dict[tuple[str, str], dict[str, object]]:
     """Return a row that ended ok for each framework and task."""
-    rows = [row for path in sorted(REFERENCE.glob("*.jsonl")) for row in store._read(path).rows]
+    rows = [row for path in sorted(REFERENCE.glob("*.jsonl")) for row in read_file(path).rows]
     return {(row["framework"], row["task"]): row for row in rows if row["status"] == "ok"}
 
 

@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from benchmarks.machine.environments import ROOT
-from benchmarks.record.store import _read, append
+from benchmarks.record.store import append
+from tests.kept import read_file
 
 LENET = ROOT / "results" / "reference" / "2026-11-24-2-lenet.jsonl"
 STEADY = (1000.0, 1010.0, 990.0, 1005.0, 995.0, 1002.0)
@@ -22,8 +23,8 @@ def make_set(tmp_path):
     def write(name, sweep, scale=1.0, **paddle):
         folder = tmp_path / name
         folder.mkdir()
-        append(folder / f"{sweep}.jsonl", "run", {**_read(LENET).run, "sweep": sweep})
-        for row in _read(LENET).rows:
+        append(folder / f"{sweep}.jsonl", "run", {**read_file(LENET).run, "sweep": sweep})
+        for row in read_file(LENET).rows:
             if row["framework"] in ("torch", "paddle") and row["task"] == "speed" and not row["round"]:
                 changed = {**row, "sweep": sweep, **(paddle if row["framework"] == "paddle" else {})}
                 for number, speed in enumerate(STEADY):

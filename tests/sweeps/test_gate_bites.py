@@ -90,8 +90,7 @@ def prove(tmp_path):
             np.save(tmp_path / f"{part}_labels.npy", labels)
         prepare_inputs(tmp_path, recipe, 3, 700, 2)
         cell = {"device": "cpu", "mode": "eager", "dtype": dtype, "batch_size": 50, "input": input}
-        folders = {"data": tmp_path, "inputs": tmp_path, "oracle": tmp_path / "losses.npy"}
-        return prove_module.prove(adapter_class, recipe, cell, folders, STEPS)
+        return prove_module.prove(adapter_class, recipe, cell, tmp_path, tmp_path, STEPS)
 
     return go
 

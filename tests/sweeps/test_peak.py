@@ -6,7 +6,7 @@ import pytest
 
 from benchmarks import files
 from benchmarks.launch import ceilings
-from benchmarks.worker.bandwidth import BYTES_PER_ELEMENT
+from benchmarks.worker.peak import BYTES_PER_ELEMENT
 from tests.sweeps.conftest import ATTEMPTS, HELD_UP
 
 

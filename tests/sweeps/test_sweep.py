@@ -12,7 +12,7 @@ import pytest
 from adapters.registry import ADAPTERS
 from benchmarks.machine.environments import ROOT
 from benchmarks.machine.hardware import cards
-from benchmarks.record import store
+from tests.kept import read_file
 
 
 def test_six_frameworks_learn_the_same(six):
@@ -179,7 +179,7 @@ def test_the_parent_stays_small(tmp_path):
     line += ["--rounds", "1", "--seeds", "1", "--epochs", "1", "--results", str(tmp_path)]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     [file] = tmp_path.glob("*.jsonl")
-    assert [row["task"] for row in store._read(file).rows] == ["speed", "accuracy"], done.stderr
+    assert [row["task"] for row in read_file(file).rows] == ["speed", "accuracy"], done.stderr
     name, largest, unit = done.stdout.splitlines()[-1].split()
     assert (name, unit) == ("VmHWM:", "kB")  # the kernel's own record: nothing between two looks is missed
     assert 30e3 < int(largest) < 300e3

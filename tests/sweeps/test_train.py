@@ -81,7 +81,7 @@ def test_all_thirty_six_pairs(command, tmp_path, framework):
 
 def test_what_cannot_be_done_is_one_line(refused, tmp_path):
     save = ("--save", str(tmp_path / "net"))
-    refused("one network is trained at a time", "benchmarks", "train", "--framework", "torch,jax", *save)
+    refused("one at a time; give one", "benchmarks", "train", "--framework", "torch,jax", *save)
     refused("unknown recipe 'lenett'; did you mean lenet", "benchmarks", "train", "--recipe", "lenett", *save)
     refused("numpy cannot train compiled", "benchmarks", "train", "--framework", "numpy", "--mode", "compiled", *save)
     refused("no folder", "benchmarks", "evaluate", str(tmp_path / "net"))

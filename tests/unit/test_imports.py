@@ -24,10 +24,10 @@ ONLY = {  # what a package may import where that is less than all below it
     - {"benchmarks.models", "benchmarks.checks"},
     "report": {
         *("adapters", "benchmarks.errors", "benchmarks.files", "benchmarks.stats", "benchmarks.plan"),
-        *("benchmarks.worker.lockstep.bounds", "benchmarks.machine.environments", "benchmarks.machine.git"),
-        "benchmarks.machine.imports",
+        *("benchmarks.worker.lockstep.bounds", "benchmarks.worker.validate", "benchmarks.machine.imports"),
+        *("benchmarks.machine.environments", "benchmarks.machine.git"),
         *("benchmarks.machine.noise", "benchmarks.record", "benchmarks.launch.roofline"),
-        *("benchmarks.models.checkpoint", "benchmarks.checks.finding"),
+        *("benchmarks.models.checkpoint", "benchmarks.checks"),
         *("benchmarks.cli.terminal", "benchmarks.cli.micro"),
     },
 }

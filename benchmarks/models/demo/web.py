@@ -21,7 +21,8 @@ import re
 import socket
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from concurrent.futures import Executor
+from concurrent.futures import Executor, ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,10 +35,14 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from threadpoolctl import threadpool_limits
 
 from benchmarks.errors import DataError, UsageError, plain
+from benchmarks.models.checkpoint import Checkpoint
+from benchmarks.models.demo import facts
 from benchmarks.models.demo.queue import Answer, WorkerQueue
 from benchmarks.models.pictures import decode, mnist_like
+from benchmarks.models.remote import Warm
 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(:\d{1,5})?")
 POLICY = (
@@ -203,6 +208,7 @@ def _line(answer: Answer) -> str:
     return json.dumps(answer, allow_nan=False) + "\n"
 
 
+READERS = 2  # pictures read at once, however many come
 CONNECTIONS = 128  # at once; more are answered 503
 IDLE_S = 10
 ENDING_S = 1  # for answers that are under way when the server ends
@@ -251,3 +257,19 @@ def serving(app: ASGIApp, listening: socket.socket) -> Iterator[None]:
     finally:
         server.should_exit = True
         thread.join()
+
+
+@contextlib.contextmanager
+def page(
+    saved: Checkpoint, frameworks: Sequence[str], device: str, host: str, listening: socket.socket
+) -> Iterator[None]:
+    """Serve the page while the block runs, with a warm worker of one thread in each framework: they answer together."""
+    with contextlib.ExitStack() as stack:
+        # Two threads of OpenBLAS for each small system of equations cost ten times their use where workers compute.
+        stack.enter_context(threadpool_limits(1, "blas"))
+        decode_pool = stack.enter_context(ThreadPoolExecutor(READERS))
+        queues = [WorkerQueue(name, partial(Warm, name, device, saved.recipe, saved.weights, 1)) for name in frameworks]
+        for queue in queues:
+            stack.callback(queue.close)
+        stack.enter_context(serving(site(facts(saved), queues, host, decode_pool), listening))
+        yield

@@ -14,7 +14,7 @@ import numpy as np
 
 from benchmarks.errors import DataError, shown
 from benchmarks.files import default_cache, locked
-from benchmarks.plan.data.dataset import ARRAY_NAMES, Dataset
+from benchmarks.plan.data import ARRAY_NAMES, Dataset
 from benchmarks.plan.data.sources import NAMES, load_named, load_own
 
 LOCK_TIMEOUT_S = 60.0  # writing takes about a second

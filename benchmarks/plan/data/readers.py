@@ -24,7 +24,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.errors import DataError, shown
-from benchmarks.plan.data.dataset import Array, Arrays
+from benchmarks.plan.data import Array, Arrays
 
 # 196 MB of pixels at most, whatever a header claims; the largest digits anyone trains on here (EMNIST) are 240,000.
 MAX_IMAGES = 250_000
@@ -275,6 +275,3 @@ def _labels(text: bytes, offset: int, path: Path) -> Array:
         if not (isinstance(number, int) and 0 <= number <= 9):
             raise _corrupt(path, f"offset {offset}, label {at}", "a label 0-9", str(number)[:20])
     return np.array(numbers, dtype=np.uint8)
-
-
-__all__ = ["read_csv", "read_idx", "read_json"]

@@ -11,83 +11,51 @@ folder that lacks a file is an error, never a silent download; a wrong file is a
 from __future__ import annotations
 
 import errno
-import io
 import os
-import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from benchmarks.errors import DataError, require, shown
 from benchmarks.files import file_sha256
-from benchmarks.plan.data.dataset import Dataset, dataset, every_fifth
+from benchmarks.plan.data import Dataset, dataset, every_fifth
 from benchmarks.plan.data.readers import read_csv, read_idx, read_json
 
 MAX_FILE_BYTES = 64 << 20  # the largest file has 26 MB; a mirror that never stops must not fill the disk
 TIMEOUT_S = (10.0, 30.0)  # to connect; between two pieces
-TOTAL_S = 600.0  # for one file, redirects and headers included: 26 MB at 45 kB/s
+TOTAL_S = 600.0  # for one file: 26 MB at 45 kB/s
 PIECE_BYTES = 1 << 16
 
 
-class _Bounded(io.FileIO):
-    """A file that takes MAX_FILE_BYTES until its deadline, and nothing more."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path, "w")
-        self.deadline = time.monotonic() + TOTAL_S
-
-    def write(self, data: Any, /) -> int:
-        if self.tell() + len(data) > MAX_FILE_BYTES:
-            raise OSError(errno.EFBIG, f"more than {MAX_FILE_BYTES} bytes")
-        if time.monotonic() > self.deadline:
-            raise _late()
-        return super().write(data)
-
-
-def _late() -> OSError:
-    return OSError(errno.ETIMEDOUT, f"took more than {TOTAL_S:g} s")
-
-
 def _fetch(url: str, output_file: str, _pooch: object) -> None:
-    """Write what the URL answers into the file; OSError where it cannot.
-
-    In a thread that is left behind at the deadline: a server that sends a byte now and then, in its headers too, is
-    never late for the timeouts of sockets. The thread writes no more, and ends with its next piece or the program.
-    """
-    errors: list[OSError] = []
-    thread = threading.Thread(target=_receive, args=(url, output_file, errors), daemon=True)
-    thread.start()
-    thread.join(TOTAL_S)
-    if thread.is_alive():
-        raise _late()
-    if errors:
-        raise errors[0]
-
-
-def _receive(url: str, output_file: str, errors: list[OSError]) -> None:
+    """Write what the URL answers into the file; OSError where it cannot, and where that is too large or too slow."""
     import requests  # noqa: PLC0415 - what pooch downloads with; see errors.py
     import urllib3  # noqa: PLC0415
 
+    deadline = time.monotonic() + TOTAL_S
     # Without this header a server may gzip the gz once more. What comes is kept as it comes, whatever its encoding is
     # said to be: the sha256 is that of the file as it lies on the mirror.
     headers = {"Accept-Encoding": "identity"}
     try:
         with (
-            _Bounded(output_file) as file,
+            open(output_file, "wb") as file,
             requests.get(url, headers=headers, timeout=TIMEOUT_S, stream=True) as answer,
         ):
             answer.raise_for_status()
             while piece := answer.raw.read1(PIECE_BYTES, decode_content=False):
+                if file.tell() + len(piece) > MAX_FILE_BYTES:
+                    raise OSError(errno.EFBIG, f"more than {MAX_FILE_BYTES} bytes")
+                if time.monotonic() > deadline:
+                    raise OSError(errno.ETIMEDOUT, f"took more than {TOTAL_S:g} s")
                 file.write(piece)
-    except OSError as error:  # those of requests are OSErrors, too
-        errors.append(error)
+    except OSError:  # those of requests are OSErrors, too, and some also ValueErrors
+        raise
     except urllib3.exceptions.HTTPError as error:
-        errors.append(OSError(errno.EIO, f"broken off ({type(error).__name__})"))
-    except ValueError:
-        errors.append(OSError(errno.EIO, "redirects to what is no URL"))
+        raise OSError(errno.EIO, f"broken off ({type(error).__name__})") from error
+    except ValueError as error:
+        raise OSError(errno.EIO, "redirects to what is no URL") from error
 
 
 def _reason(error: Exception) -> str:
@@ -101,7 +69,6 @@ def _download(name: str, files: dict[str, str], mirrors: tuple[str, ...], folder
 
     Raises DataError naming the files still missing, their sha256 and the folder to put them into.
     """
-    # Here, not in the thread of _fetch, whose errors nobody would read.
     require(f"downloading {name}", "pooch", "requests", instead="pass --data-dir with a folder that has its files")
     import pooch  # noqa: PLC0415 - see errors.py
 

@@ -69,7 +69,14 @@ class Session:
         with lock.machine_lock(f"the peak for {self.name}", True, self._say):
             known = ceilings([Point(*point) for point in order["points"]], order["peak"], self._say)
         return Launcher(
-            probes, data, order["timeout_s"], preset.chunk_s, order["epochs"], memory, preset.judged_steps, known
+            probes,
+            data,
+            preset.chunk_s,
+            order["epochs"],
+            memory,
+            timeout_s=order["timeout_s"],
+            judged_steps=preset.judged_steps,
+            ceilings=known,
         )
 
     def data(self) -> list[Json]:

@@ -1,3 +1,1 @@
 """The lockstep gate, inside the framework's environment: does it compute what is declared, and if not, where?"""
-
-from __future__ import annotations

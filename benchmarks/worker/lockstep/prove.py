@@ -39,7 +39,7 @@ from adapters.weights import Weights
 from benchmarks.worker.inputs import Inputs
 from benchmarks.worker.lockstep import diagnose
 from benchmarks.worker.lockstep.bounds import BOUNDS, EPSILON, Bounds, bounds_of
-from benchmarks.worker.protocol import CellAxes, ProofFolders
+from benchmarks.worker.protocol import CellAxes
 from benchmarks.worker.train import BatchCursor
 
 Array = npt.NDArray[Any]
@@ -190,16 +190,16 @@ def _oracle_losses(recipe: Recipe, inputs: Inputs, images: Array, labels: Array,
 
 
 def prove(
-    adapter_class: type[Adapter], recipe: Recipe, cell: CellAxes, folders: ProofFolders, steps: int
+    adapter_class: type[Adapter], recipe: Recipe, cell: CellAxes, data: Path, folder: Path, steps: int
 ) -> dict[str, Any]:
-    """Return the verdict on one cell as JSON values.
+    """Return the verdict on one cell as JSON values; `folder` has the inputs and keeps the oracle's losses.
 
     Of `cell` it takes device, mode, dtype, input and batch_size. Raises nothing that the adapter does not raise.
     """
     verdict = Verdict(steps=steps)
-    inputs = Inputs.open(Path(folders["data"]), Path(folders["inputs"]), recipe.pixels, "float64")
+    inputs = Inputs.open(data, folder, recipe.pixels, "float64")
     images, labels = inputs.steps(steps, min(FREE_BATCH, cell["batch_size"]))
-    expected = _oracle_losses(recipe, inputs, images, labels, Path(folders["oracle"]))
+    expected = _oracle_losses(recipe, inputs, images, labels, folder / "losses.npy")
     verdict.oracle_sha256 = hashlib.sha256(np.ascontiguousarray(expected).tobytes()).hexdigest()
 
     adapter = adapter_class(recipe, cell["device"], cell["mode"], "float64")

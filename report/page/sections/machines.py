@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from benchmarks.record.sessions import MEMBER, base_of
+from benchmarks.record.store import MEMBER, base_of
 from report.page import words
 from report.page.inputs import Inputs, Record, name_of
 from report.page.parts import Cell, Column, Group, Line, Table

@@ -19,14 +19,14 @@ def own(tmp_path, make):
 
 
 def test_importing_needs_only_numpy():
-    code = "import sys, benchmarks.plan.data; print(*{'pooch', 'requests', 'mlxtend'} & set(sys.modules))"
+    code = "import sys, benchmarks.plan.data.prepared; print(*{'pooch', 'requests', 'mlxtend'} & set(sys.modules))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "\n"
 
 
 @pytest.mark.mnist
 def test_preparing_mnist_stays_within_its_memory(mnist_folder, tmp_path):
     code = (
-        "import sys; from pathlib import Path; from benchmarks.plan.data import prepare;"
+        "import sys; from pathlib import Path; from benchmarks.plan.data.prepared import prepare;"
         "from benchmarks.worker.__main__ import _peak_rss_bytes;"
         "first, again = (prepare('mnist', Path(sys.argv[1]), Path(sys.argv[2])) for _ in range(2));"
         "assert first == again; print(_peak_rss_bytes())"

@@ -16,7 +16,7 @@ from adapters.registry import ADAPTERS
 from benchmarks.__main__ import main
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import process
-from benchmarks.launch.place import Place
+from benchmarks.launch.process import Place
 from benchmarks.machine import environments, hardware
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from tests.process.faults import fake

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from benchmarks.record import store
+from tests.kept import read_file
 from tests.process.faults.processes import until
 
 LONG = ("--framework", "instant-0,instant-1", "--rounds", "12")
@@ -78,7 +78,7 @@ def test_a_file_that_may_grow_no_more_stops_it_too_and_resume_goes_on(start, swe
     assert "Traceback" not in said
     before = path.read_bytes()
     assert not before.endswith(b"\n")
-    there = store._read(path)
+    there = read_file(path)
     assert not there.problems
     assert f"{LAUNCHES} launches requested, {len(there.rows)} reported: {len(there.rows)} ok" in said
     code, said, found = sweep(*LONG, "--resume")

@@ -12,7 +12,7 @@ import time
 import psutil
 import pytest
 
-from benchmarks.record import store
+from tests.kept import read_all
 from tests.process.faults.processes import alive, instant_workers, until
 
 LAUNCHES = 40
@@ -32,7 +32,7 @@ def test_every_launch_has_a_row_and_resume_goes_on(start, sweep, rows, tmp_path,
     _, said = process.communicate(timeout=30)
     assert process.returncode == 128 + number
     until(lambda: not instant_workers(), "the end of the workers", 5)
-    [kept] = store._read_all(results)
+    [kept] = read_all(results)
     endings = [row["status"] for row in kept.rows]
     good = endings.count("ok")
     assert endings == ["ok"] * good + ["interrupted"] * (LAUNCHES - good)
@@ -113,7 +113,7 @@ def test_a_terminal_that_hangs_up_loses_no_row(cache, tmp_path):
     finally:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    [kept] = store._read_all(results)
+    [kept] = read_all(results)
     assert {row["status"] for row in kept.rows} == {"ok", "interrupted"}
     assert len(kept.rows) == LAUNCHES
 

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from benchmarks.record import store
+from tests.kept import read_all
 from tests.process.faults.processes import instant_workers, until
 
 CELLS = 20  # two frameworks and as many batch sizes as that takes
@@ -24,7 +24,7 @@ def launches(rows):
 
 def intact(results):
     """Return the rows of a folder of results; only a file's last line may be torn."""
-    sweeps = list(store._read_all(results))
+    sweeps = list(read_all(results))
     assert not [problem for sweep in sweeps for problem in sweep.problems]
     return [row for sweep in sweeps for row in sweep.rows]
 

@@ -20,8 +20,8 @@ from benchmarks.__main__ import app
 from benchmarks.errors import Busy, StorageError
 from benchmarks.machine.environments import ROOT
 from benchmarks.machine.lock import machine_lock
-from benchmarks.record import store
 from tests.checkpoints import write_checkpoint
+from tests.kept import read_all
 from tests.process.faults.processes import until
 
 HOLDER = """
@@ -82,7 +82,7 @@ def test_the_second_sweep_waits_naming_the_holder_and_has_a_file_of_its_own(star
     first.communicate(timeout=60)
     second.communicate(timeout=60)
     assert (first.returncode, second.returncode) == (130, 0)
-    one, two = store._read_all(results)
+    one, two = read_all(results)
     assert [len(one.rows), len(two.rows)] == [400, 1]
     assert {row["framework"] for row in two.rows} == {"instant-1"}
     assert str(tmp_path) not in said

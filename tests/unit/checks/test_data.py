@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from benchmarks.checks import doctor
-from benchmarks.plan.data.dataset import ARRAY_NAMES, content_sha256
+from benchmarks.plan.data import ARRAY_NAMES, content_sha256
 from benchmarks.plan.data.sources import FILES, ORIGINS, Origin
 
 

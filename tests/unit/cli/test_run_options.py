@@ -1,3 +1,5 @@
+import sys
+
 import numpy as np
 import pytest
 from typer.testing import CliRunner
@@ -58,3 +60,17 @@ def test_a_folder_that_is_no_data_set_says_what_one_holds(nowhere):
 def test_an_empty_name_is_not_the_folder_one_stands_in():
     with pytest.raises(UsageError, match="an empty dataset was given"):
         terminal.prepared("", None)
+
+
+@pytest.mark.parametrize("command", ["evaluate", "predict", "exchange", "train", "demo"])
+def test_two_devices_where_one_is_meant_are_one_line(command, tmp_path, monkeypatch):
+    """Where nobody can ask the driver every name of a card is taken."""
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    arguments = {
+        "evaluate": [str(tmp_path)],
+        "predict": ["x.png", "--weights", str(tmp_path)],
+        "train": ["--save", str(tmp_path / "x")],
+    }
+    done = CliRunner().invoke(app, [command, *arguments.get(command, []), "--device", "cpu,gpu"])
+    assert isinstance(done.exception, UsageError), done.exception
+    assert str(done.exception) == "--device cpu, gpu: one at a time; give one"

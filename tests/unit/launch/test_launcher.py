@@ -32,7 +32,7 @@ def launched(monkeypatch, tmp_path):
     """Make launches of CELL one after another, each worker ending as given; return their rows."""
 
     def run(*outcomes, task="speed", seconds=((1.0, 1.0),)):
-        launcher, rows = Launcher(PROBES, DATA, 1.0, 0.1), []
+        launcher, rows = Launcher(PROBES, DATA, 0.1, timeout_s=1.0), []
         taken = iter([[part] for pair in seconds for part in pair])
         monkeypatch.setattr(noise, "_run_on", lambda cpus: next(taken) if cpus else [])
         for number, outcome in enumerate(outcomes):

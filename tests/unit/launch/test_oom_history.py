@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from benchmarks.launch.oom_history import OomHistory
+from benchmarks.launch.launcher import OomHistory
 from benchmarks.plan.cells import Cell, Launch
 
 CELL = Cell("torch", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 2)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
 from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.launch.probe import chosen_frameworks
-from benchmarks.launch.process import axes
+from benchmarks.launch.process import cell_request
 from benchmarks.machine import environments, hardware
 from benchmarks.plan.cells import Cell
+from benchmarks.plan.data.prepared import Prepared
 from tests.unit.machine.nvml import NVMLError, Pretended
 
 
@@ -84,7 +86,8 @@ def test_a_worker_sees_its_card_alone_and_as_the_first():
     assert environments.variables(1, "gpu")["CUDA_VISIBLE_DEVICES"] == "GPU-000"
     assert "CUDA_VISIBLE_DEVICES" not in environments.variables(1, "cpu")
     cell = Cell("torch", "mlp", "mnist", "gpu:1", 100, "eager", "float32", 1)
-    assert axes(cell)["device"] == "gpu"
+    data = Prepared("some", "0" * 64, Path("data"), 40, 10, "")
+    assert cell_request(cell, data, Path("inputs"))["cell"]["device"] == "gpu"
 
 
 def test_a_card_s_queue_is_kept(monkeypatch):

@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks.errors import SchemaError
 from benchmarks.record.schema import LINES, valid
-from benchmarks.record.store import _read
+from tests.kept import read_file
 from tests.unit.known_lines import RECORDS
 
 WRONG = {"str": 5, "int": "5", "float": "x", "strings": [5], "ints": [0.5], "object": [], "objects": [5]}
@@ -84,5 +84,5 @@ def test_every_line_of_the_kept_results_is_valid(folder):
     paths = sorted((ROOT / "results" / folder).glob("*.jsonl"))
     assert paths
     for path in paths:
-        found = _read(path)
+        found = read_file(path)
         assert found.problems == []

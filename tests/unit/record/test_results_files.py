@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from benchmarks import files
 from benchmarks.errors import SchemaError, StorageError
 from benchmarks.record import schema, store
+from tests.kept import read_file
 from tests.unit.conftest import examples
 from tests.unit.known_lines import RECORDS
 
@@ -32,7 +33,7 @@ def test_what_is_appended_comes_back(tmp_path_factory, others, kind):
     path = tmp_path_factory.mktemp("rows") / "a.jsonl"
     record = {**RECORDS[kind], **others}
     store.append(path, kind, record)
-    sweep = store._read(path)
+    sweep = read_file(path)
     [found] = getattr(sweep, store.LISTS[kind])
     assert found == {"schema_version": schema.SCHEMA_VERSION, **record}
     assert sweep.problems == []
@@ -65,11 +66,11 @@ def test_a_number_that_would_become_infinite_is_no_number(value):
 def test_damaged_lines_do_not_fill_the_memory_with_their_descriptions(tmp_path, row):
     path = tmp_path / "a.jsonl"
     path.write_bytes(b"\n" * 3000)
-    assert len(store._read(path).problems) == store.MAX_PROBLEMS + 1
-    assert "line 1001 and after it" in store._read(path).problems[-1]
+    assert len(read_file(path).problems) == store.MAX_PROBLEMS + 1
+    assert "line 1001 and after it" in read_file(path).problems[-1]
     body = json.dumps({"kind": "row", **row, "framework": ["x" * 100_000]})[:-1]
     path.write_text(f'{body}, "checksum": "{store._checksum(body.encode())}"}}\n')
-    [problem] = store._read(path).problems
+    [problem] = read_file(path).problems
     assert "'framework'" in problem
     assert len(problem) < 500
 
@@ -79,4 +80,4 @@ def test_a_file_beyond_any_sweep_is_refused_unread(tmp_path):
     with path.open("wb") as file:
         file.truncate(store.MAX_FILE_BYTES + 1)
     with pytest.raises(StorageError, match="found one of 1073741825; move it out"):
-        store._read(path)
+        read_file(path)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from benchmarks.record.sessions import session, sessions
+from benchmarks.record.store import session, sessions
 
 
 def test_sessions_go_through_what_lies_between():

@@ -6,7 +6,8 @@ import pytest
 
 from benchmarks.errors import StorageError, UsageError
 from benchmarks.record.schema import SCHEMA_VERSION
-from benchmarks.record.store import KINDS, _read, _read_all, append
+from benchmarks.record.store import KINDS, append
+from tests.kept import read_all, read_file
 from tests.unit.known_lines import RECORDS
 
 
@@ -23,7 +24,7 @@ def write(path, row, count=3):
 
 def test_rows_come_back(path, row):
     write(path, row)
-    sweep = _read(path)
+    sweep = read_file(path)
     assert sweep.run["sweep"] == row["sweep"]
     assert [found["round"] for found in sweep.rows] == [0, 1, 2]
     assert sweep.problems == []
@@ -35,8 +36,8 @@ def test_a_torn_last_line_is_ignored_and_left_alone(path, row):
     with path.open("ab") as file:
         file.write(b'{"kind": "row", "sch')
     before = path.read_bytes()
-    assert len(_read(path).rows) == 3
-    assert _read(path).problems == []
+    assert len(read_file(path).rows) == 3
+    assert read_file(path).problems == []
     assert path.read_bytes() == before
 
 
@@ -46,7 +47,7 @@ def test_a_line_after_a_torn_one_begins_anew(path, row):
         file.write(b'{"kind": "row", "sch')
     before = path.read_bytes()
     append(path, "row", {**row, "round": 3}, {**row, "round": 4})
-    found = _read(path)
+    found = read_file(path)
     assert [one["round"] for one in found.rows] == [0, 1, 2, 3, 4]
     assert [problem.partition(":")[0] for problem in found.problems] == ["sweep.jsonl, line 5"]
     assert path.read_bytes().startswith(before)
@@ -70,7 +71,7 @@ def test_a_damaged_middle_line_is_reported_with_its_number(path, row, damage):
     lines = path.read_bytes().split(b"\n")
     lines[2] = damage(lines[2])
     path.write_bytes(b"\n".join(lines))
-    sweep = _read(path)
+    sweep = read_file(path)
     assert [found["round"] for found in sweep.rows] == [0, 2]
     assert len(sweep.problems) == 1
     assert "line 3" in sweep.problems[0]
@@ -81,7 +82,7 @@ def test_a_damaged_middle_line_is_reported_with_its_number(path, row, damage):
 def test_lines_of_another_schema_are_one_problem_whatever_their_checksum(path, row, version):
     lines = [json.dumps({"kind": "row", **row, "schema_version": version, "checksum": n}) for n in range(3)]
     path.write_text("\n".join([*lines, "{", *lines, ""]))
-    first, _, again = _read(path).problems
+    first, _, again = read_file(path).problems
     assert first.startswith(f"{path.name}, line 1: schema version {version!r}, this program reads {SCHEMA_VERSION}; ")
     assert again == first.replace("line 1", "line 5")
 
@@ -91,7 +92,7 @@ def test_every_kind_of_line_comes_back(path, row):
     for kind in KINDS:
         append(path, kind, row if kind == "row" else RECORDS[kind])
     append(path, "riddle", {})
-    found = _read(path)
+    found = read_file(path)
     assert len(found.rows) == 1
     lists = ([found.run], [found.end], found.stops, found.proofs, found.datasets, found.images)
     names = ("run", "end", "stop", "proof", "dataset", "image")
@@ -103,11 +104,11 @@ def test_every_kind_of_line_comes_back(path, row):
 
 def test_where_the_time_went_stands_at_the_end(tmp_path):
     append(tmp_path / "a.jsonl", "end", {"wall_s": {"timed chunks": 5.0}})
-    assert _read(tmp_path / "a.jsonl").end["wall_s"] == {"timed chunks": 5.0}
+    assert read_file(tmp_path / "a.jsonl").end["wall_s"] == {"timed chunks": 5.0}
 
 
 def test_where_nothing_can_be_written_one_line_says_so(tmp_path, row):
     with pytest.raises(StorageError, match="cannot write"):
         append(tmp_path / "absent" / "sweep.jsonl", "row", row)
     with pytest.raises(UsageError, match="tox -e bench"):
-        list(_read_all(tmp_path / "absent"))
+        list(read_all(tmp_path / "absent"))

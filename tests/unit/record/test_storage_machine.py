@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from benchmarks.record import store
+from tests.kept import read_file
 from tests.unit.conftest import examples
 from tests.unit.known_lines import RECORDS
 
@@ -74,7 +75,7 @@ class Results(RuleBasedStateMachine):
     @invariant()
     def acknowledged_lines_come_back_in_order_and_once(self):
         for name, said in self.said.items():
-            found = store._read(self.folder / name)
+            found = read_file(self.folder / name)
             known = [{"number": record["number"], "words": record["words"]} for record in found.stops]
             assert [record for record in known if record["number"] >= 0] == said
             assert len(found.problems) + len(known) - len(said) == self.torn[name]

@@ -16,6 +16,7 @@ from report.cli import page
 from report.micro import load as load_micro
 from report.results import files
 from report.results.load import load, records
+from tests.kept import read_all, read_file
 from tests.unit.known_lines import RECORDS
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -73,7 +74,7 @@ def test_a_hostile_value_is_refused_with_its_line(put, row, what):
     assert refused == [number for number in range(2, 9) if number not in fine]
     assert all(len(problem) < 400 for problem in found.problems)
     assert len(load(folder)) == 2
-    read = store._read(folder / "a.jsonl")
+    read = read_file(folder / "a.jsonl")
     assert (len(read.rows), read.problems) == (2, found.problems)
 
 
@@ -97,7 +98,7 @@ def test_only_regular_files_are_read(put, capsys):
     for name in names:
         assert f"{name}.jsonl: a " in said
     assert "root:" not in said
-    swept = {sweep.path.stem: sweep for sweep in store._read_all(folder)}
+    swept = {sweep.path.stem: sweep for sweep in read_all(folder)}
     checked = {file.sweep.path.stem: file.sweep for file in files.read_all(folder, ["sweep"])}
     for name in names:
         assert "not a regular file" in swept[name].problems[0]

@@ -16,11 +16,11 @@ from benchmarks.launch.probe import Probe
 from benchmarks.machine import environments, git, hardware
 from benchmarks.plan.cells import PRESETS, Cell, Preset, Request, RequestedAxes
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.record import store
 from benchmarks.sweep import local
 from benchmarks.sweep.local import LocalSweep
 from report.results.load import load
 from report.tables.compare import compare
+from tests.kept import read_all, read_file
 
 LOCK = environments.lock_hash("torch", "cpu")
 FACTS = {"unsupported": {"eager float32 preloaded": None}, "versions": {}}
@@ -59,7 +59,7 @@ def pretend(tmp_path, monkeypatch):
             np.save(tmp_path / f"{part}_images.npy", np.zeros((20, 28, 28), np.uint8))
             np.save(tmp_path / f"{part}_labels.npy", np.arange(20, dtype=np.uint8) % 10)
         data = {"tiny": Prepared("tiny", "0" * 64, tmp_path, 20, 20, "made up")}
-        launcher = Pretended(probes, data, 60.0, preset.chunk_s)
+        launcher = Pretended(probes, data, preset.chunk_s, timeout_s=60.0)
         launcher.speed = speed
         axes = RequestedAxes(frameworks, recipes, ["cpu"], [100], ["eager"], ["float32"], [1], ["preloaded"], revisions)
         request = Request(axes, ["tiny"], preset, tmp_path / "results", 60.0, 60.0, **options)
@@ -137,7 +137,7 @@ def test_a_cell_that_fails_has_its_rows_and_does_not_keep_the_others_from_stoppi
 
 def test_stops_are_kept_beside_the_rows(pretend):
     sweep, counts = pretend(PRESETS["standard"], steady)
-    kept = store._read(sweep.path)
+    kept = read_file(sweep.path)
     assert not kept.problems
     assert len(kept.rows) == sum(counts.values())
     assert [stop["reason"] for stop in kept.stops] == ["precise"]
@@ -153,7 +153,7 @@ def test_modes_are_said_to_be_recommended_only_where_all_are(pretend):
 
 def test_what_was_requested_is_reported_or_was_not_needed(pretend):
     sweep, counts = pretend(PRESETS["standard"], steady)
-    kept = store._read(sweep.path)
+    kept = read_file(sweep.path)
     assert kept.run["requested"] == {"cells": 2, "launches": 2 * (20 + 3), "modes": "recommended"}
     assert (kept.end["reported"], kept.end["not_needed"]) == (2 * (6 + 3), 2 * 14)
     assert "interrupted" not in kept.end
@@ -163,7 +163,7 @@ def test_what_was_requested_is_reported_or_was_not_needed(pretend):
 
 def test_a_row_that_the_schema_refuses_ends_no_other_s_row(pretend):
     pretend(PRESETS["quick"], lambda cell, number: -1.0)
-    [kept] = store._read_all(pretend.results)
+    [kept] = read_all(pretend.results)
     assert [row["status"] for row in kept.rows] == ["invalid"] * 6 + ["ok"] * 2
     assert "train_samples_per_s" in kept.rows[0]["reason"]
 
@@ -176,14 +176,14 @@ def test_an_error_of_our_own_leaves_rows_for_what_it_prevented(pretend):
 
     with pytest.raises(ZeroDivisionError):
         pretend(PRESETS["quick"], fail)
-    [kept] = store._read_all(pretend.results)
+    [kept] = read_all(pretend.results)
     assert [row["status"] for row in kept.rows] == ["interrupted"] * 8
     assert "ZeroDivisionError: a bug" in kept.rows[0]["reason"]
 
 
 def test_the_data_and_the_images_that_were_misread_are_kept_once(pretend):
     sweep, _ = pretend(PRESETS["standard"], steady)
-    found = store._read(sweep.path)
+    found = read_file(sweep.path)
     assert [(one["name"], one["train_counts"], len(one["samples"])) for one in found.datasets] == [
         ("tiny", [2] * 10, 10)
     ]
@@ -195,8 +195,8 @@ def test_the_data_and_the_images_that_were_misread_are_kept_once(pretend):
 def test_a_resumed_sweep_says_whose_launches_count_with_its_own(pretend):
     first, _ = pretend(PRESETS["quick"], steady)
     second, counts = pretend(PRESETS["quick"], steady, resume=True)
-    assert store._read(second.path).run["resumes"] == [first.name]
-    assert store._read(second.path).rows == []
+    assert read_file(second.path).run["resumes"] == [first.name]
+    assert read_file(second.path).rows == []
     assert sum(counts.values()) == 8
 
 
@@ -238,7 +238,7 @@ def test_another_machine_or_code_makes_everything_again(counted, monkeypatch, wh
 
 def test_two_revisions_are_cells_of_one_comparison(pretend):
     sweep, _ = pretend(PRESETS["quick"], steady, frameworks=("torch",), revisions=("", "0123456789ab"))
-    rows = store._read(sweep.path).rows
+    rows = read_file(sweep.path).rows
     assert {row["revision"] for row in rows} == {None, "0123456789ab"}
     assert len({row["cell"] for row in rows if row["task"] == "speed"}) == 2
     assert len(sweep.stops) == 1

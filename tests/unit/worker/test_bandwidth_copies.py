@@ -4,7 +4,7 @@ import pytest
 
 from adapters.contract import ContractError
 from adapters.numpy import NumpyAdapter
-from benchmarks.worker import bandwidth
+from benchmarks.worker import peak
 
 REQUEST = {"device": "cpu", "dtype": "float32", "threads": 1, "sets_bytes": [800, 8000]}
 
@@ -31,7 +31,7 @@ def numpy_at(clock):
 
 
 def test_a_known_bandwidth_is_measured_in_every_set(numpy_at):
-    found = bandwidth.sweep_copies(numpy_at, REQUEST)
+    found = peak.sweep_copies(numpy_at, REQUEST)
     assert [part["set_bytes"] for part in found["sets"]] == [800, 8000]
     for part in found["sets"]:  # four bytes are read and four are written in a microsecond
         assert part["bytes_per_s"] == pytest.approx(8e6, rel=1e-3)
@@ -47,8 +47,8 @@ def test_what_does_not_copy_has_no_speed(numpy_at, fault):
             return fault(super().copies(array), array)
 
     with pytest.raises(ContractError, match="are not what they copy"):
-        bandwidth.sweep_copies(Wrong, REQUEST)
+        peak.sweep_copies(Wrong, REQUEST)
 
 
 def test_what_cannot_run_says_why(numpy_at):
-    assert bandwidth.sweep_copies(numpy_at, {**REQUEST, "device": "gpu"})["status"] == "unsupported"
+    assert peak.sweep_copies(numpy_at, {**REQUEST, "device": "gpu"})["status"] == "unsupported"

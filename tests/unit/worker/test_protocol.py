@@ -11,9 +11,10 @@ from typing import Annotated, Literal, get_args, get_origin, is_typeddict
 import pytest
 
 from benchmarks.launch import outcome, process
-from benchmarks.launch.place import Place
+from benchmarks.launch.process import Place
 from benchmarks.machine.memory import MemoryLimit
 from benchmarks.plan.cells import Cell
+from benchmarks.plan.data.prepared import Prepared
 from benchmarks.worker import __main__
 from benchmarks.worker.protocol import (
     ANSWERS,
@@ -205,7 +206,9 @@ def test_an_image_that_is_none_is_refused():
 
 def test_a_request_holds_a_cell_as_the_plan_has_it():
     cell = Cell("numpy", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 2)
-    assert mistake(_fields(REQUESTS["speed"])["cell"][0], process.axes(cell)) == ""
+    data = Prepared("some", "0" * 64, Path("data"), 40, 10, "")
+    request = process.cell_request(cell, data, Path("inputs")) | {"task": "prove", "steps": 1}
+    assert checked_request(request) is request
 
 
 def test_a_mistake_names_the_field_by_its_way_and_shows_little():

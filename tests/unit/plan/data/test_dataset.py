@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from benchmarks.plan.data.dataset import dataset, every_fifth
+from benchmarks.plan.data import dataset, every_fifth
 
 
 def test_every_fifth_of_each_digit_in_file_order(make):

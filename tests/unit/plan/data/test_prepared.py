@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from benchmarks import files
-from benchmarks.plan.data.dataset import ARRAY_NAMES
+from benchmarks.plan.data import ARRAY_NAMES
 from benchmarks.plan.data.prepared import Prepared, prepare
 from benchmarks.plan.data.sources import NAMES
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from benchmarks.record import schema, store
 from benchmarks.record.schema import SCHEMA_VERSION
 from report.results import arrow
+from tests.kept import read_file
 from tests.unit.conftest import examples
 
 
@@ -177,4 +178,4 @@ def test_what_is_read_is_what_storage_reads(tmp_path, row):
     for n in range(3):
         store.append(path, "row", {**row, "round": n, "train_chunk_s": [1, 2.5], "flags": ["noisy"]})
     (table, _), _ = both_ways(path.read_bytes())
-    assert table.to_pylist() == store._read(path).rows
+    assert table.to_pylist() == read_file(path).rows

@@ -123,7 +123,7 @@ def test_an_entry_depends_on_the_code_that_reads_and_on_no_table(tmp_path):
     assert ours in cache._code()
     assert [changed(name) == ours for name in ("results/arrow.py", "results/cache.py")] == [False, False]
     assert [changed(name) == ours for name in ("tables/compare.py", "__init__.py")] == [True, True]
-    assert {"adapters.contract", *(f"benchmarks.record.{name}" for name in ("schema", "store", "values"))} <= set(
+    assert {"adapters.contract", *(f"benchmarks.record.{name}" for name in ("schema", "store"))} <= set(
         _modules(cache.__name__, packages=False)
     )
 

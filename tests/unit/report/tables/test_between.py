@@ -6,11 +6,11 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import UsageError
-from benchmarks.record.store import _read_all
 from report.results.load import load
 from report.tables import gate, render_between
 from report.tables.between import between, frameworks, revisions
 from report.tables.metrics import metric
+from tests.kept import read_all
 from tests.unit.report.known import LATER, SLOWER, STEADY
 
 
@@ -109,7 +109,7 @@ def test_what_changed_is_told_from_rows_and_run_records(write_set, launches):
 
     base = write_set("base", *launches(*STEADY), **record("aaa", "l1"))
     new = write_set("new", *launches(*STEADY, framework_version="2.14.0", **LATER), **record("bbb", "l2"))
-    table = between(load(base), load(new), records=(_read_all(base), _read_all(new)))
+    table = between(load(base), load(new), records=(read_all(base), read_all(new)))
     assert table["changes"].tolist() == ["version: 2.13.0 -> 2.14.0; commit: aaa -> bbb; lock: l1 -> l2"]
 
 
@@ -134,7 +134,7 @@ def test_changes_that_all_cells_share_are_told_once(write_set, launches):
     base = write_set("base", *launches(1), *launches(1, framework="jax"), commit="aaa", frameworks=FRAMEWORKS)
     later = [*launches(1, **LATER), *launches(1, framework="jax", framework_version="3", **LATER)]
     new = write_set("new", *later, commit="bbb", frameworks=FRAMEWORKS)
-    table = between(load(base), load(new), records=(_read_all(base), _read_all(new)))
+    table = between(load(base), load(new), records=(read_all(base), read_all(new)))
     first, last = render_between.sections(table, metric("train_samples_per_s"))
     assert [cells["changes"] for cells in first[2]] == ["version: 2.13.0 -> 3", ""]
     assert last[2] == [{"change": "commit: aaa -> bbb"}]
