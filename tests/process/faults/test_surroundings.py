@@ -54,7 +54,15 @@ def timed(tmp_path):
         cell = Cell("fake", "linear", data.name, "cpu", 100, "eager", "float32", threads)
         plan = dict(zip(PLAN, (3000, 1, 1000), strict=True))
         where = {"data": str(data.folder), "inputs": str(tmp_path)}
-        asked = {"task": "speed", "cell": vars(cell), "plan": plan, "chunk_s": 0.1, **where}
+        asked = {
+            "task": "speed",
+            "cell": vars(cell),
+            "plan": plan,
+            "chunk_s": 0.1,
+            "judged_steps": 1,
+            "evidence": None,
+            **where,
+        }
         request = {**asked, "adapter": f"tests.process.faults.fake:{name}"}
         ending = process.launch(this_python(threads), request, 60)
         assert ending.status == "ok", ending
