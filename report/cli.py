@@ -28,7 +28,7 @@ from report.page.markdown import as_markdown
 from report.page.sections.machines import machines
 from report.results import files, rules
 from report.results.load import load, records
-from report.tables import between, render, render_between
+from report.tables import between, render
 from report.tables.compare import REQUIRED_COLUMNS, compare, first_comparisons
 from report.tables.gate import RULES, Outcome, gate_rules, judge
 from report.tables.metrics import DEFAULT, Metric, metric
@@ -139,14 +139,13 @@ def _show(
     left_out = ""
     if form == "table" and not path and not everything:
         table, left_out = first_comparisons(table)
-    sections = render_between.sections(table, asked, sides) if sides else render.sections(table)
-    numeric = render_between.NUMERIC if sides else render.NUMERIC
+    sections = render.sides(table, asked, sides) if sides else render.sections(table)
     if form != "table":
-        _deliver(formats.text(form, table, sections, numeric), path)
+        _deliver(formats.text(form, table, sections, render.NUMERIC), path)
     elif path:
-        _deliver(formats.plain_tables(sections, numeric), path)
+        _deliver(formats.plain_tables(sections, render.NUMERIC), path)
     else:
-        for made in formats.terminal(sections, numeric):
+        for made in formats.terminal(sections, render.NUMERIC):
             out.print(made)
     if left_out:
         out.print(left_out, highlight=False)
