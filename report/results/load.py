@@ -24,7 +24,7 @@ from benchmarks.machine import git
 from benchmarks.record.schema import BY_NAME, COLUMNS
 from benchmarks.record.sessions import session, sessions
 from benchmarks.record.store import SweepFile
-from report.results import arrow, cache, machines
+from report.results import cache, machines
 from report.tables.compare import CELL
 
 FOLDER = "results"
@@ -39,12 +39,14 @@ def _extracted(revision: str) -> Iterator[list[Path] | None]:
     """
     rev, _, path = revision.partition(":")
     path = path.strip("/") or FOLDER
-    if not rev or not (commit := _text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")):
+    named = rev and git.output("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
+    if not named:
         yield None
         return
-    found = _entries(commit.strip(), path)
+    commit = named.decode().strip()
+    found = _entries(commit, path)
     if not found:
-        raise UsageError(plain(f"{rev} has no .jsonl files in {path}; {_others(rev, commit.strip())}"))
+        raise UsageError(plain(f"{rev} has no .jsonl files in {path}; {_others(rev, commit)}"))
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
         for name, blob in found.items():
             (Path(folder) / name).write_bytes(git.output("cat-file", "blob", blob) or b"")
@@ -76,11 +78,6 @@ def _tree(commit: str, path: str) -> dict[str, str]:
     return found
 
 
-def _text(*arguments: str) -> str:
-    """Return what a git command prints, empty if it fails."""
-    return (git.output(*arguments) or b"").decode()
-
-
 DERIVED = ("machine_kind", "machine", "session", "overtaken")  # the frame's columns that do not stand in rows
 COLUMN_NAMES = (*(column.name for column in COLUMNS), *DERIVED)
 DTYPES = {
@@ -109,7 +106,7 @@ def load(source: str | Path, columns: Sequence[str] | None = None, categories: b
     """
     names = wanted(columns)
     read = [name for name in names if name in BY_NAME]
-    parts = sorted(_parts_of(source, read), key=lambda part: part[1].path.name)
+    parts = _parts_of(source, read)
     for _, sweep in parts:
         for problem in sweep.problems:
             print(plain(problem), file=sys.stderr)  # noqa: T201  # a table must not hide what it leaves out
@@ -121,7 +118,7 @@ def records(source: str | Path) -> list[SweepFile]:
 
     Problems are in them, not on stderr. The paths of a git revision's files are no longer there.
     """
-    return [sweep for _, sweep in sorted(_parts_of(source, []), key=lambda part: part[1].path.name)]
+    return [sweep for _, sweep in _parts_of(source, [])]
 
 
 def wanted(columns: Sequence[str] | None) -> list[str]:
@@ -136,9 +133,10 @@ def wanted(columns: Sequence[str] | None) -> list[str]:
 
 
 def _parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
-    """Return the columns and the sweep of each file of `source`, a few files at a time."""
+    """Return the columns and the sweep of each file of `source` by the files' names, a few files at a time."""
     with _files(source) as paths, ThreadPoolExecutor(READERS) as readers:
-        return list(readers.map(lambda path: cache.read(path, columns), paths))
+        parts = readers.map(lambda path: cache.read(path, columns), paths)
+        return sorted(parts, key=lambda part: part[1].path.name)
 
 
 @contextmanager
@@ -190,7 +188,7 @@ def _renamed(texts: pa.DictionaryArray, name: Callable[[str], str]) -> pa.Dictio
 
 def framed(tables: Iterable[pa.Table], names: Sequence[str], categories: bool) -> pd.DataFrame:
     """Return tables as one frame with these columns."""
-    [empty] = with_derived([(cache.encoded(arrow.SCHEMA.empty_table()), SweepFile(Path()))])
+    [empty] = with_derived([(cache.no_rows(), SweepFile(Path()))])
     table = pa.concat_tables([found.select(names) for found in (empty, *tables)])
     with ThreadPoolExecutor(READERS) as converters:
         columns = converters.map(lambda name: _series(table[name], categories), names)

@@ -79,7 +79,7 @@ def _apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) 
     cell = _named(record)
     match rule.word:
         case "slower" if record["verdict"]:
-            outcome.judged += _both(record)
+            outcome.judged += bool(pd.notna(record["ratio"]))
             if record["verdict"] == asked.worse and _worse_by(record["ratio"], asked) >= rule.share:
                 bounds = f"{record['ratio_low']:.3f} to {record['ratio_high']:.3f}"
                 words = f"{asked.worse}: {cell}: {asked.name} is {record['ratio']:.3f} of BASE's ({bounds})"
@@ -100,11 +100,6 @@ def _apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) 
             outcome.judged += 1
         case _ if pd.notna(record["base_accuracy"]) or pd.notna(record["new_accuracy"]):
             outcome.unjudged.append(plain(f"{cell}: accuracies of too few seeds that BASE and NEW share"))
-
-
-def _both(record: dict[Any, Any]) -> bool:
-    """Return whether there is a ratio to judge."""
-    return bool(pd.notna(record["ratio"]))
 
 
 def _circumstances(record: dict[Any, Any]) -> str:

@@ -133,7 +133,7 @@ def with_accuracies(table: pd.DataFrame, comparison: Numbers, launches: pd.DataF
     size, good = len(table), launches[launches["ok"]]
     tried = np.bincount(launches["cell"], minlength=size) > 0
     seeds = pd.array(np.bincount(good["cell"], minlength=size), "Int64")
-    pairable = _by_seed(good)
+    pairable = by_seed(good)
     found = means(spread(pairable["value"], pairable["cell"], size))
     low, high = found.bounds()
     shown: dict[str, Any] = {"accuracy": found.mean, "accuracy_low": low, "accuracy_high": high}
@@ -144,7 +144,7 @@ def with_accuracies(table: pd.DataFrame, comparison: Numbers, launches: pd.DataF
     return table.join(added)
 
 
-def _by_seed(good: pd.DataFrame) -> pd.DataFrame:
+def by_seed(good: pd.DataFrame) -> pd.DataFrame:
     """Return cell, seed, epochs and `value`, the accuracy, of launches; of equal ones in a cell the last.
 
     Launches of different numbers of epochs are no pair, unless the recipe itself says when to stop.
