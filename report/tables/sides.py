@@ -104,7 +104,7 @@ def _change(axis: str, pair: Any) -> str:
 READ = [  # beside load.KEYS and the metric
     "framework_version", "revision", "reason", "flags", "canary_before_s", "epochs", "accuracy",
 ]  # fmt: skip
-ORIGIN = ["commit", "code", "lock"]  # what a sweep's record says about where its rows come from
+ORIGIN = ["commit", "code", "lock", "python"]  # what a sweep's record says about where its rows come from
 
 
 @dataclass(frozen=True)
@@ -166,13 +166,16 @@ def _canary(good: pd.DataFrame) -> pd.Series:
 
 
 def origins(sweeps: Iterable[SweepFile]) -> pd.DataFrame:
-    """Return commit, code and lock by (sweep, framework, device), as the sweeps' run records have them."""
+    """Return ORIGIN by (sweep, framework, device), as the sweeps' run records have it."""
     lines = [
-        {"sweep": found.run.get("sweep"), "framework": framework, "device": device, "lock": facts.get("lock")}
-        | {name: found.run.get(name) for name in ("commit", "code")}
+        {
+            "sweep": found.run.get("sweep"), "framework": framework, "device": device,
+            "commit": found.run.get("commit"), "code": found.run.get("code"),
+            "lock": facts.get("lock"), "python": facts.get("versions", {}).get("python"),
+        }
         for found in sweeps
         for name, facts in found.run.get("frameworks", {}).items()
         for framework, _, device in (name.rpartition("-"),)
-    ]
+    ]  # fmt: skip
     table = pd.DataFrame(lines, columns=["sweep", "framework", "device", *ORIGIN], dtype="string")
     return table.drop_duplicates(["sweep", "framework", "device"]).set_index(["sweep", "framework", "device"])
