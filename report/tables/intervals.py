@@ -94,18 +94,21 @@ def _to_the_best(launches: pd.DataFrame, mean: Floats, comparison: Numbers, may:
     highest = chosen(comparison, {"mean": -np.where(may, mean, np.nan)})
     reference = highest
     for _ in range(CIRCLE):
-        found = _against(launches, mean, reference)
+        found = against(launches, mean, reference)
         ahead = np.where(may & (found["ratio"].to_numpy() > ROUNDING), found["ratio"], np.nan)
         better = chosen(comparison, {"ratio": -ahead})
         if (better < 0).all():
             return found
         reference = np.where(better < 0, reference, better)
     circling = np.isin(comparison, comparison[better >= 0])
-    return _against(launches, mean, np.where(circling, highest, reference))
+    return against(launches, mean, np.where(circling, highest, reference))
 
 
-def _against(launches: pd.DataFrame, mean: Floats, reference: Numbers) -> pd.DataFrame:
-    """Return the columns of _to_the_best for this choice of references; launches without a common round are no pair."""
+def against(launches: pd.DataFrame, mean: Floats, reference: Numbers) -> pd.DataFrame:
+    """Return the spread of each cell's log ratios to its reference, paired by sweep and round, and `ratio`, their mean.
+
+    Where the two share no round, `ratio` is the difference of their `mean`s of logs; NaN where `reference` is below 0.
+    """
     pairs = differences(launches, ["sweep", "round"], reference)
     found = spread(pairs["value"], pairs["cell"], len(mean))
     apart = mean - np.where(reference < 0, np.nan, mean[reference])
