@@ -95,23 +95,25 @@ def compare_sets(
     asked, axes, form = metric(name), values(across, [], list(AXES), "axis"), formats.known_form(form)
     how = _mode(base_set, new_set, by, base, fail_on, axes)
     gate = gate_rules(fail_on, asked) if fail_on is not None else []
-    source = base_set or results
-    if how == "framework" and name == DEFAULT:
-        table = compare(_loaded(source, REQUIRED_COLUMNS, categories=True), base)
-        _show(table, form, out_file, show_all, asked, None)
-        return
-    if how == "framework":
-        table, sides = between.frameworks(_loaded(source, [*READ, name]), name, base), ("reference", "this")
-    elif how == "revision":
-        table, sides = between.revisions(_loaded(source, [*READ, name]), name), ("revision", "checkout")
-    else:
-        sets = (source, new_set or "")
-        pair = [_loaded(found, [*READ, name]) for found in sets]
-        table = between.between(pair[0], pair[1], name, axes, (records(sets[0]), records(sets[1])))
-        sides = ("BASE", "NEW")
+    table, sides = _compared(how, [found for found in (base_set or results, new_set) if found], name, base, axes)
     _show(table, form, out_file, show_all, asked, sides)
     if gate:
         _conclude(judge(table, gate, asked))
+
+
+def _compared(
+    how: str, sets: Sequence[str | Path], name: str, base: str | None, axes: Sequence[str]
+) -> tuple[pd.DataFrame, tuple[str, str] | None]:
+    """Return the table that was asked for, and what its sides are called; None where it has none."""
+    if how == "framework" and name == DEFAULT:
+        return compare(_loaded(sets[0], REQUIRED_COLUMNS, categories=True), base), None
+    frames = [_loaded(found, [*READ, name]) for found in sets]
+    if how == "framework":
+        return between.frameworks(frames[0], name, base), ("reference", "this")
+    if how == "revision":
+        return between.revisions(frames[0], name), ("revision", "checkout")
+    sweeps = records(sets[0]), records(sets[1])
+    return between.between(frames[0], frames[1], name, axes, sweeps), ("BASE", "NEW")
 
 
 def _mode(
