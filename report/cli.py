@@ -215,9 +215,8 @@ def rows(format: Annotated[str, typer.Option(help="csv or json")] = "csv", resul
 
 def columns() -> None:
     """Print the columns of a row as Markdown; results/README.md holds this list."""
-    lines = ["| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
-    lines += [f"| {c.name} | {c.kind} | {c.unit} | {c.meaning} |" for c in COLUMNS]
-    print("\n".join(lines))  # noqa: T201  # for a file, not for a screen
+    rows = [("column", "type", "unit", "meaning"), *((c.name, c.kind, c.unit, c.meaning) for c in COLUMNS)]
+    print(formats.markdown_table(rows))  # noqa: T201  # for a file, not for a screen
 
 
 def check_results(results: Results = RESULTS) -> None:

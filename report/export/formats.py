@@ -90,10 +90,14 @@ def markdown(sections: Iterable[Section]) -> str:
     parts = []
     for title, headings, lines in sections:
         rows = [list(headings.values()), *([cells[name] for name in headings] for cells in lines)]
-        written = ["| " + " | ".join(map(markdown_text, row)) + " |" for row in rows]
-        body = "\n".join([written[0], "| " + " | ".join(["---"] * len(headings)) + " |", *written[1:]])
-        parts.append(f"### {markdown_text(title)}\n\n{body}\n")
+        parts.append(f"### {markdown_text(title)}\n\n{markdown_table([map(markdown_text, row) for row in rows])}\n")
     return "\n".join(parts)
+
+
+def markdown_table(rows: Iterable[Iterable[str]]) -> str:
+    """Return a table of cells that are Markdown; the first row is the headings."""
+    headings, *lines = map(list, rows)
+    return "\n".join("| " + " | ".join(line) + " |" for line in (headings, ["---"] * len(headings), *lines))
 
 
 def markdown_text(words: str) -> str:

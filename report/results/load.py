@@ -44,33 +44,23 @@ def _extracted(revision: str) -> Iterator[list[Path] | None]:
         yield None
         return
     commit = named.decode().strip()
-    found = _entries(commit, path)
+    below = {Path(name): blob for name, blob in _tree(commit, path).items()}
+    found = {name.name: blob for name, blob in below.items() if Path(path) in (name, name.parent)}
     if not found:
-        raise UsageError(plain(f"{rev} has no .jsonl files in {path}; {_others(rev, commit)}"))
+        folders = ", ".join(sorted({f"{rev}:{Path(name).parent}" for name in _tree(commit, FOLDER)}))
+        others = f"there are: {folders}" if folders else "it has none in any folder of results/"
+        raise UsageError(plain(f"{rev} has no .jsonl files in {path}; {others}"))
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
         for name, blob in found.items():
             (Path(folder) / name).write_bytes(git.output("cat-file", "blob", blob) or b"")
         yield sorted(Path(folder).iterdir())
 
 
-def _entries(commit: str, path: str) -> dict[str, str]:
-    """Return the blob of each results file in a folder of a commit, by name; of the file itself if it is one."""
-    below = _tree(commit, path)
-    return {Path(name).name: blob for name, blob in below.items() if name == path or Path(name).parent == Path(path)}
-
-
-def _others(rev: str, commit: str) -> str:
-    """Say which folders of a commit hold results."""
-    folders = sorted({f"{rev}:{Path(name).parent}" for name in _tree(commit, FOLDER)})
-    return f"there are: {', '.join(folders)}" if folders else "it has none in any folder of results/"
-
-
 def _tree(commit: str, path: str) -> dict[str, str]:
     """Return the blobs of all results files at or below a path of a commit, by full name, links left out."""
     listed = git.output("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, "--", path)
-    lines = (listed or b"").split(b"\0")
     found = {}
-    for line in filter(None, lines):
+    for line in filter(None, (listed or b"").split(b"\0")):
         about, name = line.decode(errors="surrogateescape").split("\t", 1)
         mode, _, blob = about.split()
         if mode.startswith("100") and name.endswith(".jsonl"):
