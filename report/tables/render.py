@@ -10,83 +10,53 @@ import pandas as pd
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import plain, threads
 from report.export.formats import Section
-from report.tables.compare import COMPARISON
+from report.tables.compare import COMPARISON, MEDIANS
 from report.tables.metrics import Metric
 
-HEADINGS = {
-    "framework": "framework",
-    "framework_version": "version",
-    "mode": "mode",
-    "launches": "launches",
-    "train_samples_per_s": "train samples/s",
-    "interval": "95 % interval",
-    "ratio": "ratio",
-    "ratio_interval": "95 % interval of the ratio",
-    "verdict": "verdict",
-    "gflops_per_s": "GFLOP/s",
-    "mfu": "MFU",
-    "eval_samples_per_s": "eval samples/s",
-    "accuracy": "accuracy",
-    "lockstep": "lockstep",
-    "status": "status",
-}
-NOISE_HEADINGS = {
-    "framework": "framework",
-    "mode": "mode",
-    "train_samples_per_s": "train samples/s",
-    "launches": "launches",
-    "quiet_samples_per_s": "quiet samples/s",
-    "quiet": "quiet launches",
-    "flags": "flags",
-    "mfu": "MFU",
-    "roofline_share": "of the roofline",
-}
-TIMES_HEADINGS = {
-    "framework": "framework",
-    "mode": "mode",
-    "start_s": "start s",
-    "import_s": "import s",
-    "build_s": "build s",
-    "placing_s": "placing s",
-    "first_step_s": "first step s",
-    "first_eval_s": "first evaluation s",
-    "warm_up_chunks": "warm-up chunks",
-    "step_latency_p50_s": "step p50 s",
-    "step_latency_p95_s": "p95 s",
-    "step_latency_p99_s": "p99 s",
-    "dispatch_s": "dispatch s",
-    "cpu_s": "CPU s",
-    "peak_rss_bytes": "peak memory bytes",
-}
-ACCURACY_HEADINGS = {
-    "framework": "framework",
-    "framework_version": "version",
-    "mode": "mode",
-    "seeds": "seeds",
-    "accuracy": "accuracy",
-    "accuracy_interval": "95 % interval",
-    "difference": "difference",
-    "difference_interval": "95 % interval of the difference",
-    "accuracy_verdict": "verdict",
-    "accuracy_target": "target",
-    "time_to_accuracy_s": "s to target",
-    "reached": "reached by",
-    "lockstep": "lockstep",
-}
-SIDES_HEADINGS = {  # of what report/tables/between.py found
-    "framework": "framework", "mode": "mode", "base": "BASE", "base_interval": "95 % interval", "new": "NEW",
-    "new_interval": "95 % interval", "ratio": "ratio", "ratio_interval": "95 % interval of the ratio",
-    "verdict": "verdict", "times": "measured at", "noisy": "noisy", "difference": "accuracy difference",
-    "difference_interval": "95 % interval", "accuracy_verdict": "verdict", "changes": "changed", "notes": "not ok",
+HEADINGS = {  # of columns, where it is not their name
+    "framework_version": "version", "train_samples_per_s": "train samples/s", "eval_samples_per_s": "eval samples/s",
+    "interval": "95 % interval", "ratio_interval": "95 % interval of the ratio", "gflops_per_s": "GFLOP/s",
+    "mfu": "MFU", "quiet_samples_per_s": "quiet samples/s", "quiet": "quiet launches",
+    "roofline_share": "of the roofline", "first_eval_s": "first evaluation s", "warm_up_chunks": "warm-up chunks",
+    "step_latency_p50_s": "step p50 s", "step_latency_p95_s": "p95 s", "step_latency_p99_s": "p99 s",
+    "cpu_s": "CPU s", "peak_rss_bytes": "peak memory bytes", "accuracy_interval": "95 % interval",
+    "difference_interval": "95 % interval of the difference", "accuracy_verdict": "verdict",
+    "accuracy_target": "target", "time_to_accuracy_s": "s to target", "reached": "reached by",
+    "base_interval": "95 % interval", "new_interval": "95 % interval", "times": "measured at", "changes": "changed",
+    "notes": "not ok",
 }  # fmt: skip
+
+
+def _headings(*columns: str) -> dict[str, str]:
+    """Return each column's heading."""
+    return {name: HEADINGS.get(name, name.replace("_", " ")) for name in columns}
+
+
+SPEEDS = _headings(
+    "framework", "framework_version", "mode", "launches", "train_samples_per_s", "interval", "ratio", "ratio_interval",
+    "verdict", "gflops_per_s", "mfu", "eval_samples_per_s", "accuracy", "lockstep", "status",
+)  # fmt: skip
+NOISE = _headings(
+    "framework", "mode", "train_samples_per_s", "launches", "quiet_samples_per_s", "quiet", "flags", "mfu",
+    "roofline_share",
+)  # fmt: skip
+TIMES = _headings("framework", "mode", *(name for name in MEDIANS if name != "peak_rss_bytes"), "peak_rss_bytes")
+ACCURACIES = _headings(
+    "framework", "framework_version", "mode", "seeds", "accuracy", "accuracy_interval", "difference",
+    "difference_interval", "accuracy_verdict", "accuracy_target", "time_to_accuracy_s", "reached", "lockstep",
+)  # fmt: skip
+SIDES = _headings(  # of what report/tables/between.py found
+    "framework", "mode", "base", "base_interval", "new", "new_interval", "ratio", "ratio_interval", "verdict", "times",
+    "noisy", "difference", "difference_interval", "accuracy_verdict", "changes", "notes",
+) | {"difference": "accuracy difference", "difference_interval": "95 % interval"}  # fmt: skip
 OPTIONAL = ("noisy", "difference", "difference_interval", "accuracy_verdict", "changes", "notes")  # not where empty
 FORMATS = {
     "train_samples_per_s": "{:,.0f}", "eval_samples_per_s": "{:,.0f}", "gflops_per_s": "{:,.1f}", "mfu": "{:.1%}",
     "accuracy": "{:.4f}", "ratio": "{:.3f}", "difference": "{:+z.4f}",
     "accuracy_target": "{:.3f}", "time_to_accuracy_s": "{:,.2f}", "roofline_share": "{:.1%}",
     "quiet_samples_per_s": "{:,.0f}", "peak_rss_bytes": "{:,.0f}", "warm_up_chunks": "{:.0f}",
-    **{name: "{:.2f}" for name in TIMES_HEADINGS if name.endswith("_s")},
-    **{name: "{:.6f}" for name in TIMES_HEADINGS if name.startswith(("step_", "dispatch_"))},
+    **{name: "{:.2f}" for name in MEDIANS if name.endswith("_s")},
+    **{name: "{:.6f}" for name in MEDIANS if name.startswith(("step_", "dispatch_"))},
 }  # fmt: skip
 
 INTERVALS = {  # column: columns of its bounds, and how one is written
@@ -139,10 +109,10 @@ def sections(table: pd.DataFrame) -> Iterator[Section]:
         to = f", differences to {plain(references.iloc[0])}" if len(references) else ""
         timed = group[group["launches"] > 0]
         for named, headings, cells in (
-            (shared, HEADINGS, group),
-            (f"{shared}: accuracy{to}", ACCURACY_HEADINGS, trained),
-            (f"{shared}: with and without noisy launches", NOISE_HEADINGS, timed),
-            (f"{shared}: what is not in the speed, medians over launches", TIMES_HEADINGS, timed),
+            (shared, SPEEDS, group),
+            (f"{shared}: accuracy{to}", ACCURACIES, trained),
+            (f"{shared}: with and without noisy launches", NOISE, timed),
+            (f"{shared}: what is not in the speed, medians over launches", TIMES, timed),
         ):
             if len(cells):
                 yield named, headings, [_line(record, headings) for record in cells.to_dict("records")]
@@ -151,7 +121,7 @@ def sections(table: pd.DataFrame) -> Iterator[Section]:
 def sides(table: pd.DataFrame, asked: Metric, names: tuple[str, str] = ("BASE", "NEW")) -> Iterator[Section]:
     """Yield a section per comparison, and one of what changed in all cells alike; `names` are the sides' names."""
     everywhere = _common(table)
-    named = SIDES_HEADINGS | dict(zip(("base", "new"), names, strict=True))
+    named = SIDES | dict(zip(("base", "new"), names, strict=True))
     unit = f" ({asked.column.unit})" if asked.column.unit else ""
     several = are_several(table)
     for _, group in table.rename(columns={"base_median": "base", "new_median": "new"}).groupby(COMPARISON, sort=False):
@@ -180,7 +150,7 @@ def _side_line(record: dict[Any, Any], asked: Metric, everywhere: list[str]) -> 
     record["changes"] = "; ".join(change for change in record["changes"].split("; ") if change not in everywhere)
     form = asked.form
     bounds = {f"{side}_interval": (f"{side}_low", f"{side}_high", f"{form} to {form}") for side in ("base", "new")}
-    return _line(record, SIDES_HEADINGS, FORMATS | {"base": form, "new": form}, SIDES_INTERVALS | bounds)
+    return _line(record, SIDES, FORMATS | {"base": form, "new": form}, SIDES_INTERVALS | bounds)
 
 
 def _line(

@@ -189,7 +189,7 @@ def test_text_from_rows_is_escaped_everywhere(results, make):
     markdown = formats.markdown(render.sections(table))
     assert "<script" not in markdown
     widths = {line.count(" | ") + 1 for line in markdown.splitlines() if line.startswith("|")}
-    headings = (render.HEADINGS, render.ACCURACY_HEADINGS, render.NOISE_HEADINGS, render.TIMES_HEADINGS)
+    headings = (render.SPEEDS, render.ACCURACIES, render.NOISE, render.TIMES)
     assert widths == {len(made) for made in headings}
     for made in formats.terminal(render.sections(table), render.NUMERIC):
         assert "\x1b" not in str(made.title)

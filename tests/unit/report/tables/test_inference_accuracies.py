@@ -32,7 +32,7 @@ def table(row, tmp_path):
 def section(found):
     """Return the text of the accuracy table, by framework."""
     [_, (_, headings, lines)] = render.sections(found.reset_index())
-    assert headings == render.ACCURACY_HEADINGS
+    assert headings == render.ACCURACIES
     return {line["framework"]: line for line in lines}
 
 
