@@ -23,8 +23,7 @@ import pandas as pd
 
 from benchmarks.errors import UsageError, plain
 from benchmarks.stats import Interval, speed
-from report.tables.between import own_rows
-from report.tables.compare import CELL, COMPARISON, newest
+from report.tables.compare import CELL, COMPARISON, newest, own_rows
 from report.tables.metrics import DEFAULT, Metric
 
 NAME = ("framework", "recipe", "mode", "dtype", "batch_size", "dataset", "input", "device", "threads")

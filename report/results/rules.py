@@ -24,7 +24,7 @@ from report.tables.groups import equal
 from report.tables.sides import origins
 
 RULES_VERSION = 1
-UNEXPLAINED = "unproven, and does not say why"
+GATE_SAYS = {"fail": "its status is ok, and the gate says fail", "unproven": "unproven, and does not say why"}
 MORE = 1.05  # CPUs for each thread asked for; more threads may take turns on them (worker.mismatch)
 AXES = (*CELL, "revision")
 UNNAMED = ("model", "device_name", "machine_kind")  # the recipe says the first; the others are long, mostly the same
@@ -92,12 +92,7 @@ def _gate(launches: Counted) -> Broken:
     unproven = equal(ok["lockstep"], "unproven")
     silent = ok["reason"].isna().to_numpy(bool) | equal(ok["reason"], "")
     for row in _records(ok[equal(ok["lockstep"], "fail") | unproven & silent]):
-        why = (
-            "its status is ok, and the gate says fail"
-            if row["lockstep"] == "fail"
-            else "unproven, and does not say why"
-        )
-        yield "error", f"{_cell(row)}: {why}"
+        yield "error", f"{_cell(row)}: {GATE_SAYS[row['lockstep']]}"
     explained = Counter(_cell(row) for row in _records(ok[unproven & ~silent]))
     yield from (("note", f"{name}: unproven, {count} launches") for name, count in explained.items())
 

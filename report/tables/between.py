@@ -18,7 +18,7 @@ from benchmarks.errors import UsageError
 from benchmarks.machine.noise import DRIFT
 from benchmarks.record.store import SweepFile
 from report.tables import intervals, sides
-from report.tables.compare import CELL, COMPARISON
+from report.tables.compare import CELL, COMPARISON, own_rows
 from report.tables.groups import means
 from report.tables.metrics import DEFAULT, Metric, metric
 from report.tables.sides import AXES, Side, matched, origins, side
@@ -106,7 +106,7 @@ def between(
 
 def revisions(frame: pd.DataFrame, name: str = DEFAULT) -> pd.DataFrame:
     """Return the same table of one set: the cells of `run --against REV`, REV's launches as base, paired by rounds."""
-    if "revision" not in frame or frame["revision"].isna().all():
+    if frame["revision"].isna().all():
         raise UsageError("no launches of another revision; make some with `python -m benchmarks run --against REV`")
     asked = metric(name)
     theirs = frame[frame["revision"].notna()]
@@ -134,11 +134,6 @@ def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None
     return _compared(found, found, pairs, asked, "same rounds")
 
 
-def own_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the launches of the checkout's own adapters, without those of a revision it was measured against."""
-    return frame[frame["revision"].isna()] if "revision" in frame else frame
-
-
 def _compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: str) -> pd.DataFrame:
     """Return the table that between describes for pairs of cells' numbers; `shared` is what rounds in common are."""
     both = {"base": base, "new": new}
@@ -147,10 +142,9 @@ def _compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared:
         name: intervals.summary(found.launches, len(found.cells)).reindex(pairs[name]).set_axis(pairs.index)
         for name, found in both.items()
     }
-    named = [*CELL, "machine"] if "machine" in cells["new"] and "machine" in cells["base"] else CELL
+    named = [*CELL, "machine"]
     table = cells["new"][named].fillna(cells["base"][named])
-    moved = cells["base"][[name for name in ("framework", *AXIS_COLUMNS, "revision") if name in cells["base"]]]
-    table = table.join(moved.add_prefix("base_"))
+    table = table.join(cells["base"][["framework", *AXIS_COLUMNS, "revision"]].add_prefix("base_"))
     for name, found in sums.items():
         for figure in ("median", "low", "high"):
             table[f"{name}_{figure}"] = found[figure].astype("Float64")

@@ -16,7 +16,7 @@ from benchmarks.errors import UsageError, plain, threads
 from benchmarks.stats import FEWEST_ROUNDS
 from report.tables.between import NO_LONGER, ONLY_BASE
 from report.tables.metrics import Metric
-from report.tables.render import are_several, machine_of
+from report.tables.render import are_several
 
 RULES = {
     "slower": "the verdict is slower (worse, for a metric that is no time); slower:5% also asks for 5 % or more",
@@ -64,7 +64,7 @@ def judge(table: pd.DataFrame, given: Iterable[Rule], asked: Metric) -> Outcome:
     outcome = Outcome()
     asked_for, several = list(given), are_several(table)
     for record in table.to_dict("records"):
-        record["where"] = f", on {machine_of(record)}" if several else ""
+        record["where"] = f", on {record['machine']}" if several else ""
         for task, what in (("", "speed"), ("accuracy_", "accuracy")):
             if record[f"{task}verdict"] == NO_LONGER and (not task or asked.task != "accuracy"):
                 reasons = f": {record['notes']}" if record["notes"] else ""

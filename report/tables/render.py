@@ -77,18 +77,12 @@ NUMERIC = {
 def title(group: pd.DataFrame, several: bool = False) -> str:
     """Return one line that says what a comparison's cells share; the machine's kind where a table has several."""
     values = group.iloc[0]
-    where = f"; on {machine_of(values)}" if several else ""
+    where = f"; on {values['machine']}" if several else ""
     return plain(
         f"{values['model']} ({values['recipe']} recipe), {values['dataset']}, batch {values['batch_size']}, "
         f"{values['dtype']}, {values['device']} ({values['device_name']}), {threads(values['threads'])}, "
         f"{DATA[values['input']]}{where}"
     )
-
-
-def machine_of(values: Mapping[Any, Any] | pd.Series[Any]) -> str:
-    """Return the name of a cell's kind of machine, the kind's hash in a frame without names."""
-    found = values.get("machine")
-    return str(values["machine_kind"] if found is None or pd.isna(found) else found)
 
 
 def are_several(table: pd.DataFrame) -> bool:

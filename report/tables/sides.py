@@ -128,7 +128,7 @@ def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = Non
     frame = frame.assign(cell=frame.groupby(CELL).ngroup().astype("Int64"), ok=frame["status"] == "ok")
     described = frame.drop_duplicates("cell", keep="last").set_index("cell").sort_index()
     measured, trained = (frame[frame["task"] == task] for task in (metric.task, "accuracy"))
-    facts = [name for name in ("machine", "framework_version", "revision", "sweep") if name in described]
+    facts = ["machine", "framework_version", "revision", "sweep"]
     cells = described[[*CELL, *facts]].join([_endings(measured, ""), _endings(trained, "accuracy_")])
     if origins is not None:
         cells = cells.join(origins, on=["sweep", "framework", "device"])
@@ -160,8 +160,7 @@ def _noisy(good: pd.DataFrame) -> pd.Series:
 
 def _canary(good: pd.DataFrame) -> pd.Series:
     """Return the median over a cell's launches of the canary's mean seconds before them (machine/noise.py)."""
-    songs = good["canary_before_s"] if "canary_before_s" in good else [None] * len(good)
-    seconds = [sum(song) / len(song) if isinstance(song, list) and song else None for song in songs]
+    seconds = [sum(song) / len(song) if isinstance(song, list) and song else None for song in good["canary_before_s"]]
     return pd.Series(seconds, good["cell"], dtype="Float64").groupby(level=0).median()
 
 
