@@ -12,7 +12,6 @@ import html
 import io
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -27,12 +26,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # 
 def as_csv(frame: pd.DataFrame) -> str:
     """Return a frame as CSV without its index; numbers and lists stay as they are."""
     texts = [str(name) for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
-    return frame.assign(**{name: frame[name].map(_shown) for name in texts}).to_csv(index=False)
-
-
-def _shown(value: Any) -> Any:
-    """Return a text as a cell, anything else as it is."""
-    return _cell(value) if isinstance(value, str) else value
+    cells = {name: [_cell(value) if isinstance(value, str) else value for value in frame[name]] for name in texts}
+    return frame.assign(**cells).to_csv(index=False)
 
 
 @functools.cache  # a million launches have few different texts

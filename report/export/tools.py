@@ -146,7 +146,7 @@ PYTEST_BENCHMARK_VERSION = "5.3.1"  # of the pytest-benchmark whose format this 
 def pytest_benchmark(frame: pd.DataFrame, asked: Metric) -> str:
     """Return seconds of each launch, of a speed seconds per sample; a group for each comparison."""
     found = _measured(frame, asked)
-    benchmarks = [pytest_benchmark_entry(cell, _seconds(cell, asked), asked) for cell in found]
+    benchmarks = [_pytest_benchmark_entry(cell, _seconds(cell, asked), asked) for cell in found]
     latest = max(start for cell in found for start in cell.started_at)
     saved = {
         "machine_info": {"cpu": {"brand_raw": ", ".join(sorted({str(cell.facts["device_name"]) for cell in found}))}},
@@ -158,7 +158,7 @@ def pytest_benchmark(frame: pd.DataFrame, asked: Metric) -> str:
     return json.dumps(saved, indent=1) + "\n"
 
 
-def pytest_benchmark_entry(cell: Measured, values: list[float], asked: Metric) -> dict[str, Any]:
+def _pytest_benchmark_entry(cell: Measured, values: list[float], asked: Metric) -> dict[str, Any]:
     """Return one benchmark."""
     return {
         "group": cell.group,

@@ -80,7 +80,10 @@ def _apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) 
     match rule.word:
         case "slower" if record["verdict"]:
             outcome.judged += bool(pd.notna(record["ratio"]))
-            if record["verdict"] == asked.worse and _worse_by(record["ratio"], asked) >= rule.share:
+            if record["verdict"] != asked.worse:
+                return
+            worse_by = 1 - record["ratio"] if asked.rising else record["ratio"] - 1  # 95 % of a speed, 105 % of a time
+            if worse_by >= rule.share:
                 bounds = f"{record['ratio_low']:.3f} to {record['ratio_high']:.3f}"
                 words = f"{asked.worse}: {cell}: {asked.name} is {record['ratio']:.3f} of BASE's ({bounds})"
                 outcome.regressions.append(plain(words + _circumstances(record)))
@@ -109,11 +112,6 @@ def _circumstances(record: dict[Any, Any]) -> str:
         return changed
     sides = (f"{record[f'{s}_noisy']} of {record[f'{s}_launches']} in {s.upper()}" for s in ("base", "new"))
     return f"; noisy launches: {', '.join(sides)}{changed}"
-
-
-def _worse_by(ratio: float, asked: Metric) -> float:
-    """Return by which share NEW is worse: 0.05 for 95 % of the speed, or for 105 % of the time."""
-    return 1 - ratio if asked.rising else ratio - 1
 
 
 def _named(record: dict[Any, Any]) -> str:
