@@ -64,11 +64,11 @@ def overtaken(parts: Sequence[Part], machine_kinds: Sequence[pa.Array], last: Ma
 
     `last` is what sessions() says: a sweep over machines that resumes another measures again what is not complete.
     """
-    names = [session(str(sweep.run.get("sweep")), last) for _, sweep in parts]
-    several = {name for name, (_, sweep) in zip(names, parts, strict=True) if _is_part(sweep)}
-    places = [place for place, name in enumerate(names) if name in several]
+    session_of = [session(str(sweep.run.get("sweep")), last) for _, sweep in parts]
+    several = {name for name, (_, sweep) in zip(session_of, parts, strict=True) if _is_part(sweep)}
+    places = [place for place, name in enumerate(session_of) if name in several]
     frames = [
-        parts[p][0].select(READ).to_pandas().assign(machine_kind=machine_kinds[p].to_pylist(), session=names[p])
+        parts[p][0].select(READ).to_pandas().assign(machine_kind=machine_kinds[p].to_pylist(), session=session_of[p])
         for p in places
     ]
     found = [np.zeros(len(table), bool) for table, _ in parts]
