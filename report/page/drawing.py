@@ -22,7 +22,9 @@ from markupsafe import Markup
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import LogLocator
 from PIL import Image
 
@@ -102,7 +104,7 @@ class Drawing:
 
     def __enter__(self) -> Drawing:
         self.settings.__enter__()
-        self.figure = Figure(figsize=self.size, layout="constrained")
+        self.figure = Figure(figsize=self.size, dpi=72)  # 72 points an inch, as SVG has
         self.axes: Axes = self.figure.subplots()
         return self
 
@@ -122,13 +124,18 @@ class Drawing:
         low, high = sorted(axis.get_view_interval())
         axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 300 * low else (1,), numticks=12))
         axis.set_major_formatter(_thousands)
-        axis.set_minor_formatter("")
 
     def drawn(self) -> Markup:
-        """Return the figure as SVG that can stand in a page."""
+        """Return the figure as SVG that can stand in a page.
+
+        It is laid out before: matplotlib draws a figure that still has an engine for its layout once more.
+        """
         written = io.StringIO()
+        self.axes.minorticks_off()  # they have no length, and still take time
         self.figure.patch.set_visible(False)
         self.axes.patch.set_visible(False)
+        FigureCanvasSVG(self.figure)  # it measures text
+        ConstrainedLayoutEngine().execute(self.figure)
         self.figure.savefig(written, format="svg", metadata={"Date": None, "Creator": None})
         return _clean(written.getvalue(), self.name, self.marks)
 

@@ -164,6 +164,7 @@ def _by_name(pairs: Iterable[Pair]) -> str:
     return words.listed(f"{framework} ({', '.join(found)})" for framework, found in modes.items())
 
 
+FIGURES = ["batch_size", "train_samples_per_s", "low", "high"]
 SHARED = [name for name in COMPARISON if name != "batch_size"]
 COLUMNS = (
     Column("framework"), Column("model"), Column("device"), Column("batch", number=True), Column("mode"),
@@ -247,7 +248,7 @@ def _curve(drawing: Drawing, framework: str, lines: pd.DataFrame) -> None:
     )  # fmt: skip
     drawing.mark(line, "", only)
     line.set_marker("")
-    for record in lines.to_dict("records"):
+    for record in lines[FIGURES].to_dict("records"):
         size, speed = int(record["batch_size"]), float(record["train_samples_per_s"])
         [point] = axes.plot(size, speed, style.marker, color=style.colour)
         interval = words.between(record["low"], record["high"])
@@ -258,7 +259,7 @@ def _numbers(cells: pd.DataFrame, sizes: list[int]) -> Table:
     """Return a picture's speeds: a line a framework, a column a batch size."""
     lines = []
     for framework, group in cells.groupby("framework"):
-        found = {int(record["batch_size"]): record for record in group.to_dict("records")}
+        found = {int(record["batch_size"]): record for record in group[FIGURES].to_dict("records")}
         shown = [
             Cell(words.speed(r["train_samples_per_s"]), words.between(r["low"], r["high"]), r["train_samples_per_s"])
             if (r := found.get(size)) else Cell(words.NONE)
