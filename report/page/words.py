@@ -19,6 +19,11 @@ def precision(value: Any) -> bool:
     return value is not None and not pd.isna(value)
 
 
+def text(value: Any) -> str:
+    """Return text that may be missing."""
+    return str(value) if precision(value) else ""
+
+
 def number(value: Any, form: str = ",.0f", unit: str = "") -> str:
     """Return a number in a format with its unit, a dash where there is none."""
     return format(float(value), form) + (f" {unit}" if unit else "") if precision(value) else NONE

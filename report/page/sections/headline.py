@@ -7,36 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from report.page import words
+from report.page import columns, words
 from report.page.drawing import Drawing, look
 from report.page.inputs import Inputs
-from report.page.parts import (
-    Cell,
-    Column,
-    Group,
-    Line,
-    Part,
-    Picture,
-    Pictures,
-    Table,
-    Words,
-    facets,
-    lockstep,
-    ratio,
-    text_of,
-    value_of,
-    verdict,
-)
+from report.page.parts import Cell, Column, Part, Picture, Pictures, Table, Words, facets
 from report.page.sections import repeat
 
-ALONE, LEADS_SURELY, TIE, LEADS_UNSURELY, FEW, UNJUDGED = (
-    "alone",
-    "slower",
-    "equivalent",
-    "not distinguished",
-    "few",
-    "unjudged",
-)
+ALONE, FEW, UNJUDGED = "alone", "few", "unjudged"
+LEADS_SURELY, TIE, LEADS_UNSURELY = "slower", "equivalent", "not distinguished"  # verdicts on the others
 
 
 def _best(cells: pd.DataFrame) -> pd.DataFrame:
@@ -52,13 +30,13 @@ def standing(cells: pd.DataFrame) -> tuple[str, list[str]]:
     first, *others = _best(cells).to_dict("records")
     if not others:
         return ALONE, []
-    near = [other for other in others if text_of(other["verdict"]) != LEADS_SURELY]
+    near = [other for other in others if words.text(other["verdict"]) != LEADS_SURELY]
     names = [words.short(other["framework"]) for other in near]
     if not near:
         return LEADS_SURELY, []
     if not _reference(first):
         return UNJUDGED, names
-    found = {text_of(other["verdict"]) for other in near}
+    found = {words.text(other["verdict"]) for other in near}
     return (FEW if "" in found else TIE if found == {TIE} else LEADS_UNSURELY), names
 
 
@@ -67,17 +45,26 @@ def _reference(record: dict[Any, Any]) -> bool:
     return bool(words.precision(record["ratio"]) and record["ratio"] == 1 and not words.precision(record["ratio_low"]))
 
 
+def _like_for_like(record: dict[Any, Any]) -> Cell:
+    """Return the speed in the mode that most frameworks have, and its ratio to the fastest in that mode."""
+    if record["alike"] is None:
+        return Cell(words.NONE)
+    return columns.quantity(
+        record["alike"]["train_samples_per_s"], words.speed, words.number(record["alike"]["ratio"], ".3f")
+    )
+
+
 COLUMNS = (
-    Column("framework", "version"),
-    Column("mode"),
-    Column("samples/s", "95 % interval", True),
-    Column("ratio to the best", "95 % interval", True),
-    Column("verdict"),
-    Column("like for like", "ratio in one mode", True),
-    Column("MFU", number=True),
-    Column("accuracy", "95 % interval", True),
-    Column("lockstep"),
-    Column("noisy", number=True),
+    columns.VERSIONED,
+    columns.MODE,
+    columns.SPEED,
+    columns.estimate("ratio to the best", "ratio", ".3f", "ratio_"),
+    columns.VERDICT,
+    Column("like for like", "ratio in one mode", True, _like_for_like),
+    columns.figure("MFU", "mfu", ".1%"),
+    columns.estimate("accuracy", "accuracy", ".4f", "accuracy_"),
+    columns.LOCKSTEP,
+    columns.out_of("noisy", "noisy", "launches"),
 )
 SURE = {  # how a sentence says the standing, of the first and those that it does not surely lead
     "slower": "the lead is statistically sure",
@@ -155,9 +142,10 @@ def table(inputs: Inputs) -> Table:
     for cells in inputs.headline:
         mode, same = inputs.same_mode(cells)
         alike = {record["framework"]: record for record in same.to_dict("records")}
-        lines = [_line(record, alike.get(record["framework"])) for record in _best(cells).to_dict("records")]
+        best = _best(cells).assign(noisy=lambda found: found["launches"] - found["quiet"]).to_dict("records")
+        records = [record | {"alike": alike.get(record["framework"])} for record in best]
         shared = f"{words.comparison(cells.iloc[0])}; like for like: {words.short(mode)}"
-        groups.append(Group(lines, shared))
+        groups.append(columns.grouped(COLUMNS, records, shared))
     return Table(f"Each framework in {_shown_mode(inputs)}", COLUMNS, groups, style="headline")
 
 
@@ -167,37 +155,6 @@ def _shown_mode(inputs: Inputs) -> str:
         return "its fastest mode"
     recommended = [repeat.recommended(sweep.run) for sweep in inputs.used]
     return "its recommended mode" if recommended and all(recommended) else "the mode measured"
-
-
-def _line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
-    """Return one framework's line; `alike` is its cell in the mode that most have, if it has that mode."""
-    accuracy = words.between(record["accuracy_low"], record["accuracy_high"], ".4f")
-    noisy = record["launches"] - record["quiet"]
-    cells = (
-        Cell(words.short(record["framework"]), words.short(text_of(record["framework_version"]))),
-        Cell(words.short(record["mode"])),
-        Cell(
-            words.speed(record["train_samples_per_s"]),
-            words.between(record["low"], record["high"]),
-            float(record["train_samples_per_s"]),
-        ),
-        ratio(record),
-        Cell(verdict(record)),
-        _like_for_like(alike),
-        Cell(words.number(record["mfu"], ".1%"), value=value_of(record["mfu"])),
-        Cell(words.number(record["accuracy"], ".4f"), accuracy, value_of(record["accuracy"])),
-        lockstep(record["lockstep"]),
-        Cell(f"{noisy} of {record['launches']}", value=float(noisy)),
-    )
-    return Line(cells, facets(record))
-
-
-def _like_for_like(alike: dict[Any, Any] | None) -> Cell:
-    """Return the speed in the mode that most frameworks have, and its ratio to the fastest in that mode."""
-    if alike is None:
-        return Cell(words.NONE)
-    speed = alike["train_samples_per_s"]
-    return Cell(words.speed(speed), words.number(alike["ratio"], ".3f"), float(speed))
 
 
 def _picture(name: str, cells: Cells) -> Picture:

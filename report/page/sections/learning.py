@@ -12,24 +12,10 @@ import pandas as pd
 
 from adapters.recipes import RECIPES
 from benchmarks.errors import plain
-from report.page import words
+from report.page import columns, words
 from report.page.drawing import BLACK, Drawing, look
 from report.page.inputs import Inputs
-from report.page.parts import (
-    Cell,
-    Column,
-    Group,
-    Line,
-    Part,
-    Picture,
-    Pictures,
-    Section,
-    Table,
-    Words,
-    facets,
-    text_of,
-    value_of,
-)
+from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
 from report.page.sections import mistakes
 from report.tables.compare import COMPARISON
 
@@ -40,11 +26,25 @@ MEASURES = {  # name: (column, axis, caption)
 BY_EPOCH = ("accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch")
 LARGEST_DRAWN = 1e30  # of a loss or a second: matplotlib cannot put ticks on an axis up to the largest float
 Floats = npt.NDArray[np.float64]
+
+
+def _time_to_target(record: dict[Any, Any]) -> Cell:
+    """Return how long training takes to its target, which stands beneath."""
+    target = record["accuracy_target"]
+    shown = words.number(target, ".1%") if words.precision(target) else ""
+    return columns.quantity(record["time_to_accuracy_s"], words.seconds, shown)
+
+
 COLUMNS = (
-    Column("framework"), Column("mode"), Column("seeds", number=True), Column("accuracy", "95 % interval", True),
-    Column("difference", "95 % interval", True), Column("verdict"), Column("time to target", "target", True),
-    Column("reached by", number=True),
-)  # fmt: skip
+    columns.FRAMEWORK,
+    columns.MODE,
+    columns.figure("seeds", "seeds"),
+    columns.estimate("accuracy", "accuracy", ".4f", "accuracy_"),
+    columns.estimate("difference", "difference", "+z.4f", "difference_"),
+    Column("verdict", cell=lambda record: Cell(words.text(record["accuracy_verdict"]))),
+    Column("time to target", "target", True, _time_to_target),
+    columns.out_of("reached by", "reached", "seeds"),
+)
 
 
 def section(inputs: Inputs) -> Section:
@@ -69,39 +69,12 @@ def _accuracies(cells: pd.DataFrame) -> Table:
     """Return the accuracy of each cell after its last epoch, its difference to the reference, time to the target."""
     groups = []
     for _, group in cells.groupby(COMPARISON, sort=False):
-        lines = [_accuracy_line(record) for record in group.sort_values(["framework", "mode"]).to_dict("records")]
-        reference = text_of(group["difference_to"].iloc[0])
+        reference = words.text(group["difference_to"].iloc[0])
         to = f"; differences to {words.short(reference)}" if reference else ""
-        groups.append(Group(lines, words.comparison(group.iloc[0]) + to))
+        groups.append(
+            columns.grouped(COLUMNS, group.sort_values(["framework", "mode"]), words.comparison(group.iloc[0]) + to)
+        )
     return Table("Accuracy after the last epoch", COLUMNS, groups, folded=len(groups) > 4)
-
-
-def _accuracy_line(record: dict[Any, Any]) -> Line:
-    """Return one cell's line of the table of accuracies."""
-    target, reached = record["accuracy_target"], record["reached"]
-    cells = (
-        Cell(words.short(record["framework"])),
-        Cell(words.short(record["mode"])),
-        Cell(str(record["seeds"]), value=float(record["seeds"])),
-        Cell(
-            words.number(record["accuracy"], ".4f"),
-            words.between(record["accuracy_low"], record["accuracy_high"], ".4f"),
-            value_of(record["accuracy"]),
-        ),
-        Cell(
-            words.number(record["difference"], "+z.4f"),
-            words.between(record["difference_low"], record["difference_high"], "+z.4f"),
-            value_of(record["difference"]),
-        ),
-        Cell(text_of(record["accuracy_verdict"])),
-        Cell(
-            words.seconds(record["time_to_accuracy_s"]),
-            words.number(target, ".1%") if words.precision(target) else "",
-            value_of(record["time_to_accuracy_s"]),
-        ),
-        Cell(f"{reached} of {record['seeds']}" if words.precision(reached) else words.NONE, value=value_of(reached)),
-    )
-    return Line(cells, facets(record))
 
 
 def _drawn(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
@@ -183,11 +156,11 @@ def _numbers(column: str, by: str, found: dict[tuple[Any, ...], pd.DataFrame]) -
             reached = epoch in curve.index
             mean = curve.loc[epoch, f"{column}_mean"] if reached else math.nan
             at = words.seconds(curve.loc[epoch, "seconds_by_epoch_mean"]) if reached and by == "seconds" else ""
-            cells.append(Cell(words.number(mean, ".4f"), at, value_of(mean)))
+            cells.append(columns.quantity(mean, ".4f", at))
         head = Cell(words.short(framework), words.short(mode))
         lines.append(Line((head, *cells), facets({"framework": framework, "mode": mode})))
-    columns = [Column("framework", "mode"), *(Column(f"epoch {epoch}", number=True) for epoch in epochs)]
-    return Table("Means over seeds", columns, [Group(lines)], folded=True)
+    headings = [Column("framework", "mode"), *(Column(f"epoch {epoch}", number=True) for epoch in epochs)]
+    return Table("Means over seeds", headings, [Group(lines)], folded=True)
 
 
 def _rates(launches: pd.DataFrame, part: str) -> Iterator[Picture]:

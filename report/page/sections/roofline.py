@@ -13,26 +13,21 @@ from adapters.flops import model_flops
 from adapters.recipes import RECIPES
 from benchmarks.errors import threads
 from benchmarks.launch import roofline
-from report.page import words
+from report.page import columns, words
 from report.page.drawing import BLACK, Drawing, look
 from report.page.inputs import Inputs, Record
-from report.page.parts import (
-    Cell,
-    Column,
-    Group,
-    Line,
-    Part,
-    Picture,
-    Pictures,
-    Section,
-    Table,
-    Words,
-    batch,
-    facets,
-    value_of,
-)
+from report.page.parts import Part, Picture, Pictures, Section, Words, facets
 
 MACHINE = ["machine_kind", "device", "device_name", "dtype", "threads"]
+COLUMNS = (
+    columns.NAMED,
+    columns.NETWORK,
+    columns.BATCH,
+    columns.figure("FLOP/byte", "flop_per_byte", ".1f"),
+    columns.figure("GFLOP/s", "gflops_per_s", ",.1f"),
+    columns.figure("MFU", "mfu", ".1%"),
+    columns.figure("of the roofline", "roofline_share", ".1%"),
+)
 NOTE = (
     "Arithmetic that a step has to do, over the bytes that no implementation can spare, against FLOP/s. The roof is "
     "the fastest product of matrices that any framework makes here and, left of its bend, memory's bandwidth "
@@ -115,7 +110,9 @@ def _picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Pi
         f"Peak {peak / 1e9:,.0f} GFLOP/s; the highest cell is {words.short(top['framework'])} on "
         f"{words.short(top['recipe'])} with {top['gflops_per_s']:,.1f} GFLOP/s, {top['mfu']:.1%} of it."
     )
-    return Picture(drawing.svg, caption, summary, facets(first, "device"), _table(cells))
+    return Picture(
+        drawing.svg, caption, summary, facets(first, "device"), columns.folded("Cells under the roof", COLUMNS, cells)
+    )
 
 
 def _roofs(bandwidths: dict[int, float]) -> list[tuple[str, float]]:
@@ -140,28 +137,3 @@ def _cell_name(record: dict[Any, Any]) -> str:
     """Return a cell's name in a few words."""
     parts = (record["framework"], record["recipe"], f"batch {record['batch_size']}", record["mode"])
     return ", ".join(words.short(part) for part in parts)
-
-
-def _table(cells: pd.DataFrame) -> Table:
-    """Return a picture's points as numbers."""
-    lines = []
-    for record in cells.to_dict("records"):
-        shares = [Cell(words.number(record[n], ".1%"), value=value_of(record[n])) for n in ("mfu", "roofline_share")]
-        lines.append(
-            Line(
-                (
-                    Cell(words.short(record["framework"]), words.short(record["mode"])),
-                    Cell(words.short(record["recipe"])),
-                    batch(record["batch_size"]),
-                    Cell(f"{record['flop_per_byte']:.1f}", value=float(record["flop_per_byte"])),
-                    Cell(words.number(record["gflops_per_s"], ",.1f"), value=value_of(record["gflops_per_s"])),
-                    *shares,
-                ),
-                facets(record),
-            )
-        )
-    columns = (
-        Column("framework", "mode"), Column("network"), Column("batch", number=True), Column("FLOP/byte", number=True),
-        Column("GFLOP/s", number=True), Column("MFU", number=True), Column("of the roofline", number=True),
-    )  # fmt: skip
-    return Table("Cells under the roof", columns, [Group(lines)], folded=True)

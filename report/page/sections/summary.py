@@ -9,17 +9,28 @@ import pandas as pd
 
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import count
-from report.page import words
+from report.page import columns, words
 from report.page.inputs import Inputs
-from report.page.parts import Cell, Column, Group, Line, Part, Table, Words, facets
+from report.page.parts import Cell, Column, Part, Table, Words
 from report.page.sections.headline import UNSURE, led
 from report.page.sections.machines import Machine
 from report.tables.over_machines import POINT, over_machines
 
+
+def _on_one(record: dict[Any, Any]) -> Cell:
+    """Return the least and the largest ratio; to itself the reference's is 1 everywhere, which needs no words."""
+    itself = record["framework"] == record["reference"]
+    between = "" if itself else words.between(record["least"], record["most"], ".3f")
+    return Cell(between, value=float(record["least"]))
+
+
 COLUMNS = (
-    Column("framework"), Column("mean ratio", "95 % interval", True), Column("on one machine", "least to most", True),
-    Column("machines", number=True), Column("fastest on", number=True),
-)  # fmt: skip
+    columns.FRAMEWORK,
+    columns.estimate("mean ratio", "ratio", ".3f", ""),
+    Column("on one machine", "least to most", True, _on_one),
+    columns.out_of("machines", "machines", "of"),
+    columns.out_of("fastest on", "fastest", "of"),
+)
 AHEAD = ("is ahead on", "")  # how the title says it where it is sure
 NOTE = (
     "On each machine a framework's fastest mode is compared with the reference's, paired by rounds; the mean over "
@@ -102,27 +113,13 @@ def _sure(lines: pd.DataFrame) -> bool:
 def _table(caption: str, points: list[pd.DataFrame], folded: bool = False) -> Table:
     """Return the means of some points, a group each."""
     groups = []
-    for lines in points:
-        first = lines.iloc[0]
+    for cells in points:
+        first = cells.iloc[0]
         shared = (
             words.short(first["recipe"], 40), str(first["device"]).upper(), f"batch {first['batch_size']}",
             words.short(first["dtype"]), words.short(first["dataset"], 40),
             DATA.get(str(first["input"]), words.short(first["input"])),
         )  # fmt: skip
         title = f"{', '.join(shared)}; ratio to {words.short(first['reference'])}"
-        groups.append(Group([_line(record) for record in lines.to_dict("records")], title))
+        groups.append(columns.grouped(COLUMNS, cells, title))
     return Table(caption, COLUMNS, groups, folded, "" if folded else "means")
-
-
-def _line(record: dict[Any, Any]) -> Line:
-    """Return one framework's line; to itself the reference's ratio is 1 everywhere, which needs no saying."""
-    itself = record["framework"] == record["reference"]
-    between = "" if itself else words.between(record["least"], record["most"], ".3f")
-    cells = (
-        Cell(words.short(record["framework"])),
-        Cell(f"{record['ratio']:.3f}", words.between(record["low"], record["high"], ".3f"), float(record["ratio"])),
-        Cell(between, value=float(record["least"])),
-        Cell(f"{record['machines']} of {record['of']}", value=float(record["machines"])),
-        Cell(f"{record['fastest']} of {record['of']}", value=float(record["fastest"])),
-    )
-    return Line(cells, facets(record))

@@ -6,24 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from report.page import words
+from report.page import columns, words
 from report.page.drawing import PARTS, Drawing
 from report.page.inputs import Inputs
-from report.page.parts import (
-    Cell,
-    Column,
-    Group,
-    Line,
-    Part,
-    Picture,
-    Pictures,
-    Section,
-    Table,
-    Words,
-    batch,
-    facets,
-    value_of,
-)
+from report.page.parts import Part, Picture, Pictures, Section, Words, facets
 from report.tables.compare import CELL
 
 TRAINED, TESTED = 60_000, 10_000  # samples: an epoch and a test of MNIST, whatever data set was measured
@@ -36,6 +22,17 @@ MEASURED = {  # part: column of a row
     "first evaluation": "first_eval_s",
 }
 COMPUTED = ("host feeding", "steps", "evaluation")
+COLUMNS = (
+    columns.NAMED,
+    columns.NETWORK,
+    columns.DEVICE,
+    columns.BATCH,
+    columns.label("input"),
+    *(columns.figure(name, name, words.seconds) for name in (*MEASURED, *COMPUTED)),
+    columns.figure("warm-up", "warm_up_s", words.seconds),
+    columns.figure("dispatch", "dispatch_s", words.seconds),
+    columns.figure("peak memory", "peak_rss_bytes", words.size),
+)
 SHARED = [name for name in CELL if name not in ("framework", "mode", "input")]
 NOTE = (
     f"From the start of the process to the end of one epoch of {TRAINED:,} samples and one evaluation of {TESTED:,}, "
@@ -56,7 +53,11 @@ def section(inputs: Inputs) -> Section:
         first = headline.iloc[0]
         shared = (cells[SHARED] == first[SHARED]).all(axis=1)
         pictures.append(_picture(f"{inputs.part}times{number}", cells[shared]))
-    parts: list[Part] = [Words([NOTE], style="note"), Pictures(pictures), _table(cells)]
+    parts: list[Part] = [
+        Words([NOTE], style="note"),
+        Pictures(pictures),
+        columns.folded("The parts of every cell", COLUMNS, cells),
+    ]
     return Section("times", "Where the time goes", parts)
 
 
@@ -120,25 +121,3 @@ def _bar_name(record: dict[Any, Any]) -> str:
 def _facet(record: dict[Any, Any]) -> dict[str, str]:
     """Return what a bar is filtered by within its picture."""
     return facets(record, "framework", "mode")
-
-
-def _table(cells: pd.DataFrame) -> Table:
-    """Return the seconds of every cell, and what is not in them: warm-up, dispatch, memory."""
-    names = [*MEASURED, *COMPUTED]
-    columns = [Column("framework", "mode"), Column("network"), Column("device"), Column("batch", number=True)]
-    columns += [Column("input"), *(Column(name, number=True) for name in names), Column("warm-up", number=True)]
-    columns += [Column("dispatch", number=True), Column("peak memory", number=True)]
-    lines = []
-    for record in cells.to_dict("records"):
-        figures = [Cell(words.seconds(record[name]), value=value_of(record[name])) for name in names]
-        others = [Cell(words.seconds(record[n]), value=value_of(record[n])) for n in ("warm_up_s", "dispatch_s")]
-        memory = Cell(words.size(record["peak_rss_bytes"]), value=value_of(record["peak_rss_bytes"]))
-        head = (
-            Cell(words.short(record["framework"]), words.short(record["mode"])),
-            Cell(words.short(record["recipe"])),
-            Cell(str(record["device"])),
-            batch(record["batch_size"]),
-            Cell(words.short(record["input"])),
-        )
-        lines.append(Line((*head, *figures, *others, memory), facets(record)))
-    return Table("The parts of every cell", columns, [Group(lines)], folded=True)
