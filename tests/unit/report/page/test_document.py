@@ -11,9 +11,8 @@ from benchmarks.errors import UsageError
 from benchmarks.machine.environments import ROOT
 from benchmarks.record.store import append
 from report.cli import page as page_command
-from report.page.document import _values, build
+from report.page.document import _values, as_markdown, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
-from report.page.markdown import as_markdown
 from report.results.load import load, records
 from tests.browser import synthetic
 from tests.hostile import CHECKED, KNOWN, hostile
