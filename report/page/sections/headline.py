@@ -139,8 +139,7 @@ def _lead(cells: Cells) -> str:
 def table(inputs: Inputs) -> Table:
     """Return the headline: each framework in its best mode, beside its ratio where all run in the same mode."""
     groups = []
-    for cells in inputs.headline:
-        mode, same = inputs.same_mode(cells)
+    for cells, (mode, same) in zip(inputs.headline, inputs.like_for_like, strict=True):
         alike = {record["framework"]: record for record in same.to_dict("records")}
         best = _best(cells).assign(noisy=lambda found: found["launches"] - found["quiet"]).to_dict("records")
         records = [record | {"alike": alike.get(record["framework"])} for record in best]
