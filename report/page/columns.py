@@ -17,7 +17,7 @@ from report.page.parts import Cell, Column, Group, Line, Table, facets
 def quantity(value: Any, form: str | Callable[[Any], str] = ",.0f", note: str = "") -> Cell:
     """Return a figure in a format, or as a function of words.py shows it; it sorts by its value, a missing one not."""
     shown = words.number(value, form) if isinstance(form, str) else form(value)
-    return Cell(shown, note, float(value) if words.precision(value) else None)
+    return Cell(shown, note, float(value) if words.known(value) else None)
 
 
 def label(text: str, name: str = "", longest: int = 24) -> Column:
@@ -44,9 +44,7 @@ def out_of(text: str, name: str, whole: str) -> Column:
     """Return a column of a count and what it is a part of: `2 of 3`."""
 
     def cell(record: Any) -> Cell:
-        return quantity(
-            record[name], lambda part: f"{part} of {record[whole]}" if words.precision(part) else words.NONE
-        )
+        return quantity(record[name], lambda part: f"{part} of {record[whole]}" if words.known(part) else words.NONE)
 
     return Column(text, "", True, cell)
 
@@ -68,7 +66,7 @@ def _lockstep(record: Any) -> Cell:
 
 def _verdict(record: Any) -> Cell:
     """Return the verdict on a ratio, or why there is none."""
-    undecided = "too few rounds" if words.precision(record["ratio_low"]) else ""
+    undecided = "too few rounds" if words.known(record["ratio_low"]) else ""
     return Cell(words.text(record["verdict"]) or undecided)
 
 

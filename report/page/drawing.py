@@ -9,10 +9,9 @@ same bytes. Images of the data are PNGs as data URIs: of 28 x 28 grey bytes a th
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree  # reads what matplotlib has just written, nothing from outside
@@ -71,7 +70,7 @@ def uri(pixels: Any, height: Any, width: Any) -> str:
         return ""
     try:
         raw = base64.b64decode(pixels, validate=True)
-    except (binascii.Error, ValueError):
+    except ValueError:
         return ""
     if not (0 < height <= LARGEST and 0 < width <= LARGEST and len(raw) == height * width):
         return ""
@@ -118,6 +117,17 @@ class Drawing:
         name = f"mark{len(self.marks)}"
         artist.set_gid(name)
         self.marks[name] = (facets or {}, title)
+
+    def legend(self, **others: Any) -> None:
+        """Name the frameworks above the axes; `others` are matplotlib's options that differ."""
+        usual = {"ncols": 3, "loc": "lower center", "bbox_to_anchor": (0.5, 1.0), "fontsize": 8.5}
+        self.axes.legend(**{**usual, **others})
+
+    def name_bars(self, names: Sequence[str]) -> None:
+        """Name horizontal bars, from place 0 on; nothing but their lengths needs a grid."""
+        self.axes.set_yticks(range(len(names)), names)
+        self.axes.grid(visible=False, axis="y")
+        self.axes.tick_params(axis="y", length=0)
 
     def decades(self, axis: Axis) -> None:
         """Label a logarithmic axis at 1, 2 and 5 of each decade, or at whole decades where there are many."""

@@ -104,11 +104,14 @@ class Inputs:
                 name,
             ),
         )
-        same = self.own["mode"] == mode
-        for column in COMPARISON:
-            same &= self.own[column] == cells[column].iloc[0]
+        same = (self.own["mode"] == mode) & alike(self.own, cells.iloc[0], COMPARISON)
         base = self.base if self.base in set(self.own.loc[same, "framework"]) else None
         return str(mode), _with_speed(compare(self.own[same], base))
+
+
+def alike(frame: pd.DataFrame, record: pd.Series[Any], names: list[str]) -> pd.Series[bool]:
+    """Return which lines of a frame have a record's values in these columns."""
+    return (frame[names] == record[names]).all(axis=1)
 
 
 def _with_speed(cells: pd.DataFrame) -> pd.DataFrame:

@@ -82,8 +82,7 @@ def _picture(name: str, key: tuple[str, str], frameworks: dict[str, dict[int, fl
     """Draw deviations by step on logarithmic axes below the bound."""
     with Drawing(name, height=225) as drawing:
         axes = drawing.axes
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        axes.set(xscale="log", yscale="log", xlabel="steps", ylabel="relative deviation of the loss")
         for framework, line in sorted(frameworks.items()):
             style, steps = look(framework), sorted(line)
             [curve] = axes.plot(
@@ -98,9 +97,7 @@ def _picture(name: str, key: tuple[str, str], frameworks: dict[str, dict[int, fl
         axes.set_ylim(FLOOR / 3, BOUND * 10)
         drawing.decades(axes.xaxis)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
-        axes.set_xlabel("steps")
-        axes.set_ylabel("relative deviation of the loss")
-        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
+        drawing.legend()
     most = max(max(line.values()) for line in frameworks.values())
     summary = f"Largest deviation of a float64 loss up to a step; the largest of all is {most:.1e}."
     facet = {"device": words.short(key[1]), "model": _model_of(key[0])}

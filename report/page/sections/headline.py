@@ -42,7 +42,7 @@ def standing(cells: pd.DataFrame) -> tuple[str, list[str]]:
 
 def _reference(record: dict[Any, Any]) -> bool:
     """Return whether a cell is the one that its comparison's ratios are to."""
-    return bool(words.precision(record["ratio"]) and record["ratio"] == 1 and not words.precision(record["ratio_low"]))
+    return bool(words.known(record["ratio"]) and record["ratio"] == 1 and not words.known(record["ratio_low"]))
 
 
 def _like_for_like(record: dict[Any, Any]) -> Cell:
@@ -67,18 +67,17 @@ COLUMNS = (
     columns.out_of("noisy", "noisy", "launches"),
 )
 SURE = {  # how a sentence says the standing, of the first and those that it does not surely lead
-    "slower": "the lead is statistically sure",
-    "equivalent": "a tie: {} are within 3 % of each other",
-    "not distinguished": "{} are not told apart once all pairs of the table are allowed for",
+    LEADS_SURELY: "the lead is statistically sure",
+    TIE: "a tie: {} are within 3 % of each other",
+    LEADS_UNSURELY: "{} are not told apart once all pairs of the table are allowed for",
     FEW: "too few rounds for a verdict",
 }
 SURELY = {  # how the title says the standing
-    "slower": ("is fastest on", ""),
-    "equivalent": ("ties for the lead on", ""),
-    "alone": ("was measured alone on", ""),
+    LEADS_SURELY: ("is fastest on", ""),
+    TIE: ("ties for the lead on", ""),
+    ALONE: ("was measured alone on", ""),
 }
 UNSURE = ("leads on", ", not yet surely")
-Cells = pd.DataFrame
 
 
 def _place(first: Any, several: bool) -> str:
@@ -120,16 +119,16 @@ def sentences(inputs: Inputs) -> Iterator[str]:
         yield f"No speed launch ended ok (found: {endings or 'nothing'}); section 7 says why."
 
 
-def _lead(cells: Cells) -> str:
+def _lead(cells: pd.DataFrame) -> str:
     """Say how the second compares with the first, and how sure the lead is, as far as their rounds tell."""
     lines = _best(cells).to_dict("records")
     if len(lines) < 2:
         return ", measured alone"
     second = lines[1]
-    if not words.precision(second["ratio"]) or second["ratio"] > 1 or not _reference(lines[0]):
+    if not words.known(second["ratio"]) or second["ratio"] > 1 or not _reference(lines[0]):
         return f"; next is {words.short(second['framework'])}"
     lead = f", {1 / second['ratio']:.2f} times as many as {words.short(second['framework'])}"
-    if words.precision(second["ratio_low"]):
+    if words.known(second["ratio_low"]):
         lead += f" ({words.between(1 / second['ratio_high'], 1 / second['ratio_low'], '.2f')})"
         sure, near = standing(cells)
         lead += "; " + SURE[sure].format(words.listed([words.short(lines[0]["framework"]), *near]))
@@ -156,7 +155,7 @@ def _shown_mode(inputs: Inputs) -> str:
     return "its recommended mode" if recommended and all(recommended) else "the mode measured"
 
 
-def _picture(name: str, cells: Cells) -> Picture:
+def _picture(name: str, cells: pd.DataFrame) -> Picture:
     """Draw each framework's speed with its interval, the fastest on top; all from 0, so that lengths compare."""
     lines = _best(cells).to_dict("records")
     with Drawing(name, height=44 + 26 * len(lines)) as drawing:
@@ -174,10 +173,8 @@ def _picture(name: str, cells: Cells) -> Picture:
                 drawing.mark(reach, hint, facets(record, "framework"))
             [point] = axes.plot(speed, place, style.marker, color=style.colour, markersize=6)
             drawing.mark(point, hint, facets(record, "framework"))
-        axes.set_yticks(range(len(lines)), [words.short(record["framework"], 14) for record in lines])
+        drawing.name_bars([words.short(record["framework"], 14) for record in lines])
         axes.invert_yaxis()
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
         axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.locator_params(axis="x", nbins=5)

@@ -5,7 +5,6 @@ And what it does not: which digit is taken for which, and the images that most f
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from adapters.recipes import RECIPES
 from benchmarks.errors import count, plain
 from report.page import columns, words
 from report.page.drawing import BLACK, Drawing, look, uri
-from report.page.inputs import Inputs, Record
+from report.page.inputs import Inputs, Record, alike
 from report.page.parts import (
     Cell,
     Column,
@@ -53,7 +52,7 @@ Floats = npt.NDArray[np.float64]
 def _time_to_target(record: dict[Any, Any]) -> Cell:
     """Return how long training takes to its target, which stands beneath."""
     target = record["accuracy_target"]
-    shown = words.number(target, ".1%") if words.precision(target) else ""
+    shown = words.number(target, ".1%") if words.known(target) else ""
     return columns.quantity(record["time_to_accuracy_s"], words.seconds, shown)
 
 
@@ -153,9 +152,8 @@ def _picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any
         if by == "seconds":
             axes.set_xscale("log")
             drawing.decades(axes.xaxis)
-        axes.set_xlabel("epoch" if by == "epoch" else "seconds of training and evaluation")
-        axes.set_ylabel(label)
-        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
+        axes.set(xlabel="epoch" if by == "epoch" else "seconds of training and evaluation", ylabel=label)
+        drawing.legend()
     caption = f"{title} by {'epoch' if by == 'epoch' else 'second'}: {words.comparison(first, 'threads', 'dtype')}"
     ends = (f"{words.short(key[0])} {curve[f'{column}_mean'].iloc[-1]:.4g}" for key, curve in found.items())
     means = f"Mean over seeds at the end: {', '.join(ends)}."
@@ -171,18 +169,22 @@ def _drawable(values: pd.Series) -> Floats:
 def _numbers(column: str, by: str, found: dict[tuple[Any, ...], pd.DataFrame]) -> Table:
     """Return a picture's curves as numbers: a line a framework and mode, a column an epoch."""
     epochs = sorted({int(epoch) for curve in found.values() for epoch in curve.index})
-    lines = []
-    for (framework, mode), curve in found.items():
-        cells = []
-        for epoch in epochs:
-            reached = epoch in curve.index
-            mean = curve.loc[epoch, f"{column}_mean"] if reached else math.nan
-            at = words.seconds(curve.loc[epoch, "seconds_by_epoch_mean"]) if reached and by == "seconds" else ""
-            cells.append(columns.quantity(mean, ".4f", at))
-        head = Cell(words.short(framework), words.short(mode))
-        lines.append(Line((head, *cells), facets({"framework": framework, "mode": mode})))
-    headings = [Column("framework", "mode"), *(Column(f"epoch {epoch}", number=True) for epoch in epochs)]
-    return Table("Means over seeds", headings, [Group(lines)], folded=True)
+    records = [{"framework": key[0], "mode": key[1], "curve": curve} for key, curve in found.items()]
+    by_epoch = [columns.NAMED, *(_at_epoch(epoch, column, by) for epoch in epochs)]
+    return columns.folded("Means over seeds", by_epoch, records)
+
+
+def _at_epoch(epoch: int, name: str, by: str) -> Column:
+    """Return the column of one epoch: the mean that curves have as `name`, and beneath, by second, when it ends."""
+
+    def cell(record: dict[str, Any]) -> Cell:
+        curve = record["curve"]
+        if epoch not in curve.index:
+            return Cell(words.NONE)
+        at = words.seconds(curve.loc[epoch, "seconds_by_epoch_mean"]) if by == "seconds" else ""
+        return columns.quantity(curve.loc[epoch, f"{name}_mean"], ".4f", at)
+
+    return Column(f"epoch {epoch}", "", True, cell)
 
 
 def _rates(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
@@ -190,13 +192,12 @@ def _rates(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
     trained = launches.groupby("recipe", sort=False)["epochs"].max()
     for number, (name, epochs) in enumerate(trained.items()):
         recipe = RECIPES.get(str(name))
-        if recipe is None or recipe.schedule.factor == 1 or not words.precision(epochs):
+        if recipe is None or recipe.schedule.factor == 1 or not words.known(epochs):
             continue
         by_epoch = [recipe.schedule.rate(recipe.optimiser, epoch) for epoch in range(int(epochs))]
         with Drawing(f"{part}rate{number}", height=180) as drawing:
             drawing.axes.step(np.arange(1, len(by_epoch) + 1), by_epoch, where="post", color=BLACK)
-            drawing.axes.set_xlabel("epoch")
-            drawing.axes.set_ylabel("learning rate")
+            drawing.axes.set(xlabel="epoch", ylabel="learning rate")
         summary = f"From {by_epoch[0]:.3g} to {by_epoch[-1]:.3g}, times {recipe.schedule.factor:.3g} after each epoch."
         yield Picture(drawing.svg, f"Learning rate of {plain(recipe.name)}", summary, {"model": recipe.model.name})
 
@@ -210,7 +211,7 @@ def _mistakes(inputs: Inputs) -> list[Part]:
     images = {(image.get("dataset"), image.get("index")): image for image in inputs.records("images")}
     shapes = {d.get("name"): (d.get("height"), d.get("width")) for d in inputs.records("datasets")}
     for _, group in launches[launches[CONFUSION].map(_complete)].groupby(COMPARISON, sort=False):
-        if not any((group.iloc[0][COMPARISON] == cells.iloc[0][COMPARISON]).all() for cells in inputs.headline):
+        if not any(alike(group, cells.iloc[0], COMPARISON).all() for cells in inputs.headline):
             continue
         first, name = group.iloc[0], words.comparison(group.iloc[0], "threads", "dtype", "input")
         (table, *others) = [_matrix_of(lines) for _, lines in group.groupby("framework")]

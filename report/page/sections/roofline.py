@@ -15,7 +15,7 @@ from benchmarks.errors import threads
 from benchmarks.launch import roofline
 from report.page import columns, words
 from report.page.drawing import BLACK, Drawing, look
-from report.page.inputs import Inputs, Record
+from report.page.inputs import Inputs, Record, alike
 from report.page.parts import Part, Picture, Pictures, Section, Words, facets
 
 MACHINE = ["machine_kind", "device", "device_name", "dtype", "threads"]
@@ -65,15 +65,11 @@ def _with_intensity(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _drawn(cells: pd.DataFrame, inputs: Inputs, ceilings: Sequence[Record]) -> Iterator[Picture]:
     """Yield a picture for each machine, device, precision and number of threads."""
-    for number, (key, group) in enumerate(cells.groupby(MACHINE, sort=False)):
-        values = dict(zip(MACHINE, key, strict=True))
-        same = inputs.speeds
-        for name in MACHINE:
-            same = same[same[name] == values[name]]
-        own = [c for c in ceilings if all(c.get(name) == values[name] for name in ("device", "dtype", "threads"))]
-        yield _picture(
-            f"{inputs.part}roof{number}", group, float(same["peak_flops_per_s"].max()), own[-1] if own else {}
-        )
+    for number, (_, group) in enumerate(cells.groupby(MACHINE, sort=False)):
+        first = group.iloc[0]
+        peak = inputs.speeds.loc[alike(inputs.speeds, first, MACHINE), "peak_flops_per_s"].max()
+        own = [c for c in ceilings if all(c.get(name) == first[name] for name in ("device", "dtype", "threads"))]
+        yield _picture(f"{inputs.part}roof{number}", group, float(peak), own[-1] if own else {})
 
 
 def _picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Picture:
@@ -83,26 +79,13 @@ def _picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Pi
     with Drawing(name, height=280) as drawing:
         axes = drawing.axes
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
-        slopes = _roofs(bandwidths)
-        least = min([least, *(peak / speed / 4 for _, speed in slopes)])
-        x = np.geomspace(least, most, 60)
-        for label, speed in slopes or [("", math.inf)]:
-            [roof] = axes.plot(x, np.minimum(peak, x * speed) / 1e9, color=BLACK, linewidth=1.1)
-            axes.annotate(
-                label, (x[0], min(peak, x[0] * speed) / 1e9), (3, -11), textcoords="offset points", fontsize=8.5
-            )
-            drawing.mark(roof, f"{label}: {speed / 1e9:,.0f} GB/s" if label else f"peak: {peak / 1e9:,.0f} GFLOP/s")
-        axes.annotate(
-            f"peak {peak / 1e9:,.0f} GFLOP/s", (most, peak / 1e9), (0, 4), textcoords="offset points", ha="right"
-        )
+        axes.set(yscale="log", xlabel="FLOP per byte", ylabel="GFLOP/s")
+        _roof(drawing, peak, _slopes(bandwidths), least, most)
         for framework, lines in cells.groupby("framework"):
             _points(drawing, str(framework), lines)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         drawing.decades(axes.yaxis)
-        axes.set_xlabel("FLOP per byte")
-        axes.set_ylabel("GFLOP/s")
-        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.03), fontsize=8.5, handlelength=1)
+        drawing.legend(bbox_to_anchor=(0.5, 1.03), handlelength=1)
     first, top = cells.iloc[0], cells.sort_values("gflops_per_s").iloc[-1]
     device = f"{str(first['device']).upper()} ({words.short(first['device_name'], 48)})"
     caption = f"{device}, {words.short(first['dtype'])}, {threads(first['threads'])}"
@@ -115,7 +98,18 @@ def _picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Pi
     )
 
 
-def _roofs(bandwidths: dict[int, float]) -> list[tuple[str, float]]:
+def _roof(drawing: Drawing, peak: float, slopes: list[tuple[str, float]], least: float, most: float) -> None:
+    """Draw the peak, and left of it the slopes down to a quarter of where the steepest meets it."""
+    x = np.geomspace(min([least, *(peak / speed / 4 for _, speed in slopes)]), most, 60)
+    beside: dict[str, Any] = {"textcoords": "offset points"}
+    for label, speed in slopes or [("", math.inf)]:
+        [line] = drawing.axes.plot(x, np.minimum(peak, x * speed) / 1e9, color=BLACK, linewidth=1.1)
+        drawing.axes.annotate(label, (x[0], min(peak, x[0] * speed) / 1e9), (3, -11), **beside, fontsize=8.5)
+        drawing.mark(line, f"{label}: {speed / 1e9:,.0f} GB/s" if label else f"peak: {peak / 1e9:,.0f} GFLOP/s")
+    drawing.axes.annotate(f"peak {peak / 1e9:,.0f} GFLOP/s", (most, peak / 1e9), (0, 4), **beside, ha="right")
+
+
+def _slopes(bandwidths: dict[int, float]) -> list[tuple[str, float]]:
     """Return the slopes to draw, bytes/s: memory's, of the largest set, and the fastest of any set."""
     if not bandwidths:
         return []

@@ -20,7 +20,7 @@ MOST_PROBLEMS = 20
 
 def _half_width(record: dict[Any, Any]) -> Cell:
     """Return half the width of a speed's interval, as a factor."""
-    if not words.precision(record["low"]):
+    if not words.known(record["low"]):
         return Cell(words.NONE)
     return columns.quantity((float(record["high"]) / float(record["low"])) ** 0.5 - 1, lambda half: f"± {half:.1%}")
 

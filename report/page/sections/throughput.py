@@ -14,7 +14,7 @@ from benchmarks.errors import plain
 from report.page import columns, words
 from report.page.drawing import Drawing, look
 from report.page.inputs import Inputs
-from report.page.parts import Cell, Column, Group, Line, Part, Picture, Pictures, Section, Table, Words, facets
+from report.page.parts import Cell, Column, Part, Picture, Pictures, Section, Table, Words, facets
 from report.page.sections.headline import ALONE, FEW, LEADS_SURELY, LEADS_UNSURELY, TIE, UNJUDGED, standing
 from report.tables.compare import CELL, COMPARISON
 
@@ -208,15 +208,13 @@ def _picture(name: str, mode: str, cells: pd.DataFrame) -> Picture:
     with Drawing(name) as drawing:
         axes = drawing.axes
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
+        axes.set(yscale="log", xlabel="batch size, samples", ylabel="samples/s")
         for framework, lines in cells.groupby("framework"):
             _curve(drawing, str(framework), lines.sort_values("batch_size"))
         shown = sizes if len(sizes) < 9 else sizes[:: len(sizes) // 7]
         axes.set_xticks(shown, [f"{size:,}" for size in shown])
         drawing.decades(axes.yaxis)
-        axes.set_xlabel("batch size, samples")
-        axes.set_ylabel("samples/s")
-        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
+        drawing.legend()
     first = cells.iloc[0]
     caption = f"{words.comparison(first, 'batch_size')}; {words.short(mode)}"
     top = cells.sort_values("train_samples_per_s").iloc[-1]
@@ -253,17 +251,20 @@ def _curve(drawing: Drawing, framework: str, lines: pd.DataFrame) -> None:
 
 def _numbers(cells: pd.DataFrame, sizes: list[int]) -> Table:
     """Return a picture's speeds: a line a framework, a column a batch size."""
-    lines = []
-    for framework, group in cells.groupby("framework"):
-        found = {int(record["batch_size"]): record for record in group[FIGURES].to_dict("records")}
-        shown = [
-            Cell(words.speed(r["train_samples_per_s"]), words.between(r["low"], r["high"]), r["train_samples_per_s"])
-            if (r := found.get(size)) else Cell(words.NONE)
-            for size in sizes
-        ]  # fmt: skip
-        lines.append(Line((Cell(words.short(framework)), *shown), {"framework": plain(str(framework))}))
-    headings = [Column("framework"), *(Column(f"batch {size:,}", "95 % interval", True) for size in sizes)]
-    return Table("samples/s by batch size", headings, [Group(lines)], folded=True)
+    records = [
+        {"framework": framework} | {int(record["batch_size"]): record for record in group[FIGURES].to_dict("records")}
+        for framework, group in cells.groupby("framework")
+    ]
+    return columns.folded("samples/s by batch size", [columns.FRAMEWORK, *map(_at_batch, sizes)], records)
+
+
+def _at_batch(size: int) -> Column:
+    """Return the column of one batch size."""
+
+    def cell(record: dict[Any, Any]) -> Cell:
+        return columns.SPEED.cell(record[size]) if size in record else Cell(words.NONE)
+
+    return Column(f"batch {size:,}", "95 % interval", True, cell)
 
 
 def _every_cell(cells: pd.DataFrame) -> Table:

@@ -8,7 +8,7 @@ import pandas as pd
 
 from report.page import columns, words
 from report.page.drawing import PARTS, Drawing
-from report.page.inputs import Inputs
+from report.page.inputs import Inputs, alike
 from report.page.parts import Part, Picture, Pictures, Section, Words, facets
 from report.tables.compare import CELL
 
@@ -51,8 +51,7 @@ def section(inputs: Inputs) -> Section:
     pictures = []
     for number, headline in enumerate(inputs.headline):
         first = headline.iloc[0]
-        shared = (cells[SHARED] == first[SHARED]).all(axis=1)
-        pictures.append(_picture(f"{inputs.part}times{number}", cells[shared]))
+        pictures.append(_picture(f"{inputs.part}times{number}", cells[alike(cells, first, SHARED)]))
     parts: list[Part] = [
         Words([NOTE], style="note"),
         Pictures(pictures),
@@ -87,24 +86,17 @@ def _picture(name: str, cells: pd.DataFrame) -> Picture:
     with Drawing(name, height=92 + 17 * len(lines)) as drawing:
         axes = drawing.axes
         for place, record in enumerate(lines):
-            reached = 0.0
+            reached, only = 0.0, facets(record, "framework", "mode")
             for part, colour in zip(names, PARTS, strict=True):
                 if record[part] > 0:
-                    label = part if place == 0 else None
-                    [bar] = axes.barh(place, record[part], 0.7, reached, color=colour, label=label, linewidth=0)
-                    drawing.mark(bar, f"{_bar_name(record)}, {part}: {words.seconds(record[part])}", _facet(record))
+                    [bar] = axes.barh(place, record[part], 0.7, reached, color=colour, linewidth=0)
+                    drawing.mark(bar, f"{_bar_name(record)}, {part}: {words.seconds(record[part])}", only)
                     reached += record[part]
-        for part, colour in zip(names, PARTS, strict=True):  # the legend has every part, once
-            axes.barh(0, 0, color=colour, label=f"{part} ")
-        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        shown = [(handles[f"{part} "], part) for part in names]
-        axes.legend(*zip(*shown, strict=True), ncols=4, loc="lower center", bbox_to_anchor=(0.4, 1.0), fontsize=8,
-                    handlelength=0.9, columnspacing=1.0)  # fmt: skip
-        axes.set_yticks(range(len(lines)), [_bar_name(record) for record in lines])
-        axes.set_ylim(len(lines) - 0.4, -0.6)
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("seconds")
+        handles = [axes.barh(0, 0, color=colour) for colour in PARTS]  # the legend has every part, once
+        drawing.legend(handles=handles, labels=names, ncols=4, bbox_to_anchor=(0.4, 1.0), fontsize=8, handlelength=0.9,
+                       columnspacing=1.0)  # fmt: skip
+        drawing.name_bars([_bar_name(record) for record in lines])
+        axes.set(ylim=(len(lines) - 0.4, -0.6), xlabel="seconds")
     first, top = cells.iloc[0], lines[0]
     summary = f"{_bar_name(top)} is through first, after {words.seconds(top['whole'])}; "
     summary += f"{_bar_name(lines[-1])} last, after {words.seconds(lines[-1]['whole'])}."
@@ -116,8 +108,3 @@ def _bar_name(record: dict[Any, Any]) -> str:
     """Return what a bar is called."""
     fed = ", host" if record["input"] == "host" else ""
     return f"{words.short(record['framework'], 14)}, {words.short(record['mode'], 10)}{fed}"
-
-
-def _facet(record: dict[Any, Any]) -> dict[str, str]:
-    """Return what a bar is filtered by within its picture."""
-    return facets(record, "framework", "mode")
