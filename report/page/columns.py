@@ -20,9 +20,9 @@ def quantity(value: Any, form: str | Callable[[Any], str] = ",.0f", note: str = 
     return Cell(shown, note, float(value) if words.known(value) else None)
 
 
-def label(text: str, name: str = "", longest: int = 24) -> Column:
+def label(text: str, name: str = "", longest: int = 24, style: str = "") -> Column:
     """Return a column of what records have as `name`, else as `text`."""
-    return Column(text, cell=lambda record: Cell(words.short(record.get(name or text), longest)))
+    return Column(text, cell=lambda record: Cell(words.short(record.get(name or text), longest), style=style))
 
 
 def figure(text: str, name: str, form: str | Callable[[Any], str] = ",.0f") -> Column:

@@ -133,9 +133,7 @@ def _choices(inputs: Inputs) -> list[tuple[str, str, list[str]]]:
 
 def facts(inputs: Inputs) -> Iterator[str]:
     """Yield in short what was measured, on what and when: the newest file's machine, all commits, and the launches."""
-    run = inputs.used[-1].run if inputs.used else {}
-    found = run.get("machine")
-    machine = found if isinstance(found, dict) else {}
+    machine = inputs.used[-1].run.get("machine", {}) if inputs.used else {}
     name = machine.get("cpu") or next(iter(inputs.frame["device_name"].iloc[-1:]), "unknown machine")
     cores, memory = machine.get("physical_cores"), machine.get("memory_bytes")
     yield words.short(name, 60)
@@ -144,8 +142,7 @@ def facts(inputs: Inputs) -> Iterator[str]:
     cards = sorted(set(inputs.frame.loc[inputs.frame["device"] == "gpu", "device_name"]))
     yield from (words.short(card, 60) for card in cards)
     yield str(inputs.frame["started_at"].max())[:10]
-    recorded = [sweep.run.get("commit") for sweep in inputs.used]
-    commits = dict.fromkeys(words.commit(commit) for commit in recorded if isinstance(commit, str))
+    commits = dict.fromkeys(words.commit(sweep.run["commit"]) for sweep in inputs.used if "commit" in sweep.run)
     if commits:
         yield f"{'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)}"
     yield from _launches(inputs)

@@ -120,7 +120,7 @@ def _proven(proofs: list[Record]) -> Table:
 
 def _deviation(text: str, part: str, name: str) -> Column:
     """Return a column of one figure in the gate's answers."""
-    return Column(text, "", True, lambda proof: columns.quantity(_verdict(proof).get(part, {}).get(name), ".1e"))
+    return Column(text, "", True, lambda proof: columns.quantity((_verdict(proof).get(part) or {}).get(name), ".1e"))
 
 
 def _largest(inputs: Inputs) -> Table:

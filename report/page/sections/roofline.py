@@ -41,16 +41,11 @@ def section(inputs: Inputs) -> Section:
     cells = inputs.timed[inputs.timed["mfu"].notna() & inputs.timed["recipe"].isin(RECIPES)]
     if not len(cells):
         return Section("roofline", "How near to what the machine can do", [Words([NO_PEAK])])
-    ceilings = [ceiling for sweep in inputs.used for ceiling in _measured(sweep.run.get("ceilings"))]
+    ceilings = [ceiling for sweep in inputs.used for ceiling in sweep.run.get("ceilings", [])]
     parts: list[Part] = [Words([NOTE], style="note"), Pictures(list(_drawn(_with_intensity(cells), inputs, ceilings)))]
     if not ceilings:
         parts.append(Words(["These results do not say which bandwidths were measured; only the peak is drawn."]))
     return Section("roofline", "How near to what the machine can do", parts)
-
-
-def _measured(found: Any) -> list[Record]:
-    """Return the ceilings of a run's record, none where it does not have them."""
-    return [ceiling for ceiling in found if isinstance(ceiling, dict)] if isinstance(found, list) else []
 
 
 def _with_intensity(cells: pd.DataFrame) -> pd.DataFrame:

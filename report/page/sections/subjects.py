@@ -48,8 +48,8 @@ LAYERS = (
 def section(inputs: Inputs) -> Section:
     """Return the section on the data and the networks."""
     parts: list[Part] = []
-    datasets = {(d.get("name"), d.get("sha256")): d for d in inputs.records("datasets") if _whole(d)}
-    for number, key in enumerate(sorted(datasets, key=str)):
+    datasets = {(found["name"], found["sha256"]): found for found in inputs.records("datasets")}
+    for number, key in enumerate(sorted(datasets)):
         parts += _data(f"classes{number}", datasets[key])
     if not datasets:
         named = words.listed(words.short(name, 40) for name in sorted(set(inputs.frame["dataset"])))
@@ -61,12 +61,6 @@ def section(inputs: Inputs) -> Section:
     if unknown := [words.short(name, 40) for name in names if name not in RECIPES]:
         parts.append(Words([f"This version does not know the recipes {words.listed(unknown)}."]))
     return Section("subjects", "The data and the networks", parts)
-
-
-def _whole(dataset: Record) -> bool:
-    """Return whether a record says how many images of each digit there are."""
-    counts = [dataset.get("train_counts"), dataset.get("test_counts")]
-    return all(isinstance(c, list) and len(c) == CLASSES and all(isinstance(n, int) for n in c) for c in counts)
 
 
 def _data(name: str, dataset: Record) -> Iterator[Part]:
@@ -83,10 +77,10 @@ def _data(name: str, dataset: Record) -> Iterator[Part]:
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.set(xlabel="digit", ylabel="images")
         drawing.legend(ncols=2, handlelength=1)
-    title = f"{words.short(dataset.get('name'), 60)}: {sum(train):,} images to train on, {sum(test):,} to test on"
+    title = f"{words.short(dataset['name'], 60)}: {sum(train):,} images to train on, {sum(test):,} to test on"
     summary = f"Of each digit {min(train):,} to {max(train):,} to train on, {min(test):,} to {max(test):,} to test on."
     yield Pictures([Picture(drawing.svg, title, summary, table=_counted(train, test))])
-    shape, samples = (dataset.get("height"), dataset.get("width")), dataset.get("samples") or []
+    shape, samples = (dataset["height"], dataset["width"]), dataset.get("samples", [])
     present = [digit for digit, images in enumerate(train) if images]  # a class without images has no sample
     found = [(digit, uri(sample, *shape)) for digit, sample in zip(present, samples, strict=False)]
     if shown := [Digit(uri, f"{digit}") for digit, uri in found if uri]:
