@@ -22,9 +22,8 @@ from benchmarks.record.schema import COLUMNS
 from report import curves, micro
 from report.export import EXPORTS, exported, formats
 from report.export.formats import FORMATS, as_csv
-from report.page.document import build
+from report.page.document import as_markdown, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
-from report.page.markdown import as_markdown
 from report.page.sections.machines import machines
 from report.results import files, rules
 from report.results.load import load, records
