@@ -110,7 +110,7 @@ class MembersDisplay(Display):
 
     def came(self, machine: Machine, words: str) -> None:
         """Say that a machine takes part, and whether its wall clock is off."""
-        behind = machine.clock.behind_s
+        behind = machine.behind_s
         off = f"; its clock is {abs(behind):,.0f} s {'behind' if behind > 0 else 'ahead'}" if abs(behind) > 1 else ""
         self.tell(f"{machine.name} takes part: {words}{off}")
 

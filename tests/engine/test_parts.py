@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections import Counter
 from types import SimpleNamespace
 
@@ -19,7 +18,7 @@ from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.driver import Driver
 from benchmarks.sweep.dask.events import Account
 from benchmarks.sweep.dask.facts import PROTOCOL
-from benchmarks.sweep.dask.rpc import Answer, Clock
+from benchmarks.sweep.dask.rpc import Answer
 from benchmarks.sweep.dask.scheduler import checked
 from benchmarks.sweep.dask.session import Session
 
@@ -80,26 +79,6 @@ def test_a_driver_waits_for_the_disk_once_a_second_not_once_a_row(tmp_path, monk
     assert (machine.copy.settled, len(waits)) == (20, 2)
 
 
-def test_a_clock_is_compared_when_its_answer_came_not_when_the_driver_looks(tmp_path):
-    """Planning 100,000 cells kept a driver from looking for a second, and it lost three members of four."""
-    display = SimpleNamespace(tell=print, show=lambda *_: None, went=lambda *_: None)
-    driver = Driver(SimpleNamespace(status="closed"), SimpleNamespace(results=tmp_path), display, 1, 60.0)
-    answer = json.dumps({"lines": 0, "clock_s": 1020.0})
-    future = SimpleNamespace(status="finished", key="a", release=lambda: None)
-    machine = SimpleNamespace(
-        name="m01", address="tcp://a", future=future,
-        clock=Clock(1000.0, time.monotonic() - 20.0, time.monotonic() - 20.0),
-        copy=Copy(tmp_path / "a.jsonl"), kind=SimpleNamespace(), series=None, waiting={},
-        answer=Answer(answer),
-    )  # fmt: skip
-    driver.workers.present[machine.address] = machine
-    driver.events.arrived(machine, future)
-    time.sleep(1.5)
-    driver.events.take(1.0)
-    assert list(driver.workers.present.values()) == [machine]
-    assert machine.future is None
-
-
 @pytest.fixture
 def joined(tmp_path, monkeypatch):
     """Return this process as a member that carries out orders at once; `told` holds what it tells, by driver."""
@@ -114,7 +93,7 @@ def joined(tmp_path, monkeypatch):
 def workers_of(client, folder, monkeypatch, **facts):
     """Return a driver's workers, and what is shown when one member with these facts has come."""
     said = []
-    monkeypatch.setattr(workers, "facts_of", lambda client, address: (facts, Clock(0.0, 0.0, 0.0), ""))
+    monkeypatch.setattr(workers, "ask", lambda client, address, work: Answer(json.dumps({**facts, "wall_s": 0.0})))
     found = workers.Workers(client, "one", folder, 60.0, said.append)
     found.welcome("tcp://a")
     return found, said

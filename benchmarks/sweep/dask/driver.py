@@ -174,7 +174,9 @@ class Driver:
         place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
         text = json.dumps({"protocol": PROTOCOL, "driver": self.client.id, **order}, allow_nan=False)
         machine.future = self.client.submit(work, text, pure=False, retries=0, **place)
-        machine.future.add_done_callback(lambda future: self.events.arrived(machine, future))
+        machine.future.add_done_callback(
+            lambda future: self.events.inbox.put(lambda: self.events.done(machine, future))
+        )
 
     def close(self) -> None:
         """Let machines end what they measure for us, forget the sweep and delete what the driver has all of."""

@@ -55,8 +55,8 @@ def _answer_json(work: Callable[[Member], Json]) -> str:
 
 
 def facts() -> str:
-    """Return the machine's facts and its clock, now."""
-    return _answer_json(lambda member: {**member.facts, **member.clock()})
+    """Return the machine's facts, and its wall clock now."""
+    return _answer_json(lambda member: {**member.facts, "wall_s": time.time()})
 
 
 def _carried_out(order: str, work: Callable[[Member, Json], Json]) -> None:
@@ -155,13 +155,13 @@ class Member:
         path = self.file(order["sweep"])
         self.say(f"{order['sweep']}: begins")
         self.parts[order["sweep"]] = part = Session(order, known, path, partial(self.tell, order["driver"]))
-        return {"data": part.data(), "lines": part.lines_sent, **self.clock()}
+        return {"data": part.data(), "lines": part.lines_sent}
 
     def measure(self, order: Mapping[str, Any]) -> Json:
         """Measure a block."""
         part = self.parts[order["sweep"]]
         part.measure(order)
-        return {"lines": part.lines_sent, **self.clock()}
+        return {"lines": part.lines_sent}
 
     def lines(self, sweep: str, first: int) -> Json:
         """Return lines of a sweep's file from one on."""
@@ -188,10 +188,6 @@ class Member:
         if self.busy and driver in ("", self.busy):
             os.kill(os.getpid(), ABANDON)
         return {}
-
-    def clock(self) -> Json:
-        """Return what this machine's clocks say now."""
-        return {"clock_s": time.monotonic(), "wall_s": time.time()}
 
     # The main thread.
 

@@ -101,9 +101,9 @@ class Kind:
         mine, other = environments_of(self.facts), environments_of(facts)
         return ", ".join(sorted(name for name in {*mine, *other} if mine.get(name) != other.get(name)))
 
-    def not_made(self, planned: Launch, sweep: str, status: str, reason: str) -> Row:
+    def not_made(self, planned: Launch, sweep: str, reason: str) -> Row:
         """Return the row of a launch that was lost or is not to be made."""
-        return validate({**self.rows.described(planned, sweep), "status": status, "reason": reason})
+        return validate({**self.rows.described(planned, sweep), "status": "interrupted", "reason": reason})
 
     def report(self, series: Series, planned: Launch, row: Row, made: bool = True) -> None:
         """Note how a launch of a series ended; its time counts if a machine made it in this sweep."""
@@ -135,7 +135,6 @@ class Series:
     holder: str | None = field(default=None, compare=False)  # the member that began it
     attempt: int = field(default=0, compare=False)  # 0: nobody has begun it
     stopped: bool = field(default=False, compare=False)
-    invalid: str = field(default="", compare=False)  # why what its last holder measured must not count
     reported: dict[tuple[int, Cell], Row] = field(default_factory=dict, compare=False)
 
     @property
@@ -171,7 +170,7 @@ class Plan:
         mine = self.held.setdefault(member, [])
         if self.free and (not mine or self.free[0].place < mine[0][0]):
             series = heapq.heappop(self.free)
-            series.holder, series.attempt, series.done, series.invalid = member, series.attempt + 1, 0, ""
+            series.holder, series.attempt, series.done = member, series.attempt + 1, 0
         elif mine:
             series = heapq.heappop(mine)[1]
         else:
@@ -185,13 +184,13 @@ class Plan:
         if not series.over:
             heapq.heappush(self.held[member], (series.next[0], series))
 
-    def lose(self, member: str, invalid: str = "") -> None:
-        """Let what a lost member had begun begin again; `invalid` says why what it measured must not count either."""
+    def lose(self, member: str) -> None:
+        """Let what a lost member had begun begin again."""
         self.held.pop(member, None)
         self.measured.pop(member, None)
         for series in self.series:
-            if series.holder == member and (invalid or not series.over):
-                series.holder, series.invalid, series.done, series.stopped = None, invalid, 0, False
+            if series.holder == member and not series.over:
+                series.holder, series.done = None, 0
                 heapq.heappush(self.free, series)
 
     def skip_what_is_over(self) -> None:

@@ -13,10 +13,11 @@ from distributed import Client, Future
 from benchmarks.errors import EngineError
 from benchmarks.machine import environments, git
 from benchmarks.plan.cells import Block, Cell, Launch
+from benchmarks.sweep.dask import member
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.facts import Facts, other_protocol
 from benchmarks.sweep.dask.plan import Kind, Series
-from benchmarks.sweep.dask.rpc import Answer, Clock, facts_of
+from benchmarks.sweep.dask.rpc import Answer, ask
 
 LOOK_S = 1.0  # between looks at which machines are connected
 IDENTITY_S = 5.0
@@ -30,7 +31,7 @@ class Machine:
     address: str
     sweep: str  # BASE.m01
     facts: Facts
-    clock: Clock
+    behind_s: float  # of its wall clock; no measurement rests on it
     copy: Copy
     kind: Kind | None = None  # None until it has begun its part
     series: Series | None = None
@@ -91,17 +92,19 @@ class Workers:
 
     def welcome(self, address: str) -> Machine | None:
         """Return a machine that can take part; turn another away."""
-        facts, clock, error = facts_of(self.client, address)
-        error = error or other_protocol("it", facts.get("protocol"))
+        answer = ask(self.client, address, member.facts)
+        facts = answer.content
+        error = answer.error or other_protocol("it", facts.get("protocol"))
         if not error and facts["code"] != environments.code_hash():
             other = f"commit {facts['commit']}, here it is {git.commit()}"
             error = f"its checkout measures by other code ({other}); bring both to the same"
         if error:
             self.turn_away(address, error)
             return None
+        behind_s = time.time() - facts.pop("wall_s")
         number = len(self.present) + len(self.former) + 1
         sweep = f"{self.base}.m{number:02d}"
-        machine = Machine(number, address, sweep, facts, clock, Copy(self.results / f"{sweep}.jsonl"))
+        machine = Machine(number, address, sweep, facts, behind_s, Copy(self.results / f"{sweep}.jsonl"))
         self.present[address] = machine
         return machine
 
