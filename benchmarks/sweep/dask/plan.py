@@ -26,8 +26,7 @@ from benchmarks.sweep.dask.facts import (
     requested_cells,
     requested_probes,
 )
-from benchmarks.sweep.ledger import Ledger
-from benchmarks.sweep.resume import CompletedLaunches
+from benchmarks.sweep.ledger import CompletedLaunches, Ledger
 from benchmarks.sweep.stopping import Stopping
 
 Made = list[tuple[Launch, dict[str, Any]]]
