@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
 
 from benchmarks.cli.dask import need_engine
 from benchmarks.cli.display import Display
@@ -22,39 +19,27 @@ from benchmarks.plan.cells import Request, expand
 from benchmarks.record import store
 from benchmarks.sweep.local import LocalSweep
 
-if TYPE_CHECKING:
-    from distributed import Client
 
+def run_on_this_machine(request: Request, wait: bool) -> LocalSweep:
+    """Measure everything here and return the sweep; UsageError, EngineError and what may end a sweep early.
 
-class Engine(Protocol):
-    """Carries out what was asked for."""
-
-    def run(self, request: Request) -> Reportable:
-        """Measure everything and return the sweep. UsageError, EngineError and what may end a sweep early."""
-
-
-@dataclass(frozen=True)
-class LocalEngine:
-    """This machine; `wait` for another process that measures here, or end with exit code 75."""
-
-    wait: bool
-
-    def run(self, request: Request) -> LocalSweep:
-        axes, devices = request.axes, chosen(request.axes.devices)
-        frameworks = chosen_frameworks(axes.frameworks, devices)
-        data = {found.name: found for found in (prepared(name, request.data_dir) for name in request.sets)}
-        store.check(request.results)
-        with lock.machine_lock(f"{', '.join(axes.recipes)} in {', '.join(frameworks)}", self.wait, say):
-            probes = probe_all(frameworks, devices)
-            cells = expand(axes.on(frameworks, list(data), devices, len(physical_cpus())), probes)
-            display = Display(err)
-            memory, chunk_s = MemoryLimit.for_bytes(request.memory_bytes), request.preset.chunk_s
-            known = ceilings(points(cells), request.peak, say)
-            launcher = Launcher(probes, data, request.timeout_s, chunk_s, request.epochs, memory, known)
-            sweep = LocalSweep(cells, launcher, request, display, display.proof)
-            with summarise_when_ended(sweep, display):
-                sweep.run()
-        return sweep
+    With `wait` this waits for another process that measures here; otherwise it ends with exit code 75.
+    """
+    axes, devices = request.axes, chosen(request.axes.devices)
+    frameworks = chosen_frameworks(axes.frameworks, devices)
+    data = {found.name: found for found in (prepared(name, request.data_dir) for name in request.sets)}
+    store.check(request.results)
+    with lock.machine_lock(f"{', '.join(axes.recipes)} in {', '.join(frameworks)}", wait, say):
+        probes = probe_all(frameworks, devices)
+        cells = expand(axes.on(frameworks, list(data), devices, len(physical_cpus())), probes)
+        display = Display(err)
+        memory, chunk_s = MemoryLimit.for_bytes(request.memory_bytes), request.preset.chunk_s
+        known = ceilings(points(cells), request.peak, say)
+        launcher = Launcher(probes, data, request.timeout_s, chunk_s, request.epochs, memory, known)
+        sweep = LocalSweep(cells, launcher, request, display, display.proof)
+        with summarise_when_ended(sweep, display):
+            sweep.run()
+    return sweep
 
 
 def show_plan(request: Request) -> None:
@@ -73,41 +58,32 @@ def show_plan(request: Request) -> None:
     out.print(f"{count(len(cells), 'cell')}, {each}: {most}{launches}", highlight=False)
 
 
-@dataclass(frozen=True)
-class DaskEngine:
-    """The members of the scheduler at an address, or nodes that Slurm grants where there is none."""
+def run_over_dask(
+    request: Request, scheduler: str | None, members: int, patience_s: float, insecure: bool
+) -> Reportable:
+    """Measure everything on the members of the scheduler at an address and return the sweep; errors as above.
 
-    scheduler: str | None
-    members: int  # that must have joined before anything is measured; with Slurm the nodes to ask for
-    patience_s: float
-    insecure: bool
+    Without an address nodes of Slurm join a scheduler of ours. `members` must have joined before anything is measured;
+    with Slurm it is how many nodes to ask for.
+    """
+    need_engine("--engine dask")
+    from benchmarks.cli.display import MembersDisplay  # noqa: PLC0415
+    from benchmarks.sweep.dask.driver import Driver  # noqa: PLC0415
+    from benchmarks.sweep.dask.scheduler import apply, checked, connected  # noqa: PLC0415
 
-    def run(self, request: Request) -> Reportable:
-        need_engine("--engine dask")
-        from benchmarks.cli.display import MembersDisplay  # noqa: PLC0415
-        from benchmarks.sweep.dask.driver import Driver  # noqa: PLC0415
-        from benchmarks.sweep.dask.scheduler import apply  # noqa: PLC0415
+    apply(patience_s)
+    store.check(request.results)
+    with contextlib.ExitStack() as stack:
+        if scheduler is not None:
+            address = checked(scheduler, insecure)
+        else:
+            from benchmarks.sweep.dask.slurm import cluster  # noqa: PLC0415
 
-        apply(self.patience_s)
-        store.check(request.results)
-        with self._client() as client:
-            say(f"scheduler at {client.scheduler.address}; dashboard at {client.dashboard_link or 'none'}")
-            display = MembersDisplay(err)
-            sweep = Driver(client, request, display, self.members, self.patience_s, queued=self.scheduler is None)
-            with summarise_when_ended(sweep, display):
-                sweep.run()
-            return sweep
-
-    @contextlib.contextmanager
-    def _client(self) -> Iterator[Client]:
-        """Yield a client of the scheduler, or of one that starts members through Slurm."""
-        from benchmarks.sweep.dask.scheduler import checked, connected  # noqa: PLC0415
-
-        if self.scheduler is not None:
-            with connected(checked(self.scheduler, self.insecure)) as client:
-                yield client
-            return
-        from benchmarks.sweep.dask.slurm import started  # noqa: PLC0415
-
-        with started(self.members, self.insecure, self.patience_s) as address, connected(address) as client:
-            yield client
+            address = stack.enter_context(cluster(members, insecure, patience_s)).scheduler_address
+        client = stack.enter_context(connected(address))
+        say(f"scheduler at {client.scheduler.address}; dashboard at {client.dashboard_link or 'none'}")
+        display = MembersDisplay(err)
+        sweep = Driver(client, request, display, members, patience_s, queued=scheduler is None)
+        with summarise_when_ended(sweep, display):
+            sweep.run()
+        return sweep

@@ -12,7 +12,7 @@ import typer
 from adapters.contract import DTYPES, INPUTS
 from adapters.registry import ADAPTERS
 from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience
-from benchmarks.cli.engines import DaskEngine, Engine, LocalEngine, show_plan
+from benchmarks.cli.engines import run_on_this_machine, run_over_dask, show_plan
 from benchmarks.cli.summary import show_outcome
 from benchmarks.cli.terminal import Axis, Pythons, Wait, say
 from benchmarks.errors import UsageError
@@ -144,9 +144,11 @@ def run(
     if dry_run:
         show_plan(request)
         return
-    several = DaskEngine(scheduler, nodes if cluster else members, patience, insecure)
-    chosen: Engine = several if over_several else LocalEngine(wait)
-    raise typer.Exit(show_outcome(chosen.run(request)))
+    if over_several:
+        sweep = run_over_dask(request, scheduler, nodes if cluster else members, patience, insecure)
+    else:
+        sweep = run_on_this_machine(request, wait)
+    raise typer.Exit(show_outcome(sweep))
 
 
 def _preset_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | None) -> Preset:

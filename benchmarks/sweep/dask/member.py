@@ -10,13 +10,11 @@ that moment, Dask gives the order once more by itself, and the driver waits for 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
 import queue
 import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -33,7 +31,7 @@ from benchmarks.machine import signals
 from benchmarks.machine.signals import Interrupted
 from benchmarks.sweep.dask.copies import some_lines, whole_lines
 from benchmarks.sweep.dask.facts import Facts, missing_probe, other_protocol, probes_of
-from benchmarks.sweep.dask.scheduler import security
+from benchmarks.sweep.dask.scheduler import Background, security
 from benchmarks.sweep.dask.session import Session
 
 Json = dict[str, Any]
@@ -125,6 +123,7 @@ class Member:
         self.orders: queue.SimpleQueue[tuple[str, Callable[[], Json], Future[Json]] | None] = queue.SimpleQueue()
         self.busy = ""  # Dask's name of the driver that an order is being carried out for
         self.worker: Worker | None = None
+        self.joined = False  # whether the last worker reached the scheduler
 
     def tell(self, driver: str, what: Json) -> None:
         """Send a driver what it is to know, as JSON; others hear it too."""
@@ -189,6 +188,12 @@ class Member:
             os.kill(os.getpid(), ABANDON)
         return {}
 
+    def note_end(self) -> None:
+        """End the main thread's waiting when Dask's worker has ended."""
+        self.joined, self.worker = self.worker is not None, None
+        self.abandon("")
+        self.orders.put(None)
+
     # The main thread.
 
     def forget_parts(self) -> None:
@@ -240,50 +245,16 @@ async def serve(member: Member, address: str, name: str | None, patience_s: floa
         await worker.finished()
 
 
-class Background:
-    """The thread in which Dask's worker lives; ends the main thread's waiting when that has ended."""
-
-    def __init__(
-        self, member: Member, address: str, name: str | None, patience_s: float, interface: str | None
-    ) -> None:
-        self.member = member
-        self.loop = asyncio.new_event_loop()
-        self.error: BaseException | None = None
-        self.joined = False
-        self.serving = serve(member, address, name, patience_s, interface)
-        self.thread = threading.Thread(target=self.run, daemon=True, name="dask")
-
-    def run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.task = self.loop.create_task(self.serving)
-        try:
-            self.loop.run_until_complete(self.task)
-        except BaseException as error:
-            self.error = error
-        finally:
-            self.joined, self.member.worker = self.member.worker is not None, None
-            self.member.abandon("")
-            self.member.orders.put(None)
-
-    def __enter__(self) -> Background:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the scheduler properly, where it still answers."""
-        self.loop.call_soon_threadsafe(self.task.cancel)
-        self.thread.join(5.0)
-
-
 def run_member(member: Member, address: str, name: str | None, patience_s: float, interface: str | None) -> None:
     """Be a member until the scheduler has been away for longer than the patience; then EngineError."""
     Member.present = member
     seen_s = time.monotonic()
     while time.monotonic() - seen_s < patience_s:
-        with Background(member, address, name, patience_s, interface) as background:
+        work = serve(member, address, name, patience_s, interface)
+        with Background(work, "dask", member.note_end) as background:
             member.attend()
         member.forget_parts()
-        if background.joined:
+        if member.joined:
             seen_s = time.monotonic()
             member.say(f"the scheduler at {address} has gone; trying to join it again for {patience_s:g} s")
         elif not isinstance(background.error, AWAY):
