@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import itertools
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -32,6 +33,18 @@ from benchmarks.worker.train import DIGITS
 Row = dict[str, Any]
 Report = Callable[[int, int, Launch, Row | None], None]  # done, of how many; row is None: it begins
 ReportProof = Callable[[int, int, Cell, Proof | None], None]  # likewise
+
+
+ROWS_A_WRITE = 500  # rows of launches that were not made, written with one fsync
+
+
+def append_rows(path: Path, made: Iterable[tuple[Launch, Row]], report: Callable[[Launch, Row], object]) -> None:
+    """Append rows to a results file, as many at once as memory takes lightly, and report those that are written."""
+    coming = iter(made)
+    while some := list(itertools.islice(coming, ROWS_A_WRITE)):
+        store.append(path, "row", *(row for _, row in some))
+        for planned, row in some:
+            report(planned, row)
 
 
 @dataclass

@@ -118,6 +118,18 @@ class Ledger:
         if not self.endings[cell]:
             del self.endings[cell]
 
+    def end(
+        self, path: Path, seconds: float, reason: str, others_s: Mapping[str, float], **counts: int
+    ) -> dict[str, float]:
+        """Append to a sweep's file where its time went and how many launches are reported; return the former.
+
+        `reason` is empty unless something ended the sweep early, `others_s` what took time beside launches.
+        """
+        wall = self.wall.split(seconds, **others_s)
+        counts = {"reported": len(self.rows), "not_needed": self.not_needed, **counts}
+        store.append(path, "end", {"wall_s": wall, **counts, "interrupted": reason or None})
+        return wall
+
     def unlearnable(self) -> list[str]:
         """Return the user's own data sets on which every launch that trained stayed at chance.
 

@@ -13,7 +13,7 @@ from benchmarks.errors import StorageError, UsageError
 from benchmarks.machine import environments
 from benchmarks.plan.cells import PRESETS, Request, RequestedAxes
 from benchmarks.record import store
-from benchmarks.sweep.dask import member, orders, workers
+from benchmarks.sweep.dask import member, rpc, workers
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.driver import Driver
 from benchmarks.sweep.dask.events import Account
@@ -85,7 +85,7 @@ def joined(tmp_path, monkeypatch):
     found = member.Member({"probes": []}, tmp_path, print)
     found.told = []
     monkeypatch.setattr(found, "do", lambda driver, work: work())
-    monkeypatch.setattr(found, "tell", lambda driver, what: found.told.append((driver, what)))
+    monkeypatch.setattr(found, "send", lambda driver, what: found.told.append((driver, what)))
     monkeypatch.setattr(member.Member, "present", found)
     return found
 
@@ -102,7 +102,7 @@ def workers_of(client, folder, monkeypatch, **facts):
 @pytest.mark.parametrize(("version", "named"), [(PROTOCOL + 1, f"version {PROTOCOL + 1}"), (None, "no version")])
 def test_who_speaks_another_protocol_is_refused_before_anything_else(joined, tmp_path, monkeypatch, version, named):
     words = f"speaks {named} of the protocol between machines, we speak {PROTOCOL}; bring both to one commit"
-    member.measure(json.dumps({"protocol": version, "driver": "theirs", "sweep": "one.m01"}))
+    member.carry_out(json.dumps({"order": "measure", "protocol": version, "driver": "theirs", "sweep": "one.m01"}))
     assert joined.told == [("theirs", {"sweep": "one.m01", "answer": json.dumps({"error": f"the driver {words}"})})]
     found, said = workers_of(None, tmp_path, monkeypatch, protocol=version, code="other")
     assert (found.present, said) == ({}, [f"tcp://a takes no part: it {words}"])
@@ -117,13 +117,13 @@ def test_who_speaks_the_protocol_must_measure_by_the_same_code(tmp_path, monkeyp
 
 @pytest.mark.fault(51)
 def test_a_member_refuses_a_sweep_that_it_knows_from_another_driver(joined, monkeypatch):
-    monkeypatch.setattr(member, "Session", lambda order, known, path, tell: SimpleNamespace(
-        base=order["part_of"], driver=order["driver"], lines_sent=0, data=list, tell=tell
+    monkeypatch.setattr(member, "Session", lambda order, known, path, send: SimpleNamespace(
+        base=order["part_of"], driver=order["driver"], lines_sent=0, data=list, send=send
     ))  # fmt: skip
 
     def opened(driver, sweep, base):
         order = {"protocol": PROTOCOL, "driver": driver, "sweep": sweep, "part_of": base, "probes": []}
-        member.open_part(json.dumps(order))
+        member.carry_out(json.dumps({"order": "open", **order}))
         return Answer(joined.told.pop()[1]["answer"]).error
 
     assert opened("ours", "one.m01", "one") == ""
@@ -132,7 +132,7 @@ def test_a_member_refuses_a_sweep_that_it_knows_from_another_driver(joined, monk
     )
     assert opened("theirs", "two.m01", "two") == ""
     assert {name: part.driver for name, part in joined.parts.items()} == {"one.m01": "ours", "two.m01": "theirs"}
-    joined.parts["one.m01"].tell({})
+    joined.parts["one.m01"].send({})
     assert joined.told == [("ours", {})]
 
 
@@ -142,7 +142,7 @@ def test_a_driver_ends_and_hears_only_what_is_measured_for_it(joined, tmp_path, 
     monkeypatch.setattr("os.kill", lambda process, number: killed.update([signal.Signals(number)]))
     joined.busy = "ours"
     for driver, count in (("theirs", 0), ("ours", 1), ("", 2)):
-        member.abandon(json.dumps({"driver": driver}))
+        member.answer(json.dumps({"question": "abandon", "driver": driver}))
         assert killed.total() == count, driver
     driver = Driver(SimpleNamespace(id="ours"), SimpleNamespace(results=tmp_path), SimpleNamespace(tell=print), 1, 60.0)
     for name in ("theirs", "ours"):
@@ -155,7 +155,7 @@ def test_a_member_leaves_a_file_that_it_has_already_as_it_is(tmp_path):
     axes = RequestedAxes(["numpy"], ["mlp"], ["cpu"], [100], [None], ["float32"], [1], ["preloaded"], [""])
     facts = {"fingerprints": {"cpu": "kind"}, "cores": 1, "probes": []}
     request = Request(axes, [], PRESETS["quick"], tmp_path, 60.0, 60.0)
-    order = {**orders.opening(request, "one.m01", "one", facts), "driver": "ours"}
+    order = {**rpc.opening(request, "one.m01", "one", facts), "driver": "ours"}
     path = tmp_path / "one.m01.jsonl"
     path.write_text("theirs")
     with pytest.raises(StorageError, match="another sweep's"):

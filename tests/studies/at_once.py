@@ -26,7 +26,7 @@ from benchmarks.launch.proof import Proof
 from benchmarks.machine.environments import ROOT
 from benchmarks.record import store
 from benchmarks.record.schema import BY_NAME
-from benchmarks.sweep.dask import orders
+from benchmarks.sweep.dask import rpc
 from benchmarks.sweep.dask.driver import Driver
 from benchmarks.sweep.dask.events import Events
 from tests.process.faults.harness import register
@@ -66,7 +66,7 @@ class Inbox(queue.SimpleQueue):
 
 def note_times(path: Path) -> None:
     """Let a driver write when its first block was ordered and when each was done, and what it spent between."""
-    run, order, finish, times = Driver.run, orders.measuring, Events.finish, dict[str, Any]()
+    run, order, finish, times = Driver.run, rpc.measuring, Events.finish, dict[str, Any]()
 
     def ordered(*about: Any) -> Any:
         if not times:
@@ -85,7 +85,7 @@ def note_times(path: Path) -> None:
         path.write_text(json.dumps(times))
 
     inbox = Inbox()
-    Driver.run, orders.measuring, Events.finish = noted, ordered, finished
+    Driver.run, rpc.measuring, Events.finish = noted, ordered, finished
 
 
 def profiled(work: Callable[[], object], path: str) -> None:

@@ -9,6 +9,7 @@ import queue
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,13 +21,12 @@ from benchmarks.machine import environments, git, signals
 from benchmarks.plan.cells import Cell, Launch, Request
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record import store
-from benchmarks.sweep.dask import member, orders
+from benchmarks.sweep.block import append_rows
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.plan import Kind, Series
-from benchmarks.sweep.dask.rpc import Answer, ask
+from benchmarks.sweep.dask.rpc import Answer, ask, requested_modes
 from benchmarks.sweep.dask.workers import Machine, Workers
 from benchmarks.sweep.ledger import Ledger
-from benchmarks.sweep.local import ROWS_A_WRITE
 
 
 class Display(Protocol):
@@ -68,20 +68,15 @@ class Account:
         """Write the sweep's record."""
         code = {"code": environments.code_hash(), "commit": git.commit()}
         about = {"sweep": self.name, **code, **request.record(), "resumes": list(resumes)}
-        requested = self.ledger.requested | orders.requested(request)
+        requested = self.ledger.requested | requested_modes(request)
         engine = {"name": "dask", "members": list(members)}
         store.create(self.path, {**about, "requested": requested, "engine": engine})
         self.begun = True
 
     def write(self, kind: Kind, series: Series, launches: Iterable[Launch], reason: str) -> None:
-        """Append `interrupted` rows of launches of a series, as many at once as memory takes lightly."""
-        some = list(launches)
-        for first in range(0, len(some), ROWS_A_WRITE):
-            part = some[first : first + ROWS_A_WRITE]
-            rows = [kind.not_made(planned, self.name, reason) for planned in part]
-            store.append(self.path, "row", *rows)
-            for planned, row in zip(part, rows, strict=True):
-                kind.report(series, planned, row)
+        """Append `interrupted` rows of launches of a series."""
+        made = ((planned, kind.not_made(planned, self.name, reason)) for planned in list(launches))
+        append_rows(self.path, made, partial(kind.report, series))
 
     def begin_again(self, kind: Kind, series: Series) -> None:
         """Take back what an earlier attempt of a series has reported."""
@@ -96,11 +91,7 @@ class Account:
 
     def end(self, seconds: float, reason: str) -> dict[str, float]:
         """Append where the machines' time went and how many launches are reported; return the former."""
-        ledger = self.ledger
-        wall = ledger.wall.split(seconds)
-        counts = {"reported": len(ledger.rows), "not_needed": ledger.not_needed, "repeated": self.repeated}
-        store.append(self.path, "end", {"wall_s": wall, **counts, "interrupted": reason or None})
-        return wall
+        return self.ledger.end(self.path, seconds, reason, {}, repeated=self.repeated)
 
     @property
     def ledger(self) -> Ledger:
@@ -220,7 +211,7 @@ class Events:
     def fetched(self, machine: Machine, lines: int) -> bool:
         """Ask a machine for lines that did not come; return whether all are here now."""
         while machine.copy.lines < lines:
-            missing = ask(self.client, machine.address, member.lines, sweep=machine.sweep, first=machine.copy.lines)
+            missing = ask(self.client, machine.address, "lines", sweep=machine.sweep, first=machine.copy.lines)
             if missing.error or not missing.content.get("lines"):
                 self.lose(machine, missing.error or "its file lacks lines that it counted")
                 return False

@@ -52,57 +52,22 @@ def _answer_json(work: Callable[[Member], Json]) -> str:
         return json.dumps({"error": str(error)})
 
 
-def facts() -> str:
-    """Return the machine's facts, and its wall clock now."""
-    return _answer_json(lambda member: {**member.facts, "wall_s": time.time()})
+def answer(question: str) -> str:
+    """Answer one of QUESTIONS at once, whatever this machine measures."""
+    about = json.loads(question)
+    return _answer_json(lambda member: QUESTIONS[about.pop("question")](member, **about))
 
 
-def _carried_out(order: str, work: Callable[[Member, Json], Json]) -> None:
-    """Have the main thread carry out an order, and tell what it answers."""
-    asked = json.loads(order)
+def carry_out(text: str) -> None:
+    """Have the main thread carry out one of ORDERS, and send what it answers to the driver."""
+    order = json.loads(text)
 
     def done(member: Member) -> Json:
-        if wrong := other_protocol("the driver", asked.get("protocol")):
+        if wrong := other_protocol("the driver", order.get("protocol")):
             raise EngineError(wrong)
-        return member.do(asked["driver"], lambda: work(member, asked))
+        return member.do(order["driver"], lambda: ORDERS[order["order"]](member, order))
 
-    answer = _answer_json(done)
-    _member().tell(asked.get("driver", ""), {"sweep": asked["sweep"], "answer": answer})
-
-
-def open_part(order: str) -> None:
-    """Begin a part of a sweep."""
-    _carried_out(order, Member.open)
-
-
-def measure(order: str) -> None:
-    """Measure a block."""
-    _carried_out(order, Member.measure)
-
-
-def lines(order: str) -> str:
-    """Return lines of a file."""
-    return _answer_json(lambda member: member.lines(**json.loads(order)))
-
-
-def kept_files() -> str:
-    """Return which sweeps' files are still there."""
-    return _answer_json(lambda member: member.sweep_files())
-
-
-def close(order: str) -> str:
-    """End parts."""
-    return _answer_json(lambda member: member.close(**json.loads(order)))
-
-
-def abandon(order: str) -> str:
-    """End what is being measured for a driver."""
-    return _answer_json(lambda member: member.abandon(**json.loads(order)))
-
-
-def clients(dask_scheduler: Any) -> list[str]:
-    """Return, on the scheduler, Dask's names of the clients that are connected."""
-    return list(dask_scheduler.clients)
+    _member().send(order.get("driver", ""), {"sweep": order["sweep"], "answer": _answer_json(done)})
 
 
 SLOT = "measuring"  # the Dask resource of which a member has one
@@ -125,7 +90,7 @@ class Member:
         self.worker: Worker | None = None
         self.joined = False  # whether the last worker reached the scheduler
 
-    def tell(self, driver: str, what: Json) -> None:
+    def send(self, driver: str, what: Json) -> None:
         """Send a driver what it is to know, as JSON; others hear it too."""
         if self.worker is not None:
             self.worker.log_event(TOPIC, {"driver": driver, "json": json.dumps(what, allow_nan=False)})
@@ -148,12 +113,12 @@ class Member:
         if any(part.base == base and part.driver != order["driver"] for part in self.parts.values()):
             raise EngineError(f"this machine knows a sweep {base} of another driver; start this one again")
         probes = probes_of(self.facts)
-        asked = [(framework, device) for framework, device in order["probes"]]
-        known = {pair: probes.get(pair) or missing_probe(*pair) for pair in asked}
+        pairs = [(framework, device) for framework, device in order["probes"]]
+        known = {pair: probes.get(pair) or missing_probe(*pair) for pair in pairs}
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.file(order["sweep"])
         self.say(f"{order['sweep']}: begins")
-        self.parts[order["sweep"]] = part = Session(order, known, path, partial(self.tell, order["driver"]))
+        self.parts[order["sweep"]] = part = Session(order, known, path, partial(self.send, order["driver"]))
         return {"data": part.data(), "lines": part.lines_sent}
 
     def measure(self, order: Mapping[str, Any]) -> Json:
@@ -161,6 +126,10 @@ class Member:
         part = self.parts[order["sweep"]]
         part.measure(order)
         return {"lines": part.lines_sent}
+
+    def facts_now(self) -> Json:
+        """Return the machine's facts, and its wall clock now."""
+        return {**self.facts, "wall_s": time.time()}
 
     def lines(self, sweep: str, first: int) -> Json:
         """Return lines of a sweep's file from one on."""
@@ -218,6 +187,16 @@ class Member:
                 future.set_exception(error)
             finally:
                 self.busy = ""
+
+
+QUESTIONS: dict[str, Callable[..., Json]] = {
+    "facts": Member.facts_now,
+    "lines": Member.lines,
+    "sweep files": Member.sweep_files,
+    "close": Member.close,
+    "abandon": Member.abandon,
+}
+ORDERS = {"open": Member.open, "measure": Member.measure}
 
 
 class Leaving(WorkerPlugin):

@@ -26,20 +26,20 @@ from benchmarks.sweep.dask.copies import lines_from
 from benchmarks.sweep.stopping import Stopping
 
 Json = dict[str, Any]
-Tell = Callable[[Json], None]
+Send = Callable[[Json], None]
 
 
 class Session:
     """What one member does for one sweep."""
 
     def __init__(
-        self, order: Mapping[str, Any], probes: Mapping[tuple[str, str], Probe], path: Path, tell: Tell
+        self, order: Mapping[str, Any], probes: Mapping[tuple[str, str], Probe], path: Path, send: Send
     ) -> None:
         """Make the data ready, measure the peaks that were asked for, begin the file.
 
-        `order` is the driver's (orders.opening), `path` the file, `tell` takes what the driver is to know.
+        `order` is the driver's (rpc.opening), `path` the file, `send` takes what the driver is to know.
         """
-        self.tell, self.name, self.driver, self.base = tell, order["sweep"], order["driver"], order["part_of"]
+        self.send, self.name, self.driver, self.base = send, order["sweep"], order["driver"], order["part_of"]
         self.lines_sent, self.offset = 0, 0
         preset = Preset(**{**order["preset"], "looks": tuple(order["preset"]["looks"])})
         self.runner = BlockRunner(
@@ -98,7 +98,7 @@ class Session:
     # What the driver gets to know meanwhile.
 
     def _report(self, done: int, total: int, planned: Launch, row: Json | None) -> None:
-        """Tell what begins, or the lines of what has ended."""
+        """Send what begins, or the lines of what has ended."""
         if row is None:
             self._say(f"{planned.task} {planned.cell.framework} {planned.cell.recipe}")
         else:
@@ -112,12 +112,12 @@ class Session:
             self._publish()
 
     def _say(self, words: str) -> None:
-        """Tell what a person wants to see: what begins, which process this machine waits for, what its peak is."""
-        self.tell({"sweep": self.name, "doing": words})
+        """Send what a person wants to see: what begins, which process this machine waits for, what its peak is."""
+        self.send({"sweep": self.name, "doing": words})
 
     def _publish(self) -> None:
-        """Tell the lines that are new in the file."""
+        """Send the lines that are new in the file."""
         found, self.offset = lines_from(self.runner.path, self.offset)
         if found:
-            self.tell({"sweep": self.name, "first": self.lines_sent, "lines": found})
+            self.send({"sweep": self.name, "first": self.lines_sent, "lines": found})
             self.lines_sent += len(found)

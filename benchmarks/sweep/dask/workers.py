@@ -13,7 +13,6 @@ from distributed import Client, Future
 from benchmarks.errors import EngineError
 from benchmarks.machine import environments, git
 from benchmarks.plan.cells import Block, Cell, Launch
-from benchmarks.sweep.dask import member
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.facts import Facts, other_protocol
 from benchmarks.sweep.dask.plan import Kind, Series
@@ -92,7 +91,7 @@ class Workers:
 
     def welcome(self, address: str) -> Machine | None:
         """Return a machine that can take part; turn another away."""
-        answer = ask(self.client, address, member.facts)
+        answer = ask(self.client, address, "facts")
         facts = answer.content
         error = answer.error or other_protocol("it", facts.get("protocol"))
         if not error and facts["code"] != environments.code_hash():
