@@ -26,7 +26,7 @@ from benchmarks.machine import environments, git, hardware, signals
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record import store
-from benchmarks.sweep.ledger import CompletedLaunches, Ledger
+from benchmarks.sweep.ledger import Key, Ledger
 from benchmarks.sweep.stopping import Stopping
 from benchmarks.worker.train import DIGITS
 
@@ -61,7 +61,7 @@ class BlockRunner:
     report: Report
     report_proof: ReportProof
     ledger: Ledger = field(default_factory=lambda: Ledger(0, 0))
-    completed: CompletedLaunches = field(default_factory=CompletedLaunches)
+    completed: dict[Key, Row] = field(default_factory=dict)  # by earlier sweeps
     pictured: set[tuple[str, int]] = field(default_factory=set)  # test images in the file: data set, index
 
     def begin(self, about: Mapping[str, Any]) -> None:
@@ -72,8 +72,8 @@ class BlockRunner:
             store.append(self.path, "dataset", _dataset_facts(data))
 
     def prove(self, cells: Iterable[Cell]) -> None:
-        """Put every cell that can run through the lockstep gate, or take the proof that is in the cache."""
-        able = [cell for cell in cells if self.launcher.skipped(cell) is None]
+        """Put every cell that can run through the lockstep gate, once, or take the proof that is in the cache."""
+        able = [cell for cell in cells if cell not in self.launcher.proofs and self.launcher.skipped(cell) is None]
         for number, cell in enumerate(able):
             self.report_proof(number, len(able), cell, None)
             data, memory = self.launcher.data[cell.dataset], self.launcher.memory
@@ -105,7 +105,7 @@ class BlockRunner:
 
     def completed_row(self, planned: Launch) -> Row | None:
         """Return the row that an earlier sweep has of a launch."""
-        return self.completed.get(self.launcher.identity(planned), planned)
+        return self.completed.get((self.launcher.identity(planned), planned.round, planned.seed))
 
     def _stop_after(self, planned: Launch, row: Row) -> None:
         """Append why a comparison stops with this launch, if it does."""

@@ -30,29 +30,6 @@ PARTS = {  # a speed launch's columns, in the order in which they happen
     "timed chunks": ("timed_s",),
 }
 REST = "latency, probes, end"
-
-
-class Wall:
-    """Seconds by what they went to: the parts of speed launches, other launches whole."""
-
-    def __init__(self) -> None:
-        self.spent: Counter[str] = Counter(dict.fromkeys((*PARTS, REST), 0.0))
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add a launch that this sweep made, by its row."""
-        if row["status"] == "ok" and row["task"] == "speed":
-            known = {part: sum(row[name] or 0.0 for name in names) for part, names in PARTS.items()}
-            self.spent.update(known | {REST: row["duration_s"] - sum(known.values())})
-        else:
-            self.spent[f"{row['task']} launches" if row["status"] == "ok" else "launches not ok"] += row["duration_s"]
-
-    def split(self, wall_s: float, **others_s: float) -> dict[str, float]:
-        """Return the seconds of all parts, with `others_s` and what remains of the whole sweep's."""
-        spent = Counter(self.spent)
-        spent.update(others_s)
-        return {**spent, "between launches": wall_s - sum(spent.values())}
-
-
 Row = dict[str, Any]
 # What a sweep's own tables show. Of ten thousand rows the rest would take a hundred megabytes.
 TABLE_COLUMNS = names(
@@ -71,7 +48,7 @@ class Ledger:
     endings: dict[Hashable, Counter[str]] = field(default_factory=dict)  # statuses by cell
     not_needed: int = 0
     learnt: dict[str, bool] = field(default_factory=dict)  # by data set: has any launch read more right than chance?
-    wall: Wall = field(default_factory=Wall)
+    spent: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys((*PARTS, REST), 0.0)))  # seconds
 
     @classmethod
     def over(cls, ledgers: Sequence[Ledger]) -> Ledger:
@@ -82,7 +59,7 @@ class Ledger:
             found.endings |= {(number, cell): counts for cell, counts in one.endings.items()}
             found.not_needed += one.not_needed
             found.learnt |= {name: above or found.learnt.get(name, False) for name, above in one.learnt.items()}
-            found.wall.spent.update(one.wall.spent)
+            found.spent.update(one.spent)
         return found
 
     @property
@@ -102,7 +79,7 @@ class Ledger:
     def report(self, planned: Launch, row: Mapping[str, Any], made: bool) -> Row:
         """Note how a launch ended, return what is kept of it; its time counts if this sweep made it."""
         if made:
-            self.wall.add(row)
+            self.spend(row)
         kept = {name: _interned(row[name]) for name in TABLE_COLUMNS}
         self.rows.append(kept)
         if row["status"] == "ok" and row.get("confusion"):
@@ -110,6 +87,20 @@ class Ledger:
             self.learnt[row["dataset"]] = known or above_chance(row["confusion"])
         self.endings.setdefault(planned.cell, Counter())[row["status"]] += 1
         return kept
+
+    def spend(self, row: Mapping[str, Any]) -> None:
+        """Add the time of a launch that this sweep made: the parts of a speed launch, another one whole."""
+        if row["status"] == "ok" and row["task"] == "speed":
+            known = {part: sum(row[name] or 0.0 for name in names) for part, names in PARTS.items()}
+            self.spent.update(known | {REST: row["duration_s"] - sum(known.values())})
+        else:
+            self.spent[f"{row['task']} launches" if row["status"] == "ok" else "launches not ok"] += row["duration_s"]
+
+    def split(self, wall_s: float, **others_s: float) -> dict[str, float]:
+        """Return the seconds of all parts, with `others_s` and what remains of the whole sweep's."""
+        spent = Counter(self.spent)
+        spent.update(others_s)
+        return {**spent, "between launches": wall_s - sum(spent.values())}
 
     def withdraw(self, cell: Cell, kept: Row) -> None:
         """Take back what report() returned for a launch of this cell: its comparison begins again elsewhere."""
@@ -125,7 +116,7 @@ class Ledger:
 
         `reason` is empty unless something ended the sweep early, `others_s` what took time beside launches.
         """
-        wall = self.wall.split(seconds, **others_s)
+        wall = self.split(seconds, **others_s)
         counts = {"reported": len(self.rows), "not_needed": self.not_needed, **counts}
         store.append(path, "end", {"wall_s": wall, **counts, "interrupted": reason or None})
         return wall
@@ -173,25 +164,16 @@ RESUME_COLUMNS = names(
 )  # lists are large
 
 
-class CompletedLaunches:
-    """Rows that ended ok, by identity, round and seed. Any other launch is not done."""
+Key = tuple[str, int, int]  # of a launch: identity, round, seed
 
-    def __init__(self) -> None:
-        self.rows: dict[tuple[str, int, int], Row] = {}
 
-    def find(self, results: Path, identity: Callable[[Launch], str], wanted: Iterable[Launch]) -> None:
-        """Look through a results folder for the rows of the wanted launches."""
-        keys = {(identity(planned), planned.round, planned.seed) for planned in wanted}
-        for path in store.files(results) if results.is_dir() else ():
-            for row in store.rows(path):
-                key = (row["cell"], row["round"], row["seed"])
-                if row["status"] == "ok" and key in keys:
-                    self.rows[key] = {name: row[name] for name in RESUME_COLUMNS}
-
-    def get(self, identity: str, planned: Launch) -> Row | None:
-        """Return a launch's row."""
-        return self.rows.get((identity, planned.round, planned.seed))
-
-    def sweeps(self) -> list[str]:
-        """Return the sweeps that made them."""
-        return sorted({row["sweep"] for row in self.rows.values()})
+def completed_rows(results: Path, identity: Callable[[Launch], str], wanted: Iterable[Launch]) -> dict[Key, Row]:
+    """Return the rows that a results folder has of wanted launches which ended ok; any other launch is not done."""
+    keys = {(identity(planned), planned.round, planned.seed) for planned in wanted}
+    completed = {}
+    for path in store.files(results) if results.is_dir() else ():
+        for row in store.rows(path):
+            key = (row["cell"], row["round"], row["seed"])
+            if row["status"] == "ok" and key in keys:
+                completed[key] = {name: row[name] for name in RESUME_COLUMNS}
+    return completed

@@ -20,7 +20,7 @@ from benchmarks.plan.cells import Cell, Launch, Request, launches
 from benchmarks.record import store
 from benchmarks.record.schema import validate
 from benchmarks.sweep.block import BlockRunner, Report, ReportProof, Row, append_rows
-from benchmarks.sweep.ledger import Ledger
+from benchmarks.sweep.ledger import Ledger, completed_rows
 from benchmarks.sweep.stopping import Stopping
 
 
@@ -84,7 +84,7 @@ class LocalSweep:
         """
         begin_s = time.monotonic()
         if self.request.resume:
-            self.runner.completed.find(self.results, self.launcher.identity, self.coming)
+            self.runner.completed = completed_rows(self.results, self.launcher.identity, self.coming)
         try:
             with signals.deferred():
                 self._begin()
@@ -107,7 +107,8 @@ class LocalSweep:
         """Write the run's record, which also finds out whether results can be written at all."""
         store.check(self.results)
         requested = self.ledger.requested | ({"modes": "recommended"} if self.recommended() else {})
-        self.runner.begin({**self.request.record(), "resumes": self.runner.completed.sweeps(), "requested": requested})
+        resumes = sorted({row["sweep"] for row in self.runner.completed.values()})
+        self.runner.begin({**self.request.record(), "resumes": resumes, "requested": requested})
 
     def recommended(self) -> bool:
         """Return whether every cell is in its adapter's recommended mode, so that one command can say them all."""

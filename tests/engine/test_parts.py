@@ -59,7 +59,7 @@ def test_an_answer_is_read_or_is_an_error(text, error):
 
 def test_a_driver_waits_for_the_disk_once_a_second_not_once_a_row(tmp_path, monkeypatch):
     """An fsync took longer than all else that a driver does for a row: 15 of 21 ms on a disk that others use."""
-    display = SimpleNamespace(tell=print, show=lambda *_: None)
+    display = SimpleNamespace(message=print, show=lambda *_: None)
     driver = Driver(SimpleNamespace(), SimpleNamespace(results=tmp_path), display, 1, 60.0)
     machine = SimpleNamespace(sweep="a.m01", copy=Copy(tmp_path / "a.m01.jsonl"), kind=None, series=None, block=None)
     driver.workers.present["tcp://a"] = machine
@@ -144,7 +144,9 @@ def test_a_driver_ends_and_hears_only_what_is_measured_for_it(joined, tmp_path, 
     for driver, count in (("theirs", 0), ("ours", 1), ("", 2)):
         member.answer(json.dumps({"question": "abandon", "driver": driver}))
         assert killed.total() == count, driver
-    driver = Driver(SimpleNamespace(id="ours"), SimpleNamespace(results=tmp_path), SimpleNamespace(tell=print), 1, 60.0)
+    driver = Driver(
+        SimpleNamespace(id="ours"), SimpleNamespace(results=tmp_path), SimpleNamespace(message=print), 1, 60.0
+    )
     for name in ("theirs", "ours"):
         driver.events.receive((0.0, {"driver": name, "json": "{}"}))
     assert driver.events.inbox.qsize() == 1

@@ -17,7 +17,7 @@ from benchmarks.machine import signals
 from benchmarks.plan.cells import Request
 from benchmarks.sweep.dask import member, rpc
 from benchmarks.sweep.dask.events import Account, Display, Events
-from benchmarks.sweep.dask.facts import PROTOCOL, machine_words
+from benchmarks.sweep.dask.facts import PROTOCOL
 from benchmarks.sweep.dask.member import SLOT, TOPIC
 from benchmarks.sweep.dask.plan import resume
 from benchmarks.sweep.dask.rpc import ask, ask_all
@@ -42,7 +42,7 @@ class Driver:
         self.name = name_now()
         self.path = self.results / f"{self.name}.jsonl"
         self.account = Account(self.name, self.path)
-        self.workers = Workers(client, self.name, self.results, patience_s, display.tell, returned=self.listen)
+        self.workers = Workers(client, self.name, self.results, patience_s, display.message, returned=self.listen)
         self.events = Events(client, request, self.account, self.workers, display)
         self.begun_s = 0.0  # when the sweep's record was written
         self.alone_s: dict[str, float] = {}  # by kind: since when no machine of it is present
@@ -131,7 +131,7 @@ class Driver:
         """Let machines that came begin, and do without those that went."""
         came, went = self.workers.look()
         for machine in came:
-            self.display.came(machine, machine_words(machine.facts))
+            self.display.message(f"{machine.name} takes part: {machine.words}")
             ask(self.client, machine.address, "abandon", driver=self.client.id)  # what it began before it was lost
             self.send(machine, rpc.opening(self.request, machine.sweep, self.name, machine.facts))
         for machine in went:

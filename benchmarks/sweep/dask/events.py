@@ -38,13 +38,10 @@ class Display(Protocol):
     def row(self, machine: Machine, progress: tuple[int, int], planned: Launch, row: dict[str, Any]) -> None:
         """Show how a launch ended."""
 
-    def came(self, machine: Machine, words: str) -> None:
-        """Show that a machine takes part; `words` describe it."""
-
     def went(self, machine: Machine, why: str) -> None:
         """Show that a machine was lost."""
 
-    def tell(self, words: str) -> None:
+    def message(self, words: str) -> None:
         """Show something else."""
 
     def close(self) -> None:

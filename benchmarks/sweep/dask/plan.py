@@ -26,17 +26,17 @@ from benchmarks.sweep.dask.facts import (
     requested_cells,
     requested_probes,
 )
-from benchmarks.sweep.ledger import CompletedLaunches, Ledger
+from benchmarks.sweep.ledger import Key, Ledger, completed_rows
 from benchmarks.sweep.stopping import Stopping
 
-Made = list[tuple[Launch, dict[str, Any]]]
+Row = dict[str, Any]
+Made = list[tuple[Launch, Row]]
 
 
 def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     """Report the series of a kind that earlier sweeps measured and plan the others; return these sweeps."""
     wanted = [planned for series in kind.plan.series for planned in series.open()]
-    completed = CompletedLaunches()
-    completed.find(results, kind.rows.identity, wanted)
+    completed = completed_rows(results, kind.rows.identity, wanted)
     sweeps = set()
     for series in kind.plan.series:
         made, blocks = _completed(kind, series, completed, preset)
@@ -51,22 +51,19 @@ def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     return sorted(sweeps)
 
 
-def _completed(kind: Kind, series: Series, completed: CompletedLaunches, preset: Preset) -> tuple[Made, int]:
+def _completed(kind: Kind, series: Series, completed: Mapping[Key, Row], preset: Preset) -> tuple[Made, int]:
     """Return a series' completed launches, and after how many blocks it was measured enough; 0 if it was not."""
     made: Made = []
     stopping = Stopping(preset, series.blocks[0][1].cells)
     for number, (_, block) in enumerate(series.blocks, 1):
         for planned in block.launches():
-            row = completed.get(kind.rows.identity(planned), planned)
+            row = completed.get((kind.rows.identity(planned), planned.round, planned.seed))
             if row is None:
                 return made, 0
             made.append((planned, row))
             if planned.task == "speed" and stopping.enough(planned, row):
                 return made, number
     return made, len(series.blocks)
-
-
-Row = dict[str, Any]
 
 
 @dataclass

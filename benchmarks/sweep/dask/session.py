@@ -53,8 +53,6 @@ class Session:
             report=self._report,
             report_proof=self._report_proof,
         )
-        self.followed: set[tuple[object, ...]] = set()
-        self.proven_cells: set[Cell] = set()
         self.runner.begin({name: order[name] for name in ("part_of", "preset", "seed", "requested")})
         self._publish()
         self.folder = tempfile.TemporaryDirectory(prefix="lockstep-")  # what workers are handed
@@ -79,13 +77,10 @@ class Session:
         """Measure one block, proofs of its cells first where they were not proven here yet."""
         cells = [Cell(**cell) for cell in order["cells"]]
         coming = deque(Launch(order["task"], order["round"], order["seed"], cell, order["attempt"]) for cell in cells)
-        comparison, runner = cells[0].comparison(), self.runner
+        runner = self.runner
         with lock.machine_lock(f"{order['task']} of {cells[0].recipe}, {self.name}", True, self._say):
-            if comparison not in self.followed:
-                self.followed.add(comparison)
-                runner.stopping.follow(cells)
-            runner.prove([cell for cell in cells if cell not in self.proven_cells])
-            self.proven_cells.update(cells)
+            runner.stopping.follow(cells)
+            runner.prove(cells)
             left_s = order["time_left_s"]
             runner.stopping.cap(math.inf if left_s is None else left_s)
             runner.launch(coming, Path(self.folder.name))

@@ -14,7 +14,7 @@ from benchmarks.errors import EngineError
 from benchmarks.machine import environments, git
 from benchmarks.plan.cells import Block, Cell, Launch
 from benchmarks.sweep.dask.copies import Copy
-from benchmarks.sweep.dask.facts import Facts, other_protocol
+from benchmarks.sweep.dask.facts import Facts, machine_words, other_protocol
 from benchmarks.sweep.dask.plan import Kind, Series
 from benchmarks.sweep.dask.rpc import Answer, ask
 
@@ -46,16 +46,23 @@ class Machine:
         """Its name in messages: m01."""
         return f"m{self.number:02d}"
 
+    @property
+    def words(self) -> str:
+        """What it is, and whether its wall clock is off."""
+        behind = self.behind_s
+        off = f"; its clock is {abs(behind):,.0f} s {'behind' if behind > 0 else 'ahead'}" if abs(behind) > 1 else ""
+        return machine_words(self.facts) + off
+
 
 @dataclass
 class Workers:
-    """All machines of a sweep; `tell` shows why one takes no part."""
+    """All machines of a sweep; `message` shows why one takes no part."""
 
     client: Client
     base: str  # the sweep
     results: Path
     patience_s: float
-    tell: Callable[[str], None]
+    message: Callable[[str], None]
     present: dict[str, Machine] = field(default_factory=dict)  # by address
     former: list[Machine] = field(default_factory=list)
     turned_away: set[str] = field(default_factory=set)  # addresses; a machine that joins again has another
@@ -110,7 +117,7 @@ class Workers:
     def turn_away(self, address: str, why: str) -> None:
         """Refuse a machine, and say why."""
         self.dismiss(address)
-        self.tell(f"{address} takes no part: {why}")
+        self.message(f"{address} takes no part: {why}")
 
     def dismiss(self, address: str, back: bool = False) -> None:
         """Do without a machine; it may come `back` under this address, otherwise only by joining again."""
