@@ -100,13 +100,13 @@ def collect(
     from benchmarks.sweep.dask.collect import from_folder, from_members  # noqa: PLC0415
 
     if address is None:
-        found = from_folder(folder or _member_folder(), results)
+        fetched = from_folder(folder or _member_folder(), results)
     else:
         scheduler.apply(patience)
-        found = from_members(scheduler.checked(address, insecure), results, say)
-    for sweep, lines in found.items():
+        fetched = from_members(scheduler.checked(address, insecure), results, say)
+    for sweep, lines in fetched.items():
         out.print(f"{sweep}: {lines:,} lines", markup=False, highlight=False)
-    if not found:
+    if not fetched:
         say("nothing to collect")
 
 

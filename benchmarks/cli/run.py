@@ -162,7 +162,7 @@ def _run_on_this_machine(request: Request, wait: bool) -> LocalSweep:
     """Measure everything here; with `wait` wait for another process that measures here, or end with exit code 75."""
     axes, devices = request.axes, chosen(request.axes.devices)
     frameworks = chosen_frameworks(axes.frameworks, devices)
-    data = {found.name: found for found in (prepared(name, request.data_dir) for name in request.sets)}
+    data = {one.name: one for one in (prepared(name, request.data_dir) for name in request.sets)}
     store.check(request.results)
     with lock.machine_lock(f"{', '.join(axes.recipes)} in {', '.join(frameworks)}", wait, say):
         probes, cells = _probed(axes, frameworks, list(data), devices)

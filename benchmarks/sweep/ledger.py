@@ -53,14 +53,14 @@ class Ledger:
     @classmethod
     def over(cls, ledgers: Sequence[Ledger]) -> Ledger:
         """Return the account of sweeps over several kinds of machine, whose cells are each kind's own."""
-        found = cls(sum(one.cells for one in ledgers), sum(one.launches for one in ledgers))
+        total = cls(sum(one.cells for one in ledgers), sum(one.launches for one in ledgers))
         for number, one in enumerate(ledgers):
-            found.rows += one.rows
-            found.endings |= {(number, cell): counts for cell, counts in one.endings.items()}
-            found.not_needed += one.not_needed
-            found.learnt |= {name: above or found.learnt.get(name, False) for name, above in one.learnt.items()}
-            found.spent.update(one.spent)
-        return found
+            total.rows += one.rows
+            total.endings |= {(number, cell): counts for cell, counts in one.endings.items()}
+            total.not_needed += one.not_needed
+            total.learnt |= {name: above or total.learnt.get(name, False) for name, above in one.learnt.items()}
+            total.spent.update(one.spent)
+        return total
 
     @property
     def requested(self) -> dict[str, int]:
@@ -130,17 +130,17 @@ class Ledger:
 
     def all_ok(self) -> bool:
         """Return whether every requested launch ended ok."""
-        return self.open == 0 and all(set(found) == {"ok"} for found in self.endings.values())
+        return self.open == 0 and all(set(statuses) == {"ok"} for statuses in self.endings.values())
 
     def words(self) -> Sequence[str]:
         """Return two lines: cells and launches, requested and reported, by status."""
-        cells = Counter(", ".join(sorted(found)) for found in self.endings.values())
+        cells = Counter(", ".join(sorted(statuses)) for statuses in self.endings.values())
         ended = Counter(row["status"] for row in self.rows)
         spared = f", {self.not_needed:,} not needed" if self.not_needed else ""
-        asked = count(self.launches, "launch", "launches")
+        requested = count(self.launches, "launch", "launches")
         return (
             f"{count(self.cells, 'cell')} requested, {len(self.endings):,} reported: {_by_status(cells)}",
-            f"{asked} requested, {len(self.rows):,} reported{spared}: {_by_status(ended)}",
+            f"{requested} requested, {len(self.rows):,} reported{spared}: {_by_status(ended)}",
         )
 
 

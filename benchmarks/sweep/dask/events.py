@@ -219,11 +219,11 @@ class Events:
     def enrol(self, machine: Machine, data: list[Json]) -> None:
         """Let a machine be one of its kind, the first of which decides what is planned."""
         key = " ".join(f"{device}={fingerprint}" for device, fingerprint in machine.facts["fingerprints"].items())
-        prepared = {found["name"]: Prepared(**found, folder=Path()) for found in data}
+        prepared = {one["name"]: Prepared(**one, folder=Path()) for one in data}
         kinds = self.account.kinds
-        hashes = [[found.sha256 for found in kind.rows.data.values()] for kind in kinds.values()]
+        hashes = [[one.sha256 for one in kind.rows.data.values()] for kind in kinds.values()]
         wrong = ""
-        if hashes and hashes[0] != [found.sha256 for found in prepared.values()]:
+        if hashes and hashes[0] != [one.sha256 for one in prepared.values()]:
             wrong = "its data are not those of the others"
         elif key not in kinds and self.account.begun:
             wrong = "it is of a kind that was not there when the sweep began; it can take part in the next"

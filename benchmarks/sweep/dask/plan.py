@@ -153,10 +153,10 @@ class Plan:
     """The series of one kind of machine, and who has which."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
-        found: dict[tuple[object, ...], Series] = {}
+        series: dict[tuple[object, ...], Series] = {}
         for place, block in enumerate(blocks):
-            found.setdefault((block.task, *block.comparison), Series(place)).blocks.append((place, block))
-        self.series = list(found.values())
+            series.setdefault((block.task, *block.comparison), Series(place)).blocks.append((place, block))
+        self.series = list(series.values())
         self.free = list(self.series)  # a heap: nobody has these
         self.held: dict[str, list[tuple[int, Series]]] = {}  # heaps by member: place of its next block, series
         self.measured: dict[str, Series] = {}  # by member: whose block it measures now

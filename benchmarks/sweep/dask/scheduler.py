@@ -95,7 +95,7 @@ def checked(address: str, insecure: bool) -> str:
         host = port = None
     if not host or not port or parts.scheme not in ("tcp", "tls"):
         raise UsageError(f"{address!r} is no scheduler's address; expected tls://HOST:PORT or tcp://HOST:PORT")
-    if parts.scheme == "tcp" and not insecure and not own_security(host):
+    if parts.scheme == "tcp" and not insecure and not is_loopback(host):
         raise UsageError(
             f"{full} is not encrypted: who reaches it can run any program on every member; use tls:// (docs/engine.md"
             " makes the certificates), or --insecure in a network that you trust"
@@ -103,7 +103,7 @@ def checked(address: str, insecure: bool) -> str:
     return full
 
 
-def own_security(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Return whether a host is this machine's loopback."""
     if host == "localhost":
         return True
@@ -117,23 +117,23 @@ def security(address: str, role: str) -> Security:
     """Return Dask's own settings of TLS for a scheduler, worker or client; UsageError where an address needs more."""
     if not address.startswith("tls://"):
         return Security()
-    found = Security(require_encryption=True)
-    files = found.get_tls_config_for_role(role)
+    made = Security(require_encryption=True)
+    files = made.get_tls_config_for_role(role)
     if not (files["ca_file"] and files["cert"] and files["key"]):
         prefix = "DASK_DISTRIBUTED__COMM__TLS__"
         raise UsageError(
             f"{address} needs certificates: set {prefix}CA_FILE, {prefix}{role.upper()}__CERT and __KEY, as"
             " docs/engine.md shows"
         )
-    return found
+    return made
 
 
 def certified(security: Security) -> bool:
     """Return whether members are to use TLS: all files of the scheduler and of a worker are named."""
     files = [security.tls_ca_file]
     for role in ("scheduler", "worker"):
-        found = security.get_tls_config_for_role(role)
-        files += [found["cert"], found["key"]]
+        config = security.get_tls_config_for_role(role)
+        files += [config["cert"], config["key"]]
     if not all(files) and (any(files) or security.require_encryption):
         raise UsageError(
             f"TLS needs five files, and Dask's configuration names {sum(map(bool, files))}: set distributed.comm.tls."

@@ -62,7 +62,7 @@ class Session:
         for revision in filter(None, order["revisions"]):
             git.resolved(revision)
         data_dir = Path(order["data_dir"]) if order["data_dir"] else None
-        data = {found.name: found for found in (prepare(name, data_dir) for name in order["sets"])}
+        data = {one.name: one for one in (prepare(name, data_dir) for name in order["sets"])}
         memory = MemoryLimit.for_bytes(order["memory_bytes"])
         with lock.machine_lock(f"the peak for {self.name}", True, self._say):
             known = ceilings([Point(*point) for point in order["points"]], order["peak"], self._say)
@@ -112,7 +112,7 @@ class Session:
 
     def _publish(self) -> None:
         """Send the lines that are new in the file."""
-        found, self.offset = lines_from(self.runner.path, self.offset)
-        if found:
-            self.send({"sweep": self.name, "first": self.lines_sent, "lines": found})
-            self.lines_sent += len(found)
+        lines, self.offset = lines_from(self.runner.path, self.offset)
+        if lines:
+            self.send({"sweep": self.name, "first": self.lines_sent, "lines": lines})
+            self.lines_sent += len(lines)

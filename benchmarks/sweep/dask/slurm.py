@@ -38,7 +38,7 @@ from distributed.utils import get_ip_interface
 from benchmarks.errors import UsageError
 from benchmarks.files import default_cache
 from benchmarks.machine.environments import ROOT
-from benchmarks.sweep.dask.scheduler import certified, own_security
+from benchmarks.sweep.dask.scheduler import certified, is_loopback
 
 JOIN = "benchmarks join"  # what `python -m` runs in a job; the scheduler's address and options follow
 DIRECTIVES = ("--exclusive", "--no-requeue")  # a whole node, and never again
@@ -100,8 +100,8 @@ def cluster(
 
 def _setting(name: str, default: Any) -> Any:
     """Return what Dask's configuration says of Slurm."""
-    found = dask.config.get(f"jobqueue.slurm.{name}", None)
-    return default if found is None else found
+    value = dask.config.get(f"jobqueue.slurm.{name}", None)
+    return default if value is None else value
 
 
 def _prologue(own: Sequence[str]) -> list[str]:
@@ -131,7 +131,7 @@ def _require_loopback() -> None:
             host = get_ip_interface(interface)
     except ValueError as error:
         raise UsageError(f"jobqueue.slurm of Dask's configuration has no usable interface: {error}") from None
-    if not own_security(host or ""):
+    if not is_loopback(host or ""):
         raise UsageError(
             f"--cluster slurm without TLS would let anybody who reaches {host or 'this machine'} run programs here: "
             "name certificates in Dask's configuration (docs/engine.md), or trust the network with --insecure"

@@ -84,11 +84,11 @@ class Workers:
         """Return the addresses of Dask's workers; None while the scheduler does not answer, EngineError after that."""
         if self.client.status == "running":
             try:
-                found = self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=IDENTITY_S)
+                identity = self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=IDENTITY_S)
                 if self.away_s is not None:
                     self.away_s = None
                     self.returned()
-                return set(found["workers"])
+                return set(identity["workers"])
             except (OSError, TimeoutError):
                 pass  # it may come back
         self.away_s = self.away_s or time.monotonic()
