@@ -20,10 +20,9 @@ Fetched = dict[str, int]  # lines by sweep
 def from_folder(folder: Path, results: Path) -> Fetched:
     """Take over from a folder of this machine, or one that was copied here."""
     store.check(results)
-    fetched = {}
-    for path in sorted(folder.glob("*.jsonl")):
-        fetched[path.stem] = _completed(Copy.existing(results / path.name), partial(some_lines, path))
-    return {sweep: lines for sweep, lines in fetched.items() if lines}
+    paths = sorted(folder.glob("*.jsonl"))
+    counts = {path.stem: _completed(Copy.existing(results / path.name), partial(some_lines, path)) for path in paths}
+    return {sweep: lines for sweep, lines in counts.items() if lines}
 
 
 def _completed(copy: Copy, lines: Callable[[int], list[str]]) -> int:

@@ -242,7 +242,7 @@ class Events:
             self.lose(machine, f"it sent no row for {len(machine.waiting)} launches of a block")
         elif machine.series is not None:
             machine.series.done += 1
-            kind.plan.give_back(machine.address)
+            kind.plan.put_back(machine.address)
             machine.series = machine.block = None
 
     def lose(self, machine: Machine, why: str, back: bool = False) -> None:

@@ -121,17 +121,17 @@ class Kind:
         return count
 
 
-@dataclass(order=True)
+@dataclass(eq=False)
 class Series:
     """One comparison's rounds of a task; `reported` holds what is known of each launch of its present attempt."""
 
     place: int  # in the sweep's order, of its first round
-    blocks: list[tuple[int, Block]] = field(default_factory=list, compare=False)  # with their places
-    done: int = field(default=0, compare=False)  # blocks that are measured
-    holder: str | None = field(default=None, compare=False)  # the member that began it
-    attempt: int = field(default=0, compare=False)  # 0: nobody has begun it
-    stopped: bool = field(default=False, compare=False)
-    reported: dict[tuple[int, Cell], Row] = field(default_factory=dict, compare=False)
+    blocks: list[tuple[int, Block]] = field(default_factory=list)  # with their places
+    done: int = 0  # blocks that are measured
+    holder: str | None = None  # the member that began it
+    attempt: int = 0  # 0: nobody has begun it
+    stopped: bool = False
+    reported: dict[tuple[int, Cell], Row] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -157,25 +157,25 @@ class Plan:
         for place, block in enumerate(blocks):
             series.setdefault((block.task, *block.comparison), Series(place)).blocks.append((place, block))
         self.series = list(series.values())
-        self.free = list(self.series)  # a heap: nobody has these
+        self.free = [(one.place, one) for one in self.series]  # a heap: nobody has these
         self.held: dict[str, list[tuple[int, Series]]] = {}  # heaps by member: place of its next block, series
         self.measured: dict[str, Series] = {}  # by member: whose block it measures now
 
     def take(self, member: str) -> Series | None:
         """Return the series whose next block a member is to measure, the earliest that it has or may begin."""
         mine = self.held.setdefault(member, [])
-        if self.free and (not mine or self.free[0].place < mine[0][0]):
-            series = heapq.heappop(self.free)
+        if self.free and (not mine or self.free[0] < mine[0]):
+            _, series = heapq.heappop(self.free)
             series.holder, series.attempt, series.done = member, series.attempt + 1, 0
         elif mine:
-            series = heapq.heappop(mine)[1]
+            _, series = heapq.heappop(mine)
         else:
             return None
         self.measured[member] = series
         return series
 
-    def give_back(self, member: str) -> None:
-        """Take from a member the series whose block it has measured; it goes on later where it is not over."""
+    def put_back(self, member: str) -> None:
+        """Put a series back among those that a member has, when its block is measured and it is not over."""
         series = self.measured.pop(member)
         if not series.over:
             heapq.heappush(self.held[member], (series.next[0], series))
@@ -187,11 +187,11 @@ class Plan:
         for series in self.series:
             if series.holder == member and not series.over:
                 series.holder, series.done = None, 0
-                heapq.heappush(self.free, series)
+                heapq.heappush(self.free, (series.place, series))
 
     def skip_what_is_over(self) -> None:
         """Plan nothing that an earlier sweep has measured."""
-        self.free = [series for series in self.free if not series.over]
+        self.free = [entry for entry in self.free if not entry[1].over]
         heapq.heapify(self.free)
 
     def end(self) -> None:

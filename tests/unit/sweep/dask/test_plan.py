@@ -32,7 +32,7 @@ def measured(plan, member):
     for planned in block.launches(series.attempt):
         series.reported[planned.round, planned.cell] = {}
     series.done += 1
-    plan.give_back(member)
+    plan.put_back(member)
     return block.task, block.round, block.cells[0].batch_size, series.attempt
 
 
@@ -88,7 +88,7 @@ def test_a_series_that_stopped_needs_no_more(stopped):
     one = plan(rounds=5, seeds=0, batch_sizes=(1,))
     series = one.take("m1")
     series.done, series.stopped = 1, stopped
-    one.give_back("m1")
+    one.put_back("m1")
     assert one.over == stopped
 
 
