@@ -81,7 +81,9 @@ def join(
     machine = facts.machine_facts(framework)
     for probe in facts.probes_of(machine).values():
         say(f"{probe.framework} on {probe.device}: {probe.problem or probe.version}")
-    member.run_member(member.Member(machine, folder or _member_folder(), say), full, name, patience, interface)
+    member.run_member(
+        member.Member(machine, folder or default_cache() / "member", say), full, name, patience, interface
+    )
 
 
 def collect(
@@ -100,7 +102,7 @@ def collect(
     from benchmarks.sweep.dask.collect import from_folder, from_members  # noqa: PLC0415
 
     if address is None:
-        fetched = from_folder(folder or _member_folder(), results)
+        fetched = from_folder(folder or default_cache() / "member", results)
     else:
         scheduler.apply(patience)
         fetched = from_members(scheduler.checked(address, insecure), results, say)
@@ -108,11 +110,6 @@ def collect(
         out.print(f"{sweep}: {lines:,} lines", markup=False, highlight=False)
     if not fetched:
         say("nothing to collect")
-
-
-def _member_folder() -> Path:
-    """Return the folder of a member's own files."""
-    return default_cache() / "member"
 
 
 def run_over_dask(
