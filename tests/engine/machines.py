@@ -37,9 +37,9 @@ class Machines(Field):
         self.account = ["-"] * 4
         self.change: Callable[[list[str]], list[str]] = list  # of every program's line
 
-    def at(self, place: str) -> Callable:
+    def at(self, place: str, change: Callable[[list[str]], list[str]] = list) -> Callable:
         """Return what starts a program in a place, its line changed."""
-        return lambda line, **others: self.network.start(place, self.change(line), **others)
+        return lambda line, **others: self.network.start(place, change(self.change(line)), **others)
 
     def scheduler(self, patience_s: float) -> Program:
         host = self.network.address(SCHEDULER)
