@@ -30,11 +30,11 @@ import os, signal
 from benchmarks.sweep.dask.events import Events
 from tests.process.faults.harness import main, register
 done, gone = Events.done, []
-def late(events, machine, future, came_s):
+def late(events, machine, future):
     if machine.series is not None and f"//{os.environ['VICTIM_AT']}:" in machine.address and not gone:
         gone.append(os.kill(int(os.environ["VICTIM"]), signal.SIGSTOP))
         print("stopped", flush=True)
-    done(events, machine, future, came_s)
+    done(events, machine, future)
 Events.done = late
 register()
 main()
