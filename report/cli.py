@@ -22,13 +22,12 @@ from benchmarks.record.schema import COLUMNS
 from report import curves, micro
 from report.export import EXPORTS, exported, formats
 from report.export.formats import FORMATS, as_csv
-from report.page.document import build
+from report.page.document import as_markdown, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
-from report.page.markdown import as_markdown
 from report.page.sections.machines import machines
 from report.results import files, rules
 from report.results.load import load, records
-from report.tables import between, render, render_between
+from report.tables import between, render
 from report.tables.compare import REQUIRED_COLUMNS, compare, first_comparisons
 from report.tables.gate import RULES, Outcome, gate_rules, judge
 from report.tables.metrics import DEFAULT, Metric, metric
@@ -95,23 +94,25 @@ def compare_sets(
     asked, axes, form = metric(name), values(across, [], list(AXES), "axis"), formats.known_form(form)
     how = _mode(base_set, new_set, by, base, fail_on, axes)
     gate = gate_rules(fail_on, asked) if fail_on is not None else []
-    source = base_set or results
-    if how == "framework" and name == DEFAULT:
-        table = compare(_loaded(source, REQUIRED_COLUMNS, categories=True), base)
-        _show(table, form, out_file, show_all, asked, None)
-        return
-    if how == "framework":
-        table, sides = between.frameworks(_loaded(source, [*READ, name]), name, base), ("reference", "this")
-    elif how == "revision":
-        table, sides = between.revisions(_loaded(source, [*READ, name]), name), ("revision", "checkout")
-    else:
-        sets = (source, new_set or "")
-        pair = [_loaded(found, [*READ, name]) for found in sets]
-        table = between.between(pair[0], pair[1], name, axes, (records(sets[0]), records(sets[1])))
-        sides = ("BASE", "NEW")
+    table, sides = _compared(how, [found for found in (base_set or results, new_set) if found], name, base, axes)
     _show(table, form, out_file, show_all, asked, sides)
     if gate:
         _conclude(judge(table, gate, asked))
+
+
+def _compared(
+    how: str, sets: Sequence[str | Path], name: str, base: str | None, axes: Sequence[str]
+) -> tuple[pd.DataFrame, tuple[str, str] | None]:
+    """Return the table that was asked for, and what its sides are called; None where it has none."""
+    if how == "framework" and name == DEFAULT:
+        return compare(_loaded(sets[0], REQUIRED_COLUMNS, categories=True), base), None
+    frames = [_loaded(found, [*READ, name]) for found in sets]
+    if how == "framework":
+        return between.frameworks(frames[0], name, base), ("reference", "this")
+    if how == "revision":
+        return between.revisions(frames[0], name), ("revision", "checkout")
+    sweeps = records(sets[0]), records(sets[1])
+    return between.between(frames[0], frames[1], name, axes, sweeps), ("BASE", "NEW")
 
 
 def _mode(
@@ -139,14 +140,13 @@ def _show(
     left_out = ""
     if form == "table" and not path and not everything:
         table, left_out = first_comparisons(table)
-    sections = render_between.sections(table, asked, sides) if sides else render.sections(table)
-    numeric = render_between.NUMERIC if sides else render.NUMERIC
+    sections = render.sides(table, asked, sides) if sides else render.sections(table)
     if form != "table":
-        _deliver(formats.text(form, table, sections, numeric), path)
+        _deliver(formats.text(form, table, sections, render.NUMERIC), path)
     elif path:
-        _deliver(formats.plain_tables(sections, numeric), path)
+        _deliver(formats.plain_tables(sections, render.NUMERIC), path)
     else:
-        for made in formats.terminal(sections, numeric):
+        for made in formats.terminal(sections, render.NUMERIC):
             out.print(made)
     if left_out:
         out.print(left_out, highlight=False)
@@ -214,9 +214,8 @@ def rows(format: Annotated[str, typer.Option(help="csv or json")] = "csv", resul
 
 def columns() -> None:
     """Print the columns of a row as Markdown; results/README.md holds this list."""
-    lines = ["| column | type | unit | meaning |", "| --- | --- | --- | --- |"]
-    lines += [f"| {c.name} | {c.kind} | {c.unit} | {c.meaning} |" for c in COLUMNS]
-    print("\n".join(lines))  # noqa: T201  # for a file, not for a screen
+    rows = [("column", "type", "unit", "meaning"), *((c.name, c.kind, c.unit, c.meaning) for c in COLUMNS)]
+    print(formats.markdown_table(rows))  # noqa: T201  # for a file, not for a screen
 
 
 def check_results(results: Results = RESULTS) -> None:

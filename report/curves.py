@@ -16,7 +16,7 @@ from adapters.recipes import PUBLISHED_ACCURACY, PUBLISHED_TRAIN_ACCURACY
 from benchmarks.errors import DataError, StorageError, plain, shown
 from benchmarks.models import checkpoint
 from benchmarks.worker.validate import mistake
-from report.export.formats import markdown_text
+from report.export.formats import markdown_table, markdown_text
 from report.page.drawing import SETTINGS, look
 
 BY_EPOCH = ("train_loss_by_epoch", "loss_by_epoch", "accuracy_by_epoch")
@@ -83,7 +83,7 @@ def curves(frame: pd.DataFrame) -> pd.DataFrame:
 
 def as_markdown(table: pd.DataFrame) -> str:
     """Return a Markdown table per recipe that has published figures, in percent, the published line first."""
-    return "\n\n".join("\n".join("| " + " | ".join(line) + " |" for line in lines) for lines in _tables(table))
+    return "\n\n".join(map(markdown_table, _tables(table)))
 
 
 def _tables(table: pd.DataFrame) -> Iterator[list[list[str]]]:
@@ -94,20 +94,11 @@ def _tables(table: pd.DataFrame) -> Iterator[list[list[str]]]:
         published = dict(enumerate(PUBLISHED_ACCURACY.get(recipe, ()), 1))
         epochs = sorted(set(group["epoch"]))
         epochs = epochs if published else epochs[-1:]  # a lone training figure stands beside the last epoch
+        heading = f"{recipe}, {markdown_text(str(dataset))}: % right after epoch"
+        trained = _percent(PUBLISHED_TRAIN_ACCURACY.get(recipe))
         lines = [
-            [
-                f"{recipe}, {markdown_text(str(dataset))}: % right after epoch",
-                *map(str, epochs),
-                "training images",
-                "seeds",
-            ],
-            ["---"] * (len(epochs) + 3),
-            [
-                "published",
-                *(_percent(published.get(n)) for n in epochs),
-                _percent(PUBLISHED_TRAIN_ACCURACY.get(recipe)),
-                "",
-            ],
+            [heading, *map(str, epochs), "training images", "seeds"],
+            ["published", *(_percent(published.get(n)) for n in epochs), trained, ""],
         ]
         for framework, curve in group.groupby("framework"):
             found = dict(zip(curve["epoch"], curve["accuracy"], strict=True))

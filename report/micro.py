@@ -9,11 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from rich.markup import escape
 from rich.table import Table
 
 from benchmarks import errors, files
-from benchmarks.errors import UsageError, plain
+from benchmarks.errors import UsageError
+from report.export import formats
+from report.export.formats import Section
 
 TABLE = ["kind", "device", "device_name", "dtype", "threads"]  # what the lines of one table share
 WORK = ["model", "batch_size"]
@@ -79,14 +80,17 @@ def _newest(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def as_tables(frame: pd.DataFrame) -> Iterator[Table]:
-    """Yield a terminal table per kind of call, device, dtype and number of threads."""
+    """Return a terminal table per kind of call, device, dtype and number of threads."""
+    return formats.terminal(_sections(frame), FORMATS)
+
+
+def _sections(frame: pd.DataFrame) -> Iterator[Section]:
+    """Yield the section of each table."""
     for key, group in _newest(frame).groupby(TABLE, sort=False):
         kind, device, device_name, dtype, threads = key
         title = f"{kind}, {dtype}, {device} ({device_name}), {errors.threads(threads)}"
-        made = Table(title=escape(plain(title)), title_justify="left")
-        for name, heading in HEADINGS.items():
-            made.add_column(heading, justify="right" if name in FORMATS else "left")
-        for record in group.to_dict("records"):
-            cells = ("" if pd.isna(record[n]) else FORMATS.get(n, "{}").format(record[n]) for n in HEADINGS)
-            made.add_row(*(escape(plain(cell)) for cell in cells))
-        yield made
+        lines = [
+            {name: "" if pd.isna(record[name]) else FORMATS.get(name, "{}").format(record[name]) for name in HEADINGS}
+            for record in group.to_dict("records")
+        ]
+        yield title, HEADINGS, lines

@@ -1,16 +1,21 @@
-"""`schedule`, `join`, `collect`: the machines of a sweep over several of them; docs/engine.md."""
+"""A sweep over several machines, and the commands that make them its members; docs/engine.md."""
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from benchmarks.cli.terminal import Axis, Pythons, out, say
+from benchmarks.cli.display import MembersDisplay
+from benchmarks.cli.summary import Reportable, summarise_when_ended
+from benchmarks.cli.terminal import Axis, Pythons, err, out, say
 from benchmarks.errors import UsageError, require
 from benchmarks.files import default_cache
 from benchmarks.machine import environments
+from benchmarks.plan.cells import Request
+from benchmarks.record import store
 
 HOW = "make the environment that has it: tox run --notest -e engine, and type .tox/engine/bin/python in place of python"
 Insecure = Annotated[bool, typer.Option("--insecure", help="without TLS, in a network that you trust")]
@@ -76,7 +81,9 @@ def join(
     machine = facts.machine_facts(framework)
     for probe in facts.probes_of(machine).values():
         say(f"{probe.framework} on {probe.device}: {probe.problem or probe.version}")
-    member.run_member(member.Member(machine, folder or _member_folder(), say), full, name, patience, interface)
+    member.run_member(
+        member.Member(machine, folder or default_cache() / "member", say), full, name, patience, interface
+    )
 
 
 def collect(
@@ -95,16 +102,41 @@ def collect(
     from benchmarks.sweep.dask.collect import from_folder, from_members  # noqa: PLC0415
 
     if address is None:
-        found = from_folder(folder or _member_folder(), results)
+        fetched = from_folder(folder or default_cache() / "member", results)
     else:
         scheduler.apply(patience)
-        found = from_members(scheduler.checked(address, insecure), results, say)
-    for sweep, lines in found.items():
+        fetched = from_members(scheduler.checked(address, insecure), results, say)
+    for sweep, lines in fetched.items():
         out.print(f"{sweep}: {lines:,} lines", markup=False, highlight=False)
-    if not found:
+    if not fetched:
         say("nothing to collect")
 
 
-def _member_folder() -> Path:
-    """Return the folder of a member's own files."""
-    return default_cache() / "member"
+def run_over_dask(
+    request: Request, scheduler: str | None, members: int, patience_s: float, insecure: bool
+) -> Reportable:
+    """Measure everything on the members of the scheduler at an address and return the sweep.
+
+    Without an address nodes of Slurm join a scheduler of ours. `members` must have joined before anything is measured;
+    with Slurm it is how many nodes to ask for.
+    """
+    need_engine("--engine dask")
+    from benchmarks.sweep.dask.driver import Driver  # noqa: PLC0415
+    from benchmarks.sweep.dask.scheduler import apply, checked, connected  # noqa: PLC0415
+
+    apply(patience_s)
+    store.check(request.results)
+    with contextlib.ExitStack() as stack:
+        if scheduler is not None:
+            address = checked(scheduler, insecure)
+        else:
+            from benchmarks.sweep.dask.slurm import cluster  # noqa: PLC0415
+
+            address = stack.enter_context(cluster(members, insecure, patience_s)).scheduler_address
+        client = stack.enter_context(connected(address))
+        say(f"scheduler at {client.scheduler.address}; dashboard at {client.dashboard_link or 'none'}")
+        display = MembersDisplay(err)
+        sweep = Driver(client, request, display, members, patience_s, queued=scheduler is None)
+        with summarise_when_ended(sweep, display):
+            sweep.run()
+        return sweep

@@ -108,16 +108,10 @@ class MembersDisplay(Display):
         name = f"{machine.name} {planned.task} {_name(planned.cell)}"
         self.say(f"[dim]{done}/{total}[/dim] {escape(plain(name))} {outcome(row)}")
 
-    def came(self, machine: Machine, words: str) -> None:
-        """Say that a machine takes part, and whether its wall clock is off."""
-        behind = machine.clock.behind_s
-        off = f"; its clock is {abs(behind):,.0f} s {'behind' if behind > 0 else 'ahead'}" if abs(behind) > 1 else ""
-        self.tell(f"{machine.name} takes part: {words}{off}")
-
     def went(self, machine: Machine, why: str) -> None:
         """Say that a machine was lost, and why."""
         self.say(f"[red]{machine.name} was lost[/red]: {escape(plain(why))}")
 
-    def tell(self, words: str) -> None:
+    def message(self, words: str) -> None:
         """Say something else."""
         self.say(escape(plain(words)))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
@@ -11,18 +12,23 @@ import typer
 
 from adapters.contract import DTYPES, INPUTS
 from adapters.registry import ADAPTERS
-from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience
-from benchmarks.cli.engines import DaskEngine, Engine, LocalEngine, show_plan
-from benchmarks.cli.summary import show_outcome
-from benchmarks.cli.terminal import Axis, DataDir, Pythons, Wait, say
-from benchmarks.errors import UsageError
+from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience, run_over_dask
+from benchmarks.cli.display import Display
+from benchmarks.cli.summary import Reportable, show_outcome, summarise_when_ended
+from benchmarks.cli.terminal import Axis, DataDir, Pythons, Wait, err, out, planned, prepared, say
+from benchmarks.errors import UsageError, count, plain
+from benchmarks.launch.ceilings import ceilings, points
+from benchmarks.launch.launcher import Launcher
+from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.launch.proof import TIMEOUT_S
-from benchmarks.machine import environments
+from benchmarks.machine import environments, lock
 from benchmarks.machine.git import resolved
-from benchmarks.machine.hardware import named, physical_cpus
-from benchmarks.machine.memory import size_bytes
-from benchmarks.plan.cells import PRESETS, Preset, Request, RequestedAxes
+from benchmarks.machine.hardware import chosen, named, physical_cpus
+from benchmarks.machine.memory import MemoryLimit, size_bytes
+from benchmarks.plan.cells import PRESETS, Cell, Preset, Request, RequestedAxes, expand
 from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
+from benchmarks.record import store
+from benchmarks.sweep.local import LocalSweep
 
 ENGINES = ("local", "dask")
 CLUSTERS = ("slurm",)
@@ -142,11 +148,63 @@ def run(
         resume=resume,
     )
     if dry_run:
-        show_plan(request)
+        _show_plan(request)
         return
-    several = DaskEngine(scheduler, nodes if cluster else members, patience, insecure)
-    chosen: Engine = several if over_several else LocalEngine(wait)
-    raise typer.Exit(show_outcome(chosen.run(request)))
+    sweep: Reportable
+    if over_several:
+        sweep = run_over_dask(request, scheduler, nodes if cluster else members, patience, insecure)
+    else:
+        sweep = _run_on_this_machine(request, wait)
+    raise typer.Exit(show_outcome(sweep))
+
+
+def _run_on_this_machine(request: Request, wait: bool) -> LocalSweep:
+    """Measure everything here; with `wait` wait for another process that measures here, or end with exit code 75."""
+    axes, devices = request.axes, chosen(request.axes.devices)
+    frameworks = chosen_frameworks(axes.frameworks, devices)
+    data = {one.name: one for one in (prepared(name, request.data_dir) for name in request.sets)}
+    store.check(request.results)
+    with lock.machine_lock(f"{', '.join(axes.recipes)} in {', '.join(frameworks)}", wait, say):
+        probes, cells = _probed(axes, frameworks, list(data), devices)
+        display = Display(err)
+        memory, preset = MemoryLimit.for_bytes(request.memory_bytes), request.preset
+        known = ceilings(points(cells), request.peak, say)
+        launcher = Launcher(
+            probes,
+            data,
+            preset.chunk_s,
+            request.epochs,
+            memory,
+            timeout_s=request.timeout_s,
+            judged_steps=preset.judged_steps,
+            ceilings=known,
+        )
+        sweep = LocalSweep(cells, launcher, request, display, display.proof)
+        with summarise_when_ended(sweep, display):
+            sweep.run()
+    return sweep
+
+
+def _show_plan(request: Request) -> None:
+    """Print every cell that this machine would measure, and how many launches there would be."""
+    axes, devices, amount = request.axes, chosen(request.axes.devices), request.preset
+    frameworks = chosen_frameworks(axes.frameworks, devices)
+    _, cells = _probed(axes, frameworks, [planned(name, request.data_dir) for name in request.sets], devices)
+    for cell in cells:
+        words = plain(" ".join(str(part) for part in vars(cell).values()))
+        out.print(words, markup=False, highlight=False, soft_wrap=True)
+    most = "at most " if amount.looks else ""
+    launches = count(len(cells) * (amount.rounds + amount.seeds), "launch", "launches")
+    each = f"{count(amount.rounds, 'round')}, {count(amount.seeds, 'seed')}"
+    out.print(f"{count(len(cells), 'cell')}, {each}: {most}{launches}", highlight=False)
+
+
+def _probed(
+    axes: RequestedAxes, frameworks: Sequence[str], datasets: Sequence[str], devices: Sequence[str]
+) -> tuple[dict[tuple[str, str], Probe], list[Cell]]:
+    """Return what each framework can do on each device of this machine, and the cells that were asked for."""
+    probes = probe_all(frameworks, devices)
+    return probes, expand(axes.on(frameworks, datasets, devices, len(physical_cpus())), probes)
 
 
 def _preset_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | None) -> Preset:

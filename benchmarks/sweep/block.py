@@ -1,30 +1,50 @@
 """Measures launches on this machine into one results file: for a sweep here, and for a member of a larger one.
 
-The order of launches is the caller's. Here each becomes one line, whatever happens to its worker.
+The order of launches is the caller's. Here each becomes one line, whatever happens to its worker. The file also
+records the machine, the code, the environments and a few digits of the data: a page is made from it alone.
 """
 
 from __future__ import annotations
 
+import base64
 import dataclasses
+import itertools
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
+
 from benchmarks.launch.launcher import Launcher
+from benchmarks.launch.probe import Probe
 from benchmarks.launch.proof import STEPS, Proof, cached_proof
-from benchmarks.machine import signals
+from benchmarks.machine import environments, git, hardware, signals
 from benchmarks.plan.cells import Cell, Launch
+from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record import store
-from benchmarks.sweep.facts import dataset_facts, run_facts, test_image
-from benchmarks.sweep.ledger import Ledger
-from benchmarks.sweep.resume import CompletedLaunches
+from benchmarks.sweep.ledger import Key, Ledger
 from benchmarks.sweep.stopping import Stopping
+from benchmarks.worker.train import DIGITS
 
 Row = dict[str, Any]
 Report = Callable[[int, int, Launch, Row | None], None]  # done, of how many; row is None: it begins
 ReportProof = Callable[[int, int, Cell, Proof | None], None]  # likewise
+
+
+ROWS_A_WRITE = 500  # rows of launches that were not made, written with one fsync
+
+
+def append_rows(path: Path, made: Iterable[tuple[Launch, Row]], report: Callable[[Launch, Row], object]) -> None:
+    """Append rows to a results file, as many at once as memory takes lightly, and report those that are written."""
+    coming = iter(made)
+    while some := list(itertools.islice(coming, ROWS_A_WRITE)):
+        store.append(path, "row", *(row for _, row in some))
+        for planned, row in some:
+            report(planned, row)
 
 
 @dataclass
@@ -41,20 +61,20 @@ class BlockRunner:
     report: Report
     report_proof: ReportProof
     ledger: Ledger = field(default_factory=lambda: Ledger(0, 0))
-    completed: CompletedLaunches = field(default_factory=CompletedLaunches)
+    completed: dict[Key, Row] = field(default_factory=dict)  # by earlier sweeps
     pictured: set[tuple[str, int]] = field(default_factory=set)  # test images in the file: data set, index
 
     def begin(self, about: Mapping[str, Any]) -> None:
         """Make the results file: the run's record, `about` included, and one of each data set."""
-        launcher = self.launcher
-        facts = run_facts(launcher.probes, launcher.data, launcher.ceilings)
-        store.create(self.path, {"sweep": self.sweep, **facts, **about, "memory_limit": launcher.memory.about()})
-        for data in launcher.data.values():
-            store.append(self.path, "dataset", dataset_facts(data))
+        facts = _run_facts(self.launcher)
+        store.create(self.path, {"sweep": self.sweep, **facts, **about, "memory_limit": self.launcher.memory.about()})
+        for data in self.launcher.data.values():
+            store.append(self.path, "dataset", _dataset_facts(data))
 
     def prove(self, cells: Iterable[Cell]) -> None:
-        """Put every cell that can run through the lockstep gate, or take the proof that is in the cache."""
-        able = [cell for cell in cells if self.launcher.target(cell).skipped is None]
+        """Put every cell that can run through the lockstep gate, once, or take the proof that is in the cache."""
+        proofs, target = self.launcher.proofs, self.launcher.target
+        able = [cell for cell in cells if cell not in proofs and target(cell).skipped is None]
         for number, cell in enumerate(able):
             self.report_proof(number, len(able), cell, None)
             data, memory = self.launcher.data[cell.dataset], self.launcher.memory
@@ -86,7 +106,7 @@ class BlockRunner:
 
     def completed_row(self, planned: Launch) -> Row | None:
         """Return the row that an earlier sweep has of a launch."""
-        return self.completed.get(self.launcher.identity(planned), planned)
+        return self.completed.get((self.launcher.identity(planned), planned.round, planned.seed))
 
     def _stop_after(self, planned: Launch, row: Row) -> None:
         """Append why a comparison stops with this launch, if it does."""
@@ -100,4 +120,66 @@ class BlockRunner:
         for index in (row["mistakes"] or []) if planned.round == 0 else []:
             if (data.name, index) not in self.pictured:
                 self.pictured.add((data.name, index))
-                store.append(self.path, "image", test_image(data, index))
+                store.append(self.path, "image", _test_image(data, index))
+
+
+Array = npt.NDArray[np.uint8]
+
+
+def _arrays(data: Prepared, part: str) -> tuple[Array, Array]:
+    """Return images (N, H, W) and labels (N,) of `train` or `test`, mapped from the disk."""
+    images, labels = (
+        np.load(data.folder / f"{part}_{kind}.npy", mmap_mode="r", allow_pickle=False) for kind in ("images", "labels")
+    )
+    return images, labels
+
+
+def _pixels(image: Array) -> str:
+    """Return an image's bytes, row after row, as base64."""
+    return base64.b64encode(image.tobytes()).decode()
+
+
+def _dataset_facts(data: Prepared) -> dict[str, Any]:
+    """Return a data set's record: class balance, and the first training image of each class that has one."""
+    images, labels = _arrays(data, "train")
+    firsts = [int(np.argmax(labels == digit)) for digit in range(DIGITS) if (labels == digit).any()]
+    return {
+        "name": data.name,
+        "sha256": data.sha256,
+        "train_counts": np.bincount(labels, minlength=DIGITS).tolist(),
+        "test_counts": np.bincount(_arrays(data, "test")[1], minlength=DIGITS).tolist(),
+        "height": images.shape[1],
+        "width": images.shape[2],
+        "samples": [_pixels(images[first]) for first in firsts],
+    }
+
+
+def _test_image(data: Prepared, index: int) -> dict[str, Any]:
+    """Return the record of one test image."""
+    images, labels = _arrays(data, "test")
+    about = {"dataset": data.name, "sha256": data.sha256, "index": index, "label": int(labels[index])}
+    return {**about, "pixels": _pixels(images[index])}
+
+
+def _run_facts(launcher: Launcher) -> Row:
+    """Return the machine, the code, each framework's environment, the data and the ceilings that rows are held to."""
+    return {
+        "machine": hardware.facts(),
+        "machine_kind": hardware.fingerprint(),
+        "code": environments.code_hash(),
+        "commit": git.commit(),
+        "frameworks": {environments.name(*key): _environment_facts(probe) for key, probe in launcher.probes.items()},
+        "data": {name: data.sha256 for name, data in launcher.data.items()},
+        "ceilings": [
+            {**point._asdict(), **dataclasses.asdict(ceiling)} for point, ceiling in launcher.ceilings.items()
+        ],
+        "worker_variables": {k: v for k, v in environments.FIXED.items() if k != "PYTHONPATH"},
+        "openblas_coretype": environments.FIXED.get("OPENBLAS_CORETYPE", "not set: each library looks for itself"),
+        "python": sys.version.split()[0],
+    }
+
+
+def _environment_facts(probe: Probe) -> Row:
+    """Return what is recorded of a framework's environment."""
+    lock = environments.lock_hash(probe.framework, probe.device)
+    return {"lock": lock, "versions": probe.facts.get("versions"), **probe.facts.get("libraries", {})}

@@ -1,18 +1,24 @@
-"""A sweep's account: every requested launch is reported once or was not needed, and where the wall time went."""
+"""A sweep's account: every requested launch is reported once or was not needed, and where the wall time went.
+
+A launch that ended ok in an earlier sweep is reported by the row that it has there.
+"""
 
 from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from benchmarks.errors import count
 from benchmarks.plan.cells import AXES, Cell, Launch
 from benchmarks.plan.data.sources import NAMES
+from benchmarks.record import store
 from benchmarks.record.schema import names
 from benchmarks.stats import above_chance
+from benchmarks.worker.speed import PLAN
 
 PARTS = {  # a speed launch's columns, in the order in which they happen
     "start": ("start_s",),
@@ -24,29 +30,6 @@ PARTS = {  # a speed launch's columns, in the order in which they happen
     "timed chunks": ("timed_s",),
 }
 REST = "latency, probes, end"
-
-
-class Wall:
-    """Seconds by what they went to: the parts of speed launches, other launches whole."""
-
-    def __init__(self) -> None:
-        self.spent: Counter[str] = Counter(dict.fromkeys((*PARTS, REST), 0.0))
-
-    def add(self, row: Mapping[str, Any]) -> None:
-        """Add a launch that this sweep made, by its row."""
-        if row["status"] == "ok" and row["task"] == "speed":
-            known = {part: sum(row[name] or 0.0 for name in names) for part, names in PARTS.items()}
-            self.spent.update(known | {REST: row["duration_s"] - sum(known.values())})
-        else:
-            self.spent[f"{row['task']} launches" if row["status"] == "ok" else "launches not ok"] += row["duration_s"]
-
-    def split(self, wall_s: float, **others_s: float) -> dict[str, float]:
-        """Return the seconds of all parts, with `others_s` and what remains of the whole sweep's."""
-        spent = Counter(self.spent)
-        spent.update(others_s)
-        return {**spent, "between launches": wall_s - sum(spent.values())}
-
-
 Row = dict[str, Any]
 # What a sweep's own tables show. Of ten thousand rows the rest would take a hundred megabytes.
 TABLE_COLUMNS = names(
@@ -65,19 +48,19 @@ class Ledger:
     endings: dict[Hashable, Counter[str]] = field(default_factory=dict)  # statuses by cell
     not_needed: int = 0
     learnt: dict[str, bool] = field(default_factory=dict)  # by data set: has any launch read more right than chance?
-    wall: Wall = field(default_factory=Wall)
+    spent: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys((*PARTS, REST), 0.0)))  # seconds
 
     @classmethod
     def over(cls, ledgers: Sequence[Ledger]) -> Ledger:
         """Return the account of sweeps over several kinds of machine, whose cells are each kind's own."""
-        found = cls(sum(one.cells for one in ledgers), sum(one.launches for one in ledgers))
+        total = cls(sum(one.cells for one in ledgers), sum(one.launches for one in ledgers))
         for number, one in enumerate(ledgers):
-            found.rows += one.rows
-            found.endings |= {(number, cell): counts for cell, counts in one.endings.items()}
-            found.not_needed += one.not_needed
-            found.learnt |= {name: above or found.learnt.get(name, False) for name, above in one.learnt.items()}
-            found.wall.spent.update(one.wall.spent)
-        return found
+            total.rows += one.rows
+            total.endings |= {(number, cell): counts for cell, counts in one.endings.items()}
+            total.not_needed += one.not_needed
+            total.learnt |= {name: above or total.learnt.get(name, False) for name, above in one.learnt.items()}
+            total.spent.update(one.spent)
+        return total
 
     @property
     def requested(self) -> dict[str, int]:
@@ -96,7 +79,7 @@ class Ledger:
     def report(self, planned: Launch, row: Mapping[str, Any], made: bool) -> Row:
         """Note how a launch ended, return what is kept of it; its time counts if this sweep made it."""
         if made:
-            self.wall.add(row)
+            self.spend(row)
         kept = {name: _interned(row[name]) for name in TABLE_COLUMNS}
         self.rows.append(kept)
         if row["status"] == "ok" and row.get("confusion"):
@@ -105,12 +88,38 @@ class Ledger:
         self.endings.setdefault(planned.cell, Counter())[row["status"]] += 1
         return kept
 
+    def spend(self, row: Mapping[str, Any]) -> None:
+        """Add the time of a launch that this sweep made: the parts of a speed launch, another one whole."""
+        if row["status"] == "ok" and row["task"] == "speed":
+            known = {part: sum(row[name] or 0.0 for name in names) for part, names in PARTS.items()}
+            self.spent.update(known | {REST: row["duration_s"] - sum(known.values())})
+        else:
+            self.spent[f"{row['task']} launches" if row["status"] == "ok" else "launches not ok"] += row["duration_s"]
+
+    def split(self, wall_s: float, **others_s: float) -> dict[str, float]:
+        """Return the seconds of all parts, with `others_s` and what remains of the whole sweep's."""
+        spent = Counter(self.spent)
+        spent.update(others_s)
+        return {**spent, "between launches": wall_s - sum(spent.values())}
+
     def withdraw(self, cell: Cell, kept: Row) -> None:
         """Take back what report() returned for a launch of this cell: its comparison begins again elsewhere."""
         del self.rows[next(place for place, row in enumerate(self.rows) if row is kept)]
         self.endings[cell] -= Counter([kept["status"]])
         if not self.endings[cell]:
             del self.endings[cell]
+
+    def end(
+        self, path: Path, seconds: float, reason: str, others_s: Mapping[str, float], **counts: int
+    ) -> dict[str, float]:
+        """Append to a sweep's file where its time went and how many launches are reported; return the former.
+
+        `reason` is empty unless something ended the sweep early, `others_s` what took time beside launches.
+        """
+        wall = self.split(seconds, **others_s)
+        counts = {"reported": len(self.rows), "not_needed": self.not_needed, **counts}
+        store.append(path, "end", {"wall_s": wall, **counts, "interrupted": reason or None})
+        return wall
 
     def unlearnable(self) -> list[str]:
         """Return the user's own data sets on which every launch that trained stayed at chance.
@@ -121,17 +130,17 @@ class Ledger:
 
     def all_ok(self) -> bool:
         """Return whether every requested launch ended ok."""
-        return self.open == 0 and all(set(found) == {"ok"} for found in self.endings.values())
+        return self.open == 0 and all(set(statuses) == {"ok"} for statuses in self.endings.values())
 
     def words(self) -> Sequence[str]:
         """Return two lines: cells and launches, requested and reported, by status."""
-        cells = Counter(", ".join(sorted(found)) for found in self.endings.values())
+        cells = Counter(", ".join(sorted(statuses)) for statuses in self.endings.values())
         ended = Counter(row["status"] for row in self.rows)
         spared = f", {self.not_needed:,} not needed" if self.not_needed else ""
-        asked = count(self.launches, "launch", "launches")
+        requested = count(self.launches, "launch", "launches")
         return (
             f"{count(self.cells, 'cell')} requested, {len(self.endings):,} reported: {_by_status(cells)}",
-            f"{asked} requested, {len(self.rows):,} reported{spared}: {_by_status(ended)}",
+            f"{requested} requested, {len(self.rows):,} reported{spared}: {_by_status(ended)}",
         )
 
 
@@ -148,3 +157,23 @@ def _by_status(counts: Counter[str]) -> str:
         )
         or "none"
     )
+
+
+RESUME_COLUMNS = names(
+    *TABLE_COLUMNS, *PLAN, "sweep", "cell", "round", "seed", "reason", "epochs", "duration_s"
+)  # lists are large
+
+
+Key = tuple[str, int, int]  # of a launch: identity, round, seed
+
+
+def completed_rows(results: Path, identity: Callable[[Launch], str], wanted: Iterable[Launch]) -> dict[Key, Row]:
+    """Return the rows that a results folder has of wanted launches which ended ok; any other launch is not done."""
+    keys = {(identity(planned), planned.round, planned.seed) for planned in wanted}
+    completed = {}
+    for path in store.files(results) if results.is_dir() else ():
+        for row in store.rows(path):
+            key = (row["cell"], row["round"], row["seed"])
+            if row["status"] == "ok" and key in keys:
+                completed[key] = {name: row[name] for name in RESUME_COLUMNS}
+    return completed

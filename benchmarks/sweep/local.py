@@ -7,7 +7,8 @@ import secrets
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from adapters.recipes import RECIPES
@@ -18,11 +19,9 @@ from benchmarks.machine.signals import Interrupted
 from benchmarks.plan.cells import Cell, Launch, Request, launches
 from benchmarks.record import store
 from benchmarks.record.schema import validate
-from benchmarks.sweep.block import BlockRunner, Report, ReportProof, Row
-from benchmarks.sweep.ledger import Ledger
+from benchmarks.sweep.block import BlockRunner, Report, ReportProof, Row, append_rows
+from benchmarks.sweep.ledger import Ledger, completed_rows
 from benchmarks.sweep.stopping import Stopping
-
-ROWS_A_WRITE = 500  # rows of launches that were not made, written with one fsync
 
 
 def interruption_reason(ending: BaseException) -> str:
@@ -85,7 +84,7 @@ class LocalSweep:
         """
         begin_s = time.monotonic()
         if self.request.resume:
-            self.runner.completed.find(self.results, self.launcher.identity, self.coming)
+            self.runner.completed = completed_rows(self.results, self.launcher.identity, self.coming)
         try:
             with signals.deferred():
                 self._begin()
@@ -97,16 +96,19 @@ class LocalSweep:
         except BaseException as ending:
             if not is_unwritable(ending):
                 with signals.deferred():
-                    self._record_unreached(interruption_reason(ending))
-                    self._end(time.monotonic() - begin_s, interruption_reason(ending))
+                    unreached = self._unreached(interruption_reason(ending))
+                    append_rows(self.path, unreached, partial(self.ledger.report, made=False))
+                    spent_s = time.monotonic() - begin_s
+                    self.wall = self.ledger.end(self.path, spent_s, interruption_reason(ending), {})
             raise
-        self._end(time.monotonic() - begin_s, "", proofs=proofs_s)
+        self.wall = self.ledger.end(self.path, time.monotonic() - begin_s, "", {"proofs": proofs_s})
 
     def _begin(self) -> None:
         """Write the run's record, which also finds out whether results can be written at all."""
         store.check(self.results)
         requested = self.ledger.requested | ({"modes": "recommended"} if self.recommended() else {})
-        self.runner.begin({**self.request.record(), "resumes": self.runner.completed.sweeps(), "requested": requested})
+        resumes = sorted({row["sweep"] for row in self.runner.completed.values()})
+        self.runner.begin({**self.request.record(), "resumes": resumes, "requested": requested})
 
     def recommended(self) -> bool:
         """Return whether every cell is in its adapter's recommended mode, so that one command can say them all."""
@@ -116,30 +118,16 @@ class LocalSweep:
             for cell in self.cells
         )
 
-    def _record_unreached(self, reason: str) -> None:
-        """Append `interrupted` rows for launches that are not to be made, as many at once as memory takes lightly."""
-        rows: list[Row] = []
-        for planned in self._needed():
-            row = self.runner.completed_row(planned)
-            if row is None:
+    def _unreached(self, reason: str) -> Iterator[tuple[Launch, Row]]:
+        """Yield launches that are not to be made with their rows; report those that have a row of an earlier sweep."""
+        for planned in self.coming:
+            if self.stopping.stopped(planned):
+                continue
+            if earlier := self.runner.completed_row(planned):
+                self.ledger.report(planned, earlier, made=False)
+            else:
                 about = self.launcher.described(planned, self.name)
-                row = validate({**about, "status": "interrupted", "reason": reason})
-                rows.append(row)
-            self.ledger.report(planned, row, made=False)
-            if len(rows) == ROWS_A_WRITE:
-                store.append(self.path, "row", *rows)
-                rows.clear()
-        store.append(self.path, "row", *rows)
-
-    def _needed(self) -> Iterable[Launch]:
-        """Return the coming launches of comparisons that did not stop."""
-        return (planned for planned in self.coming if not self.stopping.stopped(planned))
-
-    def _end(self, wall_s: float, reason: str, **others_s: float) -> None:
-        """Append where the time went and how many launches have rows; `reason` is empty unless it ended early."""
-        self.wall = self.ledger.wall.split(wall_s, **others_s)
-        counts = {"reported": len(self.ledger.rows), "not_needed": self.ledger.not_needed}
-        store.append(self.path, "end", {"wall_s": self.wall, **counts, "interrupted": reason or None})
+                yield planned, validate({**about, "status": "interrupted", "reason": reason})
 
     @property
     def stops(self) -> list[Row]:

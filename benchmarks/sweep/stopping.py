@@ -28,7 +28,8 @@ class Stopping:
     def follow(self, cells: Iterable[Cell]) -> None:
         """Follow these cells' comparisons, too."""
         for cell in cells:
-            self.cells[cell.comparison()].append(cell)
+            if cell not in self.cells[cell.comparison()]:
+                self.cells[cell.comparison()].append(cell)
 
     def cap(self, seconds: float) -> None:
         """Stop every comparison at the end of the round that it is in when so many seconds have passed from now."""

@@ -12,7 +12,6 @@ import html
 import io
 import json
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import pandas as pd
 from rich.console import Console
@@ -27,12 +26,8 @@ FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # 
 def as_csv(frame: pd.DataFrame) -> str:
     """Return a frame as CSV without its index; numbers and lists stay as they are."""
     texts = [str(name) for name in frame if not pd.api.types.is_numeric_dtype(frame[name])]
-    return frame.assign(**{name: frame[name].map(_shown) for name in texts}).to_csv(index=False)
-
-
-def _shown(value: Any) -> Any:
-    """Return a text as a cell, anything else as it is."""
-    return _cell(value) if isinstance(value, str) else value
+    cells = {name: [_cell(value) if isinstance(value, str) else value for value in frame[name]] for name in texts}
+    return frame.assign(**cells).to_csv(index=False)
 
 
 @functools.cache  # a million launches have few different texts
@@ -90,10 +85,14 @@ def markdown(sections: Iterable[Section]) -> str:
     parts = []
     for title, headings, lines in sections:
         rows = [list(headings.values()), *([cells[name] for name in headings] for cells in lines)]
-        written = ["| " + " | ".join(map(markdown_text, row)) + " |" for row in rows]
-        body = "\n".join([written[0], "| " + " | ".join(["---"] * len(headings)) + " |", *written[1:]])
-        parts.append(f"### {markdown_text(title)}\n\n{body}\n")
+        parts.append(f"### {markdown_text(title)}\n\n{markdown_table([map(markdown_text, row) for row in rows])}\n")
     return "\n".join(parts)
+
+
+def markdown_table(rows: Iterable[Iterable[str]]) -> str:
+    """Return a table of cells that are Markdown; the first row is the headings."""
+    headings, *lines = map(list, rows)
+    return "\n".join("| " + " | ".join(line) + " |" for line in (headings, ["---"] * len(headings), *lines))
 
 
 def markdown_text(words: str) -> str:

@@ -23,8 +23,7 @@ import pandas as pd
 
 from benchmarks.errors import UsageError, plain
 from benchmarks.stats import Interval, speed
-from report.tables.between import own_rows
-from report.tables.compare import CELL, COMPARISON, newest
+from report.tables.compare import CELL, COMPARISON, newest, own_rows
 from report.tables.metrics import DEFAULT, Metric
 
 NAME = ("framework", "recipe", "mode", "dtype", "batch_size", "dataset", "input", "device", "threads")
@@ -147,7 +146,7 @@ PYTEST_BENCHMARK_VERSION = "5.3.1"  # of the pytest-benchmark whose format this 
 def pytest_benchmark(frame: pd.DataFrame, asked: Metric) -> str:
     """Return seconds of each launch, of a speed seconds per sample; a group for each comparison."""
     found = _measured(frame, asked)
-    benchmarks = [pytest_benchmark_entry(cell, _seconds(cell, asked), asked) for cell in found]
+    benchmarks = [_pytest_benchmark_entry(cell, _seconds(cell, asked), asked) for cell in found]
     latest = max(start for cell in found for start in cell.started_at)
     saved = {
         "machine_info": {"cpu": {"brand_raw": ", ".join(sorted({str(cell.facts["device_name"]) for cell in found}))}},
@@ -159,7 +158,7 @@ def pytest_benchmark(frame: pd.DataFrame, asked: Metric) -> str:
     return json.dumps(saved, indent=1) + "\n"
 
 
-def pytest_benchmark_entry(cell: Measured, values: list[float], asked: Metric) -> dict[str, Any]:
+def _pytest_benchmark_entry(cell: Measured, values: list[float], asked: Metric) -> dict[str, Any]:
     """Return one benchmark."""
     return {
         "group": cell.group,

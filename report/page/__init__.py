@@ -4,7 +4,3 @@
 the templates know no rows. Everything aggregates over launches first, so that the page's weight does not grow with
 them.
 """
-
-from report.page.document import build as build
-from report.page.inputs import PAGE_COLUMNS as PAGE_COLUMNS
-from report.page.inputs import Inputs as Inputs

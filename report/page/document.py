@@ -1,4 +1,7 @@
-"""The page as one file: sections in order, one script and one style sheet, allowed by their hashes and nothing else."""
+"""The page as one file: sections in order, one script and one style sheet, allowed by their hashes and nothing else.
+
+And its beginning as Markdown, which README holds.
+"""
 
 from __future__ import annotations
 
@@ -13,13 +16,13 @@ from markupsafe import Markup
 
 from benchmarks.errors import count, plain
 from benchmarks.record.store import SweepFile, base_of
+from report.export.formats import markdown_text
 from report.page import words
 from report.page.drawing import BLACK, LOOKS, OTHER
 from report.page.inputs import Inputs, name_of
-from report.page.parts import FACETS, Section
+from report.page.parts import FACETS, Cell, Column, Part, Section, Table
 from report.page.sections import equality, headline, learning, repeat, roofline, subjects, sureness, throughput, times
-from report.page.sections.machines import Machine, machines, table
-from report.page.sections.summary import Summary
+from report.page.sections.machines import Machine, Summary, machines, table
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 SECTIONS = (throughput, learning, times, roofline, equality, sureness, subjects, repeat)
@@ -100,13 +103,9 @@ def _coded(text: str) -> Markup:
 
 def _policy(script: str, style: str) -> str:
     """Return a content security policy under which nothing but this very script and style sheet can act."""
-    allowed = [f"{kind}-src '{_digest(text)}'" for kind, text in (("script", script), ("style", style))]
-    return "; ".join(["default-src 'none'", *allowed, "img-src data:", "base-uri 'none'", "form-action 'none'"])
-
-
-def _digest(text: str) -> str:
-    """Return the hash of an inline script or style sheet as a policy names it."""
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
+    allowed = "script-src 'sha256-{}'; style-src 'sha256-{}'".format(*digests)
+    return f"default-src 'none'; {allowed}; img-src data:; base-uri 'none'; form-action 'none'"
 
 
 def _signs() -> str:
@@ -133,9 +132,7 @@ def _choices(inputs: Inputs) -> list[tuple[str, str, list[str]]]:
 
 def facts(inputs: Inputs) -> Iterator[str]:
     """Yield in short what was measured, on what and when: the newest file's machine, all commits, and the launches."""
-    run = inputs.used[-1].run if inputs.used else {}
-    found = run.get("machine")
-    machine = found if isinstance(found, dict) else {}
+    machine = inputs.used[-1].run.get("machine", {}) if inputs.used else {}
     name = machine.get("cpu") or next(iter(inputs.frame["device_name"].iloc[-1:]), "unknown machine")
     cores, memory = machine.get("physical_cores"), machine.get("memory_bytes")
     yield words.short(name, 60)
@@ -144,8 +141,7 @@ def facts(inputs: Inputs) -> Iterator[str]:
     cards = sorted(set(inputs.frame.loc[inputs.frame["device"] == "gpu", "device_name"]))
     yield from (words.short(card, 60) for card in cards)
     yield str(inputs.frame["started_at"].max())[:10]
-    recorded = [sweep.run.get("commit") for sweep in inputs.used]
-    commits = dict.fromkeys(words.commit(commit) for commit in recorded if isinstance(commit, str))
+    commits = dict.fromkeys(words.commit(sweep.run["commit"]) for sweep in inputs.used if "commit" in sweep.run)
     if commits:
         yield f"{'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)}"
     yield from _launches(inputs)
@@ -179,3 +175,47 @@ def _not_made(sweep: SweepFile) -> int:
     requested = sweep.run.get("requested", {})
     asked, reported = (part.get(name) for part, name in ((requested, "launches"), (sweep.end, "reported")))
     return max(0, asked - reported) if isinstance(asked, int) and isinstance(reported, int) else 0
+
+
+def as_markdown(inputs: Inputs) -> str:
+    """Return who is fastest, on what machine and when, and a table a headline comparison; of several machines each."""
+    found = machines(inputs)
+    if len(found) < 2:
+        return "\n\n".join(_on_one(inputs)) + "\n"
+    means = Summary(inputs, found)
+    parts = [_first(means.title(), means.sentences()), *_tables(means.parts())]
+    for machine in found:
+        parts += [f"### {markdown_text(machine.name)}", *_on_one(machine.inputs)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _on_one(inputs: Inputs) -> list[str]:
+    """Return the paragraphs on one machine."""
+    measured = "Measured on " + markdown_text(", ".join(facts(inputs))) + "."
+    return [_first(headline.title(inputs), headline.sentences(inputs)), measured, *_tables([headline.table(inputs)])]
+
+
+def _first(title: str, sentences: Iterable[str]) -> str:
+    """Return the first paragraph: who is fastest."""
+    return f"**{markdown_text(title)}.** " + markdown_text(" ".join(sentences))
+
+
+def _tables(parts: Iterable[Part]) -> Iterator[str]:
+    """Yield the tables among these parts that need no opening: of each group its title, and its lines as Markdown."""
+    for shown in (part for part in parts if isinstance(part, Table) and not part.folded):
+        headings = _texts(shown.columns, shown.columns)
+        rules = ["---:" if column.number else "---" for column in shown.columns for _ in _pair(column, column)]
+        for group in shown.groups:
+            yield f"**{markdown_text(group.title)}**"
+            rows = [headings, rules, *(_texts(line.cells, shown.columns) for line in group.lines)]
+            yield "\n".join("| " + " | ".join(map(markdown_text, row)) + " |" for row in rows)
+
+
+def _texts(found: Iterable[Cell | Column], columns: Iterable[Column]) -> list[str]:
+    """Return the texts of a line, or of the headings; a column's notes are a column of their own."""
+    return [text for one, column in zip(found, columns, strict=True) for text in _pair(one, column)]
+
+
+def _pair(one: Cell | Column, column: Column) -> tuple[str, ...]:
+    """Return a text, and its note where the column has notes."""
+    return (one.text, one.note) if column.note else (one.text,)

@@ -87,8 +87,13 @@ class Inputs:
         keys = sorted(found, key=lambda pair: (pair[0], order.get(pair[1], len(order)), pair[1]))
         return [max(found[key], key=_weight) for key in keys]
 
-    def same_mode(self, cells: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-        """Return the mode that most frameworks of a comparison have, and the comparison within that mode alone."""
+    @cached_property
+    def like_for_like(self) -> list[tuple[str, pd.DataFrame]]:
+        """Of each headline comparison the mode that most frameworks have, and the comparison within that mode alone."""
+        return [self._same_mode(cells) for cells in self.headline]
+
+    def _same_mode(self, cells: pd.DataFrame) -> tuple[str, pd.DataFrame]:
+        """Return this of one comparison."""
         counts = cells.groupby("mode")["framework"].nunique()
         mode = min(
             counts.index,
@@ -99,11 +104,14 @@ class Inputs:
                 name,
             ),
         )
-        same = self.own["mode"] == mode
-        for column in COMPARISON:
-            same &= self.own[column] == cells[column].iloc[0]
+        same = (self.own["mode"] == mode) & alike(self.own, cells.iloc[0], COMPARISON)
         base = self.base if self.base in set(self.own.loc[same, "framework"]) else None
         return str(mode), _with_speed(compare(self.own[same], base))
+
+
+def alike(frame: pd.DataFrame, record: pd.Series[Any], names: list[str]) -> pd.Series[bool]:
+    """Return which lines of a frame have a record's values in these columns."""
+    return (frame[names] == record[names]).all(axis=1)
 
 
 def _with_speed(cells: pd.DataFrame) -> pd.DataFrame:

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -13,40 +13,6 @@ import pandas as pd
 from markupsafe import Markup
 
 from benchmarks.errors import plain
-from report.page import words
-
-
-def verdict(record: dict[Any, Any]) -> str:
-    """Return the verdict on a ratio, or why there is none."""
-    undecided = "too few rounds" if words.precision(record["ratio_low"]) else ""
-    return text_of(record["verdict"]) or undecided
-
-
-def ratio(record: dict[Any, Any]) -> Cell:
-    """Return a ratio with its interval."""
-    interval = words.between(record["ratio_low"], record["ratio_high"], ".3f")
-    return Cell(words.number(record["ratio"], ".3f"), interval, value_of(record["ratio"]))
-
-
-def value_of(number: Any) -> float | None:
-    """Return what a cell is sorted by, nothing where there is no figure."""
-    return float(number) if words.precision(number) else None
-
-
-def text_of(text: Any) -> str:
-    """Return text that may be missing."""
-    return str(text) if words.precision(text) else ""
-
-
-def lockstep(verdict: Any) -> Cell:
-    """Return the gate's verdict."""
-    return Cell(words.short(verdict), style="good" if verdict == "pass" else "bad")
-
-
-def batch(size: Any) -> Cell:
-    """Return a batch size."""
-    return Cell(words.number(size), value=value_of(size))
-
 
 Facets = dict[str, str]
 FACETS = {"model": "model", "device": "device", "batch": "batch_size", "mode": "mode", "framework": "framework"}
@@ -73,11 +39,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column's heading, its notes' heading, and whether it holds numbers."""
+    """A column's heading, its notes' heading, whether it holds numbers, and what makes its cell of a record."""
 
     text: str
     note: str = ""
     number: bool = False
+    cell: Callable[[Any], Cell] = lambda _: Cell()
 
 
 @dataclass(frozen=True)

@@ -14,30 +14,35 @@ NONE = "–"
 DIRTY = "-dirty"  # git.commit's mark of a checkout with changes
 
 
-def precision(value: Any) -> bool:
+def known(value: Any) -> bool:
     """Return whether there is a value: neither None nor NaN nor NA."""
     return value is not None and not pd.isna(value)
 
 
+def text(value: Any) -> str:
+    """Return text that may be missing."""
+    return str(value) if known(value) else ""
+
+
 def number(value: Any, form: str = ",.0f", unit: str = "") -> str:
     """Return a number in a format with its unit, a dash where there is none."""
-    return format(float(value), form) + (f" {unit}" if unit else "") if precision(value) else NONE
+    return format(float(value), form) + (f" {unit}" if unit else "") if known(value) else NONE
 
 
 def speed(value: Any) -> str:
     """Return samples/s: whole, or three digits below 100."""
-    return number(value, ",.0f" if precision(value) and value >= 100 else ".3g")
+    return number(value, ",.0f" if known(value) and value >= 100 else ".3g")
 
 
 def between(low: Any, high: Any, form: str = ",.0f") -> str:
     """Return an interval, empty where there is none; signed bounds are joined by a word."""
     joint = " to " if form.startswith("+") else "–"
-    return f"{float(low):{form}}{joint}{float(high):{form}}" if precision(low) and precision(high) else ""
+    return f"{float(low):{form}}{joint}{float(high):{form}}" if known(low) and known(high) else ""
 
 
 def seconds(value: Any) -> str:
     """Return a duration in the unit that suits it: µs, ms, s or min."""
-    if not precision(value):
+    if not known(value):
         return NONE
     value = float(value)
     for limit, factor, unit in ((1e-3, 1e6, "µs"), (1.0, 1e3, "ms"), (120.0, 1.0, "s")):
@@ -48,7 +53,7 @@ def seconds(value: Any) -> str:
 
 def size(value: Any) -> str:
     """Return bytes in the binary unit that suits them."""
-    if not precision(value):
+    if not known(value):
         return NONE
     value = float(value)
     for unit in ("B", "KiB", "MiB"):

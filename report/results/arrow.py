@@ -62,12 +62,13 @@ def _block(found: Sequence[bytes], before: int, sweep: store.SweepFile) -> pa.Ta
     for number in sorted(set(range(len(found))).difference(taken)):
         store.judge(sweep, before + number + 1, found[number])
         if sweep.rows:
-            rows.append(sweep.rows.pop())
+            row = sweep.rows.pop()
+            rows.append({column.name: clean(column.kind, row[column.name]) for column in COLUMNS})
             judged.append(number)
     if not rows:
         return pa.concat_tables([SCHEMA.empty_table(), *tables])
     places = pa.array([*taken, *judged])
-    return pa.concat_tables([*tables, _from_rows(rows)]).take(pc.sort_indices(places))
+    return pa.concat_tables([*tables, pa.Table.from_pylist(rows, SCHEMA)]).take(pc.sort_indices(places))
 
 
 def _is_sound(line: bytes) -> bool:
@@ -133,12 +134,6 @@ def _holds(column: Column, values: pa.ChunkedArray) -> bool:
     else:
         found = (values if nested else pc.unique(values)).to_pylist()
     return all(column.check(value) for value in found if value is not None)
-
-
-def _from_rows(rows: Sequence[dict[str, Any]]) -> pa.Table:
-    """Return validated rows as a table."""
-    arrays = [pa.array([clean(c.kind, row[c.name]) for row in rows], TYPES[c.kind]) for c in COLUMNS]
-    return pa.table(arrays, SCHEMA)
 
 
 def clean(kind: str, value: Any) -> Any:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import BinaryIO
@@ -30,6 +30,7 @@ SETTLED_S = 2.0  # a file changed more recently may change again within its cloc
 TEXTS = [column.name for column in schema.COLUMNS if column.kind == "str"]
 ABOUT = [field.name for field in fields(SweepFile) if field.name not in ("path", "rows")]
 KEY = b"lockstep"
+WRITTEN = {"use_dictionary": TEXTS, "compression": "lz4", "write_page_checksum": True}
 
 
 def read(path: Path, columns: Sequence[str]) -> tuple[pa.Table, SweepFile]:
@@ -42,10 +43,15 @@ def read(path: Path, columns: Sequence[str]) -> tuple[pa.Table, SweepFile]:
         with files.open_regular(path) as file:
             before = os.fstat(file.fileno())
             entry = _place(path, before)
-            found = _kept_table(entry, path, columns)
-            return found or parse(file, path, columns, entry if _settled(before) else None)
+            if found := _kept_table(entry, path, columns):
+                return found
+            if _settled(before):
+                with suppress(OSError):  # a cache that cannot be written, a full disk
+                    return _parse_and_keep(file, path, columns, entry)
+                file.seek(0)
+            return parse(file, path, columns)
     except files.NotRegular as error:
-        return encoded(arrow.SCHEMA.empty_table().select(columns)), SweepFile(path, problems=[str(error)])
+        return no_rows(columns), SweepFile(path, problems=[str(error)])
     except OSError as error:
         raise StorageError(f"cannot read {path}: {error.strerror or error}") from error
 
@@ -55,85 +61,52 @@ def _kept_table(entry: Path, path: Path, columns: Sequence[str]) -> tuple[pa.Tab
     try:
         with pq.ParquetFile(entry, read_dictionary=TEXTS, page_checksum_verification=True) as file:
             about = json.loads(file.metadata.metadata[KEY])
-            return encoded(file.read(list(columns), use_threads=False)), SweepFile(path, **about)
+            return _encoded(file.read(list(columns), use_threads=False)), SweepFile(path, **about)
     except (OSError, pa.ArrowException, ValueError, KeyError, TypeError):
         return None
 
 
-def parse(file: BinaryIO, path: Path, columns: Sequence[str], entry: Path | None) -> tuple[pa.Table, SweepFile]:
-    """Return the same from the file itself, and keep it in the entry unless the file changes meanwhile."""
-    sweep, before = SweepFile(path), os.fstat(file.fileno())
-    parts = [arrow.SCHEMA.empty_table().select(columns)]
-    with _written(entry) as writer:
-        for block in arrow.blocks(file, sweep):
-            writer.write(block)
-            parts.append(block.select(columns))
-        writer.about = {KEY: json.dumps({name: getattr(sweep, name) for name in ABOUT})}
-        writer.valid = _same(before, os.fstat(file.fileno()))
-    return encoded(pa.concat_tables(parts)), sweep
+def parse(
+    file: BinaryIO, path: Path, columns: Sequence[str], keep: Callable[[pa.Table], None] = lambda block: None
+) -> tuple[pa.Table, SweepFile]:
+    """Return the same from the file itself; `keep` gets each block of rows with all columns."""
+    sweep, parts = SweepFile(path), [arrow.SCHEMA.empty_table().select(columns)]
+    for block in arrow.blocks(file, sweep):
+        keep(block)
+        parts.append(block.select(columns))
+    return _encoded(pa.concat_tables(parts)), sweep
 
 
-def encoded(table: pa.Table) -> pa.Table:
-    """Return the table with its texts as dictionaries; most columns hold few different ones."""
-    for index, field in enumerate(table.schema):
-        if pa.types.is_string(field.type):
-            table = table.set_column(index, field.name, table.column(index).dictionary_encode())
-    return table
-
-
-class Writer:
-    """Writes a Parquet file a block at a time, and nothing more once the disk refuses; `about` becomes its metadata.
-
-    Without a path it writes nothing.
-    """
-
-    def __init__(self, part: Path | None) -> None:
-        self.file: pq.ParquetWriter | None = None
-        self.about: dict[bytes, str] = {}
-        self.valid = False
-        if part:
-            with suppress(OSError):
-                part.parent.mkdir(parents=True, exist_ok=True)
-                self.file = pq.ParquetWriter(
-                    part, arrow.SCHEMA, use_dictionary=TEXTS, compression="lz4", write_page_checksum=True
-                )
-
-    def write(self, block: pa.Table) -> None:
-        """Add a block of rows."""
-        if self.file:
-            try:
-                self.file.write_table(block)
-            except OSError:
-                self.file = None
-
-    def close(self) -> bool:
-        """End the file; return whether it is whole."""
-        if not self.file:
-            return False
-        try:
-            self.file.add_key_value_metadata(self.about)
-            self.file.close()
-        except OSError:
-            return False
-        return self.valid
-
-
-@contextmanager
-def _written(entry: Path | None) -> Iterator[Writer]:
-    """Yield a writer whose file becomes the entry in one piece, in place of older ones of the same results file."""
-    part = entry.with_suffix(f".{os.getpid()}.{time.monotonic_ns()}.part") if entry else None
-    writer = Writer(part)
+def _parse_and_keep(file: BinaryIO, path: Path, columns: Sequence[str], entry: Path) -> tuple[pa.Table, SweepFile]:
+    """Return the same, and make the entry in one piece unless the file changes meanwhile; older ones of it go."""
+    before, part = os.fstat(file.fileno()), entry.with_suffix(f".{os.getpid()}.{time.monotonic_ns()}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
     try:
-        yield writer
-        if writer.close() and part and entry:
+        with pq.ParquetWriter(part, arrow.SCHEMA, **WRITTEN) as writer:
+            table, sweep = parse(file, path, columns, writer.write_table)
+            writer.add_key_value_metadata({KEY: json.dumps({name: getattr(sweep, name) for name in ABOUT})})
+        if _state(before) == _state(os.fstat(file.fileno())):
             part.rename(entry)
             for other in entry.parent.glob(f"{entry.name.split('-')[0]}-*.parquet"):
                 if other != entry:
                     other.unlink(missing_ok=True)
     finally:
-        if part:
-            with suppress(OSError):
-                part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink(missing_ok=True)
+    return table, sweep
+
+
+def no_rows(columns: Sequence[str] = arrow.SCHEMA.names) -> pa.Table:
+    """Return a table of no rows, as read gives it."""
+    return _encoded(arrow.SCHEMA.empty_table().select(columns))
+
+
+def _encoded(table: pa.Table) -> pa.Table:
+    """Return the table with its texts as dictionaries; most columns hold few different ones."""
+    for index, field in enumerate(table.schema):
+        if pa.types.is_string(field.type):
+            table = table.set_column(index, field.name, table.column(index).dictionary_encode())
+    return table
 
 
 def _place(path: Path, stat: os.stat_result) -> Path:
@@ -145,11 +118,6 @@ def _place(path: Path, stat: os.stat_result) -> Path:
 def _code() -> str:
     """Return what decides how a file is read: the modules of ours that this one imports, and the version of Arrow."""
     return f"{code_hash(__name__, packages=False)} {pa.__version__}"
-
-
-def _same(one: os.stat_result, other: os.stat_result) -> bool:
-    """Return whether a file has not changed between two looks."""
-    return _state(one) == _state(other)
 
 
 def _state(stat: os.stat_result) -> list[int]:

@@ -23,7 +23,7 @@ from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine import git
 from benchmarks.record.schema import BY_NAME, COLUMNS
 from benchmarks.record.store import SweepFile, session, sessions
-from report.results import arrow, cache, machines
+from report.results import cache, machines
 from report.tables.compare import CELL
 
 FOLDER = "results"
@@ -38,46 +38,33 @@ def _extracted(revision: str) -> Iterator[list[Path] | None]:
     """
     rev, _, path = revision.partition(":")
     path = path.strip("/") or FOLDER
-    if not rev or not (commit := _text("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")):
+    named = rev and git.output("rev-parse", "--verify", "--quiet", "--end-of-options", f"{rev}^{{commit}}")
+    if not named:
         yield None
         return
-    found = _entries(commit.strip(), path)
+    commit = named.decode().strip()
+    below = {Path(name): blob for name, blob in _tree(commit, path).items()}
+    found = {name.name: blob for name, blob in below.items() if Path(path) in (name, name.parent)}
     if not found:
-        raise UsageError(plain(f"{rev} has no .jsonl files in {path}; {_others(rev, commit.strip())}"))
+        folders = ", ".join(sorted({f"{rev}:{Path(name).parent}" for name in _tree(commit, FOLDER)}))
+        others = f"there are: {folders}" if folders else "it has none in any folder of results/"
+        raise UsageError(plain(f"{rev} has no .jsonl files in {path}; {others}"))
     with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
         for name, blob in found.items():
             (Path(folder) / name).write_bytes(git.output("cat-file", "blob", blob) or b"")
         yield sorted(Path(folder).iterdir())
 
 
-def _entries(commit: str, path: str) -> dict[str, str]:
-    """Return the blob of each results file in a folder of a commit, by name; of the file itself if it is one."""
-    below = _tree(commit, path)
-    return {Path(name).name: blob for name, blob in below.items() if name == path or Path(name).parent == Path(path)}
-
-
-def _others(rev: str, commit: str) -> str:
-    """Say which folders of a commit hold results."""
-    folders = sorted({f"{rev}:{Path(name).parent}" for name in _tree(commit, FOLDER)})
-    return f"there are: {', '.join(folders)}" if folders else "it has none in any folder of results/"
-
-
 def _tree(commit: str, path: str) -> dict[str, str]:
     """Return the blobs of all results files at or below a path of a commit, by full name, links left out."""
     listed = git.output("--literal-pathspecs", "ls-tree", "-r", "-z", "--full-tree", commit, "--", path)
-    lines = (listed or b"").split(b"\0")
     found = {}
-    for line in filter(None, lines):
+    for line in filter(None, (listed or b"").split(b"\0")):
         about, name = line.decode(errors="surrogateescape").split("\t", 1)
         mode, _, blob = about.split()
         if mode.startswith("100") and name.endswith(".jsonl"):
             found[name] = blob
     return found
-
-
-def _text(*arguments: str) -> str:
-    """Return what a git command prints, empty if it fails."""
-    return (git.output(*arguments) or b"").decode()
 
 
 DERIVED = ("machine_kind", "machine", "session", "overtaken")  # the frame's columns that do not stand in rows
@@ -108,7 +95,7 @@ def load(source: str | Path, columns: Sequence[str] | None = None, categories: b
     """
     names = wanted(columns)
     read = [name for name in names if name in BY_NAME]
-    parts = sorted(_parts_of(source, read), key=lambda part: part[1].path.name)
+    parts = _parts_of(source, read)
     for _, sweep in parts:
         for problem in sweep.problems:
             print(plain(problem), file=sys.stderr)  # noqa: T201  # a table must not hide what it leaves out
@@ -120,7 +107,7 @@ def records(source: str | Path) -> list[SweepFile]:
 
     Problems are in them, not on stderr. The paths of a git revision's files are no longer there.
     """
-    return [sweep for _, sweep in sorted(_parts_of(source, []), key=lambda part: part[1].path.name)]
+    return [sweep for _, sweep in _parts_of(source, [])]
 
 
 def wanted(columns: Sequence[str] | None) -> list[str]:
@@ -135,9 +122,10 @@ def wanted(columns: Sequence[str] | None) -> list[str]:
 
 
 def _parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
-    """Return the columns and the sweep of each file of `source`, a few files at a time."""
+    """Return the columns and the sweep of each file of `source` by the files' names, a few files at a time."""
     with _files(source) as paths, ThreadPoolExecutor(READERS) as readers:
-        return list(readers.map(lambda path: cache.read(path, columns), paths))
+        parts = readers.map(lambda path: cache.read(path, columns), paths)
+        return sorted(parts, key=lambda part: part[1].path.name)
 
 
 @contextmanager
@@ -189,7 +177,7 @@ def _renamed(texts: pa.DictionaryArray, name: Callable[[str], str]) -> pa.Dictio
 
 def framed(tables: Iterable[pa.Table], names: Sequence[str], categories: bool) -> pd.DataFrame:
     """Return tables as one frame with these columns."""
-    [empty] = with_derived([(cache.encoded(arrow.SCHEMA.empty_table()), SweepFile(Path()))])
+    [empty] = with_derived([(cache.no_rows(), SweepFile(Path()))])
     table = pa.concat_tables([found.select(names) for found in (empty, *tables)])
     with ThreadPoolExecutor(READERS) as converters:
         columns = converters.map(lambda name: _series(table[name], categories), names)

@@ -45,7 +45,7 @@ def kinds(parts: Sequence[Part]) -> list[pa.Array]:
     It stands in its file's record. A driver's own launches are those that members lost: they are of the kind whose
     launches have the same identity (column `cell`), or of the only kind that there is.
     """
-    found = [_repeated(kind(sweep), len(table)) for table, sweep in parts]
+    found = [pa.repeat(kind(sweep), len(table)).dictionary_encode() for table, sweep in parts]
     for family in _by_base(parts):
         members = [place for place in family if "engine" not in parts[place][1].run]
         by_cell = {cell: kind(parts[p][1]) for p in members for cell in pc.unique(parts[p][0]["cell"]).to_pylist()}
@@ -58,39 +58,32 @@ def kinds(parts: Sequence[Part]) -> list[pa.Array]:
     return found
 
 
-def _repeated(text: str, times: int) -> pa.DictionaryArray:
-    """Return a column of one text."""
-    return pa.DictionaryArray.from_arrays(np.zeros(times, np.int32), pa.array([text]))
-
-
 def overtaken(parts: Sequence[Part], machine_kinds: Sequence[pa.Array], last: Mapping[str, str]) -> list[Flags]:
     """Return which launches are of an attempt at their comparison that a later one took the place of.
 
     `last` is what sessions() says: a sweep over machines that resumes another measures again what is not complete.
     """
+    session_of = [session(str(sweep.run.get("sweep")), last) for _, sweep in parts]
+    several = {name for name, (_, sweep) in zip(session_of, parts, strict=True) if _is_part(sweep)}
+    places = [place for place, name in enumerate(session_of) if name in several]
+    frames = [
+        parts[p][0].select(READ).to_pandas().assign(machine_kind=machine_kinds[p].to_pylist(), session=session_of[p])
+        for p in places
+    ]
     found = [np.zeros(len(table), bool) for table, _ in parts]
-    together: dict[str, list[int]] = defaultdict(list)
-    for place, (_, sweep) in enumerate(parts):
-        together[session(str(sweep.run.get("sweep")), last)].append(place)
-    for family in together.values():
-        if not any(_is_part(parts[place][1]) for place in family):
-            continue
-        frames = [parts[place][0].select(READ).to_pandas() for place in family]
-        given = [
-            frame.assign(machine_kind=machine_kinds[p].to_pylist()) for frame, p in zip(frames, family, strict=True)
-        ]
-        lengths = np.cumsum([len(frame) for frame in given])[:-1]
-        for place, flags in zip(family, np.split(_before_the_last(pd.concat(given)), lengths), strict=True):
+    if frames:
+        ends = np.cumsum([len(frame) for frame in frames])[:-1]
+        for place, flags in zip(places, np.split(_before_the_last(pd.concat(frames)), ends), strict=True):
             found[place] = flags
     return found
 
 
 def _before_the_last(frame: pd.DataFrame) -> Flags:
-    """Return which launches of a session are of an attempt before the last that has anything but interrupted ones.
+    """Return which launches are of an attempt before their session's last that has anything but interrupted ones.
 
     Attempts are numbered by who plans them: when a launch began says nothing of their order, clocks of machines differ.
     """
-    comparison, numbered = number(frame, [*COMPARISON, "task"]), frame["attempt"].notna().to_numpy(bool)
+    comparison, numbered = number(frame, ["session", *COMPARISON, "task"]), frame["attempt"].notna().to_numpy(bool)
     attempts = pd.DataFrame({"base": [base_of(name) for name in frame["sweep"]], "attempt": 1})
     attempts.loc[numbered, "attempt"] = frame["attempt"].to_numpy()[numbered].astype(np.int64)
     attempt = number(attempts, ["base", "attempt"])

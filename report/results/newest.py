@@ -1,7 +1,6 @@
 """Which launches count: those of the newest session that measured a cell, all measured under the same conditions.
 
-A session is a sweep with those that it resumed (load); in a frame that does not say, each sweep is one. Names of
-sweeps sort by time.
+A session is a sweep with those that it resumed (load). Names of sweeps sort by time.
 """
 
 from __future__ import annotations
@@ -19,9 +18,9 @@ def is_newest(frame: pd.DataFrame, cell: Numbers) -> Flags:
     What was interrupted measured nothing: it hides no older session, and is shown until a later sweep has the launch.
     What is of an attempt before the last one at its comparison (load) is never shown, and hides nothing.
     """
-    current = ~frame["overtaken"].to_numpy(bool) if "overtaken" in frame else np.ones(len(frame), bool)
+    current = ~frame["overtaken"].to_numpy(bool)
     lost = equal(frame["status"], "interrupted")
-    sessions = pd.factorize(frame["session"] if "session" in frame else frame["sweep"], sort=True)[0]
+    sessions = pd.factorize(frame["session"], sort=True)[0]
     group = 2 * cell + equal(frame["task"], "speed")
     last, measured = (highest(sessions, group, counts)[group] for counts in (current, current & ~lost))
     alike = _of_one_identity(frame, group, (sessions == measured) & ~lost & current)
@@ -37,8 +36,6 @@ def _of_one_identity(frame: pd.DataFrame, group: Numbers, counts: Flags) -> Flag
     A sweep that resumed another made again what had changed in between, a framework's environment or the recipe's
     epochs: the older launches of that cell do not belong to the same cell.
     """
-    if "cell" not in frame:
-        return np.ones(len(frame), bool)
     sweeps = pd.factorize(frame["sweep"], sort=True)[0]
     latest = highest(sweeps, group, counts)
     identity = group * (len(frame) + 1) + pd.factorize(frame["cell"])[0]
@@ -55,6 +52,6 @@ def _replaced(frame: pd.DataFrame, group: Numbers, lost: Flags, counts: Flags, s
     sweeps, different = pd.factorize(frame["sweep"])
     bases = np.array([base_of(name) for name in different], object)[sweeps]
     endings = pd.DataFrame({"session": sessions, "made": ~lost, "base": bases})
-    endings["attempt"] = frame["attempt"].fillna(1).to_numpy(np.int64) if "attempt" in frame else 1
+    endings["attempt"] = frame["attempt"].fillna(1).to_numpy(np.int64)
     order = number(endings, ["session", "made", "base", "attempt"])
     return np.asarray(order < highest(order, launch, counts)[launch])

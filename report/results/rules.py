@@ -5,7 +5,7 @@ A rule looks at the launches that tables count, with what their runs' records sa
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,8 +20,11 @@ from benchmarks.record.store import base_of
 from report.results.files import File
 from report.results.load import framed, wanted, with_derived
 from report.tables.compare import CELL, COMPARISON, newest
+from report.tables.groups import equal
+from report.tables.sides import origins
 
 RULES_VERSION = 1
+GATE_SAYS = {"fail": "its status is ok, and the gate says fail", "unproven": "unproven, and does not say why"}
 MORE = 1.05  # CPUs for each thread asked for; more threads may take turns on them (worker.mismatch)
 AXES = (*CELL, "revision")
 UNNAMED = ("model", "device_name", "machine_kind")  # the recipe says the first; the others are long, mostly the same
@@ -30,162 +33,154 @@ OTHERS = schema.names(  # what the rules read of rows, beside load.KEYS
     "threads_computing", "cpu_per_wall",
 )  # fmt: skip
 READ = [name for name in wanted(OTHERS) if name in schema.BY_NAME]
-Row = Mapping[str, Any]
 Broken = Iterator[tuple[str, str]]  # (level, where and what)
 
 
 @dataclass(frozen=True)
 class Counted:
-    """The launches that tables count, and by sweep the record of its run and its cells."""
+    """The launches that tables count, and what their sweeps' records say.
 
-    rows: Sequence[Row]
-    runs: Mapping[str, Mapping[str, Any]]
-    ended: frozenset[str]  # sweeps that came to their end
-    reported: Mapping[str, set[tuple[Any, ...]]]  # cells, those of launches that a newer session has again too
+    rows: READ and where a launch ran, as sides.origins has it. cells: sweep and AXES of all that was reported, those of
+    launches that a newer session has again too. ended: the runs' records of the sweeps that came to their end, by name.
+    """
 
-    def ok(self, task: str = "") -> list[Row]:
+    rows: pd.DataFrame
+    cells: pd.DataFrame
+    ended: Mapping[str, Mapping[str, Any]]
+
+    def ok(self, task: str = "") -> pd.DataFrame:
         """Return the launches that ended ok, of one task or of both."""
-        return [row for row in self.rows if row["status"] == "ok" and task in ("", row["task"])]
-
-    def recorded(self, row: Row, name: str) -> Any:
-        """Return what the record of a launch's run says, None where it does not."""
-        return self.runs.get(row["sweep"], {}).get(name)
-
-    def environment(self, row: Row, name: str) -> Any:
-        """Return what that record says of the environment that a launch ran in, None where it does not."""
-        return (self.recorded(row, "frameworks") or {}).get(f"{row['framework']}-{row['device']}", {}).get(name)
+        good = self.rows[equal(self.rows["status"], "ok")]
+        return good[equal(good["task"], task)] if task else good
 
 
 def _counted(files: Sequence[File]) -> Counted:
     """Return the launches of some files that tables count."""
     sweeps = [file.sweep for file in files]
     frame = framed(with_derived([(file.table, file.sweep) for file in files]), wanted(READ), categories=True)
-    reported: dict[str, set[tuple[Any, ...]]] = defaultdict(set)
-    for row in _records(frame.loc[~frame["overtaken"], ["sweep", *AXES]].drop_duplicates()):
-        reported[row["sweep"]].add(_axes(row))
-    runs = {sweep.run["sweep"]: sweep.run for sweep in sweeps if "sweep" in sweep.run}
-    ended = frozenset(sweep.run["sweep"] for sweep in sweeps if sweep.end and "sweep" in sweep.run)
-    return Counted(_records(newest(frame[frame["revision"].isna()])), runs, ended, reported)
+    cells = frame.loc[~frame["overtaken"], ["sweep", *AXES]].drop_duplicates()
+    ended = {sweep.run["sweep"]: sweep.run for sweep in sweeps if sweep.end and "sweep" in sweep.run}
+    rows = newest(frame[frame["revision"].isna()]).join(origins(sweeps), on=["sweep", "framework", "device"])
+    return Counted(rows, cells.assign(sweep=cells["sweep"].map(base_of)), ended)
 
 
-def _records(frame: pd.DataFrame) -> list[Row]:
+def _records(frame: pd.DataFrame) -> list[dict[str, Any]]:
     """Return the lines of a frame as rows, None where nothing is known."""
-    found: list[Row] = frame.astype(object).where(frame.notna(), None).to_dict("records")  # type: ignore[assignment]
-    return found
+    return frame.astype(object).where(frame.notna(), None).to_dict("records")  # type: ignore[return-value]
 
 
-def _axes(row: Row) -> tuple[Any, ...]:
-    """Return what tells a launch's cell from others."""
-    return tuple(row[name] for name in AXES)
-
-
-def _cell(row: Row) -> str:
+def _cell(row: Mapping[str, Any]) -> str:
     """Return a cell's name for people."""
     return f"{row['framework']} {row['mode']}, {_comparison(row, COMPARISON)}"
 
 
-def _comparison(row: Row, shared: Iterable[str]) -> str:
+def _comparison(row: Mapping[str, Any] | pd.Series, shared: Iterable[str]) -> str:
     """Return what launches share, for people."""
     forms = {"batch_size": "batch {}".format, "threads": errors.threads, "sweep": "sweep {}".format}
     return ", ".join(forms.get(name, str)(row[name]) for name in shared if name not in UNNAMED)
 
 
-def _grouped(rows: Iterable[Row], shared: Sequence[str]) -> Iterator[tuple[str, list[Row]]]:
+def _grouped(rows: pd.DataFrame, shared: Sequence[str]) -> Iterator[tuple[str, pd.DataFrame]]:
     """Yield (name, launches) of those that share these columns."""
-    groups: dict[tuple[Any, ...], list[Row]] = defaultdict(list)
-    for row in rows:
-        groups[tuple(row[name] for name in shared)].append(row)
-    for found in groups.values():
-        yield _comparison(found[0], shared), found
-
-
-def _names(rows: Iterable[Row]) -> list[str]:
-    """Return the frameworks of some launches."""
-    return sorted({row["framework"] for row in rows})
+    for _, found in rows.groupby(list(shared), sort=False, dropna=False, observed=True):
+        yield _comparison(found.iloc[0], shared), found
 
 
 def _gate(launches: Counted) -> Broken:
     """Yield what counts although the gate says fail, or could not be proven: with a reason that is a note."""
-    for row in launches.ok():
-        if row["lockstep"] == "fail":
-            yield "error", f"{_cell(row)}: its status is ok, and the gate says fail"
-        elif row["lockstep"] == "unproven" and not row["reason"]:
-            yield "error", f"{_cell(row)}: unproven, and does not say why"
-    unproven = Counter(_cell(row) for row in launches.ok() if row["lockstep"] == "unproven" and row["reason"])
-    yield from (("note", f"{name}: unproven, {count} launches") for name, count in unproven.items())
+    ok = launches.ok()
+    unproven = equal(ok["lockstep"], "unproven")
+    silent = ok["reason"].isna().to_numpy(bool) | equal(ok["reason"], "")
+    for row in _records(ok[equal(ok["lockstep"], "fail") | unproven & silent]):
+        yield "error", f"{_cell(row)}: {GATE_SAYS[row['lockstep']]}"
+    explained = Counter(_cell(row) for row in _records(ok[unproven & ~silent]))
+    yield from (("note", f"{name}: unproven, {count} launches") for name, count in explained.items())
 
 
 def _ceiling(launches: Counted) -> Broken:
     """Yield speeds above the peak or the roofline that count."""
-    for row in launches.ok():
-        for name in ("mfu", "roofline_share"):
+    ok, names = launches.ok(), ["mfu", "roofline_share"]
+    for row in _records(ok[(ok[names] > 1).any(axis=1)]):
+        for name in names:
             if (row[name] or 0) > 1:
                 yield "error", f"{_cell(row)}, round {row['round']}: its status is ok, and its {name} {row[name]:.3g}"
 
 
 def _seeds(launches: Counted) -> Broken:
     """Yield seeds that a cell was trained with more than once in one session."""
-    trained = Counter((_axes(row), row["session"], row["seed"]) for row in launches.ok("accuracy"))
-    for row in launches.ok("accuracy"):
-        if (times := trained.pop((_axes(row), row["session"], row["seed"]), 1)) > 1:
-            yield "error", f"{_cell(row)}: seed {row['seed']} was trained {times} times"
+    trained, once = launches.ok("accuracy"), [*AXES, "session", "seed"]
+    times = trained.groupby(once, dropna=False, observed=True)["task"].transform("size")
+    for row in _records(trained.assign(times=times)[times > 1].drop_duplicates(once)):
+        yield "error", f"{_cell(row)}: seed {row['seed']} was trained {row['times']} times"
 
 
 def _threads(launches: Counted) -> Broken:
     """Yield sweeps whose frameworks had different threads, and launches that computed with others than asked."""
-    asked_for = [{**row, "sweep": base_of(row["sweep"])} for row in launches.rows]
-    for where, rows in _grouped(asked_for, [name for name in (*COMPARISON, "sweep") if name != "threads"]):
-        asked = {name: sorted({row["threads"] for row in rows if row["framework"] == name}) for name in _names(rows)}
-        if len({tuple(found) for found in asked.values()}) > 1:
-            each = "; ".join(f"{name} {', '.join(map(str, found))}" for name, found in asked.items())
+    rows = launches.rows.assign(sweep=launches.rows["sweep"].map(base_of))
+    for where, found in _grouped(rows, [name for name in (*COMPARISON, "sweep") if name != "threads"]):
+        asked = {
+            str(name): sorted(set(threads)) for name, threads in found.groupby("framework", observed=True)["threads"]
+        }
+        if len({tuple(threads) for threads in asked.values()}) > 1:
+            each = "; ".join(f"{name} {', '.join(map(str, threads))}" for name, threads in asked.items())
             yield "error", f"{where}: threads differ: {each}"
-    for row in launches.ok("speed"):
-        computing, cpus = row["threads_computing"] or row["threads"], row["cpu_per_wall"] or 0.0
-        if row["device"] == "cpu" and (computing < row["threads"] or cpus > MORE * row["threads"]):
-            level = "note" if "thread_mismatch" in (row["flags"] or []) else "error"
-            unsaid = "" if level == "note" else ", and no flag says so"
-            yield (
-                level,
-                f"{_cell(row)}, round {row['round']}: {count(computing, 'thread')} computed on {cpus:.2f} CPUs{unsaid}",
-            )
+    timed = launches.ok("speed")
+    timed = timed[equal(timed["device"], "cpu")].fillna({"cpu_per_wall": 0.0})
+    computing = timed["threads_computing"].fillna(timed["threads"])
+    wrong = (computing < timed["threads"]) | (timed["cpu_per_wall"] > MORE * timed["threads"])
+    for row in _records(timed.assign(threads_computing=computing)[wrong]):
+        level = "note" if "thread_mismatch" in (row["flags"] or []) else "error"
+        unsaid = "" if level == "note" else ", and no flag says so"
+        computed = f"{count(row['threads_computing'], 'thread')} computed on {row['cpu_per_wall']:.2f} CPUs"
+        yield level, f"{_cell(row)}, round {row['round']}: {computed}{unsaid}"
 
 
 def _versions(launches: Counted) -> Broken:
     """Yield versions and locks of a framework that differ, and Pythons."""
-    for where, rows in _grouped(launches.ok(), COMPARISON):
-        for name in _names(rows):
-            mine = [row for row in rows if row["framework"] == name]
-            yield from _differing("error", where, f"versions of {name}", (row["framework_version"] for row in mine))
-            yield from _differing("error", where, f"locks of {name}", (launches.environment(r, "lock") for r in mine))
-        environments = (launches.environment(row, "versions") or {} for row in rows)
-        yield from _differing("error", where, "versions of Python", (found.get("python") for found in environments))
+    ok = launches.ok()
+    for name in sorted(map(str, ok["framework"].unique())):
+        mine = ok[equal(ok["framework"], name)]
+        yield from _differing("error", mine, "framework_version", f"versions of {name}")
+        yield from _differing("error", mine, "lock", f"locks of {name}")
+    yield from _differing("error", ok, "python", "versions of Python")
 
 
 def _origin(launches: Counted) -> Broken:
     """Yield comparisons by several codes, and frameworks that met on no kind of machine: tables keep kinds apart."""
-    for where, rows in _grouped(launches.ok(), COMPARISON):
-        yield from _differing("warning", where, "codes", (launches.recorded(row, "code") for row in rows))
-    for where, rows in _grouped(launches.ok(), [name for name in COMPARISON if name != "machine_kind"]):
-        kinds = {str(row["machine_kind"]) for row in rows}
-        if len({tuple(_names(row for row in rows if str(row["machine_kind"]) == kind)) for kind in kinds}) > 1:
-            yield from _differing("warning", where, "kinds of machine, a table each", kinds)
+    ok = launches.ok()
+    yield from _differing("warning", ok, "code", "codes")
+    shared = [name for name in COMPARISON if name != "machine_kind"]
+    for _, rows in _grouped(_several(ok, shared, "machine_kind"), shared):
+        kinds = rows.groupby("machine_kind", observed=True)["framework"]
+        if len({tuple(sorted(set(frameworks))) for _, frameworks in kinds}) > 1:
+            yield from _differing("warning", rows, "machine_kind", "kinds of machine, a table each", shared)
 
 
 def _oracle(launches: Counted) -> Broken:
     """Yield comparisons whose proofs rest on several oracles."""
-    for where, rows in _grouped(launches.ok(), COMPARISON):
-        yield from _differing("error", where, "oracles", (row["oracle_sha256"] for row in rows))
+    yield from _differing("error", launches.ok(), "oracle_sha256", "oracles")
+
+
+def _differing(level: str, rows: pd.DataFrame, column: str, what: str, shared: Sequence[str] = COMPARISON) -> Broken:
+    """Yield what launches share whose known values in a column differ."""
+    for where, found in _grouped(_several(rows, shared, column), shared):
+        values = sorted(found[column].dropna().astype(str).unique())
+        yield level, f"{where}: {len(values)} {what}: {', '.join(value[:16] for value in values[:4])}"
+
+
+def _several(rows: pd.DataFrame, shared: Sequence[str], column: str) -> pd.DataFrame:
+    """Return the launches whose group has several known values in a column."""
+    return rows[rows.groupby(list(shared), dropna=False, observed=True)[column].transform("nunique") > 1]
 
 
 def _requested(launches: Counted) -> Broken:
     """Yield sweeps that came to their end and reported fewer cells than they say were requested."""
-    for sweep in sorted(launches.ended):
-        run = launches.runs[sweep]
+    for sweep, run in sorted(launches.ended.items()):
         asked = run.get("requested", {}).get("cells")
-        names_of = {base_of(name) for name in (sweep, *run.get("resumes", []))}
-        found = set[Any]().union(*(cells for name, cells in launches.reported.items() if base_of(name) in names_of))
-        if isinstance(asked, int) and len(found) < asked:
-            yield "error", f"sweep {sweep}: {count(asked, 'cell')} requested, {len(found):,} reported"
+        names = {base_of(name) for name in (sweep, *run.get("resumes", []))}
+        found = len(launches.cells[launches.cells["sweep"].isin(names)].drop_duplicates(list(AXES)))
+        if isinstance(asked, int) and found < asked:
+            yield "error", f"sweep {sweep}: {count(asked, 'cell')} requested, {found:,} reported"
 
 
 @dataclass(frozen=True)
@@ -215,7 +210,7 @@ RULES = (
 def findings(files: Sequence[File]) -> Iterator[Finding]:
     """Yield for each rule that it is kept, or where it is broken; nothing where there are no rows."""
     found = _counted(files)
-    if found.rows:
+    if len(found.rows):
         yield from (finding for rule in RULES for finding in _judged(rule, found))
 
 
@@ -226,10 +221,3 @@ def _judged(rule: Rule, launches: Counted) -> Iterator[Finding]:
     if all(finding.level == "note" for finding in broken):
         yield Finding("ok", what, rule.sentence)
     yield from shortened(broken)
-
-
-def _differing(level: str, where: str, what: str, values: Iterable[Any]) -> Broken:
-    """Yield something broken where known values differ."""
-    found = sorted({str(value) for value in values if value is not None})
-    if len(found) > 1:
-        yield level, f"{where}: {len(found)} {what}: {', '.join(value[:16] for value in found[:4])}"

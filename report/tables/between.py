@@ -18,7 +18,7 @@ from benchmarks.errors import UsageError
 from benchmarks.machine.noise import DRIFT
 from benchmarks.record.store import SweepFile
 from report.tables import intervals, sides
-from report.tables.compare import CELL, COMPARISON
+from report.tables.compare import CELL, COMPARISON, own_rows
 from report.tables.groups import means
 from report.tables.metrics import DEFAULT, Metric, metric
 from report.tables.sides import AXES, Side, matched, origins, side
@@ -27,45 +27,32 @@ NAMES = {
     "threads": "threads", "mode": "mode", "device_name": "machine", "machine_kind": "kind of machine",
     "framework_version": "version", "revision": "adapters", "commit": "commit", "code": "code", "lock": "lock",
 }  # fmt: skip
+ENDINGS = ("tried", "ok", "statuses", "reason")
 CHECKOUT = "checkout"  # the revision of adapters that no revision is named for
 
 
 def _changes(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
     """Return what differs between two cells, "" where one is alone: `threads: 1 -> 2; version: 2.12.0 -> 2.13.0`.
 
-    Where the machine itself changed its speed between two times, as the canary tells, it says so first.
+    Where the machine itself changed its speed between two times, as the canary tells, it says so first: by how much
+    longer the same fixed work took.
     """
     columns = [name for name in NAMES if name in base and name in new]
-    lines = (
-        "; ".join(
-            f"{NAMES[name]}: {_change_lines(name, was)} -> {_change_lines(name, became)}"
-            for name, was, became in zip(columns, one[1:], other[1:], strict=True)
-            if _change_lines(name, was) != _change_lines(name, became)
-        )
-        if alone == 0
-        else ""
-        for alone, one, other in zip(
-            base["threads"].isna() | new["threads"].isna(), _rows(base, columns), _rows(new, columns), strict=True
-        )
-    )
-    found = [
-        "; ".join(filter(None, both)) for both in zip(_drifts(base["canary_s"], new["canary_s"]), lines, strict=True)
-    ]
+    alone = base["threads"].isna() | new["threads"].isna()
+    drifts = (new["canary_s"] / base["canary_s"] - 1).to_numpy(float, na_value=0.0)
+    both = (cells[columns].itertuples(index=False, name=None) for cells in (base, new))
+    found = []
+    for is_alone, drift, *lines in zip(alone, drifts, *both, strict=True):
+        words = [f"the machine itself: canary {drift:+.0%} s"] if abs(drift) > DRIFT else []
+        for name, *values in zip(columns, *lines, strict=True):
+            was, became = (_as_text(name, value) for value in values)
+            if was != became and not is_alone:
+                words.append(f"{NAMES[name]}: {was} -> {became}")
+        found.append("; ".join(words))
     return pd.Series(found, base.index, "string")
 
 
-def _drifts(base: pd.Series, new: pd.Series) -> Iterable[str]:
-    """Return for each cell by how much longer the canary took, the same fixed work, "" where it is about equal."""
-    for share in (new / base - 1).to_numpy(float, na_value=0.0):
-        yield f"the machine itself: canary {share:+.0%} s" if abs(share) > DRIFT else ""
-
-
-def _rows(cells: pd.DataFrame, columns: list[str]) -> Iterable[tuple[object, ...]]:
-    """Iterate over some columns of cells, the index first."""
-    return cells[columns].itertuples(name=None)
-
-
-def _change_lines(name: str, value: object) -> str:
+def _as_text(name: str, value: object) -> str:
     """Return a value as text, hashes and commits short."""
     if pd.isna(value):  # type: ignore[call-overload]
         return CHECKOUT if name == "revision" else "unknown"
@@ -74,17 +61,15 @@ def _change_lines(name: str, value: object) -> str:
 
 def _notes(sides: Mapping[str, pd.DataFrame], tasks: Sequence[str]) -> pd.Series:
     """Return how launches ended that did not end ok, with the first reason of each side; `tasks` prefix columns."""
-    found: dict[Any, list[str]] = {}
+    index = next(iter(sides.values())).index
+    found: dict[Any, list[str]] = {line: [] for line in index}
     for name, cells in sides.items():
         for task in tasks:
-            wrong = cells[cells[f"{task}statuses"].notna()]
-            for line, tried, ok, statuses, reason in wrong[
-                [f"{task}{column}" for column in ("tried", "ok", "statuses", "reason")]
-            ].itertuples(name=None):
-                words = f"{name} {task.rstrip('_')}".strip() + f" {tried - ok:.0f} of {tried:.0f} {statuses}"
-                found.setdefault(line, []).append(words.strip() + ("" if pd.isna(reason) else f" ({reason})"))
-    index = next(iter(sides.values())).index
-    return pd.Series(["; ".join(found.get(line, [])) for line in index], index, dtype="string")
+            wrong = cells.loc[cells[f"{task}statuses"].notna(), [f"{task}{column}" for column in ENDINGS]]
+            for line, tried, ok, statuses, reason in wrong.itertuples(name=None):
+                words = [name, task.rstrip("_"), f"{tried - ok:.0f} of {tried:.0f} {statuses}"]
+                found[line].append(" ".join(filter(None, words)) + ("" if pd.isna(reason) else f" ({reason})"))
+    return pd.Series(["; ".join(words) for words in found.values()], index, dtype="string")
 
 
 ONLY_BASE, ONLY_NEW = "only in base", "only in new"
@@ -106,8 +91,7 @@ def between(
     so on; base_median of the metric `name`, base_low, base_high, the 95 % interval of its geometric mean over
     base_launches launches, of which base_noisy were noisy, and the same of new; ratio (new over base),
     ratio_low, ratio_high, verdict; `times` (different times, same launches, same rounds); base_accuracy, new_accuracy,
-    difference, difference_low,
-    difference_high, seeds (that both have), accuracy_verdict; `changes` and `notes`, text.
+    difference, difference_low, difference_high, seeds (that both have), accuracy_verdict; `changes`, `notes`, text.
     Intervals are not adjusted, verdicts are one Holm family. `records` are the sweeps of each side, for what changed.
     UsageError for an unknown metric or axis, and for cells that only a difference not in `across` keeps apart.
     """
@@ -122,10 +106,8 @@ def between(
 
 def revisions(frame: pd.DataFrame, name: str = DEFAULT) -> pd.DataFrame:
     """Return the same table of one set: the cells of `run --against REV`, REV's launches as base, paired by rounds."""
-    if "revision" not in frame or frame["revision"].isna().all():
-        raise UsageError(
-            "no launches of another revision here; make some with `python -m benchmarks run --against REV`"
-        )
+    if frame["revision"].isna().all():
+        raise UsageError("no launches of another revision; make some with `python -m benchmarks run --against REV`")
     asked = metric(name)
     theirs = frame[frame["revision"].notna()]
     base, new = side(theirs, asked), side(frame[frame["sweep"].isin(theirs["sweep"]) & frame["revision"].isna()], asked)
@@ -152,11 +134,6 @@ def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None
     return _compared(found, found, pairs, asked, "same rounds")
 
 
-def own_rows(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return the launches of the checkout's own adapters, without those of a revision it was measured against."""
-    return frame[frame["revision"].isna()] if "revision" in frame else frame
-
-
 def _compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: str) -> pd.DataFrame:
     """Return the table that between describes for pairs of cells' numbers; `shared` is what rounds in common are."""
     both = {"base": base, "new": new}
@@ -165,10 +142,9 @@ def _compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared:
         name: intervals.summary(found.launches, len(found.cells)).reindex(pairs[name]).set_axis(pairs.index)
         for name, found in both.items()
     }
-    named = [*CELL, "machine"] if "machine" in cells["new"] and "machine" in cells["base"] else CELL
+    named = [*CELL, "machine"]
     table = cells["new"][named].fillna(cells["base"][named])
-    moved = cells["base"][[name for name in ("framework", *AXIS_COLUMNS, "revision") if name in cells["base"]]]
-    table = table.join(moved.add_prefix("base_"))
+    table = table.join(cells["base"][["framework", *AXIS_COLUMNS, "revision"]].add_prefix("base_"))
     for name, found in sums.items():
         for figure in ("median", "low", "high"):
             table[f"{name}_{figure}"] = found[figure].astype("Float64")

@@ -35,8 +35,8 @@ MEDIANS = [  # over the same
 ]  # fmt: skip
 TRAINED = ["recipe", "seed", "epochs", "accuracy", "accuracy_target", "time_to_accuracy_s"]
 REQUIRED_COLUMNS = [  # the columns that compare reads: `load(source, REQUIRED_COLUMNS)`
-    *CELL, "cell", "sweep", "session", "revision", "task", "round", "status", "flags", "lockstep", "framework_version",
-    *RATES, *MEDIANS, *(name for name in TRAINED if name not in CELL),
+    *CELL, "machine", "cell", "sweep", "session", "overtaken", "attempt", "revision", "task", "round", "status",
+    "flags", "lockstep", "framework_version", *RATES, *MEDIANS, *(name for name in TRAINED if name not in CELL),
 ]  # fmt: skip
 MANY = 20  # comparisons; more are no longer read on a screen, and to lay out thousands of tables takes minutes
 SHOWN = 4  # of many
@@ -63,7 +63,7 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     frame = _own_adapters(frame, base)
     cell = number(frame, CELL)
     new, ok, speed = is_newest(frame, cell), equal(frame["status"], "ok"), equal(frame["task"], "speed")
-    named = [*CELL, "machine"] if "machine" in frame else CELL
+    named = [*CELL, "machine"]
     table = frame[named].iloc[first(cell)].reset_index(drop=True)
     table = table.astype({name: "string" for name in named if isinstance(table[name].dtype, pd.CategoricalDtype)})
     table = _with_launches(table, frame, cell, np.flatnonzero(new & ok & speed))
@@ -81,18 +81,21 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
 
 def _own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
     """Return the launches that used the checkout's own adapters; UsageError for what compare cannot work with."""
-    if missing := [
-        name for name in REQUIRED_COLUMNS if name not in frame and name not in ("cell", "session", "revision")
-    ]:
+    if missing := [name for name in REQUIRED_COLUMNS if name not in frame]:
         raise UsageError(
             f"cannot compare a frame without {', '.join(missing)}; load it with columns=compare.REQUIRED_COLUMNS"
         )
-    if "revision" in frame and frame["revision"].notna().any():
-        frame = frame[frame["revision"].isna()]
+    frame = own_rows(frame)
     if base is not None and not equal(frame["framework"], base).any():
         present = ", ".join(sorted(frame["framework"].unique())) or "no rows at all"
         raise UsageError(f"no rows of base {base!r}; there are: {plain(present)}")
     return frame
+
+
+def own_rows(frame: pd.DataFrame) -> pd.DataFrame:
+    """Return the launches of the checkout's own adapters, without those of a revision it was measured against."""
+    others = frame["revision"].notna()
+    return frame[~others] if others.any() else frame
 
 
 def _with_launches(table: pd.DataFrame, frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:

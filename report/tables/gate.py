@@ -16,7 +16,7 @@ from benchmarks.errors import UsageError, plain, threads
 from benchmarks.stats import FEWEST_ROUNDS
 from report.tables.between import NO_LONGER, ONLY_BASE
 from report.tables.metrics import Metric
-from report.tables.render import are_several, machine_of
+from report.tables.render import are_several
 
 RULES = {
     "slower": "the verdict is slower (worse, for a metric that is no time); slower:5% also asks for 5 % or more",
@@ -64,7 +64,7 @@ def judge(table: pd.DataFrame, given: Iterable[Rule], asked: Metric) -> Outcome:
     outcome = Outcome()
     asked_for, several = list(given), are_several(table)
     for record in table.to_dict("records"):
-        record["where"] = f", on {machine_of(record)}" if several else ""
+        record["where"] = f", on {record['machine']}" if several else ""
         for task, what in (("", "speed"), ("accuracy_", "accuracy")):
             if record[f"{task}verdict"] == NO_LONGER and (not task or asked.task != "accuracy"):
                 reasons = f": {record['notes']}" if record["notes"] else ""
@@ -79,8 +79,11 @@ def _apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) 
     cell = _named(record)
     match rule.word:
         case "slower" if record["verdict"]:
-            outcome.judged += _both(record)
-            if record["verdict"] == asked.worse and _worse_by(record["ratio"], asked) >= rule.share:
+            outcome.judged += bool(pd.notna(record["ratio"]))
+            if record["verdict"] != asked.worse:
+                return
+            worse_by = 1 - record["ratio"] if asked.rising else record["ratio"] - 1  # 95 % of a speed, 105 % of a time
+            if worse_by >= rule.share:
                 bounds = f"{record['ratio_low']:.3f} to {record['ratio_high']:.3f}"
                 words = f"{asked.worse}: {cell}: {asked.name} is {record['ratio']:.3f} of BASE's ({bounds})"
                 outcome.regressions.append(plain(words + _circumstances(record)))
@@ -102,11 +105,6 @@ def _apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) 
             outcome.unjudged.append(plain(f"{cell}: accuracies of too few seeds that BASE and NEW share"))
 
 
-def _both(record: dict[Any, Any]) -> bool:
-    """Return whether there is a ratio to judge."""
-    return bool(pd.notna(record["ratio"]))
-
-
 def _circumstances(record: dict[Any, Any]) -> str:
     """Say how many launches were noisy and what changed: a busy machine looks like a slower adapter."""
     changed = f"; changed: {record['changes']}" if record["changes"] else ""
@@ -114,11 +112,6 @@ def _circumstances(record: dict[Any, Any]) -> str:
         return changed
     sides = (f"{record[f'{s}_noisy']} of {record[f'{s}_launches']} in {s.upper()}" for s in ("base", "new"))
     return f"; noisy launches: {', '.join(sides)}{changed}"
-
-
-def _worse_by(ratio: float, asked: Metric) -> float:
-    """Return by which share NEW is worse: 0.05 for 95 % of the speed, or for 105 % of the time."""
-    return 1 - ratio if asked.rising else ratio - 1
 
 
 def _named(record: dict[Any, Any]) -> str:

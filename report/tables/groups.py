@@ -69,10 +69,7 @@ def counted(texts: pd.Series, groups: Numbers) -> dict[int, dict[str, int]]:
 
 def last(texts: pd.Series, groups: Numbers, size: int) -> pd.Series:
     """Return of each group its last text; missing for a group without any."""
-    codes, different = pd.factorize(texts)
-    found = np.full(size, -1)
-    found[groups[codes >= 0]] = codes[codes >= 0]  # of values for one place, the last stays
-    return pd.Series(different, dtype="string").reindex(found).reset_index(drop=True)
+    return texts.groupby(groups).last().astype("string").reindex(range(size))
 
 
 def spread(values: npt.ArrayLike, groups: npt.ArrayLike, size: int) -> pd.DataFrame:

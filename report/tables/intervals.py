@@ -94,18 +94,21 @@ def _to_the_best(launches: pd.DataFrame, mean: Floats, comparison: Numbers, may:
     highest = chosen(comparison, {"mean": -np.where(may, mean, np.nan)})
     reference = highest
     for _ in range(CIRCLE):
-        found = _against(launches, mean, reference)
+        found = against(launches, mean, reference)
         ahead = np.where(may & (found["ratio"].to_numpy() > ROUNDING), found["ratio"], np.nan)
         better = chosen(comparison, {"ratio": -ahead})
         if (better < 0).all():
             return found
         reference = np.where(better < 0, reference, better)
     circling = np.isin(comparison, comparison[better >= 0])
-    return _against(launches, mean, np.where(circling, highest, reference))
+    return against(launches, mean, np.where(circling, highest, reference))
 
 
-def _against(launches: pd.DataFrame, mean: Floats, reference: Numbers) -> pd.DataFrame:
-    """Return the columns of _to_the_best for this choice of references; launches without a common round are no pair."""
+def against(launches: pd.DataFrame, mean: Floats, reference: Numbers) -> pd.DataFrame:
+    """Return the spread of each cell's log ratios to its reference, paired by sweep and round, and `ratio`, their mean.
+
+    Where the two share no round, `ratio` is the difference of their `mean`s of logs; NaN where `reference` is below 0.
+    """
     pairs = differences(launches, ["sweep", "round"], reference)
     found = spread(pairs["value"], pairs["cell"], len(mean))
     apart = mean - np.where(reference < 0, np.nan, mean[reference])
@@ -133,7 +136,7 @@ def with_accuracies(table: pd.DataFrame, comparison: Numbers, launches: pd.DataF
     size, good = len(table), launches[launches["ok"]]
     tried = np.bincount(launches["cell"], minlength=size) > 0
     seeds = pd.array(np.bincount(good["cell"], minlength=size), "Int64")
-    pairable = _by_seed(good)
+    pairable = by_seed(good)
     found = means(spread(pairable["value"], pairable["cell"], size))
     low, high = found.bounds()
     shown: dict[str, Any] = {"accuracy": found.mean, "accuracy_low": low, "accuracy_high": high}
@@ -144,7 +147,7 @@ def with_accuracies(table: pd.DataFrame, comparison: Numbers, launches: pd.DataF
     return table.join(added)
 
 
-def _by_seed(good: pd.DataFrame) -> pd.DataFrame:
+def by_seed(good: pd.DataFrame) -> pd.DataFrame:
     """Return cell, seed, epochs and `value`, the accuracy, of launches; of equal ones in a cell the last.
 
     Launches of different numbers of epochs are no pair, unless the recipe itself says when to stop.

@@ -14,10 +14,7 @@ from benchmarks.record.schema import COLUMNS, Column
 
 DEFAULT = "train_samples_per_s"
 AXES = ("schema_version", "batch_size", "threads", "round", "seed")  # numbers that say what was measured
-ACCURACY = (
-    "accuracy",
-    "train_accuracy",
-)  # differences of points matter, not ratios: stats.accuracy_verdicts judges them
+ACCURACY = ("accuracy", "train_accuracy")  # differences matter, not ratios: stats.accuracy_verdicts judges them
 LEARNT = (*ACCURACY, "loss", "epochs", "accuracy_target", "time_to_accuracy_s")  # of accuracy launches
 HIGHER = (*ACCURACY, "mfu", "roofline_share")
 LOWER = ("loss", "lockstep_max_deviation", "lockstep_float64_deviation", "stolen_share", "foreign_share")
@@ -56,12 +53,6 @@ class Metric:
         return "{:,.0f}" if self.column.kind == "int" or "_per_s" in self.name else "{:,.4g}"
 
 
-def _numeric() -> dict[str, Metric]:
-    """Return every column that can be compared, by its name."""
-    found = (column for column in COLUMNS if column.kind in ("int", "float") and column.name not in AXES)
-    return {column.name: _described(column) for column in found}
-
-
 def _described(column: Column) -> Metric:
     """Return a column with the words for its ratios."""
     if column.name.endswith("_per_s"):
@@ -75,9 +66,13 @@ def _described(column: Column) -> Metric:
     return Metric(column, "higher", "lower")
 
 
+METRICS = {  # every column that can be compared, by its name
+    column.name: _described(column) for column in COLUMNS if column.kind in ("int", "float") and column.name not in AXES
+}
+
+
 def metric(name: str) -> Metric:
     """Return the metric of this name; UsageError names the nearest and lists all."""
-    numeric = _numeric()
-    if name not in numeric:
-        raise UsageError(f"--metric {name}: no numeric column of a row{nearest(name, list(numeric))}")
-    return numeric[name]
+    if name not in METRICS:
+        raise UsageError(f"--metric {name}: no numeric column of a row{nearest(name, list(METRICS))}")
+    return METRICS[name]

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from report.tables.compare import CELL, COMPARISON, MACHINE
-from report.tables.groups import means, number
+from report.tables.groups import floats, means, number
+from report.tables.intervals import against
 
 # What comparisons on different machines share: each has its own processor, and threads as many as suit it.
 POINT = [name for name in COMPARISON if name not in (*MACHINE, "threads")]
@@ -40,8 +41,6 @@ def over_machines(cells: pd.DataFrame, launches: pd.DataFrame, base: str | None 
     low, high = np.exp(means(logs).bounds())
     found = pd.DataFrame({"ratio": np.exp(logs["mean"]), "low": low, "high": high, "machines": k})
     found = found.assign(least=np.exp(lines["log"].min()), most=np.exp(lines["log"].max()))
-    itself = ratios["framework"] == ratios["reference"]
-    found.loc[pd.MultiIndex.from_frame(ratios.loc[itself, LINE].drop_duplicates()), ["low", "high"]] = np.nan
     first = best.sort_values(SPEED).drop_duplicates(["point", "machine"], keep="last")
     found["fastest"] = first.groupby(LINE).size().reindex(found.index, fill_value=0)
     shared = best.drop_duplicates("point").set_index("point")[[*POINT, "of", "reference"]]
@@ -77,19 +76,15 @@ def _references(best: pd.DataFrame, base: str | None) -> pd.Series:
 def _by_machine(best: pd.DataFrame, launches: pd.DataFrame) -> pd.DataFrame:
     """Return each framework's log ratio to the reference on each machine that has both, its variance and n rounds.
 
-    Where the two share no rounds the ratio is that of their medians, its variance NaN.
+    Where the two share no rounds the ratio is that of their means, its variance NaN, as the reference's own.
     """
-    keys = [*LINE, "machine"]
-    values = best[[*CELL, "point", "machine", "reference"]].merge(launches[[*CELL, "sweep", "round", SPEED]], on=CELL)
-    values = values.drop_duplicates([*keys, "sweep", "round"], keep="last")
-    values["log"] = np.log(values[SPEED].astype(float))
-    theirs = values[values["framework"] == values["reference"]]
-    shared = ["point", "machine", "sweep", "round"]
-    pairs = values.merge(theirs[[*shared, "log"]], on=shared, suffixes=("", "_theirs"))
-    rounds = (pairs["log"] - pairs["log_theirs"]).groupby([pairs[name] for name in keys]).agg(["mean", "var", "size"])
-    medians = best.assign(log=np.log(best[SPEED].astype(float)))
-    reference = medians[medians["framework"] == medians["reference"]].set_index(["point", "machine"])["log"]
-    found = medians.join(reference.rename("log_theirs"), on=["point", "machine"]).dropna(subset="log_theirs")
-    found = found.join(rounds, on=keys)
-    found["log"] = found["mean"].fillna(found["log"] - found["log_theirs"])
-    return found[[*keys, "reference", "log"]].assign(variance=found["var"] / found["size"], n=found["size"])
+    cells = best.reset_index(names="cell")
+    theirs = cells.loc[cells["framework"] == cells["reference"], ["point", "machine", "cell"]]
+    both = cells.merge(theirs, on=["point", "machine"], how="left", suffixes=("", "_theirs"))
+    reference = both["cell_theirs"].fillna(-1).to_numpy(np.int64)
+    values = cells[[*CELL, "cell"]].merge(launches[[*CELL, "sweep", "round", SPEED]], on=CELL)
+    values = values.drop_duplicates(["cell", "sweep", "round"], keep="last")
+    values = values[["cell", "sweep", "round"]].assign(value=np.log(values[SPEED].astype(float)))
+    ratios = against(values, np.log(floats(best[SPEED])), reference)
+    found = best[[*LINE, "machine", "reference"]].assign(log=ratios["ratio"], n=ratios["n"])
+    return found.assign(variance=ratios["std"] ** 2 / ratios["n"])[reference >= 0]

@@ -1,4 +1,4 @@
-"""Comparison tables in the forms people read: terminal, Markdown. Numbers keep sensible digits."""
+"""Comparison tables as sections of text for people: of one set, and of two sides. Numbers keep sensible digits."""
 
 from __future__ import annotations
 
@@ -6,83 +6,58 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pandas as pd
-from rich.table import Table
 
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import plain, threads
-from report.export import formats
 from report.export.formats import Section
-from report.tables.compare import COMPARISON
+from report.tables.compare import COMPARISON, MEDIANS
+from report.tables.metrics import Metric
 
-HEADINGS = {
-    "framework": "framework",
-    "framework_version": "version",
-    "mode": "mode",
-    "launches": "launches",
-    "train_samples_per_s": "train samples/s",
-    "interval": "95 % interval",
-    "ratio": "ratio",
-    "ratio_interval": "95 % interval of the ratio",
-    "verdict": "verdict",
-    "gflops_per_s": "GFLOP/s",
-    "mfu": "MFU",
-    "eval_samples_per_s": "eval samples/s",
-    "accuracy": "accuracy",
-    "lockstep": "lockstep",
-    "status": "status",
-}
-NOISE_HEADINGS = {
-    "framework": "framework",
-    "mode": "mode",
-    "train_samples_per_s": "train samples/s",
-    "launches": "launches",
-    "quiet_samples_per_s": "quiet samples/s",
-    "quiet": "quiet launches",
-    "flags": "flags",
-    "mfu": "MFU",
-    "roofline_share": "of the roofline",
-}
-TIMES_HEADINGS = {
-    "framework": "framework",
-    "mode": "mode",
-    "start_s": "start s",
-    "import_s": "import s",
-    "build_s": "build s",
-    "placing_s": "placing s",
-    "first_step_s": "first step s",
-    "first_eval_s": "first evaluation s",
-    "warm_up_chunks": "warm-up chunks",
-    "step_latency_p50_s": "step p50 s",
-    "step_latency_p95_s": "p95 s",
-    "step_latency_p99_s": "p99 s",
-    "dispatch_s": "dispatch s",
-    "cpu_s": "CPU s",
-    "peak_rss_bytes": "peak memory bytes",
-}
-ACCURACY_HEADINGS = {
-    "framework": "framework",
-    "framework_version": "version",
-    "mode": "mode",
-    "seeds": "seeds",
-    "accuracy": "accuracy",
-    "accuracy_interval": "95 % interval",
-    "difference": "difference",
-    "difference_interval": "95 % interval of the difference",
-    "accuracy_verdict": "verdict",
-    "accuracy_target": "target",
-    "time_to_accuracy_s": "s to target",
-    "reached": "reached by",
-    "lockstep": "lockstep",
-}
+HEADINGS = {  # of columns, where it is not their name
+    "framework_version": "version", "train_samples_per_s": "train samples/s", "eval_samples_per_s": "eval samples/s",
+    "interval": "95 % interval", "ratio_interval": "95 % interval of the ratio", "gflops_per_s": "GFLOP/s",
+    "mfu": "MFU", "quiet_samples_per_s": "quiet samples/s", "quiet": "quiet launches",
+    "roofline_share": "of the roofline", "first_eval_s": "first evaluation s", "warm_up_chunks": "warm-up chunks",
+    "step_latency_p50_s": "step p50 s", "step_latency_p95_s": "p95 s", "step_latency_p99_s": "p99 s",
+    "cpu_s": "CPU s", "peak_rss_bytes": "peak memory bytes", "accuracy_interval": "95 % interval",
+    "difference_interval": "95 % interval of the difference", "accuracy_verdict": "verdict",
+    "accuracy_target": "target", "time_to_accuracy_s": "s to target", "reached": "reached by",
+    "base_interval": "95 % interval", "new_interval": "95 % interval", "times": "measured at", "changes": "changed",
+    "notes": "not ok",
+}  # fmt: skip
+
+
+def _headings(*columns: str) -> dict[str, str]:
+    """Return each column's heading."""
+    return {name: HEADINGS.get(name, name.replace("_", " ")) for name in columns}
+
+
+SPEEDS = _headings(
+    "framework", "framework_version", "mode", "launches", "train_samples_per_s", "interval", "ratio", "ratio_interval",
+    "verdict", "gflops_per_s", "mfu", "eval_samples_per_s", "accuracy", "lockstep", "status",
+)  # fmt: skip
+NOISE = _headings(
+    "framework", "mode", "train_samples_per_s", "launches", "quiet_samples_per_s", "quiet", "flags", "mfu",
+    "roofline_share",
+)  # fmt: skip
+TIMES = _headings("framework", "mode", *(name for name in MEDIANS if name != "peak_rss_bytes"), "peak_rss_bytes")
+ACCURACIES = _headings(
+    "framework", "framework_version", "mode", "seeds", "accuracy", "accuracy_interval", "difference",
+    "difference_interval", "accuracy_verdict", "accuracy_target", "time_to_accuracy_s", "reached", "lockstep",
+)  # fmt: skip
+SIDES = _headings(  # of what report/tables/between.py found
+    "framework", "mode", "base", "base_interval", "new", "new_interval", "ratio", "ratio_interval", "verdict", "times",
+    "noisy", "difference", "difference_interval", "accuracy_verdict", "changes", "notes",
+) | {"difference": "accuracy difference", "difference_interval": "95 % interval"}  # fmt: skip
+OPTIONAL = ("noisy", "difference", "difference_interval", "accuracy_verdict", "changes", "notes")  # not where empty
 FORMATS = {
     "train_samples_per_s": "{:,.0f}", "eval_samples_per_s": "{:,.0f}", "gflops_per_s": "{:,.1f}", "mfu": "{:.1%}",
     "accuracy": "{:.4f}", "ratio": "{:.3f}", "difference": "{:+z.4f}",
     "accuracy_target": "{:.3f}", "time_to_accuracy_s": "{:,.2f}", "roofline_share": "{:.1%}",
     "quiet_samples_per_s": "{:,.0f}", "peak_rss_bytes": "{:,.0f}", "warm_up_chunks": "{:.0f}",
-    **{name: "{:.2f}" for name in TIMES_HEADINGS if name.endswith("_s")},
-    **{name: "{:.6f}" for name in TIMES_HEADINGS if name.startswith(("step_", "dispatch_"))},
+    **{name: "{:.2f}" for name in MEDIANS if name.endswith("_s")},
+    **{name: "{:.6f}" for name in MEDIANS if name.startswith(("step_", "dispatch_"))},
 }  # fmt: skip
-
 
 INTERVALS = {  # column: columns of its bounds, and how one is written
     "interval": ("low", "high", "{:,.0f}-{:,.0f}"),
@@ -90,24 +65,24 @@ INTERVALS = {  # column: columns of its bounds, and how one is written
     "accuracy_interval": ("accuracy_low", "accuracy_high", "{:.4f}-{:.4f}"),
     "difference_interval": ("difference_low", "difference_high", "{:+z.4f} to {:+z.4f}"),
 }
-NUMERIC = {*FORMATS, *INTERVALS, "launches", "quiet", "seeds", "reached"}
+SIDES_INTERVALS = {
+    "ratio_interval": ("ratio_low", "ratio_high", "{:.3f} to {:.3f}"),
+    "difference_interval": INTERVALS["difference_interval"],
+}
+NUMERIC = {
+    *FORMATS, *INTERVALS, "launches", "quiet", "seeds", "reached", "base", "base_interval", "new", "new_interval",
+}  # fmt: skip
 
 
 def title(group: pd.DataFrame, several: bool = False) -> str:
     """Return one line that says what a comparison's cells share; the machine's kind where a table has several."""
     values = group.iloc[0]
-    where = f"; on {machine_of(values)}" if several else ""
+    where = f"; on {values['machine']}" if several else ""
     return plain(
         f"{values['model']} ({values['recipe']} recipe), {values['dataset']}, batch {values['batch_size']}, "
         f"{values['dtype']}, {values['device']} ({values['device_name']}), {threads(values['threads'])}, "
         f"{DATA[values['input']]}{where}"
     )
-
-
-def machine_of(values: Mapping[Any, Any] | pd.Series[Any]) -> str:
-    """Return the name of a cell's kind of machine, the kind's hash in a frame without names."""
-    found = values.get("machine")
-    return str(values["machine_kind"] if found is None or pd.isna(found) else found)
 
 
 def are_several(table: pd.DataFrame) -> bool:
@@ -123,37 +98,66 @@ def sections(table: pd.DataFrame) -> Iterator[Section]:
     several = are_several(table)
     for _, group in table.groupby(COMPARISON, sort=False):
         shared = title(group, several)
-        yield shared, HEADINGS, [_line(record, HEADINGS) for record in group.to_dict("records")]
         trained = group[group["seeds"].notna()].sort_values(["framework", "mode"])
-        if len(trained):
-            reference = trained["difference_to"].dropna()
-            to = f", differences to {plain(reference.iloc[0])}" if len(reference) else ""
-            lines = [_line(record, ACCURACY_HEADINGS) for record in trained.to_dict("records")]
-            yield f"{shared}: accuracy{to}", ACCURACY_HEADINGS, lines
+        references = trained["difference_to"].dropna()
+        to = f", differences to {plain(references.iloc[0])}" if len(references) else ""
         timed = group[group["launches"] > 0]
-        if len(timed):
-            lines = [_line(record, NOISE_HEADINGS) for record in timed.to_dict("records")]
-            yield f"{shared}: with and without noisy launches", NOISE_HEADINGS, lines
-            lines = [_line(record, TIMES_HEADINGS) for record in timed.to_dict("records")]
-            yield f"{shared}: what is not in the speed, medians over launches", TIMES_HEADINGS, lines
+        for named, headings, cells in (
+            (shared, SPEEDS, group),
+            (f"{shared}: accuracy{to}", ACCURACIES, trained),
+            (f"{shared}: with and without noisy launches", NOISE, timed),
+            (f"{shared}: what is not in the speed, medians over launches", TIMES, timed),
+        ):
+            if len(cells):
+                yield named, headings, [_line(record, headings) for record in cells.to_dict("records")]
 
 
-def _line(record: dict[Any, Any], headings: dict[str, str]) -> dict[str, str]:
+def sides(table: pd.DataFrame, asked: Metric, names: tuple[str, str] = ("BASE", "NEW")) -> Iterator[Section]:
+    """Yield a section per comparison, and one of what changed in all cells alike; `names` are the sides' names."""
+    everywhere = _common(table)
+    named = SIDES | dict(zip(("base", "new"), names, strict=True))
+    unit = f" ({asked.column.unit})" if asked.column.unit else ""
+    several = are_several(table)
+    for _, group in table.rename(columns={"base_median": "base", "new_median": "new"}).groupby(COMPARISON, sort=False):
+        lines = [_side_line(record, asked, everywhere) for record in group.to_dict("records")]
+        headings = {
+            name: heading
+            for name, heading in named.items()
+            if name not in OPTIONAL or any(cells[name] for cells in lines)
+        }
+        yield f"{title(group, several)}: {asked.name}{unit}", headings, lines
+    if everywhere:
+        yield "Changed in every cell of both sides", {"change": "change"}, [{"change": plain(c)} for c in everywhere]
+
+
+def _common(table: pd.DataFrame) -> list[str]:
+    """Return the changes that all cells of both sides share, if there are several."""
+    both = table[(table["base_framework"].notna()) & (table["times"] != "")]
+    found = [words.split("; ") if words else [] for words in both["changes"]]
+    return [change for change in found[0] if all(change in other for other in found[1:])] if len(found) > 1 else []
+
+
+def _side_line(record: dict[Any, Any], asked: Metric, everywhere: list[str]) -> dict[str, str]:
+    """Return the figures of one cell on both sides as text, without the changes that stand elsewhere."""
+    if record["base_noisy"] or record["new_noisy"]:
+        record["noisy"] = " and ".join(f"{record[f'{s}_noisy']}/{record[f'{s}_launches']}" for s in ("base", "new"))
+    record["changes"] = "; ".join(change for change in record["changes"].split("; ") if change not in everywhere)
+    form = asked.form
+    bounds = {f"{side}_interval": (f"{side}_low", f"{side}_high", f"{form} to {form}") for side in ("base", "new")}
+    return _line(record, SIDES, FORMATS | {"base": form, "new": form}, SIDES_INTERVALS | bounds)
+
+
+def _line(
+    record: dict[Any, Any],
+    headings: Mapping[str, str],
+    forms: Mapping[str, str] = FORMATS,
+    intervals: Mapping[str, tuple[str, str, str]] = INTERVALS,
+) -> dict[str, str]:
     """Return one cell's figures as text, empty where there is none."""
-    shown = {name: FORMATS.get(name, "{}").format(value) for name, value in record.items() if pd.notna(value)}
-    for name, (low, high, form) in INTERVALS.items():
+    shown = {name: forms.get(name, "{}").format(value) for name, value in record.items() if pd.notna(value)}
+    for name, (low, high, form) in intervals.items():
         if pd.notna(record[low]):
             shown[name] = form.format(record[low], record[high])
     if "reached" in shown:
         shown["reached"] += f"/{record['seeds']}"
     return {name: plain(shown.get(name, "")) for name in headings}
-
-
-def _as_tables(table: pd.DataFrame) -> Iterator[Table]:
-    """Yield the terminal's tables, up to four per comparison."""
-    return formats.terminal(sections(table), NUMERIC)
-
-
-def _as_markdown(table: pd.DataFrame) -> str:
-    """Return Markdown, a heading for each table; what a row says cannot end a table cell."""
-    return formats.markdown(sections(table))

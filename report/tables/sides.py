@@ -14,13 +14,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from adapters.recipes import RECIPES
-from benchmarks.errors import UsageError, plain
+from benchmarks.errors import UsageError, plain, threads
 from benchmarks.record.store import SweepFile
 from benchmarks.stats import accuracy_verdicts
 from report.tables.compare import CELL, newest
 from report.tables.groups import floats, means, spread
-from report.tables.intervals import in_common
+from report.tables.intervals import by_seed, in_common
 from report.tables.metrics import Metric
 
 TYPES = {
@@ -95,23 +94,17 @@ def _refusal(pairs: pd.DataFrame, differs: pd.DataFrame, across: Sequence[str]) 
 def _change(axis: str, pair: Any) -> str:
     """Say in which value of an axis BASE (`_x`) and NEW (`_y`) differ."""
     if axis == "threads":
-        return f"{pair['threads_x']} thread{'' if pair['threads_x'] == 1 else 's'} in BASE, {pair['threads_y']} in NEW"
+        return f"{threads(pair['threads_x'])} in BASE, {pair['threads_y']} in NEW"
     if axis == "mode":
         return f"mode {pair['mode_x']} in BASE, {pair['mode_y']} in NEW"
     one, other = (f"{pair['device_name' + s]} ({pair['machine_kind' + s][:8]})" for s in ("_x", "_y"))
     return f"machine {one} in BASE, {other} in NEW"
 
 
-READ = [
-    "framework_version",
-    "revision",
-    "reason",
-    "flags",
-    "canary_before_s",
-    "epochs",
-    "accuracy",
-]  # beside load.KEYS and the metric
-ORIGIN = ["commit", "code", "lock"]  # what a sweep's record says about where its rows come from
+READ = [  # beside load.KEYS and the metric
+    "framework_version", "revision", "reason", "flags", "canary_before_s", "epochs", "accuracy",
+]  # fmt: skip
+ORIGIN = ["commit", "code", "lock", "python"]  # what a sweep's record says about where its rows come from
 
 
 @dataclass(frozen=True)
@@ -121,7 +114,7 @@ class Side:
     cells: CELL, machine, framework_version, sweep, revision and ORIGIN where known; of the metric's task, and with the
     prefix accuracy_ of accuracy launches: how many were `tried` and `ok`, `statuses` and first `reason` of the others;
     how many of the metric's ok launches were `noisy`, and the median `canary_s` before them, where they have one.
-    launches: sweep, round, value of each ok launch. learnt: seed, epochs, value (accuracy) of each ok accuracy launch.
+    launches: sweep, round, value of each ok launch. learnt: ok accuracy launches as by_seed gives them.
     """
 
     cells: pd.DataFrame
@@ -135,7 +128,7 @@ def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = Non
     frame = frame.assign(cell=frame.groupby(CELL).ngroup().astype("Int64"), ok=frame["status"] == "ok")
     described = frame.drop_duplicates("cell", keep="last").set_index("cell").sort_index()
     measured, trained = (frame[frame["task"] == task] for task in (metric.task, "accuracy"))
-    facts = [name for name in ("machine", "framework_version", "revision", "sweep") if name in described]
+    facts = ["machine", "framework_version", "revision", "sweep"]
     cells = described[[*CELL, *facts]].join([_endings(measured, ""), _endings(trained, "accuracy_")])
     if origins is not None:
         cells = cells.join(origins, on=["sweep", "framework", "device"])
@@ -144,7 +137,9 @@ def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = Non
     counts = ["tried", "ok", "accuracy_tried", "accuracy_ok"]
     cells[counts] = cells[counts].fillna(0).astype(int)
     launches = measured.loc[measured["ok"], ["cell", "sweep", "round", metric.name]]
-    return Side(cells, launches.rename(columns={metric.name: "value"}).dropna(subset="value"), _learnt(trained))
+    return Side(
+        cells, launches.rename(columns={metric.name: "value"}).dropna(subset="value"), by_seed(trained[trained["ok"]])
+    )
 
 
 def _endings(frame: pd.DataFrame, prefix: str) -> pd.DataFrame:
@@ -165,28 +160,21 @@ def _noisy(good: pd.DataFrame) -> pd.Series:
 
 def _canary(good: pd.DataFrame) -> pd.Series:
     """Return the median over a cell's launches of the canary's mean seconds before them (machine/noise.py)."""
-    songs = good["canary_before_s"] if "canary_before_s" in good else [None] * len(good)
-    seconds = [sum(song) / len(song) if isinstance(song, list) and song else None for song in songs]
+    seconds = [sum(song) / len(song) if isinstance(song, list) and song else None for song in good["canary_before_s"]]
     return pd.Series(seconds, good["cell"], dtype="Float64").groupby(level=0).median()
 
 
-def _learnt(trained: pd.DataFrame) -> pd.DataFrame:
-    """Return the accuracies of launches that ended ok; `epochs` is 0 where the recipe itself says when to stop."""
-    good = trained[trained["ok"]]
-    stops = {name for name, recipe in RECIPES.items() if recipe.stop_when_accuracy_falls}
-    epochs = good["epochs"].mask(good["recipe"].isin(stops), 0)
-    found = good[["cell", "seed"]].assign(epochs=epochs, value=good["accuracy"]).dropna(subset="value")
-    return found.drop_duplicates(["cell", "seed", "epochs"], keep="last")
-
-
 def origins(sweeps: Iterable[SweepFile]) -> pd.DataFrame:
-    """Return commit, code and lock by (sweep, framework, device), as the sweeps' run records have them."""
+    """Return ORIGIN by (sweep, framework, device), as the sweeps' run records have it."""
     lines = [
-        {"sweep": found.run.get("sweep"), "framework": framework, "device": device, "lock": facts.get("lock")}
-        | {name: found.run.get(name) for name in ("commit", "code")}
+        {
+            "sweep": found.run.get("sweep"), "framework": framework, "device": device,
+            "commit": found.run.get("commit"), "code": found.run.get("code"),
+            "lock": facts.get("lock"), "python": facts.get("versions", {}).get("python"),
+        }
         for found in sweeps
         for name, facts in found.run.get("frameworks", {}).items()
         for framework, _, device in (name.rpartition("-"),)
-    ]
+    ]  # fmt: skip
     table = pd.DataFrame(lines, columns=["sweep", "framework", "device", *ORIGIN], dtype="string")
     return table.drop_duplicates(["sweep", "framework", "device"]).set_index(["sweep", "framework", "device"])

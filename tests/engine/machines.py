@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -47,16 +46,16 @@ class Machines(Field):
         asked = ("--host", host, "--insecure", "--patience", str(patience_s))
         return self.schedule(*asked, port=PORT, starter=self.at(SCHEDULER))
 
-    def member(self, place: str, *frameworks: str, patience_s: float, change: Callable = list) -> None:
+    def member(self, place: str, *frameworks: str, patience_s: float) -> None:
         asked = ("--insecure", "--patience", str(patience_s))
-        others = {"starter": self.at(place, change)}
+        others = {"starter": self.at(place)}
         self.members[place] = self.join(place, *frameworks, arguments=asked, wait=False, **others)
 
-    def all(self, count: int, *frameworks: str, patience_s: float, changes: dict[str, Callable] | None = None) -> None:
+    def all(self, count: int, *frameworks: str, patience_s: float) -> None:
         """Start a scheduler and members, all together, and wait until they are there."""
         self.head = self.scheduler(patience_s)
         for place in [f"m{number}" for number in range(1, count + 1)]:
-            self.member(place, *frameworks, patience_s=patience_s, change=(changes or {}).get(place, list))
+            self.member(place, *frameworks, patience_s=patience_s)
         for program in self.members.values():
             program.until("joined ", 120)
 
@@ -121,11 +120,3 @@ def killed(program: Program) -> float:
     """Kill a program; return when."""
     program.end(signal.SIGKILL)
     return time.monotonic()
-
-
-def slow(rate: float, line: list[str]) -> list[str]:
-    """Return a Python program's line that runs it with slow clocks."""
-    return [line[0], "-m", "tests.engine.slow_clock", str(rate), *line[2:]]
-
-
-half_speed = partial(slow, 0.5)

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import dask
 import pytest
-from distributed import Security
 
 from benchmarks.errors import UsageError
 from benchmarks.machine.environments import ROOT
-from benchmarks.sweep.dask.slurm import _cluster, started
+from benchmarks.sweep.dask.slurm import cluster
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ def settings(**more: object) -> dict[str, object]:
 
 def test_a_job_asks_for_a_whole_node_and_becomes_the_member(pretended, monkeypatch):
     monkeypatch.setenv("LOCKSTEP_DATA", "/data of mine")
-    with dask.config.set(settings()), _cluster(1, pretended / "jobs", Security()):
+    with dask.config.set(settings()), cluster(1, folder=pretended / "jobs"):
         pass
     lines = (pretended / "submitted").read_text().splitlines()
     directives = {line for line in lines if line.startswith("#SBATCH")}
@@ -49,8 +48,8 @@ def test_a_job_asks_for_a_whole_node_and_becomes_the_member(pretended, monkeypat
     assert (pretended / "cancelled").read_text().split() == ["7"]
 
 
-def refusal(folder: Path, security: Security) -> str:
-    with pytest.raises(UsageError) as refused, _cluster(1, folder / "jobs", security):
+def refusal(folder: Path) -> str:
+    with pytest.raises(UsageError) as refused, cluster(1, folder=folder / "jobs"):
         pytest.fail("it started")
     assert "\n" not in str(refused.value)
     return str(refused.value)
@@ -58,18 +57,19 @@ def refusal(folder: Path, security: Security) -> str:
 
 def test_where_slurm_is_not(tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert refusal(tmp_path, Security()).startswith("--cluster slurm needs sbatch and scancel, and PATH has no sbatch")
+    assert refusal(tmp_path).startswith("--cluster slurm needs sbatch and scancel, and PATH has no sbatch")
 
 
 def test_without_tls_only_loopback_unless_asked(pretended, monkeypatch):
-    assert "reaches this machine run programs here" in refusal(pretended, Security())
+    assert "reaches this machine run programs here" in refusal(pretended)
     for host in ("192.0.2.1", "a.name", "::"):
         with dask.config.set({"jobqueue.slurm.scheduler-options": {"host": host}}):
-            assert f"reaches {host} " in refusal(pretended, Security())
+            assert f"reaches {host} " in refusal(pretended)
     with dask.config.set({"jobqueue.slurm.interface": "none9"}):
-        assert "none9" in refusal(pretended, Security())
+        assert "none9" in refusal(pretended)
     monkeypatch.setenv("LOCKSTEP_CACHE", str(pretended))
-    with started(1, insecure=True, death_timeout_s=7.5) as address:
+    with cluster(1, insecure=True, death_timeout_s=7.5) as started:
+        address = started.scheduler_address
         assert address.startswith("tcp://")
     line = (pretended / "submitted").read_text().splitlines()[-1]
     assert f" -m benchmarks join {address} --name slurm-0 " in line
@@ -80,6 +80,4 @@ def test_without_tls_only_loopback_unless_asked(pretended, monkeypatch):
 def test_half_of_tls_is_none(given, pretended):
     named = {f"distributed.comm.{name}": value for name, value in given.items()}
     with dask.config.set({**settings(), **named}):
-        assert f"names {sum('tls' in name for name in given)}: set distributed.comm.tls." in refusal(
-            pretended, Security()
-        )
+        assert f"names {sum('tls' in name for name in given)}: set distributed.comm.tls." in refusal(pretended)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import time
 from collections import Counter
 from types import SimpleNamespace
 
@@ -14,12 +13,12 @@ from benchmarks.errors import StorageError, UsageError
 from benchmarks.machine import environments
 from benchmarks.plan.cells import PRESETS, Request, RequestedAxes
 from benchmarks.record import store
-from benchmarks.sweep.dask import member, orders, workers
+from benchmarks.sweep.dask import member, rpc, workers
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.driver import Driver
 from benchmarks.sweep.dask.events import Account
 from benchmarks.sweep.dask.facts import PROTOCOL
-from benchmarks.sweep.dask.rpc import Answer, Clock
+from benchmarks.sweep.dask.rpc import Answer
 from benchmarks.sweep.dask.scheduler import checked
 from benchmarks.sweep.dask.session import Session
 
@@ -60,7 +59,7 @@ def test_an_answer_is_read_or_is_an_error(text, error):
 
 def test_a_driver_waits_for_the_disk_once_a_second_not_once_a_row(tmp_path, monkeypatch):
     """An fsync took longer than all else that a driver does for a row: 15 of 21 ms on a disk that others use."""
-    display = SimpleNamespace(tell=print, show=lambda *_: None)
+    display = SimpleNamespace(message=print, show=lambda *_: None)
     driver = Driver(SimpleNamespace(), SimpleNamespace(results=tmp_path), display, 1, 60.0)
     machine = SimpleNamespace(sweep="a.m01", copy=Copy(tmp_path / "a.m01.jsonl"), kind=None, series=None, block=None)
     driver.workers.present["tcp://a"] = machine
@@ -80,33 +79,13 @@ def test_a_driver_waits_for_the_disk_once_a_second_not_once_a_row(tmp_path, monk
     assert (machine.copy.settled, len(waits)) == (20, 2)
 
 
-def test_a_clock_is_compared_when_its_answer_came_not_when_the_driver_looks(tmp_path):
-    """Planning 100,000 cells kept a driver from looking for a second, and it lost three members of four."""
-    display = SimpleNamespace(tell=print, show=lambda *_: None, went=lambda *_: None)
-    driver = Driver(SimpleNamespace(status="closed"), SimpleNamespace(results=tmp_path), display, 1, 60.0)
-    answer = json.dumps({"lines": 0, "clock_s": 1020.0})
-    future = SimpleNamespace(status="finished", key="a", release=lambda: None)
-    machine = SimpleNamespace(
-        name="m01", address="tcp://a", future=future,
-        clock=Clock(1000.0, time.monotonic() - 20.0, time.monotonic() - 20.0),
-        copy=Copy(tmp_path / "a.jsonl"), kind=SimpleNamespace(), series=None, waiting={},
-        answer=Answer(answer),
-    )  # fmt: skip
-    driver.workers.present[machine.address] = machine
-    driver.events.arrived(machine, future)
-    time.sleep(1.5)
-    driver.events.take(1.0)
-    assert list(driver.workers.present.values()) == [machine]
-    assert machine.future is None
-
-
 @pytest.fixture
 def joined(tmp_path, monkeypatch):
     """Return this process as a member that carries out orders at once; `told` holds what it tells, by driver."""
     found = member.Member({"probes": []}, tmp_path, print)
     found.told = []
     monkeypatch.setattr(found, "do", lambda driver, work: work())
-    monkeypatch.setattr(found, "tell", lambda driver, what: found.told.append((driver, what)))
+    monkeypatch.setattr(found, "send", lambda driver, what: found.told.append((driver, what)))
     monkeypatch.setattr(member.Member, "present", found)
     return found
 
@@ -114,7 +93,7 @@ def joined(tmp_path, monkeypatch):
 def workers_of(client, folder, monkeypatch, **facts):
     """Return a driver's workers, and what is shown when one member with these facts has come."""
     said = []
-    monkeypatch.setattr(workers, "facts_of", lambda client, address: (facts, Clock(0.0, 0.0, 0.0), ""))
+    monkeypatch.setattr(workers, "ask", lambda client, address, work: Answer(json.dumps({**facts, "wall_s": 0.0})))
     found = workers.Workers(client, "one", folder, 60.0, said.append)
     found.welcome("tcp://a")
     return found, said
@@ -123,7 +102,7 @@ def workers_of(client, folder, monkeypatch, **facts):
 @pytest.mark.parametrize(("version", "named"), [(PROTOCOL + 1, f"version {PROTOCOL + 1}"), (None, "no version")])
 def test_who_speaks_another_protocol_is_refused_before_anything_else(joined, tmp_path, monkeypatch, version, named):
     words = f"speaks {named} of the protocol between machines, we speak {PROTOCOL}; bring both to one commit"
-    member.measure(json.dumps({"protocol": version, "driver": "theirs", "sweep": "one.m01"}))
+    member.carry_out(json.dumps({"order": "measure", "protocol": version, "driver": "theirs", "sweep": "one.m01"}))
     assert joined.told == [("theirs", {"sweep": "one.m01", "answer": json.dumps({"error": f"the driver {words}"})})]
     found, said = workers_of(None, tmp_path, monkeypatch, protocol=version, code="other")
     assert (found.present, said) == ({}, [f"tcp://a takes no part: it {words}"])
@@ -138,13 +117,13 @@ def test_who_speaks_the_protocol_must_measure_by_the_same_code(tmp_path, monkeyp
 
 @pytest.mark.fault(51)
 def test_a_member_refuses_a_sweep_that_it_knows_from_another_driver(joined, monkeypatch):
-    monkeypatch.setattr(member, "Session", lambda order, known, path, tell: SimpleNamespace(
-        base=order["part_of"], driver=order["driver"], lines_sent=0, data=list, tell=tell
+    monkeypatch.setattr(member, "Session", lambda order, known, path, send: SimpleNamespace(
+        base=order["part_of"], driver=order["driver"], lines_sent=0, data=list, send=send
     ))  # fmt: skip
 
     def opened(driver, sweep, base):
         order = {"protocol": PROTOCOL, "driver": driver, "sweep": sweep, "part_of": base, "probes": []}
-        member.open_part(json.dumps(order))
+        member.carry_out(json.dumps({"order": "open", **order}))
         return Answer(joined.told.pop()[1]["answer"]).error
 
     assert opened("ours", "one.m01", "one") == ""
@@ -153,7 +132,7 @@ def test_a_member_refuses_a_sweep_that_it_knows_from_another_driver(joined, monk
     )
     assert opened("theirs", "two.m01", "two") == ""
     assert {name: part.driver for name, part in joined.parts.items()} == {"one.m01": "ours", "two.m01": "theirs"}
-    joined.parts["one.m01"].tell({})
+    joined.parts["one.m01"].send({})
     assert joined.told == [("ours", {})]
 
 
@@ -163,9 +142,11 @@ def test_a_driver_ends_and_hears_only_what_is_measured_for_it(joined, tmp_path, 
     monkeypatch.setattr("os.kill", lambda process, number: killed.update([signal.Signals(number)]))
     joined.busy = "ours"
     for driver, count in (("theirs", 0), ("ours", 1), ("", 2)):
-        member.abandon(json.dumps({"driver": driver}))
+        member.answer(json.dumps({"question": "abandon", "driver": driver}))
         assert killed.total() == count, driver
-    driver = Driver(SimpleNamespace(id="ours"), SimpleNamespace(results=tmp_path), SimpleNamespace(tell=print), 1, 60.0)
+    driver = Driver(
+        SimpleNamespace(id="ours"), SimpleNamespace(results=tmp_path), SimpleNamespace(message=print), 1, 60.0
+    )
     for name in ("theirs", "ours"):
         driver.events.receive((0.0, {"driver": name, "json": "{}"}))
     assert driver.events.inbox.qsize() == 1
@@ -176,7 +157,7 @@ def test_a_member_leaves_a_file_that_it_has_already_as_it_is(tmp_path):
     axes = RequestedAxes(["numpy"], ["mlp"], ["cpu"], [100], [None], ["float32"], [1], ["preloaded"], [""])
     facts = {"fingerprints": {"cpu": "kind"}, "cores": 1, "probes": []}
     request = Request(axes, [], PRESETS["quick"], tmp_path, 60.0, 60.0)
-    order = {**orders.opening(request, "one.m01", "one", facts), "driver": "ours"}
+    order = {**rpc.opening(request, "one.m01", "one", facts), "driver": "ours"}
     path = tmp_path / "one.m01.jsonl"
     path.write_text("theirs")
     with pytest.raises(StorageError, match="another sweep's"):

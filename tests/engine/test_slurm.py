@@ -13,7 +13,7 @@ from distributed import Client, Security
 
 from benchmarks.errors import UsageError
 from benchmarks.machine.environments import ROOT
-from benchmarks.sweep.dask.slurm import _cluster
+from benchmarks.sweep.dask.slurm import cluster
 from tests.engine.slurm import Slurm, missing, slurm
 from tests.process.faults.processes import alive, until
 
@@ -54,7 +54,7 @@ def asked(client: Client, name: str) -> tuple[str, str, str]:
 
 
 def test_each_member_has_a_node_of_its_own(queue, tmp_path):
-    with _cluster(2, tmp_path / "jobs", Security(), **MEMBER) as started, Client(started) as client:
+    with cluster(2, folder=tmp_path / "jobs", **MEMBER) as started, Client(started) as client:
         client.wait_for_workers(2, SECONDS)
         assert started.scheduler_address.startswith("tcp://127.0.0.1:")
         members = client.scheduler_info(n_workers=-1)["workers"].values()
@@ -68,7 +68,7 @@ def test_each_member_has_a_node_of_its_own(queue, tmp_path):
 
 
 def test_a_job_too_many_waits_and_is_cancelled_like_the_others(queue, tmp_path):
-    with _cluster(3, tmp_path / "jobs", Security(), **MEMBER) as started, Client(started) as client:
+    with cluster(3, folder=tmp_path / "jobs", **MEMBER) as started, Client(started) as client:
         client.wait_for_workers(2, SECONDS)
         assert sorted(job.split()[1] for job in queue.jobs()) == ["PENDING", "RUNNING", "RUNNING"]
 
@@ -77,7 +77,7 @@ def test_a_lost_job_is_not_submitted_again(queue, tmp_path):
     jobs = tmp_path / "jobs"
     with (
         dask.config.set({"distributed.deploy.lost-worker-timeout": "1s"}),
-        _cluster(2, jobs, Security(), **MEMBER) as started,
+        cluster(2, folder=jobs, **MEMBER) as started,
         Client(started) as client,
     ):
         client.wait_for_workers(2, SECONDS)
@@ -94,7 +94,7 @@ def test_a_lost_job_is_not_submitted_again(queue, tmp_path):
 def test_a_cancelled_member_gets_time_to_end(queue, tmp_path):
     says = tmp_path / "it's here"
     member = {"command": "tests.engine.patient", "options": ("--says", str(says))}
-    with _cluster(1, tmp_path / "jobs", Security(), **member):
+    with cluster(1, folder=tmp_path / "jobs", **member):
         until(says.exists, "the member", SECONDS)
     until(lambda: says.read_text() == "ended by SIGTERM", "an end of its own", SECONDS)
 
@@ -111,7 +111,7 @@ def test_a_refused_job_is_told_and_takes_the_others_along(queue, tmp_path, monke
     refused = pytest.raises(
         UsageError, match=r"^slurm refused a job of 2: .*invalid partition specified: no .*jobqueue"
     )
-    with refused, _cluster(2, tmp_path / "jobs", Security(), **MEMBER):
+    with refused, cluster(2, folder=tmp_path / "jobs", **MEMBER):
         pytest.fail("a scheduler with half of its members")
     assert (tmp_path / "first").exists()
 
@@ -126,7 +126,7 @@ def test_members_come_by_tls_if_dask_has_certificates(queue, tmp_path):
     with dask.config.set({**named, "distributed.comm.require-encryption": True}):
         security = Security()
         with (
-            _cluster(1, tmp_path / "jobs", security, **MEMBER) as started,
+            cluster(1, folder=tmp_path / "jobs", **MEMBER) as started,
             Client(started.scheduler_address, security=security) as client,
         ):
             client.wait_for_workers(1, SECONDS)

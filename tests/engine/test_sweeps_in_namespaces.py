@@ -12,7 +12,7 @@ import pytest
 
 from tests.engine import namespaces
 from tests.engine.field import counted, series, sweeps
-from tests.engine.machines import FAKES, HEAD, half_speed, killed, machines, real
+from tests.engine.machines import FAKES, HEAD, killed, machines, real
 from tests.engine.namespaces import DRIVER, SCHEDULER
 
 pytestmark = pytest.mark.skipif(bool(namespaces.missing()), reason=namespaces.missing() or "it can")
@@ -30,11 +30,11 @@ import os, signal
 from benchmarks.sweep.dask.events import Events
 from tests.process.faults.harness import main, register
 done, gone = Events.done, []
-def late(events, machine, future, came_s):
+def late(events, machine, future):
     if machine.series is not None and f"//{os.environ['VICTIM_AT']}:" in machine.address and not gone:
         gone.append(os.kill(int(os.environ["VICTIM"]), signal.SIGSTOP))
         print("stopped", flush=True)
-    done(events, machine, future, came_s)
+    done(events, machine, future)
 Events.done = late
 register()
 main()
@@ -54,9 +54,9 @@ def field(request, tmp_path):
         yield made
 
 
-def begin(field, *amount, patience_s=PATIENCE_S, until=UNDER_WAY, change=list, least=4, **others):
+def begin(field, *amount, patience_s=PATIENCE_S, until=UNDER_WAY, change=list, least=4):
     """Start everything and return the driver once its sweep is under way."""
-    field.all(4, *FAKES, patience_s=patience_s, **others)
+    field.all(4, *FAKES, patience_s=patience_s)
     driver = field.drive(*(amount or ONE_SEED), patience_s=patience_s, change=change, least=least)
     driver.until(until)
     return driver
@@ -230,16 +230,6 @@ def test_the_driver_s_link_is_cut_for_less_than_its_patience(field, seconds):
     _, rows = field.came_out(REQUESTED)
     assert statuses(rows) == {"ok"}
     assert seconds > 12 or attempts(rows) == {1}  # Dask notices no shorter one
-
-
-def test_a_clock_is_slow(field):
-    """It is found out when its member has begun its part, or measured a block."""
-    driver = begin(field, changes={"m2": half_speed}, least=3)
-    assert "its clock runs at 0." in field.seconds(driver, LOST, time.monotonic())
-    assert driver.wait() == 0
-    base, rows = field.came_out(REQUESTED)
-    assert statuses(rows) == {"ok"}
-    assert f"{base}.m02" not in {row["sweep"] for row in rows.values()}
 
 
 def test_all_members_are_lost(field):

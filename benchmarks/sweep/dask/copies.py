@@ -24,15 +24,15 @@ def lines_from(path: Path, offset: int) -> tuple[list[str], int]:
 
 def some_lines(path: Path, first: int) -> list[str]:
     """Return lines of a file from the one with a number, of SOME_BYTES at most but one in any case."""
-    found, size = [], 0
+    lines, size = [], 0
     with path.open() as file:
         for number, line in enumerate(file):
             if number >= first and line.endswith("\n"):
-                found.append(line)
+                lines.append(line)
                 size += len(line)
                 if size > SOME_BYTES:
                     break
-    return found
+    return lines
 
 
 def whole_lines(path: Path) -> int:

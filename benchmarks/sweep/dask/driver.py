@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from typing import Any
 
 from distributed import Client
@@ -16,9 +15,9 @@ from distributed import Client
 from benchmarks.errors import EngineError, UsageError
 from benchmarks.machine import signals
 from benchmarks.plan.cells import Request
-from benchmarks.sweep.dask import member, orders
+from benchmarks.sweep.dask import member, rpc
 from benchmarks.sweep.dask.events import Account, Display, Events
-from benchmarks.sweep.dask.facts import PROTOCOL, machine_words
+from benchmarks.sweep.dask.facts import PROTOCOL
 from benchmarks.sweep.dask.member import SLOT, TOPIC
 from benchmarks.sweep.dask.plan import resume
 from benchmarks.sweep.dask.rpc import ask, ask_all
@@ -43,7 +42,7 @@ class Driver:
         self.name = name_now()
         self.path = self.results / f"{self.name}.jsonl"
         self.account = Account(self.name, self.path)
-        self.workers = Workers(client, self.name, self.results, patience_s, display.tell, returned=self.listen)
+        self.workers = Workers(client, self.name, self.results, patience_s, display.message, returned=self.listen)
         self.events = Events(client, request, self.account, self.workers, display)
         self.begun_s = 0.0  # when the sweep's record was written
         self.alone_s: dict[str, float] = {}  # by kind: since when no machine of it is present
@@ -132,9 +131,9 @@ class Driver:
         """Let machines that came begin, and do without those that went."""
         came, went = self.workers.look()
         for machine in came:
-            self.display.came(machine, machine_words(machine.facts))
-            ask(self.client, machine.address, member.abandon, driver=self.client.id)  # what it began before it was lost
-            self.send(machine, member.open_part, orders.opening(self.request, machine.sweep, self.name, machine.facts))
+            self.display.message(f"{machine.name} takes part: {machine.words}")
+            ask(self.client, machine.address, "abandon", driver=self.client.id)  # what it began before it was lost
+            self.send(machine, rpc.opening(self.request, machine.sweep, self.name, machine.facts))
         for machine in went:
             self.events.lose(machine, "its process ended, or its link was cut")
 
@@ -166,15 +165,16 @@ class Driver:
             machine.series, (_, machine.block) = series, series.next
             machine.waiting = {planned.cell: planned for planned in machine.block.launches(series.attempt)}
             left_s = self.request.time_cap_s - (time.monotonic() - self.begun_s)
-            order = orders.measuring(machine.sweep, machine.block, series.attempt, left_s)
-            self.send(machine, member.measure, order)
+            self.send(machine, rpc.measuring(machine.sweep, machine.block, series.attempt, left_s))
 
-    def send(self, machine: Machine, work: Callable[[str], None], order: Json) -> None:
+    def send(self, machine: Machine, order: Json) -> None:
         """Give a machine's slot something to do."""
         place = {"workers": [machine.address], "allow_other_workers": False, "resources": {SLOT: 1}}
         text = json.dumps({"protocol": PROTOCOL, "driver": self.client.id, **order}, allow_nan=False)
-        machine.future = self.client.submit(work, text, pure=False, retries=0, **place)
-        machine.future.add_done_callback(lambda future: self.events.arrived(machine, future))
+        machine.future = self.client.submit(member.carry_out, text, pure=False, retries=0, **place)
+        machine.future.add_done_callback(
+            lambda future: self.events.inbox.put(lambda: self.events.done(machine, future))
+        )
 
     def close(self) -> None:
         """Let machines end what they measure for us, forget the sweep and delete what the driver has all of."""
@@ -182,6 +182,6 @@ class Driver:
         present = self.workers.present
         if present and self.client.status == "running":
             if any(machine.future is not None for machine in present.values()):
-                ask_all(self.client, list(present), member.abandon, ENDING_S, driver=self.client.id)
+                ask_all(self.client, list(present), "abandon", ENDING_S, driver=self.client.id)
             lines = {machine.sweep: machine.copy.settled for machine in present.values()}
-            ask_all(self.client, list(present), member.close, ENDING_S, lines=lines)
+            ask_all(self.client, list(present), "close", ENDING_S, lines=lines)

@@ -9,6 +9,7 @@ import queue
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,13 +21,12 @@ from benchmarks.machine import environments, git, signals
 from benchmarks.plan.cells import Cell, Launch, Request
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record import store
-from benchmarks.sweep.dask import member, orders
+from benchmarks.sweep.block import append_rows
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.plan import Kind, Series
-from benchmarks.sweep.dask.rpc import Answer, Clock, ask, facts_of
+from benchmarks.sweep.dask.rpc import Answer, ask, requested_modes
 from benchmarks.sweep.dask.workers import Machine, Workers
 from benchmarks.sweep.ledger import Ledger
-from benchmarks.sweep.local import ROWS_A_WRITE
 
 
 class Display(Protocol):
@@ -38,13 +38,10 @@ class Display(Protocol):
     def row(self, machine: Machine, progress: tuple[int, int], planned: Launch, row: dict[str, Any]) -> None:
         """Show how a launch ended."""
 
-    def came(self, machine: Machine, words: str) -> None:
-        """Show that a machine takes part; `words` describe it."""
-
     def went(self, machine: Machine, why: str) -> None:
         """Show that a machine was lost."""
 
-    def tell(self, words: str) -> None:
+    def message(self, words: str) -> None:
         """Show something else."""
 
     def close(self) -> None:
@@ -68,20 +65,15 @@ class Account:
         """Write the sweep's record."""
         code = {"code": environments.code_hash(), "commit": git.commit()}
         about = {"sweep": self.name, **code, **request.record(), "resumes": list(resumes)}
-        requested = self.ledger.requested | orders.requested(request)
+        requested = self.ledger.requested | requested_modes(request)
         engine = {"name": "dask", "members": list(members)}
         store.create(self.path, {**about, "requested": requested, "engine": engine})
         self.begun = True
 
-    def write(self, kind: Kind, series: Series, launches: Iterable[Launch], status: str, reason: str) -> None:
-        """Append rows of launches of a series that were not made, as many at once as memory takes lightly."""
-        some = list(launches)
-        for first in range(0, len(some), ROWS_A_WRITE):
-            part = some[first : first + ROWS_A_WRITE]
-            rows = [kind.not_made(planned, self.name, status, reason) for planned in part]
-            store.append(self.path, "row", *rows)
-            for planned, row in zip(part, rows, strict=True):
-                kind.report(series, planned, row)
+    def write(self, kind: Kind, series: Series, launches: Iterable[Launch], reason: str) -> None:
+        """Append `interrupted` rows of launches of a series."""
+        made = ((planned, kind.not_made(planned, self.name, reason)) for planned in list(launches))
+        append_rows(self.path, made, partial(kind.report, series))
 
     def begin_again(self, kind: Kind, series: Series) -> None:
         """Take back what an earlier attempt of a series has reported."""
@@ -91,22 +83,12 @@ class Account:
         """Append rows for every launch of these kinds that was not made."""
         for kind in kinds:
             for series in kind.plan.series:
-                if series.invalid:  # its rows must not count, and no machine is left to make them again
-                    self.begin_again(kind, series)
-                    series.attempt += 1
-                    self.write(kind, series, series.open(), "invalid", series.invalid)
-                    series.invalid = ""
-                else:
-                    self.write(kind, series, series.open(), "interrupted", reason)
+                self.write(kind, series, series.open(), reason)
             kind.plan.end()
 
     def end(self, seconds: float, reason: str) -> dict[str, float]:
         """Append where the machines' time went and how many launches are reported; return the former."""
-        ledger = self.ledger
-        wall = ledger.wall.split(seconds)
-        counts = {"reported": len(ledger.rows), "not_needed": ledger.not_needed, "repeated": self.repeated}
-        store.append(self.path, "end", {"wall_s": wall, **counts, "interrupted": reason or None})
-        return wall
+        return self.ledger.end(self.path, seconds, reason, {}, repeated=self.repeated)
 
     @property
     def ledger(self) -> Ledger:
@@ -204,12 +186,7 @@ class Events:
         elif what == "stop":
             kind.stop(series, record)
 
-    def arrived(self, machine: Machine, future: Future) -> None:
-        """Note, in a thread of Dask's, when an answer came: its clock is compared with ours of that moment."""
-        came_s = time.monotonic()
-        self.inbox.put(lambda: self.done(machine, future, came_s))
-
-    def done(self, machine: Machine, future: Future, came_s: float) -> None:
+    def done(self, machine: Machine, future: Future) -> None:
         """Go on after a machine began its part or measured a block; do without it where it could not."""
         if machine.future is None or machine.future.key != future.key:
             return  # it was lost meanwhile
@@ -219,35 +196,19 @@ class Events:
             self.lose(machine, _why_lost(future), back=future.status != "error")
             return
         future.release()  # what is held and lost with its machine is done once more by Dask
-        rate, error = None, answer.error
-        if not error:
-            rate, error = self.wrong_rate(machine, float(answer.content["clock_s"]), came_s)
-        if error:
-            self.lose(machine, error)
+        if answer.error:
+            self.lose(machine, answer.error)
         elif not self.fetched(machine, int(answer.content["lines"])):
             return
-        elif rate is not None:
-            wrong = f"its clock runs at {rate:.3g} of the driver's"
-            self.lose(machine, wrong, f"{machine.name}: {wrong}; no speed that it measured is one")
         elif machine.kind is None:
             self.enrol(machine, answer.content["data"])
         else:
             self.finish(machine, machine.kind)
 
-    def wrong_rate(self, machine: Machine, clock_s: float, came_s: float) -> tuple[float | None, str]:
-        """Return how fast a machine's clock has run if that is wrong, and an error where it cannot be asked.
-
-        Its answer may have waited for a link, or for us: a machine whose clock seems wrong is asked again.
-        """
-        if machine.clock.wrong_rate(Clock(clock_s, came_s, came_s)) is None:
-            return None, ""
-        _, clock, error = facts_of(self.client, machine.address)
-        return (None if error else machine.clock.wrong_rate(clock)), error
-
     def fetched(self, machine: Machine, lines: int) -> bool:
         """Ask a machine for lines that did not come; return whether all are here now."""
         while machine.copy.lines < lines:
-            missing = ask(self.client, machine.address, member.lines, sweep=machine.sweep, first=machine.copy.lines)
+            missing = ask(self.client, machine.address, "lines", sweep=machine.sweep, first=machine.copy.lines)
             if missing.error or not missing.content.get("lines"):
                 self.lose(machine, missing.error or "its file lacks lines that it counted")
                 return False
@@ -258,11 +219,11 @@ class Events:
     def enrol(self, machine: Machine, data: list[Json]) -> None:
         """Let a machine be one of its kind, the first of which decides what is planned."""
         key = " ".join(f"{device}={fingerprint}" for device, fingerprint in machine.facts["fingerprints"].items())
-        prepared = {found["name"]: Prepared(**found, folder=Path()) for found in data}
+        prepared = {one["name"]: Prepared(**one, folder=Path()) for one in data}
         kinds = self.account.kinds
-        hashes = [[found.sha256 for found in kind.rows.data.values()] for kind in kinds.values()]
+        hashes = [[one.sha256 for one in kind.rows.data.values()] for kind in kinds.values()]
         wrong = ""
-        if hashes and hashes[0] != [found.sha256 for found in prepared.values()]:
+        if hashes and hashes[0] != [one.sha256 for one in prepared.values()]:
             wrong = "its data are not those of the others"
         elif key not in kinds and self.account.begun:
             wrong = "it is of a kind that was not there when the sweep began; it can take part in the next"
@@ -281,13 +242,13 @@ class Events:
             self.lose(machine, f"it sent no row for {len(machine.waiting)} launches of a block")
         elif machine.series is not None:
             machine.series.done += 1
-            kind.plan.give_back(machine.address)
+            kind.plan.put_back(machine.address)
             machine.series = machine.block = None
 
-    def lose(self, machine: Machine, why: str, invalid: str = "", back: bool = False) -> None:
+    def lose(self, machine: Machine, why: str, back: bool = False) -> None:
         """Do without a machine: what it was measuring has rows that say so, what it had begun begins again.
 
-        `invalid` says why what it has measured must not count either, `back` that it may take part again as it is.
+        With `back` it may take part again as it is.
         """
         self.workers.dismiss(machine.address, back)
         self.display.went(machine, why)
@@ -296,5 +257,5 @@ class Events:
         if machine.series is not None:
             again = f"its comparison begins again as attempt {machine.series.attempt + 1}"
             reason = f"{machine.name} was lost: {why}; {again}"
-            self.account.write(machine.kind, machine.series, machine.waiting.values(), "interrupted", reason)
-        machine.kind.plan.lose(machine.address, invalid)
+            self.account.write(machine.kind, machine.series, machine.waiting.values(), reason)
+        machine.kind.plan.lose(machine.address)

@@ -19,7 +19,7 @@ from benchmarks.machine.hardware import kind
 from benchmarks.plan.cells import Cell, RequestedAxes, expand
 
 Facts = dict[str, Any]
-PROTOCOL = 1  # of what drivers and members tell each other; goes up with every change to an order, an answer or facts
+PROTOCOL = 2  # of what drivers and members tell each other; goes up with every change to an order, an answer or facts
 
 
 def machine_facts(frameworks: Sequence[str] | None) -> Facts:
@@ -93,9 +93,8 @@ def missing_probe(framework: str, device: str) -> Probe:
 def environments_of(facts: Facts) -> dict[str, str]:
     """Return, by framework and device, what machines of one kind have in common: the lock, and whether it works."""
     return {
-        name: facts["locks"][name] + (" and does not work" if probe.missing else "")
+        _key(probe): facts["locks"][_key(probe)] + (" and does not work" if probe.missing else "")
         for probe in probes_of(facts).values()
-        for name in [_key(probe)]
     }
 
 

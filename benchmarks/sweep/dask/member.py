@@ -10,13 +10,11 @@ that moment, Dask gives the order once more by itself, and the driver waits for 
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import json
 import os
 import queue
 import signal
-import threading
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
@@ -33,7 +31,7 @@ from benchmarks.machine import signals
 from benchmarks.machine.signals import Interrupted
 from benchmarks.sweep.dask.copies import some_lines, whole_lines
 from benchmarks.sweep.dask.facts import Facts, missing_probe, other_protocol, probes_of
-from benchmarks.sweep.dask.scheduler import security
+from benchmarks.sweep.dask.scheduler import Background, security
 from benchmarks.sweep.dask.session import Session
 
 Json = dict[str, Any]
@@ -54,57 +52,22 @@ def _answer_json(work: Callable[[Member], Json]) -> str:
         return json.dumps({"error": str(error)})
 
 
-def facts() -> str:
-    """Return the machine's facts and its clock, now."""
-    return _answer_json(lambda member: {**member.facts, **member.clock()})
+def answer(question: str) -> str:
+    """Answer one of QUESTIONS at once, whatever this machine measures."""
+    about = json.loads(question)
+    return _answer_json(lambda member: QUESTIONS[about.pop("question")](member, **about))
 
 
-def _carried_out(order: str, work: Callable[[Member, Json], Json]) -> None:
-    """Have the main thread carry out an order, and tell what it answers."""
-    asked = json.loads(order)
+def carry_out(text: str) -> None:
+    """Have the main thread carry out one of ORDERS, and send what it answers to the driver."""
+    order = json.loads(text)
 
     def done(member: Member) -> Json:
-        if wrong := other_protocol("the driver", asked.get("protocol")):
+        if wrong := other_protocol("the driver", order.get("protocol")):
             raise EngineError(wrong)
-        return member.do(asked["driver"], lambda: work(member, asked))
+        return member.do(order["driver"], lambda: ORDERS[order["order"]](member, order))
 
-    answer = _answer_json(done)
-    _member().tell(asked.get("driver", ""), {"sweep": asked["sweep"], "answer": answer})
-
-
-def open_part(order: str) -> None:
-    """Begin a part of a sweep."""
-    _carried_out(order, Member.open)
-
-
-def measure(order: str) -> None:
-    """Measure a block."""
-    _carried_out(order, Member.measure)
-
-
-def lines(order: str) -> str:
-    """Return lines of a file."""
-    return _answer_json(lambda member: member.lines(**json.loads(order)))
-
-
-def kept_files() -> str:
-    """Return which sweeps' files are still there."""
-    return _answer_json(lambda member: member.sweep_files())
-
-
-def close(order: str) -> str:
-    """End parts."""
-    return _answer_json(lambda member: member.close(**json.loads(order)))
-
-
-def abandon(order: str) -> str:
-    """End what is being measured for a driver."""
-    return _answer_json(lambda member: member.abandon(**json.loads(order)))
-
-
-def clients(dask_scheduler: Any) -> list[str]:
-    """Return, on the scheduler, Dask's names of the clients that are connected."""
-    return list(dask_scheduler.clients)
+    _member().send(order.get("driver", ""), {"sweep": order["sweep"], "answer": _answer_json(done)})
 
 
 SLOT = "measuring"  # the Dask resource of which a member has one
@@ -125,8 +88,9 @@ class Member:
         self.orders: queue.SimpleQueue[tuple[str, Callable[[], Json], Future[Json]] | None] = queue.SimpleQueue()
         self.busy = ""  # Dask's name of the driver that an order is being carried out for
         self.worker: Worker | None = None
+        self.joined = False  # whether the last worker reached the scheduler
 
-    def tell(self, driver: str, what: Json) -> None:
+    def send(self, driver: str, what: Json) -> None:
         """Send a driver what it is to know, as JSON; others hear it too."""
         if self.worker is not None:
             self.worker.log_event(TOPIC, {"driver": driver, "json": json.dumps(what, allow_nan=False)})
@@ -149,19 +113,23 @@ class Member:
         if any(part.base == base and part.driver != order["driver"] for part in self.parts.values()):
             raise EngineError(f"this machine knows a sweep {base} of another driver; start this one again")
         probes = probes_of(self.facts)
-        asked = [(framework, device) for framework, device in order["probes"]]
-        known = {pair: probes.get(pair) or missing_probe(*pair) for pair in asked}
+        pairs = [(framework, device) for framework, device in order["probes"]]
+        known = {pair: probes.get(pair) or missing_probe(*pair) for pair in pairs}
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.file(order["sweep"])
         self.say(f"{order['sweep']}: begins")
-        self.parts[order["sweep"]] = part = Session(order, known, path, partial(self.tell, order["driver"]))
-        return {"data": part.data(), "lines": part.lines_sent, **self.clock()}
+        self.parts[order["sweep"]] = part = Session(order, known, path, partial(self.send, order["driver"]))
+        return {"data": part.data(), "lines": part.lines_sent}
 
     def measure(self, order: Mapping[str, Any]) -> Json:
         """Measure a block."""
         part = self.parts[order["sweep"]]
         part.measure(order)
-        return {"lines": part.lines_sent, **self.clock()}
+        return {"lines": part.lines_sent}
+
+    def facts_now(self) -> Json:
+        """Return the machine's facts, and its wall clock now."""
+        return {**self.facts, "wall_s": time.time()}
 
     def lines(self, sweep: str, first: int) -> Json:
         """Return lines of a sweep's file from one on."""
@@ -189,9 +157,11 @@ class Member:
             os.kill(os.getpid(), ABANDON)
         return {}
 
-    def clock(self) -> Json:
-        """Return what this machine's clocks say now."""
-        return {"clock_s": time.monotonic(), "wall_s": time.time()}
+    def note_end(self) -> None:
+        """End the main thread's waiting when Dask's worker has ended."""
+        self.joined, self.worker = self.worker is not None, None
+        self.abandon("")
+        self.orders.put(None)
 
     # The main thread.
 
@@ -219,6 +189,16 @@ class Member:
                 self.busy = ""
 
 
+QUESTIONS: dict[str, Callable[..., Json]] = {
+    "facts": Member.facts_now,
+    "lines": Member.lines,
+    "sweep files": Member.sweep_files,
+    "close": Member.close,
+    "abandon": Member.abandon,
+}
+ORDERS = {"open": Member.open, "measure": Member.measure}
+
+
 class Leaving(WorkerPlugin):
     """Ends what is measured as soon as Dask's worker begins to close: it would wait half a minute for it first."""
 
@@ -244,50 +224,16 @@ async def serve(member: Member, address: str, name: str | None, patience_s: floa
         await worker.finished()
 
 
-class Background:
-    """The thread in which Dask's worker lives; ends the main thread's waiting when that has ended."""
-
-    def __init__(
-        self, member: Member, address: str, name: str | None, patience_s: float, interface: str | None
-    ) -> None:
-        self.member = member
-        self.loop = asyncio.new_event_loop()
-        self.error: BaseException | None = None
-        self.joined = False
-        self.serving = serve(member, address, name, patience_s, interface)
-        self.thread = threading.Thread(target=self.run, daemon=True, name="dask")
-
-    def run(self) -> None:
-        asyncio.set_event_loop(self.loop)
-        self.task = self.loop.create_task(self.serving)
-        try:
-            self.loop.run_until_complete(self.task)
-        except BaseException as error:
-            self.error = error
-        finally:
-            self.joined, self.member.worker = self.member.worker is not None, None
-            self.member.abandon("")
-            self.member.orders.put(None)
-
-    def __enter__(self) -> Background:
-        self.thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the scheduler properly, where it still answers."""
-        self.loop.call_soon_threadsafe(self.task.cancel)
-        self.thread.join(5.0)
-
-
 def run_member(member: Member, address: str, name: str | None, patience_s: float, interface: str | None) -> None:
     """Be a member until the scheduler has been away for longer than the patience; then EngineError."""
     Member.present = member
     seen_s = time.monotonic()
     while time.monotonic() - seen_s < patience_s:
-        with Background(member, address, name, patience_s, interface) as background:
+        work = serve(member, address, name, patience_s, interface)
+        with Background(work, "dask", member.note_end) as background:
             member.attend()
         member.forget_parts()
-        if background.joined:
+        if member.joined:
             seen_s = time.monotonic()
             member.say(f"the scheduler at {address} has gone; trying to join it again for {patience_s:g} s")
         elif not isinstance(background.error, AWAY):

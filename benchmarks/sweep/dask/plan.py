@@ -26,18 +26,17 @@ from benchmarks.sweep.dask.facts import (
     requested_cells,
     requested_probes,
 )
-from benchmarks.sweep.ledger import Ledger
-from benchmarks.sweep.resume import CompletedLaunches
+from benchmarks.sweep.ledger import Key, Ledger, completed_rows
 from benchmarks.sweep.stopping import Stopping
 
-Made = list[tuple[Launch, dict[str, Any]]]
+Row = dict[str, Any]
+Made = list[tuple[Launch, Row]]
 
 
 def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     """Report the series of a kind that earlier sweeps measured and plan the others; return these sweeps."""
     wanted = [planned for series in kind.plan.series for planned in series.open()]
-    completed = CompletedLaunches()
-    completed.find(results, kind.rows.identity, wanted)
+    completed = completed_rows(results, kind.rows.identity, wanted)
     sweeps = set()
     for series in kind.plan.series:
         made, blocks = _completed(kind, series, completed, preset)
@@ -52,22 +51,19 @@ def resume(kind: Kind, results: Path, preset: Preset) -> list[str]:
     return sorted(sweeps)
 
 
-def _completed(kind: Kind, series: Series, completed: CompletedLaunches, preset: Preset) -> tuple[Made, int]:
+def _completed(kind: Kind, series: Series, completed: Mapping[Key, Row], preset: Preset) -> tuple[Made, int]:
     """Return a series' completed launches, and after how many blocks it was measured enough; 0 if it was not."""
     made: Made = []
     stopping = Stopping(preset, series.blocks[0][1].cells)
     for number, (_, block) in enumerate(series.blocks, 1):
         for planned in block.launches():
-            row = completed.get(kind.rows.identity(planned), planned)
+            row = completed.get((kind.rows.identity(planned), planned.round, planned.seed))
             if row is None:
                 return made, 0
             made.append((planned, row))
             if planned.task == "speed" and stopping.enough(planned, row):
                 return made, number
     return made, len(series.blocks)
-
-
-Row = dict[str, Any]
 
 
 @dataclass
@@ -101,9 +97,9 @@ class Kind:
         mine, other = environments_of(self.facts), environments_of(facts)
         return ", ".join(sorted(name for name in {*mine, *other} if mine.get(name) != other.get(name)))
 
-    def not_made(self, planned: Launch, sweep: str, status: str, reason: str) -> Row:
+    def not_made(self, planned: Launch, sweep: str, reason: str) -> Row:
         """Return the row of a launch that was lost or is not to be made."""
-        return validate({**self.rows.described(planned, sweep), "status": status, "reason": reason})
+        return validate({**self.rows.described(planned, sweep), "status": "interrupted", "reason": reason})
 
     def report(self, series: Series, planned: Launch, row: Row, made: bool = True) -> None:
         """Note how a launch of a series ended; its time counts if a machine made it in this sweep."""
@@ -125,18 +121,17 @@ class Kind:
         return count
 
 
-@dataclass(order=True)
+@dataclass(eq=False)
 class Series:
     """One comparison's rounds of a task; `reported` holds what is known of each launch of its present attempt."""
 
     place: int  # in the sweep's order, of its first round
-    blocks: list[tuple[int, Block]] = field(default_factory=list, compare=False)  # with their places
-    done: int = field(default=0, compare=False)  # blocks that are measured
-    holder: str | None = field(default=None, compare=False)  # the member that began it
-    attempt: int = field(default=0, compare=False)  # 0: nobody has begun it
-    stopped: bool = field(default=False, compare=False)
-    invalid: str = field(default="", compare=False)  # why what its last holder measured must not count
-    reported: dict[tuple[int, Cell], Row] = field(default_factory=dict, compare=False)
+    blocks: list[tuple[int, Block]] = field(default_factory=list)  # with their places
+    done: int = 0  # blocks that are measured
+    holder: str | None = None  # the member that began it
+    attempt: int = 0  # 0: nobody has begun it
+    stopped: bool = False
+    reported: dict[tuple[int, Cell], Row] = field(default_factory=dict)
 
     @property
     def over(self) -> bool:
@@ -158,45 +153,45 @@ class Plan:
     """The series of one kind of machine, and who has which."""
 
     def __init__(self, blocks: Iterable[Block]) -> None:
-        found: dict[tuple[object, ...], Series] = {}
+        series: dict[tuple[object, ...], Series] = {}
         for place, block in enumerate(blocks):
-            found.setdefault((block.task, *block.comparison), Series(place)).blocks.append((place, block))
-        self.series = list(found.values())
-        self.free = list(self.series)  # a heap: nobody has these
+            series.setdefault((block.task, *block.comparison), Series(place)).blocks.append((place, block))
+        self.series = list(series.values())
+        self.free = [(one.place, one) for one in self.series]  # a heap: nobody has these
         self.held: dict[str, list[tuple[int, Series]]] = {}  # heaps by member: place of its next block, series
         self.measured: dict[str, Series] = {}  # by member: whose block it measures now
 
     def take(self, member: str) -> Series | None:
         """Return the series whose next block a member is to measure, the earliest that it has or may begin."""
         mine = self.held.setdefault(member, [])
-        if self.free and (not mine or self.free[0].place < mine[0][0]):
-            series = heapq.heappop(self.free)
-            series.holder, series.attempt, series.done, series.invalid = member, series.attempt + 1, 0, ""
+        if self.free and (not mine or self.free[0] < mine[0]):
+            _, series = heapq.heappop(self.free)
+            series.holder, series.attempt, series.done = member, series.attempt + 1, 0
         elif mine:
-            series = heapq.heappop(mine)[1]
+            _, series = heapq.heappop(mine)
         else:
             return None
         self.measured[member] = series
         return series
 
-    def give_back(self, member: str) -> None:
-        """Take from a member the series whose block it has measured; it goes on later where it is not over."""
+    def put_back(self, member: str) -> None:
+        """Put a series back among those that a member has, when its block is measured and it is not over."""
         series = self.measured.pop(member)
         if not series.over:
             heapq.heappush(self.held[member], (series.next[0], series))
 
-    def lose(self, member: str, invalid: str = "") -> None:
-        """Let what a lost member had begun begin again; `invalid` says why what it measured must not count either."""
+    def lose(self, member: str) -> None:
+        """Let what a lost member had begun begin again."""
         self.held.pop(member, None)
         self.measured.pop(member, None)
         for series in self.series:
-            if series.holder == member and (invalid or not series.over):
-                series.holder, series.invalid, series.done, series.stopped = None, invalid, 0, False
-                heapq.heappush(self.free, series)
+            if series.holder == member and not series.over:
+                series.holder, series.done = None, 0
+                heapq.heappush(self.free, (series.place, series))
 
     def skip_what_is_over(self) -> None:
         """Plan nothing that an earlier sweep has measured."""
-        self.free = [series for series in self.free if not series.over]
+        self.free = [entry for entry in self.free if not entry[1].over]
         heapq.heapify(self.free)
 
     def end(self) -> None:

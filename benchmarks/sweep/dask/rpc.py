@@ -1,22 +1,24 @@
-"""Questions that a member's event loop answers at once, whatever its machine measures."""
+"""What a driver sends to members, as JSON: orders, and questions that their event loops answer at once.
+
+An order begins a part of a sweep or measures a block of it; member.carry_out takes it, in its turn.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 import json
-import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
 from typing import Any
 
 from distributed import Client
 
+from benchmarks.plan.cells import Block, Request
 from benchmarks.sweep.dask import member
-from benchmarks.sweep.dask.facts import Facts
+from benchmarks.sweep.dask.facts import Facts, requested_points, requested_probes
 
 Json = dict[str, Any]
 ANSWER_S = 20.0
-TOLERATED_S = 0.5  # beside what a message took
-TOLERATED_RATE = 0.02  # by which a clock may run faster or slower than ours
 
 
 class Answer:
@@ -35,51 +37,59 @@ class Answer:
 
 
 def ask_all(
-    client: Client, addresses: Sequence[str], work: Callable[..., str], within_s: float = ANSWER_S, **given: Any
+    client: Client, addresses: Sequence[str], question: str, within_s: float = ANSWER_S, **about: Any
 ) -> dict[str, Answer]:
-    """Ask several members the same and return their answers by address."""
-    arguments = (json.dumps(given),) if given else ()
+    """Ask several members one of member.QUESTIONS and return their answers by address."""
+    text = json.dumps({"question": question, **about})
     try:
         # Client.run takes no limit of time, and a member whose link was cut never answers.
-        found = client.sync(
-            client._run, work, *arguments, workers=list(addresses), on_error="return", callback_timeout=within_s
+        answers = client.sync(
+            client._run, member.answer, text, workers=list(addresses), on_error="return", callback_timeout=within_s
         )
     except Exception as error:
         return {address: Answer(error) for address in addresses}
-    return {address: Answer(found.get(address, EOFError("no answer"))) for address in addresses}
+    return {address: Answer(answers.get(address, EOFError("no answer"))) for address in addresses}
 
 
-def ask(client: Client, address: str, work: Callable[..., str], **given: Any) -> Answer:
+def ask(client: Client, address: str, question: str, **about: Any) -> Answer:
     """Ask one member."""
-    return ask_all(client, [address], work, **given)[address]
+    return ask_all(client, [address], question, **about)[address]
 
 
-@dataclass
-class Clock:
-    """A member's clock, read between two moments of the driver's."""
-
-    member_s: float
-    sent_s: float
-    received_s: float
-    behind_s: float = 0.0  # of the wall clocks; no measurement rests on it
-
-    def wrong_rate(self, later: Clock) -> float | None:
-        """Return how fast the member's clock has run, ours being 1; None where it may be right.
-
-        A rate is wrong only where no delay of a message explains it: all that such a machine measured is invalid.
-        """
-        theirs = later.member_s - self.member_s
-        least, most = later.sent_s - self.received_s, later.received_s - self.sent_s
-        if least * (1 - TOLERATED_RATE) - TOLERATED_S <= theirs <= most * (1 + TOLERATED_RATE) + TOLERATED_S:
-            return None
-        return 2 * theirs / (least + most)
+SENT_FIELDS = ("epochs", "timeout_s", "proof_timeout_s", "fresh_proof", "memory_bytes", "peak")
 
 
-def facts_of(client: Client, address: str) -> tuple[Facts, Clock, str]:
-    """Return a machine's facts, its clock beside ours, and an error if it has none."""
-    begin = time.monotonic()
-    answer = ask(client, address, member.facts)
-    facts = answer.content
-    behind_s = time.time() - facts.pop("wall_s", time.time())
-    clock = Clock(facts.pop("clock_s", 0.0), begin, time.monotonic(), behind_s)
-    return facts, clock, answer.error
+def requested_modes(request: Request) -> Json:
+    """Return what run records say of the modes that were asked for."""
+    return {"modes": "recommended"} if all(mode is None for mode in request.axes.modes) else {}
+
+
+def opening(request: Request, sweep: str, base: str, facts: Facts) -> Json:
+    """Return the order to begin a part of the sweep `base`, under the name `sweep`, for a machine with these facts."""
+    return {
+        "order": "open",
+        "sweep": sweep,
+        "part_of": base,
+        "probes": [list(pair) for pair in requested_probes(request.axes, facts)],
+        "points": [list(point) for point in requested_points(request.axes, facts)],
+        "revisions": list(request.axes.revisions),
+        "requested": requested_modes(request),
+        **request.record(),
+        **{name: getattr(request, name) for name in SENT_FIELDS},
+        "data_dir": str(request.data_dir.absolute()) if request.data_dir else None,
+        "sets": list(request.sets),
+    }
+
+
+def measuring(sweep: str, block: Block, attempt: int, left_s: float) -> Json:
+    """Return the order to measure a block; `left_s` is what is left of the time cap."""
+    return {
+        "order": "measure",
+        "sweep": sweep,
+        "task": block.task,
+        "round": block.round,
+        "seed": block.seed,
+        "attempt": attempt,
+        "cells": [dataclasses.asdict(cell) for cell in block.cells],
+        "time_left_s": left_s if math.isfinite(left_s) else None,
+    }

@@ -93,9 +93,9 @@ def checked(address: str, insecure: bool) -> str:
         host, port = parts.hostname, parts.port
     except ValueError:
         host = port = None
-    if _parts_missing(host, port) or parts.scheme not in ("tcp", "tls"):
+    if not host or not port or parts.scheme not in ("tcp", "tls"):
         raise UsageError(f"{address!r} is no scheduler's address; expected tls://HOST:PORT or tcp://HOST:PORT")
-    if parts.scheme == "tcp" and not insecure and not own_security(host or ""):
+    if parts.scheme == "tcp" and not insecure and not is_loopback(host):
         raise UsageError(
             f"{full} is not encrypted: who reaches it can run any program on every member; use tls:// (docs/engine.md"
             " makes the certificates), or --insecure in a network that you trust"
@@ -103,12 +103,7 @@ def checked(address: str, insecure: bool) -> str:
     return full
 
 
-def _parts_missing(host: str | None, port: int | None) -> bool:
-    """Return whether an address lacks a part."""
-    return not host or not port
-
-
-def own_security(host: str) -> bool:
+def is_loopback(host: str) -> bool:
     """Return whether a host is this machine's loopback."""
     if host == "localhost":
         return True
@@ -122,23 +117,23 @@ def security(address: str, role: str) -> Security:
     """Return Dask's own settings of TLS for a scheduler, worker or client; UsageError where an address needs more."""
     if not address.startswith("tls://"):
         return Security()
-    found = Security(require_encryption=True)
-    files = found.get_tls_config_for_role(role)
+    made = Security(require_encryption=True)
+    files = made.get_tls_config_for_role(role)
     if not (files["ca_file"] and files["cert"] and files["key"]):
         prefix = "DASK_DISTRIBUTED__COMM__TLS__"
         raise UsageError(
             f"{address} needs certificates: set {prefix}CA_FILE, {prefix}{role.upper()}__CERT and __KEY, as"
             " docs/engine.md shows"
         )
-    return found
+    return made
 
 
 def certified(security: Security) -> bool:
     """Return whether members are to use TLS: all files of the scheduler and of a worker are named."""
     files = [security.tls_ca_file]
     for role in ("scheduler", "worker"):
-        found = security.get_tls_config_for_role(role)
-        files += [found["cert"], found["key"]]
+        config = security.get_tls_config_for_role(role)
+        files += [config["cert"], config["key"]]
     if not all(files) and (any(files) or security.require_encryption):
         raise UsageError(
             f"TLS needs five files, and Dask's configuration names {sum(map(bool, files))}: set distributed.comm.tls."
@@ -160,7 +155,10 @@ def serve(host: str, port: int, dashboard: str, insecure: bool, say: Callable[[s
     checked(f"{protocol}://{place}:{port or 1}", insecure)
     logging.getLogger("distributed.comm").setLevel(logging.WARNING)  # who was refused for want of a certificate
     try:
-        _until_ended(listen(protocol, host, port, dashboard, say))
+        with Background(_listen(protocol, host, port, dashboard, say), "scheduler") as scheduler:
+            scheduler.thread.join()
+        if scheduler.error:
+            raise scheduler.error
     except (OSError, RuntimeError) as error:
         cause = error.__cause__ or error  # Dask says only that it failed to start
         if not isinstance(cause, OSError):
@@ -169,35 +167,38 @@ def serve(host: str, port: int, dashboard: str, insecure: bool, say: Callable[[s
         raise EngineError(f"cannot listen at {host}:{port}: {reason}; choose another --host or --port") from error
 
 
-def _until_ended(work: Coroutine[Any, Any, None]) -> None:
-    """Do asynchronous work to its end, or for ENDING_S more where a signal ends the main thread's waiting.
+class Background:
+    """Asynchronous work in a thread of its own, beside the main thread, which Ctrl-C reaches.
 
-    asyncio.run would wait for all that the work has begun.
+    At the end of the block it is cancelled and waited for ENDING_S; asyncio.run would wait for all that it has begun.
     """
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(work)
-    errors: list[BaseException] = []
 
-    def run() -> None:
-        asyncio.set_event_loop(loop)
+    def __init__(self, work: Coroutine[Any, Any, None], name: str, at_end: Callable[[], None] = lambda: None) -> None:
+        """`at_end` is called in the thread when the work has ended, whatever `error` it ended with."""
+        self.loop, self.at_end = asyncio.new_event_loop(), at_end
+        self.task = self.loop.create_task(work)
+        self.error: BaseException | None = None
+        self.thread = threading.Thread(target=self._run, daemon=True, name=name)
+
+    def _run(self) -> None:
+        asyncio.set_event_loop(self.loop)
         try:
-            loop.run_until_complete(task)
+            self.loop.run_until_complete(self.task)
         except BaseException as error:
-            errors.append(error)
+            self.error = error
+        finally:
+            self.at_end()
 
-    thread = threading.Thread(target=run, daemon=True, name="scheduler")
-    thread.start()
-    try:
-        thread.join()
-    finally:
-        if thread.is_alive():
-            loop.call_soon_threadsafe(task.cancel)
-            thread.join(ENDING_S)
-    if errors:
-        raise errors[0]
+    def __enter__(self) -> Background:
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.loop.call_soon_threadsafe(self.task.cancel)
+        self.thread.join(ENDING_S)
 
 
-async def listen(protocol: str, host: str, port: int, dashboard: str, say: Callable[[str], None]) -> None:
+async def _listen(protocol: str, host: str, port: int, dashboard: str, say: Callable[[str], None]) -> None:
     """Listen, say where, and go on until cancelled."""
     keys = security(f"{protocol}://", "scheduler")
     async with Scheduler(

@@ -26,20 +26,20 @@ from benchmarks.sweep.dask.copies import lines_from
 from benchmarks.sweep.stopping import Stopping
 
 Json = dict[str, Any]
-Tell = Callable[[Json], None]
+Send = Callable[[Json], None]
 
 
 class Session:
     """What one member does for one sweep."""
 
     def __init__(
-        self, order: Mapping[str, Any], probes: Mapping[tuple[str, str], Probe], path: Path, tell: Tell
+        self, order: Mapping[str, Any], probes: Mapping[tuple[str, str], Probe], path: Path, send: Send
     ) -> None:
         """Make the data ready, measure the peaks that were asked for, begin the file.
 
-        `order` is the driver's (orders.opening), `path` the file, `tell` takes what the driver is to know.
+        `order` is the driver's (rpc.opening), `path` the file, `send` takes what the driver is to know.
         """
-        self.tell, self.name, self.driver, self.base = tell, order["sweep"], order["driver"], order["part_of"]
+        self.send, self.name, self.driver, self.base = send, order["sweep"], order["driver"], order["part_of"]
         self.lines_sent, self.offset = 0, 0
         preset = Preset(**{**order["preset"], "looks": tuple(order["preset"]["looks"])})
         self.runner = BlockRunner(
@@ -53,8 +53,6 @@ class Session:
             report=self._report,
             report_proof=self._report_proof,
         )
-        self.followed: set[tuple[object, ...]] = set()
-        self.proven_cells: set[Cell] = set()
         self.runner.begin({name: order[name] for name in ("part_of", "preset", "seed", "requested")})
         self._publish()
         self.folder = tempfile.TemporaryDirectory(prefix="lockstep-")  # what workers are handed
@@ -64,7 +62,7 @@ class Session:
         for revision in filter(None, order["revisions"]):
             git.resolved(revision)
         data_dir = Path(order["data_dir"]) if order["data_dir"] else None
-        data = {found.name: found for found in (prepare(name, data_dir) for name in order["sets"])}
+        data = {one.name: one for one in (prepare(name, data_dir) for name in order["sets"])}
         memory = MemoryLimit.for_bytes(order["memory_bytes"])
         with lock.machine_lock(f"the peak for {self.name}", True, self._say):
             known = ceilings([Point(*point) for point in order["points"]], order["peak"], self._say)
@@ -88,13 +86,10 @@ class Session:
         """Measure one block, proofs of its cells first where they were not proven here yet."""
         cells = [Cell(**cell) for cell in order["cells"]]
         coming = deque(Launch(order["task"], order["round"], order["seed"], cell, order["attempt"]) for cell in cells)
-        comparison, runner = cells[0].comparison(), self.runner
+        runner = self.runner
         with lock.machine_lock(f"{order['task']} of {cells[0].recipe}, {self.name}", True, self._say):
-            if comparison not in self.followed:
-                self.followed.add(comparison)
-                runner.stopping.follow(cells)
-            runner.prove([cell for cell in cells if cell not in self.proven_cells])
-            self.proven_cells.update(cells)
+            runner.stopping.follow(cells)
+            runner.prove(cells)
             left_s = order["time_left_s"]
             runner.stopping.cap(math.inf if left_s is None else left_s)
             runner.launch(coming, Path(self.folder.name))
@@ -107,7 +102,7 @@ class Session:
     # What the driver gets to know meanwhile.
 
     def _report(self, done: int, total: int, planned: Launch, row: Json | None) -> None:
-        """Tell what begins, or the lines of what has ended."""
+        """Send what begins, or the lines of what has ended."""
         if row is None:
             self._say(f"{planned.task} {planned.cell.framework} {planned.cell.recipe}")
         else:
@@ -121,12 +116,12 @@ class Session:
             self._publish()
 
     def _say(self, words: str) -> None:
-        """Tell what a person wants to see: what begins, which process this machine waits for, what its peak is."""
-        self.tell({"sweep": self.name, "doing": words})
+        """Send what a person wants to see: what begins, which process this machine waits for, what its peak is."""
+        self.send({"sweep": self.name, "doing": words})
 
     def _publish(self) -> None:
-        """Tell the lines that are new in the file."""
-        found, self.offset = lines_from(self.runner.path, self.offset)
-        if found:
-            self.tell({"sweep": self.name, "first": self.lines_sent, "lines": found})
-            self.lines_sent += len(found)
+        """Send the lines that are new in the file."""
+        lines, self.offset = lines_from(self.runner.path, self.offset)
+        if lines:
+            self.send({"sweep": self.name, "first": self.lines_sent, "lines": lines})
+            self.lines_sent += len(lines)

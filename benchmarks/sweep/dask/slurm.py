@@ -38,65 +38,51 @@ from distributed.utils import get_ip_interface
 from benchmarks.errors import UsageError
 from benchmarks.files import default_cache
 from benchmarks.machine.environments import ROOT
-from benchmarks.sweep.dask.scheduler import certified, own_security
+from benchmarks.sweep.dask.scheduler import certified, is_loopback
 
 JOIN = "benchmarks join"  # what `python -m` runs in a job; the scheduler's address and options follow
 DIRECTIVES = ("--exclusive", "--no-requeue")  # a whole node, and never again
 
 
 @contextmanager
-def started(nodes: int, insecure: bool, death_timeout_s: float | None = None) -> Iterator[str]:
-    """Yield the address of a scheduler that `nodes` nodes join, as Dask's configuration says; what jobs print is kept.
-
-    It is kept in the cache because a cluster's nodes see the home folder of whoever submits.
-    """
-    options = ("--insecure",) if insecure else ()
-    folder = default_cache() / "jobs"
-    with _cluster(
-        nodes, folder, Security(), insecure=insecure, options=options, death_timeout_s=death_timeout_s
-    ) as cluster:
-        yield cluster.scheduler_address
-
-
-@contextmanager
-def _cluster(
+def cluster(
     nodes: int,
-    folder: Path,
-    security: Security,
-    *,
     insecure: bool = False,
+    death_timeout_s: float | None = None,
+    *,
+    folder: Path | None = None,
     command: str = JOIN,
     options: Sequence[str] = (),
-    dashboard: str = "127.0.0.1:0",
-    death_timeout_s: float | None = None,
-) -> Iterator[Any]:
+) -> Iterator[SLURMCluster]:
     """Start a scheduler in this process and submit `nodes` jobs that join it; at the end cancel all of them.
 
     Yields dask-jobqueue's cluster, whose `scheduler_address` and `dashboard_link` may be asked; its `scale` and
     `adapt` may not. Members are named slurm-0, slurm-1, ...; they come when the queue lets them, perhaps much later.
-    What the jobs print goes to `folder`, which, like the checkout and its environments, all nodes must see.
-    `options` are further arguments of `command`; `dashboard` is where Dask's dashboard listens; a member ends by
-    itself when it has had no scheduler for `death_timeout_s` (None: what Dask's configuration says).
+    What the jobs print goes to `folder`, by default in the cache, because nodes see the home folder of whoever
+    submits; they must see the checkout and its environments, too. `options` are further arguments of `command`; a
+    member ends by itself when it has had no scheduler for `death_timeout_s` (None: what Dask's configuration says).
 
     Raises UsageError where Slurm's programs are missing or refuse a job, or members could be reached by anybody.
     """
-    job = SLURMCluster.job_cls
+    job, security = SLURMCluster.job_cls, Security()
     _require_programs(job.submit_command, job.cancel_command)
     tls = certified(security)
-    if not tls and not insecure:
+    if insecure:
+        options = (*options, "--insecure")
+    elif not tls:
         _require_loopback()
     begun = SLURMCluster(
         name="slurm",
         job_cls=_closing(job),
         security=security if tls else None,  # not None means TLS to dask-jobqueue
-        scheduler_options={**_setting("scheduler-options", {}), "dashboard_address": dashboard},
+        scheduler_options={**_setting("scheduler-options", {}), "dashboard_address": "127.0.0.1:0"},
         python=f"exec {shlex.quote(sys.executable)}",
         job_name="lockstep",
         worker_command=command,
         worker_extra_args=[*_setting("worker-extra-args", []), *map(shlex.quote, options)],
         job_script_prologue=_prologue(_setting("job-script-prologue", [])),
         job_extra_directives=[*_setting("job-extra-directives", []), *DIRECTIVES],
-        log_directory=str(folder.absolute()),
+        log_directory=str((folder or default_cache() / "jobs").absolute()),
         death_timeout=death_timeout_s,
         # One measuring slot (a thread to Dask), and all that the node has: --exclusive grants all cores, but 1 GiB of
         # memory to a job that is confined to what it asked for; 0 stands for all of it.
@@ -114,8 +100,8 @@ def _cluster(
 
 def _setting(name: str, default: Any) -> Any:
     """Return what Dask's configuration says of Slurm."""
-    found = dask.config.get(f"jobqueue.slurm.{name}", None)
-    return default if found is None else found
+    value = dask.config.get(f"jobqueue.slurm.{name}", None)
+    return default if value is None else value
 
 
 def _prologue(own: Sequence[str]) -> list[str]:
@@ -145,7 +131,7 @@ def _require_loopback() -> None:
             host = get_ip_interface(interface)
     except ValueError as error:
         raise UsageError(f"jobqueue.slurm of Dask's configuration has no usable interface: {error}") from None
-    if not own_security(host or ""):
+    if not is_loopback(host or ""):
         raise UsageError(
             f"--cluster slurm without TLS would let anybody who reaches {host or 'this machine'} run programs here: "
             "name certificates in Dask's configuration (docs/engine.md), or trust the network with --insecure"

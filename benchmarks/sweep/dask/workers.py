@@ -14,9 +14,9 @@ from benchmarks.errors import EngineError
 from benchmarks.machine import environments, git
 from benchmarks.plan.cells import Block, Cell, Launch
 from benchmarks.sweep.dask.copies import Copy
-from benchmarks.sweep.dask.facts import Facts, other_protocol
+from benchmarks.sweep.dask.facts import Facts, machine_words, other_protocol
 from benchmarks.sweep.dask.plan import Kind, Series
-from benchmarks.sweep.dask.rpc import Answer, Clock, facts_of
+from benchmarks.sweep.dask.rpc import Answer, ask
 
 LOOK_S = 1.0  # between looks at which machines are connected
 IDENTITY_S = 5.0
@@ -30,7 +30,7 @@ class Machine:
     address: str
     sweep: str  # BASE.m01
     facts: Facts
-    clock: Clock
+    behind_s: float  # of its wall clock; no measurement rests on it
     copy: Copy
     kind: Kind | None = None  # None until it has begun its part
     series: Series | None = None
@@ -46,16 +46,23 @@ class Machine:
         """Its name in messages: m01."""
         return f"m{self.number:02d}"
 
+    @property
+    def words(self) -> str:
+        """What it is, and whether its wall clock is off."""
+        behind = self.behind_s
+        off = f"; its clock is {abs(behind):,.0f} s {'behind' if behind > 0 else 'ahead'}" if abs(behind) > 1 else ""
+        return machine_words(self.facts) + off
+
 
 @dataclass
 class Workers:
-    """All machines of a sweep; `tell` shows why one takes no part."""
+    """All machines of a sweep; `message` shows why one takes no part."""
 
     client: Client
     base: str  # the sweep
     results: Path
     patience_s: float
-    tell: Callable[[str], None]
+    message: Callable[[str], None]
     present: dict[str, Machine] = field(default_factory=dict)  # by address
     former: list[Machine] = field(default_factory=list)
     turned_away: set[str] = field(default_factory=set)  # addresses; a machine that joins again has another
@@ -77,11 +84,11 @@ class Workers:
         """Return the addresses of Dask's workers; None while the scheduler does not answer, EngineError after that."""
         if self.client.status == "running":
             try:
-                found = self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=IDENTITY_S)
+                identity = self.client.sync(self.client.scheduler.identity, n_workers=-1, callback_timeout=IDENTITY_S)
                 if self.away_s is not None:
                     self.away_s = None
                     self.returned()
-                return set(found["workers"])
+                return set(identity["workers"])
             except (OSError, TimeoutError):
                 pass  # it may come back
         self.away_s = self.away_s or time.monotonic()
@@ -91,24 +98,26 @@ class Workers:
 
     def welcome(self, address: str) -> Machine | None:
         """Return a machine that can take part; turn another away."""
-        facts, clock, error = facts_of(self.client, address)
-        error = error or other_protocol("it", facts.get("protocol"))
+        answer = ask(self.client, address, "facts")
+        facts = answer.content
+        error = answer.error or other_protocol("it", facts.get("protocol"))
         if not error and facts["code"] != environments.code_hash():
             other = f"commit {facts['commit']}, here it is {git.commit()}"
             error = f"its checkout measures by other code ({other}); bring both to the same"
         if error:
             self.turn_away(address, error)
             return None
+        behind_s = time.time() - facts.pop("wall_s")
         number = len(self.present) + len(self.former) + 1
         sweep = f"{self.base}.m{number:02d}"
-        machine = Machine(number, address, sweep, facts, clock, Copy(self.results / f"{sweep}.jsonl"))
+        machine = Machine(number, address, sweep, facts, behind_s, Copy(self.results / f"{sweep}.jsonl"))
         self.present[address] = machine
         return machine
 
     def turn_away(self, address: str, why: str) -> None:
         """Refuse a machine, and say why."""
         self.dismiss(address)
-        self.tell(f"{address} takes no part: {why}")
+        self.message(f"{address} takes no part: {why}")
 
     def dismiss(self, address: str, back: bool = False) -> None:
         """Do without a machine; it may come `back` under this address, otherwise only by joining again."""

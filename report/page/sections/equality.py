@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
-
-import pandas as pd
 
 from adapters.recipes import RECIPES
 from benchmarks.worker.lockstep.bounds import BOUNDS, WIDER
-from report.page import words
+from report.page import columns, words
 from report.page.drawing import BLACK, Drawing, look
 from report.page.inputs import Inputs, Record
-from report.page.parts import (
-    Cell,
-    Column,
-    Group,
-    Line,
-    Part,
-    Picture,
-    Pictures,
-    Section,
-    Table,
-    Words,
-    batch,
-    facets,
-    lockstep,
-    value_of,
-)
+from report.page.parts import Cell, Column, Part, Picture, Pictures, Section, Table, Words, facets
 
+CELL = (
+    columns.NAMED,
+    columns.label("recipe"),
+    columns.DEVICE,
+    columns.BATCH,
+    columns.DTYPE,
+    columns.label("input"),
+    columns.LOCKSTEP,
+)
+REASON = Column("reason", cell=lambda proof: Cell(words.short(proof.get("reason") or "", 300)))
+LARGEST = (
+    *CELL,
+    columns.figure("float64, all steps", "lockstep_float64_deviation", ".1e"),
+    columns.figure("steps", "lockstep_steps"),
+    columns.figure("own precision, one step", "lockstep_max_deviation", ".1e"),
+)
 KINDS = ("loss", "gradient", "weights", "outputs")
 MOST_STEPS = 20  # columns of a table
 FLOOR = 1e-17  # where a deviation of nothing is drawn: below float64's epsilon, 2.2e-16
@@ -84,8 +82,7 @@ def _picture(name: str, key: tuple[str, str], frameworks: dict[str, dict[int, fl
     """Draw deviations by step on logarithmic axes below the bound."""
     with Drawing(name, height=225) as drawing:
         axes = drawing.axes
-        axes.set_xscale("log")
-        axes.set_yscale("log")
+        axes.set(xscale="log", yscale="log", xlabel="steps", ylabel="relative deviation of the loss")
         for framework, line in sorted(frameworks.items()):
             style, steps = look(framework), sorted(line)
             [curve] = axes.plot(
@@ -100,9 +97,7 @@ def _picture(name: str, key: tuple[str, str], frameworks: dict[str, dict[int, fl
         axes.set_ylim(FLOOR / 3, BOUND * 10)
         drawing.decades(axes.xaxis)
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
-        axes.set_xlabel("steps")
-        axes.set_ylabel("relative deviation of the loss")
-        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
+        drawing.legend()
     most = max(max(line.values()) for line in frameworks.values())
     summary = f"Largest deviation of a float64 loss up to a step; the largest of all is {most:.1e}."
     facet = {"device": words.short(key[1]), "model": _model_of(key[0])}
@@ -117,23 +112,15 @@ def _model_of(recipe: str) -> str:
 def _proven(proofs: list[Record]) -> Table:
     """Return every proof as a table."""
     steps = sorted({int(step) for proof in proofs for step in _verdict(proof)["by_step"]})[:MOST_STEPS]
-    columns = [Column("framework", "mode"), Column("recipe"), Column("device"), Column("batch", number=True)]
-    columns += [Column("dtype"), Column("input"), Column("lockstep")]
-    columns += [Column(f"loss to {step}, float64", number=True) for step in steps]
-    columns += [Column(f"{kind}, one step", number=True) for kind in KINDS] + [Column("reason")]
-    lines = []
-    for proof in proofs:
-        by_step, single = _verdict(proof)["by_step"], _verdict(proof).get("deviations", {})
-        figures = [by_step.get(str(step)) for step in steps] + [single.get(kind) for kind in KINDS]
-        cells = (
-            Cell(words.short(proof.get("framework")), words.short(proof.get("mode"))),
-            *(Cell(words.short(proof.get(name))) for name in ("recipe", "device", "batch_size", "dtype", "input")),
-            lockstep(proof.get("lockstep")),
-            *(Cell(words.number(figure, ".1e"), value=value_of(figure)) for figure in figures),
-            Cell(words.short(proof.get("reason") or "", 300)),
-        )
-        lines.append(Line(cells, facets(proof) | {"model": _model_of(str(proof.get("recipe")))}))
-    return Table("Every proof", columns, [Group(lines)], folded=True)
+    proven = [*CELL, *(_deviation(f"loss to {step}, float64", "by_step", str(step)) for step in steps)]
+    proven += [*(_deviation(f"{kind}, one step", "deviations", kind) for kind in KINDS), REASON]
+    records = [proof | {"model": _model_of(proof["recipe"])} for proof in proofs]
+    return columns.folded("Every proof", proven, records)
+
+
+def _deviation(text: str, part: str, name: str) -> Column:
+    """Return a column of one figure in the gate's answers."""
+    return Column(text, "", True, lambda proof: columns.quantity((_verdict(proof).get(part) or {}).get(name), ".1e"))
 
 
 def _largest(inputs: Inputs) -> Table:
@@ -141,37 +128,4 @@ def _largest(inputs: Inputs) -> Table:
     deviations = ["lockstep_float64_deviation", "lockstep_max_deviation"]
     cells = inputs.frame.groupby(["framework", "mode", "model", "recipe", "device", "batch_size", "dtype", "input"])
     found = cells.agg({**dict.fromkeys(deviations, "max"), "lockstep_steps": "max", "lockstep": "last"}).reset_index()
-    return Table("Largest relative deviation of a loss", LARGEST, [Group(_largest_lines(found))], folded=True)
-
-
-LARGEST = (
-    Column("framework", "mode"), Column("recipe"), Column("device"), Column("batch", number=True), Column("dtype"),
-    Column("input"), Column("lockstep"), Column("float64, all steps", number=True), Column("steps", number=True),
-    Column("own precision, one step", number=True),
-)  # fmt: skip
-
-
-def _largest_lines(found: pd.DataFrame) -> list[Line]:
-    """Return the lines of that table."""
-
-    def figure(value: Any) -> Cell:
-        return Cell(words.number(value, ".1e"), value=value_of(value))
-
-    return [
-        Line(
-            (
-                Cell(words.short(record["framework"]), words.short(record["mode"])),
-                Cell(words.short(record["recipe"])),
-                Cell(str(record["device"])),
-                batch(record["batch_size"]),
-                Cell(words.short(record["dtype"])),
-                Cell(words.short(record["input"])),
-                lockstep(record["lockstep"]),
-                figure(record["lockstep_float64_deviation"]),
-                Cell(words.number(record["lockstep_steps"]), value=value_of(record["lockstep_steps"])),
-                figure(record["lockstep_max_deviation"]),
-            ),
-            facets(record),
-        )
-        for record in found.to_dict("records")
-    ]
+    return columns.folded("Largest relative deviation of a loss", LARGEST, found)

@@ -7,36 +7,14 @@ from typing import Any
 
 import pandas as pd
 
-from report.page import words
+from report.page import columns, words
 from report.page.drawing import Drawing, look
 from report.page.inputs import Inputs
-from report.page.parts import (
-    Cell,
-    Column,
-    Group,
-    Line,
-    Part,
-    Picture,
-    Pictures,
-    Table,
-    Words,
-    facets,
-    lockstep,
-    ratio,
-    text_of,
-    value_of,
-    verdict,
-)
+from report.page.parts import Cell, Column, Part, Picture, Pictures, Table, Words, facets
 from report.page.sections import repeat
 
-ALONE, LEADS_SURELY, TIE, LEADS_UNSURELY, FEW, UNJUDGED = (
-    "alone",
-    "slower",
-    "equivalent",
-    "not distinguished",
-    "few",
-    "unjudged",
-)
+ALONE, FEW, UNJUDGED = "alone", "few", "unjudged"
+LEADS_SURELY, TIE, LEADS_UNSURELY = "slower", "equivalent", "not distinguished"  # verdicts on the others
 
 
 def _best(cells: pd.DataFrame) -> pd.DataFrame:
@@ -52,46 +30,54 @@ def standing(cells: pd.DataFrame) -> tuple[str, list[str]]:
     first, *others = _best(cells).to_dict("records")
     if not others:
         return ALONE, []
-    near = [other for other in others if text_of(other["verdict"]) != LEADS_SURELY]
+    near = [other for other in others if words.text(other["verdict"]) != LEADS_SURELY]
     names = [words.short(other["framework"]) for other in near]
     if not near:
         return LEADS_SURELY, []
     if not _reference(first):
         return UNJUDGED, names
-    found = {text_of(other["verdict"]) for other in near}
+    found = {words.text(other["verdict"]) for other in near}
     return (FEW if "" in found else TIE if found == {TIE} else LEADS_UNSURELY), names
 
 
 def _reference(record: dict[Any, Any]) -> bool:
     """Return whether a cell is the one that its comparison's ratios are to."""
-    return bool(words.precision(record["ratio"]) and record["ratio"] == 1 and not words.precision(record["ratio_low"]))
+    return bool(words.known(record["ratio"]) and record["ratio"] == 1 and not words.known(record["ratio_low"]))
+
+
+def _like_for_like(record: dict[Any, Any]) -> Cell:
+    """Return the speed in the mode that most frameworks have, and its ratio to the fastest in that mode."""
+    if record["alike"] is None:
+        return Cell(words.NONE)
+    return columns.quantity(
+        record["alike"]["train_samples_per_s"], words.speed, words.number(record["alike"]["ratio"], ".3f")
+    )
 
 
 COLUMNS = (
-    Column("framework", "version"),
-    Column("mode"),
-    Column("samples/s", "95 % interval", True),
-    Column("ratio to the best", "95 % interval", True),
-    Column("verdict"),
-    Column("like for like", "ratio in one mode", True),
-    Column("MFU", number=True),
-    Column("accuracy", "95 % interval", True),
-    Column("lockstep"),
-    Column("noisy", number=True),
+    columns.VERSIONED,
+    columns.MODE,
+    columns.SPEED,
+    columns.estimate("ratio to the best", "ratio", ".3f", "ratio_"),
+    columns.VERDICT,
+    Column("like for like", "ratio in one mode", True, _like_for_like),
+    columns.figure("MFU", "mfu", ".1%"),
+    columns.estimate("accuracy", "accuracy", ".4f", "accuracy_"),
+    columns.LOCKSTEP,
+    columns.out_of("noisy", "noisy", "launches"),
 )
 SURE = {  # how a sentence says the standing, of the first and those that it does not surely lead
-    "slower": "the lead is statistically sure",
-    "equivalent": "a tie: {} are within 3 % of each other",
-    "not distinguished": "{} are not told apart once all pairs of the table are allowed for",
+    LEADS_SURELY: "the lead is statistically sure",
+    TIE: "a tie: {} are within 3 % of each other",
+    LEADS_UNSURELY: "{} are not told apart once all pairs of the table are allowed for",
     FEW: "too few rounds for a verdict",
 }
 SURELY = {  # how the title says the standing
-    "slower": ("is fastest on", ""),
-    "equivalent": ("ties for the lead on", ""),
-    "alone": ("was measured alone on", ""),
+    LEADS_SURELY: ("is fastest on", ""),
+    TIE: ("ties for the lead on", ""),
+    ALONE: ("was measured alone on", ""),
 }
 UNSURE = ("leads on", ", not yet surely")
-Cells = pd.DataFrame
 
 
 def _place(first: Any, several: bool) -> str:
@@ -133,16 +119,16 @@ def sentences(inputs: Inputs) -> Iterator[str]:
         yield f"No speed launch ended ok (found: {endings or 'nothing'}); section 7 says why."
 
 
-def _lead(cells: Cells) -> str:
+def _lead(cells: pd.DataFrame) -> str:
     """Say how the second compares with the first, and how sure the lead is, as far as their rounds tell."""
     lines = _best(cells).to_dict("records")
     if len(lines) < 2:
         return ", measured alone"
     second = lines[1]
-    if not words.precision(second["ratio"]) or second["ratio"] > 1 or not _reference(lines[0]):
+    if not words.known(second["ratio"]) or second["ratio"] > 1 or not _reference(lines[0]):
         return f"; next is {words.short(second['framework'])}"
     lead = f", {1 / second['ratio']:.2f} times as many as {words.short(second['framework'])}"
-    if words.precision(second["ratio_low"]):
+    if words.known(second["ratio_low"]):
         lead += f" ({words.between(1 / second['ratio_high'], 1 / second['ratio_low'], '.2f')})"
         sure, near = standing(cells)
         lead += "; " + SURE[sure].format(words.listed([words.short(lines[0]["framework"]), *near]))
@@ -152,12 +138,12 @@ def _lead(cells: Cells) -> str:
 def table(inputs: Inputs) -> Table:
     """Return the headline: each framework in its best mode, beside its ratio where all run in the same mode."""
     groups = []
-    for cells in inputs.headline:
-        mode, same = inputs.same_mode(cells)
+    for cells, (mode, same) in zip(inputs.headline, inputs.like_for_like, strict=True):
         alike = {record["framework"]: record for record in same.to_dict("records")}
-        lines = [_line(record, alike.get(record["framework"])) for record in _best(cells).to_dict("records")]
+        best = _best(cells).assign(noisy=lambda found: found["launches"] - found["quiet"]).to_dict("records")
+        records = [record | {"alike": alike.get(record["framework"])} for record in best]
         shared = f"{words.comparison(cells.iloc[0])}; like for like: {words.short(mode)}"
-        groups.append(Group(lines, shared))
+        groups.append(columns.grouped(COLUMNS, records, shared))
     return Table(f"Each framework in {_shown_mode(inputs)}", COLUMNS, groups, style="headline")
 
 
@@ -169,38 +155,7 @@ def _shown_mode(inputs: Inputs) -> str:
     return "its recommended mode" if recommended and all(recommended) else "the mode measured"
 
 
-def _line(record: dict[Any, Any], alike: dict[Any, Any] | None) -> Line:
-    """Return one framework's line; `alike` is its cell in the mode that most have, if it has that mode."""
-    accuracy = words.between(record["accuracy_low"], record["accuracy_high"], ".4f")
-    noisy = record["launches"] - record["quiet"]
-    cells = (
-        Cell(words.short(record["framework"]), words.short(text_of(record["framework_version"]))),
-        Cell(words.short(record["mode"])),
-        Cell(
-            words.speed(record["train_samples_per_s"]),
-            words.between(record["low"], record["high"]),
-            float(record["train_samples_per_s"]),
-        ),
-        ratio(record),
-        Cell(verdict(record)),
-        _like_for_like(alike),
-        Cell(words.number(record["mfu"], ".1%"), value=value_of(record["mfu"])),
-        Cell(words.number(record["accuracy"], ".4f"), accuracy, value_of(record["accuracy"])),
-        lockstep(record["lockstep"]),
-        Cell(f"{noisy} of {record['launches']}", value=float(noisy)),
-    )
-    return Line(cells, facets(record))
-
-
-def _like_for_like(alike: dict[Any, Any] | None) -> Cell:
-    """Return the speed in the mode that most frameworks have, and its ratio to the fastest in that mode."""
-    if alike is None:
-        return Cell(words.NONE)
-    speed = alike["train_samples_per_s"]
-    return Cell(words.speed(speed), words.number(alike["ratio"], ".3f"), float(speed))
-
-
-def _picture(name: str, cells: Cells) -> Picture:
+def _picture(name: str, cells: pd.DataFrame) -> Picture:
     """Draw each framework's speed with its interval, the fastest on top; all from 0, so that lengths compare."""
     lines = _best(cells).to_dict("records")
     with Drawing(name, height=44 + 26 * len(lines)) as drawing:
@@ -218,10 +173,8 @@ def _picture(name: str, cells: Cells) -> Picture:
                 drawing.mark(reach, hint, facets(record, "framework"))
             [point] = axes.plot(speed, place, style.marker, color=style.colour, markersize=6)
             drawing.mark(point, hint, facets(record, "framework"))
-        axes.set_yticks(range(len(lines)), [words.short(record["framework"], 14) for record in lines])
+        drawing.name_bars([words.short(record["framework"], 14) for record in lines])
         axes.invert_yaxis()
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
         axes.set_xlim(left=0)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         axes.locator_params(axis="x", nbins=5)

@@ -1,8 +1,10 @@
-"""What each framework learnt: accuracy and loss by epoch and by second, and the learning rate where it changes."""
+"""What each framework learns: accuracy and loss by epoch and by second, the learning rate where it changes.
+
+And what it does not: which digit is taken for which, and the images that most frameworks get wrong.
+"""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -11,13 +13,17 @@ import numpy.typing as npt
 import pandas as pd
 
 from adapters.recipes import RECIPES
-from benchmarks.errors import plain
-from report.page import words
-from report.page.drawing import BLACK, Drawing, look
-from report.page.inputs import Inputs
+from benchmarks.errors import count, plain
+from report.page import columns, words
+from report.page.drawing import BLACK, Drawing, look, uri
+from report.page.inputs import Inputs, Record, alike
 from report.page.parts import (
     Cell,
     Column,
+    Digit,
+    Digits,
+    Facets,
+    Grid,
     Group,
     Line,
     Part,
@@ -27,10 +33,7 @@ from report.page.parts import (
     Table,
     Words,
     facets,
-    text_of,
-    value_of,
 )
-from report.page.sections import mistakes
 from report.tables.compare import COMPARISON
 
 MEASURES = {  # name: (column, axis, caption)
@@ -39,12 +42,30 @@ MEASURES = {  # name: (column, axis, caption)
 }
 BY_EPOCH = ("accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch")
 LARGEST_DRAWN = 1e30  # of a loss or a second: matplotlib cannot put ticks on an axis up to the largest float
+CLASSES = 10
+LEVELS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.2)  # shares of a digit's images from which a shade begins
+CONFUSION, READ_AS, INDICES = "confusion", "mistakes_read_as", "mistakes"
+MISSING = "These results hold neither confusions nor mistakes."
 Floats = npt.NDArray[np.float64]
+
+
+def _time_to_target(record: dict[Any, Any]) -> Cell:
+    """Return how long training takes to its target, which stands beneath."""
+    target = record["accuracy_target"]
+    shown = words.number(target, ".1%") if words.known(target) else ""
+    return columns.quantity(record["time_to_accuracy_s"], words.seconds, shown)
+
+
 COLUMNS = (
-    Column("framework"), Column("mode"), Column("seeds", number=True), Column("accuracy", "95 % interval", True),
-    Column("difference", "95 % interval", True), Column("verdict"), Column("time to target", "target", True),
-    Column("reached by", number=True),
-)  # fmt: skip
+    columns.FRAMEWORK,
+    columns.MODE,
+    columns.figure("seeds", "seeds"),
+    columns.estimate("accuracy", "accuracy", ".4f", "accuracy_"),
+    columns.estimate("difference", "difference", "+z.4f", "difference_"),
+    Column("verdict", cell=lambda record: Cell(words.text(record["accuracy_verdict"]))),
+    Column("time to target", "target", True, _time_to_target),
+    columns.out_of("reached by", "reached", "seeds"),
+)
 
 
 def section(inputs: Inputs) -> Section:
@@ -61,7 +82,7 @@ def section(inputs: Inputs) -> Section:
     elif len(trained):
         parts.append(Words(["Only one epoch was trained, which makes no curve."]))
     parts += [Pictures(found, style="small")] if (found := list(_rates(inputs.learnt, inputs.part))) else []
-    parts += mistakes.parts(inputs)
+    parts += _mistakes(inputs)
     return Section("learning", "What they learn", parts)
 
 
@@ -69,39 +90,12 @@ def _accuracies(cells: pd.DataFrame) -> Table:
     """Return the accuracy of each cell after its last epoch, its difference to the reference, time to the target."""
     groups = []
     for _, group in cells.groupby(COMPARISON, sort=False):
-        lines = [_accuracy_line(record) for record in group.sort_values(["framework", "mode"]).to_dict("records")]
-        reference = text_of(group["difference_to"].iloc[0])
+        reference = words.text(group["difference_to"].iloc[0])
         to = f"; differences to {words.short(reference)}" if reference else ""
-        groups.append(Group(lines, words.comparison(group.iloc[0]) + to))
+        groups.append(
+            columns.grouped(COLUMNS, group.sort_values(["framework", "mode"]), words.comparison(group.iloc[0]) + to)
+        )
     return Table("Accuracy after the last epoch", COLUMNS, groups, folded=len(groups) > 4)
-
-
-def _accuracy_line(record: dict[Any, Any]) -> Line:
-    """Return one cell's line of the table of accuracies."""
-    target, reached = record["accuracy_target"], record["reached"]
-    cells = (
-        Cell(words.short(record["framework"])),
-        Cell(words.short(record["mode"])),
-        Cell(str(record["seeds"]), value=float(record["seeds"])),
-        Cell(
-            words.number(record["accuracy"], ".4f"),
-            words.between(record["accuracy_low"], record["accuracy_high"], ".4f"),
-            value_of(record["accuracy"]),
-        ),
-        Cell(
-            words.number(record["difference"], "+z.4f"),
-            words.between(record["difference_low"], record["difference_high"], "+z.4f"),
-            value_of(record["difference"]),
-        ),
-        Cell(text_of(record["accuracy_verdict"])),
-        Cell(
-            words.seconds(record["time_to_accuracy_s"]),
-            words.number(target, ".1%") if words.precision(target) else "",
-            value_of(record["time_to_accuracy_s"]),
-        ),
-        Cell(f"{reached} of {record['seeds']}" if words.precision(reached) else words.NONE, value=value_of(reached)),
-    )
-    return Line(cells, facets(record))
 
 
 def _drawn(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
@@ -158,9 +152,8 @@ def _picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any
         if by == "seconds":
             axes.set_xscale("log")
             drawing.decades(axes.xaxis)
-        axes.set_xlabel("epoch" if by == "epoch" else "seconds of training and evaluation")
-        axes.set_ylabel(label)
-        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
+        axes.set(xlabel="epoch" if by == "epoch" else "seconds of training and evaluation", ylabel=label)
+        drawing.legend()
     caption = f"{title} by {'epoch' if by == 'epoch' else 'second'}: {words.comparison(first, 'threads', 'dtype')}"
     ends = (f"{words.short(key[0])} {curve[f'{column}_mean'].iloc[-1]:.4g}" for key, curve in found.items())
     means = f"Mean over seeds at the end: {', '.join(ends)}."
@@ -176,18 +169,22 @@ def _drawable(values: pd.Series) -> Floats:
 def _numbers(column: str, by: str, found: dict[tuple[Any, ...], pd.DataFrame]) -> Table:
     """Return a picture's curves as numbers: a line a framework and mode, a column an epoch."""
     epochs = sorted({int(epoch) for curve in found.values() for epoch in curve.index})
-    lines = []
-    for (framework, mode), curve in found.items():
-        cells = []
-        for epoch in epochs:
-            reached = epoch in curve.index
-            mean = curve.loc[epoch, f"{column}_mean"] if reached else math.nan
-            at = words.seconds(curve.loc[epoch, "seconds_by_epoch_mean"]) if reached and by == "seconds" else ""
-            cells.append(Cell(words.number(mean, ".4f"), at, value_of(mean)))
-        head = Cell(words.short(framework), words.short(mode))
-        lines.append(Line((head, *cells), facets({"framework": framework, "mode": mode})))
-    columns = [Column("framework", "mode"), *(Column(f"epoch {epoch}", number=True) for epoch in epochs)]
-    return Table("Means over seeds", columns, [Group(lines)], folded=True)
+    records = [{"framework": key[0], "mode": key[1], "curve": curve} for key, curve in found.items()]
+    by_epoch = [columns.NAMED, *(_at_epoch(epoch, column, by) for epoch in epochs)]
+    return columns.folded("Means over seeds", by_epoch, records)
+
+
+def _at_epoch(epoch: int, name: str, by: str) -> Column:
+    """Return the column of one epoch: the mean that curves have as `name`, and beneath, by second, when it ends."""
+
+    def cell(record: dict[str, Any]) -> Cell:
+        curve = record["curve"]
+        if epoch not in curve.index:
+            return Cell(words.NONE)
+        at = words.seconds(curve.loc[epoch, "seconds_by_epoch_mean"]) if by == "seconds" else ""
+        return columns.quantity(curve.loc[epoch, f"{name}_mean"], ".4f", at)
+
+    return Column(f"epoch {epoch}", "", True, cell)
 
 
 def _rates(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
@@ -195,12 +192,90 @@ def _rates(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
     trained = launches.groupby("recipe", sort=False)["epochs"].max()
     for number, (name, epochs) in enumerate(trained.items()):
         recipe = RECIPES.get(str(name))
-        if recipe is None or recipe.schedule.factor == 1 or not words.precision(epochs):
+        if recipe is None or recipe.schedule.factor == 1 or not words.known(epochs):
             continue
         by_epoch = [recipe.schedule.rate(recipe.optimiser, epoch) for epoch in range(int(epochs))]
         with Drawing(f"{part}rate{number}", height=180) as drawing:
             drawing.axes.step(np.arange(1, len(by_epoch) + 1), by_epoch, where="post", color=BLACK)
-            drawing.axes.set_xlabel("epoch")
-            drawing.axes.set_ylabel("learning rate")
+            drawing.axes.set(xlabel="epoch", ylabel="learning rate")
         summary = f"From {by_epoch[0]:.3g} to {by_epoch[-1]:.3g}, times {recipe.schedule.factor:.3g} after each epoch."
         yield Picture(drawing.svg, f"Learning rate of {plain(recipe.name)}", summary, {"model": recipe.model.name})
+
+
+def _mistakes(inputs: Inputs) -> list[Part]:
+    """Return confusion matrices and the worst mistakes of the headline's comparisons, or why there are none."""
+    launches = inputs.learnt
+    if CONFUSION not in launches or not launches[CONFUSION].map(_complete).any():
+        return [Words([MISSING])] if len(launches) else []
+    found: list[Part] = []
+    images = {(image.get("dataset"), image.get("index")): image for image in inputs.records("images")}
+    shapes = {d.get("name"): (d.get("height"), d.get("width")) for d in inputs.records("datasets")}
+    for _, group in launches[launches[CONFUSION].map(_complete)].groupby(COMPARISON, sort=False):
+        if not any(alike(group, cells.iloc[0], COMPARISON).all() for cells in inputs.headline):
+            continue
+        first, name = group.iloc[0], words.comparison(group.iloc[0], "threads", "dtype", "input")
+        (table, *others) = [_matrix_of(lines) for _, lines in group.groupby("framework")]
+        found.append(Grid(f"Which digit is taken for which: {name}; sums over seeds", [table]))
+        found += [Grid(f"The same in {count(len(others), 'other framework')}", others, folded=True)] if others else []
+        if shown := _worst(group, images, shapes):
+            caption = f"Most often among the worst mistakes, by loss: {name}; label → read as (frameworks)"
+            found.append(Digits(caption, shown, facets(first, "model", "device", "batch")))
+    return found
+
+
+def _complete(matrix: Any) -> bool:
+    """Return whether a row has a whole confusion matrix."""
+    return isinstance(matrix, list) and len(matrix) == CLASSES**2
+
+
+def _matrix_of(launches: pd.DataFrame) -> tuple[Table, Facets]:
+    """Return one framework's matrix, in the first of its modes, with what it is filtered by."""
+    mode = launches["mode"].min()
+    lines = launches[launches["mode"] == mode]
+    return _matrix(lines), facets(lines.iloc[0])
+
+
+def _matrix(launches: pd.DataFrame) -> Table:
+    """Return one framework's confusion matrix, (label, predicted), summed over its seeds."""
+    counts = np.sum([np.reshape(found, (CLASSES, CLASSES)) for found in launches[CONFUSION]], axis=0)
+    lines = []
+    for label, row in enumerate(counts):
+        cells = [
+            Cell(f"{int(n)}" if n else "", style="hit" if label == column else f"heat{_shade(n / max(1, row.sum()))}")
+            for column, n in enumerate(row)
+        ]
+        lines.append(Line((Cell(str(label)), *cells)))
+    wrong = int(counts.sum() - np.trace(counts))
+    name = f"{words.short(launches['framework'].iloc[0])}, {words.short(launches['mode'].iloc[0])}"
+    caption = f"{name}: {wrong:,} of {int(counts.sum()):,} wrong"
+    columns = [Column("label"), *(Column(str(n), number=True) for n in range(CLASSES))]
+    return Table(caption, columns, [Group(lines)], style="matrix")
+
+
+def _shade(share: float) -> int:
+    """Return which of the shades a share of a digit's images has, from 0 for none."""
+    return sum(share > level for level in LEVELS)
+
+
+def _worst(
+    launches: pd.DataFrame, images: dict[tuple[Any, Any], Record], shapes: dict[Any, tuple[Any, Any]]
+) -> list[Digit]:
+    """Return the images that most frameworks name among their worst mistakes, at most twelve, with what was read.
+
+    `shapes` are (height, width) by data set, as their records say.
+    """
+    seen: dict[int, dict[int, set[str]]] = {}
+    columns = ["framework", INDICES, READ_AS]
+    for framework, indices, predicted in launches[columns].itertuples(index=False, name=None):
+        if isinstance(indices, list) and isinstance(predicted, list):
+            for index, digit in zip(indices, predicted, strict=False):
+                seen.setdefault(index, {}).setdefault(digit, set()).add(words.short(framework))
+    order = sorted(seen, key=lambda index: (-sum(map(len, seen[index].values())), index))
+    dataset, shown = launches["dataset"].iloc[0], []
+    for index in order:
+        image = images.get((dataset, index), {})
+        if picture := uri(image.get("pixels"), *shapes.get(dataset, (None, None))):
+            guesses = sorted(seen[index].items(), key=lambda item: (-len(item[1]), item[0]))
+            what = ", ".join(f"{digit} ({len(names)})" for digit, names in guesses)
+            shown.append(Digit(picture, f"{image.get('label')} → {what}"))
+    return shown[:12]

@@ -10,9 +10,9 @@ import pandas as pd
 
 from benchmarks.plan.cells import PRESETS
 from benchmarks.record.store import SweepFile
-from report.page import words
+from report.page import columns, words
 from report.page.inputs import Inputs, name_of
-from report.page.parts import Cell, Column, Command, Group, Line, Part, Section, Table, Words
+from report.page.parts import Command, Part, Section, Table, Words
 
 AXES = {  # option of `benchmarks run`: column of a row; frameworks first, so that they share a command and its rounds
     "--framework": "framework", "--recipe": "recipe", "--batch-size": "batch_size", "--mode": "mode",
@@ -23,8 +23,7 @@ Box = tuple[frozenset[Any], ...]  # values by axis: all their combinations
 
 def _commands(rows: pd.DataFrame, run: Mapping[str, Any]) -> Iterator[str]:
     """Yield commands whose cells together are those of the rows; shell-quoted, as rows may say anything."""
-    machine = run.get("machine")
-    cores = machine.get("physical_cores") if isinstance(machine, Mapping) else None
+    cores = run.get("machine", {}).get("physical_cores")
     left_out = {"--mode"} if recommended(run) else set()
     left_out |= {"--threads"} if set(rows["threads"]) == {cores} else set()
     axes = {option: column for option, column in AXES.items() if option not in left_out}
@@ -43,8 +42,7 @@ def _commands(rows: pd.DataFrame, run: Mapping[str, Any]) -> Iterator[str]:
 
 def recommended(run: Mapping[str, Any]) -> bool:
     """Return whether the run's record says that all modes were the adapters' recommended ones, the default."""
-    requested = run.get("requested")
-    return isinstance(requested, Mapping) and requested.get("modes") == "recommended"
+    return bool(run.get("requested", {}).get("modes") == "recommended")
 
 
 def _same_settings(epochs: Mapping[Any, list[int]], recipes: set[Any]) -> list[set[Any]]:
@@ -69,8 +67,7 @@ def _boxes(cells: Iterable[tuple[Any, ...]]) -> list[Box]:
 
 def _amount(rows: pd.DataFrame, run: Mapping[str, Any]) -> list[str]:
     """Return the options that say how much to measure: the preset, and where it was not followed rounds and seeds."""
-    asked = run.get("preset")
-    asked = asked if isinstance(asked, Mapping) else {}
+    asked = run.get("preset", {})
     counts = dict(list(rows.groupby("task")))
     rounds = int(counts["speed"]["round"].max()) + 1 if "speed" in counts else 0
     seeds = counts["accuracy"]["seed"].nunique() if "accuracy" in counts else 0
@@ -87,11 +84,14 @@ def _preset(asked: Mapping[str, Any]) -> str:
     return next((name for name in near if PRESETS[name].half_width == asked.get("half_width")), next(iter(near), ""))
 
 
-FACTS = (Column("fact"), Column("value"))
-LOCKS = (
-    Column("environment"), Column("versions"), Column("lock"), Column("numeric libraries"), Column("denormals"),
-)  # fmt: skip
 LONGEST = 300
+FACTS = (columns.label("fact", longest=80), columns.label("value", longest=LONGEST, style="long"))
+LOCKS = tuple(
+    columns.label(name, longest=longest, style="long")
+    for name, longest in (
+        ("environment", 60), ("versions", LONGEST), ("lock", 80), ("numeric libraries", LONGEST), ("denormals", 60),
+    )
+)  # fmt: skip
 MAX_COMMANDS = 12  # commands shown of one file
 RECOMMENDED = (
     "The rows do not say whether these were the recommended modes; if they were, one command without `--mode` measures "
@@ -111,18 +111,18 @@ def section(inputs: Inputs) -> Section:
 def _measured(sweep: SweepFile, rows: pd.DataFrame) -> Iterator[Part]:
     """Yield what one file says about itself."""
     name = words.short(name_of(sweep), 60)
-    commit = sweep.run.get("commit")
-    is_named = isinstance(commit, str) and commit not in ("", "unknown")
-    lines = [f"git checkout {shlex.quote(words.short(str(commit).removesuffix(words.DIRTY), 60))}"] if is_named else []
+    commit = words.short(sweep.run.get("commit", "").removesuffix(words.DIRTY), 60)
+    lines = [f"git checkout {shlex.quote(commit)}"] if commit not in ("", "unknown") else []
     made = list(_commands(rows, sweep.run))
     yield Command(f"Sweep {name}", [*lines, *made[:MAX_COMMANDS]])
     yield from _notes(sweep.run, len(made))
     if not sweep.run:
         yield Words(["The file has no record of its run: nothing is known of its machine and its versions."])
         return
-    yield Table("Run and machine", FACTS, [Group(list(_facts(sweep)))], folded=True, style="fixed")
-    if locks := list(_environments(sweep.run.get("frameworks"))):
-        yield Table("Environments", LOCKS, [Group(locks)], folded=True, style="fixed")
+    facts = [{"fact": path, "value": text} for path, text in _flat("", _facts(sweep))]
+    yield Table("Run and machine", FACTS, [columns.grouped(FACTS, facts)], folded=True, style="fixed")
+    if locks := [_environment(*found) for found in sweep.run.get("frameworks", {}).items()]:
+        yield Table("Environments", LOCKS, [columns.grouped(LOCKS, locks)], folded=True, style="fixed")
 
 
 def _notes(run: Mapping[str, Any], count: int) -> Iterator[Part]:
@@ -138,13 +138,12 @@ def _notes(run: Mapping[str, Any], count: int) -> Iterator[Part]:
         yield Words([sentence.strip()])
 
 
-def _facts(sweep: SweepFile) -> Iterator[Line]:
-    """Yield one line a fact of the run's record, nested ones by their path."""
+def _facts(sweep: SweepFile) -> dict[str, Any]:
+    """Return the facts of the run's record that have no table of their own, and where the time went."""
     facts = {key: value for key, value in sweep.run.items() if key not in ("frameworks", "checksum", "ceilings")}
-    if isinstance(sweep.end.get("wall_s"), Mapping):
+    if "wall_s" in sweep.end:
         facts["wall_s"] = {part: round(float(s), 1) for part, s in sweep.end["wall_s"].items()}
-    for path, value in _flat("", facts):
-        yield Line((Cell(words.short(path, 80)), Cell(words.short(value, LONGEST), style="long")))
+    return facts
 
 
 def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
@@ -158,16 +157,12 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
         yield path, str(value)
 
 
-def _environments(found: Any) -> Iterator[Line]:
-    """Yield one line an environment: versions, the hash of its lock, the libraries that compute."""
-    for name, about in found.items() if isinstance(found, Mapping) else ():
-        if isinstance(about, Mapping):
-            versions = about.get("versions")
-            texts = [f"{key} {value}" for key, value in versions.items()] if isinstance(versions, Mapping) else []
-            libraries = about.get("numeric_libraries")
-            shown = (
-                (name, 60), (", ".join(texts), LONGEST), (about.get("lock", words.NONE), 80),
-                (", ".join(map(str, libraries)) if isinstance(libraries, list) else words.NONE, LONGEST),
-                (about.get("denormals", words.NONE), 60),
-            )  # fmt: skip
-            yield Line(tuple(Cell(words.short(text, most), style="long") for text, most in shown))
+def _environment(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    """Return one environment's line: versions, the hash of its lock, the libraries that compute."""
+    return {
+        "environment": name,
+        "versions": ", ".join(f"{package} {version}" for package, version in (about.get("versions") or {}).items()),
+        "lock": about.get("lock", words.NONE),
+        "numeric libraries": ", ".join(about.get("numeric_libraries") or [words.NONE]),
+        "denormals": about.get("denormals", words.NONE),
+    }

@@ -13,26 +13,21 @@ from adapters.flops import model_flops
 from adapters.recipes import RECIPES
 from benchmarks.errors import threads
 from benchmarks.launch import roofline
-from report.page import words
+from report.page import columns, words
 from report.page.drawing import BLACK, Drawing, look
-from report.page.inputs import Inputs, Record
-from report.page.parts import (
-    Cell,
-    Column,
-    Group,
-    Line,
-    Part,
-    Picture,
-    Pictures,
-    Section,
-    Table,
-    Words,
-    batch,
-    facets,
-    value_of,
-)
+from report.page.inputs import Inputs, Record, alike
+from report.page.parts import Part, Picture, Pictures, Section, Words, facets
 
 MACHINE = ["machine_kind", "device", "device_name", "dtype", "threads"]
+COLUMNS = (
+    columns.NAMED,
+    columns.NETWORK,
+    columns.BATCH,
+    columns.figure("FLOP/byte", "flop_per_byte", ".1f"),
+    columns.figure("GFLOP/s", "gflops_per_s", ",.1f"),
+    columns.figure("MFU", "mfu", ".1%"),
+    columns.figure("of the roofline", "roofline_share", ".1%"),
+)
 NOTE = (
     "Arithmetic that a step has to do, over the bytes that no implementation can spare, against FLOP/s. The roof is "
     "the fastest product of matrices that any framework makes here and, left of its bend, memory's bandwidth "
@@ -46,16 +41,11 @@ def section(inputs: Inputs) -> Section:
     cells = inputs.timed[inputs.timed["mfu"].notna() & inputs.timed["recipe"].isin(RECIPES)]
     if not len(cells):
         return Section("roofline", "How near to what the machine can do", [Words([NO_PEAK])])
-    ceilings = [ceiling for sweep in inputs.used for ceiling in _measured(sweep.run.get("ceilings"))]
+    ceilings = [ceiling for sweep in inputs.used for ceiling in sweep.run.get("ceilings", [])]
     parts: list[Part] = [Words([NOTE], style="note"), Pictures(list(_drawn(_with_intensity(cells), inputs, ceilings)))]
     if not ceilings:
         parts.append(Words(["These results do not say which bandwidths were measured; only the peak is drawn."]))
     return Section("roofline", "How near to what the machine can do", parts)
-
-
-def _measured(found: Any) -> list[Record]:
-    """Return the ceilings of a run's record, none where it does not have them."""
-    return [ceiling for ceiling in found if isinstance(ceiling, dict)] if isinstance(found, list) else []
 
 
 def _with_intensity(cells: pd.DataFrame) -> pd.DataFrame:
@@ -70,15 +60,11 @@ def _with_intensity(cells: pd.DataFrame) -> pd.DataFrame:
 
 def _drawn(cells: pd.DataFrame, inputs: Inputs, ceilings: Sequence[Record]) -> Iterator[Picture]:
     """Yield a picture for each machine, device, precision and number of threads."""
-    for number, (key, group) in enumerate(cells.groupby(MACHINE, sort=False)):
-        values = dict(zip(MACHINE, key, strict=True))
-        same = inputs.speeds
-        for name in MACHINE:
-            same = same[same[name] == values[name]]
-        own = [c for c in ceilings if all(c.get(name) == values[name] for name in ("device", "dtype", "threads"))]
-        yield _picture(
-            f"{inputs.part}roof{number}", group, float(same["peak_flops_per_s"].max()), own[-1] if own else {}
-        )
+    for number, (_, group) in enumerate(cells.groupby(MACHINE, sort=False)):
+        first = group.iloc[0]
+        peak = inputs.speeds.loc[alike(inputs.speeds, first, MACHINE), "peak_flops_per_s"].max()
+        own = [c for c in ceilings if all(c.get(name) == first[name] for name in ("device", "dtype", "threads"))]
+        yield _picture(f"{inputs.part}roof{number}", group, float(peak), own[-1] if own else {})
 
 
 def _picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Picture:
@@ -88,26 +74,13 @@ def _picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Pi
     with Drawing(name, height=280) as drawing:
         axes = drawing.axes
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
-        slopes = _roofs(bandwidths)
-        least = min([least, *(peak / speed / 4 for _, speed in slopes)])
-        x = np.geomspace(least, most, 60)
-        for label, speed in slopes or [("", math.inf)]:
-            [roof] = axes.plot(x, np.minimum(peak, x * speed) / 1e9, color=BLACK, linewidth=1.1)
-            axes.annotate(
-                label, (x[0], min(peak, x[0] * speed) / 1e9), (3, -11), textcoords="offset points", fontsize=8.5
-            )
-            drawing.mark(roof, f"{label}: {speed / 1e9:,.0f} GB/s" if label else f"peak: {peak / 1e9:,.0f} GFLOP/s")
-        axes.annotate(
-            f"peak {peak / 1e9:,.0f} GFLOP/s", (most, peak / 1e9), (0, 4), textcoords="offset points", ha="right"
-        )
+        axes.set(yscale="log", xlabel="FLOP per byte", ylabel="GFLOP/s")
+        _roof(drawing, peak, _slopes(bandwidths), least, most)
         for framework, lines in cells.groupby("framework"):
             _points(drawing, str(framework), lines)
         axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
         drawing.decades(axes.yaxis)
-        axes.set_xlabel("FLOP per byte")
-        axes.set_ylabel("GFLOP/s")
-        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.03), fontsize=8.5, handlelength=1)
+        drawing.legend(bbox_to_anchor=(0.5, 1.03), handlelength=1)
     first, top = cells.iloc[0], cells.sort_values("gflops_per_s").iloc[-1]
     device = f"{str(first['device']).upper()} ({words.short(first['device_name'], 48)})"
     caption = f"{device}, {words.short(first['dtype'])}, {threads(first['threads'])}"
@@ -115,10 +88,23 @@ def _picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Pi
         f"Peak {peak / 1e9:,.0f} GFLOP/s; the highest cell is {words.short(top['framework'])} on "
         f"{words.short(top['recipe'])} with {top['gflops_per_s']:,.1f} GFLOP/s, {top['mfu']:.1%} of it."
     )
-    return Picture(drawing.svg, caption, summary, facets(first, "device"), _table(cells))
+    return Picture(
+        drawing.svg, caption, summary, facets(first, "device"), columns.folded("Cells under the roof", COLUMNS, cells)
+    )
 
 
-def _roofs(bandwidths: dict[int, float]) -> list[tuple[str, float]]:
+def _roof(drawing: Drawing, peak: float, slopes: list[tuple[str, float]], least: float, most: float) -> None:
+    """Draw the peak, and left of it the slopes down to a quarter of where the steepest meets it."""
+    x = np.geomspace(min([least, *(peak / speed / 4 for _, speed in slopes)]), most, 60)
+    beside: dict[str, Any] = {"textcoords": "offset points"}
+    for label, speed in slopes or [("", math.inf)]:
+        [line] = drawing.axes.plot(x, np.minimum(peak, x * speed) / 1e9, color=BLACK, linewidth=1.1)
+        drawing.axes.annotate(label, (x[0], min(peak, x[0] * speed) / 1e9), (3, -11), **beside, fontsize=8.5)
+        drawing.mark(line, f"{label}: {speed / 1e9:,.0f} GB/s" if label else f"peak: {peak / 1e9:,.0f} GFLOP/s")
+    drawing.axes.annotate(f"peak {peak / 1e9:,.0f} GFLOP/s", (most, peak / 1e9), (0, 4), **beside, ha="right")
+
+
+def _slopes(bandwidths: dict[int, float]) -> list[tuple[str, float]]:
     """Return the slopes to draw, bytes/s: memory's, of the largest set, and the fastest of any set."""
     if not bandwidths:
         return []
@@ -140,28 +126,3 @@ def _cell_name(record: dict[Any, Any]) -> str:
     """Return a cell's name in a few words."""
     parts = (record["framework"], record["recipe"], f"batch {record['batch_size']}", record["mode"])
     return ", ".join(words.short(part) for part in parts)
-
-
-def _table(cells: pd.DataFrame) -> Table:
-    """Return a picture's points as numbers."""
-    lines = []
-    for record in cells.to_dict("records"):
-        shares = [Cell(words.number(record[n], ".1%"), value=value_of(record[n])) for n in ("mfu", "roofline_share")]
-        lines.append(
-            Line(
-                (
-                    Cell(words.short(record["framework"]), words.short(record["mode"])),
-                    Cell(words.short(record["recipe"])),
-                    batch(record["batch_size"]),
-                    Cell(f"{record['flop_per_byte']:.1f}", value=float(record["flop_per_byte"])),
-                    Cell(words.number(record["gflops_per_s"], ",.1f"), value=value_of(record["gflops_per_s"])),
-                    *shares,
-                ),
-                facets(record),
-            )
-        )
-    columns = (
-        Column("framework", "mode"), Column("network"), Column("batch", number=True), Column("FLOP/byte", number=True),
-        Column("GFLOP/s", number=True), Column("MFU", number=True), Column("of the roofline", number=True),
-    )  # fmt: skip
-    return Table("Cells under the roof", columns, [Group(lines)], folded=True)

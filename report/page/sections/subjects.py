@@ -8,7 +8,7 @@ from typing import Any
 from adapters.declaration import Recipe
 from adapters.flops import describe
 from adapters.recipes import RECIPES
-from report.page import words
+from report.page import columns, words
 from report.page.drawing import BLACK, Drawing, uri
 from report.page.inputs import Inputs, Record
 from report.page.parts import (
@@ -28,17 +28,28 @@ from report.page.parts import (
 )
 
 CLASSES = 10
+
+
+def _amount(text: str, name: str) -> Column:
+    """Return a column of how many of something a layer has."""
+    return Column(text, "", True, lambda layer: Cell(f"{layer[name]:,}"))
+
+
 LAYERS = (
-    Column("layer"), Column("weight shape"), Column("parameters", number=True), Column("output shape"),
-    Column("forward FLOP", number=True), Column("training FLOP", number=True),
-)  # fmt: skip
+    Column("layer", cell=lambda layer: Cell(_layer_name(layer))),
+    Column("weight shape", cell=lambda layer: Cell(_by(layer["weight_shape"] or []) or words.NONE)),
+    _amount("parameters", "parameters"),
+    Column("output shape", cell=lambda layer: Cell(_by(layer["output_shape"]))),
+    _amount("forward FLOP", "forward_flops"),
+    _amount("training FLOP", "training_flops"),
+)
 
 
 def section(inputs: Inputs) -> Section:
     """Return the section on the data and the networks."""
     parts: list[Part] = []
-    datasets = {(d.get("name"), d.get("sha256")): d for d in inputs.records("datasets") if _whole(d)}
-    for number, key in enumerate(sorted(datasets, key=str)):
+    datasets = {(found["name"], found["sha256"]): found for found in inputs.records("datasets")}
+    for number, key in enumerate(sorted(datasets)):
         parts += _data(f"classes{number}", datasets[key])
     if not datasets:
         named = words.listed(words.short(name, 40) for name in sorted(set(inputs.frame["dataset"])))
@@ -50,12 +61,6 @@ def section(inputs: Inputs) -> Section:
     if unknown := [words.short(name, 40) for name in names if name not in RECIPES]:
         parts.append(Words([f"This version does not know the recipes {words.listed(unknown)}."]))
     return Section("subjects", "The data and the networks", parts)
-
-
-def _whole(dataset: Record) -> bool:
-    """Return whether a record says how many images of each digit there are."""
-    counts = [dataset.get("train_counts"), dataset.get("test_counts")]
-    return all(isinstance(c, list) and len(c) == CLASSES and all(isinstance(n, int) for n in c) for c in counts)
 
 
 def _data(name: str, dataset: Record) -> Iterator[Part]:
@@ -70,13 +75,12 @@ def _data(name: str, dataset: Record) -> Iterator[Part]:
         axes.set_xticks(range(CLASSES))
         axes.grid(visible=False, axis="x")
         axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.set_xlabel("digit")
-        axes.set_ylabel("images")
-        axes.legend(ncols=2, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5, handlelength=1)
-    title = f"{words.short(dataset.get('name'), 60)}: {sum(train):,} images to train on, {sum(test):,} to test on"
+        axes.set(xlabel="digit", ylabel="images")
+        drawing.legend(ncols=2, handlelength=1)
+    title = f"{words.short(dataset['name'], 60)}: {sum(train):,} images to train on, {sum(test):,} to test on"
     summary = f"Of each digit {min(train):,} to {max(train):,} to train on, {min(test):,} to {max(test):,} to test on."
     yield Pictures([Picture(drawing.svg, title, summary, table=_counted(train, test))])
-    shape, samples = (dataset.get("height"), dataset.get("width")), dataset.get("samples") or []
+    shape, samples = (dataset["height"], dataset["width"]), dataset.get("samples", [])
     present = [digit for digit, images in enumerate(train) if images]  # a class without images has no sample
     found = [(digit, uri(sample, *shape)) for digit, sample in zip(present, samples, strict=False)]
     if shown := [Digit(uri, f"{digit}") for digit, uri in found if uri]:
@@ -85,10 +89,10 @@ def _data(name: str, dataset: Record) -> Iterator[Part]:
 
 def _counted(train: list[int], test: list[int]) -> Table:
     """Return the class balance as numbers."""
-    columns = [Column("images"), *(Column(str(n), number=True) for n in range(CLASSES))]
+    digits = [Column("images"), *(Column(str(n), number=True) for n in range(CLASSES))]
     named = (("training", train), ("test", test))
     lines = [Line((Cell(label), *(Cell(f"{n:,}") for n in counts))) for label, counts in named]
-    return Table("Images by digit", columns, [Group(lines)], folded=True)
+    return Table("Images by digit", digits, [Group(lines)], folded=True)
 
 
 def _network(recipe: Recipe) -> Iterator[Part]:
@@ -100,34 +104,15 @@ def _network(recipe: Recipe) -> Iterator[Part]:
         for layer in described["layers"]
     ]
     only = {"model": recipe.model.name}
-    trained = (
-        f"{recipe.loss.replace('_', ' ')}, {_optimiser(recipe)}, batch {recipe.batch_size}, {recipe.epochs} epochs"
-    )
+    optimiser = f"{type(recipe.optimiser).__name__} at {recipe.optimiser.rate:.3g}"
+    trained = f"{recipe.loss.replace('_', ' ')}, {optimiser}, batch {recipe.batch_size}, {recipe.epochs} epochs"
     title = f"{recipe.name}: {described['parameters']:,} parameters; {trained}; {recipe.source}"
     yield Flow(title, boxes, only)
-    lines = [
-        Line(
-            (
-                Cell(_layer_name(layer)),
-                Cell(_by(layer["weight_shape"] or []) or words.NONE),
-                Cell(f"{layer['parameters']:,}"),
-                Cell(_by(layer["output_shape"])),
-                Cell(f"{layer['forward_flops']:,}"),
-                Cell(f"{layer['training_flops']:,}"),
-            ),
-            only,
-        )
-        for layer in described["layers"]
-    ]
+    lines = columns.grouped(LAYERS, [layer | only for layer in described["layers"]]).lines
     totals = [f"{described[name]:,}" for name in ("forward_flops", "training_flops")]
     whole_line = (Cell("all"), Cell(), Cell(f"{described['parameters']:,}"), Cell(), *map(Cell, totals))
     caption = f"{recipe.name}, layer by layer, for one sample"
     yield Table(caption, LAYERS, [Group([*lines, Line(whole_line, only)])], folded=True, style="fixed")
-
-
-def _optimiser(recipe: Recipe) -> str:
-    """Return the optimiser with its rate."""
-    return f"{type(recipe.optimiser).__name__} at {recipe.optimiser.rate:.3g}"
 
 
 def _by(shape: list[int]) -> str:

@@ -11,28 +11,10 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.errors import plain
-from report.page import words
+from report.page import columns, words
 from report.page.drawing import Drawing, look
 from report.page.inputs import Inputs
-from report.page.parts import (
-    Cell,
-    Column,
-    Group,
-    Line,
-    Part,
-    Picture,
-    Pictures,
-    Section,
-    Table,
-    Words,
-    batch,
-    facets,
-    lockstep,
-    ratio,
-    text_of,
-    value_of,
-    verdict,
-)
+from report.page.parts import Cell, Column, Part, Picture, Pictures, Section, Table, Words, facets
 from report.page.sections.headline import ALONE, FEW, LEADS_SURELY, LEADS_UNSURELY, TIE, UNJUDGED, standing
 from report.tables.compare import CELL, COMPARISON
 
@@ -164,13 +146,28 @@ def _by_name(pairs: Iterable[Pair]) -> str:
     return words.listed(f"{framework} ({', '.join(found)})" for framework, found in modes.items())
 
 
+def _step_latency(record: dict[Any, Any]) -> Cell:
+    """Return how long a step takes that is waited for, of a hundred the 50th and the 99th."""
+    return columns.quantity(record["step_latency_p50_s"], words.seconds, words.seconds(record["step_latency_p99_s"]))
+
+
+FIGURES = ["batch_size", "train_samples_per_s", "low", "high"]
 SHARED = [name for name in COMPARISON if name != "batch_size"]
 COLUMNS = (
-    Column("framework"), Column("model"), Column("device"), Column("batch", number=True), Column("mode"),
-    Column("samples/s", "95 % interval", True), Column("ratio", "95 % interval", True), Column("verdict"),
-    Column("GFLOP/s", number=True), Column("of the roofline", number=True),
-    Column("evaluation, samples/s", number=True), Column("step waited for, p50", "p99", True), Column("lockstep"),
-)  # fmt: skip
+    columns.VERSIONED,
+    columns.label("model"),
+    columns.DEVICE,
+    columns.BATCH,
+    columns.MODE,
+    columns.SPEED,
+    columns.estimate("ratio", "ratio", ".3f", "ratio_"),
+    columns.VERDICT,
+    columns.figure("GFLOP/s", "gflops_per_s", ",.1f"),
+    columns.figure("of the roofline", "roofline_share", ".1%"),
+    columns.figure("evaluation, samples/s", "eval_samples_per_s", words.speed),
+    Column("step waited for, p50", "p99", True, _step_latency),
+    columns.LOCKSTEP,
+)
 
 
 def section(inputs: Inputs) -> Section:
@@ -211,15 +208,13 @@ def _picture(name: str, mode: str, cells: pd.DataFrame) -> Picture:
     with Drawing(name) as drawing:
         axes = drawing.axes
         axes.set_xscale("log", base=2)
-        axes.set_yscale("log")
+        axes.set(yscale="log", xlabel="batch size, samples", ylabel="samples/s")
         for framework, lines in cells.groupby("framework"):
             _curve(drawing, str(framework), lines.sort_values("batch_size"))
         shown = sizes if len(sizes) < 9 else sizes[:: len(sizes) // 7]
         axes.set_xticks(shown, [f"{size:,}" for size in shown])
         drawing.decades(axes.yaxis)
-        axes.set_xlabel("batch size, samples")
-        axes.set_ylabel("samples/s")
-        axes.legend(ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1.0), fontsize=8.5)
+        drawing.legend()
     first = cells.iloc[0]
     caption = f"{words.comparison(first, 'batch_size')}; {words.short(mode)}"
     top = cells.sort_values("train_samples_per_s").iloc[-1]
@@ -247,7 +242,7 @@ def _curve(drawing: Drawing, framework: str, lines: pd.DataFrame) -> None:
     )  # fmt: skip
     drawing.mark(line, "", only)
     line.set_marker("")
-    for record in lines.to_dict("records"):
+    for record in lines[FIGURES].to_dict("records"):
         size, speed = int(record["batch_size"]), float(record["train_samples_per_s"])
         [point] = axes.plot(size, speed, style.marker, color=style.colour)
         interval = words.between(record["low"], record["high"])
@@ -256,44 +251,24 @@ def _curve(drawing: Drawing, framework: str, lines: pd.DataFrame) -> None:
 
 def _numbers(cells: pd.DataFrame, sizes: list[int]) -> Table:
     """Return a picture's speeds: a line a framework, a column a batch size."""
-    lines = []
-    for framework, group in cells.groupby("framework"):
-        found = {int(record["batch_size"]): record for record in group.to_dict("records")}
-        shown = [
-            Cell(words.speed(r["train_samples_per_s"]), words.between(r["low"], r["high"]), r["train_samples_per_s"])
-            if (r := found.get(size)) else Cell(words.NONE)
-            for size in sizes
-        ]  # fmt: skip
-        lines.append(Line((Cell(words.short(framework)), *shown), {"framework": plain(str(framework))}))
-    columns = [Column("framework"), *(Column(f"batch {size:,}", "95 % interval", True) for size in sizes)]
-    return Table("samples/s by batch size", columns, [Group(lines)], folded=True)
+    records = [
+        {"framework": framework} | {int(record["batch_size"]): record for record in group[FIGURES].to_dict("records")}
+        for framework, group in cells.groupby("framework")
+    ]
+    return columns.folded("samples/s by batch size", [columns.FRAMEWORK, *map(_at_batch, sizes)], records)
+
+
+def _at_batch(size: int) -> Column:
+    """Return the column of one batch size."""
+
+    def cell(record: dict[Any, Any]) -> Cell:
+        return columns.SPEED.cell(record[size]) if size in record else Cell(words.NONE)
+
+    return Column(f"batch {size:,}", "95 % interval", True, cell)
 
 
 def _every_cell(cells: pd.DataFrame) -> Table:
     """Return every cell that has a speed as one table."""
-    groups = []
-    for _, group in cells.groupby(SHARED, sort=False):
-        lines = [_cell_line(record) for record in group.to_dict("records")]
-        groups.append(Group(lines, words.comparison(group.iloc[0], "batch_size")))
+    comparisons = [group for _, group in cells.groupby(SHARED, sort=False)]
+    groups = [columns.grouped(COLUMNS, group, words.comparison(group.iloc[0], "batch_size")) for group in comparisons]
     return Table("Every cell", COLUMNS, groups, folded=True)
-
-
-def _cell_line(record: dict[Any, Any]) -> Line:
-    """Return one cell's line of the table of all."""
-    speed, latency = record["train_samples_per_s"], record["step_latency_p50_s"]
-    cells = (
-        Cell(words.short(record["framework"]), words.short(text_of(record["framework_version"]))),
-        Cell(words.short(record["model"])),
-        Cell(str(record["device"])),
-        batch(record["batch_size"]),
-        Cell(words.short(record["mode"])),
-        Cell(words.speed(speed), words.between(record["low"], record["high"]), float(speed)),
-        ratio(record),
-        Cell(verdict(record)),
-        Cell(words.number(record["gflops_per_s"], ",.1f"), value=value_of(record["gflops_per_s"])),
-        Cell(words.number(record["roofline_share"], ".1%"), value=value_of(record["roofline_share"])),
-        Cell(words.speed(record["eval_samples_per_s"]), value=value_of(record["eval_samples_per_s"])),
-        Cell(words.seconds(latency), words.seconds(record["step_latency_p99_s"]), value_of(latency)),
-        lockstep(record["lockstep"]),
-    )
-    return Line(cells, facets(record))

@@ -6,24 +6,10 @@ from typing import Any
 
 import pandas as pd
 
-from report.page import words
+from report.page import columns, words
 from report.page.drawing import PARTS, Drawing
-from report.page.inputs import Inputs
-from report.page.parts import (
-    Cell,
-    Column,
-    Group,
-    Line,
-    Part,
-    Picture,
-    Pictures,
-    Section,
-    Table,
-    Words,
-    batch,
-    facets,
-    value_of,
-)
+from report.page.inputs import Inputs, alike
+from report.page.parts import Part, Picture, Pictures, Section, Words, facets
 from report.tables.compare import CELL
 
 TRAINED, TESTED = 60_000, 10_000  # samples: an epoch and a test of MNIST, whatever data set was measured
@@ -36,6 +22,17 @@ MEASURED = {  # part: column of a row
     "first evaluation": "first_eval_s",
 }
 COMPUTED = ("host feeding", "steps", "evaluation")
+COLUMNS = (
+    columns.NAMED,
+    columns.NETWORK,
+    columns.DEVICE,
+    columns.BATCH,
+    columns.label("input"),
+    *(columns.figure(name, name, words.seconds) for name in (*MEASURED, *COMPUTED)),
+    columns.figure("warm-up", "warm_up_s", words.seconds),
+    columns.figure("dispatch", "dispatch_s", words.seconds),
+    columns.figure("peak memory", "peak_rss_bytes", words.size),
+)
 SHARED = [name for name in CELL if name not in ("framework", "mode", "input")]
 NOTE = (
     f"From the start of the process to the end of one epoch of {TRAINED:,} samples and one evaluation of {TESTED:,}, "
@@ -54,9 +51,12 @@ def section(inputs: Inputs) -> Section:
     pictures = []
     for number, headline in enumerate(inputs.headline):
         first = headline.iloc[0]
-        shared = (cells[SHARED] == first[SHARED]).all(axis=1)
-        pictures.append(_picture(f"{inputs.part}times{number}", cells[shared]))
-    parts: list[Part] = [Words([NOTE], style="note"), Pictures(pictures), _table(cells)]
+        pictures.append(_picture(f"{inputs.part}times{number}", cells[alike(cells, first, SHARED)]))
+    parts: list[Part] = [
+        Words([NOTE], style="note"),
+        Pictures(pictures),
+        columns.folded("The parts of every cell", COLUMNS, cells),
+    ]
     return Section("times", "Where the time goes", parts)
 
 
@@ -86,24 +86,17 @@ def _picture(name: str, cells: pd.DataFrame) -> Picture:
     with Drawing(name, height=92 + 17 * len(lines)) as drawing:
         axes = drawing.axes
         for place, record in enumerate(lines):
-            reached = 0.0
+            reached, only = 0.0, facets(record, "framework", "mode")
             for part, colour in zip(names, PARTS, strict=True):
                 if record[part] > 0:
-                    label = part if place == 0 else None
-                    [bar] = axes.barh(place, record[part], 0.7, reached, color=colour, label=label, linewidth=0)
-                    drawing.mark(bar, f"{_bar_name(record)}, {part}: {words.seconds(record[part])}", _facet(record))
+                    [bar] = axes.barh(place, record[part], 0.7, reached, color=colour, linewidth=0)
+                    drawing.mark(bar, f"{_bar_name(record)}, {part}: {words.seconds(record[part])}", only)
                     reached += record[part]
-        for part, colour in zip(names, PARTS, strict=True):  # the legend has every part, once
-            axes.barh(0, 0, color=colour, label=f"{part} ")
-        handles = dict(zip(*reversed(axes.get_legend_handles_labels()), strict=True))
-        shown = [(handles[f"{part} "], part) for part in names]
-        axes.legend(*zip(*shown, strict=True), ncols=4, loc="lower center", bbox_to_anchor=(0.4, 1.0), fontsize=8,
-                    handlelength=0.9, columnspacing=1.0)  # fmt: skip
-        axes.set_yticks(range(len(lines)), [_bar_name(record) for record in lines])
-        axes.set_ylim(len(lines) - 0.4, -0.6)
-        axes.grid(visible=False, axis="y")
-        axes.tick_params(axis="y", length=0)
-        axes.set_xlabel("seconds")
+        handles = [axes.barh(0, 0, color=colour) for colour in PARTS]  # the legend has every part, once
+        drawing.legend(handles=handles, labels=names, ncols=4, bbox_to_anchor=(0.4, 1.0), fontsize=8, handlelength=0.9,
+                       columnspacing=1.0)  # fmt: skip
+        drawing.name_bars([_bar_name(record) for record in lines])
+        axes.set(ylim=(len(lines) - 0.4, -0.6), xlabel="seconds")
     first, top = cells.iloc[0], lines[0]
     summary = f"{_bar_name(top)} is through first, after {words.seconds(top['whole'])}; "
     summary += f"{_bar_name(lines[-1])} last, after {words.seconds(lines[-1]['whole'])}."
@@ -115,30 +108,3 @@ def _bar_name(record: dict[Any, Any]) -> str:
     """Return what a bar is called."""
     fed = ", host" if record["input"] == "host" else ""
     return f"{words.short(record['framework'], 14)}, {words.short(record['mode'], 10)}{fed}"
-
-
-def _facet(record: dict[Any, Any]) -> dict[str, str]:
-    """Return what a bar is filtered by within its picture."""
-    return facets(record, "framework", "mode")
-
-
-def _table(cells: pd.DataFrame) -> Table:
-    """Return the seconds of every cell, and what is not in them: warm-up, dispatch, memory."""
-    names = [*MEASURED, *COMPUTED]
-    columns = [Column("framework", "mode"), Column("network"), Column("device"), Column("batch", number=True)]
-    columns += [Column("input"), *(Column(name, number=True) for name in names), Column("warm-up", number=True)]
-    columns += [Column("dispatch", number=True), Column("peak memory", number=True)]
-    lines = []
-    for record in cells.to_dict("records"):
-        figures = [Cell(words.seconds(record[name]), value=value_of(record[name])) for name in names]
-        others = [Cell(words.seconds(record[n]), value=value_of(record[n])) for n in ("warm_up_s", "dispatch_s")]
-        memory = Cell(words.size(record["peak_rss_bytes"]), value=value_of(record["peak_rss_bytes"]))
-        head = (
-            Cell(words.short(record["framework"]), words.short(record["mode"])),
-            Cell(words.short(record["recipe"])),
-            Cell(str(record["device"])),
-            batch(record["batch_size"]),
-            Cell(words.short(record["input"])),
-        )
-        lines.append(Line((*head, *figures, *others, memory), facets(record)))
-    return Table("The parts of every cell", columns, [Group(lines)], folded=True)

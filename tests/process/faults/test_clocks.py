@@ -57,7 +57,7 @@ def test_the_check_finds_what_it_is_for(bad):
     assert list(computed(ast.parse(bad)))
 
 
-TOLD_APART = {"rpc.py": 1}  # how far a member's time of day is from the driver's: what people are told of it
+TOLD_APART = {"workers.py": 1}  # how far a member's time of day is from the driver's: what people are told of it
 
 
 @pytest.mark.fault(20)

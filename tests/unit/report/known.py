@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
+from pathlib import Path
 from typing import Any
 
 from tests.browser import synthetic
@@ -22,14 +23,24 @@ def of_attempt(attempt, rows, cell="0" * 16):
     return [{**row, "cell": cell, "attempt": attempt, "started_at": began} for row in rows]
 
 
-def small_sweep(rounds: int = 2, **only: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def small_sweep(
+    rounds: int = 2, modes: Collection[str] = ("eager",), **only: str
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield (kind, record) of each line of a synthetic sweep that has every section of the page and few cells.
 
     `only` are values of columns that the rows of its cells have: the fewer figures, the sooner a page is drawn.
     """
     for kind, record in synthetic.records(rounds, ["mlp"]):
         if kind in ("row", "proof") and record.get("status", "ok") == "ok":
-            shown = record["framework"] in ("torch", "jax") and record["mode"] == "eager"
+            shown = record["framework"] in ("torch", "jax") and record["mode"] in modes
             if not (shown and record["batch_size"] in (8, 100) and only.items() <= {**only, **record}.items()):
                 continue
         yield kind, record
+
+
+def write_small(folder: Path, rounds: int = 2, modes: Collection[str] = ("eager",), **only: str) -> Path:
+    """Write such a sweep into a new folder and return it."""
+    folder.mkdir()
+    lines = (synthetic.line(*found) for found in small_sweep(rounds, modes, **only))
+    (folder / f"{synthetic.SWEEP}.jsonl").write_bytes(b"".join(lines))
+    return folder

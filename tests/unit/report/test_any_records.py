@@ -15,9 +15,8 @@ from benchmarks.record.schema import COLUMNS, SCHEMA_VERSION
 from report.curves import as_markdown as curves_as_markdown
 from report.curves import curves
 from report.export import EXPORTS, exported, formats
-from report.page.document import build
+from report.page.document import as_markdown, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
-from report.page.markdown import as_markdown
 from report.results.load import load, records
 from report.tables import between, render
 from report.tables.compare import compare

@@ -18,9 +18,9 @@ def test_every_second_is_accounted_for_once():
         {"status": "ok", "task": "accuracy", "duration_s": 5.0, "import_s": 1.0},
         launch(status="timeout", duration_s=7.0),
     ]
-    account = ledger.Wall()
+    account = ledger.Ledger(0, 0)
     for row in rows:
-        account.add(row)
+        account.spend(row)
     found = account.split(70.0, proofs=12.0)
     assert sum(found.values()) == pytest.approx(70.0)
     assert found["timed chunks"] == 20.0

@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.errors import UsageError
 from report.export import formats
-from report.tables import render_between
+from report.tables import render
 from report.tables.metrics import metric
 from tests.unit.report.known import LATER, SLOWER, STEADY
 
@@ -26,7 +26,7 @@ def table(compare, launches):
 
 
 def written(form, table):
-    return formats.text(form, table, render_between.sections(table, SPEED), render_between.NUMERIC)
+    return formats.text(form, table, render.sides(table, SPEED), render.NUMERIC)
 
 
 def test_markdown_keeps_its_cells(table):
@@ -62,8 +62,8 @@ def test_csv_and_json_hold_every_column_with_all_digits(table):
 
 
 def test_the_terminal_gets_no_markup_and_no_control_character(table):
-    sections = list(render_between.sections(table, SPEED))
-    text = formats.plain_tables(sections, render_between.NUMERIC)
+    sections = list(render.sides(table, SPEED))
+    text = formats.plain_tables(sections, render.NUMERIC)
     assert "[red]y[/red]" in text
     assert "\x1b" not in text
     assert "0.900" in text
@@ -78,13 +78,13 @@ def test_an_unknown_form_lists_the_known():
 
 def test_noisy_launches_are_counted_on_both_sides(compare, launches):
     table = compare(launches(*STEADY), launches(*STEADY[:5], flags=["noisy"], **LATER))
-    [(_, _, [cells])] = render_between.sections(table, SPEED)
+    [(_, _, [cells])] = render.sides(table, SPEED)
     assert cells["noisy"] == "0/6 and 5/5"
 
 
 def test_columns_with_nothing_to_say_are_left_out(compare, launches):
     table = compare(launches(*STEADY), launches(*STEADY[::-1], **LATER))
-    [(_, headings, [cells])] = render_between.sections(table, SPEED)
+    [(_, headings, [cells])] = render.sides(table, SPEED)
     assert not {"changes", "notes", "difference", "noisy"} & set(headings)
     assert (cells["base"], cells["new"], cells["ratio"]) == ("1,001", "1,001", "1.000")
 

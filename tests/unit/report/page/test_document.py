@@ -11,14 +11,13 @@ from benchmarks.errors import UsageError
 from benchmarks.machine.environments import ROOT
 from benchmarks.record.store import append
 from report.cli import page as page_command
-from report.page.document import _values, build
+from report.page.document import _values, as_markdown, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
-from report.page.markdown import as_markdown
 from report.results.load import load, records
 from tests.browser import synthetic
 from tests.hostile import CHECKED, KNOWN, hostile
 from tests.unit.known_lines import RECORDS
-from tests.unit.report.known import small_sweep
+from tests.unit.report.known import small_sweep, write_small
 
 
 class Parsed(HTMLParser):
@@ -52,14 +51,6 @@ def page(folder):
     return build(inputs(folder))
 
 
-def small(folder, rounds=2, **only):
-    """Write a sweep of few cells into a new folder and return it."""
-    folder.mkdir()
-    lines = (synthetic.line(*found) for found in small_sweep(rounds, **only))
-    (folder / f"{synthetic.SWEEP}.jsonl").write_bytes(b"".join(lines))
-    return folder
-
-
 def test_nothing_can_act_but_the_script_and_the_style_sheet_that_the_policy_names(text):
     parsed = Parsed(text)
     assert parsed.all("style") == []
@@ -86,7 +77,7 @@ def test_every_id_is_there_once_and_every_reference_leads_to_one(text):
 
 
 def test_more_launches_make_no_heavier_page(tmp_path):
-    two, many = (page(small(tmp_path / str(rounds), rounds, device="cpu")) for rounds in (2, 40))
+    two, many = (page(write_small(tmp_path / str(rounds), rounds, device="cpu")) for rounds in (2, 40))
     assert len(many) < 1.03 * len(two)
 
 
@@ -125,7 +116,7 @@ def test_all_failed_is_a_page_that_says_why(write_set, make):
 
 
 def test_results_of_a_slim_sweep_leave_out_parts_and_say_so(tmp_path):
-    mixed = small(tmp_path / "mixed", device="cpu", task="speed")
+    mixed = write_small(tmp_path / "mixed", device="cpu", task="speed")
     for path in (ROOT / "results/curves").iterdir():
         (mixed / path.name).write_bytes(path.read_bytes())
     assert "tensorflow" in page(mixed)

@@ -139,7 +139,7 @@ def checked(made, resumed):
     """Return the launches that checks look at."""
     with tempfile.TemporaryDirectory() as name:
         write(folder := Path(name), made, resumed)
-        return launches(rules._counted(files.read_all(folder, rules.READ)).rows)
+        return launches(rules._records(rules._counted(files.read_all(folder, rules.READ)).rows))
 
 
 ONLY_READ = HealthCheck.function_scoped_fixture

@@ -7,7 +7,7 @@ import pytest
 
 from benchmarks.errors import UsageError
 from report.results.load import load
-from report.tables import gate, render_between
+from report.tables import gate, render
 from report.tables.between import between, frameworks, revisions
 from report.tables.metrics import metric
 from tests.kept import read_all
@@ -135,7 +135,7 @@ def test_changes_that_all_cells_share_are_told_once(write_set, launches):
     later = [*launches(1, **LATER), *launches(1, framework="jax", framework_version="3", **LATER)]
     new = write_set("new", *later, commit="bbb", frameworks=FRAMEWORKS)
     table = between(load(base), load(new), records=(read_all(base), read_all(new)))
-    first, last = render_between.sections(table, metric("train_samples_per_s"))
+    first, last = render.sides(table, metric("train_samples_per_s"))
     assert [cells["changes"] for cells in first[2]] == ["version: 2.13.0 -> 3", ""]
     assert last[2] == [{"change": "commit: aaa -> bbb"}]
 
@@ -203,7 +203,7 @@ def test_odd_sets_have_tables_and_gates_too(compare, make, base, new):
     ]
     asked = metric("train_samples_per_s")
     table = compare([odd[base]], [odd[new]])
-    list(render_between.sections(table, asked))
+    list(render.sides(table, asked))
     found = gate.judge(table, gate.gate_rules("slower,accuracy,only-in-base", asked), asked)
     assert len(table) == (0 if base == new == 2 else 1)
     assert not table["verdict"].isin(["faster", "slower", "equivalent"]).any()

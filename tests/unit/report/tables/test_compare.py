@@ -5,6 +5,7 @@ import pytest
 
 from benchmarks.errors import UsageError
 from benchmarks.record.store import append
+from report.export import formats
 from report.results.load import load
 from report.tables import render
 from report.tables.compare import compare, newest
@@ -100,7 +101,7 @@ def test_failed_launches_are_shown_and_never_averaged(results, make):
     assert table.loc["torch", "status"] == "crashed, ok"
     assert table.loc["torch", "launches"] == 1
     assert table.loc["jax", "launches"] == 0
-    assert "timeout" in render._as_markdown(compare(frame))
+    assert "timeout" in formats.markdown(render.sections(compare(frame)))
 
 
 def test_mfu_is_shown_where_it_is_known_and_an_impossible_speed_is_none(results, make):
@@ -185,10 +186,10 @@ def test_text_from_rows_is_escaped_everywhere(results, make):
     hostile = {"device_name": HOSTILE, "framework_version": HOSTILE, "framework": HOSTILE}
     trained = make(task="accuracy", accuracy=0.9, epochs=1, **hostile)
     table = compare(load(results(make(**hostile), trained)))
-    markdown = render._as_markdown(table)
+    markdown = formats.markdown(render.sections(table))
     assert "<script" not in markdown
     widths = {line.count(" | ") + 1 for line in markdown.splitlines() if line.startswith("|")}
-    headings = (render.HEADINGS, render.ACCURACY_HEADINGS, render.NOISE_HEADINGS, render.TIMES_HEADINGS)
+    headings = (render.SPEEDS, render.ACCURACIES, render.NOISE, render.TIMES)
     assert widths == {len(made) for made in headings}
-    for made in render._as_tables(table):
+    for made in formats.terminal(render.sections(table), render.NUMERIC):
         assert "\x1b" not in str(made.title)

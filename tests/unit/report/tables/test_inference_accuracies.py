@@ -7,6 +7,7 @@ import pytest
 from benchmarks.cli import summary
 from benchmarks.record.schema import validate
 from benchmarks.record.store import append
+from report.export import formats
 from report.results.load import load
 from report.tables import render
 from report.tables.compare import compare
@@ -31,7 +32,7 @@ def table(row, tmp_path):
 def section(found):
     """Return the text of the accuracy table, by framework."""
     [_, (_, headings, lines)] = render.sections(found.reset_index())
-    assert headings == render.ACCURACY_HEADINGS
+    assert headings == render.ACCURACIES
     return {line["framework"]: line for line in lines}
 
 
@@ -112,8 +113,10 @@ def test_without_accuracy_launches_there_is_no_table_of_accuracies(table):
 
 def test_both_tables_are_in_every_form(table):
     found = table(numpy=(0.97, 0.97), torch=(0.97, 0.97)).reset_index()
-    assert "accuracy, differences to numpy" in render._as_markdown(found)
-    assert [str(made.title).endswith("differences to numpy") for made in render._as_tables(found)] == [False, True]
+    sections = list(render.sections(found))
+    assert "accuracy, differences to numpy" in formats.markdown(sections)
+    titles = [str(made.title) for made in formats.terminal(sections, render.NUMERIC)]
+    assert [title.endswith("differences to numpy") for title in titles] == [False, True]
 
 
 @pytest.mark.parametrize(("seconds", "shown"), [([4.0, None, 2.0], "4.00 (2/3)"), ([None, 2.0], "(1/2)")])

@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import UsageError
-from report.tables.metrics import _numeric, metric
+from report.tables.metrics import METRICS, metric
 from tests.unit.report.known import LATER, STEADY
 
 
@@ -24,7 +24,7 @@ def test_words_follow_what_is_better(compare, make):
 
 
 def test_every_number_of_a_row_is_a_metric_with_words():
-    for found in _numeric().values():
+    for found in METRICS.values():
         assert found.worse in ("", found.above, found.below)
     assert metric("train_samples_per_s").worse == metric("train_samples_per_s").below == "slower"
     assert metric("step_latency_p50_s").worse == metric("step_latency_p50_s").above == "slower"

@@ -20,3 +20,15 @@ def test_a_learning_rate_is_drawn_where_it_changes():
     [made] = learning._rates(pd.DataFrame({"recipe": ["mlp", "cnn_28_dense"], "epochs": [5, 3]}), "")
     assert made.facets == {"model": "cnn_28_dense"}
     assert made.words == "From 0.001 to 0.00081, times 0.9 after each epoch."
+
+
+def test_a_confusion_matrix_is_summed_over_seeds_and_counts_what_is_wrong():
+    counts = [0] * 100
+    counts[11], counts[12] = 90, 10  # 1 taken for 1, for 2
+    frame = pd.DataFrame({"framework": "torch", "mode": "eager", "confusion": [counts, counts]})
+    made = learning._matrix(frame)
+    assert made.caption == "torch, eager: 20 of 200 wrong"
+    one = made.groups[0].lines[1].cells
+    assert (one[2].text, one[2].style) == ("180", "hit")
+    assert (one[3].text, one[3].style) == ("20", "heat6")
+    assert (one[4].text, one[4].style) == ("", "heat0")
