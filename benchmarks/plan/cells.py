@@ -218,7 +218,7 @@ def blocks(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Iterato
 
 
 # Of a cell's fewest launches together: what one step in twenty does is missed by 58 steps drawn at random in 1 of 20.
-JUDGED_STEPS = 60
+JUDGED_STEPS, FEWEST_LAUNCHES = 60, 3
 
 
 @dataclass(frozen=True)
@@ -241,7 +241,7 @@ class Preset:
     @property
     def judged_steps(self) -> int:
         """How many timed steps of a launch the reference network takes again, or more."""
-        return math.ceil(JUDGED_STEPS / (self.looks[0] if self.looks else self.rounds))
+        return math.ceil(JUDGED_STEPS / max(FEWEST_LAUNCHES, self.looks[0] if self.looks else self.rounds))
 
 
 PRESETS = {

@@ -93,5 +93,5 @@ def test_longer_chunks_are_warmed_up_no_longer(simulated):
 def test_a_missing_synchronisation_is_caught(simulated):
     with pytest.raises(timing.Inconsistent, match="synchronisation missing"):
         simulated(NeverWaits)
-    with pytest.raises(timing.Inconsistent, match="between chunks in .* is a synchronisation missing"):
+    with pytest.raises(timing.Inconsistent, match=r"between chunks in .* is a synchronisation missing"):
         simulated(NeverWaits, {"chunk_steps": 50, "warm_up_chunks": 3, "eval_passes": 40})
