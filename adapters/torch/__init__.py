@@ -94,7 +94,9 @@ class TorchAdapter(Adapter):
             for parameter, target in zip(self.recipe.model.parameters(), self.parameters, strict=True):
                 array = torch.from_numpy(np.array(weights[parameter.name], self.dtype))
                 target.copy_(array.T if array.ndim == 2 else array)  # nn.Linear keeps (out, in)
-        self.optimiser = self.make_optimiser()
+        for state in self.optimiser.state.values() if self.optimiser else []:
+            for tensor in state.values():
+                tensor.zero_()
         self.in_place.forget()
 
     def get_weights(self) -> Weights:

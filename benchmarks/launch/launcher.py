@@ -99,7 +99,7 @@ class Launcher(RowBuilder):
         place, request = target.place, self._request(target, planned, inputs, evidence)
         timed = place.cpus if planned.task == "speed" else ()
         with Canary(timed, self.fastest_canary) as canary, Suspend() as suspend, CardWatch(place.card) as card:
-            outcome = process.launch(place, request, self.timeout_s).checked(target.data.test_size)
+            outcome = process.launch(place, request, self.timeout_s).checked(target.data.test_size, len(place.cpus))
         answer = outcome.answer or {}
         judged = _judged(target, inputs, evidence, answer) if outcome.status == "ok" else {}
         evidence.unlink(missing_ok=True)

@@ -60,6 +60,7 @@ def _check_columns(fields: Answer) -> None:
 
 KEPT_OUTPUT_CHARACTERS = 16 << 10
 MAX_REASON_CHARACTERS = 1000
+CLOCK_S, CLOCK_SHARE = 1.0, 0.05  # a busy machine lets a process wait between its last look at a clock and its answer
 FATAL = re.compile(r"^Fatal Python error: (.*)$", re.MULTILINE)  # what faulthandler begins with
 CURRENT = re.compile(r"^(?:Current thread|Thread) .*\(most recent call first\):\n((?:  File .*\n?)*)", re.MULTILINE)
 FRAME = re.compile(r'  File "(?P<file>.*)", line (?P<line>\d+) in (?P<name>.*)')
@@ -71,7 +72,8 @@ class Outcome:
     """How a launch ended.
 
     `answer` holds the worker's columns without status, reason and flags, None unless it was read; `output` is the end
-    of what it printed; `signal` is the number of the signal that ended it, 0 for none.
+    of what it printed; `signal` is the number of the signal that ended it, 0 for none; `answered_s` is how long the
+    worker took until its answer was there, as the harness saw it.
     """
 
     status: str
@@ -80,6 +82,7 @@ class Outcome:
     output: str
     signal: int = 0
     flags: frozenset[str] = frozenset()
+    answered_s: float | None = None
 
     def explained(self, watch: MemoryWatch) -> Outcome:
         """Return this outcome as `oom` if the kernel says so.
@@ -91,13 +94,31 @@ class Outcome:
             return replace(self, status="oom", reason=evidence, answer=None, flags=frozenset())
         return self
 
-    def checked(self, test_size: int) -> Outcome:
-        """Return this outcome, as `invalid` if the answer names a test image that the data set does not have."""
-        mistakes = (self.answer or {}).get("mistakes") or []
-        if strange := [index for index in mistakes if not 0 <= index < test_size]:
-            reason = f"the worker's answer names test image {strange[0]}, which does not exist"
+    def checked(self, test_size: int, cpus: int) -> Outcome:
+        """Return this outcome, as `invalid` if the answer contradicts what the harness knows.
+
+        That is: a test image that the data set does not have, or seconds that no launch on so many CPUs can have.
+        """
+        answer = self.answer or {}
+        strange = [index for index in answer.get("mistakes") or [] if not 0 <= index < test_size]
+        reason = f"the worker's answer names test image {strange[0]}, which does not exist" if strange else ""
+        if reason := reason or _clock_complaint(answer, self.answered_s, cpus):
             return replace(self, status="invalid", reason=reason, answer=None, flags=frozenset())
         return self
+
+
+def _clock_complaint(answer: Answer, answered_s: float | None, cpus: int) -> str:
+    """Return one sentence on seconds that do not fit the harness's own; empty if all do."""
+    if answered_s is None or "worker_s" not in answer:
+        return ""
+    own_s = answer["start_s"] + answer["worker_s"]
+    if abs(own_s - answered_s) > CLOCK_S + CLOCK_SHARE * answered_s:
+        return f"the worker's clock says {own_s:.2f} s until its answer, the harness's {answered_s:.2f} s"
+    if (timed_s := answer.get("timed_s", 0.0)) > answer["worker_s"]:
+        return f"the timed chunks add up to {timed_s:.2f} s, the worker lasted {answer['worker_s']:.2f} s"
+    if (cpu_s := answer.get("cpu_s", 0.0)) > cpus * (own_s * (1 + CLOCK_SHARE) + CLOCK_S):
+        return f"{cpu_s:.2f} s of CPU time do not fit into {own_s:.2f} s on {cpus} CPUs"
+    return ""
 
 
 def decoded(printed: bytes | bytearray) -> str:

@@ -126,15 +126,16 @@ def launch(place: Place, request: Request, timeout_s: float, progress: Report | 
 
     `progress` is called with the figures of each epoch if the request asks for them.
     """
+    begin = time.monotonic()
     try:
         with place.memory.watch() as watch:
             process, reader = start(place, request, watch)
             try:
-                outcome = _attend(process, reader, request["task"], timeout_s, progress)
+                outcome, answered = _attend(process, reader, request["task"], timeout_s, progress)
             finally:
                 stop(process)
                 os.close(reader)
-            return outcome.explained(watch)
+            return dataclasses.replace(outcome, answered_s=answered - begin).explained(watch)
     except OSError as error:  # no more processes, descriptors or memory; an interpreter that cannot be executed
         return Outcome("failed", f"the worker could not be started: {error.strerror}", None, "")
 
@@ -195,12 +196,16 @@ def on_cpus(cpus: Sequence[int]) -> Iterator[None]:
 
 def _attend(
     process: subprocess.Popen[bytes], reader: int, task: str, timeout_s: float, progress: Report | None
-) -> Outcome:
-    """End its input, then sleep until the worker has closed its channels or its time is over."""
+) -> tuple[Outcome, float]:
+    """End its input, then sleep until the worker has closed its channels or its time is over.
+
+    Return the outcome, and when the last of its answer came, on the monotonic clock.
+    """
     stdin, stdout = cast(IO[bytes], process.stdin), cast(IO[bytes], process.stdout)
     with contextlib.suppress(BrokenPipeError):  # what it did not read is still in the buffer
         stdin.close()
-    deadline = time.monotonic() + timeout_s
+    answered = time.monotonic()
+    deadline = answered + timeout_s
     answer, printed = bytearray(), bytearray()
     channels = {reader: answer, stdout.fileno(): printed}
     lines = ProgressLines(progress) if progress else None
@@ -213,18 +218,21 @@ def _attend(
             while running:
                 ready = selector.select(deadline - time.monotonic())
                 if not ready and time.monotonic() >= deadline:
-                    return Outcome("timeout", f"not finished after {timeout_s:g} s", None, decoded(printed))
+                    return Outcome("timeout", f"not finished after {timeout_s:g} s", None, decoded(printed)), answered
                 running = exited not in {key.fd for key, _ in ready}
+                before = len(answer)
                 for descriptor in channels.keys() & {key.fd for key, _ in ready} if running else channels:
                     if not receive(descriptor, channels[descriptor], drain=not running):
                         selector.unregister(descriptor)
+                answered = time.monotonic() if len(answer) > before else answered
                 if lines:
                     lines.take(answer)
     except AnswerInvalid as error:
-        return Outcome("invalid", f"the worker's answer {error}"[:MAX_REASON_CHARACTERS], None, decoded(printed))
+        reason = f"the worker's answer {error}"[:MAX_REASON_CHARACTERS]
+        return Outcome("invalid", reason, None, decoded(printed)), answered
     finally:
         os.close(exited)
-    return judge(process.wait(), bytes(answer), decoded(printed), task)
+    return judge(process.wait(), bytes(answer), decoded(printed), task), answered
 
 
 def receive(descriptor: int, buffer: bytearray, drain: bool) -> bool:

@@ -129,6 +129,7 @@ COLUMNS = (
     Column("latency_steps", "int", "steps", "steps that were waited for one by one", False, positive),
     Column("dispatch_s", "float", "s", "median of an almost empty step; first launches only", False, positive),
     Column("start_s", "float", "s", "from the start of the process to the worker's first own work"),
+    Column("worker_s", "float", "s", "from there to its answer, by the clock that times chunks", False, positive),
     Column("import_s", "float", "s", "import of the framework (NumPy is loaded before)", False, positive),
     Column("build_s", "float", "s", "building the network and setting its weights", False, positive),
     Column("placing_s", "float", "s", "gathering batches and placing them on the device; not in seconds_by_epoch"),

@@ -11,7 +11,6 @@ import itertools
 import json
 import os
 import sys
-import time
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ import numpy as np
 from adapters.contract import DTYPES, INPUTS, MODES, Adapter, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
+from benchmarks.worker import clocks as time
 from benchmarks.worker import interference, libraries, peak, serve, timing
 from benchmarks.worker.inputs import Inputs, read_weights, write_weights
 from benchmarks.worker.libraries import is_out_of_memory
@@ -215,7 +215,8 @@ def _perform(line: str, channel: int) -> Answer:
     except Exception as error:  # whatever a framework raises ends this launch and no other
         memory = is_out_of_memory(error, framework)
         return {"status": "oom" if memory else "failed", "reason": f"{type(error).__name__}: {error}"}
-    return {"status": "ok", "reason": "", "start_s": start_s, **answer}  # a task may return a status of its own
+    lasted = {"start_s": start_s, "worker_s": _seconds_since(start)}
+    return {"status": "ok", "reason": "", **lasted, **answer}  # a task may return a status of its own
 
 
 def main() -> None:

@@ -22,7 +22,6 @@ from __future__ import annotations
 
 import math
 import statistics
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -31,6 +30,7 @@ import numpy as np
 
 from adapters.contract import Adapter, Array, ContractError
 from adapters.recipes import RECIPES
+from benchmarks.worker import clocks as time
 from benchmarks.worker import timing
 from benchmarks.worker.lockstep.bounds import EPSILON
 from benchmarks.worker.protocol import BandwidthRequest, CopiesRequest, ProductsRequest

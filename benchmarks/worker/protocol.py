@@ -157,6 +157,7 @@ class _Answer(TypedDict):
     status: str
     reason: str
     start_s: NotRequired[float]  # from the start of the process to the worker's first own work
+    worker_s: NotRequired[float]  # from there to this answer, by the clock that times
 
 
 class Libraries(TypedDict):

@@ -9,7 +9,6 @@ from __future__ import annotations
 import gc
 import math
 import statistics
-import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from adapters.contract import Adapter
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
+from benchmarks.worker import clocks as time
 from benchmarks.worker import interference, replay, timing
 from benchmarks.worker.inputs import Inputs
 from benchmarks.worker.protocol import Plan

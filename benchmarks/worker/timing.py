@@ -10,12 +10,12 @@ from __future__ import annotations
 import gc
 import math
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from adapters.contract import Adapter, DeviceTimer, Feed, Preloaded
+from benchmarks.worker import clocks as time
 from benchmarks.worker import interference
 from benchmarks.worker.inputs import Array
 from benchmarks.worker.interference import Counters

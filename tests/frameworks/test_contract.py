@@ -155,6 +155,21 @@ def test_setting_weights_forgets_the_optimiser_s_state(adapter_class, made, digi
             np.testing.assert_array_equal(*losses, err_msg=f"{name} {mode}")
 
 
+def test_a_snapshot_holds_the_weights_of_its_moment(adapter_class, made, digits):
+    for mode in modes(adapter_class):
+        whole, half = (made(adapter_class, RECIPES["lenet5"], mode) for _ in range(2))
+        batches = digits(4, BATCH, "float64")
+        preloaded = whole.put(*batches)
+        whole.train(preloaded, 0, 2)
+        fetch = whole.snapshot()
+        whole.train(preloaded, 2, 2)
+        half.train(half.put(*batches), 0, 2)
+        later, expected = whole.get_weights(), half.get_weights()
+        for name, array in fetch().items():
+            np.testing.assert_allclose(array, expected[name], rtol=0, atol=1e-14, err_msg=f"{mode} {name}")
+            assert not np.array_equal(array, later[name]), (mode, name)
+
+
 def test_a_new_rate_counts_from_the_next_step(adapter_class, made, digits):
     for mode in modes(adapter_class):
         adapter = made(adapter_class, RECIPES["mlp"], mode)

@@ -3,8 +3,8 @@
 `python tests/studies/replays.py OUT.jsonl [--launches N] [--seed N] [--framework NAME,...] [--nice N]` makes single
 speed launches of configurations drawn at random from all frameworks, modes, dtypes, inputs, recipes and batch sizes,
 without proofs, and appends a line for each; configurations whose steps taken again need more than `--most` FLOP are
-left out, since the reference network takes its time. `python tests/studies/replays.py OUT.jsonl --table` prints the largest
-deviations by framework and dtype, on each half of the launches, and every launch that was not `ok`.
+left out, since the reference network takes its time. `--table` prints, of what is there, the largest deviations by
+framework and dtype, on each half of the launches, and every launch that was not `ok`.
 """
 
 from __future__ import annotations
