@@ -2,9 +2,9 @@
 
 A worker leaves the weights before and after some of its timed steps, and its last outputs (worker/replay.py). After it
 has ended, the float64 reference network starts from the same weights on the same batches, in this process. What the
-steps moved is compared by parameter and over all: the norm of the difference, and the length along the reference's way,
-which noise in other directions hardly changes. The length shows a rate that is off, and steps left out, in narrow types
-too. What rounding of the weights themselves can do is taken off first.
+steps moved is compared by parameter and over all: the norm of the difference; over all also the length along the
+reference's way, which noise in other directions hardly changes. The length shows a rate that is off, and steps left
+out, in narrow types too. What rounding of the weights themselves can do is taken off first.
 """
 
 from __future__ import annotations
@@ -45,6 +45,7 @@ class _Deviation(NamedTuple):
     norm: float
     scale: float
     place: str
+    of_all: bool
 
 
 @dataclass
@@ -80,7 +81,8 @@ class Judge:
         if not windows:
             return {}
         found = [deviation for window in windows for deviation in self._deviations(window)]
-        norm, scale = max(found, key=lambda one: one.norm), max(found, key=lambda one: one.scale)
+        norm = max(found, key=lambda one: one.norm)
+        scale = max((one for one in found if one.of_all), key=lambda one: one.scale)
         row = {
             "replayed_steps": sum(window.steps for window in windows),
             "replay_deviation": norm.norm,
@@ -108,7 +110,8 @@ class Judge:
             place = f"{steps} of chunk {window.chunk + 1}, {name}"
             ulp = np.spacing(np.maximum(np.abs(start), np.abs(found)).astype(storage(self.cell.dtype)))
             rounding = math.sqrt(window.steps) * float(np.linalg.norm(ulp.astype(np.float64)))
-            yield _Deviation(*_apart(found - start.astype(np.float64), expected - start, rounding), place)
+            apart = _apart(found - start.astype(np.float64), expected - start, rounding)
+            yield _Deviation(*apart, place, name == ALL)
 
     def _taken_again(self, window: Window) -> Weights:
         """Return the reference network's weights after a window's steps."""

@@ -56,7 +56,7 @@ class ReplayBounds:
 
 
 REPLAY_BOUNDS = {
-    "float64": ReplayBounds(1e-6, 1e-6, 1e-9),
+    "float64": ReplayBounds(1e-9, 1e-9, 1e-11),
     "float32": ReplayBounds(3e-3, 3e-3, 3e-4),
     "tf32": ReplayBounds(0.2, 0.02, 0.02),
     "bfloat16": ReplayBounds(0.5, 0.02, 0.1),
