@@ -10,7 +10,8 @@ from __future__ import annotations
 import gc
 import math
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -200,26 +201,34 @@ class Edges(Protocol):
 
 
 class _Pauses:
-    """Wall and CPU seconds of what is done at the edges, a chunk's each."""
+    """Wall and CPU seconds of what is done at the edges, a chunk's each, and what else happened within the chunks."""
 
     def __init__(self, edges: Edges | None) -> None:
         self.edges = edges
         self.wall_ns: list[int] = []
         self.cpu_ns: list[int] = []
+        self.counters: list[Counters] = []
 
     def before(self) -> None:
+        """Begin a chunk: the counters are read last."""
         self.wall_ns.append(0)
         self.cpu_ns.append(0)
-        if self.edges:
-            self._timed(self.edges.before)
+        with self._timed():
+            if self.edges:
+                self.edges.before()
+            self.reading = interference.read()
 
     def after(self) -> None:
-        if self.edges:
-            self._timed(self.edges.after)
+        """End a chunk: the counters are read first."""
+        with self._timed():
+            self.counters.append(interference.read().since(self.reading))
+            if self.edges:
+                self.edges.after()
 
-    def _timed(self, call: Callable[[], None]) -> None:
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
         cpu, wall = time.process_time_ns(), time.perf_counter_ns()
-        call()
+        yield
         self.cpu_ns[-1] += time.process_time_ns() - cpu
         self.wall_ns[-1] += time.perf_counter_ns() - wall
 
@@ -237,16 +246,14 @@ def time_chunks(
     gc.disable()
     try:
         cpu, wall = time.process_time_ns(), time.perf_counter_ns()
-        taken, counters = [], []
+        taken: list[float] = []
         device_s: tuple[float, ...] = ()
         device.armed = True
         for _ in range(chunks):
             pauses.before()
-            reading = interference.read()
             taken.append(clock(work, amount))
-            device_s += device.seconds()
-            counters.append(interference.read().since(reading))
             pauses.after()
+            device_s += device.seconds()
         settle()
         cpu = time.process_time_ns() - cpu - sum(pauses.cpu_ns)
         wall = time.perf_counter_ns() - wall - sum(pauses.wall_ns)
@@ -256,7 +263,7 @@ def time_chunks(
     half = chunks // 2
     drift = statistics.median(taken[:half]) / statistics.median(taken[half:]) - 1
     paused = (tuple(ns / 1e9 for ns in found) for found in (pauses.wall_ns, pauses.cpu_ns))
-    return Timed(taken, cpu / 1e9, wall / 1e9, abs(drift) < 2 * STEADY, tuple(counters), device_s, *paused)
+    return Timed(taken, cpu / 1e9, wall / 1e9, abs(drift) < 2 * STEADY, tuple(pauses.counters), device_s, *paused)
 
 
 def check_pauses(timed: Timed, copied_bytes: int) -> None:

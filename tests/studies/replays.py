@@ -25,6 +25,7 @@ from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import probe_all
+from benchmarks.launch.replay import KINDS
 from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import prepare
@@ -32,7 +33,7 @@ from benchmarks.worker.lockstep.bounds import REPLAY_BOUNDS
 
 STEPS = 10
 BATCH_SIZES = (1, 10, 32, 64, 100, 256, 500, 1000)
-DEVIATIONS = ("replay_deviation", "replay_scale_deviation", "eval_deviation")
+DEVIATIONS = (*KINDS.values(), "eval_deviation")
 KEPT = ("status", "reason", "chunk_steps", "replayed_steps", *DEVIATIONS, "replay_s", "duration_s", "flags")
 
 
@@ -67,8 +68,8 @@ def table(rows: list[dict[str, Any]]) -> None:
     halves: dict[tuple[str, str], list[list[dict[str, Any]]]] = defaultdict(lambda: [[], []])
     for number, row in enumerate(row for row in rows if row["replay_deviation"] is not None):
         halves[row["dtype"], row["framework"]][number % 2].append(row)
-    print("| dtype | framework | launches | moved: first half, second, bound | how far | outputs |")
-    print("| --- | --- | ---: | --- | --- | --- |")
+    print("| dtype | framework | launches | all: first half, second, bound | scale | parameter | outputs |")
+    print("| --- | --- | ---: | --- | --- | --- | --- |")
     for (dtype, framework), parts in sorted(halves.items()):
         bounds = vars(REPLAY_BOUNDS[dtype]).values()
         cells = [

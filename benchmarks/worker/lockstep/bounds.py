@@ -45,22 +45,23 @@ BOUNDS = {
 
 @dataclass(frozen=True)
 class ReplayBounds:
-    """Largest relative deviations of timed steps taken again: of what they moved, how far, and of outputs.
+    """Largest relative deviations of timed steps taken again: of what they moved all weights, how far, one parameter.
 
     `outputs` is relative to their spread over the images.
     """
 
-    deviation: float
+    all: float
     scale: float
+    parameter: float
     outputs: float
 
 
 REPLAY_BOUNDS = {
-    "float64": ReplayBounds(1e-9, 1e-9, 1e-11),
-    "float32": ReplayBounds(3e-3, 3e-3, 3e-4),
-    "tf32": ReplayBounds(0.2, 0.02, 0.02),
-    "bfloat16": ReplayBounds(0.5, 0.02, 0.1),
-    "float16": ReplayBounds(0.2, 0.02, 0.02),
+    "float64": ReplayBounds(1e-9, 1e-9, 1e-9, 1e-11),
+    "float32": ReplayBounds(3e-3, 1e-3, 3e-2, 3e-4),
+    "tf32": ReplayBounds(0.1, 0.01, 0.5, 0.02),
+    "bfloat16": ReplayBounds(0.3, 0.02, 0.5, 0.1),
+    "float16": ReplayBounds(0.1, 0.01, 0.5, 0.02),
 }
 
 
