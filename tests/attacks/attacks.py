@@ -431,7 +431,7 @@ class MoreThreads(Honest):
             os.sched_setaffinity(int(thread), range(os.cpu_count()))
 
     def train(self, preloaded, first, count):
-        burning = [threading.Thread(target=self.burn, args=(count,)) for _ in range(2)]
+        burning = [threading.Thread(target=self.burn, args=(count,)) for _ in range(12)]
         for thread in burning:
             thread.start()
         super().train(preloaded, first, count)
