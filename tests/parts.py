@@ -52,7 +52,7 @@ STAGES: tuple[tuple[tuple[Part, ...], ...], ...] = (
             Part("format", "lint", ("ruff", "format", "--check", ".")),
             Part("mypy", "lint", ("mypy",)),
         ),
-        (tested("unit", "test", "tests/unit", "-m", "not soak", "-n", "2", "--dist", "loadfile"),),
+        (tested("unit", "test", "tests/unit", "-m", "not soak", "-n", "2", "--dist", "worksteal"),),
     ),
     (
         tuple(
