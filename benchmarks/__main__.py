@@ -7,9 +7,16 @@ from collections.abc import Callable
 import typer
 
 from benchmarks.cli import terminal
-from benchmarks.cli.checks import ask_everything, check_measuring, check_up, lockstep, machine_peak
+from benchmarks.cli.checks import (
+    ask_everything,
+    check_measuring,
+    check_up,
+    describe_model,
+    list_frameworks,
+    lockstep,
+    machine_peak,
+)
 from benchmarks.cli.dask import collect, join, schedule
-from benchmarks.cli.inventory import describe_model, list_frameworks
 from benchmarks.cli.micro import micro_benchmarks
 from benchmarks.cli.models import draw, evaluate_saved, exchange_weights, predict_digits, train_and_save
 from benchmarks.cli.run import run

@@ -19,9 +19,9 @@ from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine.environments import ROOT
 from benchmarks.plan.typed import values
 from benchmarks.record.schema import COLUMNS
-from report import curves, micro
-from report.export import EXPORTS, exported, formats
-from report.export.formats import FORMATS, as_csv
+from report import curves, formats, micro
+from report.export import EXPORTS, exported
+from report.formats import FORMATS, as_csv
 from report.page.document import as_markdown, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.sections.machines import machines

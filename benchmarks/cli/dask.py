@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.cli.display import MembersDisplay
-from benchmarks.cli.summary import Reportable, summarise_when_ended
+from benchmarks.cli.display import MembersDisplay, Reportable, summarise_when_ended
 from benchmarks.cli.terminal import Axis, Pythons, err, out, say
 from benchmarks.errors import UsageError, require
 from benchmarks.files import default_cache

@@ -31,7 +31,7 @@ from benchmarks.machine import environments, lock
 from benchmarks.machine.hardware import chosen, physical_cpus
 from benchmarks.machine.signals import Interrupted
 from benchmarks.models import checkpoint, evaluate, predict, train
-from benchmarks.models.agreement import LOGITS
+from benchmarks.models.remote import LOGITS
 from benchmarks.plan.cells import Axes, Cell, expand
 from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
 

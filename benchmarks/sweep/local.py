@@ -20,8 +20,7 @@ from benchmarks.plan.cells import Cell, Launch, Request, launches
 from benchmarks.record import store
 from benchmarks.record.schema import validate
 from benchmarks.sweep.block import BlockRunner, Report, ReportProof, Row, append_rows
-from benchmarks.sweep.ledger import Ledger, completed_rows
-from benchmarks.sweep.stopping import Stopping
+from benchmarks.sweep.ledger import Ledger, Stopping, completed_rows
 
 
 def interruption_reason(ending: BaseException) -> str:

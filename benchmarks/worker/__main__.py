@@ -7,6 +7,7 @@ library, NumPy and that framework.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
@@ -14,15 +15,15 @@ import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from adapters.contract import DTYPES, INPUTS, MODES, Adapter, ContractError
+from adapters.contract import DTYPES, INPUTS, MODES, Adapter, Array, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
-from benchmarks.worker import interference, libraries, peak, serve, timing
-from benchmarks.worker.inputs import Inputs, read_weights, write_weights
+from benchmarks.worker import interference, libraries, peak, timing
+from benchmarks.worker.inputs import Inputs, pixel_values, read_weights, write_weights
 from benchmarks.worker.libraries import is_out_of_memory
 from benchmarks.worker.lockstep import prove
 from benchmarks.worker.protocol import (
@@ -33,7 +34,9 @@ from benchmarks.worker.protocol import (
     Progress,
     ProveRequest,
     Request,
+    ServeRequest,
     SpeedRequest,
+    checked_image,
     checked_request,
 )
 from benchmarks.worker.speed import dispatch_s, speeds
@@ -174,6 +177,47 @@ def _prove(adapter_class: type[Adapter], request: ProveRequest) -> Answer:
     return prove.prove(adapter_class, RECIPES[cell["recipe"]], cell, data, inputs, request["steps"])
 
 
+WARM_UP = 5  # outputs computed before the first that anyone waits for: what compiles or allocates has done so
+NO_LABEL = np.zeros((1, 1), np.int64)
+
+
+def _serve(adapter_class: type[Adapter], request: ServeRequest, descriptor: int) -> Answer:
+    """Answer each line of stdin, an ImageRequest, on a descriptor; return at the end of stdin: see models/remote.py.
+
+    Always a batch of one: a compiling framework would compile again for every other size while a person waits. The
+    first line says that the adapter is warm. MessageInvalid for a line that is no request.
+    """
+    adapter_class.set_threads(request["threads"])
+    recipe = RECIPES[request["recipe"]]
+    mode = adapter_class.recommended_mode(recipe.model, request["device"])
+    adapter = adapter_class(recipe, request["device"], mode, "float32")
+    adapter.set_weights(read_weights(Path(request["weights"])))
+    values = pixel_values(recipe.pixels, "float32")
+    for _ in range(WARM_UP):
+        _outputs(adapter, values, np.zeros((28, 28), np.uint8))
+    with open(descriptor, "w", closefd=False) as channel:
+        _send(channel, {"mode": mode, "version": adapter.versions()[adapter.framework]})
+        for line in sys.stdin:
+            pixels = base64.b64decode(checked_image(json.loads(line))["image"], validate=True)
+            start = time.perf_counter_ns()
+            found = _outputs(adapter, values, np.frombuffer(pixels, np.uint8).reshape(28, 28))
+            _send(channel, {"outputs": found.tolist(), "seconds": (time.perf_counter_ns() - start) / 1e9})
+    return {}
+
+
+def _outputs(adapter: Adapter, values: Array, image: Array) -> Array:
+    """Return the network's outputs, (K,), for one image uint8 (28, 28): to the device, through it and back."""
+    batch = adapter.put(values[image][None, None, None], NO_LABEL)  # (S, B, C, H, W), all but H and W 1
+    found: Array = adapter.fetch(adapter.evaluate(batch, 0, 1))[0]
+    return found
+
+
+def _send(channel: IO[str], answer: Answer) -> None:
+    """Write one line; ValueError for what is no JSON, such as NaN."""
+    channel.write(json.dumps({"status": "ok", "reason": "", **answer}, allow_nan=False) + "\n")
+    channel.flush()
+
+
 def _answer(adapter: type[Adapter], request: Request, import_s: float, channel: int) -> Answer:
     """Do the request's task; import_s: the seconds that loading the adapter took."""
     match request["task"]:
@@ -184,7 +228,7 @@ def _answer(adapter: type[Adapter], request: Request, import_s: float, channel: 
         case "speed" | "accuracy" | "evaluate":
             return _measured(adapter, request, import_s, channel)
         case "serve":
-            return serve.serve(adapter, request, channel)
+            return _serve(adapter, request, channel)
         case "products":
             return peak.sweep(adapter, request)
         case "copies":

@@ -26,8 +26,7 @@ from benchmarks.sweep.dask.facts import (
     requested_cells,
     requested_probes,
 )
-from benchmarks.sweep.ledger import Key, Ledger, completed_rows
-from benchmarks.sweep.stopping import Stopping
+from benchmarks.sweep.ledger import Key, Ledger, Stopping, completed_rows
 
 Row = dict[str, Any]
 Made = list[tuple[Launch, Row]]
