@@ -98,7 +98,7 @@ def collect(
     """
     need_engine("collect")
     from benchmarks.sweep.dask import scheduler  # noqa: PLC0415
-    from benchmarks.sweep.dask.collect import from_folder, from_members  # noqa: PLC0415
+    from benchmarks.sweep.dask.workers import from_folder, from_members  # noqa: PLC0415
 
     if address is None:
         fetched = from_folder(folder or default_cache() / "member", results)

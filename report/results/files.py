@@ -17,7 +17,7 @@ from benchmarks import files
 from benchmarks.checks import Finding, shortened
 from benchmarks.errors import count
 from benchmarks.record.store import ADVICE, SweepFile, base_of
-from report.results import cache
+from report.results import arrow
 
 RESUME = "go on with the same command and --resume"
 COLLECT = "fetch what its members still have: python -m benchmarks collect ADDRESS (its scheduler's); then "
@@ -42,12 +42,12 @@ def _read(path: Path, columns: Sequence[str]) -> File:
     """Read one file; what is no regular file, or cannot be read, is among its sweep's problems."""
     try:
         with files.open_regular(path) as file:
-            return File(*cache.parse(file, path, columns), *_whole_lines(file))
+            return File(*arrow.parse(file, path, columns), *_whole_lines(file))
     except files.NotRegular as error:
         problem = str(error)
     except OSError as error:
         problem = f"{path.name}: cannot be read: {error.strerror}"
-    return File(cache.no_rows(columns), SweepFile(path, problems=[problem]), 0, torn=False)
+    return File(arrow.no_rows(columns), SweepFile(path, problems=[problem]), 0, torn=False)
 
 
 def _whole_lines(file: BinaryIO) -> tuple[int, bool]:

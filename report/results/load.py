@@ -23,7 +23,7 @@ from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine import git
 from benchmarks.record.schema import BY_NAME, COLUMNS
 from benchmarks.record.store import SweepFile, session, sessions
-from report.results import cache, machines
+from report.results import arrow, machines
 from report.tables.compare import CELL
 
 FOLDER = "results"
@@ -124,7 +124,7 @@ def wanted(columns: Sequence[str] | None) -> list[str]:
 def _parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
     """Return the columns and the sweep of each file of `source` by the files' names, a few files at a time."""
     with _files(source) as paths, ThreadPoolExecutor(READERS) as readers:
-        parts = readers.map(lambda path: cache.read(path, columns), paths)
+        parts = readers.map(lambda path: arrow.read(path, columns), paths)
         return sorted(parts, key=lambda part: part[1].path.name)
 
 
@@ -177,7 +177,7 @@ def _renamed(texts: pa.DictionaryArray, name: Callable[[str], str]) -> pa.Dictio
 
 def framed(tables: Iterable[pa.Table], names: Sequence[str], categories: bool) -> pd.DataFrame:
     """Return tables as one frame with these columns."""
-    [empty] = with_derived([(cache.no_rows(), SweepFile(Path()))])
+    [empty] = with_derived([(arrow.no_rows(), SweepFile(Path()))])
     table = pa.concat_tables([found.select(names) for found in (empty, *tables)])
     with ThreadPoolExecutor(READERS) as converters:
         columns = converters.map(lambda name: _series(table[name], categories), names)

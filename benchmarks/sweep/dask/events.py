@@ -24,8 +24,7 @@ from benchmarks.record import store
 from benchmarks.sweep.block import append_rows
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.plan import Kind, Series
-from benchmarks.sweep.dask.rpc import Answer, ask, requested_modes
-from benchmarks.sweep.dask.workers import Machine, Workers
+from benchmarks.sweep.dask.workers import Answer, Machine, Workers, ask, requested_modes
 from benchmarks.sweep.ledger import Ledger
 
 

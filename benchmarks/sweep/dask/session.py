@@ -37,7 +37,7 @@ class Session:
     ) -> None:
         """Make the data ready, measure the peaks that were asked for, begin the file.
 
-        `order` is the driver's (rpc.opening), `path` the file, `send` takes what the driver is to know.
+        `order` is the driver's (workers.opening), `path` the file, `send` takes what the driver is to know.
         """
         self.send, self.name, self.driver, self.base = send, order["sweep"], order["driver"], order["part_of"]
         self.lines_sent, self.offset = 0, 0
