@@ -83,7 +83,8 @@ class Ledger:
         """Note how a launch ended, return what is kept of it; its time counts if this sweep made it."""
         if made:
             self.spend(row)
-        kept = {name: _interned(row[name]) for name in TABLE_COLUMNS}
+        values = ((name, row[name]) for name in TABLE_COLUMNS)  # all rows share a text
+        kept = {name: sys.intern(value) if isinstance(value, str) else value for name, value in values}
         self.rows.append(kept)
         if row["status"] == "ok" and row.get("confusion"):
             known = self.learnt.get(row["dataset"], False)
@@ -145,11 +146,6 @@ class Ledger:
             f"{count(self.cells, 'cell')} requested, {len(self.endings):,} reported: {_by_status(cells)}",
             f"{requested} requested, {len(self.rows):,} reported{spared}: {_by_status(ended)}",
         )
-
-
-def _interned(value: Any) -> Any:
-    """Return a value that all rows with the same text share."""
-    return sys.intern(value) if isinstance(value, str) else value
 
 
 def _by_status(counts: Counter[str]) -> str:

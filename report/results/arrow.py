@@ -186,7 +186,7 @@ def read(path: Path, columns: Sequence[str]) -> tuple[pa.Table, SweepFile]:
             entry = _place(path, before)
             if found := _kept_table(entry, path, columns):
                 return found
-            if _settled(before):
+            if time.time() - max(before.st_mtime, before.st_ctime) > SETTLED_S:
                 with suppress(OSError):  # a cache that cannot be written, a full disk
                     return _parse_and_keep(file, path, columns, entry)
                 file.seek(0)
@@ -264,8 +264,3 @@ def _code() -> str:
 def _state(stat: os.stat_result) -> list[int]:
     """Return what changes when a file does."""
     return [stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino]
-
-
-def _settled(stat: os.stat_result) -> bool:
-    """Return whether a file has been left alone for long enough that its times tell of every change."""
-    return time.time() - max(stat.st_mtime, stat.st_ctime) > SETTLED_S

@@ -160,7 +160,7 @@ class Driver:
                 machine.doing = "nothing is left for it"
                 continue
             if series.done == 0:
-                self.account.begin_again(machine.kind, series)
+                self.account.repeated += machine.kind.withdraw(series)
             machine.series, (_, machine.block) = series, series.next
             machine.waiting = {planned.cell: planned for planned in machine.block.launches(series.attempt)}
             left_s = self.request.time_cap_s - (time.monotonic() - self.begun_s)

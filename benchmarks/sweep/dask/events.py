@@ -74,10 +74,6 @@ class Account:
         made = ((planned, kind.not_made(planned, self.name, reason)) for planned in list(launches))
         append_rows(self.path, made, partial(kind.report, series))
 
-    def begin_again(self, kind: Kind, series: Series) -> None:
-        """Take back what an earlier attempt of a series has reported."""
-        self.repeated += kind.withdraw(series)
-
     def record_unreached(self, kinds: Iterable[Kind], reason: str) -> None:
         """Append rows for every launch of these kinds that was not made."""
         for kind in kinds:
