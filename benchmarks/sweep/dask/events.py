@@ -71,7 +71,7 @@ class Account:
 
     def write(self, kind: Kind, series: Series, launches: Iterable[Launch], reason: str) -> None:
         """Append `interrupted` rows of launches of a series."""
-        made = ((planned, kind.not_made(planned, self.name, reason)) for planned in list(launches))
+        made = ((planned, kind.rows.interrupted(planned, self.name, reason)) for planned in list(launches))
         append_rows(self.path, made, partial(kind.report, series))
 
     def record_unreached(self, kinds: Iterable[Kind], reason: str) -> None:
