@@ -7,10 +7,12 @@ answers with a reason (`unsupported`). Needs the standard library and NumPy alon
 
 from __future__ import annotations
 
+import itertools
+import math
 import platform
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -26,7 +28,6 @@ MODES = ("eager", "compiled", "fused")
 DTYPES = ("float32", "float64", "tf32", "bfloat16", "float16")
 NARROW = ("bfloat16", "float16")  # mixed precision: matrix products and convolutions have operands of this type
 INPUTS = ("preloaded", "host")
-NO_TF32 = "TF32 is a number format of NVIDIA's tensor cores, a CPU has none"
 # float16 ends at 6e-8, and a gradient of the mean over a batch is far smaller than 1. A power of two is exact; this
 # one leaves a factor of 64 above gradients of 1 and reaches what is 6e-11. Gradients are unscaled before the update.
 LOSS_SCALE = 2.0**10
@@ -46,13 +47,17 @@ class Preloaded:
     """Batches that lie on the device in order, in whatever layout the adapter finds fastest.
 
     `images` and `labels` are the adapter's own (a list of batches, or one stacked array). `losses` holds the
-    loss last seen on each batch, None (or NaN) where there was none yet.
+    loss last seen on each batch, NaN where there was none yet: a list, or what the adapter keeps instead.
     """
 
     images: Any
     labels: Any
     steps: int
-    losses: Any = field(default=None)
+    losses: Any = None
+
+    def __post_init__(self) -> None:
+        if self.losses is None:
+            self.losses = [math.nan] * self.steps
 
 
 @dataclass
@@ -60,14 +65,21 @@ class Feed:
     """An endless stream of an adapter's own batches, gathered from host memory while training goes on.
 
     `batches` iterates over them; batch `taken % steps` comes next. `losses` holds the loss last seen on each of the
-    `steps` batches, as in Preloaded. `close` ends whatever gathers in the background; the feed is of no use after it.
+    `steps` batches, as in Preloaded.
     """
 
     batches: Any
     steps: int
-    losses: Any
-    close: Callable[[], None] = lambda: None
+    losses: Any = None
     taken: int = 0
+
+    def __post_init__(self) -> None:
+        if self.losses is None:
+            self.losses = [math.nan] * self.steps
+
+    def close(self) -> None:
+        """End whatever gathers in the background, which ends with its iterator; the feed is of no use afterwards."""
+        self.batches = None
 
 
 class DeviceTimer:
@@ -92,23 +104,23 @@ class DeviceTimer:
         return float(self.begin.elapsed_time(self.end)) / 1e3
 
 
-def processor() -> str:
+def _processor() -> str:
     """Return the name of what frameworks call their CPU device."""
     return platform.processor() or platform.machine()
 
 
 def chain(
-    operation: Callable[[Any, Any], Any], first: Any, targets: Sequence[Any] = (None, None)
+    operation: Callable[[Any, Any], Any], first: Any, others: Sequence[Any] = (None, None)
 ) -> Callable[[int], list[Any]]:
-    """Return work(count), as Adapter.products wants it: `count` times operation(result before, target).
+    """Return work(count), as Adapter.products wants it: `count` times operation(result before, other).
 
-    The operation returns its result. Where it writes into the target, two of them in turn are enough.
+    The operation returns its result; the two others take turns. So it may write its result into the other.
     """
 
     def work(count: int) -> list[Any]:
         result = first
         for index in range(count):
-            result = operation(result, targets[index % 2])
+            result = operation(result, others[index % 2])
         return [result]
 
     return work
@@ -159,9 +171,15 @@ class Adapter(ABC):
         return {cls.framework: cls.version, "numpy": np.__version__, "python": platform.python_version()}
 
     @classmethod
-    @abstractmethod
     def devices(cls) -> dict[str, str]:
         """Return what this framework sees here: `cpu`, `gpu` to the device's name."""
+        card = cls.card()
+        return {"cpu": _processor()} | ({"gpu": card} if card else {})
+
+    @classmethod
+    def card(cls) -> str | None:
+        """Return the name of the GPU that this framework sees here, None where it sees none."""
+        return None
 
     @classmethod
     @abstractmethod
@@ -169,9 +187,16 @@ class Adapter(ABC):
         """Ask the framework for `threads` threads, before its first computation; return what it says it has."""
 
     @classmethod
-    @abstractmethod
     def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
         """Return why this combination cannot run, or None if it can; where host cannot, preloaded may."""
+        if dtype == "tf32" and device == "cpu":
+            return "TF32 is a number format of NVIDIA's tensor cores, a CPU has none"
+        return cls.missing(device, mode, dtype, input)
+
+    @classmethod
+    def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
+        """Return why this framework cannot run a combination, or None if it can; TF32 on a CPU never comes here."""
+        return None
 
     @classmethod
     @abstractmethod
@@ -209,9 +234,11 @@ class Adapter(ABC):
     def put(self, images: Array, labels: Array) -> Preloaded:
         """Place batches on the device: images (S, B, C, H, W) in self.dtype, labels (S, B) int64."""
 
-    @abstractmethod
     def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         """Take `count` optimiser steps on batches first, first+1, ..., wrapping round; may return early."""
+        for index in range(first, first + count):
+            index %= preloaded.steps
+            preloaded.losses[index] = self.step(preloaded.images[index], preloaded.labels[index])
 
     @abstractmethod
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
@@ -221,13 +248,23 @@ class Adapter(ABC):
         where this mode cannot be fed.
         """
 
-    @abstractmethod
     def train_fed(self, feed: Feed, count: int) -> None:
         """Take `count` optimiser steps on the feed's next batches; may return early."""
+        for images, labels in itertools.islice(feed.batches, count):
+            feed.losses[feed.taken % feed.steps] = self.step(images, labels)
+            feed.taken += 1
 
     @abstractmethod
+    def step(self, images: Any, labels: Any) -> Any:
+        """Take one optimiser step on one of put's or the feed's batches; return its loss before the update.
+
+        train and train_fed loop over it, except where an adapter's mode has a loop of its own. float() of the loss
+        may wait for the device; step may return early.
+        """
+
     def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         """Return the loss last seen on each batch, (S,), before that step's update; waits for the device."""
+        return np.array([float(loss) for loss in batches.losses])
 
     @abstractmethod
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
@@ -240,9 +277,9 @@ class Adapter(ABC):
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         """Compute the outputs of batches first .. first+count-1, no wrapping, left on the device."""
 
-    @abstractmethod
     def fetch(self, outputs: Any) -> Array:
         """Copy what evaluate returned to the host, (count * B, outputs), a product or a copy, in self.dtype."""
+        return np.concatenate([np.asarray(output) for output in outputs]).astype(self.dtype, copy=False)
 
     @abstractmethod
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:

@@ -45,10 +45,7 @@ def initial_weights(model: Model, initialiser: Initialiser, seed: int) -> Weight
     generator = np.random.default_rng(seed)
     weights: Weights = {}
     for parameter in model.parameters():
-        if parameter.name.endswith(".bias"):
-            weights[parameter.name] = np.zeros(parameter.shape)
-        else:
-            weights[parameter.name] = (
-                _draw(generator, initialiser, parameter.shape).astype(np.float32).astype(np.float64)
-            )
+        bias = parameter.name.endswith(".bias")
+        drawn = np.zeros(parameter.shape) if bias else _draw(generator, initialiser, parameter.shape)
+        weights[parameter.name] = drawn.astype(np.float32).astype(np.float64)
     return weights

@@ -6,10 +6,8 @@ from collections.abc import Callable
 
 import typer
 
-from benchmarks.cli import terminal
-from benchmarks.cli.checks import ask_everything, check_measuring, check_up, lockstep, machine_peak
+from benchmarks.cli import checks, terminal
 from benchmarks.cli.dask import collect, join, schedule
-from benchmarks.cli.inventory import describe_model, list_frameworks
 from benchmarks.cli.micro import micro_benchmarks
 from benchmarks.cli.models import draw, evaluate_saved, exchange_weights, predict_digits, train_and_save
 from benchmarks.cli.run import run
@@ -18,22 +16,22 @@ from benchmarks.machine import signals
 app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
 COMMANDS: dict[str, Callable[..., None]] = {
     "run": run,
-    "lockstep": lockstep,
-    "peak": machine_peak,
+    "lockstep": checks.lockstep,
+    "peak": checks.machine_peak,
     "exchange": exchange_weights,
     "train": train_and_save,
     "evaluate": evaluate_saved,
     "predict": predict_digits,
     "demo": draw,
-    "selfcheck": check_measuring,
+    "selfcheck": checks.check_measuring,
     "micro": micro_benchmarks,
     "schedule": schedule,
     "join": join,
     "collect": collect,
-    "list": list_frameworks,
-    "describe": describe_model,
-    "check": check_up,
-    "lane": ask_everything,
+    "list": checks.list_frameworks,
+    "describe": checks.describe_model,
+    "check": checks.check_up,
+    "lane": checks.ask_everything,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

@@ -19,13 +19,13 @@ from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine.environments import ROOT
 from benchmarks.plan.typed import values
 from benchmarks.record.schema import COLUMNS
-from report import curves, micro
-from report.export import EXPORTS, exported, formats
-from report.export.formats import FORMATS, as_csv
+from report import curves, formats, micro
+from report.export import EXPORTS, exported
+from report.formats import FORMATS, as_csv
 from report.page.document import as_markdown, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.sections.machines import machines
-from report.results import files, rules
+from report.results import rules
 from report.results.load import load, records
 from report.tables import between, render
 from report.tables.compare import REQUIRED_COLUMNS, compare, first_comparisons
@@ -220,8 +220,8 @@ def columns() -> None:
 
 def check_results(results: Results = RESULTS) -> None:
     """Print as JSON what is wrong with the files (section `results`) and with what their tables compare (`rules`)."""
-    read = files.read_all(results, rules.READ)
-    sections = {"results": files.findings(results, read), "rules": rules.findings(read)}
+    read = rules.read_all(results, rules.READ)
+    sections = {"results": rules.file_findings(results, read), "rules": rules.findings(read)}
     print(json.dumps({name: [asdict(finding) for finding in found] for name, found in sections.items()}))  # noqa: T201
 
 

@@ -16,7 +16,7 @@ from adapters.recipes import PUBLISHED_ACCURACY, PUBLISHED_TRAIN_ACCURACY
 from benchmarks.errors import DataError, StorageError, plain, shown
 from benchmarks.models import checkpoint
 from benchmarks.worker.validate import mistake
-from report.export.formats import markdown_table, markdown_text
+from report.formats import markdown_table, markdown_text
 from report.page.drawing import SETTINGS, look
 
 BY_EPOCH = ("train_loss_by_epoch", "loss_by_epoch", "accuracy_by_epoch")

@@ -13,8 +13,8 @@ from rich.table import Table
 
 from benchmarks import errors, files
 from benchmarks.errors import UsageError
-from report.export import formats
-from report.export.formats import Section
+from report import formats
+from report.formats import Section
 
 TABLE = ["kind", "device", "device_name", "dtype", "threads"]  # what the lines of one table share
 WORK = ["model", "batch_size"]

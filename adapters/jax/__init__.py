@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 import os
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -16,10 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from jax import lax
 
-from adapters import declaration
-from adapters.contract import NO_TF32, Adapter, Array, Feed, Preloaded, chain, processor
-from adapters.declaration import SGD, Adam, Conv2D, Model
+from adapters.contract import Adapter, Array, Feed, Preloaded, chain
+from adapters.declaration import Conv2D, Model
 from adapters.jax.layers import apply
+from adapters.optimisers import start, updates
 from adapters.weights import Weights
 
 
@@ -32,20 +31,15 @@ class JaxAdapter(Adapter):
     # What there is
 
     @classmethod
-    def devices(cls) -> dict[str, str]:
-        found = {"cpu": processor()}
-        if jax.default_backend() == "gpu":
-            found["gpu"] = jax.devices("gpu")[0].device_kind
-        return found
+    def card(cls) -> str | None:
+        return jax.devices("gpu")[0].device_kind if jax.default_backend() == "gpu" else None
 
     @classmethod
     def set_threads(cls, threads: int) -> int:
         return len(os.sched_getaffinity(0))  # XLA's CPU pool obeys only the affinity mask
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
-        if dtype == "tf32" and device == "cpu":
-            return NO_TF32
+    def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
         if mode == "fused" and input == "host":
             return "a loop of steps in one call of XLA takes its batches from the device, none from host memory"
         return None
@@ -63,9 +57,9 @@ class JaxAdapter(Adapter):
         # On a GPU the default is TF32; not unless a cell asks for it.
         jax.config.update("jax_default_matmul_precision", "tensorfloat32" if self.precision == "tf32" else "highest")
         self.place = jax.devices("gpu" if self.device == "gpu" else "cpu")[0]
-        donated = jax.jit(self.step, donate_argnums=(0, 1))
-        self.one_step = self.step if self.mode == "eager" else donated
-        self.many_steps = jax.jit(self.loop, donate_argnums=(0, 1, 2))
+        donated = jax.jit(self.stepped, donate_argnums=(0, 1))
+        self.one_step = self.stepped if self.mode == "eager" else donated
+        self.many_steps = jax.jit(self.loop, donate_argnums=0)
         self.slopes = self.differentiate if self.mode == "eager" else jax.jit(self.differentiate)
         self.infer = self.forward if self.mode == "eager" else jax.jit(self.forward)
         self.infer_at = jax.jit(lambda parameters, images, index: self.forward(parameters, images[index]))
@@ -74,15 +68,7 @@ class JaxAdapter(Adapter):
 
     def set_weights(self, weights: Weights) -> None:
         arrays = [np.array(weights[p.name], self.dtype) for p in self.recipe.model.parameters()]
-        zeros = [np.zeros_like(array) for array in arrays]
-        match self.recipe.optimiser:
-            case SGD(momentum=0.0):
-                state: list[Any] = []
-            case SGD():
-                state = [zeros]
-            case Adam():
-                state = [zeros, zeros, np.zeros((), self.dtype)]  # first moments, second moments, steps taken
-        self.parameters, self.state = self.device_put(arrays), self.device_put(state)
+        self.parameters, self.state = self.device_put((arrays, start(self.recipe.optimiser, arrays)))
 
     def get_weights(self) -> Weights:
         return self.named(self.parameters)
@@ -104,17 +90,15 @@ class JaxAdapter(Adapter):
             losses = self.device_put(np.full(len(labels), np.nan, self.dtype))
             return Preloaded(self.device_put(images), self.device_put(digits), len(labels), losses)
         batches = [self.device_put(batch) for batch in images]
-        return Preloaded(batches, [self.device_put(batch) for batch in digits], len(labels), [np.nan] * len(labels))
+        return Preloaded(batches, [self.device_put(batch) for batch in digits], len(labels))
 
     def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         if self.mode == "fused":
             carried = self.parameters, self.state, preloaded.losses
-            carried = self.many_steps(*carried, preloaded.images, preloaded.labels, self.rate, first, count)
+            carried = self.many_steps(carried, preloaded.images, preloaded.labels, self.rate, first, count)
             self.parameters, self.state, preloaded.losses = carried
-            return
-        for index in range(first, first + count):
-            index %= preloaded.steps
-            preloaded.losses[index] = self.take_step(preloaded.images[index], preloaded.labels[index])
+        else:
+            super().train(preloaded, first, count)
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         if reason := self.unsupported(self.device, self.mode, self.precision, "host"):
@@ -124,12 +108,11 @@ class JaxAdapter(Adapter):
         # On a CPU a jitted step takes NumPy's arrays at less cost than device_put does: mlp, 0.82 against 0.72 of the
         # preloaded speed. To a GPU the next batch is on its way before this one is trained on.
         batches = gathered if self.device == "cpu" else _ahead(map(self.device_put, gathered))
-        return Feed(batches, len(order), [np.nan] * len(order))
+        return Feed(batches, len(order))
 
-    def train_fed(self, feed: Feed, count: int) -> None:
-        for images, labels in itertools.islice(feed.batches, count):
-            feed.losses[feed.taken % feed.steps] = self.take_step(images, labels)
-            feed.taken += 1
+    def step(self, images: Any, labels: Any) -> Any:
+        self.parameters, self.state, loss = self.one_step(self.parameters, self.state, images, labels, self.rate)
+        return loss
 
     def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         return np.array(batches.losses, np.float64)
@@ -143,13 +126,9 @@ class JaxAdapter(Adapter):
             return [self.infer_at(self.parameters, preloaded.images, index) for index in batches]
         return [self.infer(self.parameters, preloaded.images[index]) for index in range(first, first + count)]
 
-    def fetch(self, outputs: Any) -> Array:
-        return np.concatenate(outputs).astype(self.dtype, copy=False)
-
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         first, factor = self.device_put((left.astype(self.operands), right.astype(self.operands)))
-        multiply = jax.jit(jnp.matmul)
-        return chain(lambda last, _: multiply(last, factor), first)
+        return chain(jax.jit(jnp.matmul), first, (factor, factor))
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         first = self.device_put(array)
@@ -164,10 +143,6 @@ class JaxAdapter(Adapter):
         return "+".join(sorted(kinds))
 
     # Own helpers
-
-    def take_step(self, images: Any, labels: Any) -> Any:
-        self.parameters, self.state, loss = self.one_step(self.parameters, self.state, images, labels, self.rate)
-        return loss
 
     def device_put(self, tree: Any) -> Any:
         return jax.device_put(tree, self.place)
@@ -192,22 +167,14 @@ class JaxAdapter(Adapter):
         scaled = jax.value_and_grad(lambda *given: self.loss(*given) * self.loss_scale)(parameters, images, labels)
         return jax.tree.map(lambda part: part / self.loss_scale, scaled)
 
-    def step(self, parameters: list[Any], state: list[Any], images: Any, labels: Any, rate: Any) -> Any:
+    def stepped(self, parameters: list[Any], state: list[Any], images: Any, labels: Any, rate: Any) -> Any:
         loss, gradients = self.differentiate(parameters, images, labels)
-        change, state = _updates(self.recipe.optimiser, gradients, state, rate)
+        change, state = updates(self.recipe.optimiser, gradients, state, rate, jnp)
         return [w - d for w, d in zip(parameters, change, strict=True)], state, loss
 
-    def loop(
-        self,
-        parameters: list[Any],
-        state: list[Any],
-        losses: Any,
-        images: Any,
-        labels: Any,
-        rate: Any,
-        first: Any,
-        count: Any,
-    ) -> Any:
+    def loop(self, carried: Any, images: Any, labels: Any, rate: Any, first: Any, count: Any) -> Any:
+        parameters, state, losses = carried
+
         def note(losses: Any, loss: Any, index: Any) -> Any:
             return lax.dynamic_update_index_in_dim(losses, loss, index % len(labels), 0)
 
@@ -215,11 +182,11 @@ class JaxAdapter(Adapter):
             parameters, state, last, losses = carried
             losses = note(losses, last, index - 1)  # a step late: at once it is fused with the loss, mlp at 0.96
             batch = index % len(labels)
-            return *self.step(parameters, state, images[batch], labels[batch], rate), losses
+            return *self.stepped(parameters, state, images[batch], labels[batch], rate), losses
 
         end = first + count
-        carried = parameters, state, losses[(first - 1) % len(labels)], losses
-        parameters, state, last, losses = lax.fori_loop(first, end, body, carried)
+        begin = parameters, state, losses[(first - 1) % len(labels)], losses
+        parameters, state, last, losses = lax.fori_loop(first, end, body, begin)
         return parameters, state, note(losses, last, end - 1)
 
 
@@ -229,28 +196,3 @@ def _ahead(batches: Iterator[Any]) -> Iterator[Any]:
     for after in batches:
         yield batch
         batch = after
-
-
-def _updates(
-    optimiser: declaration.Optimiser, gradients: list[Any], state: list[Any], rate: Any
-) -> tuple[list[Any], list[Any]]:
-    """Return (what to subtract from each parameter, the optimiser's new state)."""
-    match optimiser:
-        case SGD(momentum=0.0):
-            return [rate * g for g in gradients], state
-        case SGD(_, momentum, nesterov):
-            velocity = [momentum * v + g for v, g in zip(state[0], gradients, strict=True)]
-            if nesterov:
-                return [rate * (g + momentum * v) for v, g in zip(velocity, gradients, strict=True)], [velocity]
-            return [rate * v for v in velocity], [velocity]
-        case Adam(_, beta1, beta2, epsilon):
-            first = [beta1 * m + (1 - beta1) * g for m, g in zip(state[0], gradients, strict=True)]
-            second = [beta2 * v + (1 - beta2) * g * g for v, g in zip(state[1], gradients, strict=True)]
-            step = state[2] + 1
-            # 1 - beta^t without the cancellation that costs float32 half its digits at small t
-            correction1, correction2 = -jnp.expm1(step * math.log(beta1)), -jnp.expm1(step * math.log(beta2))
-            change = [
-                rate * (m / correction1) / (jnp.sqrt(v / correction2) + epsilon)
-                for m, v in zip(first, second, strict=True)
-            ]
-            return change, [first, second, step]

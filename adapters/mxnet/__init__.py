@@ -19,7 +19,7 @@ import numpy.typing as npt
 from mxnet import autograd
 from mxnet.gluon import nn
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Preloaded, chain, processor
+from adapters.contract import NARROW, Adapter, Array, Feed, Preloaded, chain
 from adapters.declaration import SGD, Adam, Model
 from adapters.mxnet.layers import Loss, layer_of
 from adapters.weights import Weights
@@ -34,11 +34,8 @@ class MxnetAdapter(Adapter):
     # What there is
 
     @classmethod
-    def devices(cls) -> dict[str, str]:
-        found = {"cpu": processor()}
-        if mx.context.num_gpus():
-            found["gpu"] = "GPU 0"  # mxnet 1.9 cannot name it
-        return found
+    def card(cls) -> str | None:
+        return "GPU 0" if mx.context.num_gpus() else None  # mxnet 1.9 cannot name it
 
     @classmethod
     def set_threads(cls, threads: int) -> int:
@@ -46,9 +43,7 @@ class MxnetAdapter(Adapter):
         return int(os.environ.get("OMP_NUM_THREADS", threads))
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
-        if dtype == "tf32" and device == "cpu":
-            return NO_TF32
+    def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
         if dtype == "tf32":
             return "mxnet cannot turn TF32 on for a cell and off for another: for its process it is off"
         if dtype in NARROW:
@@ -102,9 +97,14 @@ class MxnetAdapter(Adapter):
         return Preloaded(batches, digits, len(labels), self.no_losses(len(labels)))
 
     def train(self, preloaded: Preloaded, first: int, count: int) -> None:
-        for index in range(first, first + count):
+        if self.mode == "eager":
+            super().train(preloaded, first, count)
+            return
+        for index in range(first, first + count):  # the executor writes every loss to one place
             index %= preloaded.steps
-            self.step(preloaded.images[index], preloaded.labels[index], preloaded.losses, index)
+            loss = self.differentiate(preloaded.images[index], preloaded.labels[index])
+            loss.copyto(preloaded.losses[index])  # mlp, batch 100: into a new array 0.96 of the bare executor, so 0.99
+            self.update()
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         # take runs in mxnet's engine while Python goes on (NOTES.md). Rows are int64: its default, float32, counts
@@ -120,9 +120,19 @@ class MxnetAdapter(Adapter):
         return Feed(batches, len(order), self.no_losses(len(order)))
 
     def train_fed(self, feed: Feed, count: int) -> None:
+        if self.mode == "eager":
+            super().train_fed(feed, count)
+            return
         for images, labels in itertools.islice(feed.batches, count):
-            self.step(images, labels, feed.losses, feed.taken % feed.steps)
+            loss = self.differentiate(images, labels)
+            loss.copyto(feed.losses[feed.taken % feed.steps])
+            self.update()
             feed.taken += 1
+
+    def step(self, images: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
+        loss = self.differentiate(images, labels)
+        self.update()
+        return loss
 
     def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         return np.array([loss.asscalar() for loss in batches.losses], np.float64)
@@ -158,14 +168,6 @@ class MxnetAdapter(Adapter):
 
     def no_losses(self, steps: int) -> list[mx.nd.NDArray]:
         return [mx.nd.full(1, np.nan, self.place, self.dtype) for _ in range(steps)]
-
-    def step(self, images: mx.nd.NDArray, labels: mx.nd.NDArray, losses: list[mx.nd.NDArray], index: int) -> None:
-        loss = self.differentiate(images, labels)
-        if self.mode == "compiled":  # the executor writes every loss to one place
-            loss.copyto(losses[index])  # mlp, batch 100: into a new array 0.96 of the bare executor, so 0.99
-        else:
-            losses[index] = loss
-        self.update()
 
     def differentiate(self, images: mx.nd.NDArray, labels: mx.nd.NDArray) -> mx.nd.NDArray:
         if self.mode == "compiled":
@@ -227,13 +229,10 @@ class MxnetAdapter(Adapter):
                 _combine(w, 1.0, t, -1.0)
 
 
-def _combine(
-    arrays: list[mx.nd.NDArray],
-    factor: float,
-    others: list[mx.nd.NDArray],
-    share: float,
-    out: list[mx.nd.NDArray] | None = None,
-) -> None:
+Arrays = list[mx.nd.NDArray]
+
+
+def _combine(arrays: Arrays, factor: float, others: Arrays, share: float, out: Arrays | None = None) -> None:
     """Make every array factor * array + share * other, in one call of the operator that plain SGD has.
 
     It computes (1 - lr * wd) * weight - lr * gradient with scalars of float32; the declared ones are that, and so are

@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, Feed, Preloaded, chain, processor
+from adapters.contract import NARROW, Adapter, Array, Feed, Preloaded, chain
 from adapters.declaration import SGD, Adam, Model
 from adapters.numpy import layers
 from adapters.numpy.layers import LOSSES, Weighted
@@ -26,22 +25,16 @@ class NumpyAdapter(Adapter):
     # What there is
 
     @classmethod
-    def devices(cls) -> dict[str, str]:
-        return {"cpu": processor()}
-
-    @classmethod
     def set_threads(cls, threads: int) -> int:
         # OpenBLAS reads its environment when it is loaded; NumPy has no call to change it afterwards.
         return int(os.environ.get("OPENBLAS_NUM_THREADS", threads))
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
+    def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
         if device != "cpu":
             return "there is no such thing as numpy on a GPU"
         if dtype in NARROW:
             return f"NumPy's BLAS has no products of {dtype}"
-        if dtype == "tf32":
-            return NO_TF32
         return None if mode == "eager" else "NumPy has no compiler"
 
     @classmethod
@@ -77,12 +70,7 @@ class NumpyAdapter(Adapter):
 
     def put(self, images: Array, labels: Array) -> Preloaded:
         channel_first = np.ascontiguousarray(images.transpose(0, 2, 1, 3, 4))  # (S, C, B, H, W)
-        return Preloaded(channel_first, labels, len(labels), np.full(len(labels), np.nan))
-
-    def train(self, preloaded: Preloaded, first: int, count: int) -> None:
-        for index in range(first, first + count):
-            index %= preloaded.steps
-            preloaded.losses[index] = self.step(preloaded.images[index], preloaded.labels[index])
+        return Preloaded(channel_first, labels, len(labels))
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         channel_first = np.ascontiguousarray(images.transpose(1, 0, 2, 3))  # (C, N, H, W)
@@ -93,15 +81,12 @@ class NumpyAdapter(Adapter):
                 # One buffer for all batches spares new pages; without mode="clip" take would fill another one first.
                 yield channel_first.take(rows, axis=1, out=batch, mode="clip"), labels[rows]
 
-        return Feed(batches(), len(order), np.full(len(order), np.nan))
+        return Feed(batches(), len(order))
 
-    def train_fed(self, feed: Feed, count: int) -> None:
-        for images, labels in itertools.islice(feed.batches, count):
-            feed.losses[feed.taken % feed.steps] = self.step(images, labels)
-            feed.taken += 1
-
-    def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
-        return np.array(batches.losses)
+    def step(self, images: Array, labels: Array) -> float:
+        loss = self.differentiate(images, labels)
+        self.update()
+        return loss
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
         self.differentiate(preloaded.images[index], preloaded.labels[index])
@@ -109,9 +94,6 @@ class NumpyAdapter(Adapter):
 
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         return [self.forward(preloaded.images[index]).copy() for index in range(first, first + count)]
-
-    def fetch(self, outputs: Any) -> Array:
-        return np.concatenate(outputs)
 
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         targets = np.empty_like(left), np.empty_like(left)
@@ -134,11 +116,6 @@ class NumpyAdapter(Adapter):
 
     def gradient_arrays(self) -> list[Array]:
         return [array for layer in self.weighted for array in (layer.weight_gradient, layer.bias_gradient)]
-
-    def step(self, images: Array, labels: Array) -> float:
-        loss = self.differentiate(images, labels)
-        self.update()
-        return loss
 
     def differentiate(self, images: Array, labels: Array) -> float:
         loss, gradient = LOSSES[self.recipe.loss](self.forward(images), labels)

@@ -15,13 +15,12 @@ from typing import Any
 if "AuthenticAMD" in Path("/proc/cpuinfo").read_text():
     os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
 import numpy as np  # MKL reads the environment when paddle loads it
-import numpy.typing as npt
 import paddle
 from paddle import io, nn
 from paddle.nn import functional
 
 from adapters import declaration
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
+from adapters.contract import NARROW, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
 from adapters.declaration import SGD, Model, Shape
 from adapters.weights import Weights
 
@@ -37,11 +36,9 @@ class PaddleAdapter(Adapter):
     # What there is
 
     @classmethod
-    def devices(cls) -> dict[str, str]:
-        found = {"cpu": processor()}
-        if paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count():
-            found["gpu"] = paddle.device.cuda.get_device_name(0)
-        return found
+    def card(cls) -> str | None:
+        found = paddle.device.is_compiled_with_cuda() and paddle.device.cuda.device_count()
+        return paddle.device.cuda.get_device_name(0) if found else None
 
     @classmethod
     def set_threads(cls, threads: int) -> int:
@@ -49,9 +46,7 @@ class PaddleAdapter(Adapter):
         return threads
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
-        if dtype == "tf32" and device == "cpu":
-            return NO_TF32
+    def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
         if dtype in NARROW and device == "cpu":
             return "paddle.amp has no effect on a CPU, where paddle has no products of narrower types"
         # paddle.device.cuda.graphs.CUDAGraph is there, undocumented: not used before somebody can try it on a card.
@@ -106,34 +101,25 @@ class PaddleAdapter(Adapter):
     def put(self, images: Array, labels: Array) -> Preloaded:
         batches = [paddle.to_tensor(batch, place=self.place) for batch in images]
         digits = [paddle.to_tensor(batch, place=self.place) for batch in labels]
-        return Preloaded(batches, digits, len(labels), [None] * len(labels))
-
-    def train(self, preloaded: Preloaded, first: int, count: int) -> None:
-        for index in range(first, first + count):
-            index %= preloaded.steps
-            preloaded.losses[index] = self.step(preloaded.images[index], preloaded.labels[index])
+        return Preloaded(batches, digits, len(labels))
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         if self.device == "gpu":
             # Its reader pins each batch and copies it on a stream of its own, two ahead. A CPU has no use for it.
             loader = io.DataLoader(Batches(images, labels, order), places=[self.place], batch_size=None)
-            feed = Feed(iter(loader), len(order), [None] * len(order))
-            feed.close = partial(setattr, feed, "batches", None)  # the thread that gathers ends with the iterator
-            return feed
+            return Feed(iter(loader), len(order))
 
         def batches() -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
             for rows in itertools.cycle(order):
                 yield paddle.to_tensor(images[rows], place=self.place), paddle.to_tensor(labels[rows], place=self.place)
 
-        return Feed(batches(), len(order), [None] * len(order))
+        return Feed(batches(), len(order))
 
-    def train_fed(self, feed: Feed, count: int) -> None:
-        for images, labels in itertools.islice(feed.batches, count):
-            feed.losses[feed.taken % feed.steps] = self.step(images, labels)
-            feed.taken += 1
-
-    def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
-        return np.array([np.nan if loss is None else float(loss) for loss in batches.losses])
+    def step(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+        loss = self.differentiate(images, labels)
+        self.optimiser.step()
+        self.optimiser.clear_grad(set_to_zero=False)
+        return loss.detach()
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
         self.differentiate(preloaded.images[index], preloaded.labels[index])
@@ -151,7 +137,7 @@ class PaddleAdapter(Adapter):
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         placed = (paddle.to_tensor(array, place=self.place) for array in (left, right))
         first, factor = (array.astype(self.operands) for array in placed)
-        return chain(lambda last, _: paddle.matmul(last, factor), first)
+        return chain(paddle.matmul, first, (factor, factor))
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         first = paddle.to_tensor(array, place=self.place)
@@ -172,12 +158,6 @@ class PaddleAdapter(Adapter):
         return "+".join(sorted(kinds))
 
     # Own helpers
-
-    def step(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
-        loss = self.differentiate(images, labels)
-        self.optimiser.step()
-        self.optimiser.clear_grad(set_to_zero=False)
-        return loss.detach()
 
     def differentiate(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
         with self.autocast():

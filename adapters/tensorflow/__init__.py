@@ -14,9 +14,10 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf  # it reads the environment
 
-from adapters.contract import NO_TF32, Adapter, Array, Feed, Preloaded, processor
+from adapters.contract import Adapter, Array, Feed, Preloaded, chain
 from adapters.declaration import Model, Parameter
-from adapters.tensorflow.layers import apply, convolves, flattened_image, slots, update
+from adapters.optimisers import start, updates
+from adapters.tensorflow.layers import apply, convolves, flattened_image
 from adapters.weights import Weights
 
 # Where nothing convolves XLA pays on a CPU up to this batch size; above it a graph's products are faster (NOTES.md).
@@ -32,21 +33,15 @@ class TensorflowAdapter(Adapter):
     # What there is
 
     @classmethod
-    def devices(cls) -> dict[str, str]:
-        found = {"cpu": processor()}
-        if cards := tf.config.list_physical_devices("GPU"):
-            found["gpu"] = tf.config.experimental.get_device_details(cards[0]).get("device_name", "GPU")
-        return found
+    def card(cls) -> str | None:
+        cards = tf.config.list_physical_devices("GPU")
+        return tf.config.experimental.get_device_details(cards[0]).get("device_name", "GPU") if cards else None
 
     @classmethod
     def set_threads(cls, threads: int) -> int:
         tf.config.threading.set_intra_op_parallelism_threads(threads)
         tf.config.threading.set_inter_op_parallelism_threads(threads)
         return int(tf.config.threading.get_intra_op_parallelism_threads())
-
-    @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
-        return NO_TF32 if dtype == "tf32" and device == "cpu" else None
 
     @classmethod
     def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
@@ -62,11 +57,10 @@ class TensorflowAdapter(Adapter):
         parameters = self.recipe.model.parameters()
         self.after_flatten = flattened_image(self.recipe.model)
         with tf.device(self.place):
-            shapes = [self.from_canonical(p, np.zeros(p.shape)).shape for p in parameters]
-            self.parameters = [tf.Variable(tf.zeros(shape, self.dtype)) for shape in shapes]
+            zeros = [self.from_canonical(p, np.zeros(p.shape, self.dtype)) for p in parameters]
+            self.parameters = [tf.Variable(array) for array in zeros]
             self.rate_variable = tf.Variable(self.rate, dtype=self.dtype)
-            self.slots = [tf.Variable(v) for v in self.parameters for _ in range(slots(self.recipe.optimiser))]
-            self.taken = tf.Variable(0, dtype=self.dtype)  # optimiser steps, for Adam
+            self.state = [[tf.Variable(array) for array in slot] for slot in start(self.recipe.optimiser, zeros)]
         self.one_step = self.compile(self.step)
         self.many_steps = self.compile(self.loop)
         # The loop itself is a graph, because XLA cannot take batches off an iterator; its steps are compiled as ever.
@@ -83,7 +77,7 @@ class TensorflowAdapter(Adapter):
     def set_weights(self, weights: Weights) -> None:
         for parameter, variable in zip(self.recipe.model.parameters(), self.parameters, strict=True):
             variable.assign(self.from_canonical(parameter, weights[parameter.name]).astype(self.dtype))
-        for variable in (*self.slots, self.taken):
+        for variable in itertools.chain(*self.state):
             variable.assign(tf.zeros_like(variable))
 
     def get_weights(self) -> Weights:
@@ -105,7 +99,7 @@ class TensorflowAdapter(Adapter):
             if self.mode == "fused":
                 return Preloaded(tf.constant(last), tf.constant(labels), len(labels), self.no_losses(len(labels)))
             batches = [tf.constant(batch) for batch in last]
-            return Preloaded(batches, [tf.constant(batch) for batch in labels], len(labels), [np.nan] * len(labels))
+            return Preloaded(batches, [tf.constant(batch) for batch in labels], len(labels))
 
     def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         if self.mode == "fused":
@@ -123,13 +117,11 @@ class TensorflowAdapter(Adapter):
             last, digits = tf.constant(images.transpose(0, 2, 3, 1)), tf.constant(labels)
         rows = tf.data.Dataset.from_tensor_slices(order).repeat()
         gathered = rows.map(lambda rows: (tf.gather(last, rows), tf.gather(digits, rows)))
-        losses = self.no_losses(len(order)) if self.mode == "fused" else [np.nan] * len(order)
+        losses = self.no_losses(len(order)) if self.mode == "fused" else None
         # To a card the next batch is on its way before this one is trained on; there its iterator lies on the card.
         ahead = tf.data.experimental.prefetch_to_device(self.place, 1) if self.device == "gpu" else None
         with tf.device(self.place):
-            feed = Feed(iter(gathered.apply(ahead) if ahead else gathered.prefetch(1)), len(order), losses)
-        feed.close = partial(setattr, feed, "batches", None)  # the thread that prefetches ends with the iterator
-        return feed
+            return Feed(iter(gathered.apply(ahead) if ahead else gathered.prefetch(1)), len(order), losses)
 
     def train_fed(self, feed: Feed, count: int) -> None:
         if self.mode == "fused":
@@ -141,9 +133,13 @@ class TensorflowAdapter(Adapter):
             feed.losses[feed.taken % feed.steps] = step(images, labels)
             feed.taken += 1
 
+    def step(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        loss, gradients = self.differentiate(images, labels)
+        self.update(gradients)
+        return loss
+
     def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
-        losses = batches.losses
-        return np.array(losses.numpy() if self.mode == "fused" else [float(loss) for loss in losses], np.float64)
+        return batches.losses.numpy().astype(np.float64) if self.mode == "fused" else super().losses(batches)
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
         images, labels = preloaded.images[index], preloaded.labels[index]
@@ -157,34 +153,15 @@ class TensorflowAdapter(Adapter):
             return [self.infer_all(preloaded.images)]
         return [self.infer_at(preloaded.images, tf.constant(index)) for index in batches]
 
-    def fetch(self, outputs: Any) -> Array:
-        return np.concatenate([output.numpy() for output in outputs]).astype(self.dtype, copy=False)
-
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         with tf.device(self.place):
             first, factor = (tf.cast(tf.constant(array), self.operands) for array in (left, right))
-
-        def work(count: int) -> Any:
-            product = first
-            with tf.device(self.place):
-                for _ in range(count):
-                    product = tf.matmul(product, factor)
-            return [product]
-
-        return work
+        return self.in_place(chain(tf.matmul, first, (factor, factor)))
 
     def copies(self, array: Array) -> Callable[[int], Any]:
         with tf.device(self.place):
             first = tf.constant(array)
-
-        def work(count: int) -> Any:
-            copy = first
-            with tf.device(self.place):
-                for _ in range(count):
-                    copy = tf.negative(copy)
-            return [copy]
-
-        return work
+        return self.in_place(chain(tf.negative, first))  # the None it is called with is its name
 
     def synchronise(self, pending: Any = None) -> None:
         tf.test.experimental.sync_devices()
@@ -196,9 +173,18 @@ class TensorflowAdapter(Adapter):
 
     # Own helpers
 
+    def in_place(self, work: Callable[[int], Any]) -> Callable[[int], Any]:
+        """Return work(count) on this device; an operation of its own would go to a card where there is one."""
+
+        def placed(count: int) -> Any:
+            with tf.device(self.place):
+                return work(count)
+
+        return placed
+
     def canonical(self, tensors: list[Any]) -> Weights:
         pairs = zip(self.recipe.model.parameters(), tensors, strict=True)
-        return {parameter.name: self.to_canonical(parameter, tensor.numpy()) for parameter, tensor in pairs}
+        return self.named(self.to_canonical(parameter, tensor.numpy()) for parameter, tensor in pairs)
 
     def from_canonical(self, parameter: Parameter, array: Array) -> Array:
         if array.ndim == 4:
@@ -210,10 +196,10 @@ class TensorflowAdapter(Adapter):
 
     def to_canonical(self, parameter: Parameter, array: Array) -> Array:
         if array.ndim == 4:
-            return np.ascontiguousarray(array.transpose(3, 2, 0, 1))
+            return array.transpose(3, 2, 0, 1)
         if parameter.layer in self.after_flatten and array.ndim == 2:
             c, h, w = self.after_flatten[parameter.layer]
-            return np.ascontiguousarray(array.reshape(h, w, c, -1).transpose(2, 0, 1, 3)).reshape(array.shape)
+            return array.reshape(h, w, c, -1).transpose(2, 0, 1, 3).reshape(array.shape)
         return array
 
     def forward(self, x: tf.Tensor) -> tf.Tensor:  # (B, H, W, C) -> (B, outputs)
@@ -259,11 +245,6 @@ class TensorflowAdapter(Adapter):
         step = self.one_step[self.pays(images.shape[0])]
         return step.get_concrete_function(images, labels) if self.mode == "compiled" else step
 
-    def step(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        loss, gradients = self.differentiate(images, labels)
-        self.update(gradients)
-        return loss
-
     def loop(self, images: tf.Tensor, labels: tf.Tensor, losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
         _repeat(lambda index: self.step(images[index], labels[index]), losses, first, end)
 
@@ -272,7 +253,16 @@ class TensorflowAdapter(Adapter):
         _repeat(lambda index: step(*next(batches)), losses, first, end)
 
     def update(self, gradients: list[tf.Tensor]) -> None:
-        update(self.recipe.optimiser, self.parameters, self.slots, gradients, self.rate_variable.value(), self.taken)
+        rate = self.rate_variable.value()
+        if not self.state:  # plain SGD: one operation for w.assign_sub(rate * g)
+            for w, g in zip(self.parameters, gradients, strict=True):
+                tf.raw_ops.ResourceApplyGradientDescent(var=w.handle, alpha=rate, delta=g)
+            return
+        changes, state = updates(self.recipe.optimiser, gradients, self.state, rate, tf.math)
+        for w, change in zip(self.parameters, changes, strict=True):
+            w.assign_sub(change)
+        for variable, value in zip(itertools.chain(*self.state), itertools.chain(*state), strict=True):
+            variable.assign(value)
 
 
 def _repeat(step: Callable[[tf.Tensor], tf.Tensor], losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from adapters.contract import NARROW, NO_TF32, Adapter, Array, DeviceTimer, Feed, Preloaded, chain, processor
+from adapters.contract import NARROW, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
 from adapters.declaration import SGD, Model
 from adapters.torch.feed import endless
 from adapters.torch.graphs import InPlace, Loop, Loops, compiled, missing_compiler
@@ -32,11 +31,8 @@ class TorchAdapter(Adapter):
     # What there is
 
     @classmethod
-    def devices(cls) -> dict[str, str]:
-        found = {"cpu": processor()}
-        if torch.cuda.is_available():
-            found["gpu"] = torch.cuda.get_device_name(0)
-        return found
+    def card(cls) -> str | None:
+        return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
 
     @classmethod
     def set_threads(cls, threads: int) -> int:
@@ -44,9 +40,7 @@ class TorchAdapter(Adapter):
         return torch.get_num_threads()
 
     @classmethod
-    def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
-        if dtype == "tf32" and device == "cpu":
-            return NO_TF32
+    def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
         if mode == "fused" and device == "cpu":
             return "torch has no loop of training steps in one call on a CPU; CUDA graphs need a GPU"
         if mode == "compiled" and (reason := missing_compiler(device)):
@@ -120,29 +114,34 @@ class TorchAdapter(Adapter):
             stack = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))).to(self.place)
             batches = list(stack.permute(0, 1, 4, 2, 3).unbind(0))
             return Preloaded(batches, digits, len(labels), self.loops(stack, digits))
-        batches = [self.image_batch(batch) for batch in images]
-        return Preloaded(batches, list(digits.unbind(0)), len(labels), [None] * len(labels))
+        batches = [channels_last(torch.from_numpy(np.ascontiguousarray(batch)).to(self.place)) for batch in images]
+        return Preloaded(batches, list(digits.unbind(0)), len(labels))
 
     def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         if self.mode == "fused":
             preloaded.losses.train.run(first, count)
-            return
-        for index in range(first, first + count):
-            index %= preloaded.steps
-            preloaded.losses[index] = self.step(preloaded.images[index], preloaded.labels[index])
+        else:
+            super().train(preloaded, first, count)
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
-        return Feed(endless(images, labels, order, self.place), len(order), [None] * len(order))
+        return Feed(endless(images, labels, order, self.place), len(order))
 
-    def train_fed(self, feed: Feed, count: int) -> None:
-        for images, labels in itertools.islice(feed.batches, count):
-            feed.losses[feed.taken % feed.steps] = self.step(images, labels)
-            feed.taken += 1
+    def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        if self.whole:
+            return self.whole(images, labels)
+        gradients, loss = self.slopes(images, labels)
+        if self.optimiser is None:
+            torch._foreach_add_(self.arrays, gradients, alpha=-self.rate)
+            return loss
+        for parameter, gradient in zip(self.parameters, gradients, strict=True):
+            parameter.grad = gradient
+        self.optimiser.step()
+        return loss
 
     def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         if isinstance(batches.losses, Loops):
             return np.asarray(batches.losses.train.found.cpu().numpy(), np.float64)
-        return np.array([np.nan if loss is None else loss.item() for loss in batches.losses])
+        return super().losses(batches)
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
         return self.canonical(self.slopes(preloaded.images[index], preloaded.labels[index])[0])
@@ -185,9 +184,6 @@ class TorchAdapter(Adapter):
         arrays = (tensor.cpu().contiguous().numpy() for tensor in tensors)
         return self.named(array.T if array.ndim == 2 else array for array in arrays)
 
-    def image_batch(self, batch: Array) -> torch.Tensor:
-        return channels_last(torch.from_numpy(np.ascontiguousarray(batch)).to(self.place))
-
     def network(self, parameters: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:  # (B, C, H, W) -> (B, outputs)
         rest = iter(parameters)
         with self.autocast():
@@ -209,18 +205,6 @@ class TorchAdapter(Adapter):
         if self.loss_scale == 1:
             return gradients, loss
         return torch._foreach_div(gradients, self.loss_scale), loss / self.loss_scale
-
-    def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        if self.whole:
-            return self.whole(images, labels)
-        gradients, loss = self.slopes(images, labels)
-        if self.optimiser is None:
-            torch._foreach_add_(self.arrays, gradients, alpha=-self.rate)
-            return loss
-        for parameter, gradient in zip(self.parameters, gradients, strict=True):
-            parameter.grad = gradient
-        self.optimiser.step()
-        return loss
 
     def loops(self, images: torch.Tensor, labels: torch.Tensor) -> Loops:
         """Return what trains on stacks (S, B, H, W, C) and (S, B), and what evaluates the images."""

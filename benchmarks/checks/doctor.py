@@ -194,18 +194,13 @@ def _judged(probe: Probe) -> Finding:
     folder = environments.interpreter(probe.framework, probe.device).parents[1]
     pins = environments.pinned(probe.framework, probe.device)
     packages = metadata.distributions(path=[str(path) for path in folder.glob("lib/python3.*/site-packages")])
-    installed = {_normal(package.name): package.version for package in packages}
+    installed = {re.sub(r"[-_.]+", "-", package.name).lower(): package.version for package in packages}  # PEP 503
     wrong = [name for name in pins if installed.get(name) != pins[name]]
     differ = [f"{name} {installed.get(name, 'missing')} in place of {pins[name]}" for name in wrong]
     if differ:
         more = f" and {len(differ) - NAMED} more" if len(differ) > NAMED else ""
         return Finding("error", what, f"not as pinned: {', '.join(differ[:NAMED])}{more}", advice)
     return Finding("ok", what, f"{probe.version} answers, {len(pins)} packages as pinned")
-
-
-def _normal(name: str) -> str:
-    """Return a package's name as the index compares it (PEP 503)."""
-    return re.sub(r"[-_.]+", "-", name).lower()
 
 
 def disk_findings(results: Path) -> Iterator[Finding]:

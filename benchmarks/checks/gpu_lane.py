@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from adapters.contract import DTYPES
+from benchmarks.launch.process import end
 from benchmarks.machine.environments import ROOT
 
 SECONDS = 460.0  # the default for all parts
@@ -119,16 +120,6 @@ def _run_part(part: Part, seconds: float, out: Path) -> dict[str, object]:
             code: int | None = process.wait((1 - ENDING) * seconds)
         except subprocess.TimeoutExpired:
             code = None
-            _end(process, ENDING * seconds)
+            end(process, ENDING * seconds)  # a sweep has time to record what it did not reach
     took = round(time.monotonic() - begin, 1)
     return {"part": part.name, "exit_code": code, "seconds": took, "allowed": round(seconds, 1)}
-
-
-def _end(process: subprocess.Popen[bytes], seconds: float) -> None:
-    """Terminate a process, so that a sweep records the launches that it did not reach; kill it after these seconds."""
-    process.terminate()
-    try:
-        process.wait(seconds)
-    except subprocess.TimeoutExpired:
-        process.kill()  # its workers end with it
-        process.wait()

@@ -1,31 +1,34 @@
-"""`check`, `selfcheck`, `lockstep`, `peak` and `lane`: is what is measured right, and what can the machine do?"""
+"""`list`, `describe`, `check`, `selfcheck`, `lockstep`, `peak`, `lane`: what is here, and is it measured right?"""
 
 from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.markup import escape
+from rich.table import Table
 from rich.text import Text
 
-from adapters.contract import DTYPES, INPUTS
-from adapters.recipes import MODELS
+from adapters.contract import DTYPES, INPUTS, MODES
+from adapters.flops import describe
+from adapters.recipes import HEADLINE, MODELS, RECIPES
+from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks import errors
 from benchmarks.checks import LEVELS, Finding, doctor, gpu_lane, selfcheck
 from benchmarks.cli import tables
 from benchmarks.cli.display import Display
 from benchmarks.cli.terminal import AsJson, Axis, DataDir, Pythons, Wait, deliver, err, out, prepared, say
-from benchmarks.errors import UsageError
+from benchmarks.errors import UsageError, plain
 from benchmarks.launch import ceilings
-from benchmarks.launch.probe import chosen_frameworks, probe_all
+from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.launch.proof import STEPS, Proof, cached_proof, unproven
 from benchmarks.machine import environments, hardware, lock
-from benchmarks.machine.hardware import chosen, physical_cpus
+from benchmarks.machine.hardware import KINDS, Card, can_be_asked, cards, chosen, gpu_name, physical_cpus
 from benchmarks.plan.cells import Axes, Cell, expand
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
@@ -189,3 +192,63 @@ def ask_everything(
         out.print(json.dumps(part), markup=False, highlight=False, soft_wrap=True)
         ended.append(part["exit_code"])
     raise typer.Exit(0 if all(code in (0, 1) for code in ended) else 1)
+
+
+def list_frameworks(python: Pythons = None, as_json: AsJson = False) -> None:
+    """Show frameworks, whether their environments exist, what they see and which modes they have, and the GPUs."""
+    environments.override_interpreters(python or [])
+    found = [
+        _facts(probe)
+        for (framework, device), probe in probe_all(list(ADAPTERS), KINDS).items()
+        if not (device == "gpu" and framework in CPU_ONLY)
+    ]
+    gpus = cards() if can_be_asked() else None
+    answer = {"frameworks": found, "gpus": None if gpus is None else [vars(gpu) for gpu in gpus]}
+    deliver(answer, [_framework_table(found), _card_table(gpus)], as_json)
+
+
+def _facts(probe: Probe) -> dict[str, Any]:
+    """Return what `list --json` says of one framework on one kind of device."""
+    reasons: dict[str, Any] = probe.facts.get("unsupported", {})
+    return {
+        "framework": probe.framework,
+        "device": probe.device,
+        "version": probe.version,
+        "device_name": probe.facts.get("devices", {}).get(probe.device, ""),
+        "modes": [mode for mode in MODES if reasons and reasons[f"{mode} float32 preloaded"] is None],
+        "recommended": probe.facts.get("recommended", {}).get("preloaded", {}),
+        "problem": probe.problem,
+    }
+
+
+def _framework_table(found: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table("framework", "device", "version", "device name", "modes", "recommended for mlp, lenet", "problem")
+    for item in found:
+        best = ", ".join(item["recommended"].get(name, "") for name in HEADLINE) if item["recommended"] else ""
+        version, device_name, problem = (escape(plain(item[name])) for name in ("version", "device_name", "problem"))
+        modes = ", ".join(item["modes"])
+        table.add_row(item["framework"], item["device"], version, device_name, modes, best, problem)
+    return table
+
+
+def _card_table(gpus: Sequence[Card] | None) -> Table | str:
+    """Return the GPUs as a table: what to type, and what each is; or why there is none."""
+    if gpus is None:
+        return "GPUs unknown: this Python has no nvidia-ml-py; rows it measures have no telemetry of a card"
+    if not gpus:
+        return "no GPU: NVIDIA's driver shows none here"
+    table = Table("--device", "GPU", "memory GiB", "driver", "compute capability")
+    for place, gpu in enumerate(gpus):
+        table.add_row(gpu_name(place), gpu.name, f"{gpu.memory_bytes / 2**30:.1f}", gpu.driver, gpu.capability)
+    return table
+
+
+def describe_model(
+    model: Annotated[str, typer.Argument(help=", ".join(MODELS))],
+    batch_size: Annotated[int, typer.Option(min=1)] = 1,
+    as_json: AsJson = False,
+) -> None:
+    """Show each layer's weight shape, parameters, output shape and FLOPs, and the totals."""
+    [name] = values([model], [], list(MODELS), "model")
+    described = describe(RECIPES[name], batch_size)
+    deliver(described, [tables.as_table(described)], as_json)

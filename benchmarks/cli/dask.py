@@ -8,8 +8,7 @@ from typing import Annotated
 
 import typer
 
-from benchmarks.cli.display import MembersDisplay
-from benchmarks.cli.summary import Reportable, summarise_when_ended
+from benchmarks.cli.display import MembersDisplay, Reportable, summarise_when_ended
 from benchmarks.cli.terminal import Axis, Pythons, err, out, say
 from benchmarks.errors import UsageError, require
 from benchmarks.files import default_cache
@@ -24,11 +23,6 @@ Folder = Annotated[Path | None, typer.Option(help="where lines are kept until th
 DEFAULT_PATIENCE_S = 60.0
 
 
-def need_engine(use: str) -> None:
-    """Raise EnvironmentMissing where Dask is not there."""
-    require(use, "distributed", instead=HOW)
-
-
 def schedule(
     host: Annotated[str, typer.Option(help="address to listen at")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free")] = 8786,
@@ -37,7 +31,7 @@ def schedule(
     insecure: Insecure = False,
 ) -> None:
     """Be the scheduler that members join and drivers ask, until Ctrl-C."""
-    need_engine("schedule")
+    require("schedule", "distributed", instead=HOW)
     from benchmarks.sweep.dask import scheduler  # noqa: PLC0415
 
     scheduler.apply(patience)
@@ -66,7 +60,8 @@ def join(
 
     Its environments are probed first. Exit code 69 when the scheduler has been gone for longer than --patience.
     """
-    need_engine("join")  # the hidden options are what dask-jobqueue hands to every worker that it starts
+    # The hidden options are what dask-jobqueue hands to every worker that it starts.
+    require("join", "distributed", instead=HOW)
     from benchmarks.sweep.dask import facts, member, scheduler  # noqa: PLC0415
 
     if nthreads != 1:
@@ -97,9 +92,9 @@ def collect(
 
     A driver that was killed leaves lines with its members. Lines that we have already are not fetched twice.
     """
-    need_engine("collect")
+    require("collect", "distributed", instead=HOW)
     from benchmarks.sweep.dask import scheduler  # noqa: PLC0415
-    from benchmarks.sweep.dask.collect import from_folder, from_members  # noqa: PLC0415
+    from benchmarks.sweep.dask.workers import from_folder, from_members  # noqa: PLC0415
 
     if address is None:
         fetched = from_folder(folder or default_cache() / "member", results)
@@ -120,7 +115,7 @@ def run_over_dask(
     Without an address nodes of Slurm join a scheduler of ours. `members` must have joined before anything is measured;
     with Slurm it is how many nodes to ask for.
     """
-    need_engine("--engine dask")
+    require("--engine dask", "distributed", instead=HOW)
     from benchmarks.sweep.dask.driver import Driver  # noqa: PLC0415
     from benchmarks.sweep.dask.scheduler import apply, checked, connected  # noqa: PLC0415
 

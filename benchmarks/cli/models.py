@@ -31,9 +31,9 @@ from benchmarks.machine import environments, lock
 from benchmarks.machine.hardware import chosen, physical_cpus
 from benchmarks.machine.signals import Interrupted
 from benchmarks.models import checkpoint, evaluate, predict, train
-from benchmarks.models.agreement import LOGITS
+from benchmarks.models.remote import LOGITS
 from benchmarks.plan.cells import Axes, Cell, expand
-from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
+from benchmarks.plan.typed import chosen_modes, chosen_recipes, is_loopback, numbers, values
 
 T = TypeVar("T")
 
@@ -245,7 +245,7 @@ def draw(
     # Other commands need no server, and Pythons that were lent have none (errors.py).
     require("the demo", "starlette", "anyio", "uvicorn", "threadpoolctl", "safetensors")
     from benchmarks.models.demo import network  # noqa: PLC0415
-    from benchmarks.models.demo.web import bound, loopback, page, url  # noqa: PLC0415
+    from benchmarks.models.demo.web import bound, page, url  # noqa: PLC0415
 
     environments.override_interpreters(python or [])
     place = _only(chosen([device]), "--device")
@@ -257,7 +257,7 @@ def draw(
         out.print(
             f"{saved.recipe.name} in {', '.join(names)}: {url(listening, host)} (Ctrl-C ends it)", highlight=False
         )
-        if not loopback(host):
+        if not is_loopback(host):
             say("everyone who reaches this machine can draw on it: there is no password")
         if open_page:
             webbrowser.open(url(listening, host))

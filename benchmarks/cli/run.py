@@ -13,8 +13,7 @@ import typer
 from adapters.contract import DTYPES, INPUTS
 from adapters.registry import ADAPTERS
 from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience, run_over_dask
-from benchmarks.cli.display import Display
-from benchmarks.cli.summary import Reportable, show_outcome, summarise_when_ended
+from benchmarks.cli.display import Display, Reportable, show_outcome, summarise_when_ended
 from benchmarks.cli.terminal import Axis, DataDir, Pythons, Wait, err, out, planned, prepared, say
 from benchmarks.errors import UsageError, count, plain
 from benchmarks.launch.ceilings import ceilings, points

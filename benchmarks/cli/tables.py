@@ -15,8 +15,7 @@ from adapters.flops import COUNTS
 from benchmarks.checks.selfcheck import Check
 from benchmarks.errors import plain, threads
 from benchmarks.launch.proof import Proof
-from benchmarks.models.agreement import Agreement
-from benchmarks.models.evaluate import Evaluation, Pair
+from benchmarks.models.evaluate import Agreement, Evaluation, Pair
 from benchmarks.plan.cells import Cell
 
 DIFFERENCES = 50  # shown of the images that frameworks read differently; --json has all

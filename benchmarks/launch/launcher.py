@@ -17,8 +17,7 @@ from benchmarks.launch.proof import Proof, unproven
 from benchmarks.launch.replay import Judge
 from benchmarks.launch.roofline import Ceiling, utilised
 from benchmarks.launch.target import Row, RowBuilder, Target
-from benchmarks.machine.noise import Canary, Suspend
-from benchmarks.machine.telemetry import CardWatch
+from benchmarks.machine.noise import Canary, CardWatch, Suspend
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.record.schema import BY_NAME, FLAGS, validate
 from benchmarks.worker.inputs import Inputs, prepare_inputs

@@ -249,15 +249,20 @@ def receive(descriptor: int, buffer: bytearray, drain: bool) -> bool:
     return True
 
 
+def end(process: subprocess.Popen[bytes], seconds: float) -> None:
+    """Terminate a process; kill it after these seconds."""
+    process.terminate()
+    try:
+        process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End the worker and all its children: ask its supervisor, which takes two graces at most, then kill that."""
     if process.poll() is None:
-        process.terminate()
-        try:
-            process.wait(2 * GRACE_S + 1)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end(process, 2 * GRACE_S + 1)
     for stream in (process.stdin, process.stdout):
         if stream is not None and not stream.closed:
             with contextlib.suppress(BrokenPipeError):

@@ -23,7 +23,7 @@ from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.record.schema import SCHEMA_VERSION
+from benchmarks.record.schema import SCHEMA_VERSION, validate
 
 Row = dict[str, Any]
 
@@ -158,3 +158,7 @@ class RowBuilder:
             **target.flops_per_sample,
             **self.proofs.get(cell, unproven("")).columns(),
         }
+
+    def interrupted(self, planned: Launch, sweep: str, reason: str) -> Row:
+        """Return the row of a launch that was lost or is not to be made."""
+        return validate({**self.described(planned, sweep), "status": "interrupted", "reason": reason})

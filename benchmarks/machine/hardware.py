@@ -68,13 +68,9 @@ def last_level_cache_bytes(cpus: Sequence[int]) -> int:
         last = max(indices, key=lambda index: int((index / "level").read_text()), default=None)
         if last is not None:
             sharers = (last / "shared_cpu_list").read_text().strip()
-            furthest[sharers] = _size_bytes((last / "size").read_text().strip())
+            size = (last / "size").read_text().strip()  # 48K, 32M
+            furthest[sharers] = int(size[:-1]) << {"K": 10, "M": 20, "G": 30}[size[-1]]
     return sum(furthest.values())
-
-
-def _size_bytes(size: str) -> int:
-    """Return the bytes of a size as sysfs writes it: 48K, 32M."""
-    return int(size[:-1]) << {"K": 10, "M": 20, "G": 30}[size[-1]]
 
 
 def _first_line(*paths: Path) -> str:
@@ -82,17 +78,13 @@ def _first_line(*paths: Path) -> str:
     return next((path.read_text().strip() for path in paths if path.exists()), "not exposed")
 
 
-def _frequencies_mhz() -> list[float]:
-    """Return the CPUs' clocks at this moment, as far as the kernel knows them."""
-    return [float(found) for found in re.findall(r"^cpu MHz\s*: ([\d.]+)", CPUINFO.read_text(), re.MULTILINE)]
-
-
 def facts() -> dict[str, Any]:
-    """Return what is recorded once per run."""
+    """Return what is recorded once per run; the CPUs' clocks are those of this moment, as far as the kernel knows."""
+    cpuinfo = CPUINFO.read_text()
     return {
         "cpu": cpu_name(),
-        "virtual_machine": "hypervisor" in CPUINFO.read_text(),
-        "frequencies_mhz": _frequencies_mhz(),
+        "virtual_machine": "hypervisor" in cpuinfo,
+        "frequencies_mhz": [float(mhz) for mhz in re.findall(r"^cpu MHz\s*: ([\d.]+)", cpuinfo, re.MULTILINE)],
         "governor": _first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
         # Microseconds a period of cgroup v2, or v1's, -1 for none.
         "cpu_quota": _first_line(CGROUP / "cpu.max", CGROUP / "cpu" / "cpu.cfs_quota_us"),

@@ -129,12 +129,6 @@ def _declared(value: Any) -> Any:
     return [_declared(item) for item in value] if isinstance(value, tuple) else value
 
 
-def _card_text(recipe: Recipe, weights_sha256: str, about: Card) -> str:
-    """Return the card of some weights; `about` is what is known of them beside their declaration."""
-    card = {"card_version": CARD_VERSION, **about, "recipe": _declared(recipe), "weights_sha256": weights_sha256}
-    return json.dumps(card, indent=1, allow_nan=False) + "\n"
-
-
 def _read_card(path: Path) -> tuple[Card, Recipe]:
     """Return a card and its recipe; DataError if it is not valid, or the network is declared otherwise here."""
     card = _parsed(path)
@@ -193,12 +187,17 @@ class Checkpoint:
     card: Card
 
 
-def fill(part: Path, recipe: Recipe, weights: Weights, card: Card) -> None:
-    """Put weights and card into a folder that is being made; DataError if the weights are not the declared ones."""
+def fill(part: Path, recipe: Recipe, weights: Weights, about: Card) -> None:
+    """Put weights and their card into a folder that is being made; DataError if the weights are not the declared ones.
+
+    `about` is what the card holds beside the declaration.
+    """
     with _writing(part):
         write_weights(part / WEIGHTS, weights, recipe=recipe.name)
         read_weights(part / WEIGHTS, recipe.model)
-        (part / CARD).write_text(_card_text(recipe, file_sha256(part / WEIGHTS), card))
+        card = {"card_version": CARD_VERSION, **about, "recipe": _declared(recipe)}
+        card["weights_sha256"] = file_sha256(part / WEIGHTS)
+        (part / CARD).write_text(json.dumps(card, indent=1, allow_nan=False) + "\n")
 
 
 @contextmanager

@@ -15,16 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from adapters.declaration import Model, Recipe, layers
 from adapters.weights import Weights
 from benchmarks.errors import WorkerFailed, plain
 from benchmarks.machine import environments
-from benchmarks.models.agreement import LOGITS, largest_deviation
+from benchmarks.models.remote import LOGITS, Array, largest_deviation
 from benchmarks.worker import inputs
 
-Array = npt.NDArray[Any]
 ADAPTERS = environments.ROOT / "adapters"
 STANDALONE = ADAPTERS / "standalone.py"
 TIMEOUT_S = 600.0

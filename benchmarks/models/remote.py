@@ -1,8 +1,8 @@
 """Networks in a framework's worker: trained or evaluated in one launch, or held warm to answer image by image.
 
 A launch answers once, after seconds of importing and building. A warm worker is supervised and checked in the same way,
-but its stdin stays open and every line there is one image (worker/serve.py). One image a line is less than the smallest
-pipe takes, so that writing to a worker that hangs cannot block; reading has a deadline. Weights cross as .npz.
+but its stdin stays open and every line there is one image (worker/__main__.py). One image a line is less than the
+smallest pipe takes, so that writing to a worker that hangs cannot block; reading has a deadline. Weights cross as .npz.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ from benchmarks.worker.protocol import AccuracyRequest, EvaluateRequest, ImageRe
 Array = npt.NDArray[Any]
 READY_S = 120.0  # the first import in an environment may compile thousands of files
 ANSWER_S = 10.0
+LOGITS = 1e-4  # absolute, float32: what outputs may differ by, and how near two logits are when they count as a tie
 
 
 class Warm:
@@ -241,3 +242,10 @@ def outputs(cell: Cell, data: Prepared, inputs: Path, weights: Mapping[str, Weig
             wrong = f"finite outputs of shape {expected}, found {array.shape} or what is not finite"
             raise WorkerFailed(f"{cell.framework} {cell.recipe} evaluate at the weights of {name}: expected {wrong}")
     return found
+
+
+def largest_deviation(found: Array, expected: Array) -> float:
+    """Return the largest difference; infinite if anything is not finite or missing."""
+    if found.shape != expected.shape or not np.isfinite(found).all():
+        return float("inf")
+    return float(np.abs(found.astype(np.float64) - expected).max())

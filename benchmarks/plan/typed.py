@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 from collections.abc import Sequence
 
 from adapters.contract import MODES
@@ -61,3 +62,17 @@ def split(given: Sequence[str] | None, what: str) -> list[str]:
     if given and not found:
         raise UsageError(f"an empty {what or 'value'} was given (an unset variable?): name one, or leave it out")
     return found
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether a host is this machine alone, whatever a name server says."""
+    return host == "localhost" or (is_numeric(host) and ipaddress.ip_address(host).is_loopback)
+
+
+def is_numeric(host: str) -> bool:
+    """Return whether a host is an address, not a name."""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True

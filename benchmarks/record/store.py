@@ -7,7 +7,7 @@ damaged line is reported with its number.
 
 Sweeps that resumed one another count as one session, and so do the members of one sweep. A sweep BASE over several
 machines has a file for each member, whose own sweep is named BASE.m01, BASE.m02 and so on; the file BASE itself is the
-driver's. report/results/newest.py says which of a session's launches tables show.
+driver's. report/tables/groups.py says which of a session's launches tables show.
 """
 
 from __future__ import annotations

@@ -18,10 +18,8 @@ from benchmarks.machine import signals
 from benchmarks.machine.signals import Interrupted
 from benchmarks.plan.cells import Cell, Launch, Request, launches
 from benchmarks.record import store
-from benchmarks.record.schema import validate
 from benchmarks.sweep.block import BlockRunner, Report, ReportProof, Row, append_rows
-from benchmarks.sweep.ledger import Ledger, completed_rows
-from benchmarks.sweep.stopping import Stopping
+from benchmarks.sweep.ledger import Ledger, Stopping, completed_rows
 
 
 def interruption_reason(ending: BaseException) -> str:
@@ -126,8 +124,7 @@ class LocalSweep:
             if earlier := self.runner.completed_row(planned):
                 self.ledger.report(planned, earlier, made=False)
             else:
-                about = self.launcher.described(planned, self.name)
-                yield planned, validate({**about, "status": "interrupted", "reason": reason})
+                yield planned, self.launcher.interrupted(planned, self.name, reason)
 
     @property
     def stops(self) -> list[Row]:

@@ -7,40 +7,30 @@ library, NumPy and that framework.
 
 from __future__ import annotations
 
+import base64
 import itertools
 import json
 import os
 import sys
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
-from adapters.contract import DTYPES, INPUTS, MODES, Adapter, ContractError
+from adapters.contract import DTYPES, INPUTS, MODES, Adapter, Array, ContractError
 from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
 from benchmarks.worker import clocks as time
-from benchmarks.worker import interference, libraries, peak, serve, timing
-from benchmarks.worker.inputs import Inputs, read_weights, write_weights
+from benchmarks.worker import interference, libraries, peak, protocol, timing
+from benchmarks.worker.inputs import Inputs, pixel_values, read_weights, write_weights
 from benchmarks.worker.libraries import is_out_of_memory
 from benchmarks.worker.lockstep import prove
-from benchmarks.worker.protocol import (
-    AccuracyRequest,
-    EvaluateRequest,
-    MessageInvalid,
-    ProbeRequest,
-    Progress,
-    ProveRequest,
-    Request,
-    SpeedRequest,
-    checked_request,
-)
 from benchmarks.worker.speed import dispatch_s, speeds
 from benchmarks.worker.train import learn
 
 Answer = dict[str, Any]  # the harness holds it to its type
-Measurement = SpeedRequest | AccuracyRequest | EvaluateRequest
+Measurement = protocol.SpeedRequest | protocol.AccuracyRequest | protocol.EvaluateRequest
 
 
 def _seconds_since(start_ns: int) -> float:
@@ -63,7 +53,7 @@ def _peak_rss_bytes() -> int:
     return int(status["VmHWM"].split()[0]) * 1024
 
 
-def _probe(adapter: type[Adapter], request: ProbeRequest) -> Answer:
+def _probe(adapter: type[Adapter], request: protocol.ProbeRequest) -> Answer:
     """Return versions, devices, libraries, why a combination cannot run, and the recommended modes."""
     device = request["device"]
     devices = adapter.devices()
@@ -82,7 +72,7 @@ def _probe(adapter: type[Adapter], request: ProbeRequest) -> Answer:
     }
 
 
-def _speed(adapter: Adapter, inputs: Inputs, request: SpeedRequest) -> Answer:
+def _speed(adapter: Adapter, inputs: Inputs, request: protocol.SpeedRequest) -> Answer:
     """Time one cell; return the row's measured columns and the plan for later launches.
 
     The first launch of a cell, which has no plan yet, also finds out what a step costs at least.
@@ -97,12 +87,12 @@ def _speed(adapter: Adapter, inputs: Inputs, request: SpeedRequest) -> Answer:
     return columns
 
 
-def _evidence(request: SpeedRequest | AccuracyRequest) -> Path | None:
+def _evidence(request: protocol.SpeedRequest | protocol.AccuracyRequest) -> Path | None:
     """Return the file that the harness judges a launch by, None where it does not."""
     return None if request["evidence"] is None else Path(request["evidence"])
 
 
-def _accuracy(adapter: Adapter, inputs: Inputs, request: AccuracyRequest, channel: int) -> Answer:
+def _accuracy(adapter: Adapter, inputs: Inputs, request: protocol.AccuracyRequest, channel: int) -> Answer:
     """Train one cell's recipe and evaluate after each epoch; return the row's columns on accuracy and loss.
 
     The trained weights go to the request's file `save`; with `progress` each epoch's figures precede the answer.
@@ -117,12 +107,12 @@ def _accuracy(adapter: Adapter, inputs: Inputs, request: AccuracyRequest, channe
     return learnt
 
 
-def _send_progress(channel: int, figures: Progress) -> None:
+def _send_progress(channel: int, figures: protocol.Progress) -> None:
     """Write an epoch's figures: a line of less than PIPE_BUF, which a pipe takes whole (pipe(7))."""
     os.write(channel, json.dumps(figures).encode() + b"\n")
 
 
-def _evaluate(adapter: Adapter, inputs: Inputs, request: EvaluateRequest) -> Answer:
+def _evaluate(adapter: Adapter, inputs: Inputs, request: protocol.EvaluateRequest) -> Answer:
     """Write the outputs on all test images at each of the given `weights` to its file of `outputs`."""
     for name, path in request["weights"].items():
         adapter.set_weights(read_weights(Path(path)))
@@ -173,7 +163,7 @@ def _mismatch(asked: int, granted: int, answer: Answer) -> bool:
     return granted != asked or more or fewer
 
 
-def _prove(adapter_class: type[Adapter], request: ProveRequest) -> Answer:
+def _prove(adapter_class: type[Adapter], request: protocol.ProveRequest) -> Answer:
     """Put one cell through the lockstep gate."""
     cell = request["cell"]
     adapter_class.set_threads(cell["threads"])
@@ -181,7 +171,48 @@ def _prove(adapter_class: type[Adapter], request: ProveRequest) -> Answer:
     return prove.prove(adapter_class, RECIPES[cell["recipe"]], cell, data, inputs, request["steps"])
 
 
-def _answer(adapter: type[Adapter], request: Request, import_s: float, channel: int) -> Answer:
+WARM_UP = 5  # outputs computed before the first that anyone waits for: what compiles or allocates has done so
+NO_LABEL = np.zeros((1, 1), np.int64)
+
+
+def _serve(adapter_class: type[Adapter], request: protocol.ServeRequest, descriptor: int) -> Answer:
+    """Answer each line of stdin, an ImageRequest, on a descriptor; return at the end of stdin: see models/remote.py.
+
+    Always a batch of one: a compiling framework would compile again for every other size while a person waits. The
+    first line says that the adapter is warm. MessageInvalid for a line that is no request.
+    """
+    adapter_class.set_threads(request["threads"])
+    recipe = RECIPES[request["recipe"]]
+    mode = adapter_class.recommended_mode(recipe.model, request["device"])
+    adapter = adapter_class(recipe, request["device"], mode, "float32")
+    adapter.set_weights(read_weights(Path(request["weights"])))
+    values = pixel_values(recipe.pixels, "float32")
+    for _ in range(WARM_UP):
+        _outputs(adapter, values, np.zeros((28, 28), np.uint8))
+    with open(descriptor, "w", closefd=False) as channel:
+        _send(channel, {"mode": mode, "version": adapter.versions()[adapter.framework]})
+        for line in sys.stdin:
+            pixels = base64.b64decode(protocol.checked_image(json.loads(line))["image"], validate=True)
+            start = time.perf_counter_ns()
+            found = _outputs(adapter, values, np.frombuffer(pixels, np.uint8).reshape(28, 28))
+            _send(channel, {"outputs": found.tolist(), "seconds": (time.perf_counter_ns() - start) / 1e9})
+    return {}
+
+
+def _outputs(adapter: Adapter, values: Array, image: Array) -> Array:
+    """Return the network's outputs, (K,), for one image uint8 (28, 28): to the device, through it and back."""
+    batch = adapter.put(values[image][None, None, None], NO_LABEL)  # (S, B, C, H, W), all but H and W 1
+    found: Array = adapter.fetch(adapter.evaluate(batch, 0, 1))[0]
+    return found
+
+
+def _send(channel: IO[str], answer: Answer) -> None:
+    """Write one line; ValueError for what is no JSON, such as NaN."""
+    channel.write(json.dumps({"status": "ok", "reason": "", **answer}, allow_nan=False) + "\n")
+    channel.flush()
+
+
+def _answer(adapter: type[Adapter], request: protocol.Request, import_s: float, channel: int) -> Answer:
     """Do the request's task; import_s: the seconds that loading the adapter took."""
     match request["task"]:
         case "probe":
@@ -191,7 +222,7 @@ def _answer(adapter: type[Adapter], request: Request, import_s: float, channel: 
         case "speed" | "accuracy" | "evaluate":
             return _measured(adapter, request, import_s, channel)
         case "serve":
-            return serve.serve(adapter, request, channel)
+            return _serve(adapter, request, channel)
         case "products":
             return peak.sweep(adapter, request)
         case "copies":
@@ -206,11 +237,11 @@ def _perform(line: str, channel: int) -> Answer:
     start = time.perf_counter_ns()
     framework = ""
     try:
-        request = checked_request(json.loads(line))
+        request = protocol.checked_request(json.loads(line))
         adapter = load(request["adapter"])
         framework = adapter.framework
         answer = _answer(adapter, request, _seconds_since(start), channel)
-    except (ContractError, MessageInvalid, timing.Inconsistent) as error:
+    except (ContractError, protocol.MessageInvalid, timing.Inconsistent) as error:
         return {"status": "invalid", "reason": str(error)}
     except Exception as error:  # whatever a framework raises ends this launch and no other
         memory = is_out_of_memory(error, framework)

@@ -13,18 +13,7 @@ import math
 import sys
 import types
 from collections.abc import Callable
-from typing import (
-    Annotated,
-    Any,
-    Literal,
-    NotRequired,
-    Required,
-    Union,
-    get_args,
-    get_origin,
-    get_type_hints,
-    is_typeddict,
-)
+from typing import Annotated, Any, Literal, NotRequired, Union, get_args, get_origin, get_type_hints, is_typeddict
 
 Check = Callable[[Any], bool]
 
@@ -125,8 +114,8 @@ def _fields(kind: type) -> dict[str, tuple[Any, bool]]:
     """Return the fields of a TypedDict: the type of each, and whether it is required."""
     fields = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():
-        marked = get_origin(hint) in (Required, NotRequired)
-        fields[name] = (get_args(hint)[0] if marked else hint, get_origin(hint) is not NotRequired)
+        required = get_origin(hint) is not NotRequired
+        fields[name] = (hint if required else get_args(hint)[0], required)
     return fields
 
 

@@ -49,19 +49,11 @@ def out_of(text: str, name: str, whole: str) -> Column:
     return Column(text, "", True, cell)
 
 
-def _named(record: Any) -> Cell:
-    """Return a framework with its mode beneath."""
-    return Cell(words.short(record["framework"]), words.short(record["mode"]))
-
-
-def _versioned(record: Any) -> Cell:
-    """Return a framework with its version beneath, where that is known."""
-    return Cell(words.short(record["framework"]), words.short(words.text(record["framework_version"])))
-
-
-def _lockstep(record: Any) -> Cell:
-    """Return the gate's verdict."""
-    return Cell(words.short(record["lockstep"]), style="good" if record["lockstep"] == "pass" else "bad")
+def _framework_and(heading: str, name: str) -> Column:
+    """Return a column of frameworks, with what records have as `name` beneath, where that is known."""
+    return Column(
+        "framework", heading, False, lambda r: Cell(words.short(r["framework"]), words.short(words.text(r[name])))
+    )
 
 
 def _verdict(record: Any) -> Cell:
@@ -81,8 +73,11 @@ def folded(caption: str, columns: Sequence[Column], records: pd.DataFrame | Iter
     return Table(caption, columns, [grouped(columns, records)], folded=True)
 
 
-NAMED, VERSIONED = Column("framework", "mode", cell=_named), Column("framework", "version", cell=_versioned)
+NAMED, VERSIONED = _framework_and("mode", "mode"), _framework_and("version", "framework_version")
 FRAMEWORK, MODE, NETWORK = label("framework"), label("mode"), label("network", "recipe")
 DEVICE, DTYPE, BATCH = label("device"), label("dtype"), figure("batch", "batch_size")
 SPEED = estimate("samples/s", "train_samples_per_s", words.speed, "", ",.0f")
-VERDICT, LOCKSTEP = Column("verdict", cell=_verdict), Column("lockstep", cell=_lockstep)
+VERDICT = Column("verdict", cell=_verdict)
+LOCKSTEP = Column(
+    "lockstep", cell=lambda r: Cell(words.short(r["lockstep"]), style="good" if r["lockstep"] == "pass" else "bad")
+)

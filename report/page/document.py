@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from benchmarks.errors import count, plain
 from benchmarks.record.store import SweepFile, base_of
-from report.export.formats import markdown_text
+from report.formats import markdown_text
 from report.page import words
 from report.page.drawing import BLACK, LOOKS, OTHER
 from report.page.inputs import Inputs, name_of

@@ -15,8 +15,19 @@ import pyarrow.compute as pc
 
 from benchmarks.errors import UsageError, plain
 from benchmarks.plan.cells import SHARED
-from report.results.newest import is_newest
-from report.tables.groups import Flags, Numbers, counted, equal, first, floats, geometric_means, joined, last, number
+from report.tables.groups import (
+    Flags,
+    Numbers,
+    counted,
+    equal,
+    first,
+    floats,
+    geometric_means,
+    is_newest,
+    joined,
+    last,
+    number,
+)
 from report.tables.intervals import with_accuracies, with_ratio
 
 # What the frameworks of one comparison share; speeds of different machines never meet in one ratio. Tables are in the
@@ -43,7 +54,7 @@ SHOWN = 4  # of many
 
 
 def newest(frame: pd.DataFrame) -> pd.DataFrame:
-    """Return of each cell and task only the launches of the newest session that measured it: see results/newest.py."""
+    """Return of each cell and task only the launches of the newest session that measured it: see groups.py."""
     return frame[is_newest(frame, number(frame, CELL))]
 
 

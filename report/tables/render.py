@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import plain, threads
-from report.export.formats import Section
+from report.formats import Section
 from report.tables.compare import COMPARISON, MEDIANS
 from report.tables.metrics import Metric
 

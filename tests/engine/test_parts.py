@@ -13,14 +13,14 @@ from benchmarks.errors import StorageError, UsageError
 from benchmarks.machine import environments
 from benchmarks.plan.cells import PRESETS, Request, RequestedAxes
 from benchmarks.record import store
-from benchmarks.sweep.dask import member, rpc, workers
+from benchmarks.sweep.dask import member, workers
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.driver import Driver
 from benchmarks.sweep.dask.events import Account
 from benchmarks.sweep.dask.facts import PROTOCOL
-from benchmarks.sweep.dask.rpc import Answer
 from benchmarks.sweep.dask.scheduler import checked
 from benchmarks.sweep.dask.session import Session
+from benchmarks.sweep.dask.workers import Answer
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:8786", "tcp://localhost:1", "tcp://[::1]:8786", "127.8.9.1:80"])
@@ -157,7 +157,7 @@ def test_a_member_leaves_a_file_that_it_has_already_as_it_is(tmp_path):
     axes = RequestedAxes(["numpy"], ["mlp"], ["cpu"], [100], [None], ["float32"], [1], ["preloaded"], [""])
     facts = {"fingerprints": {"cpu": "kind"}, "cores": 1, "probes": []}
     request = Request(axes, [], PRESETS["quick"], tmp_path, 60.0, 60.0)
-    order = {**rpc.opening(request, "one.m01", "one", facts), "driver": "ours"}
+    order = {**workers.opening(request, "one.m01", "one", facts), "driver": "ours"}
     path = tmp_path / "one.m01.jsonl"
     path.write_text("theirs")
     with pytest.raises(StorageError, match="another sweep's"):

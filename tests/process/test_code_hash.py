@@ -125,7 +125,7 @@ def test_what_is_kept_depends_on_the_code_that_made_it(checkout, code, loaded):
     adapters = {target.partition(":")[0] for target in ADAPTERS.values() if target.startswith("adapters.")}
     assert loaded | (adapters if code != ceilings.TRIAD_CODE else set()) <= found.keys()
     assert not found.keys() & {"benchmarks.worker.__main__", "benchmarks.cli.tables", "benchmarks.cli.terminal"}
-    hashes = [checkout(code, serve=checkout.read("serve") + "# changed\n")]
+    hashes = [checkout(code, supervisor=checkout.read("supervisor") + "# changed\n")]
     assert hashes == [code_hash(*code)]
     for name in (name.rpartition(".")[2] for name in loaded):
         hashes.append(checkout(code, **{name: checkout.read(name) + "# changed\n"}))

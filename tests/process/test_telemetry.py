@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from benchmarks.machine import telemetry
+from benchmarks.machine import noise
 from benchmarks.machine.hardware import Card
-from benchmarks.machine.telemetry import CardWatch, Reading, _columns, _mean_power_w
+from benchmarks.machine.noise import CardWatch, Reading, _columns, _mean_power_w
 from tests.unit.machine.nvml import Pretended
 
 CARD = Card(0, "Card 0", 80 << 30, "570.1", "9.0", "GPU-000")
@@ -22,7 +22,7 @@ def watched(monkeypatch):
 
     def run(row=SPEED, seconds=0.3, **options):
         monkeypatch.setitem(sys.modules, "pynvml", Pretended(**options))
-        monkeypatch.setattr(telemetry, "INTERVAL_S", 0.01)
+        monkeypatch.setattr(noise, "INTERVAL_S", 0.01)
         with CardWatch(CARD) as watch:
             time.sleep(seconds / 3)
             begin = time.monotonic()

@@ -24,7 +24,7 @@ from benchmarks.launch import proof
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.proof import Proof
 from benchmarks.machine.environments import ROOT
-from benchmarks.sweep.dask import rpc
+from benchmarks.sweep.dask import workers
 from benchmarks.sweep.dask.driver import Driver
 from benchmarks.sweep.dask.events import Events
 from benchmarks.worker.protocol import SpeedAnswer
@@ -66,7 +66,7 @@ class Inbox(queue.SimpleQueue):
 
 def note_times(path: Path) -> None:
     """Let a driver write when its first block was ordered and when each was done, and what it spent between."""
-    run, order, finish, times = Driver.run, rpc.measuring, Events.finish, dict[str, Any]()
+    run, order, finish, times = Driver.run, workers.measuring, Events.finish, dict[str, Any]()
 
     def ordered(*about: Any) -> Any:
         if not times:
@@ -85,7 +85,7 @@ def note_times(path: Path) -> None:
         path.write_text(json.dumps(times))
 
     inbox = Inbox()
-    Driver.run, rpc.measuring, Events.finish = noted, ordered, finished
+    Driver.run, workers.measuring, Events.finish = noted, ordered, finished
 
 
 def profiled(work: Callable[[], object], path: str) -> None:

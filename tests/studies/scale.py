@@ -18,7 +18,7 @@ from pathlib import Path
 import rows
 
 from benchmarks.machine.environments import ROOT
-from report.results.cache import SETTLED_S
+from report.results.arrow import SETTLED_S
 
 POINTS = (10_000, 100_000, 1_000_000)
 WARM_RUNS = 3  # the median is shown

@@ -43,6 +43,7 @@ from benchmarks.models.demo import facts
 from benchmarks.models.demo.queue import Answer, WorkerQueue
 from benchmarks.models.pictures import decode, mnist_like
 from benchmarks.models.remote import Warm
+from benchmarks.plan.typed import is_loopback, is_numeric
 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(:\d{1,5})?")
 POLICY = (
@@ -95,26 +96,12 @@ def _hosts_of(address: str) -> Callable[[str], bool]:
     The address itself, and this machine's own; addresses in numbers too where it is bound to more than this machine: no
     name server can make another's of them.
     """
-    near = loopback(address)
+    near = is_loopback(address)
 
     def ours(host: str) -> bool:
-        return host in (address.lower(), "localhost") or loopback(host) or (not near and _numeric(host))
+        return host in (address.lower(), "localhost") or is_loopback(host) or (not near and is_numeric(host))
 
     return ours
-
-
-def loopback(host: str) -> bool:
-    """Return whether a host is this machine alone, whatever a name server says."""
-    return host == "localhost" or (_numeric(host) and ipaddress.ip_address(host).is_loopback)
-
-
-def _numeric(host: str) -> bool:
-    """Return whether a host is an address, not a name."""
-    try:
-        ipaddress.ip_address(host)
-    except ValueError:
-        return False
-    return True
 
 
 FOLDER = Path(__file__).parent / "static"

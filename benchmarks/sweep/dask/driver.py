@@ -15,13 +15,12 @@ from distributed import Client
 from benchmarks.errors import EngineError, UsageError
 from benchmarks.machine import signals
 from benchmarks.plan.cells import Request
-from benchmarks.sweep.dask import member, rpc
+from benchmarks.sweep.dask import member, workers
 from benchmarks.sweep.dask.events import Account, Display, Events
 from benchmarks.sweep.dask.facts import PROTOCOL
 from benchmarks.sweep.dask.member import SLOT, TOPIC
 from benchmarks.sweep.dask.plan import resume
-from benchmarks.sweep.dask.rpc import ask, ask_all
-from benchmarks.sweep.dask.workers import LOOK_S, Machine, Workers
+from benchmarks.sweep.dask.workers import LOOK_S, Machine, Workers, ask, ask_all
 from benchmarks.sweep.ledger import Ledger
 from benchmarks.sweep.local import interruption_reason, is_unwritable, name_now
 
@@ -133,7 +132,7 @@ class Driver:
         for machine in came:
             self.display.message(f"{machine.name} takes part: {machine.words}")
             ask(self.client, machine.address, "abandon", driver=self.client.id)  # what it began before it was lost
-            self.send(machine, rpc.opening(self.request, machine.sweep, self.name, machine.facts))
+            self.send(machine, workers.opening(self.request, machine.sweep, self.name, machine.facts))
         for machine in went:
             self.events.lose(machine, "its process ended, or its link was cut")
 
@@ -161,11 +160,11 @@ class Driver:
                 machine.doing = "nothing is left for it"
                 continue
             if series.done == 0:
-                self.account.begin_again(machine.kind, series)
+                self.account.repeated += machine.kind.withdraw(series)
             machine.series, (_, machine.block) = series, series.next
             machine.waiting = {planned.cell: planned for planned in machine.block.launches(series.attempt)}
             left_s = self.request.time_cap_s - (time.monotonic() - self.begun_s)
-            self.send(machine, rpc.measuring(machine.sweep, machine.block, series.attempt, left_s))
+            self.send(machine, workers.measuring(machine.sweep, machine.block, series.attempt, left_s))
 
     def send(self, machine: Machine, order: Json) -> None:
         """Give a machine's slot something to do."""

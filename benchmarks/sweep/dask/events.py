@@ -24,8 +24,7 @@ from benchmarks.record import store
 from benchmarks.sweep.block import append_rows
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.plan import Kind, Series
-from benchmarks.sweep.dask.rpc import Answer, ask, requested_modes
-from benchmarks.sweep.dask.workers import Machine, Workers
+from benchmarks.sweep.dask.workers import Answer, Machine, Workers, ask, requested_modes
 from benchmarks.sweep.ledger import Ledger
 
 
@@ -72,12 +71,8 @@ class Account:
 
     def write(self, kind: Kind, series: Series, launches: Iterable[Launch], reason: str) -> None:
         """Append `interrupted` rows of launches of a series."""
-        made = ((planned, kind.not_made(planned, self.name, reason)) for planned in list(launches))
+        made = ((planned, kind.rows.interrupted(planned, self.name, reason)) for planned in list(launches))
         append_rows(self.path, made, partial(kind.report, series))
-
-    def begin_again(self, kind: Kind, series: Series) -> None:
-        """Take back what an earlier attempt of a series has reported."""
-        self.repeated += kind.withdraw(series)
 
     def record_unreached(self, kinds: Iterable[Kind], reason: str) -> None:
         """Append rows for every launch of these kinds that was not made."""

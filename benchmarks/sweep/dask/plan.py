@@ -17,7 +17,6 @@ from typing import Any
 from benchmarks.launch.target import RowBuilder
 from benchmarks.plan.cells import Block, Cell, Launch, Preset, Request, blocks
 from benchmarks.plan.data.prepared import Prepared
-from benchmarks.record.schema import validate
 from benchmarks.sweep.dask.facts import (
     Facts,
     environment_of,
@@ -26,8 +25,7 @@ from benchmarks.sweep.dask.facts import (
     requested_cells,
     requested_probes,
 )
-from benchmarks.sweep.ledger import Key, Ledger, completed_rows
-from benchmarks.sweep.stopping import Stopping
+from benchmarks.sweep.ledger import Key, Ledger, Stopping, completed_rows
 
 Row = dict[str, Any]
 Made = list[tuple[Launch, Row]]
@@ -96,10 +94,6 @@ class Kind:
         """Return the names of the environments that differ on another machine of this kind; empty where none does."""
         mine, other = environments_of(self.facts), environments_of(facts)
         return ", ".join(sorted(name for name in {*mine, *other} if mine.get(name) != other.get(name)))
-
-    def not_made(self, planned: Launch, sweep: str, reason: str) -> Row:
-        """Return the row of a launch that was lost or is not to be made."""
-        return validate({**self.rows.described(planned, sweep), "status": "interrupted", "reason": reason})
 
     def report(self, series: Series, planned: Launch, row: Row, made: bool = True) -> None:
         """Note how a launch of a series ended; its time counts if a machine made it in this sweep."""

@@ -10,7 +10,6 @@ taken, unless the user says otherwise. TLS is the user's own setting of Dask (do
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import threading
 from collections.abc import Callable, Coroutine, Iterator
@@ -22,6 +21,7 @@ import dask
 from distributed import Client, Scheduler, Security
 
 from benchmarks.errors import EngineError, UsageError
+from benchmarks.plan.typed import is_loopback
 
 SETTINGS: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": 0,  # a block whose member was lost is planned again by us, visibly
@@ -101,16 +101,6 @@ def checked(address: str, insecure: bool) -> str:
             " makes the certificates), or --insecure in a network that you trust"
         )
     return full
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine's loopback."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def security(address: str, role: str) -> Security:

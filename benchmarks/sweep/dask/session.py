@@ -23,7 +23,7 @@ from benchmarks.plan.cells import Cell, Launch, Preset
 from benchmarks.plan.data.prepared import prepare
 from benchmarks.sweep.block import BlockRunner
 from benchmarks.sweep.dask.copies import lines_from
-from benchmarks.sweep.stopping import Stopping
+from benchmarks.sweep.ledger import Stopping
 
 Json = dict[str, Any]
 Send = Callable[[Json], None]
@@ -37,7 +37,7 @@ class Session:
     ) -> None:
         """Make the data ready, measure the peaks that were asked for, begin the file.
 
-        `order` is the driver's (rpc.opening), `path` the file, `send` takes what the driver is to know.
+        `order` is the driver's (workers.opening), `path` the file, `send` takes what the driver is to know.
         """
         self.send, self.name, self.driver, self.base = send, order["sweep"], order["driver"], order["part_of"]
         self.lines_sent, self.offset = 0, 0

@@ -38,7 +38,8 @@ from distributed.utils import get_ip_interface
 from benchmarks.errors import UsageError
 from benchmarks.files import default_cache
 from benchmarks.machine.environments import ROOT
-from benchmarks.sweep.dask.scheduler import certified, is_loopback
+from benchmarks.plan.typed import is_loopback
+from benchmarks.sweep.dask.scheduler import certified
 
 JOIN = "benchmarks join"  # what `python -m` runs in a job; the scheduler's address and options follow
 DIRECTIVES = ("--exclusive", "--no-requeue")  # a whole node, and never again

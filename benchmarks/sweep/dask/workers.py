@@ -1,10 +1,19 @@
-"""The machines that a driver knows: who came, who went, and what each is doing."""
+"""The members as a driver sees them: who came, who went, what each is doing, and what it is told and asked.
+
+All that it sends is JSON: orders, and questions that members' event loops answer at once. An order begins a part of a
+sweep or measures a block of it; member.carry_out takes it, in its turn. What members measured for a driver that was
+killed is taken over here too: the lines that a folder lacks, none twice.
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import json
+import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,11 +21,91 @@ from distributed import Client, Future
 
 from benchmarks.errors import EngineError
 from benchmarks.machine import environments, git
-from benchmarks.plan.cells import Block, Cell, Launch
-from benchmarks.sweep.dask.copies import Copy
-from benchmarks.sweep.dask.facts import Facts, machine_words, other_protocol
+from benchmarks.plan.cells import Block, Cell, Launch, Request
+from benchmarks.record import store
+from benchmarks.sweep.dask import member
+from benchmarks.sweep.dask.copies import Copy, some_lines
+from benchmarks.sweep.dask.facts import Facts, machine_words, other_protocol, requested_points, requested_probes
 from benchmarks.sweep.dask.plan import Kind, Series
-from benchmarks.sweep.dask.rpc import Answer, ask
+from benchmarks.sweep.dask.scheduler import connected
+
+Json = dict[str, Any]
+ANSWER_S = 20.0
+
+
+class Answer:
+    """What a member answered, or an error in words."""
+
+    def __init__(self, text: Any) -> None:
+        self.content: Json = {}
+        if isinstance(text, BaseException):  # rows repeat the words, and no address may stand in them
+            self.error = "it does not answer" if isinstance(text, OSError) else f"{type(text).__name__}: {text}"
+            return
+        try:
+            self.content = dict(json.loads(text))
+            self.error = str(self.content.get("error", ""))
+        except (TypeError, ValueError) as error:
+            self.error = f"its answer is not valid: {error}"
+
+
+def ask_all(
+    client: Client, addresses: Sequence[str], question: str, within_s: float = ANSWER_S, **about: Any
+) -> dict[str, Answer]:
+    """Ask several members one of member.QUESTIONS and return their answers by address."""
+    text = json.dumps({"question": question, **about})
+    try:
+        # Client.run takes no limit of time, and a member whose link was cut never answers.
+        answers = client.sync(
+            client._run, member.answer, text, workers=list(addresses), on_error="return", callback_timeout=within_s
+        )
+    except Exception as error:
+        return {address: Answer(error) for address in addresses}
+    return {address: Answer(answers.get(address, EOFError("no answer"))) for address in addresses}
+
+
+def ask(client: Client, address: str, question: str, **about: Any) -> Answer:
+    """Ask one member."""
+    return ask_all(client, [address], question, **about)[address]
+
+
+SENT_FIELDS = ("epochs", "timeout_s", "proof_timeout_s", "fresh_proof", "memory_bytes", "peak")
+
+
+def requested_modes(request: Request) -> Json:
+    """Return what run records say of the modes that were asked for."""
+    return {"modes": "recommended"} if all(mode is None for mode in request.axes.modes) else {}
+
+
+def opening(request: Request, sweep: str, base: str, facts: Facts) -> Json:
+    """Return the order to begin a part of the sweep `base`, under the name `sweep`, for a machine with these facts."""
+    return {
+        "order": "open",
+        "sweep": sweep,
+        "part_of": base,
+        "probes": [list(pair) for pair in requested_probes(request.axes, facts)],
+        "points": [list(point) for point in requested_points(request.axes, facts)],
+        "revisions": list(request.axes.revisions),
+        "requested": requested_modes(request),
+        **request.record(),
+        **{name: getattr(request, name) for name in SENT_FIELDS},
+        "data_dir": str(request.data_dir.absolute()) if request.data_dir else None,
+        "sets": list(request.sets),
+    }
+
+
+def measuring(sweep: str, block: Block, attempt: int, left_s: float) -> Json:
+    """Return the order to measure a block; `left_s` is what is left of the time cap."""
+    return {
+        "order": "measure",
+        "sweep": sweep,
+        "task": block.task,
+        "round": block.round,
+        "seed": block.seed,
+        "attempt": attempt,
+        "cells": [dataclasses.asdict(cell) for cell in block.cells],
+        "time_left_s": left_s if math.isfinite(left_s) else None,
+    }
+
 
 LOOK_S = 1.0  # between looks at which machines are connected
 IDENTITY_S = 5.0
@@ -143,3 +232,53 @@ class Workers:
         """Return for how long all machines together took part."""
         now = time.monotonic()
         return sum(now - machine.since_s for machine in (*self.present.values(), *self.former))
+
+
+Fetched = dict[str, int]  # lines by sweep
+
+
+def from_folder(folder: Path, results: Path) -> Fetched:
+    """Take over from a folder of this machine, or one that was copied here."""
+    store.check(results)
+    paths = sorted(folder.glob("*.jsonl"))
+    counts = {path.stem: _completed(Copy.existing(results / path.name), partial(some_lines, path)) for path in paths}
+    return {sweep: lines for sweep, lines in counts.items() if lines}
+
+
+def _completed(copy: Copy, lines: Callable[[int], list[str]]) -> int:
+    """Append all lines that a copy lacks; return how many."""
+    before = copy.lines
+    while some := lines(copy.lines):
+        copy.take(copy.lines, some)
+    copy.settle()
+    return copy.lines - before
+
+
+def _lines_of(client: Client, member: str, sweep: str, first: int) -> list[str]:
+    return list(ask(client, member, "lines", sweep=sweep, first=first).content.get("lines", []))
+
+
+def _clients(dask_scheduler: Any) -> list[str]:
+    """Return, on the scheduler, Dask's names of the clients that are connected."""
+    return list(dask_scheduler.clients)
+
+
+def from_members(address: str, results: Path, say: Callable[[str], None]) -> Fetched:
+    """Take over from every member of a scheduler, which then deletes it; files of running sweeps stay with it."""
+    store.check(results)
+    fetched: Fetched = {}
+    with connected(address) as client:
+        drivers = set(client.run_on_scheduler(_clients))
+        for member in client.sync(client.scheduler.identity, n_workers=-1)["workers"]:
+            kept = ask(client, member, "sweep files")
+            if kept.error:
+                say(f"{member}: {kept.error}")
+            for sweep, driver in kept.content.get("sweeps", {}).items():
+                if driver in drivers:
+                    say(f"{sweep}: its driver still runs; left alone")
+                    continue
+                copy = Copy.existing(results / f"{Path(sweep).name}.jsonl")
+                if new := _completed(copy, partial(_lines_of, client, member, sweep)):
+                    fetched[sweep] = new
+                ask(client, member, "close", lines={sweep: copy.lines})
+    return fetched

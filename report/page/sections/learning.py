@@ -214,7 +214,7 @@ def _mistakes(inputs: Inputs) -> list[Part]:
         if not any(alike(group, cells.iloc[0], COMPARISON).all() for cells in inputs.headline):
             continue
         first, name = group.iloc[0], words.comparison(group.iloc[0], "threads", "dtype", "input")
-        (table, *others) = [_matrix_of(lines) for _, lines in group.groupby("framework")]
+        (table, *others) = [_matrix(lines) for _, lines in group.groupby("framework")]
         found.append(Grid(f"Which digit is taken for which: {name}; sums over seeds", [table]))
         found += [Grid(f"The same in {count(len(others), 'other framework')}", others, folded=True)] if others else []
         if shown := _worst(group, images, shapes):
@@ -228,15 +228,12 @@ def _complete(matrix: Any) -> bool:
     return isinstance(matrix, list) and len(matrix) == CLASSES**2
 
 
-def _matrix_of(launches: pd.DataFrame) -> tuple[Table, Facets]:
-    """Return one framework's matrix, in the first of its modes, with what it is filtered by."""
-    mode = launches["mode"].min()
-    lines = launches[launches["mode"] == mode]
-    return _matrix(lines), facets(lines.iloc[0])
+def _matrix(launches: pd.DataFrame) -> tuple[Table, Facets]:
+    """Return one framework's confusion matrix, (label, predicted), in the first of its modes, summed over its seeds.
 
-
-def _matrix(launches: pd.DataFrame) -> Table:
-    """Return one framework's confusion matrix, (label, predicted), summed over its seeds."""
+    With it what it is filtered by.
+    """
+    launches = launches[launches["mode"] == launches["mode"].min()]
     counts = np.sum([np.reshape(found, (CLASSES, CLASSES)) for found in launches[CONFUSION]], axis=0)
     lines = []
     for label, row in enumerate(counts):
@@ -249,7 +246,7 @@ def _matrix(launches: pd.DataFrame) -> Table:
     name = f"{words.short(launches['framework'].iloc[0])}, {words.short(launches['mode'].iloc[0])}"
     caption = f"{name}: {wrong:,} of {int(counts.sum()):,} wrong"
     columns = [Column("label"), *(Column(str(n), number=True) for n in range(CLASSES))]
-    return Table(caption, columns, [Group(lines)], style="matrix")
+    return Table(caption, columns, [Group(lines)], style="matrix"), facets(launches.iloc[0])
 
 
 def _shade(share: float) -> int:

@@ -20,7 +20,7 @@ from report.page import columns, words
 from report.page.inputs import Inputs, Record, name_of
 from report.page.parts import Cell, Column, Group, Line, Part, Table, Words
 from report.page.sections.headline import UNSURE, led
-from report.results.machines import UNKNOWN, kind
+from report.results.load import UNKNOWN, kind
 from report.tables.over_machines import POINT, over_machines
 
 MACHINES = (

@@ -119,10 +119,6 @@ def _points(drawing: Drawing, framework: str, cells: pd.DataFrame) -> None:
     for record in cells.to_dict("records"):
         at = (float(record["flop_per_byte"]), float(record["gflops_per_s"]))
         [point] = drawing.axes.plot(*at, style.marker, color=style.colour, alpha=0.85)
-        drawing.mark(point, f"{_cell_name(record)}: {at[1]:,.1f} GFLOP/s, MFU {record['mfu']:.1%}", facets(record))
-
-
-def _cell_name(record: dict[Any, Any]) -> str:
-    """Return a cell's name in a few words."""
-    parts = (record["framework"], record["recipe"], f"batch {record['batch_size']}", record["mode"])
-    return ", ".join(words.short(part) for part in parts)
+        parts = (record["framework"], record["recipe"], f"batch {record['batch_size']}", record["mode"])
+        name = ", ".join(map(words.short, parts))
+        drawing.mark(point, f"{name}: {at[1]:,.1f} GFLOP/s, MFU {record['mfu']:.1%}", facets(record))

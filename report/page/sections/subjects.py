@@ -30,9 +30,9 @@ from report.page.parts import (
 CLASSES = 10
 
 
-def _amount(text: str, name: str) -> Column:
-    """Return a column of how many of something a layer has."""
-    return Column(text, "", True, lambda layer: Cell(f"{layer[name]:,}"))
+def _amount(text: str, name: str | int) -> Column:
+    """Return a column of how many of something a record has."""
+    return Column(text, "", True, lambda record: Cell(f"{record[name]:,}"))
 
 
 LAYERS = (
@@ -89,10 +89,9 @@ def _data(name: str, dataset: Record) -> Iterator[Part]:
 
 def _counted(train: list[int], test: list[int]) -> Table:
     """Return the class balance as numbers."""
-    digits = [Column("images"), *(Column(str(n), number=True) for n in range(CLASSES))]
-    named = (("training", train), ("test", test))
-    lines = [Line((Cell(label), *(Cell(f"{n:,}") for n in counts))) for label, counts in named]
-    return Table("Images by digit", digits, [Group(lines)], folded=True)
+    digits = [columns.label("images"), *(_amount(str(n), n) for n in range(CLASSES))]
+    records = [{"images": name, **dict(enumerate(counts))} for name, counts in (("training", train), ("test", test))]
+    return columns.folded("Images by digit", digits, records)
 
 
 def _network(recipe: Recipe) -> Iterator[Part]:

@@ -10,7 +10,7 @@ import pandas as pd
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import count
 from report.page import columns, words
-from report.page.inputs import Inputs, Record
+from report.page.inputs import Inputs
 from report.page.parts import Cell, Column, Part, Section, Table, Words
 from report.tables.compare import CELL, COMPARISON
 
@@ -72,7 +72,9 @@ def section(inputs: Inputs) -> Section:
     if foreign:
         sentence += f" {count(foreign, 'launch', 'launches')} of other revisions' adapters are for `report compare`."
     parts: list[Part] = [Words([sentence]), _failures(rows)]
-    parts += [_stops(found)] if (found := inputs.records("stops")) else []
+    if stops := inputs.records("stops"):
+        group = columns.grouped(STOPS, stops)
+        parts.append(Table("Why measuring stopped", STOPS, [group], folded=len(stops) > 20))
     parts += [_noise(inputs)] if len(inputs.timed) else []
     problems = [words.short(problem, 200) for sweep in inputs.sweeps for problem in sweep.problems]
     if problems:
@@ -94,11 +96,6 @@ def _failures(rows: pd.DataFrame) -> Part:
         also = f" (and {count(len(others), 'other reason')})" if others else ""
         records.append(record | {"launches": len(group), "reason": words.short(reason, LONGEST_REASON) + also})
     return Table("Not ok, and why", NOT_OK, [columns.grouped(NOT_OK, records)], folded=len(records) > 20)
-
-
-def _stops(found: list[Record]) -> Table:
-    """Return why each comparison was measured no further."""
-    return Table("Why measuring stopped", STOPS, [columns.grouped(STOPS, found)], folded=len(found) > 20)
 
 
 def _noise(inputs: Inputs) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.cli.summary import _stopped, _summary
+from benchmarks.cli.display import _stopped, _summary
 from benchmarks.record import store
 from benchmarks.record.schema import validate
 

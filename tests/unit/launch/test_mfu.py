@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.cli import summary
+from benchmarks.cli import display
 from benchmarks.launch.ceilings import Point
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe
@@ -54,9 +54,9 @@ def test_a_speed_above_the_peak_is_impossible_and_counts_in_no_figure(row_of):
     assert row["status"] == "impossible"
     assert row["mfu"] == pytest.approx(4.544)
     assert "4.54 times the machine's peak" in row["reason"]
-    [table] = summary._summary([row])
+    [table] = display._summary([row])
     assert list(table.columns[4].cells) == list(table.columns[6].cells) == [""]
-    assert summary._mean_speed([row]) == 0
+    assert display._mean_speed([row]) == 0
 
 
 def test_a_failed_launch_has_no_mfu(row_of):
@@ -65,6 +65,6 @@ def test_a_failed_launch_has_no_mfu(row_of):
 
 
 def test_the_summary_shows_mfu(row_of):
-    [table] = summary._summary([row_of({POINT: 908.8e6})])
+    [table] = display._summary([row_of({POINT: 908.8e6})])
     assert [column.header for column in table.columns][4:7] == ["train samples/s", "95 % interval", "MFU"]
     assert list(table.columns[6].cells) == ["50.0%"]

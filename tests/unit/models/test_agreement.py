@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.models.agreement import _gaps, agreement, largest_deviation
+from benchmarks.models.evaluate import _gaps, agreement
+from benchmarks.models.remote import largest_deviation
 
 LABELS = np.array([1, 2, 0])
 LOGITS = np.array([[0.0, 2.0, 1.0], [0.0, 1.0, 1.5], [1.0, 0.0, -1.0]], np.float32)

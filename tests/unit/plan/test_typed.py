@@ -1,6 +1,6 @@
 import pytest
 
-from benchmarks.cli.summary import _precision_words
+from benchmarks.cli.display import _precision_words
 from benchmarks.errors import UsageError, count, threads
 from benchmarks.launch import probe
 from benchmarks.machine.hardware import chosen

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from benchmarks.errors import LockstepError
 from benchmarks.record import store
 from benchmarks.record.schema import COLUMNS, SCHEMA_VERSION
+from report import formats
 from report.curves import as_markdown as curves_as_markdown
 from report.curves import curves
-from report.export import EXPORTS, exported, formats
+from report.export import EXPORTS, exported
 from report.page.document import as_markdown, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.results.load import load, records

@@ -9,7 +9,7 @@ from benchmarks.record import schema
 from benchmarks.record.schema import BY_NAME
 from report.page import inputs
 from report.page.sections import repeat, roofline, throughput, times
-from report.results import machines, rules
+from report.results import load, rules
 from report.results.load import COLUMN_NAMES, KEYS
 from report.tables import metrics, over_machines, sides
 from report.tables.compare import APART, CELL, COMPARISON, MACHINE, REQUIRED_COLUMNS
@@ -18,7 +18,7 @@ CHOSEN = {
     "load.KEYS": KEYS,
     "compare.REQUIRED_COLUMNS": REQUIRED_COLUMNS,
     "sides.READ": sides.READ,
-    "families.READ": machines.READ,
+    "families.READ": load.READ,
     "rules.AXES": rules.AXES,
     "rules.READ": rules.READ,
     "rules.UNNAMED": rules.UNNAMED,

@@ -14,7 +14,7 @@ from benchmarks.record import store
 from benchmarks.record.schema import SCHEMA_VERSION
 from report.cli import page
 from report.micro import load as load_micro
-from report.results import files
+from report.results import rules
 from report.results.load import load, records
 from tests.kept import read_all, read_file
 from tests.unit.known_lines import RECORDS
@@ -99,7 +99,7 @@ def test_only_regular_files_are_read(put, capsys):
         assert f"{name}.jsonl: a " in said
     assert "root:" not in said
     swept = {sweep.path.stem: sweep for sweep in read_all(folder)}
-    checked = {file.sweep.path.stem: file.sweep for file in files.read_all(folder, ["sweep"])}
+    checked = {file.sweep.path.stem: file.sweep for file in rules.read_all(folder, ["sweep"])}
     for name in names:
         assert "not a regular file" in swept[name].problems[0]
         assert swept[name].problems == checked[name].problems

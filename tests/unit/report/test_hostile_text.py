@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from report.cli import app
 from report.export import EXPORTS
-from report.export.formats import FORMATS
+from report.formats import FORMATS
 from tests.browser import synthetic
 from tests.hostile import CHECKED, KNOWN, PAYLOAD, hostile
 from tests.unit.report.known import small_sweep

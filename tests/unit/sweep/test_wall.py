@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.cli import summary
+from benchmarks.cli import display
 from benchmarks.sweep import ledger
 
 
@@ -33,5 +33,5 @@ def test_every_second_is_accounted_for_once():
 
 
 def test_the_largest_part_is_said_first_and_the_smallest_not_at_all():
-    said = summary._spent({"import": 30.0, "timed chunks": 69.9, "build": 0.1})
+    said = display._spent({"import": 30.0, "timed chunks": 69.9, "build": 0.1})
     assert said == "100 s: timed chunks 70%, import 30%"

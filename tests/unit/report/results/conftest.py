@@ -7,7 +7,7 @@ import math
 import pytest
 
 from benchmarks.record.store import append
-from report.results import cache
+from report.results import arrow
 from tests.unit.known_lines import RECORDS
 
 
@@ -15,7 +15,7 @@ from tests.unit.known_lines import RECORDS
 def cache_folder(tmp_path, monkeypatch):
     """Return the folder of the cache, in which what has only just been written is kept too."""
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(cache, "SETTLED_S", -60)
+    monkeypatch.setattr(arrow, "SETTLED_S", -60)
     return tmp_path / "cache" / "rows"
 
 

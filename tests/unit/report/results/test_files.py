@@ -7,11 +7,11 @@ import pytest
 
 from benchmarks.record.schema import SCHEMA_VERSION
 from benchmarks.record.store import _checksum, append
-from report.results import files
+from report.results import rules
 
 
 def findings(folder):
-    return list(files.findings(folder, files.read_all(folder, ["sweep"])))
+    return list(rules.file_findings(folder, rules.read_all(folder, ["sweep"])))
 
 
 def found(folder):

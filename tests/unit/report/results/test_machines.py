@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from benchmarks.machine import hardware
 from benchmarks.record.store import append
-from report.results.load import load
-from report.results.machines import _name
+from report.results.load import _name, load
 from report.tables.compare import compare, newest
 from tests.unit.report.known import BASE, SMALL, of_attempt
 

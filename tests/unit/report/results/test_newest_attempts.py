@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from benchmarks.record.store import _line
-from report.results import files, rules
+from report.results import rules
 from report.results.load import load
 from report.tables.compare import newest
 from tests.unit.conftest import examples
@@ -139,7 +139,7 @@ def checked(made, resumed):
     """Return the launches that checks look at."""
     with tempfile.TemporaryDirectory() as name:
         write(folder := Path(name), made, resumed)
-        return launches(rules._records(rules._counted(files.read_all(folder, rules.READ)).rows))
+        return launches(rules._records(rules._counted(rules.read_all(folder, rules.READ)).rows))
 
 
 ONLY_READ = HealthCheck.function_scoped_fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from report.results import files, rules
+from report.results import rules
 from tests.unit.conftest import SWEEP
 
 LATER = "20260102T000000-abcdef"
@@ -72,7 +72,7 @@ BROKEN = {  # what breaks a rule: (rule, level, how)
 
 
 def findings(folder):
-    return list(rules.findings(files.read_all(folder, rules.READ)))
+    return list(rules.findings(rules.read_all(folder, rules.READ)))
 
 
 def found(folder):

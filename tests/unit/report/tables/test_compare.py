@@ -5,7 +5,7 @@ import pytest
 
 from benchmarks.errors import UsageError
 from benchmarks.record.store import append
-from report.export import formats
+from report import formats
 from report.results.load import load
 from report.tables import render
 from report.tables.compare import compare, newest

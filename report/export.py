@@ -1,4 +1,4 @@
-"""The formats of other tools: each cell under one name.
+"""Results in the formats of other tools: some hold every row and column, the others a metric of each cell.
 
 pytest-benchmark and pyperf get a value of every launch. A launch is one sample, never a chunk or a step: tools that
 test whether means differ would take the chunks of one launch for independent samples, and find differences that do not
@@ -12,17 +12,23 @@ pytest-benchmark, for `pytest-benchmark compare FILE`: a launch is one of a benc
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from benchmarks.errors import UsageError, plain
+from benchmarks.record.schema import COLUMNS
 from benchmarks.stats import Interval, speed
+from report.formats import as_csv
+from report.results.arrow import TYPES
 from report.tables.compare import CELL, COMPARISON, newest, own_rows
 from report.tables.metrics import DEFAULT, Metric
 
@@ -187,3 +193,38 @@ def _described(values: list[float]) -> dict[str, Any]:
         "hd15iqr": max(value for value in values if value <= high), "ops": 1 / mean, "total": sum(values),
         "data": values, "iterations": 1,
     }  # fmt: skip
+
+
+def as_json(frame: pd.DataFrame) -> str:
+    """Return one launch a line, each a JSON object."""
+    return frame.to_json(orient="records", lines=True, double_precision=15)
+
+
+def as_parquet(frame: pd.DataFrame) -> bytes:
+    """Return a Parquet file with the schema's types; each column's unit and meaning stand in its metadata."""
+    described = [
+        pa.field(column.name, TYPES[column.kind], metadata={"unit": column.unit, "meaning": column.meaning})
+        for column in COLUMNS
+    ]
+    schema = pa.schema([*described, *(pa.field(name, pa.string()) for name in ("machine_kind", "machine"))])
+    written = io.BytesIO()
+    pq.write_table(pa.Table.from_pandas(frame, schema, preserve_index=False), written)
+    return written.getvalue()
+
+
+EXPORTS: dict[str, Callable[[pd.DataFrame, Metric], str | bytes]] = {
+    "pytest-benchmark": pytest_benchmark,
+    "pyperf": pyperf,
+    "bencher": bencher,
+    "github-action-benchmark": github_action_benchmark,
+    "parquet": lambda frame, _: as_parquet(frame),
+    "csv": lambda frame, _: as_csv(frame),
+    "json": lambda frame, _: as_json(frame),
+}
+
+
+def exported(frame: pd.DataFrame, form: str, asked: Metric) -> str | bytes:
+    """Return the rows, a frame as load gives it, in a format of EXPORTS; UsageError for another."""
+    if form not in EXPORTS:
+        raise UsageError(f"--format {form}: expected {', '.join(EXPORTS)}")
+    return EXPORTS[form](frame, asked)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.errors import UsageError
-from report.export import formats
+from report import formats
 from report.tables import render
 from report.tables.metrics import metric
 from tests.unit.report.known import LATER, SLOWER, STEADY
