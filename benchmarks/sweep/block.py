@@ -26,7 +26,8 @@ from benchmarks.machine import environments, git, hardware, signals
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record import store
-from benchmarks.sweep.ledger import Key, Ledger, Stopping
+from benchmarks.sweep.ledger import Key, Ledger
+from benchmarks.sweep.stopping import Stopping
 from benchmarks.worker.train import DIGITS
 
 Row = dict[str, Any]

@@ -19,7 +19,8 @@ from benchmarks.machine.signals import Interrupted
 from benchmarks.plan.cells import Cell, Launch, Request, launches
 from benchmarks.record import store
 from benchmarks.sweep.block import BlockRunner, Report, ReportProof, Row, append_rows
-from benchmarks.sweep.ledger import Ledger, Stopping, completed_rows
+from benchmarks.sweep.ledger import Ledger, completed_rows
+from benchmarks.sweep.stopping import Stopping
 
 
 def interruption_reason(ending: BaseException) -> str:

@@ -25,7 +25,8 @@ from benchmarks.sweep.dask.facts import (
     requested_cells,
     requested_probes,
 )
-from benchmarks.sweep.ledger import Key, Ledger, Stopping, completed_rows
+from benchmarks.sweep.ledger import Key, Ledger, completed_rows
+from benchmarks.sweep.stopping import Stopping
 
 Row = dict[str, Any]
 Made = list[tuple[Launch, Row]]

@@ -23,7 +23,7 @@ from benchmarks.plan.cells import Cell, Launch, Preset
 from benchmarks.plan.data.prepared import prepare
 from benchmarks.sweep.block import BlockRunner
 from benchmarks.sweep.dask.copies import lines_from
-from benchmarks.sweep.ledger import Stopping
+from benchmarks.sweep.stopping import Stopping
 
 Json = dict[str, Any]
 Send = Callable[[Json], None]
