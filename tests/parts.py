@@ -56,7 +56,8 @@ STAGES: tuple[tuple[tuple[Part, ...], ...], ...] = (
     ),
     (
         tuple(
-            tested(name, "test", f"tests/{name}", "-m", "not soak") for name in ("sweeps", "process", "fuzz", "browser")
+            tested(name, "test", f"tests/{name}", "-m", "not soak")
+            for name in ("sweeps", "process", "fuzz", "browser", "attacks")
         ),
         (
             tested("engine", "engine", "tests/engine", "-m", "not soak"),
