@@ -28,7 +28,7 @@ from benchmarks.launch.process import Place, cell_request, launch, on_cpus
 from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared, prepare
-from benchmarks.stats import LOOKS, Means, paired, sample, speed_verdicts
+from benchmarks.stats import CONFIDENCE, LOOKS, Means, judged_ratios, paired, sample
 from benchmarks.worker import timing
 from benchmarks.worker.inputs import Inputs, prepare_inputs
 from benchmarks.worker.lockstep import prove
@@ -196,8 +196,9 @@ def _comparisons(inputs: Inputs) -> Iterator[Check]:
     yield Check("comparisons", "A/A: the interval holds 1", f"{held} of 40", "at least 33", held >= 33)
     for slower, wanted in ((0.05, ("slower",)), (0.005, ("equivalent", "not distinguished"))):
         ratio = _compare(inputs, ROUNDS, slower)
-        verdict, (low, high) = str(speed_verdicts(ratio)), np.exp(ratio.bounds())
-        found = f"{verdict} ({np.exp(ratio.mean):.4f}, {low:.4f}-{high:.4f})"
+        judged = judged_ratios(ratio, CONFIDENCE)
+        verdict = str(judged.verdict)
+        found = f"{verdict} ({np.exp(ratio.mean):.4f}, {judged.low:.4f}-{judged.high:.4f})"
         yield Check("comparisons", f"a slow-down of {slower:.1%}", found, " or ".join(wanted), verdict in wanted)
 
 
