@@ -12,10 +12,11 @@ so that the two cannot contradict each other.
 
 from __future__ import annotations
 
+import bisect
 import functools
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -196,6 +197,53 @@ def _smallest(ratios: int, rounds: int) -> Floats:
             t = np.abs(pairs.mean) / (pairs.std / np.sqrt(rounds))
         found[first : first + step] = 2 * special.stdtr(rounds - 1, -np.nanmax(t, axis=1))  # 0/0 is the best itself
     return np.sort(found)
+
+
+def power(difference: float, noise: float, rounds: int, confidence: float) -> float:
+    """Return how likely an interval of so many rounds leaves out 1 where an arm is slower by this share.
+
+    `noise` is the standard deviation of a round's log ratio: the noncentral t distribution.
+    """
+    reach = special.stdtrit(rounds - 1, (1 + confidence) / 2)
+    shift = -math.log1p(-difference) / noise * math.sqrt(rounds)
+    found = 1 - special.nctdtr(rounds - 1, shift, reach) + special.nctdtr(rounds - 1, shift, -reach)
+    if math.isnan(found):  # scipy gives up on large shifts; there the normal one is good to 0.3 points
+        found = special.ndtr((shift - reach) / math.sqrt(1 + reach**2 / (2 * (rounds - 1))))
+    return float(found)
+
+
+POWER = 0.9  # with which a difference that was asked for is found
+
+
+def rounds_needed(difference: float, noise: float, comparisons: Sequence[int], most: int) -> int | None:
+    """Return the fewest rounds after which a slow-down is found with POWER; None where `most` are too few.
+
+    `comparisons` are the numbers of arms of each comparison of the table. FEWEST_ROUNDS at least.
+    """
+    sharing = np.repeat(np.arange(len(comparisons)), np.maximum(1, np.array(comparisons) - 1))
+
+    def enough(rounds: int) -> bool:
+        table = Means(np.zeros(len(sharing)), np.ones(len(sharing)), np.full(len(sharing), float(rounds)))
+        return power(difference, noise, rounds, simultaneous(table, sharing)) >= POWER
+
+    found = bisect.bisect_left(range(FEWEST_ROUNDS, most + 1), True, key=enough) + FEWEST_ROUNDS
+    return found if found <= most else None
+
+
+def pair_noise(comparisons: Iterable[Iterable[Mapping[int, float]]]) -> tuple[float, int] | None:
+    """Return the median standard deviation of a round's log ratio to the fastest arm, and of how many pairs it is.
+
+    A comparison has the speeds of each arm by round. Pairs with fewer than FEWEST common rounds do not count; None
+    where there is no other.
+    """
+    found = []
+    for arms in map(list, comparisons):
+        best = max(arms, key=lambda rounds: float(np.mean(np.log(list(rounds.values())))), default={})
+        for rounds in arms:
+            common = sorted(rounds.keys() & best.keys())
+            if rounds is not best and len(common) >= FEWEST:
+                found.append(float(paired([rounds[n] for n in common], [best[n] for n in common]).std))
+    return (float(np.median(found)), len(found)) if found else None
 
 
 def widest(speeds: Mapping[str, Mapping[int, float]]) -> float:

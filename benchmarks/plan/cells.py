@@ -274,6 +274,7 @@ class Request:
     time_cap_s: float = math.inf  # of all speed launches; a comparison always gets one round
     data_dir: Path | None = None
     resume: bool = False
+    detect: float | None = None  # the share of a slow-down that the rounds are to find
 
     def record(self) -> dict[str, Any]:
         """Return what a run's record says of it: preset and seed."""
