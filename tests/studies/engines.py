@@ -6,7 +6,7 @@ and data are made before and kept for both: only launches differ. In each sweep 
 its launches; the ratio of a cell is that of the pairs, with the paired interval that reports use. Nothing else should
 run meanwhile. PYTHONPATH is the checkout's root.
 
-Exit code 1 where a cell's speed surely differs (adjusted by Holm for having asked all cells), 0 otherwise.
+Exit code 1 where a cell's speed surely differs (by intervals that are simultaneous over all cells), 0 otherwise.
 """
 
 from __future__ import annotations
