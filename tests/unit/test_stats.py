@@ -192,3 +192,12 @@ def test_widest_is_of_the_ratios_to_the_fastest():
     assert widest({"fast": fast, "failed": {}}) == widest({"fast": fast})
     assert widest({"fast": fast, "other rounds": {9: 1.0}}) == math.inf
     assert widest({}) == math.inf
+
+
+def test_what_stops_a_comparison_is_the_interval_that_its_table_shows():
+    logs = np.random.default_rng(3).normal(0, 0.02, (4, 10)) + np.array([0.5, 0.0, 0.1, 0.2])[:, None]
+    _, pairs = compared(logs)
+    judged = judged_ratios(pairs, simultaneous(pairs, np.zeros(3)))
+    arms = {str(arm): dict(enumerate(np.exp(line))) for arm, line in enumerate(logs)}
+    assert widest(arms) == pytest.approx(np.log(judged.high / judged.low).max() / 2, abs=1e-6)
+    assert widest(arms) > 1.2 * pairs.half_widths().max()  # each by itself would be narrower
