@@ -187,7 +187,8 @@ def parts(inputs: Inputs) -> list[Part]:
     pictures = [_picture(f"{inputs.part}lead{number}", cells) for number, cells in enumerate(inputs.headline)]
     note = (
         "Geometric means over launches, each a process of its own; whiskers and small figures are 95 % intervals. In "
-        "the order of the ratios, which are paired by rounds. Like for like: the same mode for all that have it. MFU: "
-        "of the machine's measured peak. Lockstep: proven to compute what is declared. Noisy launches are kept."
+        "the order of the ratios, which are paired by rounds; all their intervals hold in 95 % of tables. Like for "
+        "like: the same mode for all that have it. MFU: of the machine's measured peak. Lockstep: proven to compute "
+        "what is declared. Noisy launches are kept."
     )
     return [table(inputs), Words([note], style="note"), Pictures(pictures)]
