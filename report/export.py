@@ -99,7 +99,7 @@ def bencher(frame: pd.DataFrame, asked: Metric) -> str:
     measure = THROUGHPUT if asked.name == DEFAULT else asked.name.replace("_", "-")
     found = {}
     for cell, interval in _intervals(frame, asked):
-        bounds = {"lower_value": interval.low, "upper_value": interval.high} if interval.n > 1 else {}
+        bounds = {"lower_value": interval.low, "upper_value": interval.high} if interval.low else {}
         found[cell.name[:LONGEST]] = {measure: {"value": interval.estimate, **bounds}}
     return json.dumps(found, indent=1) + "\n"
 
@@ -113,7 +113,7 @@ def github_action_benchmark(frame: pd.DataFrame, asked: Metric) -> str:
         facts = ", ".join(f"{name} {value}" for name, value in cell.facts.items())
         middle = "geometric mean" if min(cell.values) > 0 else "median"
         entry = {"name": cell.name, "unit": asked.column.unit or asked.name, "value": interval.estimate}
-        if interval.n > 1:
+        if interval.low:
             entry["range"] = f"{interval.low:.6g} to {interval.high:.6g}"
         found.append({**entry, "extra": f"{asked.name}: {middle} of {len(cell.values)} launches, {facts}"})
     return json.dumps(found, indent=1) + "\n"

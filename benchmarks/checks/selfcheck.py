@@ -28,7 +28,7 @@ from benchmarks.launch.process import Place, cell_request, launch, on_cpus
 from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared, prepare
-from benchmarks.stats import LOOKS, Means, paired, sample, speed_verdicts
+from benchmarks.stats import CONFIDENCE, LOOKS, Means, judged_ratios, paired, power, sample, simultaneous
 from benchmarks.worker import timing
 from benchmarks.worker.inputs import Inputs, prepare_inputs
 from benchmarks.worker.lockstep import prove
@@ -103,6 +103,9 @@ Floats = npt.NDArray[np.float64]
 RECIPE = RECIPES["mlp"]
 SIMULATIONS = 20_000
 ROUNDS = 20
+TABLE_ARMS, POWER_TABLES = 6, 4_000
+MEASURED_NOISE = 0.128  # of a round's log ratio to the fastest: the median of results/reference, a shared machine
+QUIET_NOISE = 0.03
 NOISE = 0.03  # standard deviation of a launch's log speed in simulations; 2-4 % is seen on small machines
 
 
@@ -171,6 +174,40 @@ def _coverage(inputs: Inputs) -> Iterator[Check]:
         yield Check("coverage", what, f"{share:.2%}", "at least 92 %", share >= 0.92)
 
 
+def _power(inputs: Inputs) -> Iterator[Check]:
+    """Draw tables of equal arms and count wrong words, then slow one arm and count how often it is found."""
+    for rounds in LOOKS:
+        share = 1 - float((_shares(TABLE_ARMS, rounds, 0.0, 0.1) == 0).mean())
+        what = f"false alarms in a table of {TABLE_ARMS} equal arms, {rounds} rounds"
+        yield Check("power", what, f"{share:.1%}", "at most 6 %", share <= 0.06)
+    for noise in (MEASURED_NOISE, QUIET_NOISE):
+        for slower in (0.01, 0.02, 0.05, 0.1):
+            for rounds in (6, 10, 20):
+                pair, six = (float(_shares(arms, rounds, slower, noise).mean()) for arms in (2, TABLE_ARMS))
+                expected = power(slower, noise, rounds, CONFIDENCE)
+                what = f"a slow-down of {slower:.0%} is found, {rounds} rounds, noise {noise:.1%}"
+                found = f"{pair:.1%} between two, {six:.1%} in a table of {TABLE_ARMS}"
+                bound = f"{expected:.1%} to within 2 points, between two"
+                yield Check("power", what, found, bound, abs(pair - expected) < 0.02 and six < pair + 0.02)
+
+
+def _shares(arms: int, rounds: int, slower: float, noise: float) -> npt.NDArray[np.bool_]:
+    """Return of POWER_TABLES tables, judged as tables are, whether the interval of the slowed arm leaves out 1.
+
+    Where none is slowed: whether that of any does. `noise` is that of a round's log ratio; the ratios are to the best.
+    """
+    generator = np.random.default_rng(arms * rounds)
+    logs = generator.normal(0, noise / np.sqrt(2), (POWER_TABLES, arms, rounds))
+    logs[:, -1] += np.log1p(-slower)
+    best = logs.mean(axis=2).argmax(axis=1)[:, None]
+    ratios = sample(logs - np.take_along_axis(logs, best[:, :, None], axis=1))
+    one = Means(np.zeros(arms - 1), np.ones(arms - 1), np.full(arms - 1, float(rounds)))
+    judged = judged_ratios(ratios, simultaneous(one, np.zeros(arms - 1)))
+    apart = ((judged.low > 1) | (judged.high < 1)) & (np.arange(arms) != best)
+    # Where the slowed arm was taken for the best, the other of a pair is found to differ from it, if any is.
+    return np.asarray(apart.any(axis=1) if not slower or arms == 2 else apart[:, -1])
+
+
 def _holds(found: Means) -> npt.NDArray[np.bool_]:
     """Return for each mean whether its interval holds 0, the truth."""
     low, high = found.bounds()
@@ -196,8 +233,9 @@ def _comparisons(inputs: Inputs) -> Iterator[Check]:
     yield Check("comparisons", "A/A: the interval holds 1", f"{held} of 40", "at least 33", held >= 33)
     for slower, wanted in ((0.05, ("slower",)), (0.005, ("equivalent", "not distinguished"))):
         ratio = _compare(inputs, ROUNDS, slower)
-        verdict, (low, high) = str(speed_verdicts(ratio)), np.exp(ratio.bounds())
-        found = f"{verdict} ({np.exp(ratio.mean):.4f}, {low:.4f}-{high:.4f})"
+        judged = judged_ratios(ratio, CONFIDENCE)
+        verdict = str(judged.verdict)
+        found = f"{verdict} ({np.exp(ratio.mean):.4f}, {judged.low:.4f}-{judged.high:.4f})"
         yield Check("comparisons", f"a slow-down of {slower:.1%}", found, " or ".join(wanted), verdict in wanted)
 
 
@@ -282,6 +320,7 @@ CHECKS: Mapping[str, Callable[[Inputs], Iterator[Check]]] = {
     "known_rate": _known_rate,
     "slips": _slips,
     "coverage": _coverage,
+    "power": _power,
     "comparisons": _comparisons,
 }
 REAL: Mapping[str, Callable[[Prepared], Iterator[Check]]] = {

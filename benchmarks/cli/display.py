@@ -21,7 +21,7 @@ from benchmarks.errors import LockstepError, plain
 from benchmarks.launch.proof import Proof
 from benchmarks.machine.signals import Interrupted
 from benchmarks.plan.cells import SHARED, Cell, Launch
-from benchmarks.stats import median_time, speed
+from benchmarks.stats import FEWEST, median_time, speed
 from benchmarks.sweep.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -270,9 +270,9 @@ def _cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
 
 
 def _interval(speeds: Sequence[float]) -> str:
-    """Return the 95 % interval over launches, empty with fewer than two."""
-    if len(speeds) < 2:
-        return ""
+    """Return the 95 % interval over launches, `n = 2` where there are too few for one, empty where there is none."""
+    if len(speeds) < FEWEST:
+        return f"n = {len(speeds)}" if speeds else ""
     found = speed(speeds)
     return f"{found.low:,.0f}-{found.high:,.0f}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +28,7 @@ from benchmarks.machine.memory import MemoryLimit, size_bytes
 from benchmarks.plan.cells import PRESETS, Cell, Preset, Request, RequestedAxes, expand
 from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
 from benchmarks.record import store
+from benchmarks.sweep.detect import experience, planned_rounds, words
 from benchmarks.sweep.local import LocalSweep
 
 ENGINES = ("local", "dask")
@@ -34,6 +36,7 @@ CLUSTERS = ("slurm",)
 FOR_ONE_MACHINE = {
     "dry_run": ": what is planned depends on the machines that join",
     "python": ": say it where a machine joins",
+    "detect": ": the noise depends on the machines that join",
 }
 
 
@@ -77,6 +80,9 @@ def run(
     rounds: Annotated[
         int | None, typer.Option(min=0, max=MAX_COUNT, help="exactly so many speed launches a configuration")
     ] = None,
+    detect: Annotated[
+        str | None, typer.Option(help="as many rounds as find a slow-down of this share, such as 2%, with 90 % power")
+    ] = None,
     seeds: Annotated[
         int | None, typer.Option(min=0, max=MAX_COUNT, help="accuracy launches a configuration, a seed each")
     ] = None,
@@ -116,10 +122,11 @@ def run(
     reached is `interrupted` then, and the same command with --resume goes on. A second Ctrl-C ends at once.
     """
     amount = _preset_of(preset, rounds, seeds, epochs)
+    difference = _difference(detect, rounds)
     if epochs == 0:
         say("--epochs 0: no accuracy launches, whatever --seeds and --preset say")
     environments.override_interpreters(python or [])
-    over_several = _over_several(engine, scheduler, cluster, dry_run=dry_run, python=python)
+    over_several = _over_several(engine, scheduler, cluster, dry_run=dry_run, python=python, detect=detect)
     request = Request(
         axes=RequestedAxes(
             frameworks=values(framework, [], list(ADAPTERS), "framework"),
@@ -145,6 +152,7 @@ def run(
         time_cap_s=time_cap,
         data_dir=data_dir,
         resume=resume,
+        detect=difference,
     )
     if dry_run:
         _show_plan(request)
@@ -165,6 +173,7 @@ def _run_on_this_machine(request: Request, wait: bool) -> LocalSweep:
     store.check(request.results)
     with lock.machine_lock(f"{', '.join(axes.recipes)} in {', '.join(frameworks)}", wait, say):
         probes, cells = _probed(axes, frameworks, list(data), devices)
+        request = _with_rounds(request, cells)
         display = Display(err)
         memory, preset = MemoryLimit.for_bytes(request.memory_bytes), request.preset
         known = ceilings(points(cells), request.peak, say)
@@ -186,9 +195,10 @@ def _run_on_this_machine(request: Request, wait: bool) -> LocalSweep:
 
 def _show_plan(request: Request) -> None:
     """Print every cell that this machine would measure, and how many launches there would be."""
-    axes, devices, amount = request.axes, chosen(request.axes.devices), request.preset
+    axes, devices = request.axes, chosen(request.axes.devices)
     frameworks = chosen_frameworks(axes.frameworks, devices)
     _, cells = _probed(axes, frameworks, [planned(name, request.data_dir) for name in request.sets], devices)
+    amount = _with_rounds(request, cells).preset
     for cell in cells:
         words = plain(" ".join(str(part) for part in vars(cell).values()))
         out.print(words, markup=False, highlight=False, soft_wrap=True)
@@ -198,12 +208,34 @@ def _show_plan(request: Request) -> None:
     out.print(f"{count(len(cells), 'cell')}, {each}: {most}{launches}", highlight=False)
 
 
+def _with_rounds(request: Request, cells: Sequence[Cell]) -> Request:
+    """Return the request with the rounds that --detect needs, and say how many these are; else the same request."""
+    if request.detect is None:
+        return request
+    known = experience(request.results, cells)
+    rounds = planned_rounds(request.detect, known, cells, MAX_COUNT)
+    say(words(request.detect, rounds, known, cells))
+    return replace(request, preset=replace(request.preset, rounds=rounds, looks=()))
+
+
 def _probed(
     axes: RequestedAxes, frameworks: Sequence[str], datasets: Sequence[str], devices: Sequence[str]
 ) -> tuple[dict[tuple[str, str], Probe], list[Cell]]:
     """Return what each framework can do on each device of this machine, and the cells that were asked for."""
     probes = probe_all(frameworks, devices)
     return probes, expand(axes.on(frameworks, datasets, devices, len(physical_cpus())), probes)
+
+
+def _difference(detect: str | None, rounds: int | None) -> float | None:
+    """Return the share that --detect asks for, None without it; UsageError for what is none, and beside --rounds."""
+    if detect is None:
+        return None
+    if rounds is not None:
+        raise UsageError("--detect plans the rounds; leave out --rounds")
+    share = re.fullmatch(r"(\d+(?:\.\d+)?) ?%", detect.strip())
+    if not share or not 0.1 <= float(share[1]) <= 50:
+        raise UsageError(f"--detect {plain(detect)}: expected a share from 0.1% to 50%, such as 2%")
+    return float(share[1]) / 100
 
 
 def _preset_of(preset: str, rounds: int | None, seeds: int | None, epochs: int | None) -> Preset:

@@ -10,6 +10,7 @@ What one `run` asks for, in one object that the engine for this machine and the 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import itertools
 import json
@@ -199,8 +200,8 @@ def launches(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Itera
 def blocks(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Iterator[Block]:
     """Yield `rounds` of speed launches of every cell, all with `seed`, then its accuracy launches for each of `seeds`.
 
-    Each round shuffles the comparisons again; a comparison's cells keep one random order that is rotated by a place
-    each round, so that over as many rounds as there are cells each cell has every place once.
+    Each round shuffles the comparisons again; a comparison's cells are in the order of its williams() design, whose
+    numbers the seed gives to the cells. The order of a round depends on nothing else, on whichever machine it is made.
     """
     generator = random.Random(seed)
     comparisons: dict[tuple[object, ...], list[Cell]] = {}
@@ -213,8 +214,21 @@ def blocks(cells: Sequence[Cell], rounds: int, seeds: int, seed: int) -> Iterato
     for task, number, used in speed + [("accuracy", number, seed + number) for number in range(seeds)]:
         generator.shuffle(shuffled)
         for block in shuffled:
-            place = number % len(block)
-            yield Block(task, number, used, (*block[place:], *block[:place]))
+            orders = williams(len(block))
+            yield Block(task, number, used, tuple(block[place] for place in orders[number % len(orders)]))
+
+
+@functools.cache
+def williams(count: int) -> tuple[tuple[int, ...], ...]:
+    """Return orders of so many arms in which each comes right after each other, and has each place, equally often.
+
+    Williams 1949, Australian J. Scientific Research A 2: `count` orders where it is even, else twice as many, the
+    second square being the first in reverse. Reversed orders follow their originals at once, so that a design that
+    ends early is nearly balanced.
+    """
+    zigzag = [(count - place // 2) % count if place % 2 == 0 else place // 2 + 1 for place in range(count)]
+    orders = [tuple((arm + shift) % count for arm in zigzag) for shift in range(count)]
+    return tuple(orders) if count % 2 == 0 else tuple(made for order in orders for made in (order, order[::-1]))
 
 
 # Of a cell's fewest launches together: what one step in twenty does is missed by 58 steps drawn at random in 1 of 20.
@@ -269,6 +283,7 @@ class Request:
     time_cap_s: float = math.inf  # of all speed launches; a comparison always gets one round
     data_dir: Path | None = None
     resume: bool = False
+    detect: float | None = None  # the share of a slow-down that the rounds are to find
 
     def record(self) -> dict[str, Any]:
         """Return what a run's record says of it: preset and seed."""

@@ -51,10 +51,13 @@ class Stopping:
         mine = {cell: self.speeds.get(cell, {}) for cell in self.cells[comparison]}
         if any(planned.round not in known for known in mine.values()):
             return None  # another cell's launch of this round is still to come
+        late = time.monotonic() > self.deadline
+        if not (late or rounds in self.preset.looks or rounds == self.preset.rounds):
+            return None  # nothing is computed beside a measurement that nobody looks at
         width = widest({str(c): {n: v for n, v in known.items() if v is not None} for c, known in mine.items()})
         if rounds in self.preset.looks and width <= self.preset.half_width:
             reason = "precise"
-        elif time.monotonic() > self.deadline:
+        elif late:
             reason = "time cap"
         elif rounds == self.preset.rounds:
             reason = "rounds"

@@ -12,6 +12,7 @@ import pandas as pd
 
 from report.page import words
 from report.page.parts import Cell, Column, Group, Line, Table, facets
+from report.tables.intervals import bound
 
 
 def quantity(value: Any, form: str | Callable[[Any], str] = ",.0f", note: str = "") -> Cell:
@@ -30,12 +31,23 @@ def figure(text: str, name: str, form: str | Callable[[Any], str] = ",.0f") -> C
     return Column(text, "", True, lambda record: quantity(record.get(name), form))
 
 
-def estimate(text: str, name: str, form: str | Callable[[Any], str], prefix: str, bounds: str = "") -> Column:
-    """Return a column of a figure with its interval, whose bounds' names begin with `prefix`, in a format or `form`."""
+def estimate(
+    text: str,
+    name: str,
+    form: str | Callable[[Any], str],
+    prefix: str,
+    bounds: str | Callable[[float], str] = "",
+    launches: str = "",
+) -> Column:
+    """Return a column of a figure with its interval, whose bounds' names begin with `prefix`, in a format or `form`.
+
+    Where there is no interval it says how many `launches` the figure is of, where that column is named.
+    """
 
     def cell(record: Any) -> Cell:
-        low, high = record[f"{prefix}low"], record[f"{prefix}high"]
-        return quantity(record[name], form, words.between(low, high, bounds or str(form)))
+        interval = words.between(record[f"{prefix}low"], record[f"{prefix}high"], bounds or str(form))
+        few = f"n = {record[launches]}" if launches and words.known(record.get(name)) else ""
+        return quantity(record[name], form, interval or few)
 
     return Column(text, "95 % interval", True, cell)
 
@@ -58,8 +70,13 @@ def _framework_and(heading: str, name: str) -> Column:
 
 def _verdict(record: Any) -> Cell:
     """Return the verdict on a ratio, or why there is none."""
-    undecided = "too few rounds" if words.known(record["ratio_low"]) else ""
-    return Cell(words.text(record["verdict"]) or undecided)
+    judgeable = words.known(record["ratio"]) and not is_reference(record)
+    return Cell(words.text(record["verdict"]) or ("too few rounds" if judgeable else ""))
+
+
+def is_reference(record: Any) -> bool:
+    """Return whether a cell is the one that its comparison's ratios are to."""
+    return bool(words.known(record["ratio"]) and record["ratio"] == 1 and not words.known(record["ratio_low"]))
 
 
 def grouped(columns: Sequence[Column], records: pd.DataFrame | Iterable[Any], title: str = "") -> Group:
@@ -76,7 +93,8 @@ def folded(caption: str, columns: Sequence[Column], records: pd.DataFrame | Iter
 NAMED, VERSIONED = _framework_and("mode", "mode"), _framework_and("version", "framework_version")
 FRAMEWORK, MODE, NETWORK = label("framework"), label("mode"), label("network", "recipe")
 DEVICE, DTYPE, BATCH = label("device"), label("dtype"), figure("batch", "batch_size")
-SPEED = estimate("samples/s", "train_samples_per_s", words.speed, "", ",.0f")
+SPEED = estimate("samples/s", "train_samples_per_s", words.speed, "", ",.0f", "launches")
+RATIO = estimate("ratio", "ratio", ".3f", "ratio_", bound)
 VERDICT = Column("verdict", cell=_verdict)
 LOCKSTEP = Column(
     "lockstep", cell=lambda r: Cell(words.short(r["lockstep"]), style="good" if r["lockstep"] == "pass" else "bad")

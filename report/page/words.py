@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import plain, threads
+from report.tables.intervals import bound
 
 NONE = "–"
 DIRTY = "-dirty"  # git.commit's mark of a checkout with changes
@@ -34,10 +35,19 @@ def speed(value: Any) -> str:
     return number(value, ",.0f" if known(value) and value >= 100 else ".3g")
 
 
-def between(low: Any, high: Any, form: str = ",.0f") -> str:
+def between(low: Any, high: Any, form: str | Callable[[float], str] = ",.0f") -> str:
     """Return an interval, empty where there is none; signed bounds are joined by a word."""
+    if not (known(low) and known(high)):
+        return ""
+    if callable(form):
+        return f"{form(float(low))}–{form(float(high))}"
     joint = " to " if form.startswith("+") else "–"
-    return f"{float(low):{form}}{joint}{float(high):{form}}" if known(low) and known(high) else ""
+    return f"{float(low):{form}}{joint}{float(high):{form}}"
+
+
+def ratio(value: float) -> str:
+    """Return a bound of a ratio in a sentence: two digits, or more where they decide the verdict."""
+    return bound(value, 2)
 
 
 def seconds(value: Any) -> str:

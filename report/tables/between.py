@@ -88,11 +88,12 @@ def between(
     """Return one line per cell of BASE and NEW, which are frames as load gives them.
 
     Columns: CELL as NEW has it (BASE where that is alone); base_framework and what else may differ, base_threads and
-    so on; base_median of the metric `name`, base_low, base_high, the 95 % interval of its geometric mean over
+    so on; base_middle of the metric `name`, its geometric mean, and base_low, base_high, its 95 % interval over
     base_launches launches, of which base_noisy were noisy, and the same of new; ratio (new over base),
     ratio_low, ratio_high, verdict; `times` (different times, same launches, same rounds); base_accuracy, new_accuracy,
     difference, difference_low, difference_high, seeds (that both have), accuracy_verdict; `changes`, `notes`, text.
-    Intervals are not adjusted, verdicts are one Holm family. `records` are the sweeps of each side, for what changed.
+    The ratios' intervals are simultaneous, verdicts are read off them. `records` are the sweeps of each side, for what
+    changed.
     UsageError for an unknown metric or axis, and for cells that only a difference not in `across` keeps apart.
     """
     if unknown := [axis for axis in across if axis not in AXES]:
@@ -122,7 +123,7 @@ def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None
     asked = metric(name)
     found = side(own_rows(frame), asked)
     sums = intervals.summary(found.launches, len(found.cells))
-    cells = found.cells.join(np.exp(sums["mean"]).fillna(sums["median"]).rename("middle"))  # as ratios are: geometric
+    cells = found.cells.join(sums["middle"])
     with_value = cells.dropna(subset="middle")
     candidates = with_value[with_value["framework"] == base] if base else with_value
     if candidates.empty:
@@ -131,11 +132,17 @@ def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None
     best = candidates.sort_values("middle", ascending=not asked.rising).drop_duplicates(COMPARISON)
     references = cells[COMPARISON].merge(best[COMPARISON].assign(base=best.index), on=COMPARISON, how="left")["base"]
     pairs = pd.DataFrame({"base": references.to_numpy(), "new": cells.index}).astype("Int64")
-    return _compared(found, found, pairs, asked, "same rounds")
+    was_chosen = bool(candidates.duplicated(COMPARISON).any())
+    return _compared(found, found, pairs, asked, "same rounds", was_chosen)
 
 
-def _compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: str) -> pd.DataFrame:
-    """Return the table that between describes for pairs of cells' numbers; `shared` is what rounds in common are."""
+def _compared(
+    base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared: str, was_chosen: bool = False
+) -> pd.DataFrame:
+    """Return the table that between describes for pairs of cells' numbers; `shared` is what rounds in common are.
+
+    `was_chosen`: each comparison's base was chosen because it was the best.
+    """
     both = {"base": base, "new": new}
     cells = {name: found.cells.reindex(pairs[name]).set_axis(pairs.index) for name, found in both.items()}
     sums = {
@@ -146,11 +153,13 @@ def _compared(base: Side, new: Side, pairs: pd.DataFrame, asked: Metric, shared:
     table = cells["new"][named].fillna(cells["base"][named])
     table = table.join(cells["base"][["framework", *AXIS_COLUMNS, "revision"]].add_prefix("base_"))
     for name, found in sums.items():
-        for figure in ("median", "low", "high"):
+        for figure in ("middle", "low", "high"):
             table[f"{name}_{figure}"] = found[figure].astype("Float64")
         table[f"{name}_launches"] = found["n"].fillna(0).astype("Int64")
         table[f"{name}_noisy"] = cells[name]["noisy"].fillna(0).astype("Int64")
-    table = table.join([_judged(both, cells, sums, pairs, asked, shared), sides.differences(base, new, pairs)])
+    table = table.join(
+        [_judged(both, cells, sums, pairs, asked, shared, was_chosen), sides.differences(base, new, pairs)]
+    )
     if base is not new:
         for task in ("", "accuracy_"):
             words = _validity(cells["base"], cells["new"], task)
@@ -170,17 +179,20 @@ def _judged(
     pairs: pd.DataFrame,
     asked: Metric,
     shared: str,
+    was_chosen: bool,
 ) -> pd.DataFrame:
     """Return RATIO, verdict and times: paired where launches share sweep and round, else by Welch's test."""
     same = intervals.paired(intervals.in_common(both["base"].launches, both["new"].launches, pairs), len(pairs))
     found = same.where(same["n"] > 0, intervals.welch(sums["base"], sums["new"]))
     complete = np.logical_and(*((sums[name]["n"] == cells[name]["ok"]).to_numpy() for name in both))
     reference = (pairs["base"] == pairs["new"]).fillna(False).to_numpy(bool) & (both["base"] is both["new"])
-    result = pd.DataFrame(np.exp([means(found).mean, *means(found).bounds()]).T, found.index, RATIO).astype("Float64")
-    result.loc[reference, ["ratio_low", "ratio_high"]] = pd.NA
-    family = found[complete & ~reference & asked.judged]
-    words = pd.Series(stats.speed_verdicts(means(family)), family.index, "string").reindex(found.index, fill_value="")
-    result["verdict"] = words.map(lambda word: {"faster": asked.above, "slower": asked.below}.get(word, word))
+    pairs_found = means(found.mask(pd.Series(reference, found.index)))  # a reference is no pair with itself
+    family = pd.factorize(pairs["base"])[0] if was_chosen else None
+    judged = stats.judged_ratios(pairs_found, stats.simultaneous(pairs_found, family))
+    figures = [np.exp(found["mean"].astype(float)), judged.low, judged.high]
+    result = pd.DataFrame(dict(zip(RATIO, figures, strict=True)), found.index).astype("Float64")
+    verdicts = pd.Series(judged.verdict, found.index, "string").where(complete & asked.judged, "")
+    result["verdict"] = verdicts.map(lambda word: {"faster": asked.above, "slower": asked.below}.get(word, word))
     result["times"] = pd.Series("different times", found.index, "string").where(result["ratio"].notna(), "")
     result.loc[same["n"] > 0, "times"] = shared
     return result

@@ -1,12 +1,12 @@
 """Frameworks beside each other: a line per cell with its speed, ratio, verdict and accuracy; no loop over launches.
 
-`pivot` shows one figure over two axes, for notebooks: batch size down, framework across, median samples/s.
+`pivot` shows one figure over two axes, for notebooks: batch size down, framework across, mean samples/s.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 import pandas as pd
@@ -159,14 +159,18 @@ def first_comparisons(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
 
 
 APART = (*COMPARISON, "mode")  # what must not differ within one figure without being named
-Method = Literal["median", "mean", "min", "max", "count", "std"]
+Method = Literal["geometric mean", "median", "mean", "min", "max", "count", "std"]
 METHODS = get_args(Method)
 
 Names = str | Sequence[str]
 
 
 def pivot(
-    frame: pd.DataFrame, rows: Names, columns: Names, metric: str = "train_samples_per_s", how: Method = "median"
+    frame: pd.DataFrame,
+    rows: Names,
+    columns: Names,
+    metric: str = "train_samples_per_s",
+    how: Method = "geometric mean",
 ) -> pd.DataFrame:
     """Return `metric` of launches (load) or of a table's lines (compare), a line per `rows`, a column per `columns`.
 
@@ -183,7 +187,14 @@ def pivot(
     frame = frame[frame[metric].notna()]
     if mixed := _mixes(frame, [*down, *across]):
         raise UsageError(f"a field would mix {', '.join(mixed)}: name it in rows or columns, or choose one beforehand")
-    return frame.pivot_table(metric, down, across, aggfunc=how, observed=True)
+    how_pandas: Any = _geometric_mean if how == METHODS[0] else how
+    return frame.pivot_table(metric, down, across, aggfunc=how_pandas, observed=True)
+
+
+def _geometric_mean(values: pd.Series) -> float:
+    """Return the geometric mean, NaN where a value is below 0."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return float(np.exp(np.log(floats(values)).mean()))
 
 
 def _check(frame: pd.DataFrame, axes: Sequence[str], metric: str, how: str) -> None:

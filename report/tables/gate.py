@@ -15,6 +15,7 @@ import pandas as pd
 from benchmarks.errors import UsageError, plain, threads
 from benchmarks.stats import FEWEST_ROUNDS
 from report.tables.between import NO_LONGER, ONLY_BASE
+from report.tables.intervals import bound
 from report.tables.metrics import Metric
 from report.tables.render import are_several
 
@@ -84,7 +85,7 @@ def _apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) 
                 return
             worse_by = 1 - record["ratio"] if asked.rising else record["ratio"] - 1  # 95 % of a speed, 105 % of a time
             if worse_by >= rule.share:
-                bounds = f"{record['ratio_low']:.3f} to {record['ratio_high']:.3f}"
+                bounds = f"{bound(record['ratio_low'])} to {bound(record['ratio_high'])}"
                 words = f"{asked.worse}: {cell}: {asked.name} is {record['ratio']:.3f} of BASE's ({bounds})"
                 outcome.regressions.append(plain(words + _circumstances(record)))
         case "slower":

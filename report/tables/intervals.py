@@ -13,18 +13,20 @@ import numpy as np
 import pandas as pd
 
 from adapters.recipes import RECIPES
-from benchmarks.stats import accuracy_verdicts, median_times, speed_verdicts
-from report.tables.groups import Flags, Floats, Numbers, chosen, differences, floats, means, spread
+from benchmarks.stats import EQUIVALENT, judged_accuracies, judged_ratios, median_times, simultaneous
+from report.tables.groups import Flags, Floats, Numbers, chosen, differences, floats, geometric_means, means, spread
 
 
 def summary(launches: pd.DataFrame, size: int) -> pd.DataFrame:
-    """Return per cell of `size`: n, median, low, high of the column `value`, and mean, std of its logarithms.
+    """Return per cell of `size`: n, middle, low, high of the column `value`, and mean, std of its logarithms.
 
-    `low` and `high` are the 95 % t interval of stats.speed, NaN with one launch. All but n and median are NaN where
-    a value is 0 or below, which has no logarithm.
+    `low` and `high` are the 95 % t interval of stats.speed, NaN where it has none. `middle` is the geometric mean.
+    Where a value is 0 or below, which has no logarithm, it is the median, and all but it and n are NaN.
     """
     found = spread(_logarithms(launches["value"]), launches["cell"], size)
-    found["median"] = launches["value"].astype(float).groupby(launches["cell"]).median()
+    values = launches[["value"]].astype(float)
+    geometric = geometric_means(values, launches["cell"].to_numpy())["value"].reindex(range(size))
+    found["middle"] = geometric.where(found["mean"].notna(), values["value"].groupby(launches["cell"]).median())
     found["low"], found["high"] = np.exp(means(found).bounds())
     return found
 
@@ -62,13 +64,27 @@ def in_common(
     return lines[["line"]].assign(base=lines["value_base"], new=lines["value_new"])
 
 
+MARKS = (EQUIVALENT[0], 1.0, EQUIVALENT[1])  # where a verdict changes
+
+
+def bound(value: float, digits: int = 3) -> str:
+    """Return a ratio's bound as text, with more digits where rounding would take it across one of MARKS, or onto it."""
+    texts = (f"{value:.{more}f}" for more in range(digits, 10))
+    return next((text for text in texts if _sides(float(text)) == _sides(value)), f"{value:.9f}")
+
+
+def _sides(value: float) -> list[int]:
+    """Return on which side of each of MARKS a ratio is."""
+    return [int(value > mark) - int(value < mark) for mark in MARKS]
+
+
 CIRCLE = 8  # choices of a best before pairs are said to lead round in a circle
 ROUNDING = 1e-12  # what a mean of differences and a difference of means may be apart
 FIGURES = ["low", "high", "ratio", "ratio_low", "ratio_high"]
 
 
 def with_ratio(table: pd.DataFrame, comparison: Numbers, launches: pd.DataFrame, base: str | None) -> pd.DataFrame:
-    """Add intervals, ratios to the base's best cell of the same comparison, and verdicts, one Holm family a table.
+    """Add intervals, ratios to the base's best cell of the same comparison, and verdicts, simultaneous over the table.
 
     `comparison` numbers what each line of the table is compared within. `launches` has a line per launch with a speed:
     cell (the table's line), sweep and round (numbers), value (samples/s); the last of the same round counts.
@@ -78,10 +94,12 @@ def with_ratio(table: pd.DataFrame, comparison: Numbers, launches: pd.DataFrame,
     own = spread(launches["value"], launches["cell"], len(table))
     may = np.ones(len(table), bool) if base is None else (table["framework"] == base).to_numpy(bool)
     found = _to_the_best(launches, own["mean"].to_numpy(), comparison, may)
-    pairs = means(found)
-    figures = [*means(own).bounds(), found["ratio"].to_numpy(), *pairs.bounds()]
-    added = pd.DataFrame(dict(zip(FIGURES, np.exp(figures), strict=True)), table.index).astype("Float64")
-    return table.join(added.assign(verdict=pd.array(speed_verdicts(pairs), "string")))
+    pairs, was_chosen = means(found), len(np.unique(comparison[may])) < may.sum()
+    judged = judged_ratios(pairs, simultaneous(pairs, comparison if was_chosen else None))
+    low, high = np.exp(means(own).bounds())
+    figures = [low, high, np.exp(found["ratio"].to_numpy()), judged.low, judged.high]
+    added = pd.DataFrame(dict(zip(FIGURES, figures, strict=True)), table.index).astype("Float64")
+    return table.join(added.assign(verdict=pd.array(judged.verdict, "string")))
 
 
 def _to_the_best(launches: pd.DataFrame, mean: Floats, comparison: Numbers, may: Flags) -> pd.DataFrame:
@@ -131,7 +149,7 @@ def with_accuracies(table: pd.DataFrame, comparison: Numbers, launches: pd.DataF
     (the table's line), ok (whether it ended so), and the row's recipe, seed, epochs, accuracy and times.
     `seeds` counts a cell's accuracy launches that ended ok (missing where none was tried), `reached` those that came
     to the target. The reference, named by `difference_to`, is the base or else the oracle or else the first by name;
-    of several modes the first by name. Differences are paired by seed, verdicts are one Holm family a table.
+    of several modes the first by name. Differences are paired by seed, their intervals simultaneous over the table.
     """
     size, good = len(table), launches[launches["ok"]]
     tried = np.bincount(launches["cell"], minlength=size) > 0
@@ -179,12 +197,12 @@ def _accuracy_differences(
     reference = np.where(has_accuracy, reference, -1)
     pairs = differences(pairable, ["seed", "epochs"], reference)
     found = means(spread(pairs["value"], pairs["cell"], len(frameworks)))
-    low, high = found.bounds()
+    judged = judged_accuracies(found, simultaneous(found))
     itself = reference == np.arange(len(frameworks))
     return {
         "difference": np.where(itself, 0.0, found.mean),
-        "difference_low": low,
-        "difference_high": high,
+        "difference_low": judged.low,
+        "difference_high": judged.high,
         "difference_to": frameworks.iloc[reference].reset_index(drop=True).where(reference >= 0),
-        "accuracy_verdict": accuracy_verdicts(found),
+        "accuracy_verdict": judged.verdict,
     }

@@ -14,7 +14,7 @@ from benchmarks.record.schema import COLUMNS, Column
 
 DEFAULT = "train_samples_per_s"
 AXES = ("schema_version", "batch_size", "threads", "round", "seed")  # numbers that say what was measured
-ACCURACY = ("accuracy", "train_accuracy")  # differences matter, not ratios: stats.accuracy_verdicts judges them
+ACCURACY = ("accuracy", "train_accuracy")  # differences matter, not ratios: stats.judged_accuracies judges them
 LEARNT = (*ACCURACY, "loss", "epochs", "accuracy_target", "time_to_accuracy_s")  # of accuracy launches
 HIGHER = (*ACCURACY, "mfu", "roofline_share")
 LOWER = ("loss", "lockstep_max_deviation", "lockstep_float64_deviation", "stolen_share", "foreign_share")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmarks.stats import judged_ratios, simultaneous
 from report.tables.compare import CELL, COMPARISON, MACHINE
 from report.tables.groups import floats, means, number
 from report.tables.intervals import against
@@ -24,9 +25,10 @@ def over_machines(cells: pd.DataFrame, launches: pd.DataFrame, base: str | None 
     """Return one line per point that several machines measured and framework, the highest mean of a point first.
 
     Columns: POINT; framework; `reference`, which is `base` or the framework on most machines with the highest mean;
-    ratio, the geometric mean over machines of the ratio to it; low, high, its 95 % interval where each machine has two
-    rounds or more; least, most, of one machine; machines, with a ratio; `of`, that measured the point; fastest, on how
-    many of these it is. `cells` are lines of compare with a speed, `launches` those with speeds that they come from.
+    ratio, the geometric mean over machines of the ratio to it; low, high, its interval, simultaneous over all, where
+    each machine has three rounds or more; least, most, of one machine; machines, with a ratio; `of`, that measured the
+    point; fastest, on how many of these it is. `cells` are lines of compare with a speed, `launches` those with speeds
+    that they come from.
     """
     best = _fastest(cells)
     if best.empty:
@@ -37,9 +39,11 @@ def over_machines(cells: pd.DataFrame, launches: pd.DataFrame, base: str | None 
     k, variance = lines.size(), lines["variance"].agg(lambda found: found.sum(skipna=False))
     squares = (ratios["variance"] ** 2 / (ratios["n"] - 1)).groupby([ratios[name] for name in LINE])
     freedom = variance**2 / squares.agg(lambda found: found.sum(skipna=False))
-    logs = pd.DataFrame({"mean": lines["log"].mean(), "std": np.sqrt(variance / k), "n": k, "freedom": freedom})
-    low, high = np.exp(means(logs).bounds())
-    found = pd.DataFrame({"ratio": np.exp(logs["mean"]), "low": low, "high": high, "machines": k})
+    n = lines["n"].min()  # rounds of the machine that has fewest
+    logs = pd.DataFrame({"mean": lines["log"].mean(), "std": np.sqrt(variance * n) / k, "n": n, "freedom": freedom})
+    points = None if base else logs.index.get_level_values("point")
+    judged = judged_ratios(means(logs), simultaneous(means(logs), points))
+    found = pd.DataFrame({"ratio": np.exp(logs["mean"]), "low": judged.low, "high": judged.high, "machines": k})
     found = found.assign(least=np.exp(lines["log"].min()), most=np.exp(lines["log"].max()))
     first = best.sort_values(SPEED).drop_duplicates(["point", "machine"], keep="last")
     found["fastest"] = first.groupby(LINE).size().reindex(found.index, fill_value=0)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import plain, threads
+from benchmarks.stats import FEWEST
 from report.formats import Section
 from report.tables.compare import COMPARISON, MEDIANS
+from report.tables.intervals import bound
 from report.tables.metrics import Metric
 
 HEADINGS = {  # of columns, where it is not their name
@@ -59,14 +61,15 @@ FORMATS = {
     **{name: "{:.6f}" for name in MEDIANS if name.startswith(("step_", "dispatch_"))},
 }  # fmt: skip
 
-INTERVALS = {  # column: columns of its bounds, and how one is written
-    "interval": ("low", "high", "{:,.0f}-{:,.0f}"),
-    "ratio_interval": ("ratio_low", "ratio_high", "{:.3f}-{:.3f}"),
-    "accuracy_interval": ("accuracy_low", "accuracy_high", "{:.4f}-{:.4f}"),
-    "difference_interval": ("difference_low", "difference_high", "{:+z.4f} to {:+z.4f}"),
+Interval = tuple[str, str, Callable[[float, float], str], str]  # columns of bounds, the text, the number of launches
+INTERVALS: dict[str, Interval] = {
+    "interval": ("low", "high", "{:,.0f}-{:,.0f}".format, "launches"),
+    "ratio_interval": ("ratio_low", "ratio_high", lambda low, high: f"{bound(low)}-{bound(high)}", ""),
+    "accuracy_interval": ("accuracy_low", "accuracy_high", "{:.4f}-{:.4f}".format, "seeds"),
+    "difference_interval": ("difference_low", "difference_high", "{:+z.4f} to {:+z.4f}".format, ""),
 }
-SIDES_INTERVALS = {
-    "ratio_interval": ("ratio_low", "ratio_high", "{:.3f} to {:.3f}"),
+SIDES_INTERVALS: dict[str, Interval] = {
+    "ratio_interval": ("ratio_low", "ratio_high", lambda low, high: f"{bound(low)} to {bound(high)}", ""),
     "difference_interval": INTERVALS["difference_interval"],
 }
 NUMERIC = {
@@ -118,7 +121,7 @@ def sides(table: pd.DataFrame, asked: Metric, names: tuple[str, str] = ("BASE", 
     named = SIDES | dict(zip(("base", "new"), names, strict=True))
     unit = f" ({asked.column.unit})" if asked.column.unit else ""
     several = are_several(table)
-    for _, group in table.rename(columns={"base_median": "base", "new_median": "new"}).groupby(COMPARISON, sort=False):
+    for _, group in table.rename(columns={"base_middle": "base", "new_middle": "new"}).groupby(COMPARISON, sort=False):
         lines = [_side_line(record, asked, everywhere) for record in group.to_dict("records")]
         headings = {
             name: heading
@@ -143,7 +146,10 @@ def _side_line(record: dict[Any, Any], asked: Metric, everywhere: list[str]) -> 
         record["noisy"] = " and ".join(f"{record[f'{s}_noisy']}/{record[f'{s}_launches']}" for s in ("base", "new"))
     record["changes"] = "; ".join(change for change in record["changes"].split("; ") if change not in everywhere)
     form = asked.form
-    bounds = {f"{side}_interval": (f"{side}_low", f"{side}_high", f"{form} to {form}") for side in ("base", "new")}
+    bounds: dict[str, Interval] = {
+        f"{side}_interval": (f"{side}_low", f"{side}_high", f"{form} to {form}".format, f"{side}_launches")
+        for side in ("base", "new")
+    }
     return _line(record, SIDES, FORMATS | {"base": form, "new": form}, SIDES_INTERVALS | bounds)
 
 
@@ -151,13 +157,15 @@ def _line(
     record: dict[Any, Any],
     headings: Mapping[str, str],
     forms: Mapping[str, str] = FORMATS,
-    intervals: Mapping[str, tuple[str, str, str]] = INTERVALS,
+    intervals: Mapping[str, Interval] = INTERVALS,
 ) -> dict[str, str]:
-    """Return one cell's figures as text, empty where there is none."""
+    """Return one cell's figures as text, empty where there is none; `n = 2` for the interval of two launches."""
     shown = {name: forms.get(name, "{}").format(value) for name, value in record.items() if pd.notna(value)}
-    for name, (low, high, form) in intervals.items():
+    for name, (low, high, text, launches) in intervals.items():
         if pd.notna(record[low]):
-            shown[name] = form.format(record[low], record[high])
+            shown[name] = text(record[low], record[high])
+        elif launches and pd.notna(record[launches]) and 0 < record[launches] < FEWEST:
+            shown[name] = f"n = {record[launches]}"
     if "reached" in shown:
         shown["reached"] += f"/{record['seeds']}"
     return {name: plain(shown.get(name, "")) for name in headings}

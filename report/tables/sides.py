@@ -16,7 +16,7 @@ import pandas as pd
 
 from benchmarks.errors import UsageError, plain, threads
 from benchmarks.record.store import SweepFile
-from benchmarks.stats import accuracy_verdicts
+from benchmarks.stats import judged_accuracies, simultaneous
 from report.tables.compare import CELL, newest
 from report.tables.groups import floats, means, spread
 from report.tables.intervals import by_seed, in_common
@@ -31,18 +31,18 @@ TYPES = {
 def differences(base: Side, new: Side, pairs: pd.DataFrame) -> pd.DataFrame:
     """Return means, difference (new - base) with its interval, seeds and accuracy_verdict for pairs of cells.
 
-    Only launches of the same seed and number of epochs are pairs; verdicts are one Holm family. A side that is
+    Only launches of the same seed and number of epochs are pairs; intervals are simultaneous. A side that is
     compared with itself (frameworks by another metric) has no differences: report/tables/compare.py has them.
     """
     theirs = base.learnt if base is not new else base.learnt.iloc[:0]
     common = in_common(theirs, new.learnt, pairs, ["seed", "epochs"])
     found = means(spread(floats(common["new"]) - floats(common["base"]), common["line"], len(pairs)))
-    low, high = found.bounds()
+    judged = judged_accuracies(found, simultaneous(found))
     shown = {
         "base_accuracy": theirs.groupby("cell")["value"].mean().reindex(pairs["base"]).to_numpy(),
         "new_accuracy": new.learnt.groupby("cell")["value"].mean().reindex(pairs["new"]).to_numpy(),
-        "difference": found.mean, "difference_low": low, "difference_high": high,
-        "seeds": np.where(found.n > 0, found.n, np.nan), "accuracy_verdict": accuracy_verdicts(found),
+        "difference": found.mean, "difference_low": judged.low, "difference_high": judged.high,
+        "seeds": np.where(found.n > 0, found.n, np.nan), "accuracy_verdict": judged.verdict,
     }  # fmt: skip
     return pd.DataFrame(shown, pairs.index).astype(TYPES)
 

@@ -6,7 +6,7 @@ and data are made before and kept for both: only launches differ. In each sweep 
 its launches; the ratio of a cell is that of the pairs, with the paired interval that reports use. Nothing else should
 run meanwhile. PYTHONPATH is the checkout's root.
 
-Exit code 1 where a cell's speed surely differs (adjusted by Holm for having asked all cells), 0 otherwise.
+Exit code 1 where a cell's speed surely differs (by intervals that are simultaneous over all cells), 0 otherwise.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.stats import CONFIDENCE, Means, _holm, paired
+from benchmarks.stats import Means, paired, simultaneous
 from tests.kept import read_all
 from tests.studies.crews import crew, started
 
@@ -72,24 +72,23 @@ def middle(each: Speeds, names: Sequence[str]) -> float:
     return float(np.exp(np.mean([np.log(each[name]) for name in names])))
 
 
-def verdict(low: float, high: float, p: float) -> str:
-    """Say what a ratio's interval tells of one cell; `p` is adjusted for all cells."""
+def verdict(low: float, high: float) -> str:
+    """Say what a ratio's interval, simultaneous over all cells, tells of one cell."""
     if low >= 1 - ALIKE and high <= 1 + ALIKE:
         return f"the same within {ALIKE:.0%}"
-    if p < 1 - CONFIDENCE:
-        return "differs"
-    return "no difference that all cells bear out" if low > 1 or high < 1 else "no difference seen"
+    return "differs" if low > 1 or high < 1 else "no difference seen"
 
 
 def table(pairs: Sequence[tuple[Speeds, Speeds]], launches: Mapping[str, Counter[str]]) -> tuple[str, bool]:
     """Return a table of all cells and how `launches` of each engine went, and whether a cell differs."""
     found = ratios(pairs)
-    sure = _holm([ratio.p_values() for ratio in found.values()])
+    columns = (np.array([getattr(ratio, name) for ratio in found.values()]) for name in ("mean", "std", "n"))
+    confidence = simultaneous(Means(*columns))
     lines = ["| cell | dask / local | 95 % interval | pairs | verdict |", "| --- | ---: | --- | ---: | --- |"]
     said = []
-    for (name, ratio), p in zip(found.items(), sure, strict=True):
-        low, high = np.exp(ratio.bounds())
-        said.append(verdict(low, high, p))
+    for name, ratio in found.items():
+        low, high = np.exp(ratio.bounds(confidence))
+        said.append(verdict(low, high))
         lines.append(f"| {name} | {np.exp(ratio.mean):.4f} | {low:.4f}–{high:.4f} | {ratio.n:.0f} | {said[-1]} |")
     for engine, went in launches.items():
         lines.append(f"\nlaunches, {engine}: " + ", ".join(f"{count} {how}" for how, count in went.most_common()))

@@ -62,11 +62,37 @@ def test_a_clock_that_is_off_by_two_percent_is_found(inputs, monkeypatch):
 
 def test_normal_quantiles_in_place_of_student_s_do_not_cover(inputs, monkeypatch):
     """Coverage is that of intervals.Means, from which every table has its intervals."""
-    monkeypatch.setattr(stats, "special", SimpleNamespace(stdtrit=lambda degrees, share: special.ndtri(share)))
+    normal = {**vars(special), "stdtrit": lambda degrees, share: special.ndtri(share)}
+    monkeypatch.setattr(stats, "special", SimpleNamespace(**normal))
     assert stats.speed([100, 110, 121]).low > 95  # 86.8 by Student's t
     found = outcome(selfcheck._coverage, inputs)
     assert not found["fixed at 6 rounds"]
     assert not found["stopped at a look within 2%"]
+    assert not outcome(selfcheck._power, inputs)["false alarms in a table of 6 equal arms, 6 rounds"]
+
+
+def test_sound_tables_have_the_power_that_they_should(inputs):
+    found = outcome(selfcheck._power, inputs)
+    assert all(found.values())
+    assert len(found) == len(LOOKS) + 2 * 4 * 3
+
+
+@pytest.mark.parametrize("break_it", ["each interval by itself", "the best as if it were fixed", "no word at all"])
+def test_tables_that_cry_wolf_or_see_nothing_fail(inputs, monkeypatch, break_it):
+    """Power is that of stats.simultaneous and judged_ratios, from which every table has its verdicts."""
+    alarm, power = (
+        "false alarms in a table of 6 equal arms, 10 rounds",
+        "a slow-down of 5% is found, 10 rounds, noise 3.0%",
+    )
+    if break_it == "no word at all":
+        monkeypatch.setattr(stats.Means, "half_widths", lambda means, confidence=0.95: np.ones_like(means.mean))
+        assert not outcome(selfcheck._power, inputs)[power]
+        return
+    if break_it == "each interval by itself":
+        monkeypatch.setattr(selfcheck, "simultaneous", lambda found, chosen=None: stats.CONFIDENCE)
+    else:
+        monkeypatch.setattr(stats, "_missed", lambda ratios, rounds, alpha: 1 - (1 - alpha) ** ratios)
+    assert not outcome(selfcheck._power, inputs)[alarm]
 
 
 def test_looking_after_every_round_does_not_cover(inputs, monkeypatch):

@@ -43,17 +43,13 @@ def test_an_a_a_is_judged_by_the_interval_of_its_pairs(factor, spread, verdicts,
     assert "launches, dask: 19 ok, 2 noisy" in shown
 
 
-def test_one_cell_of_several_that_chance_alone_sets_apart_does_not_differ():
-    assert engines.verdict(1.01, 1.09, p=0.08) == "no difference that all cells bear out"
-
-
 def test_a_cell_has_the_geometric_mean_of_its_launches_and_a_ratio_that_of_its_pairs():
     row = {"framework": "numpy", "mode": "eager", "model": "mlp", "status": "ok"}
     rows = [row | {"train_samples_per_s": speed} for speed in (100.0, 400.0)]
     rows.append(row | {"status": "invalid", "train_samples_per_s": 9e9})
     assert engines.speeds(rows) == {"numpy eager mlp": pytest.approx(200.0)}
-    found = engines.ratios([({"a": 100.0}, {"a": 110.0}), ({"a": 200.0}, {"a": 180.0})])["a"]
-    expected = paired([110.0, 180.0], [100.0, 200.0])
+    found = engines.ratios([({"a": 100.0}, {"a": 110.0}), ({"a": 200.0}, {"a": 180.0}), ({"a": 1.0}, {"a": 1.1})])["a"]
+    expected = paired([110.0, 180.0, 1.1], [100.0, 200.0, 1.0])
     assert (found.mean, *found.bounds()) == pytest.approx((expected.mean, *expected.bounds()))
 
 

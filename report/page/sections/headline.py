@@ -12,6 +12,7 @@ from report.page.drawing import Drawing, look
 from report.page.inputs import Inputs
 from report.page.parts import Cell, Column, Part, Picture, Pictures, Table, Words, facets
 from report.page.sections import repeat
+from report.tables.intervals import bound
 
 ALONE, FEW, UNJUDGED = "alone", "few", "unjudged"
 LEADS_SURELY, TIE, LEADS_UNSURELY = "slower", "equivalent", "not distinguished"  # verdicts on the others
@@ -34,15 +35,10 @@ def standing(cells: pd.DataFrame) -> tuple[str, list[str]]:
     names = [words.short(other["framework"]) for other in near]
     if not near:
         return LEADS_SURELY, []
-    if not _reference(first):
+    if not columns.is_reference(first):
         return UNJUDGED, names
     found = {words.text(other["verdict"]) for other in near}
     return (FEW if "" in found else TIE if found == {TIE} else LEADS_UNSURELY), names
-
-
-def _reference(record: dict[Any, Any]) -> bool:
-    """Return whether a cell is the one that its comparison's ratios are to."""
-    return bool(words.known(record["ratio"]) and record["ratio"] == 1 and not words.known(record["ratio_low"]))
 
 
 def _like_for_like(record: dict[Any, Any]) -> Cell:
@@ -58,7 +54,7 @@ COLUMNS = (
     columns.VERSIONED,
     columns.MODE,
     columns.SPEED,
-    columns.estimate("ratio to the best", "ratio", ".3f", "ratio_"),
+    columns.estimate("ratio to the best", "ratio", ".3f", "ratio_", bound),
     columns.VERDICT,
     Column("like for like", "ratio in one mode", True, _like_for_like),
     columns.figure("MFU", "mfu", ".1%"),
@@ -125,14 +121,13 @@ def _lead(cells: pd.DataFrame) -> str:
     if len(lines) < 2:
         return ", measured alone"
     second = lines[1]
-    if not words.known(second["ratio"]) or second["ratio"] > 1 or not _reference(lines[0]):
+    if not words.known(second["ratio"]) or second["ratio"] > 1 or not columns.is_reference(lines[0]):
         return f"; next is {words.short(second['framework'])}"
     lead = f", {1 / second['ratio']:.2f} times as many as {words.short(second['framework'])}"
     if words.known(second["ratio_low"]):
-        lead += f" ({words.between(1 / second['ratio_high'], 1 / second['ratio_low'], '.2f')})"
-        sure, near = standing(cells)
-        lead += "; " + SURE[sure].format(words.listed([words.short(lines[0]["framework"]), *near]))
-    return lead
+        lead += f" ({words.between(1 / second['ratio_high'], 1 / second['ratio_low'], words.ratio)})"
+    sure, near = standing(cells)
+    return f"{lead}; {SURE[sure].format(words.listed([words.short(lines[0]['framework']), *near]))}"
 
 
 def table(inputs: Inputs) -> Table:
@@ -192,7 +187,8 @@ def parts(inputs: Inputs) -> list[Part]:
     pictures = [_picture(f"{inputs.part}lead{number}", cells) for number, cells in enumerate(inputs.headline)]
     note = (
         "Geometric means over launches, each a process of its own; whiskers and small figures are 95 % intervals. In "
-        "the order of the ratios, which are paired by rounds. Like for like: the same mode for all that have it. MFU: "
-        "of the machine's measured peak. Lockstep: proven to compute what is declared. Noisy launches are kept."
+        "the order of the ratios, which are paired by rounds; all their intervals hold in 95 % of tables. Like for "
+        "like: the same mode for all that have it. MFU: of the machine's measured peak. Lockstep: proven to compute "
+        "what is declared. Noisy launches are kept."
     )
     return [table(inputs), Words([note], style="note"), Pictures(pictures)]

@@ -21,6 +21,7 @@ from report.page.inputs import Inputs, Record, name_of
 from report.page.parts import Cell, Column, Group, Line, Part, Table, Words
 from report.page.sections.headline import UNSURE, led
 from report.results.load import UNKNOWN, kind
+from report.tables.intervals import bound
 from report.tables.over_machines import POINT, over_machines
 
 MACHINES = (
@@ -136,7 +137,7 @@ def _on_one(record: dict[Any, Any]) -> Cell:
 
 MEANS = (
     columns.FRAMEWORK,
-    columns.estimate("mean ratio", "ratio", ".3f", ""),
+    columns.estimate("mean ratio", "ratio", ".3f", "", bound),
     Column("on one machine", "least to most", True, _on_one),
     columns.out_of("machines", "machines", "of"),
     columns.out_of("fastest on", "fastest", "of"),
@@ -193,7 +194,7 @@ class Summary:
             return ""
         clause = f"; on the whole {words.short(first['framework'])} has {first['ratio']:.2f} times the speed of "
         clause += words.short(first["reference"])
-        interval = words.between(first["low"], first["high"], ".2f")
+        interval = words.between(first["low"], first["high"], words.ratio)
         return clause + (f" ({interval})" if interval else "")
 
     def parts(self) -> list[Part]:

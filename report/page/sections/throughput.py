@@ -151,7 +151,7 @@ def _step_latency(record: dict[Any, Any]) -> Cell:
     return columns.quantity(record["step_latency_p50_s"], words.seconds, words.seconds(record["step_latency_p99_s"]))
 
 
-FIGURES = ["batch_size", "train_samples_per_s", "low", "high"]
+FIGURES = ["batch_size", "train_samples_per_s", "low", "high", "launches"]
 SHARED = [name for name in COMPARISON if name != "batch_size"]
 COLUMNS = (
     columns.VERSIONED,
@@ -160,7 +160,7 @@ COLUMNS = (
     columns.BATCH,
     columns.MODE,
     columns.SPEED,
-    columns.estimate("ratio", "ratio", ".3f", "ratio_"),
+    columns.RATIO,
     columns.VERDICT,
     columns.figure("GFLOP/s", "gflops_per_s", ",.1f"),
     columns.figure("of the roofline", "roofline_share", ".1%"),

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import itertools
 from collections import Counter
 
-from benchmarks.plan.cells import Axes, Cell, expand, launches
+import pytest
+
+from benchmarks.plan.cells import Axes, Cell, blocks, expand, launches, williams
 
 FRAMEWORKS = ("torch", "jax", "numpy")
 
@@ -59,17 +62,33 @@ def test_pipelines_are_comparisons_of_their_own_with_modes_of_their_own():
     assert len({cell.comparison() for cell in cells}) == 2
 
 
-def test_rounds_keep_comparisons_together_and_give_each_cell_every_place():
-    cells = expand(axes(modes=("eager",)), {})
-    order = list(launches(cells, rounds=3, seeds=0, seed=0))
-    assert Counter(planned.cell for planned in order) == dict.fromkeys(cells, 3)
-    places = {cell: set() for cell in cells}
-    for start in range(0, len(order), 3):
-        block = order[start : start + 3]
-        assert len({(planned.round, planned.cell.comparison()) for planned in block}) == 1
-        for place, planned in enumerate(block):
-            places[planned.cell].add(place)
-    assert all(found == {0, 1, 2} for found in places.values())
+@pytest.mark.parametrize("frameworks", [("torch",), FRAMEWORKS[:2], FRAMEWORKS, (*FRAMEWORKS, "paddle", "mxnet")])
+def test_rounds_keep_comparisons_together_and_balance_who_comes_where_and_after_whom(frameworks):
+    cells, arms = expand(axes(modes=("eager", "compiled"), frameworks=frameworks), {}), 2 * len(frameworks)
+    check_balance(cells, arms, rounds=arms)
+    check_balance(expand(axes(modes=("eager",), frameworks=frameworks), {}), arms // 2, rounds=arms)
+
+
+def check_balance(cells, arms, rounds):
+    """Fail where a cell of a comparison of `arms` cells has a place, or follows another, more often than others do."""
+    made = list(blocks(cells, rounds, seeds=0, seed=3))
+    assert Counter(cell for block in made for cell in block.cells) == dict.fromkeys(cells, rounds)
+    for comparison in {cell.comparison() for cell in cells}:
+        orders = [block.cells for block in made if block.comparison == comparison]
+        assert [block.round for block in made if block.comparison == comparison] == list(range(rounds))
+        places = Counter((cell, place) for order in orders for place, cell in enumerate(order))
+        after = Counter(pair for order in orders for pair in itertools.pairwise(order))
+        assert set(places.values()) == {rounds // arms}
+        assert len(places) == arms**2
+        assert len(after) == arms * (arms - 1)
+        assert len(set(after.values())) == (arms > 1)
+
+
+@pytest.mark.parametrize("arms", [3, 5, 6, 7])
+def test_six_rounds_let_no_cell_come_after_the_same_in_most_of_them(arms):
+    orders = [williams(arms)[number % len(williams(arms))] for number in range(6)]
+    after = Counter(pair for order in orders for pair in itertools.pairwise(order))
+    assert max(after.values()) <= 2 + (arms == 7)  # a rotation: 5 of 6, or 6
 
 
 def test_the_order_is_the_seed_s():

@@ -54,7 +54,7 @@ def test_speeds_ratios_and_verdicts_are_those_of_each_pair(row, found, base):
     for (size, framework), rounds in by_cell.items():
         line, own = table.loc[(size, framework)], stats.speed(list(rounds.values()))
         assert line["train_samples_per_s"] == pytest.approx(own.estimate)
-        assert_bounds(line, "", *((own.low, own.high) if own.n > 1 else (np.nan, np.nan)))
+        assert_bounds(line, "", *((own.low, own.high) if own.n >= 3 else (np.nan, np.nan)))
         cells = {name: rounds for (s, name), rounds in by_cell.items() if s == size}
         reference = best(cells, base)
         if reference not in cells:
@@ -65,11 +65,14 @@ def test_speeds_ratios_and_verdicts_are_those_of_each_pair(row, found, base):
             pair = stats.paired(*([by_cell[size, name][n] for n in common] for name in (framework, reference)))
             pairs[size, framework] = pair
             assert line["ratio"] == pytest.approx(np.exp(pair.mean))
-            assert_bounds(line, "ratio_", *np.exp(pair.bounds()))
         else:
             assert line["ratio"] == pytest.approx(own.estimate / stats.speed(list(cells[reference].values())).estimate)
-    words = together(pairs, stats.speed_verdicts)
-    assert {key: table.loc[key, "verdict"] for key in by_cell} == {key: words.get(key, "") for key in by_cell}
+    chosen = None if base or len(by_cell) == len({size for size, _ in by_cell}) else [size for size, _ in pairs]
+    judged = together(pairs, stats.judged_ratios, chosen)
+    for key in by_cell:
+        low, high, verdict = judged.get(key, (np.nan, np.nan, ""))
+        assert_bounds(table.loc[key], "ratio_", low, high)
+        assert table.loc[key, "verdict"] == verdict
 
 
 def best(cells, base) -> str:
@@ -91,16 +94,17 @@ def ratio(cells, means, name, reference) -> float:
 
 
 def assert_bounds(line, prefix, *expected):
-    """Check a line's bounds, which are missing with fewer than two values."""
+    """Check a line's bounds, which are missing with fewer than three values."""
     for name, bound in zip(("low", "high"), expected, strict=True):
         shown = line[f"{prefix}{name}"]
         assert pd.isna(shown) if np.isnan(bound) else shown == pytest.approx(bound, rel=1e-6)
 
 
-def together(pairs, verdicts) -> dict:
-    """Return the verdicts of samples that are judged as one table."""
+def together(pairs, judge, chosen=None) -> dict:
+    """Return low, high and verdict of samples that are judged as one table."""
     columns = (np.array([float(getattr(pair, name)) for pair in pairs.values()]) for name in ("mean", "std", "n"))
-    return dict(zip(pairs, verdicts(stats.Means(*columns)).tolist(), strict=True))
+    judged = judge(table := stats.Means(*columns), stats.simultaneous(table, chosen))
+    return dict(zip(pairs, zip(judged.low, judged.high, judged.verdict.tolist(), strict=True), strict=True))
 
 
 seeds = st.lists(
@@ -139,8 +143,11 @@ def test_accuracies_are_those_of_each_pair(row, found):
         if framework != reference and (common := sorted(own.keys() & by_cell[reference].keys())):
             pairs[framework] = stats.sample([own[n] - by_cell[reference][n] for n in common])
             assert line["difference"] == pytest.approx(pairs[framework].mean)
-    words = together(pairs, stats.accuracy_verdicts)
-    assert {name: table.loc[name, "accuracy_verdict"] for name in by_cell} == {n: words.get(n, "") for n in by_cell}
+    judged = together(pairs, stats.judged_accuracies)
+    for name in by_cell:
+        low, high, verdict = judged.get(name, (np.nan, np.nan, ""))
+        assert_bounds(table.loc[name], "difference_", low, high)
+        assert table.loc[name, "accuracy_verdict"] == verdict
 
 
 def test_a_resumed_sweep_s_launches_count_with_those_of_the_sweep_that_resumed_it(row):
@@ -167,7 +174,9 @@ def test_an_ok_launch_without_a_speed_has_no_figures_and_hides_none(row):
 
 
 def test_a_launch_written_twice_counts_once_in_an_interval(row):
-    rows = [{**row, "round": n, "train_samples_per_s": speed} for n, speed in ((0, 5.0), (0, 100.0), (1, 100.0))]
+    rows = [
+        {**row, "round": n, "train_samples_per_s": speed} for n, speed in ((0, 5.0), (0, 100.0), (1, 100.0), (2, 100.0))
+    ]
     [line] = compare(frame_of(rows)).to_dict("records")
     assert (line["low"], line["high"]) == pytest.approx((100, 100))
 

@@ -22,12 +22,13 @@ def frame(row, tmp_path):
     return load(tmp_path)
 
 
-def test_batch_size_down_framework_across_median_speed(frame):
+def test_batch_size_down_framework_across_mean_speed(frame):
     table = pivot(frame, "batch_size", "framework")
     assert table.index.tolist() == [10, 100]
     assert table.columns.tolist() == ["jax", "torch"]
-    assert table.loc[10].tolist() == [20, 40]
-    assert table.loc[100, "torch"] == 400
+    assert table.loc[10].tolist() == pytest.approx([10 * 18 ** (1 / 3), 20 * 18 ** (1 / 3)])  # of 1, 2, 9
+    assert table.loc[100, "torch"] == pytest.approx(200 * 18 ** (1 / 3))
+    assert pivot(frame, "batch_size", "framework", how="median").loc[10].tolist() == [20, 40]
 
 
 def test_a_table_s_lines_and_several_axes(frame):
@@ -56,7 +57,7 @@ def test_what_must_not_be_mixed_is_refused_by_name(frame):
         (("batch_size", "flags"), "no axis 'flags'"),
         (("batch_size", "framework", "speed"), "no number 'speed'; there are: .*train_samples_per_s"),
         (("batch_size", "framework", "reason"), "no number 'reason'"),
-        (("batch_size", "framework", "mfu", "mode"), "no method 'mode'; there are: median"),
+        (("batch_size", "framework", "mfu", "mode"), "no method 'mode'; there are: geometric mean"),
         (("framework", "framework"), "twice"),
         (("framework", "round", "round"), "twice"),
     ],

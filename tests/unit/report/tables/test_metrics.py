@@ -35,7 +35,7 @@ def test_values_of_0_have_medians_and_no_ratio(compare, make):
     [line] = compare(base, [row | LATER | {"stolen_share": 0.1} for row in base], name="stolen_share").to_dict(
         "records"
     )
-    assert (line["base_median"], line["new_median"], line["verdict"]) == (0, 0.1, "")
+    assert (line["base_middle"], line["new_middle"], line["verdict"]) == (0, 0.1, "")
     assert pd.isna(line["ratio"])
 
 

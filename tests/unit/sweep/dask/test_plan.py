@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+import itertools
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given, settings
@@ -55,6 +57,19 @@ def test_a_comparison_stays_where_it_began():
             holders.setdefault((task, size), set()).add(member)
     assert {len(members) for members in holders.values()} == {1}
     assert len(set.union(*holders.values())) == 2
+
+
+def test_each_comparison_s_rounds_are_balanced_on_whichever_machines_they_are():
+    both, after = plan(rounds=4, seeds=0, frameworks="abcd"), {}
+    turns = random.Random(2)
+    while not both.over:
+        if series := both.take(member := turns.choice(["m1", "m2"])):
+            _, block = series.next
+            after.setdefault(block.comparison, Counter()).update(itertools.pairwise(block.cells))
+            series.done += 1
+            both.put_back(member)
+    assert len(after) == 3
+    assert all(set(counts.values()) == {1} and len(counts) == 12 for counts in after.values())
 
 
 def test_what_a_lost_machine_began_begins_anew_and_what_it_had_ended_does_not():
