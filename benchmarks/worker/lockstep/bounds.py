@@ -83,15 +83,18 @@ def loss_deviations(found: npt.ArrayLike, expected: npt.NDArray[Any], dtype: str
     return np.asarray(np.abs(np.asarray(found, np.float64) - expected) / scale)
 
 
-def step_bounds(bounds: Bounds, dtype: str, largest: float, loss: float) -> Bounds:
+def step_bounds(bounds: Bounds, dtype: str, largest: float, loss: float, moved: float) -> Bounds:
     """Return what a step is held to whose outputs reach `largest`, in magnitude, and whose loss is `loss`.
 
     Narrow operands make outputs off by a share of the largest, and a loss by twice as much of itself, as the gradients
-    that begin with it. Rounding in storage precision decides where the loss nears zero.
+    that begin with it. Rounding in storage precision decides where the loss nears zero. Weights that a step has `moved`
+    by a share of their norm are off by the gradients' bound of that share.
     """
     inherited = bounds.outputs * largest if dtype in EPSILON else 0.0
     near_zero = max(1.0, least_loss(dtype) / max(loss, 1e-300))
-    return replace(bounds, loss=max(bounds.loss, inherited), gradient=(bounds.gradient + inherited) * near_zero)
+    gradient = (bounds.gradient + inherited) * near_zero
+    weights = max(bounds.weights, min(gradient, 0.5) * moved)
+    return replace(bounds, loss=max(bounds.loss, inherited), gradient=gradient, weights=weights)
 
 
 CANCELLED = 10.0

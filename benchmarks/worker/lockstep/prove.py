@@ -37,6 +37,7 @@ from benchmarks.worker.lockstep import diagnose
 from benchmarks.worker.lockstep.bounds import (
     BOUNDS,
     EPSILON,
+    Bounds,
     bounds_of,
     gradient_scale,
     loss_deviations,
@@ -207,7 +208,7 @@ class _Judge:
 
     def _gradients(self, step: SingleStep, found: Weights, place: str) -> None:
         """Compare gradients in the order of the backward pass."""
-        bounds = step_bounds(self.bounds, self.adapter.precision, step.largest, step.loss)
+        bounds = self._bounds(step)
         for name, expected in reversed(step.gradients.items()):
             norm = float(np.linalg.norm(expected))
             scale = gradient_scale(norm, step.terms.get(name, 0.0)) or 1.0
@@ -215,16 +216,20 @@ class _Judge:
             self.note("gradient", deviation, f"of {name} {place}", bounds.gradient)
             self.exactness.note("gradients", found[name], expected)
 
+    def _bounds(self, step: SingleStep) -> Bounds:
+        moved = _relative(_flat(step.start), _flat(step.after))
+        return step_bounds(self.bounds, self.adapter.precision, step.largest, step.loss, moved)
+
     def _step(self, step: SingleStep, training: BatchCursor, index: int, place: str) -> None:
         """Train on the next batch, the one at `index`, and compare loss and weights."""
         self.adapter.set_weights(copied(step.start))
         training.train(1)
-        bounds = step_bounds(self.bounds, self.adapter.precision, step.largest, step.loss)
+        bounds = self._bounds(step)
         deviation = loss_deviations(training.losses()[index], np.array(step.loss), self.adapter.precision)
         self.note("loss", float(np.nan_to_num(deviation, nan=HUGE, posinf=HUGE)), f"at {place}", bounds.loss)
         found, expected, before = (_flat(weights) for weights in (self.adapter.get_weights(), step.after, step.start))
         judged = _decided(self.adapter.recipe.optimiser, step.gradients, bounds.gradient)
-        self.note("weights", _relative(found[judged], expected[judged]), f"after {place}")
+        self.note("weights", _relative(found[judged], expected[judged]), f"after {place}", bounds.weights)
         self.exactness.note("updates", found - before, expected - before)
 
     def _outputs(self, test: Preloaded, tests: tuple[Array, Array], place: str) -> None:

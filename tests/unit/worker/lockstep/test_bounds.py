@@ -51,17 +51,21 @@ def test_a_loss_near_zero_is_compared_to_the_rounding_of_outputs():
 
 def test_gradients_have_room_where_a_loss_nears_zero_and_nowhere_else():
     bounds = BOUNDS["float32"]
-    assert step_bounds(bounds, "float32", 10.0, 2.3) == bounds
-    assert step_bounds(bounds, "float32", 10.0, least_loss("float32") / 8).gradient == 8 * bounds.gradient
+    assert step_bounds(bounds, "float32", 10.0, 2.3, 0.01) == bounds
+    assert step_bounds(bounds, "float32", 10.0, least_loss("float32") / 8, 0.01).gradient == 8 * bounds.gradient
 
 
 def test_narrow_outputs_pass_their_share_on_to_loss_and_gradients():
     bounds = BOUNDS["bfloat16"]
-    found = step_bounds(bounds, "bfloat16", 20.0, 2.3)
+    found = step_bounds(bounds, "bfloat16", 20.0, 2.3, 0.01)
     assert found.loss == 20 * bounds.outputs
     assert found.gradient == bounds.gradient + found.loss
     assert (found.weights, found.outputs) == (bounds.weights, bounds.outputs)
-    assert step_bounds(bounds, "bfloat16", 0.1, 2.3).loss == bounds.loss
+    assert step_bounds(bounds, "bfloat16", 0.1, 2.3, 0.01).loss == bounds.loss
+
+
+def test_weights_are_off_by_what_the_gradients_may_be_off_by():
+    assert step_bounds(BOUNDS["float16"], "float16", 0.1, 2.3, 0.1).weights == pytest.approx(0.1 * 2 * 2**-5, rel=0.01)
 
 
 @pytest.mark.parametrize("count", [100, 1_000, 100_000])
