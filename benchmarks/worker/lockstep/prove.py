@@ -43,6 +43,7 @@ from benchmarks.worker.lockstep.bounds import (
     loss_deviations,
     outputs_bound,
     step_bounds,
+    summed_bound,
 )
 from benchmarks.worker.lockstep.reference import SPARE, SingleStep, single_steps, tie_free_batches, trained
 from benchmarks.worker.protocol import CellAxes
@@ -173,6 +174,11 @@ class _Judge:
         self.verdict, self.adapter, self.input = verdict, adapter, input
         self.bounds = bounds_of(adapter.framework, adapter.precision)
         self.exactness = PrecisionFloor(adapter.precision)
+        shapes = adapter.recipe.model.shapes()
+        self.positions = {  # at which a parameter adds to the gradient of each sample
+            parameter.name: int(np.prod(shapes[parameter.layer + 1][1:]))
+            for parameter in adapter.recipe.model.parameters()
+        }
         verdict.deviations = dict.fromkeys(asdict(self.bounds), 0.0)
 
     def note(self, kind: str, deviation: float, place: str, bound: float | None = None) -> None:
@@ -198,7 +204,7 @@ class _Judge:
                 for index, step in enumerate(steps):
                     self.adapter.set_weights(copied(step.start))
                     gradients = self.adapter.gradients(preloaded, index)
-                    self._gradients(step, gradients, f"at step {index + 1}{place}")
+                    self._gradients(step, gradients, labels.shape[1], f"at step {index + 1}{place}")
                     self._step(step, training, index, f"step {index + 1}{place}")
                 [again] = single_steps(recipe, weights, images[:1], labels[:1])
                 self._step(again, training, 0, f"step 1{place}, its batch used again,")
@@ -206,14 +212,15 @@ class _Judge:
         if (complaint := self.exactness.complaint()) and self.verdict.lockstep == "pass":
             self.verdict.fail(complaint)
 
-    def _gradients(self, step: SingleStep, found: Weights, place: str) -> None:
+    def _gradients(self, step: SingleStep, found: Weights, batch: int, place: str) -> None:
         """Compare gradients in the order of the backward pass."""
         bounds = self._bounds(step)
         for name, expected in reversed(step.gradients.items()):
             norm = float(np.linalg.norm(expected))
             scale = gradient_scale(norm, step.terms.get(name, 0.0)) or 1.0
             deviation = _relative(found[name], expected) * (norm or 1.0) / scale
-            self.note("gradient", deviation, f"of {name} {place}", bounds.gradient)
+            bound = summed_bound(bounds, self.adapter.dtype, batch * self.positions[name])
+            self.note("gradient", deviation, f"of {name} {place}", bound)
             self.exactness.note("gradients", found[name], expected)
 
     def _bounds(self, step: SingleStep) -> Bounds:

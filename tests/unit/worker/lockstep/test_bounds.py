@@ -15,6 +15,7 @@ from benchmarks.worker.lockstep.bounds import (
     loss_deviations,
     outputs_bound,
     step_bounds,
+    summed_bound,
 )
 
 
@@ -65,7 +66,7 @@ def test_narrow_outputs_pass_their_share_on_to_loss_and_gradients():
 
 
 def test_weights_are_off_by_what_the_gradients_may_be_off_by():
-    assert step_bounds(BOUNDS["float16"], "float16", 0.1, 2.3, 0.1).weights == pytest.approx(0.1 * 2 * 2**-5, rel=0.01)
+    assert step_bounds(BOUNDS["float16"], "float16", 0.1, 2.3, 0.1).weights == pytest.approx(0.1 * 3 * 2**-5, rel=0.01)
 
 
 @pytest.mark.parametrize("count", [100, 1_000, 100_000])
@@ -85,3 +86,10 @@ def test_what_all_images_share_of_an_output_is_rounded_too():
     bounds = BOUNDS["bfloat16"]
     assert outputs_bound(bounds, "bfloat16", 1e-4, 1e-3, 1e-2) > 0.5
     assert outputs_bound(bounds, "bfloat16", 1.0, 1e-3, 1e-2) == bounds.outputs
+
+
+def test_a_gradient_s_bound_grows_with_the_root_of_its_terms():
+    bounds = BOUNDS["float32"]
+    assert summed_bound(bounds, "float32", 100 * 100) == bounds.gradient
+    assert summed_bound(bounds, "float32", 4_000_000) == 2 * summed_bound(bounds, "float32", 1_000_000)
+    assert summed_bound(BOUNDS["float64"], "float64", 1_000_000) == BOUNDS["float64"].gradient
