@@ -23,7 +23,7 @@ from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
 from adapters.registry import load
 from benchmarks.worker import clocks as time
 from benchmarks.worker import interference, libraries, peak, protocol, timing
-from benchmarks.worker.inputs import Inputs, pixel_values, read_weights, write_weights
+from benchmarks.worker.inputs import WRITTEN_TO, Inputs, copied, pixel_values, read_weights, write_weights
 from benchmarks.worker.libraries import is_out_of_memory
 from benchmarks.worker.lockstep import prove
 from benchmarks.worker.speed import dispatch_s, speeds
@@ -129,9 +129,10 @@ def _measured(adapter_class: type[Adapter], request: Measurement, import_s: floa
     recipe = RECIPES[cell["recipe"]]
     inputs = Inputs.open(Path(request["data"]), Path(request["inputs"]), recipe.pixels, cell["dtype"])
 
+    before = inputs.sha256()
     start = time.perf_counter_ns()
     adapter = adapter_class(recipe, cell["device"], cell["mode"], cell["dtype"])
-    adapter.set_weights(inputs.weights)
+    adapter.set_weights(copied(inputs.weights))
     adapter.synchronise()
     answer: Answer = {"import_s": import_s, "build_s": _seconds_since(start)}
     if adapter.placement() != cell["device"]:
@@ -143,7 +144,7 @@ def _measured(adapter_class: type[Adapter], request: Measurement, import_s: floa
     answer["framework_version"] = adapter.versions()[adapter.framework]
     answer["cpu_s"] = time.process_time()
     answer["peak_rss_bytes"] = _peak_rss_bytes()
-    return answer
+    return answer if inputs.sha256() == before else {"status": "invalid", "reason": WRITTEN_TO}
 
 
 def _work(adapter: Adapter, inputs: Inputs, request: Measurement, channel: int) -> Answer:

@@ -6,6 +6,7 @@ NumPy's random streams may differ between the versions that the frameworks' envi
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +20,7 @@ from adapters.declaration import Pixels, Recipe
 from adapters.weights import Weights, initial_weights
 
 Array = npt.NDArray[Any]
+WRITTEN_TO = "the data, the order or the initial weights are no longer what they were: something wrote to them"
 
 
 def write_weights(path: Path, weights: Weights) -> None:
@@ -30,6 +32,11 @@ def read_weights(path: Path) -> Weights:
     """Return the arrays of such a file."""
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files}
+
+
+def copied(weights: Weights) -> Weights:
+    """Return copies to hand out: an adapter may keep them, and write to them."""
+    return {name: array.copy() for name, array in weights.items()}
 
 
 def write_inputs(folder: Path, weights: Weights, seed: int, train_size: int, epochs: int) -> None:
@@ -71,6 +78,14 @@ class Inputs:
         weights = read_weights(folder / "weights.npz")
         orders = np.load(folder / "orders.npy", mmap_mode="r", allow_pickle=False)
         return cls(**arrays, orders=orders, weights=weights, pixels=pixel_values(pixels, dtype))
+
+    def sha256(self) -> str:
+        """Return a hash of all of it, as the files have it now; only files and weights can change."""
+        found = hashlib.sha256()
+        arrays = (self.train_images, self.train_labels, self.test_images, self.test_labels, self.orders)
+        for array in (*arrays, *self.weights.values()):
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()
 
     def train(self, epoch: int, batch_size: int) -> Iterator[tuple[Array, Array]]:
         """Yield (images, labels) of the epoch's full batches, then of its remainder, if there is one.

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from adapters.contract import Adapter, Feed, Preloaded
 from benchmarks.worker import replay
-from benchmarks.worker.inputs import Inputs
+from benchmarks.worker.inputs import Inputs, copied
 from benchmarks.worker.protocol import Progress
 from benchmarks.worker.timing import Stopwatch
 
@@ -26,12 +26,12 @@ Array = npt.NDArray[Any]
 class BatchCursor:
     """Steps on the batches of a stack in order, wrapping round; use with contextlib.closing.
 
-    images (S, B, C, H, W) in the adapter's dtype, labels (S, B) int64.
+    images (S, B, C, H, W) in the adapter's dtype, which become the adapter's own; labels (S, B) int64, copied.
     """
 
     def __init__(self, adapter: Adapter, images: Array, labels: Array, input: str) -> None:
         self.adapter, self.taken = adapter, 0
-        self.batches = _feed(adapter, images, labels) if input == "host" else adapter.put(images, labels)
+        self.batches = _feed(adapter, images, labels) if input == "host" else adapter.put(images, labels.copy())
 
     def train(self, count: int) -> None:
         """Take `count` steps on the next batches."""
@@ -117,7 +117,7 @@ def _score(outputs: Array, labels: Array, loss: str) -> tuple[int, float]:
 def _placed(adapter: Adapter, batches: Iterable[tuple[Array, Array]]) -> Iterator[Placed]:
     """Yield each stack of batches on the device, with its labels."""
     for images, labels in batches:
-        yield adapter.put(images, labels), labels
+        yield adapter.put(images, labels.copy()), labels  # these are kept to score by
 
 
 def _evaluate(adapter: Adapter, stacks: Iterable[Placed]) -> tuple[float, float]:
@@ -137,7 +137,7 @@ def _train_stacks(adapter: Adapter, inputs: Inputs, epoch: int, batch_size: int,
         training = BatchCursor(adapter, images, labels, input)
         preloaded = training.batches if isinstance(training.batches, Preloaded) else None
         if preloaded is None and adapter.recipe.stop_when_accuracy_falls:  # it evaluates between steps
-            preloaded = adapter.put(images, labels)
+            preloaded = adapter.put(images, labels.copy())
         found.append(Stack(training, labels, preloaded))
     adapter.synchronise([(stack.preloaded.images, stack.preloaded.labels) for stack in found if stack.preloaded])
     return found
@@ -212,7 +212,7 @@ def learn(
     for epoch in range(epochs):
         if epoch == 0:
             _compile_shapes(adapter, _train_stacks(adapter, inputs, epoch, batch_size, input), tests)
-            adapter.set_weights(inputs.weights)  # forgets what those steps did, the optimiser's state too
+            adapter.set_weights(copied(inputs.weights))  # forgets what those steps did, the optimiser's state too
             adapter.synchronise()
         with placing:
             stacks = _train_stacks(adapter, inputs, epoch, batch_size, input)

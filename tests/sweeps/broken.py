@@ -272,3 +272,88 @@ class SkipsBackward(NumpyAdapter):
         for layer in self.weighted:
             layer.weight_gradient, layer.bias_gradient = np.zeros_like(layer.weight), np.zeros_like(layer.bias)
         return 2.3
+
+
+class ZeroesLabels(NumpyAdapter):
+    """Writes into the labels it was handed, in one dtype alone, so that the free run stays right."""
+
+    def put(self, images, labels):
+        if self.dtype == "float32":
+            labels[...] = 0
+        return super().put(images, labels)
+
+
+class ScalesItsBatch(NumpyAdapter):
+    """Normalises the resident batch in place at each step, in one dtype alone."""
+
+    def step(self, images, labels):
+        loss = super().step(images, labels)
+        if self.dtype == "float32":
+            images *= np.float32(0.9)
+        return loss
+
+
+class ScalesItsTestBatch(NumpyAdapter):
+    def evaluate(self, preloaded, first, count):
+        outputs = super().evaluate(preloaded, first, count)
+        preloaded.images *= np.asarray(0.9, self.dtype)
+        return outputs
+
+
+class TrainsWhatItWasHanded(NumpyAdapter):
+    """Keeps the very arrays that set_weights was handed, and trains them."""
+
+    def set_weights(self, weights):
+        super().set_weights(weights)
+        for layer, (weight, bias) in zip(self.weighted, self.pairs(weights), strict=True):
+            if weight.dtype == self.dtype:
+                layer.weight, layer.bias = weight, bias
+
+    def pairs(self, weights):
+        arrays = [weights[parameter.name] for parameter in self.recipe.model.parameters()]
+        return zip(arrays[::2], arrays[1::2], strict=True)
+
+
+def with_saturated_tanh(beyond):
+    """Return an adapter whose tanh in float32 is the sign beyond a value."""
+
+    class Saturated(NumpyAdapter):
+        def build(self):
+            super().build()
+            for layer in self.layers if self.dtype == "float32" else ():
+                if getattr(layer, "function", "") == "tanh":
+                    layer.forward = self.saturated(layer.forward)
+
+        @staticmethod
+        def saturated(forward):
+            def changed(x):
+                y = forward(x)
+                np.copyto(y, np.sign(x), where=np.abs(x) > beyond)
+                return y
+
+            return changed
+
+    return Saturated
+
+
+def evaluating(change, mantissa_bits, precision):
+    """Return an adapter whose outputs in a precision are change(outputs, last bias)."""
+
+    class Changed(with_operands(mantissa_bits, precision)):
+        def evaluate(self, preloaded, first, count):
+            found = super().evaluate(preloaded, first, count)
+            return [change(part, self.weighted[-1].bias) for part in found] if self.precision == precision else found
+
+    return Changed
+
+
+def zeros(outputs, bias):
+    return np.zeros_like(outputs)
+
+
+def last_bias(outputs, bias):
+    return np.broadcast_to(bias, outputs.shape).copy()
+
+
+def mean_output(outputs, bias):
+    return np.broadcast_to(outputs.mean(axis=0), outputs.shape).copy()

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 
 from adapters.contract import INPUTS, ContractError
-from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, MaxPool2D
+from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from benchmarks.worker.inputs import prepare_inputs
 from benchmarks.worker.lockstep import prove as prove_module
 from benchmarks.worker.lockstep.bounds import BOUNDS
-from benchmarks.worker.lockstep.prove import _tie_free_batches
+from benchmarks.worker.lockstep.reference import tie_free_batches
 from tests.sweeps import broken
 
 STEPS = 12
@@ -80,7 +80,7 @@ REFUSED = {"same for valid padding"}  # another number of weights: the contract 
 
 @pytest.fixture
 def prove(tmp_path):
-    def go(adapter_class, recipe, dtype="float64", input="preloaded"):
+    def go(adapter_class, recipe, dtype="float64", input="preloaded", steps=STEPS):
         generator = np.random.default_rng(0)
         pictures = np.random.default_rng(9).random((10, 28, 28)) > 0.8
         for part, size in (("train", 700), ("test", 200)):
@@ -90,7 +90,7 @@ def prove(tmp_path):
             np.save(tmp_path / f"{part}_labels.npy", labels)
         prepare_inputs(tmp_path, recipe, 3, 700, 2)
         cell = {"device": "cpu", "mode": "eager", "dtype": dtype, "batch_size": 50, "input": input}
-        return prove_module.prove(adapter_class, recipe, cell, tmp_path, tmp_path, STEPS)
+        return prove_module.prove(adapter_class, recipe, cell, tmp_path, tmp_path, steps)
 
     return go
 
@@ -194,6 +194,85 @@ def test_what_is_wrong_in_a_narrow_precision_alone_is_caught(prove, adapter_clas
     assert re.match(words, verdict["why"]), verdict["why"]
 
 
+@pytest.mark.parametrize(("bits", "precision"), [(7, "bfloat16"), (10, "float16")])
+@pytest.mark.parametrize("change", [broken.zeros, broken.last_bias, broken.mean_output])
+@pytest.mark.parametrize("recipe", ["mlp_tutorial", "lenet_tutorial"])
+def test_outputs_that_know_nothing_of_the_image_are_caught_however_small_outputs_are(
+    prove, recipe, change, bits, precision
+):
+    why = prove(broken.evaluating(change, bits, precision), RECIPES[recipe], precision)["why"]
+    print(f"{recipe}, {change.__name__}: {why}")
+    assert re.match(rf"{precision} outputs of an evaluation after a step.* deviates by", why)
+
+
+@pytest.mark.parametrize(("bits", "precision"), [(7, "bfloat16"), (10, "float16")])
+@pytest.mark.parametrize("recipe", ["mlp_tutorial", "lenet_tutorial", "linear", "mlp_sigmoid"])
+def test_honest_narrow_operands_pass_however_small_outputs_are(prove, recipe, bits, precision):
+    assert prove(broken.with_operands(bits, precision), RECIPES[recipe], precision)["why"] == ""
+
+
+@pytest.mark.parametrize(
+    ("adapter_class", "recipe", "words"),
+    [
+        (broken.ZeroesLabels, RECIPE, r"float32 (loss|gradient) .* deviates by"),
+        (broken.ScalesItsBatch, RECIPE, r"float32 loss at step 1, its batch used again, deviates by"),
+        (broken.ScalesItsTestBatch, RECIPE, r"float32 outputs .* from trained weights, though .* deviates by"),
+    ],
+    ids=["labels", "batch", "test batch"],
+)
+def test_what_an_adapter_does_to_its_batches_is_caught(prove, adapter_class, recipe, words):
+    why = prove(adapter_class, recipe, "float32")["why"]
+    print(f"{adapter_class.__name__}: {why}")
+    assert re.match(words, why), why
+
+
+def test_what_is_wrong_at_larger_activations_alone_is_caught_at_trained_weights(prove):
+    small = Model("small", (Flatten(), Dense(16), Activation("tanh"), Dense(10)))
+    recipe = replace(RECIPE, model=small, optimiser=SGD(0.05))  # reaches 1.5 in five steps, 2.1 in sixty
+    why = prove(broken.with_saturated_tanh(1.8), recipe, "float32", steps=60)["why"]
+    assert re.match(r"float32 gradient .* at step 1 from trained weights deviates by", why), why
+
+
+def test_a_data_set_of_one_image_whose_loss_nears_zero_is_no_shifted_order(prove, tmp_path):
+    class RoundsOtherwise(NumpyAdapter):
+        def differentiate(self, images, labels):
+            return super().differentiate(images, labels) + 1e-15
+
+    prove(NumpyAdapter, RECIPE, steps=1)  # writes data
+    (tmp_path / "losses.npy").unlink()
+    np.save(tmp_path / "train_images.npy", np.load(tmp_path / "train_images.npy")[:1])
+    np.save(tmp_path / "train_labels.npy", np.zeros(1, np.uint8))
+    prepare_inputs(tmp_path, RECIPE, 3, 1, 1)
+    cell = {"device": "cpu", "mode": "eager", "dtype": "float64", "batch_size": 1, "input": "preloaded"}
+    verdict = prove_module.prove(RoundsOtherwise, RECIPE, cell, tmp_path, tmp_path, 100)
+    assert np.load(tmp_path / "losses.npy").min() < 1e-3  # where 1e-15 is more than 1e-12, relative
+    assert verdict["why"] == ""
+
+
+def test_what_an_adapter_is_handed_is_its_own(prove, monkeypatch):
+    kept = {}
+    original = prove_module._Judge.restart
+
+    def watched(self, starts, *arguments):
+        kept.update({name: array.copy() for name, array in starts[""].items()})
+        original(self, starts, *arguments)
+        assert all((array == kept[name]).all() for name, array in starts[""].items())
+
+    monkeypatch.setattr(prove_module._Judge, "restart", watched)
+    verdict = prove(broken.TrainsWhatItWasHanded, RECIPE)
+    assert (verdict["lockstep"], verdict["why"]) == ("pass", "")
+    assert not kept["dense1.bias"].any()  # as they were written, not as they were trained
+
+
+def test_data_that_something_has_written_to_prove_nothing(prove, tmp_path):
+    class Writes(NumpyAdapter):
+        def evaluate(self, preloaded, first, count):
+            np.load(tmp_path / "train_images.npy", mmap_mode="r+")[0, 0, 0] = 7
+            return super().evaluate(preloaded, first, count)
+
+    assert prove(Writes, RECIPE)["why"].endswith("something wrote to them")
+
+
 def test_adam_s_float32_step_is_judged_where_the_gradient_is_more_than_its_rounding(prove):
     class WrongStep(NumpyAdapter):
         def update(self):
@@ -207,7 +286,7 @@ def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, 
     chosen, seen = [], []
 
     def spied(*arguments):
-        chosen.append(_tie_free_batches(*arguments))
+        chosen.append(tie_free_batches(*arguments))
         return chosen[0]
 
     class Watched(NumpyAdapter):
@@ -216,13 +295,13 @@ def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, 
                 seen.append(labels)
             return super().put(images, labels)
 
-    monkeypatch.setattr(prove_module, "_tie_free_batches", spied)
+    monkeypatch.setattr(prove_module, "tie_free_batches", spied)
     assert prove(Watched, RECIPE, "float32")["lockstep"] == "pass"
-    np.testing.assert_array_equal(seen[0], chosen[0][1])
+    np.testing.assert_array_equal(seen[1], chosen[0][1])  # after the test images
 
 
 def test_a_step_of_adam_decides_only_where_the_gradient_is_more_than_its_rounding():
     gradients = {"weight": np.array([[1.0, 1e-5], [-0.5, 0.0]]), "bias": np.array([1e-9, -2e-9])}
     bounds = BOUNDS["float32"]
-    assert prove_module._decided(Adam(), gradients, bounds).tolist() == [True, False, True, False, True, True]
-    assert prove_module._decided(SGD(0.1), gradients, bounds).all()
+    assert prove_module._decided(Adam(), gradients, bounds.gradient).tolist() == [True, False, True, False, True, True]
+    assert prove_module._decided(SGD(0.1), gradients, bounds.gradient).all()

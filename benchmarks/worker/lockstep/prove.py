@@ -2,27 +2,23 @@
 
 float64: the losses of N steps in one go, each within 1e-12 relative of the NumPy oracle's. Every difference in
 the arithmetic shows there; rounding does not (measured: 1.7e-15).
-float32: ten steps through the code that is timed, each restarted from the oracle's weights, because rounding
-flips ties in ReLU and max pooling and free trajectories part. Loss, gradients, weights after the step and the outputs
-on 1,000 test images are held to bounds.py.
-tf32, bfloat16, float16: the same ten steps, held to their own bounds.
-
-Samples with ties are left out of the ten steps. Where an input of a ReLU is next to zero, or two values of a window are
-next to each other, float32 may take the other side. One such flip moves the gradient of a whole batch by 1e-3 and says
-nothing about a framework: with them the NumPy adapter itself deviates by 4.5e-3 in float32, without them by 7e-7. What
-float32 may do to each value is followed through the layers (running error analysis: Higham, Accuracy and Stability of
-Numerical Algorithms, section 3.3).
+Then single steps through the code that is timed, in the cell's own dtype, each restarted from the oracle's weights,
+because rounding flips ties in ReLU and max pooling and free trajectories part. Loss, gradients, weights after the step
+and the outputs on 1,000 test images are held to bounds.py. Half of the steps begin near the initial weights, half near
+weights that training has moved: activations are larger there, and an exp or a tanh may be wrong for large values alone.
+The first batch of each half comes twice, so that it shows whether a step changes what it was handed.
 
 bfloat16 and float16 have a least deviation, too: what is computed in float32 after all has no speed as bfloat16, and
 it is nearer to the oracle than any bound asks. Rounding an operand is off by up to half an epsilon, and a product of
 many such operands by a share of it that no average takes away: of the norm of gradients, of the weights' change by a
 step, and of what outputs owe to the image.
+
+What an adapter is handed is its own: copies, and arrays that were made for it. What the oracle sees it cannot change.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -31,90 +27,32 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from adapters.contract import Adapter
+from adapters.contract import NARROW, Adapter, Preloaded
 from adapters.declaration import Adam, Optimiser, Recipe
 from adapters.numpy import NumpyAdapter
-from adapters.numpy.layers import Activation, Flatten, Pool2D, Weighted
+from adapters.numpy.layers import Dense
 from adapters.weights import Weights
-from benchmarks.worker.inputs import Inputs
+from benchmarks.worker.inputs import WRITTEN_TO, Inputs, copied
 from benchmarks.worker.lockstep import diagnose
-from benchmarks.worker.lockstep.bounds import BOUNDS, EPSILON, Bounds, bounds_of
+from benchmarks.worker.lockstep.bounds import (
+    BOUNDS,
+    EPSILON,
+    Bounds,
+    bounds_of,
+    gradient_scale,
+    loss_deviations,
+    outputs_bound,
+    step_bounds,
+    summed_bound,
+)
+from benchmarks.worker.lockstep.reference import SPARE, SingleStep, single_steps, tie_free_batches, trained
 from benchmarks.worker.protocol import CellAxes
 from benchmarks.worker.train import BatchCursor
 
 Array = npt.NDArray[Any]
-FLOAT64_EPSILON = 2.0**-23  # a sum of products is off by about this times the sum of their magnitudes
-TIED = 1e-6  # of that: float64's own rounding. Such ties come from equal patches, whose gradients are equal too
-SPARE = 3  # candidates for every sample needed
-
-
-def _tie_free(oracle: NumpyAdapter, images: Array) -> npt.NDArray[np.bool_]:
-    """Return which samples (B,) no rounding in float32 can flip at the oracle's weights; images (B, C, H, W)."""
-    x = np.ascontiguousarray(images.transpose(1, 0, 2, 3))
-    error = np.zeros_like(x)
-    unsure = np.zeros(len(images), np.bool_)
-    for layer in oracle.layers:
-        y = layer.forward(x).copy()  # a layer's buffer is its own
-        if isinstance(layer, Weighted):
-            error = _propagated(layer, x, error)
-        elif isinstance(layer, Pool2D):
-            errors = layer.views(error)
-            largest = np.maximum.reduce(errors)
-            for view in layer.views(x) if layer.largest else ():
-                unsure |= _doubtful(y - view, 2 * largest)
-            error = largest
-        elif isinstance(layer, Flatten):
-            error = layer.forward(error).copy()
-        elif isinstance(layer, Activation):  # none of them is steeper than 1
-            if layer.function == "relu":
-                unsure |= _doubtful(np.abs(x), error)
-            error = error + FLOAT64_EPSILON * np.abs(y)
-        x = y
-    return ~unsure
-
-
-def _propagated(layer: Weighted, x: Array, error: Array) -> Array:
-    """Return what a weighted layer makes of its input's errors, its own rounding added."""
-    weight, bias = layer.weight, layer.bias
-    layer.weight, layer.bias = np.abs(weight), np.zeros_like(bias)
-    inherited = layer.forward(error).copy()
-    layer.bias = np.abs(bias)
-    magnitude = layer.forward(np.abs(x)).copy()
-    layer.weight, layer.bias = weight, bias
-    return np.asarray(inherited + FLOAT64_EPSILON * magnitude)
-
-
-def _doubtful(gap: Array, error: Array) -> npt.NDArray[np.bool_]:
-    """Return for each sample whether a gap lies within its error; (C, B, H, W) or (B, features)."""
-    found = (gap < error) & (gap > TIED * error)
-    return np.asarray(found.any(axis=(0, 2, 3) if gap.ndim == 4 else 1))
-
-
-def _tie_free_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int) -> tuple[Array, Array]:
-    """Return `count` batches out of more candidates, each without ties at the weights that the oracle then has.
-
-    images (S, B, C, H, W) and labels (S, B) hold the candidates in order, S >= count; the oracle is trained on what
-    is chosen. Where too few samples are free of ties, others fill the batch.
-    """
-    size = labels.shape[1]
-    chosen: list[tuple[Array, Array]] = []
-    first = 0  # of the candidates that no batch has looked at
-    for step in range(count):
-        last, found = first + 1, _tie_free(oracle, images[first])
-        while found.sum() < size and len(labels) - last > count - step - 1:
-            found = np.concatenate([found, _tie_free(oracle, images[last])])
-            last += 1
-        order = np.argsort(~found, kind="stable")[:size]
-        pixels, digits = (part[first:last].reshape(-1, *part.shape[2:])[order] for part in (images, labels))
-        oracle.train(oracle.put(pixels[None], digits[None]), 0, 1)
-        chosen.append((pixels, digits))
-        first = last
-    return np.stack([pixels for pixels, _ in chosen]), np.stack([digits for _, digits in chosen])
-
-
 HUGE = 1e300  # stands for what is not finite, which JSON cannot say
 # Narrow types a cell insists on. TF32 is a permission: a library may find float32 faster for a small product.
-INSISTS = ("bfloat16", "float16")
+INSISTS = NARROW
 SHARE = 1 / 32  # of epsilon. float32 stays below: for float16 this is 3e-5, and its gradients' bound is 1e-5
 
 
@@ -151,8 +89,10 @@ class PrecisionFloor:
 
 
 FLOAT64_LOSS = 1e-12
-FREE_BATCH = 25  # the float64 run takes batches of this size at most, to stay cheap; single steps take the cell's own
-RESTARTS = 10
+# Of the float64 run; single steps take the cell's own. More would cost more. With a batch of one, at the rates of the
+# recipes, rounding grows ten million times in 60 steps: torch's lenet parts from the oracle by 7e-9.
+FREE_BATCH = 25
+RESTARTS = 5  # from either weights
 TEST_IMAGES, TEST_BATCH = 1000, 250
 MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200)
 
@@ -174,44 +114,29 @@ class Verdict:
         return self
 
 
-def _oracle_losses(recipe: Recipe, inputs: Inputs, images: Array, labels: Array, kept: Path) -> Array:
-    """Return the oracle's losses of all given steps, (S,) float64; computed once, kept for the other frameworks."""
-    if kept.exists():
-        return np.asarray(np.load(kept, allow_pickle=False))
-    oracle = NumpyAdapter(recipe, "cpu", "eager", "float64")
-    oracle.set_weights(inputs.weights)
-    preloaded = oracle.put(images, labels)
-    oracle.train(preloaded, 0, preloaded.steps)
-    losses = oracle.losses(preloaded)
-    part = kept.with_suffix(f".{os.getpid()}.npy")
-    np.save(part, losses)
-    part.rename(kept)
-    return losses
-
-
 def prove(
     adapter_class: type[Adapter], recipe: Recipe, cell: CellAxes, data: Path, folder: Path, steps: int
 ) -> dict[str, Any]:
-    """Return the verdict on one cell as JSON values; `folder` has the inputs and keeps the oracle's losses.
+    """Return the verdict on one cell as JSON values; `folder` has the inputs and keeps what the oracle finds.
 
     Of `cell` it takes device, mode, dtype, input and batch_size. Raises nothing that the adapter does not raise.
     """
     verdict = Verdict(steps=steps)
     inputs = Inputs.open(data, folder, recipe.pixels, "float64")
-    images, labels = inputs.steps(steps, min(FREE_BATCH, cell["batch_size"]))
-    expected = _oracle_losses(recipe, inputs, images, labels, folder / "losses.npy")
+    before = inputs.sha256()
+    images, labels = inputs.steps(steps, FREE_BATCH)
+    expected, moved = trained(recipe, inputs, images, labels, folder)
     verdict.oracle_sha256 = hashlib.sha256(np.ascontiguousarray(expected).tobytes()).hexdigest()
 
     adapter = adapter_class(recipe, cell["device"], cell["mode"], "float64")
     free_run(verdict, adapter, inputs.weights, images, labels, expected, cell["input"])
     if verdict.lockstep == "pass":
         judged = adapter_class(recipe, cell["device"], cell["mode"], cell["dtype"])
-        tests = inputs.tests(TEST_IMAGES, TEST_BATCH)
-        chooser = NumpyAdapter(recipe, "cpu", "eager", "float64")
-        chooser.set_weights(inputs.weights)
-        batches = _tie_free_batches(chooser, *inputs.steps(SPARE * RESTARTS, cell["batch_size"]), RESTARTS)
-        bounds = bounds_of(adapter.framework, cell["dtype"])
-        _restarted(verdict, judged, inputs.weights, batches, tests, bounds, cell["input"])
+        candidates = inputs.steps(SPARE * RESTARTS, cell["batch_size"])
+        starts = {"": inputs.weights, " from trained weights": moved}
+        _Judge(verdict, judged, cell["input"]).restart(starts, candidates, inputs.tests(TEST_IMAGES, TEST_BATCH))
+    if inputs.sha256() != before:
+        verdict.fail(WRITTEN_TO)
     return asdict(verdict)
 
 
@@ -225,11 +150,11 @@ def free_run(
     input: str = "preloaded",
 ) -> None:
     """Train all steps in one go in float64 and compare every loss."""
-    adapter.set_weights(weights)
-    with closing(BatchCursor(adapter, images, labels, input)) as training:
+    adapter.set_weights(copied(weights))
+    with closing(BatchCursor(adapter, images.copy(), labels, input)) as training:
         training.train(len(expected))
         losses = training.losses()
-    deviations = np.nan_to_num(np.abs(losses / expected - 1), nan=HUGE, posinf=HUGE)
+    deviations = np.nan_to_num(loss_deviations(losses, expected, "float64"), nan=HUGE, posinf=HUGE)
     verdict.float64_deviation = float(deviations.max())
     for step in MILESTONES:
         if step <= len(losses):
@@ -242,67 +167,106 @@ def free_run(
         )
 
 
-def _restarted(
-    verdict: Verdict,
-    adapter: Adapter,
-    weights: Weights,
-    batches: tuple[Array, Array],
-    tests: tuple[Array, Array],
-    bounds: Bounds,
-    input: str,
-) -> None:
-    """Take single steps in the cell's dtype, each from the oracle's weights, and compare all that can be seen."""
-    recipe, dtype = adapter.recipe, adapter.dtype  # arrays are of the storage type, whatever products multiply
-    oracle, stepper = (NumpyAdapter(recipe, "cpu", "eager", "float64") for _ in range(2))
-    oracle.set_weights(weights)
-    images, labels = batches
-    preloaded, reference = adapter.put(images.astype(dtype), labels), oracle.put(images, labels)
-    training = BatchCursor(adapter, images.astype(dtype), labels, input)
-    test, test_reference = adapter.put(tests[0].astype(dtype), tests[1]), oracle.put(*tests)
-    verdict.deviations = dict.fromkeys(asdict(bounds), 0.0)
-    exactness = PrecisionFloor(adapter.precision)
+class _Judge:
+    """Takes single steps in the cell's dtype, each from the oracle's weights, and compares all that can be seen."""
 
-    def note(kind: str, deviation: float, place: str) -> None:
-        verdict.deviations[kind] = max(verdict.deviations[kind], deviation)
-        bound = getattr(bounds, kind)
-        if not deviation < bound and verdict.lockstep == "pass":  # the first to part is the one to look at
-            verdict.fail(f"{adapter.precision} {kind} {place} deviates by {deviation:.1e} (bound {bound:.0e})")
+    def __init__(self, verdict: Verdict, adapter: Adapter, input: str) -> None:
+        self.verdict, self.adapter, self.input = verdict, adapter, input
+        self.bounds = bounds_of(adapter.framework, adapter.precision)
+        self.exactness = PrecisionFloor(adapter.precision)
+        shapes = adapter.recipe.model.shapes()
+        self.positions = {  # at which a parameter adds to the gradient of each sample
+            parameter.name: int(np.prod(shapes[parameter.layer + 1][1:]))
+            for parameter in adapter.recipe.model.parameters()
+        }
+        verdict.deviations = dict.fromkeys(asdict(self.bounds), 0.0)
 
-    for step in range(len(labels)):
-        start = oracle.get_weights()
-        slopes = oracle.gradients(reference, step)
-        oracle.train(reference, step, 1)
-        stepper.set_weights(start)
-        stepper.train(reference, step, 1)
-        adapter.set_weights(start)
-        gradients = adapter.gradients(preloaded, step)
-        adapter.set_weights(start)
+    def note(self, kind: str, deviation: float, place: str, bound: float | None = None) -> None:
+        """Take in a deviation of a kind, which is held to its own bound if it has one."""
+        self.verdict.deviations[kind] = max(self.verdict.deviations[kind], deviation)
+        bound = getattr(self.bounds, kind) if bound is None else bound
+        if not deviation < bound and self.verdict.lockstep == "pass":  # the first to part is the one to look at
+            self.verdict.fail(
+                f"{self.adapter.precision} {kind} {place} deviates by {deviation:.1e} (bound {bound:.0e})"
+            )
+
+    def restart(self, starts: dict[str, Weights], candidates: tuple[Array, Array], tests: tuple[Array, Array]) -> None:
+        """Take the steps from each of the weights, by name; images (S, B, C, H, W) float64, labels (S, B)."""
+        recipe, dtype = self.adapter.recipe, self.adapter.dtype  # the storage type, whatever products multiply
+        test = self.adapter.put(tests[0].astype(dtype), tests[1].copy())
+        chooser = NumpyAdapter(recipe, "cpu", "eager", "float64")
+        for place, weights in starts.items():
+            chooser.set_weights(weights)
+            images, labels = tie_free_batches(chooser, *candidates, RESTARTS)
+            preloaded = self.adapter.put(images.astype(dtype), labels.copy())
+            steps = single_steps(recipe, weights, images, labels)
+            with closing(BatchCursor(self.adapter, images.astype(dtype), labels, self.input)) as training:
+                for index, step in enumerate(steps):
+                    self.adapter.set_weights(copied(step.start))
+                    gradients = self.adapter.gradients(preloaded, index)
+                    self._gradients(step, gradients, labels.shape[1], f"at step {index + 1}{place}")
+                    self._step(step, training, index, f"step {index + 1}{place}")
+                [again] = single_steps(recipe, weights, images[:1], labels[:1])
+                self._step(again, training, 0, f"step 1{place}, its batch used again,")
+            self._outputs(test, tests, place)
+        if (complaint := self.exactness.complaint()) and self.verdict.lockstep == "pass":
+            self.verdict.fail(complaint)
+
+    def _gradients(self, step: SingleStep, found: Weights, batch: int, place: str) -> None:
+        """Compare gradients in the order of the backward pass."""
+        bounds = self._bounds(step)
+        for name, expected in reversed(step.gradients.items()):
+            norm = float(np.linalg.norm(expected))
+            scale = gradient_scale(norm, step.terms.get(name, 0.0)) or 1.0
+            deviation = _relative(found[name], expected) * (norm or 1.0) / scale
+            bound = summed_bound(bounds, self.adapter.dtype, batch * self.positions[name])
+            self.note("gradient", deviation, f"of {name} {place}", bound)
+            self.exactness.note("gradients", found[name], expected)
+
+    def _bounds(self, step: SingleStep) -> Bounds:
+        moved = _relative(_flat(step.start), _flat(step.after))
+        return step_bounds(self.bounds, self.adapter.precision, step.largest, step.loss, moved)
+
+    def _step(self, step: SingleStep, training: BatchCursor, index: int, place: str) -> None:
+        """Train on the next batch, the one at `index`, and compare loss and weights."""
+        self.adapter.set_weights(copied(step.start))
         training.train(1)
-        loss = oracle.losses(reference)[step]
-        note("loss", _relative(training.losses()[step : step + 1], np.array([loss])), f"at step {step + 1}")
-        for name in reversed(slopes):  # in the order of the backward pass
-            note("gradient", _relative(gradients[name], slopes[name]), f"of {name} at step {step + 1}")
-            exactness.note("gradients", gradients[name], slopes[name])
-        judged = _decided(recipe.optimiser, slopes, bounds)
-        found, expected, before = (_flat(weights) for weights in (adapter.get_weights(), stepper.get_weights(), start))
-        note("weights", _relative(found[judged], expected[judged]), f"after step {step + 1}")
-        exactness.note("updates", found - before, expected - before)
-    training.close()
-    stepper.set_weights(adapter.get_weights())  # judged above; what is left is the evaluation's own deviation
-    pairs = ((adapter, test), (stepper, test_reference))
-    outputs, expected = (a.fetch(a.evaluate(r, 0, r.steps)) for a, r in pairs)
-    scale = max(1.0, float(np.abs(expected).max()))
-    if outputs.shape != expected.shape:
-        verdict.fail(f"evaluation returned outputs {outputs.shape} where {expected.shape} were asked for")
-        return
-    difference = float(np.nan_to_num(np.abs(outputs - expected), nan=HUGE, posinf=HUGE).max())
-    note("outputs", difference / scale, "of an evaluation after a step, though training agrees,")
-    exactness.note("outputs", *(part - part.mean(axis=0) for part in (outputs, expected)))  # a bias is not rounded
-    if (complaint := exactness.complaint()) and verdict.lockstep == "pass":
-        verdict.fail(complaint)
+        bounds = self._bounds(step)
+        deviation = loss_deviations(training.losses()[index], np.array(step.loss), self.adapter.precision)
+        self.note("loss", float(np.nan_to_num(deviation, nan=HUGE, posinf=HUGE)), f"at {place}", bounds.loss)
+        found, expected, before = (_flat(weights) for weights in (self.adapter.get_weights(), step.after, step.start))
+        judged = _decided(self.adapter.recipe.optimiser, step.gradients, bounds.gradient)
+        self.note("weights", _relative(found[judged], expected[judged]), f"after {place}", bounds.weights)
+        self.exactness.note("updates", found - before, expected - before)
+
+    def _outputs(self, test: Preloaded, tests: tuple[Array, Array], place: str) -> None:
+        """Compare the outputs at the adapter's own weights: what they have strayed by has been judged."""
+        oracle = NumpyAdapter(self.adapter.recipe, "cpu", "eager", "float64")
+        oracle.set_weights(self.adapter.get_weights())
+        outputs = self.adapter.fetch(self.adapter.evaluate(test, 0, test.steps))
+        expected = oracle.fetch(oracle.evaluate(oracle.put(*tests), 0, len(tests[1])))
+        if outputs.shape != expected.shape:
+            self.verdict.fail(f"evaluation returned outputs {outputs.shape} where {expected.shape} were asked for")
+            return
+        centred, wanted = (part - part.mean(axis=0) for part in (outputs, expected))  # a bias is not rounded
+        difference = float(np.nan_to_num(np.abs(outputs - expected), nan=HUGE, posinf=HUGE).max())
+        spread, *sizes = (float(np.abs(part).max()) or 1.0 for part in (wanted, _products(oracle), expected))
+        bound = outputs_bound(self.bounds, self.adapter.precision, spread, *sizes)
+        where = f"of an evaluation after a step{place}, though training agrees,"
+        self.note("outputs", min(HUGE, difference / spread), where, bound)
+        self.exactness.note("outputs", centred, wanted)
 
 
-def _decided(optimiser: Optimiser, gradients: Weights, bounds: Bounds) -> npt.NDArray[np.bool_]:
+def _products(oracle: NumpyAdapter) -> Array:
+    """Return how large the products are that the last weighted layer adds to its bias, as their norm, (B, features).
+
+    Their rounding errors have either sign, so that they add up as squares do, whatever the products cancel to.
+    """
+    last = next(layer for layer in reversed(oracle.layers) if isinstance(layer, Dense))  # a model ends in a vector
+    return np.asarray(np.sqrt(np.square(last.x) @ np.square(last.weight)))
+
+
+def _decided(optimiser: Optimiser, gradients: Weights, bound: float) -> npt.NDArray[np.bool_]:
     """Return which elements of all weights, as one vector, a step of the optimiser decides.
 
     Adam's first step is rate * g/(|g| + epsilon): where g is no larger than its own rounding error, the error
@@ -310,7 +274,7 @@ def _decided(optimiser: Optimiser, gradients: Weights, bounds: Bounds) -> npt.ND
     """
     if not isinstance(optimiser, Adam):
         return np.ones(sum(g.size for g in gradients.values()), np.bool_)
-    share = min(10 * bounds.gradient, 0.5)  # of the largest, which no honest rounding turns round
+    share = min(10 * bound, 0.5) if bound < 1 else 1.0  # of the largest, which no honest rounding turns round
     return np.concatenate([(np.abs(g) > share * np.abs(g).max()).ravel() for g in gradients.values()])
 
 

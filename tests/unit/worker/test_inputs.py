@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from adapters.declaration import Pixels
+from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from benchmarks.worker.inputs import Inputs, prepare_inputs
+from benchmarks.worker.__main__ import _measured
+from benchmarks.worker.inputs import WRITTEN_TO, Inputs, prepare_inputs
 
 
 @pytest.fixture
@@ -61,3 +63,17 @@ def test_pixels_are_scaled_as_declared(tmp_path, inputs):
     scaled = Inputs.open(tmp_path, tmp_path, Pixels(-1, 1), "float64")
     images, _ = next(scaled.test(7))
     np.testing.assert_allclose(images[0, :, 0], scaled.test_images / 255 * 2 - 1, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", ["train_images", "test_labels", "orders"])
+def test_a_launch_whose_inputs_were_written_to_is_invalid(tmp_path, inputs, name):
+    class Writes(NumpyAdapter):
+        def placement(self):
+            np.load(tmp_path / f"{name}.npy", mmap_mode="r+")[0, ...] += 1
+            return super().placement()
+
+    cell = {"threads": 1, "recipe": "mlp", "device": "cpu", "mode": "eager", "dtype": "float32", "batch_size": 5}
+    folders = {"data": str(tmp_path), "inputs": str(tmp_path)}
+    request = {"task": "evaluate", "cell": cell, "weights": {}, "outputs": {}, **folders}
+    assert "status" not in _measured(NumpyAdapter, request, 0.0, 1)
+    assert _measured(Writes, request, 0.0, 1) == {"status": "invalid", "reason": WRITTEN_TO}

@@ -222,3 +222,16 @@ def test_watching_the_training_accuracy_is_on_the_clock(simulated):
 
     watching_s = 6 * SimulatedAdapter.batch_s
     assert simulated(0.3, Watches)["time_to_accuracy_s"] == pytest.approx(EPOCH_S + watching_s, rel=1e-2)
+
+
+class ZeroesLabels(NumpyAdapter):
+    def put(self, images, labels):
+        labels[...] = 0
+        return super().put(images, labels)
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_labels_that_an_adapter_writes_to_are_not_those_it_is_scored_by(inputs, stop):
+    learnt = train(inputs, replace(RECIPE, stop_when_accuracy_falls=stop), ZeroesLabels, epochs=2)
+    assert learnt["accuracy"] == pytest.approx(0.1, abs=0.04)  # it has learnt to answer 0
+    assert learnt["train_accuracy"] == pytest.approx(0.1, abs=0.01)

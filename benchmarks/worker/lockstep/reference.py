@@ -1,0 +1,182 @@
+"""What the reference network says: on which batches a step can be judged, and what such a step makes of the weights.
+
+Samples with ties are left out of single steps. Where an input of a ReLU is next to zero, or two values of a window are
+next to each other, float32 may take the other side. One such flip moves the gradient of a whole batch by 1e-3 and says
+nothing about a framework: with them the NumPy adapter itself deviates by 4.5e-3 in float32, without them by 7e-7. What
+float32 may do to each value is followed through the layers (running error analysis: Higham, Accuracy and Stability of
+Numerical Algorithms, section 3.3).
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from adapters.declaration import Initialiser, Recipe
+from adapters.numpy import NumpyAdapter
+from adapters.numpy.layers import Activation, Flatten, Pool2D, Weighted
+from adapters.weights import Weights, initial_weights
+from benchmarks.worker.inputs import Inputs, read_weights, write_weights
+
+Array = npt.NDArray[Any]
+FLOAT32_EPSILON = 2.0**-23  # a sum of products is off by about this times the sum of their magnitudes
+TIED = 1e-6  # of that: float64's own rounding. Such ties come from equal patches, whose gradients are equal too
+SPARE = 3  # candidates for every sample needed
+GLOROT = Initialiser()
+
+
+def _tie_free(oracle: NumpyAdapter, images: Array) -> npt.NDArray[np.bool_]:
+    """Return which samples (B,) no rounding in float32 can flip at the oracle's weights; images (B, C, H, W)."""
+    x = np.ascontiguousarray(images.transpose(1, 0, 2, 3))
+    error = np.zeros_like(x)
+    unsure = np.zeros(len(images), np.bool_)
+    for layer in oracle.layers:
+        y = layer.forward(x).copy()  # a layer's buffer is its own
+        if isinstance(layer, Weighted):
+            error = _propagated(layer, x, error)
+        elif isinstance(layer, Pool2D):
+            errors = layer.views(error)
+            largest = np.maximum.reduce(errors)
+            for view in layer.views(x) if layer.largest else ():
+                unsure |= _doubtful(y - view, 2 * largest)
+            error = largest
+        elif isinstance(layer, Flatten):
+            error = layer.forward(error).copy()
+        elif isinstance(layer, Activation):  # none of them is steeper than 1
+            if layer.function == "relu":
+                unsure |= _doubtful(np.abs(x), error)
+            error = error + FLOAT32_EPSILON * np.abs(y)
+        x = y
+    return ~unsure
+
+
+def _propagated(layer: Weighted, x: Array, error: Array) -> Array:
+    """Return what a weighted layer makes of its input's errors, its own rounding added."""
+    weight, bias = layer.weight, layer.bias
+    layer.weight, layer.bias = np.abs(weight), np.zeros_like(bias)
+    inherited = layer.forward(error).copy()
+    layer.bias = np.abs(bias)
+    magnitude = layer.forward(np.abs(x)).copy()
+    layer.weight, layer.bias = weight, bias
+    return np.asarray(inherited + FLOAT32_EPSILON * magnitude)
+
+
+def _doubtful(gap: Array, error: Array) -> npt.NDArray[np.bool_]:
+    """Return for each sample whether a gap lies within its error; (C, B, H, W) or (B, features)."""
+    found = (gap < error) & (gap > TIED * error)
+    return np.asarray(found.any(axis=(0, 2, 3) if gap.ndim == 4 else 1))
+
+
+def tie_free_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int) -> tuple[Array, Array]:
+    """Return `count` batches out of more candidates, each without ties at the weights that the oracle then has.
+
+    images (S, B, C, H, W) and labels (S, B) hold the candidates in order, S >= count; the oracle is trained on what
+    is chosen. Where too few samples are free of ties, others fill the batch.
+    """
+    size = labels.shape[1]
+    chosen: list[tuple[Array, Array]] = []
+    first = 0  # of the candidates that no batch has looked at
+    for step in range(count):
+        last, found = first + 1, _tie_free(oracle, images[first])
+        while found.sum() < size and len(labels) - last > count - step - 1:
+            found = np.concatenate([found, _tie_free(oracle, images[last])])
+            last += 1
+        order = np.argsort(~found, kind="stable")[:size]
+        pixels, digits = (part[first:last].reshape(-1, *part.shape[2:])[order] for part in (images, labels))
+        oracle.train(oracle.put(pixels[None], digits[None]), 0, 1)
+        chosen.append((pixels, digits))
+        first = last
+    return np.stack([pixels for pixels, _ in chosen]), np.stack([digits for _, digits in chosen])
+
+
+class Trained(NamedTuple):
+    """What the oracle's run gives to all frameworks: the loss of each step, (S,) float64, and weights it has moved."""
+
+    losses: Array
+    weights: Weights  # of float32 values, as the initial ones are
+
+
+def trained(recipe: Recipe, inputs: Inputs, images: Array, labels: Array, folder: Path) -> Trained:
+    """Train the oracle on all given batches, or return what an earlier proof has kept in `folder`.
+
+    The weights are those at the end of the run. From a tutorial's initialiser nothing moves for an epoch (a loss of
+    2.304 after 200 steps, activations up to 0.01), so there they come from a run that Glorot's begins.
+    """
+    moved, losses = folder / "trained.npz", folder / "losses.npy"
+    if not losses.exists():
+        oracle, found = _run(recipe, inputs.weights, images, labels)
+        if recipe.initialiser != GLOROT:
+            oracle, _ = _run(recipe, initial_weights(recipe.model, GLOROT, 0), images, labels)
+        part = folder / f"trained.{os.getpid()}.npz"
+        write_weights(part, {name: array.astype(np.float32) for name, array in oracle.get_weights().items()})
+        part.rename(moved)
+        part = folder / f"losses.{os.getpid()}.npy"
+        np.save(part, found)
+        part.rename(losses)  # the last, so that both are there where it is
+    weights: Weights = {name: array.astype(np.float64) for name, array in read_weights(moved).items()}
+    return Trained(np.load(losses, allow_pickle=False), weights)
+
+
+def _run(recipe: Recipe, weights: Weights, images: Array, labels: Array) -> tuple[NumpyAdapter, Array]:
+    """Return the oracle after a step on each batch, and the losses."""
+    oracle = NumpyAdapter(recipe, "cpu", "eager", "float64")
+    oracle.set_weights(weights)
+    preloaded = oracle.put(images, labels)
+    oracle.train(preloaded, 0, preloaded.steps)
+    return oracle, oracle.losses(preloaded)
+
+
+class SingleStep(NamedTuple):
+    """One step of the oracle, and what an optimiser that knows no step before it makes of the weights."""
+
+    start: Weights
+    largest: float  # of the outputs, in magnitude
+    loss: float
+    gradients: Weights
+    terms: dict[str, float]  # of each bias, the norm over its channels of the sum of its gradient's terms' magnitudes
+    after: Weights
+
+
+def single_steps(recipe: Recipe, weights: Weights, images: Array, labels: Array) -> Iterator[SingleStep]:
+    """Yield a step on each batch as the oracle trains on them from these weights; images (S, B, C, H, W) float64."""
+    oracle, stepper = _Watched(recipe, dtype="float64"), NumpyAdapter(recipe, dtype="float64")
+    oracle.set_weights(weights)
+    preloaded = oracle.put(images, labels)
+    for index in range(preloaded.steps):
+        start = oracle.get_weights()
+        loss = oracle.differentiate(preloaded.images[index], preloaded.labels[index])
+        gradients = oracle.named(oracle.gradient_arrays())
+        stepper.set_weights(start)
+        for layer, found in zip(stepper.weighted, oracle.weighted, strict=True):  # an update may write to gradients
+            layer.weight_gradient, layer.bias_gradient = found.weight_gradient.copy(), found.bias_gradient.copy()
+        stepper.update()
+        terms = dict(zip(list(gradients)[1::2], reversed(oracle.terms), strict=True))
+        yield SingleStep(start, oracle.largest, loss, gradients, terms, stepper.get_weights())
+        oracle.update()
+
+
+class _Watched(NumpyAdapter):
+    """The oracle, which also keeps how large its outputs and the terms of its biases' gradients are."""
+
+    largest: float
+    terms: list[float]  # from the last layer to the first
+
+    def forward(self, x: Array) -> Array:
+        outputs = super().forward(x)
+        self.largest = float(np.abs(outputs).max())
+        return outputs
+
+    def backward(self, dy: Array) -> None:
+        self.terms = []
+        for layer in reversed(self.layers):
+            if isinstance(layer, Weighted):
+                axes = (1, 2, 3) if dy.ndim == 4 else 0  # (C, B, H, W) or (B, features)
+                self.terms.append(float(np.linalg.norm(np.abs(dy).sum(axis=axes))))
+            dy = layer.backward(dy)
+            if not layer.needs_input_gradient:
+                return
