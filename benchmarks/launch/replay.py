@@ -28,7 +28,8 @@ from adapters.weights import Weights
 from benchmarks.plan.cells import Cell
 from benchmarks.worker import replay
 from benchmarks.worker.inputs import Inputs
-from benchmarks.worker.lockstep.bounds import REPLAY_BOUNDS
+from benchmarks.worker.lockstep.bounds import REPLAY_BOUNDS, bounds_of
+from benchmarks.worker.lockstep.reference import HUGE, outputs_apart
 from benchmarks.worker.replay import Evaluation, Window
 from benchmarks.worker.train import readings
 
@@ -38,7 +39,6 @@ EVALUATED = 250  # test images, drawn by chance
 SCORED_AGAIN = 0.002  # a card may evaluate twice with other roundings
 # The columns of each kind of deviation: of what all weights moved, of how far, and of what one parameter moved.
 KINDS = {"all": "replay_deviation", "scale": "replay_scale_deviation", "parameter": "replay_parameter_deviation"}
-HUGE = 1e300  # stands for what is not finite, which JSON cannot say
 
 
 class _Deviation(NamedTuple):
@@ -146,12 +146,13 @@ class Judge:
         if found.shape != expected.shape:
             reason = f"evaluation left outputs {found.shape} where {expected.shape} were asked for"
             return {"status": "invalid", "reason": reason}
-        deviation = outputs_deviation(found, expected)
+        bounds = bounds_of(self.cell.framework, self.cell.dtype)
+        deviation, bound = outputs_apart(self.oracle, found, expected, bounds, self.cell.dtype)
         row = {"eval_deviation": deviation}
-        if not deviation < self.bounds.outputs:
+        if not deviation < bound:
             reason = (
                 f"the outputs of the last evaluation deviate by {deviation:.1e} from the reference network's at the "
-                f"same weights (bound {self.bounds.outputs:.0e})"
+                f"same weights (bound {bound:.0e})"
             )
             return row | {"status": "invalid", "reason": reason}
         return row
@@ -169,13 +170,6 @@ class Judge:
     @staticmethod
     def _drawn(evaluation: Evaluation) -> int:
         return min(EVALUATED, len(evaluation.outputs))
-
-
-def outputs_deviation(found: Array, expected: Array) -> float:
-    """Return the largest difference of outputs (N, K), relative to their largest distance from their mean image's."""
-    spread = float(np.abs(expected - expected.mean(axis=0)).max())
-    difference = float(np.nan_to_num(np.abs(found - expected), nan=HUGE, posinf=HUGE).max())
-    return difference / spread if spread else (HUGE if difference else 0.0)
 
 
 def _flat(weights: Weights) -> Array:

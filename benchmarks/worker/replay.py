@@ -22,6 +22,7 @@ import numpy.typing as npt
 from adapters.contract import Adapter
 from adapters.declaration import SGD, Optimiser
 from adapters.weights import Weights
+from benchmarks.worker.inputs import copied
 
 Array = npt.NDArray[Any]
 
@@ -127,7 +128,7 @@ class Recorder:
 
     def before(self) -> None:
         """Put the weights back, and draw which steps of the next chunk are copied at their edges."""
-        self.adapter.set_weights(self.start)
+        self.adapter.set_weights(copied(self.start))
         self.adapter.synchronise()
         self.offset = self.entropy.randrange(self.chunk_steps - self.steps + 1)
         self.first = (self.batches.taken + self.offset) % self.batches.steps

@@ -30,7 +30,6 @@ import numpy.typing as npt
 from adapters.contract import NARROW, Adapter, Preloaded
 from adapters.declaration import Adam, Optimiser, Recipe
 from adapters.numpy import NumpyAdapter
-from adapters.numpy.layers import Dense
 from adapters.weights import Weights
 from benchmarks.worker.inputs import WRITTEN_TO, Inputs, copied
 from benchmarks.worker.lockstep import diagnose
@@ -41,16 +40,22 @@ from benchmarks.worker.lockstep.bounds import (
     bounds_of,
     gradient_scale,
     loss_deviations,
-    outputs_bound,
     step_bounds,
     summed_bound,
 )
-from benchmarks.worker.lockstep.reference import SPARE, SingleStep, single_steps, tie_free_batches, trained
+from benchmarks.worker.lockstep.reference import (
+    HUGE,
+    SPARE,
+    SingleStep,
+    outputs_apart,
+    single_steps,
+    tie_free_batches,
+    trained,
+)
 from benchmarks.worker.protocol import CellAxes
 from benchmarks.worker.train import BatchCursor
 
 Array = npt.NDArray[Any]
-HUGE = 1e300  # stands for what is not finite, which JSON cannot say
 # Narrow types a cell insists on. TF32 is a permission: a library may find float32 faster for a small product.
 INSISTS = NARROW
 SHARE = 1 / 32  # of epsilon. float32 stays below: for float16 this is 3e-5, and its gradients' bound is 1e-5
@@ -248,22 +253,11 @@ class _Judge:
         if outputs.shape != expected.shape:
             self.verdict.fail(f"evaluation returned outputs {outputs.shape} where {expected.shape} were asked for")
             return
+        deviation, bound = outputs_apart(oracle, outputs, expected, self.bounds, self.adapter.precision)
         centred, wanted = (part - part.mean(axis=0) for part in (outputs, expected))  # a bias is not rounded
-        difference = float(np.nan_to_num(np.abs(outputs - expected), nan=HUGE, posinf=HUGE).max())
-        spread, *sizes = (float(np.abs(part).max()) or 1.0 for part in (wanted, _products(oracle), expected))
-        bound = outputs_bound(self.bounds, self.adapter.precision, spread, *sizes)
         where = f"of an evaluation after a step{place}, though training agrees,"
-        self.note("outputs", min(HUGE, difference / spread), where, bound)
+        self.note("outputs", deviation, where, bound)
         self.exactness.note("outputs", centred, wanted)
-
-
-def _products(oracle: NumpyAdapter) -> Array:
-    """Return how large the products are that the last weighted layer adds to its bias, as their norm, (B, features).
-
-    Their rounding errors have either sign, so that they add up as squares do, whatever the products cancel to.
-    """
-    last = next(layer for layer in reversed(oracle.layers) if isinstance(layer, Dense))  # a model ends in a vector
-    return np.asarray(np.sqrt(np.square(last.x) @ np.square(last.weight)))
 
 
 def _decided(optimiser: Optimiser, gradients: Weights, bound: float) -> npt.NDArray[np.bool_]:

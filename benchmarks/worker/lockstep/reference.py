@@ -19,11 +19,13 @@ import numpy.typing as npt
 
 from adapters.declaration import Initialiser, Recipe
 from adapters.numpy import NumpyAdapter
-from adapters.numpy.layers import Activation, Flatten, Pool2D, Weighted
+from adapters.numpy.layers import Activation, Dense, Flatten, Pool2D, Weighted
 from adapters.weights import Weights, initial_weights
 from benchmarks.worker.inputs import Inputs, read_weights, write_weights
+from benchmarks.worker.lockstep.bounds import Bounds, outputs_bound
 
 Array = npt.NDArray[Any]
+HUGE = 1e300  # stands for what is not finite, which JSON cannot say
 FLOAT32_EPSILON = 2.0**-23  # a sum of products is off by about this times the sum of their magnitudes
 TIED = 1e-6  # of that: float64's own rounding. Such ties come from equal patches, whose gradients are equal too
 SPARE = 3  # candidates for every sample needed
@@ -180,3 +182,25 @@ class _Watched(NumpyAdapter):
             dy = layer.backward(dy)
             if not layer.needs_input_gradient:
                 return
+
+
+def outputs_apart(
+    oracle: NumpyAdapter, found: Array, expected: Array, bounds: Bounds, dtype: str
+) -> tuple[float, float]:
+    """Return how far outputs (N, K) are off, relative to the outputs' spread over the images, and the bound of that.
+
+    `expected` is what the oracle has just computed at the same weights.
+    """
+    difference = float(np.nan_to_num(np.abs(found - expected), nan=HUGE, posinf=HUGE).max())
+    parts = expected - expected.mean(axis=0), _products(oracle), expected
+    spread, *sizes = (float(np.abs(part).max()) or 1.0 for part in parts)
+    return min(HUGE, difference / spread), outputs_bound(bounds, dtype, spread, *sizes)
+
+
+def _products(oracle: NumpyAdapter) -> Array:
+    """Return how large the products are that the last weighted layer adds to its bias, as their norm, (B, features).
+
+    Their rounding errors have either sign, so that they add up as squares do, whatever the products cancel to.
+    """
+    last = next(layer for layer in reversed(oracle.layers) if isinstance(layer, Dense))  # a model ends in a vector
+    return np.asarray(np.sqrt(np.square(last.x) @ np.square(last.weight)))

@@ -7,7 +7,7 @@ import pytest
 
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from benchmarks.launch.replay import Judge, outputs_deviation
+from benchmarks.launch.replay import Judge
 from benchmarks.plan.cells import Cell
 from benchmarks.worker import replay
 from benchmarks.worker.inputs import Inputs, prepare_inputs
@@ -142,16 +142,9 @@ def test_a_file_that_is_missing_or_spoiled_is_invalid(judged, change):
     assert (row["status"], "cannot be read" in row["reason"]) == ("invalid", True)
 
 
-def test_outputs_are_compared_with_their_spread_not_with_their_size():
-    expected = 1e-3 * np.random.default_rng(0).standard_normal((50, 10)) + 5.0
-    assert outputs_deviation(np.broadcast_to(expected.mean(axis=0), expected.shape), expected) > 0.9
-    assert outputs_deviation(expected, expected) == 0
-    assert outputs_deviation(np.full_like(expected, np.nan), expected) > 1e200
-
-
 def test_chunks_that_are_kept_are_drawn_anew_each_time(judged, tmp_path):
     found = set()
-    for _ in range(12):
+    for _ in range(6):
         judged(Honest, chunk_steps=10, change=lambda file: found.add(tuple(w.chunk for w in replay.read(file)[0])))
     assert len(found) > 1
     assert all(len(chunks) == 2 and max(chunks) < CHUNKS for chunks in found)
