@@ -5,7 +5,8 @@ has ended, the float64 reference network starts from the same weights on the sam
 steps moved is compared by parameter and over all: the norm of the difference; over all also the length along the
 reference's way, which noise in other directions hardly changes. The length shows a rate that is off, and steps left
 out, in narrow types too. What rounding of the weights themselves can do is taken off first. A parameter alone may
-deviate more: where rounding flips the place of a maximum, a small one parts by some thousandths.
+deviate more: where rounding flips the place of a maximum, a small one parts by some thousandths. Steps that rounding
+alone may lead apart, because training is not stable there, are not judged and not counted.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ from adapters.weights import Weights
 from benchmarks.plan.cells import Cell
 from benchmarks.worker import replay
 from benchmarks.worker.inputs import Inputs
-from benchmarks.worker.lockstep.bounds import REPLAY_BOUNDS, bounds_of
+from benchmarks.worker.lockstep.bounds import EPSILON, REPLAY_BOUNDS, bounds_of
 from benchmarks.worker.lockstep.reference import HUGE, outputs_apart
 from benchmarks.worker.replay import Evaluation, Window
 from benchmarks.worker.train import readings
@@ -36,6 +37,9 @@ from benchmarks.worker.train import readings
 Array = npt.NDArray[Any]
 Row = dict[str, Any]
 EVALUATED = 250  # test images, drawn by chance
+PERTURBED = 5  # runs of the reference network from weights that are a little off
+SUMS = 8  # roundings by which a sum of hundreds of products is off in storage precision
+CHANCE = 10.0  # rounding at each step adds to that of the first
 SCORED_AGAIN = 0.002  # a card may evaluate twice with other roundings
 # The columns of each kind of deviation: of what all weights moved, of how far, and of what one parameter moved.
 KINDS = {"all": "replay_deviation", "scale": "replay_scale_deviation", "parameter": "replay_parameter_deviation"}
@@ -81,32 +85,50 @@ class Judge:
         """Return the columns on steps of training."""
         if not windows:
             return {}
-        largest: dict[str, _Deviation] = {}
-        for deviation in (deviation for window in windows for deviation in self._deviations(window)):
-            if deviation.kind not in largest or deviation.value > largest[deviation.kind].value:
-                largest[deviation.kind] = deviation
-        row: Row = {"replayed_steps": sum(window.steps for window in windows)}
-        row |= {KINDS[kind]: deviation.value for kind, deviation in largest.items()}
-        for kind, deviation in largest.items():
-            bound = getattr(self.bounds, kind)
-            if not deviation.value < bound:
+        row: Row = {}
+        for window in windows:
+            again = self._taken_again(window, window.before)
+            found = list(self._deviations(window, window.after, again))
+            beyond = next((one for one in found if not one.value < getattr(self.bounds, one.kind)), None)
+            if beyond and self._is_chance(window, again, beyond):
+                continue
+            row["replayed_steps"] = row.get("replayed_steps", 0) + window.steps
+            row |= {KINDS[one.kind]: max(row.get(KINDS[one.kind], 0.0), one.value) for one in found}
+            if beyond:
                 reason = (
-                    f"the timed steps are not the declared ones: {deviation.place} deviates by {deviation.value:.1e} "
-                    f"from the reference network's (bound {bound:.0e})"
+                    f"the timed steps are not the declared ones: {beyond.place} deviates by {beyond.value:.1e} "
+                    f"from the reference network's (bound {getattr(self.bounds, beyond.kind):.0e})"
                 )
                 return row | {"status": "invalid", "reason": reason}
         return row
 
-    def _deviations(self, window: Window) -> Iterator[_Deviation]:
-        """Yield the deviations of all weights, and of each parameter."""
-        after = self._taken_again(window)
+    def _is_chance(self, window: Window, again: Weights, beyond: _Deviation) -> bool:
+        """Return whether rounding alone may have led the steps so far apart.
+
+        A ReLU next to its bend goes either way, and where training is not stable the difference grows with each step.
+        The reference network shows it: from weights that are off by no more than rounding it comes to others.
+        """
+        generator, largest = np.random.default_rng(), 0.0
+        off = EPSILON.get(self.cell.dtype, SUMS * float(np.finfo(storage(self.cell.dtype)).eps)) / 2
+        for _ in range(PERTURBED):
+            before: Weights = {
+                name: array * (1 + off * generator.uniform(-1, 1, array.shape)) for name, array in window.before.items()
+            }
+            after = self._taken_again(window, before)
+            moved: Weights = {name: window.before[name] + (after[name] - before[name]) for name in after}
+            apart = self._deviations(window, moved, again)
+            largest = max(largest, *(one.value for one in apart if one.kind == beyond.kind))
+        return beyond.value < CHANCE * largest
+
+    def _deviations(self, window: Window, found: Weights, expected: Weights) -> Iterator[_Deviation]:
+        """Yield how far weights after a window's steps are apart: all weights, and each parameter."""
         steps = f"{window.steps} steps" if window.steps > 1 else "a step"
         place = f"{{}} {steps} of chunk {window.chunk + 1} moved {{}}"
-        norm, scale = self._apart(_flat(window.before), _flat(window.after), _flat(after), window.steps)
+        norm, scale = self._apart(_flat(window.before), _flat(found), _flat(expected), window.steps)
         yield _Deviation("all", norm, place.format("what", "the weights"))
         yield _Deviation("scale", scale, place.format("how far", "the weights"))
-        for name, expected in after.items():
-            norm, _ = self._apart(window.before[name], window.after[name], expected, window.steps)
+        for name, array in expected.items():
+            norm, _ = self._apart(window.before[name], found[name], array, window.steps)
             yield _Deviation("parameter", norm, place.format("what", name))
 
     def _apart(self, start: Array, found: Array, expected: Array, steps: int) -> tuple[float, float]:
@@ -123,9 +145,9 @@ class Judge:
         along = abs(float(np.vdot(difference, way))) / length
         return error / length, max(0.0, along - rounding) / length
 
-    def _taken_again(self, window: Window) -> Weights:
-        """Return the reference network's weights after a window's steps."""
-        self.oracle.set_weights(window.before)
+    def _taken_again(self, window: Window, before: Weights) -> Weights:
+        """Return the reference network's weights after a window's steps from some weights."""
+        self.oracle.set_weights(before)
         order = self.inputs.order(0, self.cell.batch_size)
         batches = len(order) // self.cell.batch_size
         for step in range(window.steps):

@@ -16,13 +16,21 @@ from benchmarks.worker.speed import CHUNKS, speeds
 BATCH = 20
 
 
+def write_digits(folder, noise):
+    """Write 250 training and 70 test images: each digit is a picture of its own, dark but for a fifth, with noise."""
+    generator = np.random.default_rng(5)
+    pictures = np.random.default_rng(99).random((10, 28, 28)) > 0.8
+    for part, size in (("train", 250), ("test", 70)):
+        labels = generator.integers(0, 10, size)
+        images = pictures[labels] * (1 - noise) + generator.random((size, 28, 28)) * noise
+        np.save(folder / f"{part}_images.npy", (255 * images).astype(np.uint8))
+        np.save(folder / f"{part}_labels.npy", labels.astype(np.uint8))
+
+
 @pytest.fixture
 def judged(clock, tmp_path):
     """Time an adapter by a clock that only its steps move, and judge what it left."""
-    generator = np.random.default_rng(5)
-    for part, size in (("train", 250), ("test", 70)):
-        np.save(tmp_path / f"{part}_images.npy", generator.integers(0, 255, (size, 28, 28), np.uint8))
-        np.save(tmp_path / f"{part}_labels.npy", generator.integers(0, 10, size).astype(np.uint8))
+    write_digits(tmp_path, 0.1)
 
     def run(adapter_class, recipe="mlp", chunk_steps=7, judged_steps=20, change=lambda file: None, input="preloaded"):
         declared = RECIPES[recipe]
@@ -67,6 +75,31 @@ def test_an_honest_run_passes_however_long_its_chunks_are(judged, chunk_steps, s
 def test_where_the_optimiser_remembers_all_of_a_chunk_is_taken_again(judged):
     row = judged(Honest, "lenet5", chunk_steps=4, judged_steps=3)
     assert ("status" not in row, row["replayed_steps"]) == (True, 4)
+
+
+def test_steps_that_rounding_leads_apart_are_not_judged(tmp_path, monkeypatch):
+    """All images are one, and every unit of the first layer lies at the bend of its ReLU: rounding decides each."""
+    write_digits(tmp_path, 0.1)
+    image = np.load(tmp_path / "train_images.npy")[:1]
+    np.save(tmp_path / "train_images.npy", np.repeat(image, 250, axis=0))
+    recipe = RECIPES["mlp"]
+    prepare_inputs(tmp_path, recipe, 0, 250, 1)
+    inputs = {dtype: Inputs.open(tmp_path, tmp_path, recipe.pixels, dtype) for dtype in ("float32", "float64")}
+    pixels, labels = next(inputs["float64"].train(0, BATCH))
+    factors = np.random.default_rng(1).uniform(0.1, 1, 128)
+    start = inputs["float64"].weights | {
+        "dense1.weight": np.outer(pixels[0, 0].ravel(), factors),
+        "dense1.bias": -factors * np.square(pixels[0, 0]).sum(),
+    }
+    adapter = NumpyAdapter(recipe)
+    adapter.set_weights(start)
+    start = adapter.get_weights()
+    adapter.train(adapter.put(pixels.astype(np.float32), labels), 0, 1)
+    window = replay.Window(0, 0, 1, start, adapter.get_weights())
+    judge = Judge(Cell("numpy", "mlp", "some", "cpu", BATCH, "eager", "float32", 1), recipe, inputs["float64"])
+    assert judge._trained([window]) == {}
+    monkeypatch.setattr("benchmarks.launch.replay.CHANCE", 0.0)
+    assert judge._trained([window])["status"] == "invalid"
 
 
 class EveryOther(Honest):
