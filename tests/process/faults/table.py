@@ -46,6 +46,7 @@ FAULTS = {
     34: "an engine worker lost mid-cell, a retry by the engine",
     35: "unwritable TMPDIR or HOME, a path with spaces and non-ASCII",
     36: "thread or process limit reached",
+    47: "two data sets of one stem",
     51: "two sweeps that begin in one millisecond",
 }
 
