@@ -127,7 +127,7 @@ def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> l
         probe = probes[cell.framework, cell.device]
         reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.input)
         display.proof(number, len(cells), cell, None)
-        proof = unproven(reason) if reason else cached_proof(cell, data, seed, steps, fresh)
+        proof = unproven(reason) if reason else cached_proof(cell, data, seed, probe.kernels, steps, fresh)
         display.proof(number + 1, len(cells), cell, proof)
         found.append((cell, proof))
     display.close()

@@ -126,6 +126,8 @@ def run(
     if epochs == 0:
         say("--epochs 0: no accuracy launches, whatever --seeds and --preset say")
     environments.override_interpreters(python or [])
+    if names := environments.withheld():
+        say(f"workers do not see {', '.join(names)} of this shell: each library decides by itself")
     over_several = _over_several(engine, scheduler, cluster, dry_run=dry_run, python=python, detect=detect)
     request = Request(
         axes=RequestedAxes(

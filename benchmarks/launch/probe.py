@@ -49,6 +49,11 @@ class Probe:
             else str(self.facts.get("devices", {}).get(hardware.kind(self.device), "unknown"))
         )
 
+    @property
+    def kernels(self) -> str:
+        """Which kernels its libraries say that they chose here (worker/libraries.py); empty if it did not answer."""
+        return str(self.facts.get("libraries", {}).get("kernels", ""))
+
     def recommended(self, model: str, input: str) -> str:
         """Return the adapter's mode for a model and a kind of input; eager if its environment could not be asked."""
         return str(self.facts.get("recommended", {}).get(input, {}).get(model, "eager"))

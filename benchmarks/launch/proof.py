@@ -1,7 +1,7 @@
 """Proofs that cells compute what is declared: a worker makes one, and it is cached until what it depends on changes.
 
 A proof depends on the pinned environment, the code of the adapters and of the gate, the recipe, the data, the seed and
-the kind of machine. The user's cache holds one file for each.
+the kind of machine with the kernels that the libraries chose on it. The user's cache holds one file for each.
 """
 
 from __future__ import annotations
@@ -65,12 +65,16 @@ def cached_proof(
     cell: Cell,
     data: Prepared,
     seed: int,
+    kernels: str,
     steps: int = STEPS,
     fresh: bool = False,
     timeout_s: float = TIMEOUT_S,
     memory: MemoryLimit = UNLIMITED,
 ) -> Proof:
-    """Return the cached proof of a cell, or make one and cache it if it is a pass or a fail."""
+    """Return the cached proof of a cell, or make one and cache it if it is a pass or a fail.
+
+    `kernels` are those that the probe of the cell's environment reported.
+    """
     cell = replace(cell, batch_size=min(cell.batch_size, LARGEST_BATCH))
     shared = {
         "recipe": repr(RECIPES[cell.recipe]),
@@ -79,7 +83,7 @@ def cached_proof(
         "steps": steps,
         "batch_size": cell.batch_size,
     }
-    decisive = _own_key(cell) | shared
+    decisive = _own_key(cell, kernels) | shared
     if not fresh and (cached := files.read_cached("proofs", decisive)):
         return Proof(**cached)
     inputs = files.default_cache() / "proofs" / f"oracle-{files.cache_key(shared | {'code': imports.code_hash(*CODE)})}"
@@ -92,12 +96,13 @@ def cached_proof(
     return proof
 
 
-def _own_key(cell: Cell) -> dict[str, str]:
+def _own_key(cell: Cell, kernels: str) -> dict[str, str]:
     """Return what a proof depends on that the oracle's losses do not."""
     return {
         "code": imports.code_hash(*CODE, folders=git.search_path(cell.revision)),
         "lock": environments.lock_hash(cell.framework, cell.device),
         "machine": hardware.fingerprint(cell.device),
+        "kernels": kernels,
         **{name: getattr(cell, name) for name in ("framework", "device", "mode", "dtype", "threads", "input")},
     }
 

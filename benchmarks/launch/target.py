@@ -34,12 +34,13 @@ class Environment(NamedTuple):
     lock: str  # of the pinned requirements
     machine: str  # of the machine's kind
     device_name: str
+    kernels: str  # that its libraries chose: on one kind of machine they may have been told to choose others
 
 
 def _local_environment(probe: Probe) -> Environment:
     """Return a probe's environment on this machine."""
     lock = environments.lock_hash(probe.framework, probe.device)
-    return Environment(lock, hardware.fingerprint(probe.device), probe.device_name)
+    return Environment(lock, hardware.fingerprint(probe.device), probe.device_name, probe.kernels)
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,7 @@ class Target:
                 adapters=self.adapters,
                 lock=self.environment.lock,
                 machine=self.environment.machine,
+                kernels=self.environment.kernels,
                 data=self.data.sha256,
                 seed=planned.seed if is_speed else None,  # accuracy launches of a cell differ by their seeds
                 epochs=0 if is_speed else self.epochs,

@@ -19,6 +19,7 @@ from adapters.registry import ADAPTERS
 from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.machine import hardware, imports
 from benchmarks.worker import THREAD_VARIABLES
+from benchmarks.worker.libraries import CHOICE
 
 ROOT = imports.ROOT
 REPORT = [sys.executable, "-m", "report"]
@@ -98,6 +99,11 @@ def variables(threads: int, device: str = "cpu") -> dict[str, str]:
     """Return the whole environment of a worker that may use `threads` threads and one device."""
     inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
     return inherited | FIXED | hardware.variables(device) | dict.fromkeys(THREAD_VARIABLES, str(threads))
+
+
+def withheld() -> list[str]:
+    """Return the names of variables that are set here and choose numeric libraries' kernels: no worker sees them."""
+    return sorted(name for name in os.environ if CHOICE.fullmatch(name) and name not in INHERITED)
 
 
 @functools.cache

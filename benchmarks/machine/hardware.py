@@ -27,6 +27,11 @@ from benchmarks.plan.typed import split
 SYSFS_CPU = Path("/sys/devices/system/cpu")
 CPUINFO = Path("/proc/cpuinfo")
 CGROUP = Path("/sys/fs/cgroup")
+# What a virtual machine is told of the program that runs it: no names of hosts.
+HYPERVISOR = (
+    *(Path("/sys/hypervisor/version", name) for name in ("major", "minor")),
+    *(Path("/sys/class/dmi/id", name) for name in ("sys_vendor", "product_name", "bios_version")),
+)
 
 
 def cpu_name() -> str:
@@ -35,6 +40,18 @@ def cpu_name() -> str:
         if line.startswith("model name"):
             return line.partition(":")[2].strip()
     return platform.machine()
+
+
+# Flags of /proc/cpuinfo that name instructions numeric libraries choose kernels by; others come and go with the kernel.
+INSTRUCTIONS = re.compile(
+    r"(sse|ssse|avx|amx|fma|bmi|vpclmul|asimd|sve|smef)\w*|f16c|gfni|vaes|popcnt|abm|movbe|fphp|bf16|i8mm"
+)
+
+
+def _instructions() -> list[str]:
+    """Return the instruction sets of the first processor in /proc/cpuinfo, as the kernel names them."""
+    found = re.search(r"^(?:flags|Features)\s*: (.*)$", CPUINFO.read_text(), re.MULTILINE)
+    return sorted(flag for flag in set(found[1].split()) if INSTRUCTIONS.fullmatch(flag)) if found else []
 
 
 def physical_cpus() -> list[int]:
@@ -83,7 +100,10 @@ def facts() -> dict[str, Any]:
     cpuinfo = CPUINFO.read_text()
     return {
         "cpu": cpu_name(),
+        "instructions": _instructions(),
+        "microcode": next(iter(re.findall(r"^microcode\s*: (\S+)", cpuinfo, re.MULTILINE)), "not exposed"),
         "virtual_machine": "hypervisor" in cpuinfo,
+        "hypervisor": " ".join(path.read_text().strip() for path in HYPERVISOR if path.exists()) or "not exposed",
         "frequencies_mhz": [float(mhz) for mhz in re.findall(r"^cpu MHz\s*: ([\d.]+)", cpuinfo, re.MULTILINE)],
         "governor": _first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
         # Microseconds a period of cgroup v2, or v1's, -1 for none.
@@ -103,8 +123,18 @@ def facts() -> dict[str, Any]:
 
 @functools.cache
 def fingerprint(device: str = "cpu") -> str:
-    """Return a hash that is the same on machines of one kind: processor, cores, memory to the GiB, and the card."""
-    kind = {"cpu": cpu_name(), "cores": len(physical_cpus()), "gib": round(psutil.virtual_memory().total / 2**30)}
+    """Return a hash that is the same on machines of one kind: processor, cores, memory to the GiB, and the card.
+
+    A processor is its name, instruction sets and caches: hypervisors give unlike ones one name. Microcode, kernel and
+    libc are no part of it: machines that are kept up to date stay comparable, and comparisons name what changed.
+    """
+    kind: dict[str, Any] = {
+        "cpu": cpu_name(),
+        "instructions": _instructions(),
+        "caches": _caches(),
+        "cores": len(physical_cpus()),
+        "gib": round(psutil.virtual_memory().total / 2**30),
+    }
     if card := card_of(device):
         kind["card"] = card.name
     return hashlib.sha256(json.dumps(kind, sort_keys=True).encode()).hexdigest()[:16]

@@ -76,7 +76,7 @@ def _typed(kind: Any) -> Check:
 COLUMNS = (
     Column("schema_version", "int", "", "version of this table", True, lambda value: value == SCHEMA_VERSION),
     Column("sweep", "str", "", "the sweep this row belongs to; also its file's name", True),
-    Column("cell", "str", "", "hash of everything that decides what is measured: the axes, code, lock, machine", True),
+    Column("cell", "str", "", "hash of all that decides what is measured: axes, code, lock, machine, kernels", True),
     Column("started_at", "str", "UTC", "when the launch began; for people, never used to measure", True),
     Column("framework", "str", "", "import name of the framework", True),
     Column("framework_version", "str", "", "its version, as it says itself"),
@@ -286,6 +286,7 @@ ENVIRONMENT = (
     Column("lock", "str", "", "hash of the pinned requirements"),
     Column("versions", "object", "", "version by package", check=_typed(dict[str, str])),
     Column("numeric_libraries", "strings", "", "shared libraries that compute"),
+    Column("kernels", "str", "", "which kernels the libraries chose, as they say"),
     Column("denormals", "str", "", "kept or flushed"),
 )
 CEILING = (

@@ -78,7 +78,8 @@ class BlockRunner:
         for number, cell in enumerate(able):
             self.report_proof(number, len(able), cell, None)
             data, memory = self.launcher.data[cell.dataset], self.launcher.memory
-            proof = cached_proof(cell, data, self.seed, STEPS, self.fresh_proof, self.proof_timeout_s, memory)
+            kernels = target(cell).environment.kernels
+            proof = cached_proof(cell, data, self.seed, kernels, STEPS, self.fresh_proof, self.proof_timeout_s, memory)
             store.append(self.path, "proof", {**dataclasses.asdict(cell), **dataclasses.asdict(proof)})
             self.report_proof(number + 1, len(able), cell, proof)
             self.launcher.proofs[cell] = proof.brief()

@@ -11,6 +11,9 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +30,14 @@ CORE_NAMES = (
     "scipy_openblas_get_corename",
     "scipy_openblas_get_corename64_",
 )
-SETTING = re.compile(r"(FLAGS|KMP|MKL|MXNET|OMP|OPENBLAS|TF|TORCH|XLA)_")  # from the harness, or set by the worker
+# What is recorded of the environment: from the harness, or set by the worker.
+SETTING = re.compile(r"(ATEN|DNNL|FLAGS|KMP|MKL|MXNET|NPY|OMP|ONEDNN|OPENBLAS|TF|TORCH|XLA)_")
+# Settings by which libraries choose kernels: some do not say themselves what they chose.
+CHOICE = re.compile(
+    r"ATEN_CPU_CAPABILITY|(DNNL|ONEDNN)_(MAX_CPU_ISA|CPU_ISA_HINTS)|FLAGS_use_(mkldnn|onednn)"
+    r"|MKL_(CBWR|DEBUG_CPU_TYPE|ENABLE_INSTRUCTIONS)|MXNET_(MKLDNN|ONEDNN)_ENABLED|NPY_(DISABLE|ENABLE)_CPU_FEATURES"
+    r"|OPENBLAS_CORETYPE|TF_ENABLE_ONEDNN_OPTS|XLA_FLAGS"
+)
 DENORMAL = {"float32": 1e-40, "float64": 1e-310}
 
 
@@ -52,6 +62,36 @@ def _openblas_cores(libraries: list[Path]) -> dict[str, str]:
     return cores
 
 
+def _onednn_isas(libraries: list[Path]) -> set[int]:
+    """Return the instruction sets that each loaded oneDNN uses at most, dnnl_cpu_isa_t of oneDNN's dnnl_types.h."""
+    isas = set()
+    for path in libraries:
+        with suppress(OSError, AttributeError):  # a file replaced meanwhile, no oneDNN that shows its functions
+            isas.add(ctypes.CDLL(str(path)).dnnl_get_effective_cpu_isa())
+    return isas
+
+
+def _numpy_features() -> list[str]:
+    """Return the processor's features that NumPy uses, in its order: the newest is the last."""
+    core = sys.modules.get("numpy._core._multiarray_umath") or sys.modules.get("numpy.core._multiarray_umath")
+    return [name for name, is_used in getattr(core, "__cpu_features__", {}).items() if is_used]
+
+
+def _kernels(libraries: list[Path], cores: Mapping[str, str]) -> str:
+    """Return which kernels the loaded libraries chose, as they say themselves, and the settings that choose some.
+
+    No versions and no names of files: a new build that chooses the same kernels has the same text.
+    """
+    said = {f"OpenBLAS {core}" for core in cores.values()}
+    said |= {f"oneDNN {isa:#x}" for isa in _onednn_isas(libraries)}
+    said |= {f"NumPy {name}" for name in _numpy_features()[-1:]}
+    if torch := sys.modules.get("torch"):
+        with suppress(AttributeError):  # before 2.1 it does not say
+            said.add(f"torch {torch.backends.cpu.get_cpu_capability()}")
+    said |= {f"{name}={value}" for name, value in os.environ.items() if CHOICE.fullmatch(name)}
+    return ", ".join(sorted(said))
+
+
 def _denormals(adapter_class: type[Adapter], device: str, dtype: str) -> str:
     """Return whether a denormal number times one, in a product of matrices, is `kept` or `flushed` to zero."""
     mode = adapter_class.recommended_mode(RECIPES["linear"].model, device)
@@ -66,9 +106,11 @@ def facts(adapter_class: type[Adapter], device: str) -> dict[str, Any]:
     """Return what is recorded of a framework on a device."""
     behaviour = _denormals(adapter_class, device, "float32")  # computes, so that everything is loaded
     libraries = _loaded()
+    cores = _openblas_cores(libraries)
     return {
         "numeric_libraries": sorted({path.name for path in libraries if NUMERIC.search(path.name)}),
-        "openblas_cores": _openblas_cores(libraries),
+        "openblas_cores": cores,
+        "kernels": _kernels(libraries, cores),
         "allocator": next((path.name for path in libraries if ALLOCATORS.search(path.name)), "libc"),
         "denormals": behaviour,
         "settings": {name: value for name, value in sorted(os.environ.items()) if SETTING.match(name)},

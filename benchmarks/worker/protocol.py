@@ -165,6 +165,7 @@ class Libraries(TypedDict):
 
     numeric_libraries: list[str]
     openblas_cores: dict[str, str]
+    kernels: str
     allocator: str
     denormals: str
     settings: dict[str, str]

@@ -28,6 +28,7 @@ import pyarrow.compute as pc
 
 from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine import git
+from benchmarks.plan.data.sources import NAMES
 from benchmarks.record.schema import BY_NAME, COLUMNS
 from benchmarks.record.store import MEMBER, SweepFile, base_of, session, sessions
 from report.results import arrow
@@ -271,16 +272,34 @@ def with_derived(parts: Sequence[Part]) -> Iterator[pa.Table]:
     sweeps = [sweep for _, sweep in parts]
     last, named = sessions([sweep.run for sweep in sweeps]), names(sweeps)
     by_file = kinds(parts)
-    for (table, _), own, again in zip(parts, by_file, overtaken(parts, by_file, last), strict=True):
+    for (table, sweep), own, again in zip(parts, by_file, overtaken(parts, by_file, last), strict=True):
         derived = {
             "machine_kind": own,
             "machine": _renamed(own, lambda key: named.get(key, key)),
             "session": pa.chunked_array([_renamed(c, lambda s: session(s, last)) for c in table["sweep"].chunks], TEXT),
             "overtaken": pa.array(again),
         }
+        table = _with_contents(table, sweep)
         for name in DERIVED:
             table = table.append_column(name, derived[name])
         yield table
+
+
+def _with_contents(table: pa.Table, sweep: SweepFile) -> pa.Table:
+    """Return rows whose names of users' own data sets say the content, as newer rows do themselves.
+
+    Two files of one stem are two data sets, which must not meet in a table.
+    """
+    named = {
+        name: f"{name}-{sha256[:8]}"
+        for name, sha256 in (sweep.run.get("data") or {}).items()
+        if name not in NAMES and not name.endswith(f"-{sha256[:8]}")
+    }
+    if not named or "dataset" not in table.column_names:
+        return table
+    chunks = [_renamed(chunk, lambda name: named.get(name, name)) for chunk in table["dataset"].chunks]
+    place = table.column_names.index("dataset")
+    return table.set_column(place, "dataset", pa.chunked_array(chunks, TEXT))
 
 
 def _renamed(texts: pa.DictionaryArray, name: Callable[[str], str]) -> pa.DictionaryArray:

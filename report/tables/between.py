@@ -21,11 +21,12 @@ from report.tables import intervals, sides
 from report.tables.compare import CELL, COMPARISON, own_rows
 from report.tables.groups import means
 from report.tables.metrics import DEFAULT, Metric, metric
-from report.tables.sides import AXES, Side, matched, origins, side
+from report.tables.sides import AXES, MACHINE_FACTS, Side, matched, origins, side
 
 NAMES = {
     "threads": "threads", "mode": "mode", "device_name": "machine", "machine_kind": "kind of machine",
     "framework_version": "version", "revision": "adapters", "commit": "commit", "code": "code", "lock": "lock",
+    **{name: name for name in ("kernels", *MACHINE_FACTS)},
 }  # fmt: skip
 ENDINGS = ("tried", "ok", "statuses", "reason")
 CHECKOUT = "checkout"  # the revision of adapters that no revision is named for
@@ -74,7 +75,7 @@ def _notes(sides: Mapping[str, pd.DataFrame], tasks: Sequence[str]) -> pd.Series
 
 ONLY_BASE, ONLY_NEW = "only in base", "only in new"
 NO_LONGER, NEWLY, NEVER = "no longer valid", "newly valid", "valid in neither"
-AXIS_COLUMNS = [name for columns in AXES.values() for name in columns]
+AXIS_COLUMNS = [name for columns in AXES.values() for name in columns if name in CELL]
 RATIO = ["ratio", "ratio_low", "ratio_high"]
 
 

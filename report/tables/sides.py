@@ -7,7 +7,7 @@ because a table that silently holds less than asked reads as if nothing had chan
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,18 +47,22 @@ def differences(base: Side, new: Side, pairs: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(shown, pairs.index).astype(TYPES)
 
 
-AXES = {"threads": ["threads"], "machine": ["machine_kind", "device_name"], "mode": ["mode"]}
+# By option of --across, the columns that may differ. `kernels` are those that a framework's libraries chose: another
+# choice on one machine is as another machine. They are no column of CELL, as each framework has its own.
+AXES = {"threads": ["threads"], "machine": ["machine_kind", "device_name", "kernels"], "mode": ["mode"]}
 POINT = [name for name in CELL if not any(name in columns for columns in AXES.values())]
 
 
 def matched(base: pd.DataFrame, new: pd.DataFrame, across: Sequence[str] = ()) -> pd.DataFrame:
-    """Return the pairs of two tables of cells (columns CELL) as their index labels, columns `base` and `new`.
+    """Return the pairs of two tables of cells (CELL, kernels) as their index labels, columns `base` and `new`.
 
     A label is missing where a cell is on one side only. A cell that has its equal meets no other. UsageError where
     cells without an equal differ only in axes (AXES) that are not in `across`.
     """
-    ours, theirs = (side[CELL].rename_axis(name).reset_index() for side, name in ((base, "base"), (new, "new")))
-    equal = ours.merge(theirs, on=CELL)[["base", "new"]]
+    named = [*CELL, "kernels"]
+    ours, theirs = (side[named].rename_axis(name).reset_index() for side, name in ((base, "base"), (new, "new")))
+    alike = ours.merge(theirs, on=CELL)
+    equal = alike.loc[~_different(alike, ["kernels"]), ["base", "new"]]
     alone = ours[~ours["base"].isin(equal["base"])].merge(theirs[~theirs["new"].isin(equal["new"])], on=POINT)
     differs = pd.DataFrame({axis: _different(alone, columns) for axis, columns in AXES.items()}, alone.index)
     allowed = ~differs.drop(columns=list(across)).any(axis=1)
@@ -73,8 +77,9 @@ def matched(base: pd.DataFrame, new: pd.DataFrame, across: Sequence[str] = ()) -
 
 
 def _different(pairs: pd.DataFrame, columns: Sequence[str]) -> pd.Series:
-    """Return for each pair whether the two cells differ in one of these columns."""
-    return pd.concat([pairs[f"{name}_x"] != pairs[f"{name}_y"] for name in columns], axis=1).any(axis=1)
+    """Return for each pair whether the two cells differ in one of these columns; what is not known does not."""
+    differs = [(pairs[f"{name}_x"] != pairs[f"{name}_y"]).fillna(False).astype(bool) for name in columns]
+    return pd.concat(differs, axis=1).any(axis=1)
 
 
 def _refusal(pairs: pd.DataFrame, differs: pd.DataFrame, across: Sequence[str]) -> str:
@@ -98,13 +103,17 @@ def _change(axis: str, pair: Any) -> str:
     if axis == "mode":
         return f"mode {pair['mode_x']} in BASE, {pair['mode_y']} in NEW"
     one, other = (f"{pair['device_name' + s]} ({pair['machine_kind' + s][:8]})" for s in ("_x", "_y"))
+    if one == other:
+        return f"kernels {pair['kernels_x']} in BASE, {pair['kernels_y']} in NEW"
     return f"machine {one} in BASE, {other} in NEW"
 
 
 READ = [  # beside load.KEYS and the metric
     "framework_version", "revision", "reason", "flags", "canary_before_s", "epochs", "accuracy",
 ]  # fmt: skip
-ORIGIN = ["commit", "code", "lock", "python"]  # what a sweep's record says about where its rows come from
+MACHINE_FACTS = ["microcode", "kernel", "libc", "hypervisor"]  # that change while a machine stays of its kind
+# What a sweep's record says about where its rows come from.
+ORIGIN = ["commit", "code", "lock", "python", "kernels", *MACHINE_FACTS]
 
 
 @dataclass(frozen=True)
@@ -132,6 +141,7 @@ def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = Non
     cells = described[[*CELL, *facts]].join([_endings(measured, ""), _endings(trained, "accuracy_")])
     if origins is not None:
         cells = cells.join(origins, on=["sweep", "framework", "device"])
+    cells = cells.assign(kernels=cells.get("kernels", pd.Series(pd.NA, cells.index, "string")))
     cells["noisy"] = _noisy(measured[measured["ok"]]).reindex(cells.index, fill_value=0)
     cells["canary_s"] = _canary(measured[measured["ok"]]).reindex(cells.index)
     counts = ["tried", "ok", "accuracy_tried", "accuracy_ok"]
@@ -164,6 +174,12 @@ def _canary(good: pd.DataFrame) -> pd.Series:
     return pd.Series(seconds, good["cell"], dtype="Float64").groupby(level=0).median()
 
 
+def _fact(run: Mapping[str, Any], name: str) -> str | None:
+    """Return a fact about the machine as text, None where the record does not say it."""
+    known = run.get("machine", {}).get(name)
+    return known if isinstance(known, str) else None
+
+
 def origins(sweeps: Iterable[SweepFile]) -> pd.DataFrame:
     """Return ORIGIN by (sweep, framework, device), as the sweeps' run records have it."""
     lines = [
@@ -171,6 +187,7 @@ def origins(sweeps: Iterable[SweepFile]) -> pd.DataFrame:
             "sweep": found.run.get("sweep"), "framework": framework, "device": device,
             "commit": found.run.get("commit"), "code": found.run.get("code"),
             "lock": facts.get("lock"), "python": facts.get("versions", {}).get("python"),
+            "kernels": facts.get("kernels"), **{name: _fact(found.run, name) for name in MACHINE_FACTS},
         }
         for found in sweeps
         for name, facts in found.run.get("frameworks", {}).items()

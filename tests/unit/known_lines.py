@@ -11,7 +11,10 @@ VERDICT = {
     "steps": 200, "float64_deviation": 1e-15, "by_step": {"1": 0.0, "200": 1e-15}, "deviations": {"loss": None},
     "oracle_sha256": "0" * 64,
 }  # fmt: skip
-ENVIRONMENT = {"lock": "0" * 16, "versions": {"torch": "2"}, "numeric_libraries": ["a.so"], "denormals": "kept"}
+ENVIRONMENT = {
+    "lock": "0" * 16, "versions": {"torch": "2"}, "numeric_libraries": ["a.so"], "kernels": "torch AVX2",
+    "denormals": "kept",
+}  # fmt: skip
 RECORDS = {
     "run": {
         "sweep": "20260101T000000-abcdef", "machine": {"cpu": "A processor", "caches": {"L1": "32K"}},

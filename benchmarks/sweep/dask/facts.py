@@ -19,7 +19,7 @@ from benchmarks.machine.hardware import kind
 from benchmarks.plan.cells import Cell, RequestedAxes, expand
 
 Facts = dict[str, Any]
-PROTOCOL = 2  # of what drivers and members tell each other; goes up with every change to an order, an answer or facts
+PROTOCOL = 3  # of what drivers and members tell each other; goes up with every change to an order, an answer or facts
 
 
 def machine_facts(frameworks: Sequence[str] | None) -> Facts:
@@ -74,7 +74,7 @@ def _key(probe: Probe) -> str:
 def environment_of(facts: Facts, probe: Probe) -> Environment:
     """Return a probe's environment on the machine with these facts; its lock is empty where the machine has none."""
     name = facts["machine"]["cpu"] if kind(probe.device) == "cpu" else probe.device_name
-    return Environment(facts["locks"].get(_key(probe), ""), facts["fingerprints"][probe.device], name)
+    return Environment(facts["locks"].get(_key(probe), ""), facts["fingerprints"][probe.device], name, probe.kernels)
 
 
 def probes_of(facts: Facts) -> dict[tuple[str, str], Probe]:
@@ -91,9 +91,9 @@ def missing_probe(framework: str, device: str) -> Probe:
 
 
 def environments_of(facts: Facts) -> dict[str, str]:
-    """Return, by framework and device, what machines of one kind have in common: the lock, and whether it works."""
+    """Return, by framework and device, what machines of one kind have in common: lock, kernels, whether it works."""
     return {
-        _key(probe): facts["locks"][_key(probe)] + (" and does not work" if probe.missing else "")
+        _key(probe): f"{facts['locks'][_key(probe)]} {probe.kernels}" + (" and does not work" if probe.missing else "")
         for probe in probes_of(facts).values()
     }
 

@@ -89,7 +89,8 @@ FACTS = (columns.label("fact", longest=80), columns.label("value", longest=LONGE
 LOCKS = tuple(
     columns.label(name, longest=longest, style="long")
     for name, longest in (
-        ("environment", 60), ("versions", LONGEST), ("lock", 80), ("numeric libraries", LONGEST), ("denormals", 60),
+        ("environment", 60), ("versions", LONGEST), ("lock", 80), ("numeric libraries", LONGEST), ("kernels", LONGEST),
+        ("denormals", 60),
     )
 )  # fmt: skip
 MAX_COMMANDS = 12  # commands shown of one file
@@ -158,11 +159,12 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 
 def _environment(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
-    """Return one environment's line: versions, the hash of its lock, the libraries that compute."""
+    """Return one environment's line: versions, the hash of its lock, the libraries that compute and their kernels."""
     return {
         "environment": name,
         "versions": ", ".join(f"{package} {version}" for package, version in (about.get("versions") or {}).items()),
         "lock": about.get("lock", words.NONE),
         "numeric libraries": ", ".join(about.get("numeric_libraries") or [words.NONE]),
+        "kernels": about.get("kernels", words.NONE),
         "denormals": about.get("denormals", words.NONE),
     }

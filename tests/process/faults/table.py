@@ -46,6 +46,10 @@ FAULTS = {
     34: "an engine worker lost mid-cell, a retry by the engine",
     35: "unwritable TMPDIR or HOME, a path with spaces and non-ASCII",
     36: "thread or process limit reached",
+    43: "two processors of one name",
+    44: "other kernels by a setting",
+    45: "another kernel, libc or microcode",
+    47: "two data sets of one stem",
     51: "two sweeps that begin in one millisecond",
 }
 

@@ -1,3 +1,4 @@
+import os
 import sys
 
 import numpy as np
@@ -7,8 +8,10 @@ from typer.testing import CliRunner
 from benchmarks.__main__ import app
 from benchmarks.cli import terminal
 from benchmarks.errors import DataError, UsageError
+from benchmarks.machine import environments
 from benchmarks.plan.data import sources
 from benchmarks.plan.data.sources import FILES
+from benchmarks.worker.libraries import CHOICE
 
 
 def run(*arguments):
@@ -29,6 +32,19 @@ def test_more_than_weeks_of_measuring_is_refused(option):
     done = run(option, "999999999999", "--dry-run")
     assert done.exit_code == 2
     assert "should be less than or equal to 10000" in done.output
+
+
+@pytest.mark.fault(44)
+def test_settings_of_the_shell_that_no_worker_sees_are_said(monkeypatch):
+    for name in [name for name in os.environ if CHOICE.fullmatch(name)]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")  # --threads decides
+    assert "workers do not see" not in run("--model", "unknown").stderr
+    monkeypatch.setenv("ATEN_CPU_CAPABILITY", "default")
+    monkeypatch.setenv("XLA_FLAGS", "--secret=1")
+    said = run("--model", "unknown").stderr
+    assert "workers do not see ATEN_CPU_CAPABILITY, XLA_FLAGS of this shell" in said
+    assert not {"ATEN_CPU_CAPABILITY", "XLA_FLAGS"} & set(environments.variables(1))
 
 
 def test_a_plan_says_what_a_run_would_download_and_downloads_nothing(nowhere, capsys):

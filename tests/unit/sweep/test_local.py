@@ -236,6 +236,17 @@ def test_another_machine_or_code_makes_everything_again(counted, monkeypatch, wh
     assert len(table) == (4 if where is hardware else 2)  # speeds of two machines are two lines
 
 
+@pytest.mark.fault(44)
+def test_other_kernels_in_an_environment_make_its_launches_again(counted, monkeypatch):
+    assert [len(counted()[0]) for _ in range(2)] == [8, 8]
+    real = Probe.kernels.fget
+    told = lambda probe: "DEFAULT" if probe.framework == "jax" else real(probe)  # noqa: E731
+    monkeypatch.setattr(Probe, "kernels", property(told))
+    frame, table = counted()
+    assert len(frame) == 8 + 4
+    assert table["launches"].to_dict() == {"torch": 3, "jax": 3}
+
+
 def test_two_revisions_are_cells_of_one_comparison(pretend):
     sweep, _ = pretend(PRESETS["quick"], steady, frameworks=("torch",), revisions=("", "0123456789ab"))
     rows = read_file(sweep.path).rows

@@ -10,7 +10,7 @@ from benchmarks.plan.data.sources import load_own
 def test_idx_folder(tmp_path, make, gz):
     train, test = make.digits(10), make.digits(5, 1)
     data = load_own(make.folder(tmp_path / "my digits", train, test, gz))
-    assert data.name == "my digits"
+    assert data.name == f"my digits-{data.sha256[:8]}"
     for read, wanted in zip(data.arrays, (*train, *test), strict=True):
         np.testing.assert_array_equal(read, wanted)
 
@@ -20,7 +20,8 @@ def test_csv_is_split(tmp_path, make, file):
     content = make.csv(*make.digits(100), header=True)
     (tmp_path / file).write_bytes(gzip.compress(content) if file.endswith("gz") else content)
     data = load_own(tmp_path / file)
-    assert (data.name, len(data.train_labels), len(data.test_labels)) == ("digits", 80, 20)
+    assert data.name == f"digits-{data.sha256[:8]}"
+    assert (len(data.train_labels), len(data.test_labels)) == (80, 20)
     assert str(tmp_path) not in data.source
 
 
@@ -29,7 +30,8 @@ def test_json_keeps_validation_out(tmp_path, make, file):
     content = make.json(make.digits(6), make.digits(2, 1), make.digits(3, 2))
     (tmp_path / file).write_bytes(gzip.compress(content) if file.endswith("gz") else content)
     data = load_own(tmp_path / file)
-    assert (data.name, len(data.train_labels), len(data.test_labels)) == ("mine", 6, 3)
+    assert data.name == f"mine-{data.sha256[:8]}"
+    assert (len(data.train_labels), len(data.test_labels)) == (6, 3)
 
 
 def test_one_content_has_one_checksum_in_every_format(tmp_path, make):
@@ -37,6 +39,15 @@ def test_one_content_has_one_checksum_in_every_format(tmp_path, make):
     (tmp_path / "a.json").write_bytes(make.json(train, test, test))
     folder = make.folder(tmp_path / "a", train, test)
     assert load_own(folder).sha256 == load_own(tmp_path / "a.json").sha256
+
+
+@pytest.mark.fault(47)
+def test_one_stem_has_a_name_for_each_content(tmp_path, make):
+    names = {}
+    for place, seed in (("one", 0), ("two", 1), ("copy", 0)):
+        names[place] = load_own(make.folder(tmp_path / place / "mnist", make.digits(10, seed), make.digits(5))).name
+    assert names["one"] == names["copy"] != names["two"]
+    assert all(name.startswith("mnist-") for name in names.values())  # and none is the named set's
 
 
 def test_counts_that_differ(tmp_path, make, refused):

@@ -103,6 +103,18 @@ def test_a_kind_of_machine_that_is_no_text_is_unknown(tmp_path, row):
     assert load(tmp_path)["machine_kind"].tolist() == ["unknown", "unknown", "\\ud800"]
 
 
+@pytest.mark.fault(47)
+def test_data_sets_of_one_stem_are_told_apart_by_what_the_records_say_of_them(tmp_path, row):
+    own = {"a": ("digits", "1" * 64), "b": ("digits", "2" * 64), "c": ("digits-11111111", "1" * 64)}
+    for file, (name, sha256) in {**own, "d": ("mnist", "3" * 64)}.items():
+        append(tmp_path / f"{file}.jsonl", "run", {"data": {name: sha256}})
+        append(tmp_path / f"{file}.jsonl", "row", {**row, "dataset": name})
+    append(tmp_path / "a.jsonl", "row", {**row, "dataset": "digits-11111111"})
+    names = ["digits-11111111", "digits-11111111", "digits-22222222", "digits-11111111", "mnist"]
+    assert load(tmp_path)["dataset"].tolist() == names
+    assert load(tmp_path, categories=True)["dataset"].tolist() == names
+
+
 def test_records_stand_beside_the_rows(results, row):
     append(results / f"{OTHER}.jsonl", "stop", RECORDS["stop"])
     append(results / f"{OTHER}.jsonl", "proof", RECORDS["proof"])

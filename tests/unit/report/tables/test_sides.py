@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.errors import UsageError
-from report.results.load import load
+from report.results.load import load, records
 from report.tables.between import between
 from tests.unit.report.known import LATER, STEADY
 
@@ -33,6 +33,45 @@ def test_kinds_of_machines_are_machines_though_their_processors_have_one_name(wr
     new = load(write_set("new", *launches(*STEADY, **LATER), machine_kind="large"))
     with pytest.raises(UsageError, match="--across machine"):
         between(base, new)
+
+
+@pytest.fixture
+def on_torch(write_set, launches):
+    """Compare two sets, of which the second's records are changed: its torch's facts, its machine's."""
+
+    def compared(kernels, across=(), was="torch AVX512", **machine):
+        folders = []
+        for name, chosen, more in (("base", was, {}), ("new", kernels, machine)):
+            about = {"kernel": "6.1", "libc": "glibc 2.36", "microcode": "0x1", "hypervisor": "A 1", **more}
+            rows = launches(*STEADY, **(LATER if name == "new" else {}))
+            environments = {"torch-cpu": {"lock": "a lock"} | ({"kernels": chosen} if chosen else {})}
+            folders.append(write_set(f"{name} {len(machine)}", *rows, machine=about, frameworks=environments))
+        both = tuple(records(folder) for folder in folders)
+        [line] = between(*map(load, folders), across=across, records=both).to_dict("records")
+        return line["changes"]
+
+    return compared
+
+
+@pytest.mark.fault(44)
+def test_other_kernels_on_one_machine_are_another_machine(on_torch):
+    words = "torch mlp: kernels torch AVX512 in BASE, torch DEFAULT in NEW; .*--across machine"
+    with pytest.raises(UsageError, match=words):
+        on_torch("torch DEFAULT")
+    assert on_torch("torch DEFAULT", ["machine"]) == "kernels: torch AVX512 -> torch DEFAULT"
+
+
+def test_kernels_that_one_side_does_not_say_keep_no_cells_apart(on_torch):
+    assert on_torch("torch AVX512", was="") == "kernels: unknown -> torch AVX512"
+
+
+@pytest.mark.fault(45)
+def test_what_changed_on_a_machine_of_one_kind_is_named(on_torch):
+    assert on_torch("torch AVX512") == ""
+    updated = {"kernel": "6.2", "libc": "glibc 2.41", "microcode": "0x2", "hypervisor": "A 2"}
+    assert on_torch("torch AVX512", **updated) == (
+        "microcode: 0x1 -> 0x2; kernel: 6.1 -> 6.2; libc: glibc 2.36 -> glibc 2.41; hypervisor: A 1 -> A 2"
+    )
 
 
 def test_every_axis_that_is_needed_is_named_at_once(compare, launches):
