@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import types
+from pathlib import Path
 
+import pytest
+from rich.console import Console
+
+from benchmarks.cli import display
 from benchmarks.cli.display import _stopped, _summary
 from benchmarks.record import store
 from benchmarks.record.schema import validate
@@ -31,3 +36,18 @@ def test_a_comparison_that_stopped_is_told_of_whoever_measured_it(width, words):
     _, read = store.parse(store._line("stop", told)[:-1])
     assert _stopped(told) == _stopped(read)
     assert _stopped(read).endswith(f"stopped after 1 rounds {words}")
+
+
+def test_a_busy_machine_is_said_first_of_the_last_lines(row, monkeypatch, capsys):
+    noisy = {"flags": ["noisy"], "foreign_share": 0.2, "train_samples_per_s": 1000.0}
+    rows = [validate(row | noisy | {"round": n}) for n in range(3)]
+    ledger = types.SimpleNamespace(all_ok=lambda: True, words=lambda: ["all reported"], unlearnable=list)
+    sweep = types.SimpleNamespace(
+        rows_by_machine=lambda: {"": rows}, stops=[STOP], wall={"proofs": 1.0}, ledger=ledger, path=Path("a.jsonl")
+    )
+    monkeypatch.setattr(display, "out", Console(width=300))
+    assert display.show_outcome(sweep) == 0
+    last = capsys.readouterr().out.splitlines()
+    [place] = [n for n, line in enumerate(last) if line.startswith("3 of 3 launches were noisy: 3 by other processes")]
+    assert last[place + 1].startswith("mlp, mnist, cpu")
+    assert "all reported" in last[place + 1 :]
