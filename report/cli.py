@@ -97,12 +97,9 @@ def compare_sets(
     table, sides, warnings = _compared(
         how, [found for found in (base_set or results, new_set) if found], name, base, axes
     )
-    for words in (
-        warnings if asked.task == "speed" else []
-    ):  # before the table; a program that reads a form gets the form alone
-        (out if form == "table" and not out_file else err).print(
-            words, style="yellow", markup=False, highlight=False, soft_wrap=True
-        )
+    where = out if form == "table" and not out_file else err  # a program that reads a form gets the form alone
+    for words in warnings if asked.task == "speed" else []:
+        where.print(words, style="yellow", markup=False, highlight=False, soft_wrap=True)
     _show(table, form, out_file, show_all, asked, sides)
     if gate:
         _conclude(judge(table, gate, asked))
