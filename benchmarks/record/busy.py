@@ -18,7 +18,7 @@ from benchmarks.worker.interference import FOREIGN, STOLEN
 MANY = 1 / 3  # of the launches: with more than that noisy, a set says so before it says anything else
 READ = names(  # the columns that are read here
     "task", "status", "flags", "foreign_share", "stolen_share", "canary_before_s", "canary_after_s", "cpu_throttled_s",
-    "timed_s", "threads", "gpu_other_processes",
+    "train_timed_between_s", "threads", "gpu_other_processes",
 )  # fmt: skip
 QUOTA = "a quota of CPU time"
 UNSEEN = "suspension, swapping, heat or a slower CPU"  # what no column holds, or only the rest of a sweep tells
@@ -53,23 +53,25 @@ def sentence(noisy: Sequence[Mapping[str, Any]], of: int) -> str:
 
 
 def cause(row: Mapping[str, Any]) -> str:
-    """Return what took the largest share of a noisy launch's time, or of its CPUs' speed."""
-    cpu_s = row["threads"] * _known(row["timed_s"])
-    changes = [abs(after / before - 1) for before, after in zip(*map(_list, _canaries(row)), strict=True)]
+    """Return what took the largest share of a noisy launch's time, or of its CPUs' speed.
+
+    While a quota holds a launch back its CPUs are free for others: what they took then is not why it was slow.
+    """
+    between = _list(row["train_timed_between_s"])
+    cpu_s = row["threads"] * (max(between, default=0.0) - min(between, default=0.0))
+    held = _known(row["cpu_throttled_s"]) / cpu_s if cpu_s else 0.0
+    canaries = zip(_list(row["canary_before_s"]), _list(row["canary_after_s"]), strict=False)
+    changes = [abs(after / before - 1) for before, after in canaries if before > 0]
     shares = {
-        "other processes": (_known(row["foreign_share"]), FOREIGN),
+        "other processes": (_known(row["foreign_share"]) - held, FOREIGN),
         "the hypervisor": (_known(row["stolen_share"]), STOLEN),
         "a CPU that changed its speed": (max(changes, default=0.0), DRIFT),
-        QUOTA: (_known(row["cpu_throttled_s"]) / cpu_s if cpu_s else 0.0, 0.0),
+        QUOTA: (held, 0.0),
     }
     found = {what: share for what, (share, tolerated) in shares.items() if share > tolerated}
     if found:
         return max(found, key=lambda what: found[what])
     return "other processes on the card" if _known(row["gpu_other_processes"]) else UNSEEN
-
-
-def _canaries(row: Mapping[str, Any]) -> tuple[Any, Any]:
-    return row["canary_before_s"], row["canary_after_s"]
 
 
 def _list(value: Any) -> Sequence[float]:

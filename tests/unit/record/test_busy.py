@@ -9,7 +9,12 @@ from benchmarks.record.schema import validate
 
 OTHERS = {"flags": ["noisy"], "foreign_share": 0.3, "stolen_share": 0.01}
 STOLEN = {"flags": ["noisy"], "foreign_share": 0.06, "stolen_share": 0.1}
-HELD = {"flags": ["throttled"], "cpu_throttled_s": 1.5, "timed_s": 1.0, "foreign_share": 0.2}  # of 2 threads, 2 s
+HELD = {  # of 2 threads and 2 s; others take what the quota leaves
+    "flags": ["noisy", "throttled"],
+    "cpu_throttled_s": 3.3,
+    "train_timed_between_s": [7.0, 9.0],
+    "foreign_share": 0.86,
+}
 QUIET = {"flags": [], "foreign_share": 0.01, "stolen_share": 0.01}
 
 
@@ -55,7 +60,10 @@ def test_a_card_that_holds_its_clock_is_not_a_busy_machine(launches):
         ({"canary_before_s": [1.0], "canary_after_s": [1.3], "foreign_share": 0.4}, "other processes"),
         ({"canary_before_s": [1.0], "canary_after_s": [1.03], "foreign_share": 0.04}, busy.UNSEEN),
         ({"canary_before_s": [], "canary_after_s": [], "gpu_other_processes": 1}, "other processes on the card"),
-        ({"cpu_throttled_s": 0.5, "timed_s": None}, busy.UNSEEN),
+        ({"cpu_throttled_s": 0.5, "train_timed_between_s": None}, busy.UNSEEN),
+        (HELD | {"cpu_throttled_s": 0.1}, "other processes"),  # the quota hardly bound
+        (HELD, busy.QUOTA),
+        ({"canary_before_s": [0.0, 1.0], "canary_after_s": [1.0], "train_timed_between_s": [1.0]}, busy.UNSEEN),
         ({"foreign_share": float("nan"), "stolen_share": 0.03}, "the hypervisor"),
     ],
 )
