@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +28,7 @@ from report.page.sections.machines import machines
 from report.results import rules
 from report.results.load import load, records
 from report.tables import between, render
-from report.tables.compare import REQUIRED_COLUMNS, compare, first_comparisons
+from report.tables.compare import REQUIRED_COLUMNS, busy_words, compare, first_comparisons
 from report.tables.gate import RULES, Outcome, gate_rules, judge
 from report.tables.metrics import DEFAULT, Metric, metric
 from report.tables.sides import AXES, READ
@@ -94,7 +94,12 @@ def compare_sets(
     asked, axes, form = metric(name), values(across, [], list(AXES), "axis"), formats.known_form(form)
     how = _mode(base_set, new_set, by, base, fail_on, axes)
     gate = gate_rules(fail_on, asked) if fail_on is not None else []
-    table, sides = _compared(how, [found for found in (base_set or results, new_set) if found], name, base, axes)
+    table, sides, warnings = _compared(
+        how, [found for found in (base_set or results, new_set) if found], name, base, axes
+    )
+    where = out if form == "table" and not out_file else err  # a program that reads a form gets the form alone
+    for words in warnings if asked.task == "speed" else []:
+        where.print(words, style="yellow", markup=False, highlight=False, soft_wrap=True)
     _show(table, form, out_file, show_all, asked, sides)
     if gate:
         _conclude(judge(table, gate, asked))
@@ -102,17 +107,24 @@ def compare_sets(
 
 def _compared(
     how: str, sets: Sequence[str | Path], name: str, base: str | None, axes: Sequence[str]
-) -> tuple[pd.DataFrame, tuple[str, str] | None]:
-    """Return the table that was asked for, and what its sides are called; None where it has none."""
+) -> tuple[pd.DataFrame, tuple[str, str] | None, list[str]]:
+    """Return the table that was asked for, what its sides are called (None: it has none), and which sets were noisy."""
     if how == "framework" and name == DEFAULT:
-        return compare(_loaded(sets[0], REQUIRED_COLUMNS, categories=True), base), None
+        frame = _loaded(sets[0], REQUIRED_COLUMNS, categories=True)
+        return compare(frame, base), None, _noisy({"": frame})
     frames = [_loaded(found, [*READ, name]) for found in sets]
     if how == "framework":
-        return between.frameworks(frames[0], name, base), ("reference", "this")
+        return between.frameworks(frames[0], name, base), ("reference", "this"), _noisy({"": frames[0]})
     if how == "revision":
-        return between.revisions(frames[0], name), ("revision", "checkout")
+        return between.revisions(frames[0], name), ("revision", "checkout"), _noisy({"": frames[0]})
     sweeps = records(sets[0]), records(sets[1])
-    return between.between(frames[0], frames[1], name, axes, sweeps), ("BASE", "NEW")
+    noisy = _noisy({"BASE: ": frames[0], "NEW: ": frames[1]})
+    return between.between(frames[0], frames[1], name, axes, sweeps), ("BASE", "NEW"), noisy
+
+
+def _noisy(frames: Mapping[str, pd.DataFrame]) -> list[str]:
+    """Return a sentence for each set that a busy machine measured, after its name."""
+    return [name + words for name, frame in frames.items() if (words := busy_words(frame))]
 
 
 def _mode(

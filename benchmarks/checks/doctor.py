@@ -27,11 +27,11 @@ from benchmarks.machine import environments, hardware
 from benchmarks.machine.hardware import KINDS
 from benchmarks.plan.data import ARRAY_NAMES, content_sha256
 from benchmarks.plan.data.sources import FILES, ORIGINS, check, load_mnist_5k
+from benchmarks.worker import cgroup
 
 LOOKED_S = 0.5
 BUSY = 5.0  # percent of the CPUs that others may take before a launch is called noisy (worker/interference.py)
 STOLEN = 2.0
-OWN_GROUP = Path("/proc/self/cgroup")
 NAMED = 3  # packages that differ are named up to so many
 LITTLE_BYTES = 1 << 30
 TOO_LITTLE_BYTES = 100 << 20
@@ -50,7 +50,7 @@ def machine_findings() -> Iterator[Finding]:
     """Yield a finding for each thing that was looked at."""
     yield _threads(len(hardware.physical_cpus()), len(os.sched_getaffinity(0)), os.cpu_count() or 1)
     yield _governor(sorted(hardware.SYSFS_CPU.glob("cpu[0-9]*/cpufreq/scaling_governor")))
-    yield _quota(_quota_cpus(), len(hardware.physical_cpus()))
+    yield _quota(cgroup.quota_cpus(), len(hardware.physical_cpus()))
     percent = psutil.cpu_times_percent(LOOKED_S)
     yield _load(100 - percent.idle - percent.iowait - percent.steal, percent.steal)
 
@@ -83,30 +83,6 @@ def _quota(cpus: float | None, cores: int) -> Finding:
     if cpus < cores:
         return Finding("warning", "CPU quota", found, "raise the container's limit, or measure with fewer --threads")
     return Finding("ok", "CPU quota", found)
-
-
-def _quota_cpus() -> float | None:
-    """Return the smallest limit of CPU time of our control group and of those above it, in CPUs; None without one."""
-    found = []
-    for line in OWN_GROUP.read_text().splitlines():
-        _, controllers, group = line.split(":", 2)
-        root = hardware.CGROUP if not controllers else hardware.CGROUP / "cpu"
-        if not controllers or "cpu" in controllers.split(","):
-            ours = root / group.lstrip("/")
-            found += [_limit(folder) for folder in (ours, *ours.parents) if folder.is_relative_to(root)]
-    return min((cpus for cpus in found if cpus is not None), default=None)
-
-
-def _limit(folder: Path) -> float | None:
-    """Return the limit of one control group, in CPUs: cgroup v2's cpu.max, or v1's quota and period."""
-    try:
-        if (folder / "cpu.max").exists():
-            amount, period = (folder / "cpu.max").read_text().split()
-        else:
-            amount, period = ((folder / f"cpu.cfs_{name}_us").read_text().strip() for name in ("quota", "period"))
-    except OSError:  # a group that has no such limit, or one outside of our container
-        return None
-    return None if amount in ("max", "-1") else int(amount) / int(period)
 
 
 def _load(busy: float, stolen: float) -> Finding:

@@ -28,7 +28,7 @@ from benchmarks.launch import ceilings
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.launch.proof import STEPS, Proof, cached_proof, unproven
 from benchmarks.machine import environments, hardware, lock
-from benchmarks.machine.hardware import KINDS, Card, can_be_asked, cards, chosen, gpu_name, physical_cpus
+from benchmarks.machine.hardware import KINDS, Card, can_be_asked, cards, chosen, chosen_threads, gpu_name, most_threads
 from benchmarks.plan.cells import Axes, Cell, expand
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
@@ -108,7 +108,7 @@ def lockstep(
     frameworks = chosen_frameworks(framework, devices)
     recipes = chosen_recipes(model, recipe) if model or recipe else list(MODELS)
     data = prepared(dataset, data_dir)
-    dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), len(physical_cpus())
+    dtypes, cores = values(dtype, ["float64"], DTYPES, "dtype"), most_threads()
     inputs = values(input, ["preloaded"], INPUTS, "input")
     axes = Axes(frameworks, recipes, [data.name], devices, [None], chosen_modes(mode), dtypes, [cores], inputs)
     with lock.machine_lock(f"the lockstep gate, {', '.join(recipes)} in {', '.join(frameworks)}", wait, say):
@@ -137,7 +137,7 @@ def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> l
 def machine_peak(
     framework: Annotated[list[str] | None, typer.Option(help="default: all; rows take only a peak of all")] = None,
     dtype: Axis = None,
-    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
+    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores, up to the CPU quota")] = None,
     device: Axis = None,
     sizes: Annotated[list[str] | None, typer.Option(help="N of N x N; rows take only a peak of the default's")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="measure again what is kept")] = False,
@@ -152,8 +152,7 @@ def machine_peak(
     """
     environments.override_interpreters(python or [])
     devices, dtypes = chosen(device), values(dtype, ["float32"], DTYPES, "dtype")
-    frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
-    counts = numbers(threads, [cores], "--threads", cores)
+    frameworks, counts = chosen_frameworks(framework, devices), chosen_threads(threads)
     edges = sorted(numbers(sizes, ceilings.SIZES, "--sizes", 1 << 14))
     points = [ceilings.Point(*axes) for axes in itertools.product(devices, dtypes, counts)]
     memories = [point for point in points if point.dtype == dtypes[0] and ceilings.can_be_measured(point.device)]

@@ -21,6 +21,7 @@ from benchmarks.errors import LockstepError, plain
 from benchmarks.launch.proof import Proof
 from benchmarks.machine.signals import Interrupted
 from benchmarks.plan.cells import SHARED, Cell, Launch
+from benchmarks.record import busy
 from benchmarks.stats import FEWEST, median_time, speed
 from benchmarks.sweep.ledger import Ledger
 
@@ -160,15 +161,17 @@ def summarise_when_ended(sweep: Reportable, display: Display) -> Iterator[None]:
 
 
 def show_outcome(sweep: Reportable) -> int:
-    """Print what became of every cell, why comparisons stopped, where the time went, and that nothing is missing.
+    """Print what became of every cell, whether the machine was busy, why comparisons stopped, where the time went.
 
-    Returns the exit code.
+    Prints last that nothing is missing. Returns the exit code.
     """
     for machine, rows in sweep.rows_by_machine().items():
         if machine:
             out.print(f"\n{errors.plain(machine)}", markup=False, highlight=False, soft_wrap=True)
         for table in _summary(rows):
             out.print(table)
+    if words := busy.of_rows([row for rows in sweep.rows_by_machine().values() for row in rows]):
+        out.print(words, style="yellow", markup=False, highlight=False, soft_wrap=True)
     stops = sweep.stops
     for stop in stops if len(stops) <= MANY else stops[:SHOWN_OF_MANY]:
         out.print(_stopped(stop), highlight=False)

@@ -18,7 +18,7 @@ from benchmarks.errors import StorageError
 from benchmarks.launch.probe import chosen_frameworks
 from benchmarks.launch.process import on_cpus
 from benchmarks.machine import environments, lock
-from benchmarks.machine.hardware import chosen, physical_cpus
+from benchmarks.machine.hardware import chosen, chosen_threads, physical_cpus
 from benchmarks.plan.typed import MODE_NAMES, numbers, values
 
 CALL_KINDS = ("step", "evaluate", "put", "dispatch")
@@ -77,7 +77,7 @@ def micro_benchmarks(
     mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
     dtype: Axis = None,
     device: Axis = None,
-    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
+    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores, up to the CPU quota")] = None,
     kind: Annotated[list[str] | None, typer.Option(help=f"default: {', '.join(CALL_KINDS)}")] = None,
     max_time: Annotated[float, typer.Option(min=0.01, help="seconds that each benchmark is timed")] = 1.0,
     results: Annotated[Path, typer.Option(help="folder for pytest-benchmark's JSON")] = MICRO_RESULTS,
@@ -89,7 +89,7 @@ def micro_benchmarks(
     75 another process measures (with --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP.
     """
     devices = chosen(device)
-    frameworks, cores = chosen_frameworks(framework, devices), len(physical_cpus())
+    frameworks, counts = chosen_frameworks(framework, devices), chosen_threads(threads)
     kinds = values(kind, CALL_KINDS, CALL_KINDS, "kind")
     axes: dict[str, Sequence[object]] = {
         "model": values(model, HEADLINE, list(MODELS), "model"),
@@ -97,7 +97,7 @@ def micro_benchmarks(
         "mode": values(mode, ["recommended"], MODE_NAMES, "mode"),
         "dtype": values(dtype, ["float32"], DTYPES, "dtype"),
     }
-    processes = itertools.product(frameworks, devices, numbers(threads, [cores], "--threads", cores))
+    processes = itertools.product(frameworks, devices, counts)
     failed = []
     with lock.machine_lock(f"single calls in {', '.join(frameworks)}", wait, say):
         for process in processes:

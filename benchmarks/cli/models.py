@@ -28,12 +28,12 @@ from benchmarks.cli.terminal import AsJson, Axis, DataDir, Pythons, Wait, delive
 from benchmarks.errors import EnvironmentMissing, UsageError, plain, require, shown
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe, probe_all
 from benchmarks.machine import environments, lock
-from benchmarks.machine.hardware import chosen, physical_cpus
+from benchmarks.machine.hardware import chosen, chosen_threads, most_threads
 from benchmarks.machine.signals import Interrupted
 from benchmarks.models import checkpoint, evaluate, predict, train
 from benchmarks.models.remote import LOGITS
 from benchmarks.plan.cells import Axes, Cell, expand
-from benchmarks.plan.typed import chosen_modes, chosen_recipes, is_loopback, numbers, values
+from benchmarks.plan.typed import chosen_modes, chosen_recipes, is_loopback, values
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ def train_and_save(
     epochs: Annotated[int | None, typer.Option(min=1, help="default: the recipe's")] = None,
     mode: Annotated[str, typer.Option(help="default: the adapter's recommended mode")] = "recommended",
     device: Annotated[str, typer.Option()] = "cpu",
-    threads: Annotated[str | None, typer.Option(help="default: all physical cores")] = None,
+    threads: Annotated[str | None, typer.Option(help="default: all physical cores, up to the CPU quota")] = None,
     dtype: Annotated[str, typer.Option(help="of the training; weights are kept in float32")] = "float32",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     native: Annotated[bool, typer.Option("--native", help="add the framework's own files, and prove them")] = False,
@@ -61,14 +61,13 @@ def train_and_save(
     measures (with --no-wait), 130, 143, 129 interrupted. The folder is made whole or not at all.
     """
     environments.override_interpreters(python or [])
-    cores = len(physical_cpus())
     place = _only(chosen([device]), "--device")
     name = _only(chosen_frameworks([framework], [place]), "--framework")
     wanted = "lenet" if model is None and recipe is None else model
     settings = RECIPES[_only(chosen_recipes(_listed(wanted), _listed(recipe)), "--model")]
     wanted_mode = _only(chosen_modes([mode]), "--mode")
     kind = _only(values([dtype], [], DTYPES, "dtype"), "--dtype")
-    count = _only(numbers(_listed(threads), [cores], "--threads", cores), "--threads")
+    count = _only(chosen_threads(_listed(threads)), "--threads")
     data = prepared(dataset, data_dir)
     try:
         with checkpoint.new_folder(save) as part, lock.machine_lock(f"trains {settings.name} in {name}", wait, say):
@@ -157,7 +156,7 @@ def exchange_weights(
     place = _only(chosen([device]), "--device")
     frameworks = chosen_frameworks(framework, [place])
     data = prepared(dataset, data_dir)
-    cores, recipes, pairs = len(physical_cpus()), chosen_recipes(model, recipe), []
+    cores, recipes, pairs = most_threads(), chosen_recipes(model, recipe), []
     axes = Axes(frameworks, recipes, [data.name], [place], [None], [None], ["float32"], [cores])
     with (
         lock.machine_lock(f"exchanges weights of {', '.join(recipes)} in {', '.join(frameworks)}", wait, say),

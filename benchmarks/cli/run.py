@@ -23,7 +23,7 @@ from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.launch.proof import TIMEOUT_S
 from benchmarks.machine import environments, lock
 from benchmarks.machine.git import resolved
-from benchmarks.machine.hardware import chosen, named, physical_cpus
+from benchmarks.machine.hardware import chosen, chosen_threads, most_threads, named
 from benchmarks.machine.memory import MemoryLimit, size_bytes
 from benchmarks.plan.cells import PRESETS, Cell, Preset, Request, RequestedAxes, expand
 from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
@@ -62,7 +62,7 @@ def _over_several(engine: str, scheduler: str | None, cluster: str | None, **oth
 MAX_COUNT = 10_000  # rounds, seeds, epochs: weeks of measuring; more is a slip of the hand
 MAX_BATCH = 1 << 20
 LAUNCH_TIMEOUT_S = 900.0
-MAX_THREADS = 1 << 10  # of machines that are not known yet; on this one its cores
+MAX_THREADS = 1 << 10  # of machines that are not known yet
 
 
 def run(
@@ -73,7 +73,7 @@ def run(
     batch_size: Annotated[list[str] | None, typer.Option(help="default 100; a recipe's own with --recipe")] = None,
     mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
     dtype: Axis = None,
-    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores")] = None,
+    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores, up to the CPU quota")] = None,
     input: Annotated[list[str] | None, typer.Option(help="preloaded (default), host")] = None,
     dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
     preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "quick",
@@ -137,7 +137,7 @@ def run(
             batch_sizes=numbers(batch_size, [], "--batch-size", MAX_BATCH) or ([None] if recipe else [100]),
             modes=chosen_modes(mode),
             dtypes=values(dtype, ["float32"], DTYPES, "dtype"),
-            threads=numbers(threads, [], "--threads", MAX_THREADS if over_several else len(physical_cpus())),
+            threads=numbers(threads, [], "--threads", MAX_THREADS) if over_several else chosen_threads(threads),
             inputs=values(input, ["preloaded"], INPUTS, "input"),
             revisions=[""] if against is None else ["", resolved(against)],
         ),
@@ -225,7 +225,7 @@ def _probed(
 ) -> tuple[dict[tuple[str, str], Probe], list[Cell]]:
     """Return what each framework can do on each device of this machine, and the cells that were asked for."""
     probes = probe_all(frameworks, devices)
-    return probes, expand(axes.on(frameworks, datasets, devices, len(physical_cpus())), probes)
+    return probes, expand(axes.on(frameworks, datasets, devices, most_threads()), probes)
 
 
 def _difference(detect: str | None, rounds: int | None) -> float | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import hashlib
 import json
+import math
 import os
 import platform
 import re
@@ -21,12 +22,12 @@ from typing import Any
 
 import psutil
 
-from benchmarks.errors import UsageError, has, require
-from benchmarks.plan.typed import split
+from benchmarks.errors import UsageError, count, has, require
+from benchmarks.plan.typed import numbers, split
+from benchmarks.worker import cgroup
 
 SYSFS_CPU = Path("/sys/devices/system/cpu")
 CPUINFO = Path("/proc/cpuinfo")
-CGROUP = Path("/sys/fs/cgroup")
 # What a virtual machine is told of the program that runs it: no names of hosts.
 HYPERVISOR = (
     *(Path("/sys/hypervisor/version", name) for name in ("major", "minor")),
@@ -63,6 +64,24 @@ def physical_cpus() -> list[int]:
         core = siblings.read_text().strip() if siblings.exists() else str(cpu)
         seen.setdefault(core, cpu)
     return sorted(seen.values())
+
+
+def most_threads() -> int:
+    """Return with how many threads to measure at most: this process's cores, and its quota of CPU time, rounded up."""
+    cores, quota = len(physical_cpus()), cgroup.quota_cpus()
+    return cores if quota is None else min(cores, math.ceil(quota))
+
+
+def chosen_threads(given: Sequence[str] | None) -> list[int]:
+    """Return the numbers of threads asked for, most_threads() by default; UsageError for more than that."""
+    most, cores, quota = most_threads(), len(physical_cpus()), cgroup.quota_cpus()
+    asked = split(given, "--threads")
+    if larger := [value for value in asked if value.isdecimal() and int(value) > most]:
+        there = f"this process may use {count(cores, 'core')}"
+        if quota is not None and most < cores:
+            there = f"a quota lets this process use {quota:g} of {count(cores, 'core')}"
+        raise UsageError(f"--threads {larger[0]}: {there}; type --threads {most}" + (" or fewer" if most > 1 else ""))
+    return numbers(asked or None, [most], "--threads", most)
 
 
 def _caches() -> dict[str, str]:
@@ -106,8 +125,7 @@ def facts() -> dict[str, Any]:
         "hypervisor": " ".join(path.read_text().strip() for path in HYPERVISOR if path.exists()) or "not exposed",
         "frequencies_mhz": [float(mhz) for mhz in re.findall(r"^cpu MHz\s*: ([\d.]+)", cpuinfo, re.MULTILINE)],
         "governor": _first_line(SYSFS_CPU / "cpu0" / "cpufreq" / "scaling_governor"),
-        # Microseconds a period of cgroup v2, or v1's, -1 for none.
-        "cpu_quota": _first_line(CGROUP / "cpu.max", CGROUP / "cpu" / "cpu.cfs_quota_us"),
+        "cpu_quota": cgroup.quota_cpus(),  # CPUs
         # A UUID would name one machine; None where we cannot ask the driver.
         "gpus": [{**vars(card), "uuid": None} for card in cards()] if can_be_asked() else None,
         "transparent_huge_pages": _first_line(Path("/sys/kernel/mm/transparent_hugepage/enabled")),

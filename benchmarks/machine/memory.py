@@ -18,10 +18,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.errors import UsageError
-from benchmarks.worker import supervisor
+from benchmarks.worker import cgroup, supervisor
 
 PREFIX = "lockstep-"
-MOUNTS, MEMBERSHIPS = Path("/proc/self/mountinfo"), Path("/proc/self/cgroup")
 EVENTS = {1: "memory.oom_control", 2: "memory.events"}  # both have a line `oom_kill N` (v1 since Linux 4.13)
 LIMIT_FILES = {  # the second: no way out into swap, where there is any
     1: ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes"),
@@ -79,26 +78,13 @@ class Group:
 @functools.cache
 def _own_group() -> Group | None:
     """Return the group that accounts this process's memory; None where we see none."""
-    return _located(MOUNTS.read_text(), MEMBERSHIPS.read_text())
+    return _located(cgroup.MOUNTS.read_text(), cgroup.MEMBERSHIPS.read_text())
 
 
 def _located(mounts: str, memberships: str) -> Group | None:
-    """Return the group that mountinfo and cgroup of proc(5) say: version 1 where its memory controller is mounted."""
-    paths = {}
-    for line in memberships.splitlines():
-        _, controllers, path = line.split(":", 2)
-        paths[2 if not controllers else 1 if "memory" in controllers.split(",") else 0] = path
-    found = {}
-    for line in mounts.splitlines():
-        fields, _, tail = line.partition(" - ")
-        root, point = (field.replace("\\040", " ") for field in fields.split()[3:5])
-        kind, _, options = tail.split()[:3]
-        version = 2 if kind == "cgroup2" else 1 if kind == "cgroup" and "memory" in options.split(",") else 0
-        path = paths.get(version, "")
-        inside = path == root or path.startswith(root.rstrip("/") + "/")
-        if version and inside and ".." not in path.split("/"):  # otherwise it lies outside of what is mounted here
-            found[version] = Group(Path(point) / os.path.relpath(path, root), version)
-    return found.get(1) or found.get(2)
+    """Return the group that mountinfo and cgroup of proc(5) say."""
+    found = cgroup.located("memory", mounts, memberships)
+    return Group(found.folder, found.version) if found else None
 
 
 def _where_children_may_be() -> Group | None:

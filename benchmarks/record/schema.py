@@ -26,10 +26,10 @@ STATUSES = (
     "interrupted",
 )  # fmt: skip
 FLAGS = {
-    "noisy": "others took CPU time, or the machine changed speed or was suspended",
+    "noisy": "others took CPU time, or the machine changed speed, swapped, slowed down for heat or was suspended",
     "drifting": "speed still drifted",
     "thread_mismatch": "other threads than asked",
-    "throttled": "the card held its clock back for power or heat",
+    "throttled": "a quota of CPU time held the process back, or the card its clock for power or heat",
 }
 VERDICTS = ("pass", "fail", "unproven")
 KINDS: dict[str, Any] = {
@@ -143,6 +143,7 @@ COLUMNS = (
     Column("threads_computing", "int", "", "threads that took part in a product of matrices", False, positive),
     Column("stolen_share", "float", "", "of the CPUs' time while training was timed: taken by the hypervisor"),
     Column("foreign_share", "float", "", "likewise: taken by other processes"),
+    Column("cpu_throttled_s", "float", "s", "while training was timed: what quotas of CPU time held back, over CPUs"),
     Column("train_chunk_cpu_s", "floats", "s", "CPU time of the worker in each timed chunk"),
     Column("train_chunk_stolen_s", "floats", "s", "time the hypervisor took from the CPUs in each timed chunk"),
     Column("train_chunk_pressure_s", "floats", "s", "time in which a task of the machine waited for a CPU (PSI)"),

@@ -15,7 +15,7 @@ from typing import Any
 from benchmarks.errors import count
 from benchmarks.plan.cells import AXES, Cell, Launch
 from benchmarks.plan.data.sources import NAMES
-from benchmarks.record import store
+from benchmarks.record import busy, store
 from benchmarks.record.schema import names
 from benchmarks.stats import above_chance
 from benchmarks.worker.speed import PLAN
@@ -31,10 +31,10 @@ PARTS = {  # a speed launch's columns, in the order in which they happen
 }
 REST = "latency, probes, end"
 Row = dict[str, Any]
-# What a sweep's own tables show. Of ten thousand rows the rest would take a hundred megabytes.
+# What a sweep's end shows. Of ten thousand rows the rest would take a hundred megabytes.
 TABLE_COLUMNS = names(
     *AXES, "model", "framework_version", "task", "status", "flags", "lockstep", "train_samples_per_s",
-    "eval_samples_per_s", "mfu", "accuracy", "accuracy_target", "time_to_accuracy_s",
+    "eval_samples_per_s", "mfu", "accuracy", "accuracy_target", "time_to_accuracy_s", *busy.READ,
 )  # fmt: skip
 
 

@@ -1,8 +1,10 @@
 """What else happened on the worker's CPUs while it was timed, and how many of its threads computed.
 
 Counters of the kernel, read between chunks and never inside one: CPU time stolen by other virtual machines, CPU time
-that other processes took on the CPUs of this one, stalls for want of a CPU (PSI), and how often this process was
-thrown off its CPU. A launch is never left out because of its speed; `noisy` rests on these and on the canary.
+that other processes took on the CPUs of this one, stalls for want of a CPU (PSI), how often this process was thrown
+off its CPU, what a quota of its control group held it back (`throttled`), and swapping. Heat is read before the first
+chunk and after the last, because the kernel has a file for each CPU. A launch is never left out because of its speed;
+`noisy` rests on these and on the canary.
 
 Threads are counted while the framework multiplies matrices, because a framework reports what it was asked for. The
 kernel knows how much CPU time each thread got, and threads that share a product get about equal parts, however busy
@@ -22,6 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from adapters.contract import Adapter
+from benchmarks.worker import cgroup
 from benchmarks.worker import clocks as time
 
 SIZE = 768  # large enough that every BLAS shares it out, small enough to take milliseconds
@@ -58,7 +61,8 @@ def _cpu_ns() -> dict[int, int]:
     return taken
 
 
-STAT, PRESSURE = Path("/proc/stat"), Path("/proc/pressure/cpu")
+STAT, PRESSURE, VMSTAT = Path("/proc/stat"), Path("/proc/pressure/cpu"), Path("/proc/vmstat")
+SYSFS_CPU = Path("/sys/devices/system/cpu")
 TICK_S = 1 / os.sysconf("SC_CLK_TCK")
 STOLEN = 0.02  # of the CPUs' time: above it a launch is `noisy`, and not left out
 FOREIGN = 0.05  # likewise; below it the kernel's ticks of 10 ms blur what a second can tell
@@ -73,6 +77,9 @@ class Counters(NamedTuple):
     stolen_s: float  # those CPUs, while the hypervisor ran something else
     pressure_s: float  # some task of the machine waited for a CPU; 0 where the kernel does not say
     switches: int  # involuntary context switches of this process
+    throttles: int  # times that a quota of its control group, or of one above that, held back what is in it
+    throttled_s: float  # for how long, summed over CPUs
+    swapped: int  # pages of the machine that went to swap or came from it, and waits of this process for a page on disk
 
     def since(self, before: Counters) -> Counters:
         """Return what was added since an earlier reading."""
@@ -82,8 +89,10 @@ class Counters(NamedTuple):
 def read() -> Counters:
     """Return the totals of this moment."""
     busy, stolen = _cpu_times(STAT.read_text(), os.sched_getaffinity(0))
-    switches = resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw
-    return Counters(time.perf_counter_ns() / 1e9, time.process_time_ns() / 1e9, busy, stolen, _pressure(), switches)
+    used, held = resource.getrusage(resource.RUSAGE_SELF), cgroup.throttling()
+    swapped = _swapped(VMSTAT.read_text()) + used.ru_majflt
+    clocks = time.perf_counter_ns() / 1e9, time.process_time_ns() / 1e9
+    return Counters(*clocks, busy, stolen, _pressure(), used.ru_nivcsw, held.times, held.seconds, swapped)
 
 
 def _cpu_times(stat: str, cpus: set[int]) -> tuple[float, float]:
@@ -95,6 +104,24 @@ def _cpu_times(stat: str, cpus: set[int]) -> tuple[float, float]:
             busy += user + nice + system + interrupts + soft_interrupts
             stolen += steal
     return busy * TICK_S, stolen * TICK_S
+
+
+def _swapped(vmstat: str) -> int:
+    """Return the pages that went to swap or came from it, from the text of /proc/vmstat; 0 where it does not count."""
+    return sum(map(int, re.findall(r"^pswp(?:in|out) (\d+)$", vmstat, re.MULTILINE)))
+
+
+def heat() -> int:
+    """Return how often the CPUs that this process may run on, and their packages, slowed down for heat so far.
+
+    0 where the kernel does not count, as in most virtual machines.
+    """
+    counts = (
+        SYSFS_CPU / f"cpu{cpu}" / "thermal_throttle" / f"{part}_throttle_count"
+        for cpu in os.sched_getaffinity(0)
+        for part in ("core", "package")
+    )
+    return sum(int(path.read_text()) for path in counts if path.exists())
 
 
 def _pressure() -> float:
@@ -120,6 +147,7 @@ def columns(chunks: Sequence[Counters]) -> dict[str, Any]:
     return {
         "stolen_share": stolen,
         "foreign_share": foreign,
+        "cpu_throttled_s": sum(chunk.throttled_s for chunk in chunks) if cgroup.cpu_groups() else None,
         "train_chunk_cpu_s": [chunk.cpu_s for chunk in chunks],
         "train_chunk_stolen_s": [chunk.stolen_s for chunk in chunks],
         "train_chunk_pressure_s": [chunk.pressure_s for chunk in chunks] if PRESSURE.exists() else None,
@@ -127,7 +155,12 @@ def columns(chunks: Sequence[Counters]) -> dict[str, Any]:
     }
 
 
-def flags(chunks: Sequence[Counters]) -> list[str]:
-    """Return `noisy` where others took more than their tolerated share of the CPUs."""
+def flags(chunks: Sequence[Counters], hot: bool = False) -> list[str]:
+    """Return `noisy` where others took more than their tolerated share of the CPUs, memory was swapped or CPUs hot.
+
+    `throttled` where a quota of CPU time held this process back.
+    """
     stolen, foreign = _shares(chunks, len(os.sched_getaffinity(0)))
-    return ["noisy"] if stolen > STOLEN or foreign > FOREIGN else []
+    noisy = stolen > STOLEN or foreign > FOREIGN or hot or any(chunk.swapped for chunk in chunks)
+    held = any(chunk.throttles or chunk.throttled_s for chunk in chunks)
+    return ["noisy"] * noisy + ["throttled"] * held

@@ -231,6 +231,7 @@ class SpeedAnswer(_CellAnswer):
     threads_computing: NotRequired[int]
     stolen_share: NotRequired[float]
     foreign_share: NotRequired[float]
+    cpu_throttled_s: NotRequired[float | None]
     train_chunk_cpu_s: NotRequired[list[float]]
     train_chunk_stolen_s: NotRequired[list[float]]
     train_chunk_pressure_s: NotRequired[list[float] | None]

@@ -107,12 +107,13 @@ def speeds(
     else:
         train(max(1, math.ceil(plan["warm_up_chunks"] * plan["chunk_steps"] * timing.CHUNK_S / chunk_s) - early))
     warm = time.perf_counter_ns()
-    began_ns = time.perf_counter_ns()
+    heat, began_ns = interference.heat(), time.perf_counter_ns()
     steps = plan["chunk_steps"]
     recorder = replay.Recorder(adapter, batches, start, steps, CHUNKS, judged_steps, device.start, device.stop)
     timed = timing.time_chunks(recorder.work, steps, CHUNKS, adapter.get_weights, device, recorder)
     timing.check_pauses(timed, recorder.copied_bytes, adapter.device)
     between_s = [began_ns / 1e9, time.perf_counter_ns() / 1e9]  # CLOCK_MONOTONIC, which the parent reads, too
+    hot = interference.heat() > heat
     waited_for = _latencies(train)
     batches.close()
     last = adapter.get_weights()
@@ -137,7 +138,7 @@ def speeds(
         "train_chunk_device_s": list(timed.device_s) or None,
         "eval_samples_per_s": timing.samples_per_s(timed_eval, eval_samples),
         "cpu_per_wall": timed.cpu_s / timed.wall_s,
-        "flags": interference.flags(timed.counters) + ([] if timed.steady else ["drifting"]),
+        "flags": interference.flags(timed.counters, hot) + ([] if timed.steady else ["drifting"]),
     }
 
 

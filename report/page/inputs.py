@@ -11,7 +11,7 @@ import pandas as pd
 
 from adapters.recipes import HEADLINE, RECIPES
 from benchmarks.record.store import SweepFile
-from report.tables.compare import COMPARISON, REQUIRED_COLUMNS, compare, newest
+from report.tables.compare import COMPARISON, REQUIRED_COLUMNS, busy_words, compare, newest
 
 Record = dict[str, Any]
 PAGE_COLUMNS = [  # what the page reads of rows: `load(source, PAGE_COLUMNS)`
@@ -48,6 +48,12 @@ class Inputs:
     def speeds(self) -> pd.DataFrame:
         """The newest speed launches that ended ok."""
         return self.frame[(self.frame["task"] == "speed") & (self.frame["status"] == "ok")]
+
+    @cached_property
+    def warning(self) -> str:
+        """What is to be read before any speed: that the machine was busy, else nothing."""
+        words = busy_words(self.rows)
+        return f"{words[0].upper()}{words[1:]}. " if words else ""
 
     @cached_property
     def learnt(self) -> pd.DataFrame:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from benchmarks.errors import UsageError, plain
 from benchmarks.plan.cells import SHARED
+from benchmarks.record import busy
 from report.tables.groups import (
     Flags,
     Numbers,
@@ -48,6 +49,7 @@ TRAINED = ["recipe", "seed", "epochs", "accuracy", "accuracy_target", "time_to_a
 REQUIRED_COLUMNS = [  # the columns that compare reads: `load(source, REQUIRED_COLUMNS)`
     *CELL, "machine", "cell", "sweep", "session", "overtaken", "attempt", "revision", "task", "round", "status",
     "flags", "lockstep", "framework_version", *RATES, *MEDIANS, *(name for name in TRAINED if name not in CELL),
+    *(name for name in busy.READ if name not in (*CELL, "task", "status", "flags")),
 ]  # fmt: skip
 MANY = 20  # comparisons; more are no longer read on a screen, and to lay out thousands of tables takes minutes
 SHOWN = 4  # of many
@@ -56,6 +58,15 @@ SHOWN = 4  # of many
 def newest(frame: pd.DataFrame) -> pd.DataFrame:
     """Return of each cell and task only the launches of the newest session that measured it: see groups.py."""
     return frame[is_newest(frame, number(frame, CELL))]
+
+
+def busy_words(frame: pd.DataFrame) -> str:
+    """Return what busy.py says of each cell's newest speed launches; empty where few of them are noisy."""
+    timed = newest(own_rows(frame))
+    timed = timed[equal(timed["task"], "speed") & equal(timed["status"], "ok")]
+    noisy = [busy.is_noisy(*marks) for marks in zip(timed["flags"], timed["cpu_throttled_s"], strict=True)]
+    rows: list[Any] = timed.loc[noisy, list(busy.READ)].to_dict("records")
+    return busy.sentence(rows, len(timed))
 
 
 def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:

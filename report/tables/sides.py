@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.errors import UsageError, plain, threads
+from benchmarks.record import busy
 from benchmarks.record.store import SweepFile
 from benchmarks.stats import judged_accuracies, simultaneous
 from report.tables.compare import CELL, newest
@@ -109,7 +110,7 @@ def _change(axis: str, pair: Any) -> str:
 
 
 READ = [  # beside load.KEYS and the metric
-    "framework_version", "revision", "reason", "flags", "canary_before_s", "epochs", "accuracy",
+    "framework_version", "revision", "reason", "epochs", "accuracy", *busy.READ,
 ]  # fmt: skip
 MACHINE_FACTS = ["microcode", "kernel", "libc", "hypervisor"]  # that change while a machine stays of its kind
 # What a sweep's record says about where its rows come from.

@@ -114,7 +114,7 @@ def test_results_are_read_by_the_report_and_by_pytest_benchmark(command, tmp_pat
         (("--model", "lenet6"), "did you mean lenet"),
         (("--kind", "stop"), "did you mean step?"),
         (("--batch-size", "0"), "whole numbers from 1"),
-        (("--threads", "4096"), "whole numbers from 1"),
+        (("--threads", "4096"), "--threads 4096: "),
         (("--mode", "fast"), "unknown mode"),
         (("--device", "tpu"), "unknown device 'tpu'"),
     ],

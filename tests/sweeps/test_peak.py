@@ -71,7 +71,7 @@ def test_rows_take_the_kept_peak(sweep, command, tmp_path, monkeypatch, flops_pe
     [
         (("--framework", "torhc"), "did you mean torch?"),
         (("--sizes", "0"), "--sizes '0': expected whole numbers from 1"),
-        (("--threads", "4096"), "whole numbers from 1"),
+        (("--threads", "4096"), "--threads 4096: "),
         (("--dtype", "float8"), "unknown dtype"),
     ],
 )

@@ -120,7 +120,7 @@ def test_a_launch_that_takes_too_long_is_a_row_and_the_sweep_goes_on(sweep):
         (("--framework", "torhc"), "did you mean torch?"),
         (("--model", "lenet6"), "did you mean lenet"),
         (("--batch-size", "0"), "whole numbers from 1"),
-        (("--threads", "4096"), "whole numbers from 1"),
+        (("--threads", "4096"), "--threads 4096: "),
         (("--mode", "fast"), "unknown mode"),
         (("--device", "tpu"), "unknown device 'tpu'"),
         (("--dataset", "/absent"), "no data set"),

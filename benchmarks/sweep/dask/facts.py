@@ -45,7 +45,7 @@ def machine_facts(frameworks: Sequence[str] | None) -> Facts:
         "commit": git.commit(),
         "machine": hardware.facts(),
         "fingerprints": {device: hardware.fingerprint(device) for device in devices},
-        "cores": len(hardware.physical_cpus()),
+        "cores": hardware.most_threads(),  # that a cell may take
         "probes": [dataclasses.asdict(probe) for probe in probes],
         "locks": {_key(probe): environments.lock_hash(probe.framework, probe.device) for probe in probes},
     }

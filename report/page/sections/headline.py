@@ -82,13 +82,13 @@ def _place(first: Any, several: bool) -> str:
 
 
 def title(inputs: Inputs) -> str:
-    """Return the page's first line: who is fastest where, and where that is not sure."""
+    """Return the page's first line: that the machine was busy, who is fastest where, and where that is not sure."""
     several = len({cells["device"].iloc[0] for cells in inputs.headline}) > 1
     winners: dict[tuple[str, str], dict[str, list[str]]] = {}
     for cells in inputs.headline:
         names = winners.setdefault(SURELY.get(standing(cells)[0], UNSURE), {})
         names.setdefault(words.short(cells["framework"].iloc[0]), []).append(_place(cells.iloc[0], several))
-    return led(winners) or "No speed was measured"
+    return inputs.warning + (led(winners) or "No speed was measured")
 
 
 def led(winners: Mapping[tuple[str, str], Mapping[str, Iterable[str]]]) -> str:

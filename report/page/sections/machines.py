@@ -154,7 +154,7 @@ class Summary:
     """The means over machines: of the points that the machines' own headlines are about, and of all the others."""
 
     def __init__(self, inputs: Inputs, machines: list[Machine]) -> None:
-        self.count = len(machines)
+        self.count, self.warning = len(machines), inputs.warning
         found = over_machines(inputs.timed, inputs.speeds, inputs.base)
         leads = [cells.iloc[0] for machine in machines for cells in machine.inputs.headline]
         keys = dict.fromkeys(tuple(first[name] for name in POINT) for first in leads)
@@ -169,7 +169,8 @@ class Summary:
             names = winners.setdefault(AHEAD if _sure(lines) else UNSURE, {})
             names.setdefault(words.short(lines.iloc[0]["framework"]), {})[self.place(lines)] = None
         kinds = count(self.count, "kind of machine", "kinds of machine")
-        return f"Over {kinds}, {led(winners)}" if winners else f"{kinds}, each by itself".capitalize()
+        told = f"Over {kinds}, {led(winners)}" if winners else f"{kinds}, each by itself".capitalize()
+        return self.warning + told
 
     def place(self, lines: pd.DataFrame) -> str:
         """Return what a point is about, the device only where there are several."""

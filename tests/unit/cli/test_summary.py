@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-import pytest
+import types
+from pathlib import Path
 
+import pytest
+from rich.console import Console
+
+from benchmarks.cli import display
 from benchmarks.cli.display import _stopped, _summary
+from benchmarks.plan.cells import Cell, Launch
 from benchmarks.record import store
 from benchmarks.record.schema import validate
+from benchmarks.sweep.ledger import Ledger
 
 STOP = {
     **{"recipe": "mlp", "dataset": "mnist", "device": "cpu", "batch_size": 100, "dtype": "float32", "threads": 2},
@@ -31,3 +38,22 @@ def test_a_comparison_that_stopped_is_told_of_whoever_measured_it(width, words):
     _, read = store.parse(store._line("stop", told)[:-1])
     assert _stopped(told) == _stopped(read)
     assert _stopped(read).endswith(f"stopped after 1 rounds {words}")
+
+
+def test_a_busy_machine_is_said_first_of_the_last_lines(row, monkeypatch, capsys):
+    noisy = {"flags": ["noisy"], "foreign_share": 0.2, "train_samples_per_s": 1000.0, "duration_s": 1.0}
+    cell = Cell.from_row(row | {"revision": None})
+    ledger = Ledger(1, 3)
+    for number in range(3):
+        ledger.report(Launch("speed", number, 0, cell), validate(row | noisy | {"round": number}), made=False)
+    sweep = types.SimpleNamespace(
+        rows_by_machine=lambda: {"": ledger.rows}, stops=[STOP], wall={"all": 1.0}, ledger=ledger, path=Path("a.jsonl")
+    )
+    monkeypatch.setattr(display, "out", Console(width=300))
+    assert display.show_outcome(sweep) == 0
+    lines = capsys.readouterr().out.splitlines()
+    last = lines[
+        lines.index("mlp, mnist, cpu, batch 100, float32, preloaded data: stopped after 1 rounds (rounds)") - 1 :
+    ]
+    assert last[0].startswith("3 of 3 launches were noisy: 3 by other processes; repeat when the machine is idle")
+    assert "3 launches requested, 3 reported: 3 ok" in last

@@ -77,3 +77,13 @@ def test_each_framework_is_shown_in_its_fastest_mode_beside_the_mode_most_have(w
     assert [line.cells[1].text for line in group.lines] == ["compiled", "fused"]
     assert [line.cells[5].text for line in group.lines] == ["1,500", "500"]
     assert [line.cells[5].note for line in group.lines] == ["1.000", "0.333"]
+
+
+def test_a_busy_machine_comes_before_who_is_fastest(write_set, launches):
+    noisy = {"flags": ["noisy"], "foreign_share": 0.4, "canary_before_s": [1.0], "canary_after_s": [1.01]}
+    rows = [*launches(1, 2, 3), *launches(5, 6, framework="jax", **noisy)]
+    found = Inputs(load(write_set("busy", *rows), PAGE_COLUMNS), [])
+    assert headline.title(found) == (
+        "2 of 5 launches were noisy: 2 by other processes; repeat when the machine is idle; "
+        "`python -m benchmarks check` shows what is busy. jax leads on mlp, not yet surely"
+    )
