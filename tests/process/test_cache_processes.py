@@ -10,7 +10,7 @@ from benchmarks.machine.environments import ROOT
 
 def test_two_processes_read_at_once(cache_folder, results):
     program = (
-        "import sys; from report import load; from report.results import cache; cache.SETTLED_S = -60\n"
+        "import sys; from report import load; from report.results import arrow; arrow.SETTLED_S = -60\n"
         "for _ in range(5): assert len(load(sys.argv[1])) == 3"
     )
     command = [sys.executable, "-c", program, str(results)]

@@ -20,7 +20,7 @@ def full(tmp_path_factory):
 def test_the_same_rows_give_the_same_bytes_whatever_the_order_of_sets(full):
     program = (
         "import hashlib, sys; from report.results.load import load, records;"
-        "from report.page import PAGE_COLUMNS, Inputs, build;"
+        "from report.page.document import build; from report.page.inputs import PAGE_COLUMNS, Inputs;"
         "print(hashlib.sha256(build(Inputs(load(a := sys.argv[1], PAGE_COLUMNS), records(a))).encode()).hexdigest())"
     )
     found = [
