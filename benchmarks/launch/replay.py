@@ -68,12 +68,14 @@ class Judge:
     def columns(self, file: Path, accuracy: float | None = None) -> Row:
         """Return the row's columns on what a worker left, with status and reason if it is beyond a bound.
 
-        `accuracy` is what the worker says that its last outputs have, on all test images.
+        `accuracy` is what the worker says that its last outputs have, on all test images; None of a launch that is
+        timed, which evaluates full batches.
         """
         begin = time.monotonic()
         try:
             windows, evaluation = replay.read(file)
-            found = self._trained(windows) | self._evaluated(evaluation)
+            found = self._complete(windows, evaluation, accuracy is None)
+            found = found or self._trained(windows) | self._evaluated(evaluation)
             if accuracy is not None and "status" not in found:
                 found |= self._scored(evaluation, accuracy)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -81,10 +83,20 @@ class Judge:
             return {"status": "invalid", "reason": reason}
         return found | {"replay_s": time.monotonic() - begin}
 
+    def _complete(self, windows: list[Window], evaluation: Evaluation, timed: bool) -> Row:
+        """Return status and reason if steps or outputs are missing."""
+        images = len(self.inputs.test_labels)
+        size = min(self.cell.batch_size, images)
+        expected = (images // size * size if timed else images), self.recipe.model.outputs
+        if evaluation.outputs.shape != expected:
+            reason = f"the last evaluation left outputs {evaluation.outputs.shape} where {expected} were asked for"
+            return {"status": "invalid", "reason": reason}
+        if timed and not any(window.steps > 0 for window in windows):
+            return {"status": "invalid", "reason": "the worker left none of its timed steps"}
+        return {}
+
     def _trained(self, windows: list[Window]) -> Row:
         """Return the columns on steps of training."""
-        if not windows:
-            return {}
         row: Row = {}
         for window in windows:
             again = self._taken_again(window, window.before)
@@ -160,14 +172,12 @@ class Judge:
 
     def _evaluated(self, evaluation: Evaluation) -> Row:
         """Return the columns on some outputs, drawn by chance."""
-        images = np.array(sorted(random.SystemRandom().sample(range(len(evaluation.outputs)), self._drawn(evaluation))))
+        outputs = len(evaluation.outputs)
+        images = np.array(sorted(random.SystemRandom().sample(range(outputs), min(EVALUATED, outputs))))
         [(stack, labels)] = self.inputs.cut(self.inputs.test_images, self.inputs.test_labels, images, len(images))
         self.oracle.set_weights(evaluation.weights)
         expected = self.oracle.fetch(self.oracle.evaluate(self.oracle.put(stack, labels), 0, 1))
         found = evaluation.outputs[images]
-        if found.shape != expected.shape:
-            reason = f"evaluation left outputs {found.shape} where {expected.shape} were asked for"
-            return {"status": "invalid", "reason": reason}
         bounds = bounds_of(self.cell.framework, self.cell.dtype)
         deviation, bound = outputs_apart(self.oracle, found, expected, bounds, self.cell.dtype)
         row = {"eval_deviation": deviation}
@@ -188,10 +198,6 @@ class Judge:
             return {}
         reason = f"an accuracy of {accuracy:.4f} is reported, the last outputs have {found:.4f}"
         return {"status": "invalid", "reason": reason}
-
-    @staticmethod
-    def _drawn(evaluation: Evaluation) -> int:
-        return min(EVALUATED, len(evaluation.outputs))
 
 
 def _flat(weights: Weights) -> Array:

@@ -61,6 +61,7 @@ ATTACKS = (
     Attack("Idle", STEPS),
     Attack("OracleReused", STEPS),
     Attack("CachedOutputs", OUTPUTS),
+    Attack("FirstImages", "the last evaluation left outputs"),
     Attack("Zeros", OUTPUTS),
     Attack("LastBias", OUTPUTS),
     Attack("LabelsLeaked", OUTPUTS),

@@ -169,6 +169,11 @@ def test_outputs_that_are_those_of_other_weights_are_invalid(judged):
     assert "outputs of the last evaluation deviate" in row["reason"]
 
 
+def test_a_worker_that_leaves_no_steps_is_invalid(judged):
+    row = judged(Honest, change=lambda file: replay.write(file, [], replay.read(file)[1]))
+    assert (row["status"], row["reason"]) == ("invalid", "the worker left none of its timed steps")
+
+
 @pytest.mark.parametrize("change", [lambda file: file.unlink(), lambda file: file.write_bytes(b"no archive")])
 def test_a_file_that_is_missing_or_spoiled_is_invalid(judged, change):
     row = judged(Honest, change=change)
