@@ -18,7 +18,7 @@ PASSED = {"lockstep": "pass", "why": "", "deviations": {}, "float64_deviation": 
 
 
 @pytest.fixture
-def made(monkeypatch, tmp_path):
+def proofs(monkeypatch, tmp_path):
     """Ask for the proof of a cell; return how many the gate has made so far."""
     launched = []
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path))
@@ -34,12 +34,12 @@ def made(monkeypatch, tmp_path):
 
 
 @pytest.mark.fault(44)
-def test_other_kernels_need_another_proof(made):
-    assert [made(), made(), made("torch DEFAULT"), made(), made("torch DEFAULT")] == [1, 1, 2, 2, 2]
+def test_other_kernels_need_another_proof(proofs):
+    assert [proofs(), proofs(), proofs("torch DEFAULT"), proofs(), proofs("torch DEFAULT")] == [1, 1, 2, 2, 2]
 
 
 @pytest.mark.fault(43)
-def test_another_kind_of_machine_needs_another_proof(made, monkeypatch):
-    made()
+def test_another_kind_of_machine_needs_another_proof(proofs, monkeypatch):
+    proofs()
     monkeypatch.setattr(hardware, "fingerprint", lambda device="cpu": "another")
-    assert [made(), made()] == [2, 2]
+    assert [proofs(), proofs()] == [2, 2]

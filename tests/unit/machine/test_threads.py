@@ -11,11 +11,11 @@ from benchmarks.worker import cgroup
 
 @pytest.fixture
 def machine(monkeypatch):
-    def made(cores, quota):
+    def has(cores, quota):
         monkeypatch.setattr(hardware, "physical_cpus", lambda: list(range(cores)))
         monkeypatch.setattr(cgroup, "quota_cpus", lambda: quota)
 
-    return made
+    return has
 
 
 @pytest.mark.parametrize(("cores", "quota", "most"), [(4, None, 4), (4, 0.5, 1), (4, 1.0, 1), (4, 2.5, 3), (2, 8.0, 2)])

@@ -19,7 +19,7 @@ CELLS = [Cell(name, "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 1) for na
 
 
 @pytest.fixture
-def kept(row, tmp_path):
+def earlier_rows(row, tmp_path):
     """Return a folder with 400 rounds of both cells, whose log ratios have a standard deviation of 2 %, 3 s each."""
     noise = np.random.default_rng(0).normal(0, 0.02, 400)
     for number, off in enumerate(noise):
@@ -30,12 +30,12 @@ def kept(row, tmp_path):
     return tmp_path
 
 
-def test_noise_and_time_are_those_of_the_rows(kept):
-    found = detect.experience(kept, CELLS)
+def test_noise_and_time_are_those_of_the_rows(earlier_rows):
+    found = detect.experience(earlier_rows, CELLS)
     assert (found.noise, found.pairs, found.launch_s) == (pytest.approx(0.02, rel=0.1), 1, 3)
-    assert found.source == f"earlier rounds of these comparisons in {kept.name}"
+    assert found.source == f"earlier rounds of these comparisons in {earlier_rows.name}"
     others = [Cell("torch", "lenet", "mnist-5k", "cpu", 100, "eager", "float32", 1)]
-    assert detect.experience(kept, others).source == f"other rounds in {kept.name}"
+    assert detect.experience(earlier_rows, others).source == f"other rounds in {earlier_rows.name}"
 
 
 def test_a_new_checkout_takes_the_reference_s_noise_which_selfcheck_names(tmp_path):
@@ -45,8 +45,8 @@ def test_a_new_checkout_takes_the_reference_s_noise_which_selfcheck_names(tmp_pa
     assert found.pairs == 15
 
 
-def test_the_words_say_how_many_rounds_why_and_how_long(kept):
-    known = detect.experience(kept, CELLS)
+def test_the_words_say_how_many_rounds_why_and_how_long(earlier_rows):
+    known = detect.experience(earlier_rows, CELLS)
     rounds = detect.planned_rounds(0.02, known, CELLS, 10_000)
     assert 11 < rounds < 15  # (1.96 + 1.28)^2 is 10.5, and Student's t has more to allow for
     said = detect.words(0.02, rounds, known, CELLS)
