@@ -24,15 +24,15 @@ from benchmarks.worker.protocol import Plan
 STEPS = "the timed steps are not the declared ones"
 OUTPUTS = "the outputs of the last evaluation deviate"
 SLOW_PAUSE = "weights are set and read between chunks in"
+CPU_TIME = r"[\d.]+ s of CPU time do not fit into"
 
 
 @dataclass(frozen=True)
 class Attack:
-    """A class of attacks.py, what its launch ends as, and how the line begins that the user reads, or flags."""
+    """A class of attacks.py, how the line of its invalid launch begins, and flags of which an `ok` launch has one."""
 
     name: str
     line: str
-    status: str = "invalid"
     flags: tuple[str, ...] = ()
     task: str = "speed"
     recipe: str = "mlp"
@@ -75,9 +75,9 @@ ATTACKS = (
     Attack("NeverWaits", SLOW_PAUSE),
     Attack("PutOff", SLOW_PAUSE),
     Attack("Ahead", SLOW_PAUSE),
-    Attack("Child", "", "ok", ("noisy",)),
-    # Beside other busy processes it may get no more CPU time than it was given, and they make it noisy.
-    Attack("MoreThreads", "", "ok", ("thread_mismatch", "noisy")),
+    Attack("Child", CPU_TIME, ("noisy",)),
+    # Alone it gets more CPU time than it was given; beside other busy processes it may not, and they make it noisy.
+    Attack("MoreThreads", CPU_TIME, ("thread_mismatch", "noisy")),
 )
 PLAN = Plan(chunk_steps=40, warm_up_chunks=4, eval_passes=2)
 
@@ -117,9 +117,9 @@ def test_an_honest_launch_is_not_taken_for_one(launched, task, recipe):
 def test_an_attack_has_no_speed_and_no_accuracy(launched, attack):
     row = launched(attack.name, attack.task, attack.recipe)
     print(f"| {ATTACKS.index(attack) + 1} | {attack.name} | {row['status']} | {row['flags']} | {row['reason']} |")
-    assert row["status"] == attack.status, row["reason"]
-    assert re.match(attack.line, row["reason"])
-    if attack.flags:
+    if row["status"] == "ok":
         assert set(attack.flags) & set(row["flags"])
     else:
+        assert row["status"] == "invalid", row["reason"]
+        assert re.match(attack.line, row["reason"])
         assert row["train_samples_per_s"] is row["accuracy"] is None
