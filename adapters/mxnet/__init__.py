@@ -76,7 +76,10 @@ class MxnetAdapter(Adapter):
     def set_weights(self, weights: Weights) -> None:
         for parameter, target in zip(self.recipe.model.parameters(), self.blocks, strict=True):
             array = np.asarray(weights[parameter.name], self.dtype)
-            target[:] = array.T if array.ndim == 2 else array  # nn.Dense keeps (out, in)
+            source = mx.nd.array(array.T if array.ndim == 2 else array, self.place, self.dtype)  # nn.Dense: (out, in)
+            # Not target[:] = array: an evaluation may have left a filter in oneDNN's layout, which is not written to
+            # from outside (src/ndarray/ndarray.cc, IsMKLDNNData): no launch of lenet5 could be timed.
+            source.copyto(target)
         self.velocity = [mx.nd.zeros_like(target) for target in self.blocks]
         self.square = [mx.nd.zeros_like(target) for target in self.blocks]
         self.scratch = [mx.nd.zeros_like(target) for target in self.blocks]
