@@ -15,20 +15,10 @@ import pyarrow.compute as pc
 
 from benchmarks.errors import UsageError, plain
 from benchmarks.plan.cells import SHARED
+from benchmarks.ratios import Flags
 from benchmarks.record import busy
-from report.tables.groups import (
-    Flags,
-    Numbers,
-    counted,
-    equal,
-    first,
-    floats,
-    geometric_means,
-    is_newest,
-    joined,
-    last,
-    number,
-)
+from benchmarks.stats import Numbers
+from report.tables.groups import counted, equal, first, floats, geometric_means, is_newest, joined, last, number
 from report.tables.intervals import with_accuracies, with_ratio
 
 # What the frameworks of one comparison share; speeds of different machines never meet in one ratio. Tables are in the

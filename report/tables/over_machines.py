@@ -10,10 +10,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmarks.ratios import against
 from benchmarks.stats import judged_ratios, simultaneous
 from report.tables.compare import CELL, COMPARISON, MACHINE
 from report.tables.groups import floats, means, number
-from report.tables.intervals import against
+from report.tables.intervals import as_launches
 
 # What comparisons on different machines share: each has its own processor, and threads as many as suit it.
 POINT = [name for name in COMPARISON if name not in (*MACHINE, "threads")]
@@ -89,6 +90,6 @@ def _by_machine(best: pd.DataFrame, launches: pd.DataFrame) -> pd.DataFrame:
     values = cells[[*CELL, "cell"]].merge(launches[[*CELL, "sweep", "round", SPEED]], on=CELL)
     values = values.drop_duplicates(["cell", "sweep", "round"], keep="last")
     values = values[["cell", "sweep", "round"]].assign(value=np.log(values[SPEED].astype(float)))
-    ratios = against(values, np.log(floats(best[SPEED])), reference)
-    found = best[[*LINE, "machine", "reference"]].assign(log=ratios["ratio"], n=ratios["n"])
-    return found.assign(variance=ratios["std"] ** 2 / ratios["n"])[reference >= 0]
+    pairs, ratio = against(as_launches(values, ["sweep", "round"]), np.log(floats(best[SPEED])), reference)
+    found = best[[*LINE, "machine", "reference"]].assign(log=ratio, n=pairs.n)
+    return found.assign(variance=pairs.std**2 / np.maximum(pairs.n, 1))[reference >= 0]

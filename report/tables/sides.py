@@ -15,11 +15,12 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.errors import UsageError, plain, threads
+from benchmarks.ratios import spread
 from benchmarks.record import busy
 from benchmarks.record.store import SweepFile
 from benchmarks.stats import judged_accuracies, simultaneous
 from report.tables.compare import CELL, newest
-from report.tables.groups import floats, means, spread
+from report.tables.groups import floats
 from report.tables.intervals import by_seed, in_common
 from report.tables.metrics import Metric
 
@@ -37,7 +38,7 @@ def differences(base: Side, new: Side, pairs: pd.DataFrame) -> pd.DataFrame:
     """
     theirs = base.learnt if base is not new else base.learnt.iloc[:0]
     common = in_common(theirs, new.learnt, pairs, ["seed", "epochs"])
-    found = means(spread(floats(common["new"]) - floats(common["base"]), common["line"], len(pairs)))
+    found = spread(floats(common["new"]) - floats(common["base"]), common["line"], len(pairs))
     judged = judged_accuracies(found, simultaneous(found))
     shown = {
         "base_accuracy": theirs.groupby("cell")["value"].mean().reindex(pairs["base"]).to_numpy(),
