@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -17,6 +18,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
+from rich.table import Table
 
 from benchmarks import errors
 from benchmarks.errors import LockstepError, StorageError, UsageError, plain, shown
@@ -30,9 +32,26 @@ DATA = {"preloaded": "preloaded data", "host": "data fed from host memory"}  # i
 
 
 def terminal(stderr: bool = False) -> Console:
-    """Return a console; where its width is not known (a pipe, a log), it is wide enough for a table."""
+    """Return a console; where its width is not known (a pipe, a log; no COLUMNS), it is wide enough for a table."""
     console = Console(stderr=stderr, emoji=False)  # `:abc:` that a user typed is not an emoji
-    return console if console.is_terminal else Console(stderr=stderr, emoji=False, width=200)
+    return console if _has_width(console) else Console(stderr=stderr, emoji=False, width=200)
+
+
+def _has_width(console: Console) -> bool:
+    """Return whether somebody says how wide the output is."""
+    return console.is_terminal or re.fullmatch("0*[1-9][0-9]*", os.environ.get("COLUMNS", "")) is not None
+
+
+def tell(console: Console, text: str, style: str = "") -> None:
+    """Print a sentence, broken between words where the width is known and in one line for a program."""
+    wide = not _has_width(console)
+    console.print(plain(text), style=style or None, markup=False, highlight=False, soft_wrap=wide)
+
+
+def show_tables(console: Console, tables: Iterable[Table]) -> None:
+    """Print tables as wide as they are made: what does not fit is the terminal's to break, and nothing is cut."""
+    for table in tables:
+        console.print(table, crop=False)
 
 
 def run_app(app: Callable[[], Any]) -> None:

@@ -14,7 +14,7 @@ import pandas as pd
 
 from adapters.recipes import RECIPES
 from benchmarks.ratios import Flags, Launches, chosen, differences, spread, to_the_best
-from benchmarks.stats import EQUIVALENT, Numbers, judged_accuracies, median_times, simultaneous
+from benchmarks.stats import Numbers, judged_accuracies, median_times, simultaneous
 from report.tables.groups import as_frame, floats, geometric_means, means, number
 
 
@@ -63,20 +63,6 @@ def in_common(
     lines = pairs.reset_index(names="line").dropna().merge(base.rename(columns={"cell": "base"}), on="base")
     lines = lines.merge(new.rename(columns={"cell": "new"}), on=["new", *shared], suffixes=("_base", "_new"))
     return lines[["line"]].assign(base=lines["value_base"], new=lines["value_new"])
-
-
-MARKS = (EQUIVALENT[0], 1.0, EQUIVALENT[1])  # where a verdict changes
-
-
-def bound(value: float, digits: int = 3) -> str:
-    """Return a ratio's bound as text, with more digits where rounding would take it across one of MARKS, or onto it."""
-    texts = (f"{value:.{more}f}" for more in range(digits, 10))
-    return next((text for text in texts if _sides(float(text)) == _sides(value)), f"{value:.9f}")
-
-
-def _sides(value: float) -> list[int]:
-    """Return on which side of each of MARKS a ratio is."""
-    return [int(value > mark) - int(value < mark) for mark in MARKS]
 
 
 FIGURES = ["low", "high", "ratio", "ratio_low", "ratio_high"]

@@ -9,10 +9,9 @@ import pandas as pd
 
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import plain, threads
-from benchmarks.stats import FEWEST
+from benchmarks.stats import FEWEST, bound
 from report.formats import Section
 from report.tables.compare import COMPARISON, MEDIANS
-from report.tables.intervals import bound
 from report.tables.metrics import Metric
 
 HEADINGS = {  # of columns, where it is not their name
