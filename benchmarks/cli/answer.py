@@ -65,9 +65,13 @@ def _text(name: str) -> Callable[[Record], str]:
     return lambda record: plain(str(record[name])) if known(record.get(name)) else ""
 
 
+def ratio_interval(low: float, high: float) -> str:
+    """Return the interval of a ratio, unless it says next to nothing."""
+    return f"{bound(low)}-{bound(high)}" if high <= 100 * low else "not known to a factor of 10"
+
+
 def _interval(record: Record) -> str:
-    low, high = record["ratio_low"], record["ratio_high"]
-    return f"{bound(low)}-{bound(high)}" if known(low) else ""
+    return ratio_interval(record["ratio_low"], record["ratio_high"]) if known(record["ratio_low"]) else ""
 
 
 def _to_target(record: Record) -> str:
@@ -157,7 +161,11 @@ def answers(found: Sequence[Comparison]) -> Iterator[str]:
 
 def _name(record: Record, among: Sequence[Record]) -> str:
     """Return a network's name, with what else tells its answer from the others."""
-    apart = [name for name in ("device", "dataset", "dtype", "input") if len({other[name] for other in among}) > 1]
+    apart = [
+        name
+        for name in ("device", "machine", "dataset", "dtype", "input")
+        if len({other.get(name) for other in among}) > 1
+    ]
     words = [DATA.get(str(record[name]), str(record[name])) for name in apart]
     recipe = [] if record["recipe"] == record["model"] else [f"recipe {record['recipe']}"]
     return plain(", ".join([record["model"], *recipe, *words]))

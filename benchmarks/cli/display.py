@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from benchmarks.cli.answer import answers
 from benchmarks.cli.tables import sweep_tables
-from benchmarks.cli.terminal import DATA, Row, err, out, say, show_tables, tell
+from benchmarks.cli.terminal import DATA, Row, err, out, say, show, tell
 from benchmarks.errors import LockstepError, count, plain
 from benchmarks.launch.proof import Proof
 from benchmarks.machine import environments
@@ -170,7 +170,7 @@ def show_outcome(sweep: Reportable) -> int:
         if machine:
             out.print()
             tell(out, machine)
-        show_tables(out, sweep_tables(rows, out.width))
+        show(out, sweep_tables(rows, out.width))
     if words := busy.of_rows([row for rows in tables.values() for row in rows]):
         tell(out, words, style="yellow")
     for machine, rows in tables.items():

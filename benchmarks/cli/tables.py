@@ -86,12 +86,15 @@ def _made(
     right: Collection[str],
 ) -> Table:
     """Return a table of these columns."""
-    made = titled(named)
-    made.box, made.pad_edge = SIMPLE_HEAD, False
+    made = Table(title=Text(plain(named)))
+    made.box, made.pad_edge, made.show_edge, made.collapse_padding = SIMPLE_HEAD, False, False, True
     for name in chosen:
-        is_number = name in right
+        is_word = not any(" " in cells[name] for cells in lines)
         made.add_column(
-            escape(headings[name]), justify="right" if is_number else "left", no_wrap=is_number, overflow="fold"
+            escape(headings[name]),
+            justify="right" if name in right else "left",
+            no_wrap=is_word or name in right,
+            overflow="fold",
         )
     for cells in lines:
         made.add_row(*(escape(plain(cells[name])) for name in chosen))

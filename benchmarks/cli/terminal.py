@@ -6,6 +6,7 @@ Left to themselves, typer and rich end a program whose reader has gone with exit
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
@@ -48,10 +49,20 @@ def tell(console: Console, text: str, style: str = "") -> None:
     console.print(plain(text), style=style or None, markup=False, highlight=False, soft_wrap=wide)
 
 
-def show_tables(console: Console, tables: Iterable[Table]) -> None:
-    """Print tables as wide as they are made: what does not fit is the terminal's to break, and nothing is cut."""
-    for table in tables:
-        console.print(table, crop=False)
+def show(console: Console, parts: Iterable[Table | str]) -> None:
+    """Print sentences, and tables as wide as they are made: a terminal may break their lines, nothing is cut.
+
+    A title is as wide as the terminal, not as its table.
+    """
+    for part in parts:
+        if isinstance(part, str):
+            tell(console, part)
+            continue
+        untitled = copy.copy(part)
+        untitled.title = None
+        tell(console, str(part.title), style="italic")
+        console.print(untitled, crop=False)
+        console.print()
 
 
 def run_app(app: Callable[[], Any]) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmarks.plan.cells import network_order
 from benchmarks.ratios import against
 from benchmarks.stats import judged_ratios, simultaneous
 from report.tables.compare import CELL, COMPARISON, MACHINE
@@ -50,7 +51,9 @@ def over_machines(cells: pd.DataFrame, launches: pd.DataFrame, base: str | None 
     found["fastest"] = first.groupby(LINE).size().reindex(found.index, fill_value=0)
     shared = best.drop_duplicates("point").set_index("point")[[*POINT, "of", "reference"]]
     found = found.reset_index().join(shared, on="point")
-    return found.sort_values(["point", "ratio"], ascending=[True, False], ignore_index=True).drop(columns="point")
+    networks = found["model"].map(lambda name: network_order(name)[0])
+    ordered = found.assign(_network=networks).sort_values(["_network", "point", "ratio"], ascending=[True, True, False])
+    return ordered.drop(columns=["point", "_network"]).reset_index(drop=True)
 
 
 def _fastest(cells: pd.DataFrame) -> pd.DataFrame:
