@@ -26,7 +26,7 @@ STOP = {
 def test_two_recipes_of_one_network_are_two_comparisons(row):
     rows = [validate(row | {"recipe": recipe, "flags": []}) for recipe in ("mlp", "mlp_tutorial")]
     tables = list(sweep_tables(rows, 200))
-    assert [table.title.split(",")[0] for table in tables] == ["mlp", "mlp (recipe mlp_tutorial)"]
+    assert [str(table.title).split(",")[0] for table in tables] == ["mlp", "mlp (recipe mlp_tutorial)"]
     assert [in_columns(table)["launches"] for table in tables] == [["1"], ["1"]]
 
 
