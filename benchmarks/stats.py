@@ -35,6 +35,20 @@ FEWEST_ROUNDS = 6  # rounds below which an interval is shown and no verdict give
 LOOKS = (6, 10, 15, 20)  # rounds after which a comparison may stop; looking after every round costs coverage
 
 
+MARKS = (EQUIVALENT[0], 1.0, EQUIVALENT[1])  # where a verdict changes
+
+
+def bound(value: float, digits: int = 3) -> str:
+    """Return a ratio as text, with more digits where rounding would take it across one of MARKS, or onto it."""
+    texts = (f"{value:.{more}f}" for more in range(digits, 10))
+    return next((text for text in texts if _sides(float(text)) == _sides(value)), f"{value:.9f}")
+
+
+def _sides(value: float) -> list[int]:
+    """Return on which side of each of MARKS a ratio is."""
+    return [int(value > mark) - int(value < mark) for mark in MARKS]
+
+
 @dataclass(frozen=True)
 class Interval:
     """An estimate from `n` launches with its 95 % bounds, which are 0 and infinity below FEWEST."""

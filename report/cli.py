@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated
 
 import pandas as pd
 import typer
+from rich.table import Table
 
 from benchmarks import errors
 from benchmarks.cli import terminal
+from benchmarks.cli.answer import FIVE, Section, answers
 from benchmarks.cli.micro import MICRO_RESULTS
 from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine.environments import ROOT
-from benchmarks.plan.typed import values
+from benchmarks.plan.typed import numbers, values
 from benchmarks.record.schema import COLUMNS
+from benchmarks.record.summary import Comparison
 from report import curves, formats, micro
 from report.export import EXPORTS, exported
 from report.formats import FORMATS, as_csv
@@ -28,7 +32,7 @@ from report.page.sections.machines import machines
 from report.results import rules
 from report.results.load import load, records
 from report.tables import between, render
-from report.tables.compare import REQUIRED_COLUMNS, busy_words, compare, first_comparisons
+from report.tables.compare import REQUIRED_COLUMNS, busy_words, compare, comparisons, first_comparisons, only, own_rows
 from report.tables.gate import RULES, Outcome, gate_rules, judge
 from report.tables.metrics import DEFAULT, Metric, metric
 from report.tables.sides import AXES, READ
@@ -36,6 +40,7 @@ from report.tables.sides import AXES, READ
 out, err = terminal.terminal(), terminal.terminal(stderr=True)
 RESULTS = ROOT / "results"
 Results = Annotated[Path, typer.Option(help="folder that holds the rows")]
+Only = Annotated[list[str] | None, typer.Option(help="only these; repeatable, or comma-separated")]
 Base = Annotated[str | None, typer.Option(help="framework to compare with; default: the fastest, in accuracy numpy")]
 
 
@@ -85,6 +90,12 @@ def compare_sets(
     form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "table",
     out_file: Annotated[Path | None, typer.Option("--out", help="file to write instead of showing")] = None,
     show_all: Annotated[bool, typer.Option("--all", help="every comparison, however many")] = False,
+    framework: Only = None,
+    model: Only = None,
+    batch_size: Only = None,
+    mode: Only = None,
+    wide: Annotated[bool, typer.Option("--wide", help="all columns, however wide the terminal is")] = False,
+    details: Annotated[bool, typer.Option("--details", help="also all modes, accuracies, noise, times")] = False,
 ) -> None:
     """Show BASE against NEW, cell by cell; with one set or none, the frameworks of that set or of --results.
 
@@ -94,32 +105,92 @@ def compare_sets(
     asked, axes, form = metric(name), values(across, [], list(AXES), "axis"), formats.known_form(form)
     how = _mode(base_set, new_set, by, base, fail_on, axes)
     gate = gate_rules(fail_on, asked) if fail_on is not None else []
-    table, sides, warnings = _compared(
-        how, [found for found in (base_set or results, new_set) if found], name, base, axes
-    )
+    wanted = _wanted(framework, model, batch_size, mode)
+    found = _compared(how, [found for found in (base_set or results, new_set) if found], name, base, axes, wanted)
+    if details and found.sides:
+        raise UsageError("--details are about the frameworks of one set, by their speed; leave it out")
     where = out if form == "table" and not out_file else err  # a program that reads a form gets the form alone
-    for words in warnings if asked.task == "speed" else []:
-        where.print(words, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    _show(table, form, out_file, show_all, asked, sides)
+    for words in found.warnings if asked.task == "speed" else []:
+        terminal.tell(where, words, style="yellow")
+    left_out = ""
+    if form == "table" and not out_file and not show_all:
+        shown, left_out = first_comparisons(found.table)
+        found = replace(found, table=shown)
+    if form == "table" and not out_file:
+        _show(found, asked, wide, details, left_out)
+    else:
+        sections = [*formats.filled(found.first(asked)), *(formats.filled(found.others()) if details else [])]
+        is_table = form == "table"
+        _deliver(
+            formats.plain_tables(sections, render.NUMERIC)
+            if is_table
+            else formats.text(form, found.table, sections, render.NUMERIC),
+            out_file,
+        )
     if gate:
-        _conclude(judge(table, gate, asked))
+        _conclude(judge(found.table, gate, asked))
+
+
+def _wanted(
+    framework: list[str] | None, model: list[str] | None, batch_size: list[str] | None, mode: list[str] | None
+) -> dict[str, Sequence[str | int]]:
+    """Return the values that launches must have, by column."""
+    return {
+        "framework": values(framework, [], what="framework"),
+        "model": values(model, [], what="model"),
+        "batch_size": numbers(batch_size, [], "--batch-size", sys.maxsize),
+        "mode": values(mode, [], what="mode"),
+    }
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A table of lines; what its sides are called (None: it is one set's, by speed), and which sets were noisy."""
+
+    table: pd.DataFrame
+    sides: tuple[str, str] | None
+    warnings: list[str]
+    frame: pd.DataFrame
+    base: str | None
+
+    @cached_property
+    def comparisons(self) -> list[Comparison]:
+        """Its comparisons, where it is one set's."""
+        return [] if self.sides else comparisons(self.frame, self.table, self.base)
+
+    def first(self, asked: Metric) -> Iterator[Section]:
+        """Yield the sections that stand first."""
+        if self.sides:
+            return render.sides(self.table, asked, self.sides)
+        return render.front(self.comparisons, self.table, self.base)
+
+    def others(self) -> Iterator[Section]:
+        """Yield the sections of --details."""
+        return render.sections(self.table)
 
 
 def _compared(
-    how: str, sets: Sequence[str | Path], name: str, base: str | None, axes: Sequence[str]
-) -> tuple[pd.DataFrame, tuple[str, str] | None, list[str]]:
-    """Return the table that was asked for, what its sides are called (None: it has none), and which sets were noisy."""
+    how: str,
+    sets: Sequence[str | Path],
+    name: str,
+    base: str | None,
+    axes: Sequence[str],
+    wanted: Mapping[str, Sequence[str | int]],
+) -> Compared:
+    """Return the table that was asked for, of the launches that are wanted."""
     if how == "framework" and name == DEFAULT:
-        frame = _loaded(sets[0], REQUIRED_COLUMNS, categories=True)
-        return compare(frame, base), None, _noisy({"": frame})
-    frames = [_loaded(found, [*READ, name]) for found in sets]
+        frame = only(_loaded(sets[0], REQUIRED_COLUMNS, categories=True), wanted)
+        return Compared(compare(frame, base), None, _noisy({"": frame}), own_rows(frame), base)
+    frames = [only(_loaded(found, [*READ, name]), wanted) for found in sets]
     if how == "framework":
-        return between.frameworks(frames[0], name, base), ("reference", "this"), _noisy({"": frames[0]})
-    if how == "revision":
-        return between.revisions(frames[0], name), ("revision", "checkout"), _noisy({"": frames[0]})
-    sweeps = records(sets[0]), records(sets[1])
-    noisy = _noisy({"BASE: ": frames[0], "NEW: ": frames[1]})
-    return between.between(frames[0], frames[1], name, axes, sweeps), ("BASE", "NEW"), noisy
+        table, sides = between.frameworks(frames[0], name, base), ("reference", "this")
+    elif how == "revision":
+        table, sides = between.revisions(frames[0], name), ("revision", "checkout")
+    else:
+        sweeps = records(sets[0]), records(sets[1])
+        table, sides = between.between(frames[0], frames[1], name, axes, sweeps), ("BASE", "NEW")
+    named = ("BASE: ", "NEW: ") if how == "sets" else ("",)
+    return Compared(table, sides, _noisy(dict(zip(named, frames, strict=True))), frames[0], base)
 
 
 def _noisy(frames: Mapping[str, pd.DataFrame]) -> list[str]:
@@ -145,23 +216,26 @@ def _mode(
     return how
 
 
-def _show(
-    table: pd.DataFrame, form: str, path: Path | None, everything: bool, asked: Metric, sides: tuple[str, str] | None
-) -> None:
-    """Print or write a table in the form asked for; a terminal gets the first comparisons unless asked for all."""
-    left_out = ""
-    if form == "table" and not path and not everything:
-        table, left_out = first_comparisons(table)
-    sections = render.sides(table, asked, sides) if sides else render.sections(table)
-    if form != "table":
-        _deliver(formats.text(form, table, sections, render.NUMERIC), path)
-    elif path:
-        _deliver(formats.plain_tables(sections, render.NUMERIC), path)
-    else:
-        for made in formats.terminal(sections, render.NUMERIC):
-            out.print(made)
-    if left_out:
-        out.print(left_out, highlight=False)
+def _show(found: Compared, asked: Metric, wide: bool, details: bool, left_out: str) -> None:
+    """Print tables with as many columns as the terminal has room for, then who is fastest and what is left out."""
+    width = None if wide else out.width
+    first = render.SIDES_FIRST if found.sides else FIVE
+    sections = list(formats.filled(found.first(asked)))
+    made = list(formats.terminal(sections, render.NUMERIC, width, first, render.BELOW))
+    shown = [len(table.columns) for table in made if isinstance(table, Table)]
+    narrow = any(
+        len(set(headings) - set(render.BELOW)) > columns
+        for (_, headings, _), columns in zip(sections, shown, strict=True)
+    )
+    if details:
+        made += formats.terminal(formats.filled(found.others()), render.NUMERIC, width)
+    terminal.show(out, made)
+    for words in answers(found.comparisons):
+        terminal.tell(out, words)
+    more = ["--wide shows more columns"] if narrow else []
+    more += ["--details shows all modes, accuracies, noise, times"] if not details and not found.sides else []
+    for words in filter(None, [left_out, "; ".join(more)]):
+        terminal.tell(out, words, style="dim")
 
 
 def _conclude(outcome: Outcome) -> None:
@@ -244,8 +318,7 @@ def curve_of(folder: Annotated[Path, typer.Argument(help="a folder that `benchma
 
 def micro_benchmarks(results: Results = MICRO_RESULTS) -> None:
     """Show what single calls take, newest run of each cell: a table for each kind of call."""
-    for table in micro.as_tables(micro.load(results)):
-        out.print(table)
+    terminal.show(out, micro.as_tables(micro.load(results), out.width))
 
 
 def curves_by_epoch(results: Results = RESULTS / "curves") -> None:

@@ -11,13 +11,15 @@ import functools
 import html
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 import pandas as pd
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
 
+from benchmarks.cli import tables
+from benchmarks.cli.answer import Section
+from benchmarks.cli.terminal import show
 from benchmarks.errors import UsageError, plain
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")  # the wide ones are as good to some programs
@@ -37,8 +39,6 @@ def _cell(text: str) -> str:
 
 
 FORMATS = ("table", "markdown", "csv", "json", "latex")
-Lines = list[dict[str, str]]
-Section = tuple[str, dict[str, str], Lines]
 LATEX = {  # what is special to it, in the text fonts of every encoding; a line's end takes brackets and stars too
     **{c: f"\\{c}" for c in "&%$#_{}"},
     **{c: f"{{{c}}}" for c in "[]*`'-"},  # the last three would join with their like: no dashes, no curly quotes
@@ -68,16 +68,31 @@ def text(form: str, table: pd.DataFrame, sections: Iterable[Section], numeric: I
             return json.dumps(values.to_dict("records"), indent=2, allow_nan=False) + "\n"
 
 
-def terminal(sections: Iterable[Section], numeric: Iterable[str]) -> Iterator[Table]:
-    """Yield the terminal's table of each section."""
-    right = set(numeric)
+def filled(sections: Iterable[Section]) -> Iterator[Section]:
+    """Yield sections without the columns that have nothing to say."""
     for title, headings, lines in sections:
-        made = Table(title=escape(plain(title)), title_justify="left")
-        for name, heading in headings.items():
-            made.add_column(escape(heading), justify="right" if name in right else "left")
-        for cells in lines:
-            made.add_row(*(escape(plain(cells[name])) for name in headings))
+        yield title, {name: heading for name, heading in headings.items() if any(cells[name] for cells in lines)}, lines
+
+
+def terminal(
+    sections: Iterable[Section],
+    numeric: Collection[str],
+    width: int | None = None,
+    first: Collection[str] | None = None,
+    below: Collection[str] = (),
+) -> Iterator[Table | str]:
+    """Yield the terminal's table of each section, then in a line for each cell what `below` of it has no column there.
+
+    The table has the columns `first`, all unless named, and of the others as many as the width has room for.
+    """
+    for section in sections:
+        _, headings, lines = section
+        made = tables.fitted(section, numeric, width, headings if first is None else first)
         yield made
+        for name in list(headings)[len(made.columns) :]:
+            if name in below:
+                told = [cells for cells in lines if cells[name]]
+                yield from (f"{cells['framework']}, {cells['mode']}: {headings[name]}: {cells[name]}" for cells in told)
 
 
 def markdown(sections: Iterable[Section]) -> str:
@@ -122,10 +137,9 @@ def _latex_letter(letter: str) -> str:
     return letter if letter.isalpha() and letter <= "ÿ" else _latex_text(f"\\u{ord(letter):04x}")
 
 
-def plain_tables(sections: Iterable[Section], numeric: Iterable[str]) -> str:
+def plain_tables(sections: Iterable[Section], numeric: Collection[str]) -> str:
     """Return the terminal's tables as text without colours, as wide as they need to be."""
     written = io.StringIO()
-    console = Console(file=written, width=1000, no_color=True, emoji=False)
-    for made in terminal(sections, numeric):
-        console.print(made)
+    console = Console(file=written, width=10_000, no_color=True, emoji=False)
+    show(console, terminal(sections, numeric))
     return "".join(line.rstrip() + "\n" for line in written.getvalue().splitlines())

@@ -12,9 +12,9 @@ import pandas as pd
 from rich.table import Table
 
 from benchmarks import errors, files
+from benchmarks.cli.answer import Section
 from benchmarks.errors import UsageError
 from report import formats
-from report.formats import Section
 
 TABLE = ["kind", "device", "device_name", "dtype", "threads"]  # what the lines of one table share
 WORK = ["model", "batch_size"]
@@ -79,9 +79,9 @@ def _newest(frame: pd.DataFrame) -> pd.DataFrame:
     return last.sort_values([*TABLE, *WORK, "median_us"], ignore_index=True)
 
 
-def as_tables(frame: pd.DataFrame) -> Iterator[Table]:
+def as_tables(frame: pd.DataFrame, width: int | None = None) -> Iterator[Table | str]:
     """Return a terminal table per kind of call, device, dtype and number of threads."""
-    return formats.terminal(_sections(frame), FORMATS)
+    return formats.terminal(formats.filled(_sections(frame)), FORMATS, width)
 
 
 def _sections(frame: pd.DataFrame) -> Iterator[Section]:

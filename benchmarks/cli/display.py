@@ -2,27 +2,27 @@
 
 from __future__ import annotations
 
-import statistics
-from collections import Counter, defaultdict
+import os
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
-from benchmarks import errors
-from benchmarks.cli.tables import right, titled
-from benchmarks.cli.terminal import DATA, Row, err, out, say
-from benchmarks.errors import LockstepError, plain
+from benchmarks.cli.answer import answers
+from benchmarks.cli.tables import sweep_tables
+from benchmarks.cli.terminal import DATA, Row, err, out, say, show, tell
+from benchmarks.errors import LockstepError, count, plain
 from benchmarks.launch.proof import Proof
+from benchmarks.machine import environments
 from benchmarks.machine.signals import Interrupted
-from benchmarks.plan.cells import SHARED, Cell, Launch
+from benchmarks.plan.cells import Cell, Launch
 from benchmarks.record import busy
-from benchmarks.stats import FEWEST, median_time, speed
+from benchmarks.record.summary import MANY, SHOWN, comparisons
 from benchmarks.sweep.ledger import Ledger
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def outcome(row: Row) -> str:
     return ", ".join([words, *row["flags"], f"({row['duration_s']:.1f} s)"])
 
 
-SHOWN = 6  # machines on the bar
+ON_THE_BAR = 6  # machines
 LONGEST = 32  # characters of what one does
 
 
@@ -109,8 +109,8 @@ class MembersDisplay(Display):
     def show(self, machines: Iterable[Machine], progress: tuple[int, int]) -> None:
         """Move the bar."""
         words = [f"{machine.name} {plain(machine.doing)[:LONGEST]}" for machine in machines]
-        more = f" and {len(words) - SHOWN} more" if len(words) > SHOWN else ""
-        self.step(*progress, " | ".join(words[:SHOWN]) + more)
+        more = f" and {len(words) - ON_THE_BAR} more" if len(words) > ON_THE_BAR else ""
+        self.step(*progress, " | ".join(words[:ON_THE_BAR]) + more)
 
     def row(self, machine: Machine, progress: tuple[int, int], planned: Launch, row: Row) -> None:
         """Say how a launch ended."""
@@ -161,61 +161,70 @@ def summarise_when_ended(sweep: Reportable, display: Display) -> Iterator[None]:
 
 
 def show_outcome(sweep: Reportable) -> int:
-    """Print what became of every cell, whether the machine was busy, why comparisons stopped, where the time went.
+    """Print the tables; then in words whether the machine was busy, who is fastest, what became of all, what to type.
 
-    Prints last that nothing is missing. Returns the exit code.
+    Returns the exit code.
     """
-    for machine, rows in sweep.rows_by_machine().items():
+    tables = {machine: rows for machine, rows in sweep.rows_by_machine().items() if rows}
+    for machine, rows in tables.items():
         if machine:
-            out.print(f"\n{errors.plain(machine)}", markup=False, highlight=False, soft_wrap=True)
-        for table in _summary(rows):
-            out.print(table)
-    if words := busy.of_rows([row for rows in sweep.rows_by_machine().values() for row in rows]):
-        out.print(words, style="yellow", markup=False, highlight=False, soft_wrap=True)
-    stops = sweep.stops
-    for stop in stops if len(stops) <= MANY else stops[:SHOWN_OF_MANY]:
-        out.print(_stopped(stop), highlight=False)
-    if len(stops) > MANY:
-        more = f"{len(stops) - SHOWN_OF_MANY:,} more comparisons"
-        out.print(f"{more}: python -m report compare --all --results {sweep.results}", highlight=False, soft_wrap=True)
-    out.print(_spent(sweep.wall), highlight=False)
+            out.print()
+            tell(out, machine)
+        show(out, sweep_tables(rows, out.width))
+    if words := busy.of_rows([row for rows in tables.values() for row in rows]):
+        tell(out, words, style="yellow")
+    for machine, rows in tables.items():
+        for words in answers(comparisons(rows)):
+            tell(out, f"{machine}: {words}" if len(tables) > 1 else words)
+    _show_stops(sweep)
+    tell(out, _spent(sweep.wall))
     ledger = sweep.ledger
     code = 0 if ledger.all_ok() else 1
-    for words in (*ledger.words(), f"rows in {sweep.path.name}; exit code {code}"):
-        out.print(words, markup=False, highlight=False, soft_wrap=True)
+    for words in (*ledger.words(), f"rows in {_typed(sweep.path)}; exit code {code}", *_next_steps(sweep)):
+        out.print(plain(words), markup=False, highlight=False, soft_wrap=True)  # what is typed is never broken
     for name in ledger.unlearnable():
-        err.print(
-            f"warning: {escape(errors.plain(name))}: no launch read more digits right than chance would; its labels"
-            " may be shuffled or belong to other images: look at some together, or train for more --epochs",
+        tell(
+            err,
+            f"warning: {name}: no launch read more digits right than chance would; its labels may be shuffled or"
+            " belong to other images: look at some together, or train for more --epochs",
             style="yellow",
-            highlight=False,
-            soft_wrap=True,
         )
     return code
 
 
-MANY, SHOWN_OF_MANY = 20, 4  # comparisons at a sweep's end
-FIGURES = ("launches", "train samples/s", "95 % interval", "MFU", "eval samples/s", "accuracy", "s to target")
+def _show_stops(sweep: Reportable) -> None:
+    """Print why each comparison was measured no further, of many the first."""
+    stops = sweep.stops
+    for stop in stops if len(stops) <= MANY else stops[:SHOWN]:
+        tell(out, _stopped(stop))
+    if len(stops) > MANY:
+        tell(out, f"{len(stops) - SHOWN:,} more comparisons: {command('compare', sweep.results, '--all')}")
+
+
+def _typed(path: Path) -> str:
+    """Return a path as it is typed from here."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def command(name: str, results: Path, *options: str) -> str:
+    """Return what to type for a command of `report` about these results, as this one was typed: by tox or without."""
+    given = [*options, *([] if results.resolve() == environments.ROOT / "results" else ["--results", _typed(results)])]
+    if "TOX_ENV_NAME" not in os.environ:
+        return shlex.join(["python", "-m", "report", {"report": "page"}.get(name, name), *given])
+    return shlex.join(["tox", "-e", name, *(["--", *given] if given else [])])
+
+
+def _next_steps(sweep: Reportable) -> tuple[str, str]:
+    """Say what to type next."""
+    paired = any(row["revision"] for rows in sweep.rows_by_machine().values() for row in rows)
+    compare = command("compare", sweep.results, *(["--by", "revision"] if paired else []))
+    return (
+        f"next: {compare} (these tables, in part or in detail; beside another set)",
+        f"  or: {command('report', sweep.results)} (a page to read and to send)",
+    )
+
+
 UNKNOWN = 0.5  # half of the width of an interval, on the log scale: from 0.61 to 1.65 of the ratio found
-
-
-def _summary(rows: Sequence[Row]) -> Iterator[Table]:
-    """Yield a table per comparison with a line per cell: launches, mean speed, accuracy, how it ended.
-
-    Of more than MANY comparisons only the first SHOWN: no one reads a thousand tables on a screen.
-    """
-    comparisons: dict[tuple[Any, ...], dict[tuple[str, str], list[Row]]] = defaultdict(lambda: defaultdict(list))
-    for row in rows:
-        mode = row["mode"] + (f" (adapters of {row['revision']})" if row["revision"] else "")
-        comparisons[tuple(row[axis] for axis in SHARED)][row["framework"], mode].append(row)
-    found = sorted(comparisons)
-    for key in found if len(found) <= MANY else found[:SHOWN_OF_MANY]:
-        recipe, dataset, device, batch_size, dtype, threads, input = key
-        title = f"{recipe}, {dataset}, {device}, batch {batch_size}, {dtype}, {errors.threads(threads)}, {DATA[input]}"
-        table = titled(title, "framework", "version", "mode", *right(*FIGURES), "lockstep", "status", "flags")
-        for (framework, mode), launches in sorted(comparisons[key].items(), key=lambda item: -_mean_speed(item[1])):
-            table.add_row(*(escape(plain(text)) for text in (framework, *_cell_line(mode, launches))))
-        yield table
 
 
 def _stopped(stop: Row) -> str:
@@ -224,7 +233,7 @@ def _stopped(stop: Row) -> str:
     width = "" if half_width is None else f", {_precision_words(half_width)}"
     name = f"{stop['recipe']}, {stop['dataset']}, {stop['device']}, batch {stop['batch_size']}, {stop['dtype']}"
     name += f", {DATA[stop['input']]}"
-    return f"{escape(plain(name))}: stopped after {stop['rounds']} rounds ({stop['reason']}){width}"
+    return f"{name}: stopped after {count(stop['rounds'], 'round')} ({stop['reason']}){width}"
 
 
 def _precision_words(half_width: float) -> str:
@@ -237,57 +246,3 @@ def _spent(wall: Mapping[str, float]) -> str:
     whole = sum(wall.values())
     parts = sorted(((part, seconds) for part, seconds in wall.items() if seconds >= 0.005 * whole), key=lambda p: -p[1])
     return f"{whole:,.0f} s: " + ", ".join(f"{part} {seconds / whole:.0%}" for part, seconds in parts)
-
-
-def _flagged(launches: Sequence[Row]) -> str:
-    """Count the flags of some launches: `noisy 2, drifting 1`."""
-    counts = Counter(flag for row in launches for flag in row["flags"] or [])
-    return ", ".join(f"{flag} {count}" for flag, count in sorted(counts.items()))
-
-
-def _mean_speed(launches: Sequence[Row]) -> float:
-    """Return the geometric mean of launches that ended ok with a speed, 0 without any."""
-    known = [row["train_samples_per_s"] for row in launches if row["status"] == "ok" and row["train_samples_per_s"]]
-    return speed(known).estimate if known else 0.0
-
-
-def _cell_line(mode: str, launches: Sequence[Row]) -> tuple[str, ...]:
-    """Return version, mode, launches, speeds, accuracy and statuses of one cell as text."""
-    good = [row for row in launches if row["status"] == "ok"]
-    speeds = [row for row in good if row["task"] == "speed"]
-    learnt = [row for row in good if row["task"] == "accuracy"]
-    return (
-        next((row["framework_version"] for row in launches if row["framework_version"]), ""),
-        mode,
-        str(len(launches)),
-        _rate(row["train_samples_per_s"] for row in speeds),
-        _interval([row["train_samples_per_s"] for row in speeds]),
-        _rate((row["mfu"] for row in speeds), ".1%"),
-        _rate(row["eval_samples_per_s"] for row in speeds),
-        f"{statistics.mean(row['accuracy'] for row in learnt):.4f}" if learnt else "",
-        _to_target([row["time_to_accuracy_s"] for row in learnt if row["accuracy_target"] is not None]),
-        ", ".join(sorted({row["lockstep"] for row in launches})),
-        ", ".join(sorted({row["status"] for row in launches})),
-        _flagged(launches),
-    )
-
-
-def _interval(speeds: Sequence[float]) -> str:
-    """Return the 95 % interval over launches, `n = 2` where there are too few for one, empty where there is none."""
-    if len(speeds) < FEWEST:
-        return f"n = {len(speeds)}" if speeds else ""
-    found = speed(speeds)
-    return f"{found.low:,.0f}-{found.high:,.0f}"
-
-
-def _to_target(times: Sequence[float | None]) -> str:
-    """Return the median time to the accuracy aimed at and how many seeds reached it: `4.21 (9/10)`."""
-    found = median_time(times)
-    reached = f"({len(times) - times.count(None)}/{len(times)})" if times else ""
-    return reached if found is None else f"{found:,.2f} {reached}"
-
-
-def _rate(values: Iterable[float | None], form: str = ",.0f") -> str:
-    """Return the geometric mean, by default with thousands separators, empty where no value is known."""
-    known = [value for value in values if value]
-    return format(speed(known).estimate, form) if known else ""

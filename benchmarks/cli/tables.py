@@ -1,22 +1,29 @@
-"""Tables of the commands that run no sweep, and digits drawn in characters."""
+"""Tables of all commands, as wide as the terminal and never cut, and digits drawn in characters."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
 from rich.markup import escape
+from rich.measure import Measurement
 from rich.table import Column, Table
 from rich.text import Text
 
 from adapters.flops import COUNTS
 from benchmarks.checks.selfcheck import Check
+from benchmarks.cli import answer
+from benchmarks.cli.answer import Section
 from benchmarks.errors import plain, threads
 from benchmarks.launch.proof import Proof
 from benchmarks.models.evaluate import Agreement, Evaluation, Pair
 from benchmarks.plan.cells import Cell
+from benchmarks.record.summary import MANY, SHOWN, comparisons
 
 DIFFERENCES = 50  # shown of the images that frameworks read differently; --json has all
 
@@ -29,6 +36,69 @@ def titled(title: str, *headings: str | Column) -> Table:
 def right(*headings: str) -> list[Column]:
     """Return columns of figures."""
     return [Column(heading, justify="right") for heading in headings]
+
+
+def sweep_tables(rows: Sequence[Mapping[str, Any]], width: int) -> Iterator[Table]:
+    """Yield the tables of rows of one machine, however many launches there are, for a terminal of this width.
+
+    Rows have the columns of the ledger's TABLE_COLUMNS. A comparison without the launches for a verdict says in its
+    title that it is provisional; of many comparisons only some are shown (summary.MANY).
+    """
+    found = comparisons(rows)
+    for one in found if len(found) <= MANY else found[:SHOWN]:
+        for section in answer.sections(one):
+            yield fitted(section, answer.RIGHT, width, answer.FIVE)
+
+
+def fitted(section: Section, right: Collection[str], width: int | None, first: Collection[str] = ()) -> Table:
+    """Return a section as a table with as many columns as the width has room for; all of them where it is None.
+
+    The columns `first` are always there, the others in their order. Where even the first are too wide, text is folded:
+    no name and no number is cut.
+    """
+    named, headings, lines = section
+    limit = math.inf if width is None else width
+    chosen = [name for name in headings if name in first]
+    for name in headings:
+        wider = [known for known in headings if known in chosen or known == name]
+        if _width(_made(named, headings, lines, wider, right)) > limit:
+            break
+        chosen = wider
+    made = _made(named, headings, lines, chosen, right)
+    if _width(made) <= limit:
+        made.width = _width(made)
+    return made
+
+
+def _width(table: Table) -> int:
+    """Return how many characters wide a table is where nothing is folded; its title may be."""
+    return Measurement.get(ANY_WIDTH, ANY_WIDTH.options, table).maximum
+
+
+ANY_WIDTH = Console(width=10_000, color_system=None)
+
+
+def _made(
+    named: str,
+    headings: Mapping[str, str],
+    lines: Sequence[Mapping[str, str]],
+    chosen: Sequence[str],
+    right: Collection[str],
+) -> Table:
+    """Return a table of these columns."""
+    made = Table(title=Text(plain(named)))
+    made.box, made.pad_edge, made.show_edge, made.collapse_padding = SIMPLE_HEAD, False, False, True
+    for name in chosen:
+        is_word = not any(" " in cells[name] for cells in lines)
+        made.add_column(
+            escape(headings[name]),
+            justify="right" if name in right else "left",
+            no_wrap=is_word or name in right,
+            overflow="fold",
+        )
+    for cells in lines:
+        made.add_row(*(escape(plain(cells[name])) for name in chosen))
+    return made
 
 
 def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
@@ -115,8 +185,8 @@ def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, 
         edges = list(dict.fromkeys(size for line in measured.values() for size in line))
         reasons = Column("not ok, or skipped", overflow="fold")
         table = titled(title, "framework", *right(*map(str, edges)), reasons)
-        for name, answer in peak["frameworks"].items():
-            table.add_row(name, *(measured[name].get(size, "") for size in edges), escape(plain(_remarks(answer))))
+        for name, found_by in peak["frameworks"].items():
+            table.add_row(name, *(measured[name].get(size, "") for size in edges), escape(plain(_remarks(found_by))))
         yield table
     if bandwidths:
         places = (f"{found.get('device', 'cpu')}, {threads(found['threads'])}" for found in bandwidths)

@@ -6,9 +6,11 @@ Left to themselves, typer and rich end a program whose reader has gone with exit
 
 from __future__ import annotations
 
+import copy
 import io
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterable
@@ -17,6 +19,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console, RenderableType
+from rich.table import Table
 
 from benchmarks import errors
 from benchmarks.errors import LockstepError, StorageError, UsageError, plain, shown
@@ -30,9 +33,36 @@ DATA = {"preloaded": "preloaded data", "host": "data fed from host memory"}  # i
 
 
 def terminal(stderr: bool = False) -> Console:
-    """Return a console; where its width is not known (a pipe, a log), it is wide enough for a table."""
+    """Return a console; where its width is not known (a pipe, a log; no COLUMNS), it is wide enough for a table."""
     console = Console(stderr=stderr, emoji=False)  # `:abc:` that a user typed is not an emoji
-    return console if console.is_terminal else Console(stderr=stderr, emoji=False, width=200)
+    return console if _has_width(console) else Console(stderr=stderr, emoji=False, width=200)
+
+
+def _has_width(console: Console) -> bool:
+    """Return whether somebody says how wide the output is."""
+    return console.is_terminal or re.fullmatch("0*[1-9][0-9]*", os.environ.get("COLUMNS", "")) is not None
+
+
+def tell(console: Console, text: str, style: str = "") -> None:
+    """Print a sentence, broken between words where the width is known and in one line for a program."""
+    wide = not _has_width(console)
+    console.print(plain(text), style=style or None, markup=False, highlight=False, soft_wrap=wide)
+
+
+def show(console: Console, parts: Iterable[Table | str]) -> None:
+    """Print sentences, and tables as wide as they are made: a terminal may break their lines, nothing is cut.
+
+    A title is as wide as the terminal, not as its table.
+    """
+    for part in parts:
+        if isinstance(part, str):
+            tell(console, part)
+            continue
+        untitled = copy.copy(part)
+        untitled.title = None
+        tell(console, str(part.title), style="italic")
+        console.print(untitled, crop=False)
+        console.print()
 
 
 def run_app(app: Callable[[], Any]) -> None:

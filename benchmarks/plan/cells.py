@@ -21,7 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from adapters.recipes import RECIPES
+from adapters.recipes import HEADLINE, RECIPES
 from benchmarks.stats import LOOKS
 
 
@@ -67,6 +67,11 @@ class Cell:
 AXES = tuple(field.name for field in dataclasses.fields(Cell))
 APART = ("framework", "mode", "revision")
 SHARED = tuple(name for name in AXES if name not in APART)
+
+
+def network_order(model: str) -> tuple[int, str]:
+    """Return what networks are sorted by wherever several are shown: the headline ones first, then by name."""
+    return (HEADLINE.index(model) if model in HEADLINE else len(HEADLINE)), model
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,9 @@ REST = "latency, probes, end"
 Row = dict[str, Any]
 # What a sweep's end shows. Of ten thousand rows the rest would take a hundred megabytes.
 TABLE_COLUMNS = names(
-    *AXES, "model", "framework_version", "task", "status", "flags", "lockstep", "train_samples_per_s",
-    "eval_samples_per_s", "mfu", "accuracy", "accuracy_target", "time_to_accuracy_s", *busy.READ,
+    *AXES, "model", "device_name", "framework_version", "sweep", "task", "round", "status", "flags",
+    "lockstep", "train_samples_per_s", "eval_samples_per_s", "mfu", "accuracy", "accuracy_target",
+    "time_to_accuracy_s", *busy.READ,
 )  # fmt: skip
 
 
@@ -155,9 +156,7 @@ def _by_status(counts: Counter[str]) -> str:
     )
 
 
-RESUME_COLUMNS = names(
-    *TABLE_COLUMNS, *PLAN, "sweep", "cell", "round", "seed", "reason", "epochs", "duration_s"
-)  # lists are large
+RESUME_COLUMNS = names(*TABLE_COLUMNS, *PLAN, "cell", "seed", "reason", "epochs", "duration_s")  # lists are large
 
 
 Key = tuple[str, int, int]  # of a launch: identity, round, seed

@@ -10,9 +10,9 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.stats import bound
 from report.page import words
 from report.page.parts import Cell, Column, Group, Line, Table, facets
-from report.tables.intervals import bound
 
 
 def quantity(value: Any, form: str | Callable[[Any], str] = ",.0f", note: str = "") -> Cell:

@@ -9,7 +9,7 @@ import pandas as pd
 
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import plain, threads
-from report.tables.intervals import bound
+from benchmarks.stats import bound
 
 NONE = "–"
 DIRTY = "-dirty"  # git.commit's mark of a checkout with changes

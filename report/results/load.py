@@ -29,12 +29,13 @@ import pyarrow.compute as pc
 from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine import git
 from benchmarks.plan.data.sources import NAMES
+from benchmarks.ratios import Flags
 from benchmarks.record.schema import BY_NAME, COLUMNS
 from benchmarks.record.store import MEMBER, SweepFile, base_of, session, sessions
 from report.results import arrow
 from report.results.arrow import clean
 from report.tables.compare import CELL, COMPARISON
-from report.tables.groups import Flags, equal, highest, number
+from report.tables.groups import equal, highest, number
 
 Part = tuple[pa.Table, SweepFile]
 READ = [*(column for column in COMPARISON if column != "machine_kind"), "task", "status", "sweep", "attempt"]

@@ -20,14 +20,15 @@ from benchmarks import errors, files
 from benchmarks.checks import Finding, shortened
 from benchmarks.errors import count
 from benchmarks.record import schema
-from benchmarks.record.store import ADVICE, SweepFile, base_of
+from benchmarks.record.store import ADVICE, SweepFile, base_of, sessions
 from report.results import arrow
 from report.results.load import framed, wanted, with_derived
 from report.tables.compare import CELL, COMPARISON, newest
 from report.tables.groups import equal
 from report.tables.sides import origins
 
-RESUME = "go on with the same command and --resume"
+RESUME_WORD = "--resume"
+RESUME = f"go on with the same command and {RESUME_WORD}"
 COLLECT = "fetch what its members still have: python -m benchmarks collect ADDRESS (its scheduler's); then "
 
 
@@ -79,9 +80,14 @@ def file_findings(folder: Path, files: Sequence[File]) -> Iterator[Finding]:
         return
     made = Counter(base_of(_name_of(file)) for file in files for _ in range(len(file.table)))
     families = {_name_of(file): made[_name_of(file)] for file in files}
+    later = sessions([file.sweep.run for file in files])
     for file in files:
         yield from shortened(list(_lines(file)))
-        yield from _ending(file, families)
+        went_on, ending = later.get(base_of(_name_of(file)), ""), list(_ending(file, families))
+        still = [finding for finding in ending if not (went_on and RESUME_WORD in finding.advice)]
+        yield from still
+        if len(still) < len(ending):
+            yield Finding("note", file.sweep.path.name, f"did not come to its end; {went_on} went on with it")
     whole, rows = sum(file.lines for file in files), sum(len(file.table) for file in files)
     yield Finding(
         "ok", "results files", f"{count(len(files), 'file')}, {count(whole, 'whole line')}, {count(rows, 'valid row')}"

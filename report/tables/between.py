@@ -18,7 +18,7 @@ from benchmarks.errors import UsageError
 from benchmarks.machine.noise import DRIFT
 from benchmarks.record.store import SweepFile
 from report.tables import intervals, sides
-from report.tables.compare import CELL, COMPARISON, own_rows
+from report.tables.compare import CELL, COMPARISON, in_order, own_rows
 from report.tables.groups import means
 from report.tables.metrics import DEFAULT, Metric, metric
 from report.tables.sides import AXES, MACHINE_FACTS, Side, matched, origins, side
@@ -170,7 +170,7 @@ def _compared(
     table["notes"] = _notes(
         {"BASE": cells["base"], "NEW": cells["new"]} if base is not new else {"": cells["new"]}, tasks
     )
-    return table.sort_values([*COMPARISON, "framework", "mode"], ignore_index=True)
+    return in_order(table, {"framework": True, "mode": True})
 
 
 def _judged(

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -14,21 +14,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from benchmarks.errors import UsageError, plain
-from benchmarks.plan.cells import SHARED
+from benchmarks.plan.cells import SHARED, network_order
+from benchmarks.ratios import Flags
 from benchmarks.record import busy
-from report.tables.groups import (
-    Flags,
-    Numbers,
-    counted,
-    equal,
-    first,
-    floats,
-    geometric_means,
-    is_newest,
-    joined,
-    last,
-    number,
-)
+from benchmarks.record.summary import MANY, SHOWN, Comparison, same_mode
+from benchmarks.stats import Numbers
+from report.tables.groups import counted, equal, first, floats, geometric_means, is_newest, joined, last, number
 from report.tables.intervals import with_accuracies, with_ratio
 
 # What the frameworks of one comparison share; speeds of different machines never meet in one ratio. Tables are in the
@@ -51,8 +42,6 @@ REQUIRED_COLUMNS = [  # the columns that compare reads: `load(source, REQUIRED_C
     "flags", "lockstep", "framework_version", *RATES, *MEDIANS, *(name for name in TRAINED if name not in CELL),
     *(name for name in busy.READ if name not in (*CELL, "task", "status", "flags")),
 ]  # fmt: skip
-MANY = 20  # comparisons; more are no longer read on a screen, and to lay out thousands of tables takes minutes
-SHOWN = 4  # of many
 
 
 def newest(frame: pd.DataFrame) -> pd.DataFrame:
@@ -97,8 +86,62 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     rows = np.flatnonzero(new & ~speed)
     trained = frame[TRAINED].iloc[rows].assign(cell=cell[rows], ok=ok[rows])
     table = with_accuracies(table, comparison, trained, base)
-    order = [True] * len(COMPARISON) + [False, False]
-    return table.sort_values([*COMPARISON, "ratio", "train_samples_per_s"], ascending=order, ignore_index=True)
+    return in_order(table, {"ratio": False, "train_samples_per_s": False})
+
+
+def in_order(table: pd.DataFrame, then: Mapping[str, bool]) -> pd.DataFrame:
+    """Return lines in the order of all tables: by network, then by COMPARISON, then by columns that rise or fall."""
+    networks = table["model"].map({name: network_order(name)[0] for name in table["model"].unique()})
+    rising = [True] * (1 + len(COMPARISON)) + list(then.values())
+    ordered = table.assign(_network=networks).sort_values(["_network", *COMPARISON, *then], ascending=rising)
+    return ordered.drop(columns="_network").reset_index(drop=True)
+
+
+def comparisons(frame: pd.DataFrame, table: pd.DataFrame, base: str | None = None) -> list[Comparison]:
+    """Return the comparisons of a table that `compare(frame, base)` made; what is not known in their cells is None."""
+    one_mode = _in_one_mode(frame, table, base)
+    alike = dict(iter(one_mode.groupby(COMPARISON, sort=False))) if len(one_mode) else {}
+    return [
+        Comparison(_records(cells), _records(alike[key]) if key in alike else [])
+        for key, cells in table.groupby(COMPARISON, sort=False)
+    ]
+
+
+def _in_one_mode(frame: pd.DataFrame, table: pd.DataFrame, base: str | None) -> pd.DataFrame:
+    """Return the table of the mode that most frameworks have, of comparisons in which one has several modes."""
+    several = table[table.duplicated([*COMPARISON, "framework"])][COMPARISON].drop_duplicates()
+    if several.empty:
+        return several
+    chosen = table.merge(several, on=COMPARISON).groupby(COMPARISON, sort=False)[["framework", "mode"]]
+    modes = chosen.apply(lambda cells: same_mode(zip(cells["framework"], cells["mode"], strict=True)))
+    wanted = modes.rename("mode").reset_index()
+    keys = pd.concat([frame[APART].astype("object"), wanted[APART].astype("object")])
+    numbers = number(keys, APART)
+    launches = frame[np.isin(numbers[: len(frame)], numbers[len(frame) :])]
+    return compare(launches, base if equal(launches["framework"], str(base)).any() else None)
+
+
+def _records(cells: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return lines as records."""
+    found: list[Any] = cells.astype(object).where(cells.notna(), None).to_dict("records")
+    return found
+
+
+def only(frame: pd.DataFrame, wanted: Mapping[str, Sequence[str | int]]) -> pd.DataFrame:
+    """Return the launches that have one of the wanted values in each column; UsageError for values that none has."""
+    for column, values in wanted.items():
+        present = frame[column].unique().tolist()
+        if absent := [value for value in values if value not in present]:
+            known = ", ".join(plain(f"{value}") for value in sorted(present)) or "no rows at all"
+            raise UsageError(f"no rows of {column.replace('_', ' ')} {plain(str(absent[0]))}; there are: {known}")
+    for column, values in wanted.items():
+        frame = frame[frame[column].isin(values)] if values else frame
+    if frame.empty:
+        words = [
+            f"{column.replace('_', ' ')} {' or '.join(map(str, values))}" for column, values in wanted.items() if values
+        ]
+        raise UsageError(f"no rows have all of {plain(', '.join(words))}; leave one out")
+    return frame
 
 
 def _own_adapters(frame: pd.DataFrame, base: str | None) -> pd.DataFrame:
@@ -160,16 +203,16 @@ def _speeds(frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
 def first_comparisons(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Return the lines of a table to show on a screen, and what to say of the others; empty if these are all.
 
-    Up to MANY comparisons are shown, of more the first SHOWN.
+    Up to MANY comparisons are shown, of more the first SHOWN: to lay out thousands of tables would take minutes.
     """
-    comparison = number(table, COMPARISON)
+    comparison = pd.factorize(number(table, COMPARISON))[0]
     count = comparison.max(initial=-1) + 1
     if count <= MANY:
         return table, ""
     return table[comparison < SHOWN], f"{count - SHOWN:,} more comparisons; --all shows them, --format csv writes them"
 
 
-APART = (*COMPARISON, "mode")  # what must not differ within one figure without being named
+APART = [*COMPARISON, "mode"]  # what must not differ within one figure without being named
 Method = Literal["geometric mean", "median", "mean", "min", "max", "count", "std"]
 METHODS = get_args(Method)
 

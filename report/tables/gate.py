@@ -13,9 +13,8 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.errors import UsageError, plain, threads
-from benchmarks.stats import FEWEST_ROUNDS
+from benchmarks.stats import FEWEST_ROUNDS, bound
 from report.tables.between import NO_LONGER, ONLY_BASE
-from report.tables.intervals import bound
 from report.tables.metrics import Metric
 from report.tables.render import are_several
 

@@ -7,18 +7,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from benchmarks.ratios import Flags
 from benchmarks.record.store import base_of
-from benchmarks.stats import Means
-
-Numbers = npt.NDArray[np.int64]
-Flags = npt.NDArray[np.bool_]
-Floats = npt.NDArray[np.float64]
+from benchmarks.stats import Floats, Means, Numbers
 
 
 def number(frame: pd.DataFrame, names: Sequence[str]) -> Numbers:
@@ -73,18 +68,14 @@ def last(texts: pd.Series, groups: Numbers, size: int) -> pd.Series:
     return texts.groupby(groups).last().astype("string").reindex(range(size))
 
 
-def spread(values: npt.ArrayLike, groups: npt.ArrayLike, size: int) -> pd.DataFrame:
-    """Return of each of `size` groups the columns n, mean and std (n - 1) of its values.
-
-    Mean and std are NaN where a group has no values or one of them is NaN.
-    """
-    grouped = pd.Series(np.asarray(values, float)).groupby(np.asarray(groups))
-    found = {"n": grouped.size(), "mean": grouped.mean(skipna=False), "std": grouped.std(skipna=False)}
-    return pd.DataFrame(found).reindex(range(size)).fillna({"n": 0}).astype({"n": int})
+def as_frame(found: Means) -> pd.DataFrame:
+    """Return means of groups as the columns n, mean and std."""
+    places = pd.Index(np.arange(len(found.n)))  # pandas reindexes no RangeIndex by what has missing values
+    return pd.DataFrame({"n": found.n.astype(int), "mean": found.mean, "std": found.std}, places)
 
 
 def means(found: pd.DataFrame) -> Means:
-    """Return the columns of spread, and `freedom` where there is one, as benchmarks/stats.py takes them."""
+    """Return the columns of as_frame, and `freedom` where there is one, as benchmarks/stats.py takes them."""
     return Means(**{name: floats(found[name]) for name in ("mean", "std", "n", "freedom") if name in found})
 
 
@@ -97,32 +88,6 @@ def geometric_means(values: pd.DataFrame, groups: Numbers) -> pd.DataFrame:
     with np.errstate(divide="ignore", invalid="ignore"):
         logs = (values / middle.reindex(groups).set_axis(values.index)).transform(np.log)
     return middle * logs.groupby(groups).mean().transform(np.exp)
-
-
-def differences(launches: pd.DataFrame, pairing: Sequence[str], reference: Numbers) -> pd.DataFrame:
-    """Return cell and `value` of each launch minus the value of the reference's launch that it is paired with.
-
-    `launches` has the columns cell, value and those of `pairing`, in which the launches of a pair agree; no two of a
-    cell do. `reference` is for each cell the cell that it is compared with, below 0 where there is none; the
-    reference's own launches are no pairs.
-    """
-    launches = launches.assign(reference=reference[launches["cell"].to_numpy()])
-    theirs = launches[launches["cell"] == launches["reference"]].drop(columns="cell")
-    ours = launches[(launches["cell"] != launches["reference"]) & (launches["reference"] >= 0)]
-    pairs = ours.merge(theirs, on=["reference", *pairing], suffixes=("", "_theirs"))
-    return pd.DataFrame({"cell": pairs["cell"], "value": pairs["value"] - pairs["value_theirs"]})
-
-
-def chosen(comparison: Numbers, order: dict[str, Any]) -> Numbers:
-    """Return for each cell the cell that comes first in its comparison by the columns of `order`; -1 where none may.
-
-    A cell may not where one of the columns is NaN. What is equal goes by number.
-    """
-    cells = pd.DataFrame({"comparison": comparison, **order}).dropna()
-    best = cells.sort_values([*order], kind="stable").drop_duplicates("comparison")
-    found = np.full(comparison.max(initial=-1) + 1, -1)
-    found[best["comparison"].to_numpy()] = best.index.to_numpy()
-    return found[comparison]
 
 
 def is_newest(frame: pd.DataFrame, cell: Numbers) -> Flags:

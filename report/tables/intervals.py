@@ -13,8 +13,9 @@ import numpy as np
 import pandas as pd
 
 from adapters.recipes import RECIPES
-from benchmarks.stats import EQUIVALENT, judged_accuracies, judged_ratios, median_times, simultaneous
-from report.tables.groups import Flags, Floats, Numbers, chosen, differences, floats, geometric_means, means, spread
+from benchmarks.ratios import Flags, Launches, chosen, differences, spread, to_the_best
+from benchmarks.stats import Numbers, judged_accuracies, median_times, simultaneous
+from report.tables.groups import as_frame, floats, geometric_means, means, number
 
 
 def summary(launches: pd.DataFrame, size: int) -> pd.DataFrame:
@@ -23,7 +24,7 @@ def summary(launches: pd.DataFrame, size: int) -> pd.DataFrame:
     `low` and `high` are the 95 % t interval of stats.speed, NaN where it has none. `middle` is the geometric mean.
     Where a value is 0 or below, which has no logarithm, it is the median, and all but it and n are NaN.
     """
-    found = spread(_logarithms(launches["value"]), launches["cell"], size)
+    found = as_frame(spread(_logarithms(launches["value"]), launches["cell"], size))
     values = launches[["value"]].astype(float)
     geometric = geometric_means(values, launches["cell"].to_numpy())["value"].reindex(range(size))
     found["middle"] = geometric.where(found["mean"].notna(), values["value"].groupby(launches["cell"]).median())
@@ -48,7 +49,7 @@ def welch(base: pd.DataFrame, new: pd.DataFrame) -> pd.DataFrame:
 
 def paired(launches: pd.DataFrame, size: int) -> pd.DataFrame:
     """Return the same of each of `size` lines, from launches of the same rounds as in_common gives them."""
-    found = spread(_logarithms(launches["new"]) - _logarithms(launches["base"]), launches["line"], size)
+    found = as_frame(spread(_logarithms(launches["new"]) - _logarithms(launches["base"]), launches["line"], size))
     return found.assign(freedom=found["n"] - 1)
 
 
@@ -64,22 +65,6 @@ def in_common(
     return lines[["line"]].assign(base=lines["value_base"], new=lines["value_new"])
 
 
-MARKS = (EQUIVALENT[0], 1.0, EQUIVALENT[1])  # where a verdict changes
-
-
-def bound(value: float, digits: int = 3) -> str:
-    """Return a ratio's bound as text, with more digits where rounding would take it across one of MARKS, or onto it."""
-    texts = (f"{value:.{more}f}" for more in range(digits, 10))
-    return next((text for text in texts if _sides(float(text)) == _sides(value)), f"{value:.9f}")
-
-
-def _sides(value: float) -> list[int]:
-    """Return on which side of each of MARKS a ratio is."""
-    return [int(value > mark) - int(value < mark) for mark in MARKS]
-
-
-CIRCLE = 8  # choices of a best before pairs are said to lead round in a circle
-ROUNDING = 1e-12  # what a mean of differences and a difference of means may be apart
 FIGURES = ["low", "high", "ratio", "ratio_low", "ratio_high"]
 
 
@@ -90,47 +75,15 @@ def with_ratio(table: pd.DataFrame, comparison: Numbers, launches: pd.DataFrame,
     cell (the table's line), sweep and round (numbers), value (samples/s); the last of the same round counts.
     """
     launches = launches.drop_duplicates(["cell", "sweep", "round"], keep="last")
-    launches = launches.assign(value=np.log(launches["value"]))
-    own = spread(launches["value"], launches["cell"], len(table))
     may = np.ones(len(table), bool) if base is None else (table["framework"] == base).to_numpy(bool)
-    found = _to_the_best(launches, own["mean"].to_numpy(), comparison, may)
-    pairs, was_chosen = means(found), len(np.unique(comparison[may])) < may.sum()
-    judged = judged_ratios(pairs, simultaneous(pairs, comparison if was_chosen else None))
-    low, high = np.exp(means(own).bounds())
-    figures = [low, high, np.exp(found["ratio"].to_numpy()), judged.low, judged.high]
-    added = pd.DataFrame(dict(zip(FIGURES, figures, strict=True)), table.index).astype("Float64")
-    return table.join(added.assign(verdict=pd.array(judged.verdict, "string")))
+    found = to_the_best(as_launches(launches, ["sweep", "round"]), comparison, may)
+    added = pd.DataFrame({name: getattr(found, name) for name in FIGURES}, table.index).astype("Float64")
+    return table.join(added.assign(verdict=pd.array(found.verdict, "string")))
 
 
-def _to_the_best(launches: pd.DataFrame, mean: Floats, comparison: Numbers, may: Flags) -> pd.DataFrame:
-    """Return each cell's log ratio to the best of its comparison, `ratio`, and the spread of the pairs behind it.
-
-    The best is that of those which `may` be it that no ratio exceeds: at first the one with the highest `mean` of logs,
-    and where launches are missing from some rounds, so that pairs say otherwise, the one that they put ahead of it. If
-    pairs lead round in a circle, none is the best and the highest mean it is.
-    """
-    highest = chosen(comparison, {"mean": -np.where(may, mean, np.nan)})
-    reference = highest
-    for _ in range(CIRCLE):
-        found = against(launches, mean, reference)
-        ahead = np.where(may & (found["ratio"].to_numpy() > ROUNDING), found["ratio"], np.nan)
-        better = chosen(comparison, {"ratio": -ahead})
-        if (better < 0).all():
-            return found
-        reference = np.where(better < 0, reference, better)
-    circling = np.isin(comparison, comparison[better >= 0])
-    return against(launches, mean, np.where(circling, highest, reference))
-
-
-def against(launches: pd.DataFrame, mean: Floats, reference: Numbers) -> pd.DataFrame:
-    """Return the spread of each cell's log ratios to its reference, paired by sweep and round, and `ratio`, their mean.
-
-    Where the two share no round, `ratio` is the difference of their `mean`s of logs; NaN where `reference` is below 0.
-    """
-    pairs = differences(launches, ["sweep", "round"], reference)
-    found = spread(pairs["value"], pairs["cell"], len(mean))
-    apart = mean - np.where(reference < 0, np.nan, mean[reference])
-    return found.assign(ratio=np.where(found["n"] > 0, found["mean"], apart))
+def as_launches(launches: pd.DataFrame, pairing: Sequence[str]) -> Launches:
+    """Return the columns cell and value as arrays, with a number for what pairs launches."""
+    return Launches(launches["cell"].to_numpy(np.int64), number(launches, pairing), floats(launches["value"]))
 
 
 ORACLE = "numpy"
@@ -155,7 +108,7 @@ def with_accuracies(table: pd.DataFrame, comparison: Numbers, launches: pd.DataF
     tried = np.bincount(launches["cell"], minlength=size) > 0
     seeds = pd.array(np.bincount(good["cell"], minlength=size), "Int64")
     pairable = by_seed(good)
-    found = means(spread(pairable["value"], pairable["cell"], size))
+    found = spread(pairable["value"], pairable["cell"], size)
     low, high = found.bounds()
     shown: dict[str, Any] = {"accuracy": found.mean, "accuracy_low": low, "accuracy_high": high}
     shown |= _times(good, size) | {"seeds": pd.Series(seeds).where(tried)}
@@ -193,10 +146,10 @@ def _accuracy_differences(
     """Return each cell's difference to its reference with bounds, the reference's name and the verdict."""
     wanted = (frameworks == (base or ORACLE)).to_numpy(bool)
     rank = np.where(wanted, 0.0, np.nan if base else 1.0)
-    reference = chosen(comparison, {"rank": np.where(has_accuracy, rank, np.nan)})
+    reference = chosen(comparison, np.where(has_accuracy, rank, np.nan))
     reference = np.where(has_accuracy, reference, -1)
-    pairs = differences(pairable, ["seed", "epochs"], reference)
-    found = means(spread(pairs["value"], pairs["cell"], len(frameworks)))
+    cells, values = differences(as_launches(pairable, ["seed", "epochs"]), reference)
+    found = spread(values, cells, len(frameworks))
     judged = judged_accuracies(found, simultaneous(found))
     itself = reference == np.arange(len(frameworks))
     return {

@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from benchmarks.plan.cells import network_order
+from benchmarks.ratios import against
 from benchmarks.stats import judged_ratios, simultaneous
 from report.tables.compare import CELL, COMPARISON, MACHINE
 from report.tables.groups import floats, means, number
-from report.tables.intervals import against
+from report.tables.intervals import as_launches
 
 # What comparisons on different machines share: each has its own processor, and threads as many as suit it.
 POINT = [name for name in COMPARISON if name not in (*MACHINE, "threads")]
@@ -49,7 +51,9 @@ def over_machines(cells: pd.DataFrame, launches: pd.DataFrame, base: str | None 
     found["fastest"] = first.groupby(LINE).size().reindex(found.index, fill_value=0)
     shared = best.drop_duplicates("point").set_index("point")[[*POINT, "of", "reference"]]
     found = found.reset_index().join(shared, on="point")
-    return found.sort_values(["point", "ratio"], ascending=[True, False], ignore_index=True).drop(columns="point")
+    networks = found["model"].map(lambda name: network_order(name)[0])
+    ordered = found.assign(_network=networks).sort_values(["_network", "point", "ratio"], ascending=[True, True, False])
+    return ordered.drop(columns=["point", "_network"]).reset_index(drop=True)
 
 
 def _fastest(cells: pd.DataFrame) -> pd.DataFrame:
@@ -89,6 +93,6 @@ def _by_machine(best: pd.DataFrame, launches: pd.DataFrame) -> pd.DataFrame:
     values = cells[[*CELL, "cell"]].merge(launches[[*CELL, "sweep", "round", SPEED]], on=CELL)
     values = values.drop_duplicates(["cell", "sweep", "round"], keep="last")
     values = values[["cell", "sweep", "round"]].assign(value=np.log(values[SPEED].astype(float)))
-    ratios = against(values, np.log(floats(best[SPEED])), reference)
-    found = best[[*LINE, "machine", "reference"]].assign(log=ratios["ratio"], n=ratios["n"])
-    return found.assign(variance=ratios["std"] ** 2 / ratios["n"])[reference >= 0]
+    pairs, ratio = against(as_launches(values, ["sweep", "round"]), np.log(floats(best[SPEED])), reference)
+    found = best[[*LINE, "machine", "reference"]].assign(log=ratio, n=pairs.n)
+    return found.assign(variance=pairs.std**2 / np.maximum(pairs.n, 1))[reference >= 0]

@@ -1,24 +1,27 @@
-"""Comparison tables as sections of text for people: of one set, and of two sides. Numbers keep sensible digits."""
+"""Comparison tables as sections of text for people: of two sides, and of one set what stands beside its first tables.
+
+A set's first tables are those of a run's end (benchmarks/cli/answer.py). Numbers keep sensible digits.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import pandas as pd
 
-from benchmarks.cli.terminal import DATA
-from benchmarks.errors import plain, threads
-from benchmarks.stats import FEWEST
-from report.formats import Section
+from benchmarks.cli import answer
+from benchmarks.cli.answer import Section, plus_minus, ratio_interval
+from benchmarks.errors import plain
+from benchmarks.record.summary import Comparison
+from benchmarks.stats import FEWEST, bound
 from report.tables.compare import COMPARISON, MEDIANS
-from report.tables.intervals import bound
 from report.tables.metrics import Metric
 
 HEADINGS = {  # of columns, where it is not their name
-    "framework_version": "version", "train_samples_per_s": "train samples/s", "eval_samples_per_s": "eval samples/s",
-    "interval": "95 % interval", "ratio_interval": "95 % interval of the ratio", "gflops_per_s": "GFLOP/s",
-    "mfu": "MFU", "quiet_samples_per_s": "quiet samples/s", "quiet": "quiet launches",
+    "framework_version": "version", "train_samples_per_s": "samples/s", "eval_samples_per_s": "eval samples/s",
+    "lockstep": "verified", "interval": "95 % interval", "ratio_interval": "95 % interval of the ratio",
+    "gflops_per_s": "GFLOP/s", "mfu": "MFU", "quiet_samples_per_s": "quiet samples/s", "quiet": "quiet launches",
     "roofline_share": "of the roofline", "first_eval_s": "first evaluation s", "warm_up_chunks": "warm-up chunks",
     "step_latency_p50_s": "step p50 s", "step_latency_p95_s": "p95 s", "step_latency_p99_s": "p99 s",
     "cpu_s": "CPU s", "peak_rss_bytes": "peak memory bytes", "accuracy_interval": "95 % interval",
@@ -47,11 +50,12 @@ ACCURACIES = _headings(
     "framework", "framework_version", "mode", "seeds", "accuracy", "accuracy_interval", "difference",
     "difference_interval", "accuracy_verdict", "accuracy_target", "time_to_accuracy_s", "reached", "lockstep",
 )  # fmt: skip
-SIDES = _headings(  # of what report/tables/between.py found
-    "framework", "mode", "base", "base_interval", "new", "new_interval", "ratio", "ratio_interval", "verdict", "times",
-    "noisy", "difference", "difference_interval", "accuracy_verdict", "changes", "notes",
+SIDES = _headings(  # of what report/tables/between.py found; the first are there however narrow the terminal is
+    "framework", "mode", "base", "new", "ratio", "ratio_interval", "times", "noisy", "difference",
+    "difference_interval", "accuracy_verdict", "changes", "notes",
 ) | {"difference": "accuracy difference", "difference_interval": "95 % interval"}  # fmt: skip
-OPTIONAL = ("noisy", "difference", "difference_interval", "accuracy_verdict", "changes", "notes")  # not where empty
+SIDES_FIRST = ("framework", "mode", "base", "new", "ratio", "change")
+BELOW = ("changes", "notes")  # told beneath a table that has no room for them
 FORMATS = {
     "train_samples_per_s": "{:,.0f}", "eval_samples_per_s": "{:,.0f}", "gflops_per_s": "{:,.1f}", "mfu": "{:.1%}",
     "accuracy": "{:.4f}", "ratio": "{:.3f}", "difference": "{:+z.4f}",
@@ -63,29 +67,16 @@ FORMATS = {
 
 Interval = tuple[str, str, Callable[[float, float], str], str]  # columns of bounds, the text, the number of launches
 INTERVALS: dict[str, Interval] = {
-    "interval": ("low", "high", "{:,.0f}-{:,.0f}".format, "launches"),
-    "ratio_interval": ("ratio_low", "ratio_high", lambda low, high: f"{bound(low)}-{bound(high)}", ""),
+    "interval": ("low", "high", plus_minus, "launches"),
+    "ratio_interval": ("ratio_low", "ratio_high", ratio_interval, ""),
     "accuracy_interval": ("accuracy_low", "accuracy_high", "{:.4f}-{:.4f}".format, "seeds"),
     "difference_interval": ("difference_low", "difference_high", "{:+z.4f} to {:+z.4f}".format, ""),
 }
 SIDES_INTERVALS: dict[str, Interval] = {
-    "ratio_interval": ("ratio_low", "ratio_high", lambda low, high: f"{bound(low)} to {bound(high)}", ""),
+    "ratio_interval": INTERVALS["ratio_interval"],
     "difference_interval": INTERVALS["difference_interval"],
 }
-NUMERIC = {
-    *FORMATS, *INTERVALS, "launches", "quiet", "seeds", "reached", "base", "base_interval", "new", "new_interval",
-}  # fmt: skip
-
-
-def title(group: pd.DataFrame, several: bool = False) -> str:
-    """Return one line that says what a comparison's cells share; the machine's kind where a table has several."""
-    values = group.iloc[0]
-    where = f"; on {values['machine']}" if several else ""
-    return plain(
-        f"{values['model']} ({values['recipe']} recipe), {values['dataset']}, batch {values['batch_size']}, "
-        f"{values['dtype']}, {values['device']} ({values['device_name']}), {threads(values['threads'])}, "
-        f"{DATA[values['input']]}{where}"
-    )
+NUMERIC = {*FORMATS, *INTERVALS, *answer.RIGHT, "launches", "quiet", "seeds", "reached", "base", "new"} - {"ratio"}
 
 
 def are_several(table: pd.DataFrame) -> bool:
@@ -93,20 +84,30 @@ def are_several(table: pd.DataFrame) -> bool:
     return bool(table["machine_kind"].nunique() > 1)
 
 
-def sections(table: pd.DataFrame) -> Iterator[Section]:
-    """Yield (title, headings, lines) per comparison: of its speeds, accuracies, noise and times.
+def machine_of(cells: pd.DataFrame, table: pd.DataFrame) -> str:
+    """Return the machine of some cells, where a table has several."""
+    return str(cells["machine"].iloc[0]) if are_several(table) else ""
 
-    Each line maps the headings' columns to text.
+
+def front(found: Iterable[Comparison], table: pd.DataFrame, base: str | None = None) -> Iterator[Section]:
+    """Yield the first tables of each comparison: each framework in its best mode, and all in the same mode."""
+    for one in found:
+        yield from answer.sections(one, base, one.cells[0]["machine"] if are_several(table) else "")
+
+
+def sections(table: pd.DataFrame) -> Iterator[Section]:
+    """Yield (title, headings, lines) per comparison of what stands beside its first tables.
+
+    All figures of its speeds, accuracies, noise and times. Each line maps the headings' columns to text.
     """
-    several = are_several(table)
     for _, group in table.groupby(COMPARISON, sort=False):
-        shared = title(group, several)
+        shared = answer.title(dict(group.iloc[0]), machine_of(group, table))
         trained = group[group["seeds"].notna()].sort_values(["framework", "mode"])
         references = trained["difference_to"].dropna()
         to = f", differences to {plain(references.iloc[0])}" if len(references) else ""
         timed = group[group["launches"] > 0]
         for named, headings, cells in (
-            (shared, SPEEDS, group),
+            (f"{shared}: all modes", SPEEDS, group),
             (f"{shared}: accuracy{to}", ACCURACIES, trained),
             (f"{shared}: with and without noisy launches", NOISE, timed),
             (f"{shared}: what is not in the speed, medians over launches", TIMES, timed),
@@ -118,17 +119,12 @@ def sections(table: pd.DataFrame) -> Iterator[Section]:
 def sides(table: pd.DataFrame, asked: Metric, names: tuple[str, str] = ("BASE", "NEW")) -> Iterator[Section]:
     """Yield a section per comparison, and one of what changed in all cells alike; `names` are the sides' names."""
     everywhere = _common(table)
-    named = SIDES | dict(zip(("base", "new"), names, strict=True))
+    headings = SIDES | dict(zip(("base", "new"), names, strict=True))
     unit = f" ({asked.column.unit})" if asked.column.unit else ""
-    several = are_several(table)
     for _, group in table.rename(columns={"base_middle": "base", "new_middle": "new"}).groupby(COMPARISON, sort=False):
         lines = [_side_line(record, asked, everywhere) for record in group.to_dict("records")]
-        headings = {
-            name: heading
-            for name, heading in named.items()
-            if name not in OPTIONAL or any(cells[name] for cells in lines)
-        }
-        yield f"{title(group, several)}: {asked.name}{unit}", headings, lines
+        shared = answer.title(dict(group.iloc[0]), machine_of(group, table))
+        yield f"{shared}: {asked.name}{unit}", headings, lines
     if everywhere:
         yield "Changed in every cell of both sides", {"change": "change"}, [{"change": plain(c)} for c in everywhere]
 
@@ -145,12 +141,19 @@ def _side_line(record: dict[Any, Any], asked: Metric, everywhere: list[str]) -> 
     if record["base_noisy"] or record["new_noisy"]:
         record["noisy"] = " and ".join(f"{record[f'{s}_noisy']}/{record[f'{s}_launches']}" for s in ("base", "new"))
     record["changes"] = "; ".join(change for change in record["changes"].split("; ") if change not in everywhere)
-    form = asked.form
-    bounds: dict[str, Interval] = {
-        f"{side}_interval": (f"{side}_low", f"{side}_high", f"{form} to {form}".format, f"{side}_launches")
-        for side in ("base", "new")
-    }
-    return _line(record, SIDES, FORMATS | {"base": form, "new": form}, SIDES_INTERVALS | bounds)
+    line = _line(record, SIDES, FORMATS | {"base": asked.form, "new": asked.form}, SIDES_INTERVALS)
+    for side in ("base", "new"):
+        line[side] = _with_reach(line[side], record, side)
+    ratio = bound(record["ratio"]) if pd.notna(record["ratio"]) else ""
+    return line | {"ratio": plain(f"{ratio} {record['verdict'] or ''}".strip())}
+
+
+def _with_reach(value: str, record: dict[Any, Any], side: str) -> str:
+    """Return a side's value with the reach of its interval, or how many launches where these are too few."""
+    if pd.notna(record[f"{side}_low"]):
+        return f"{value} {plus_minus(record[f'{side}_low'], record[f'{side}_high'])}"
+    few = 0 < record[f"{side}_launches"] < FEWEST
+    return f"{value} (n = {record[f'{side}_launches']})" if few and value else value
 
 
 def _line(

@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.errors import UsageError, plain, threads
+from benchmarks.errors import UsageError, count, plain, threads
+from benchmarks.ratios import spread
 from benchmarks.record import busy
 from benchmarks.record.store import SweepFile
 from benchmarks.stats import judged_accuracies, simultaneous
 from report.tables.compare import CELL, newest
-from report.tables.groups import floats, means, spread
+from report.tables.groups import floats
 from report.tables.intervals import by_seed, in_common
 from report.tables.metrics import Metric
 
@@ -37,7 +38,7 @@ def differences(base: Side, new: Side, pairs: pd.DataFrame) -> pd.DataFrame:
     """
     theirs = base.learnt if base is not new else base.learnt.iloc[:0]
     common = in_common(theirs, new.learnt, pairs, ["seed", "epochs"])
-    found = means(spread(floats(common["new"]) - floats(common["base"]), common["line"], len(pairs)))
+    found = spread(floats(common["new"]) - floats(common["base"]), common["line"], len(pairs))
     judged = judged_accuracies(found, simultaneous(found))
     shown = {
         "base_accuracy": theirs.groupby("cell")["value"].mean().reindex(pairs["base"]).to_numpy(),
@@ -54,11 +55,14 @@ AXES = {"threads": ["threads"], "machine": ["machine_kind", "device_name", "kern
 POINT = [name for name in CELL if not any(name in columns for columns in AXES.values())]
 
 
+SHARED_AXES = [name for name in POINT if name != "model"]  # the recipe names it
+
+
 def matched(base: pd.DataFrame, new: pd.DataFrame, across: Sequence[str] = ()) -> pd.DataFrame:
     """Return the pairs of two tables of cells (CELL, kernels) as their index labels, columns `base` and `new`.
 
     A label is missing where a cell is on one side only. A cell that has its equal meets no other. UsageError where
-    cells without an equal differ only in axes (AXES) that are not in `across`.
+    cells without an equal differ only in axes (AXES) that are not in `across`, and where no two cells meet.
     """
     named = [*CELL, "kernels"]
     ours, theirs = (side[named].rename_axis(name).reset_index() for side, name in ((base, "base"), (new, "new")))
@@ -72,9 +76,27 @@ def matched(base: pd.DataFrame, new: pd.DataFrame, across: Sequence[str] = ()) -
     if len(left := alone[~used]):
         raise UsageError(_refusal(left, differs.loc[left.index], across))
     pairs = pd.concat([equal, labelled])
+    if pairs.empty and len(base) and len(new):
+        raise UsageError(_disjoint(ours, theirs))
     only_base = ours.loc[~ours["base"].isin(pairs["base"]), ["base"]]
     only_new = theirs.loc[~theirs["new"].isin(pairs["new"]), ["new"]]
     return pd.concat([pairs, only_base, only_new], ignore_index=True).astype("Int64")
+
+
+def _disjoint(base: pd.DataFrame, new: pd.DataFrame) -> str:
+    """Say in which axes two sets of cells have no value in common; that they share none is all where they have."""
+    apart = [axis for axis in SHARED_AXES if not set(base[axis]) & set(new[axis])]
+    words = [f"{_few(base[axis])} in BASE, {_few(new[axis])} in NEW" for axis in apart]
+    if not apart:
+        words = [f"{count(len(base), 'cell')} in BASE and {len(new):,} in NEW, of which no two have all axes alike"]
+    return plain(f"no common cells: {'; '.join(words)}")
+
+
+def _few(values: pd.Series) -> str:
+    """Return the different values of an axis, of many the first three."""
+    named = "batch {}" if values.name == "batch_size" else "{}"
+    found = [named.format(value) for value in sorted(values.unique())]
+    return ", ".join(found[:3]) + (f" and {len(found) - 3} more" if len(found) > 3 else "")
 
 
 def _different(pairs: pd.DataFrame, columns: Sequence[str]) -> pd.Series:

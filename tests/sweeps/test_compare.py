@@ -89,7 +89,7 @@ def test_a_set_is_a_folder_a_file_or_a_git_revision(compared):
 
 def test_every_form_goes_to_the_output_or_a_file(make_set, compared, tmp_path):
     sets = make_set("base", "20260101T000000-aaaaaa"), make_set("new", "20260201T000000-bbbbbb")
-    signs = {"table": "┃", "markdown": "| --- |", "csv": ",ratio,", "json": '"ratio": 1.0', "latex": "\\toprule"}
+    signs = {"table": "───", "markdown": "| --- |", "csv": ",ratio,", "json": '"ratio": 1.0', "latex": "\\toprule"}
     for form, sign in signs.items():
         _, shown, _ = compared(*sets, "--format", form)
         assert sign in shown

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import settings
+from rich.table import Table
 
 from benchmarks.record.store import append
 from benchmarks.worker import interference, speed, timing
@@ -113,6 +114,11 @@ def refuse(event: str, arguments: tuple[object, ...]) -> None:
     if event in OUTSIDE and seen is not None and arguments != (0,):
         seen.append(f"{event}{arguments}"[:200])
         raise AssertionError(f"a unit test does not call {seen[-1]}: see tests/process")
+
+
+def in_columns(table: Table) -> dict[str, list[str]]:
+    """Return a table's cells by heading, as people see them."""
+    return {str(column.header): [str(cell) for cell in column.cells] for column in table.columns}
 
 
 sys.addaudithook(refuse)

@@ -8,8 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import special, stats
 
-from benchmarks.stats import CONFIDENCE, EQUIVALENT, Means, judged_ratios, paired, sample, simultaneous, speed, widest
-from report.tables.intervals import bound
+from benchmarks.stats import (
+    CONFIDENCE,
+    EQUIVALENT,
+    Means,
+    bound,
+    judged_ratios,
+    paired,
+    sample,
+    simultaneous,
+    speed,
+    widest,
+)
 
 
 def ratios(*each, n=6):

@@ -7,12 +7,12 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.stats import bound
 from report.page import columns, words
 from report.page.drawing import Drawing, look
 from report.page.inputs import Inputs
 from report.page.parts import Cell, Column, Part, Picture, Pictures, Table, Words, facets
 from report.page.sections import repeat
-from report.tables.intervals import bound
 
 ALONE, FEW, UNJUDGED = "alone", "few", "unjudged"
 LEADS_SURELY, TIE, LEADS_UNSURELY = "slower", "equivalent", "not distinguished"  # verdicts on the others

@@ -16,12 +16,12 @@ import pandas as pd
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import count
 from benchmarks.record.store import MEMBER, base_of
+from benchmarks.stats import bound
 from report.page import columns, words
 from report.page.inputs import Inputs, Record, name_of
 from report.page.parts import Cell, Column, Group, Line, Part, Table, Words
 from report.page.sections.headline import UNSURE, led
 from report.results.load import UNKNOWN, kind
-from report.tables.intervals import bound
 from report.tables.over_machines import POINT, over_machines
 
 MACHINES = (

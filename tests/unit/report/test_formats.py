@@ -31,7 +31,7 @@ def written(form, table):
 
 def test_markdown_keeps_its_cells(table):
     lines = written("markdown", table).splitlines()
-    assert lines[0].startswith("### mlp (mlp recipe), mnist-5k")
+    assert lines[0].startswith("### mlp, batch 100, mnist-5k")
     cells = [re.split(r"(?<!\\)\|", line) for line in lines if line.startswith("|")]
     assert len({len(row) for row in cells}) == 1
     assert "<" not in "".join(lines)
@@ -84,9 +84,10 @@ def test_noisy_launches_are_counted_on_both_sides(compare, launches):
 
 def test_columns_with_nothing_to_say_are_left_out(compare, launches):
     table = compare(launches(*STEADY), launches(*STEADY[::-1], **LATER))
-    [(_, headings, [cells])] = render.sides(table, SPEED)
-    assert not {"changes", "notes", "difference", "noisy"} & set(headings)
-    assert (cells["base"], cells["new"], cells["ratio"]) == ("1,000", "1,000", "1.000")
+    [(_, headings, [cells])] = formats.filled(render.sides(table, SPEED))
+    assert list(headings) == ["framework", "mode", "base", "new", "ratio", "ratio_interval", "times"]
+    shown = ("1,000 ± 0.7 %", "1,000 ± 0.7 %", "1.000 equivalent")
+    assert (cells["base"], cells["new"], cells["ratio"]) == shown
 
 
 def test_what_follows_a_line_s_end_is_no_option_of_it():

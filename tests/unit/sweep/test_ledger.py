@@ -8,6 +8,7 @@ from rich.console import Console
 
 from benchmarks.cli import display
 from benchmarks.cli.display import Display
+from benchmarks.cli.tables import sweep_tables
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.record.schema import validate
 from benchmarks.sweep.ledger import Ledger
@@ -43,9 +44,9 @@ def test_what_was_not_needed_is_neither_reported_nor_missing(row):
 
 def test_of_many_comparisons_a_few_are_shown(row):
     few = [{**validate({**row, "batch_size": n}), "status": "ok"} for n in range(1, display.MANY + 1)]
-    assert len(list(display._summary(few))) == display.MANY
+    assert len(list(sweep_tables(few, 80))) == display.MANY
     more = [*few, {**few[0], "batch_size": 999}]
-    assert len(list(display._summary(more))) == display.SHOWN_OF_MANY
+    assert len(list(sweep_tables(more, 80))) == display.SHOWN
 
 
 def test_a_terminal_that_hung_up_ends_no_display(row):

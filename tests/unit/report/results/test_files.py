@@ -8,6 +8,7 @@ import pytest
 from benchmarks.record.schema import SCHEMA_VERSION
 from benchmarks.record.store import _checksum, append
 from report.results import rules
+from tests.unit.conftest import SWEEP
 
 
 def findings(folder):
@@ -78,6 +79,20 @@ def test_a_sweep_without_an_end_was_killed_or_still_runs(healthy, write):
 
 
 END = ("end", {"wall_s": {"import": 1.0}})
+
+
+def test_a_killed_sweep_that_a_later_one_resumed_asks_for_nothing(healthy, write):
+    folder = write(healthy[:-1])  # it has no end
+    with (folder / "a.jsonl").open("ab") as file:
+        file.write(b'{"kind": "row", "sch')
+    later = "20260201T000000-abcdef"
+    run = healthy[0][1] | {"sweep": later, "resumes": ["20250101T000000-abcdef"]}
+    write([("run", run), ("end", {"wall_s": {}})], "b.jsonl")
+    assert [finding.level for finding in found(folder)] == ["warning", "warning"]
+    write([("run", run | {"resumes": [SWEEP]}), ("end", {"wall_s": {}})], "c.jsonl")
+    [finding] = found(folder)
+    assert (finding.level, finding.what, finding.advice) == ("note", "a.jsonl", "")
+    assert finding.found == f"did not come to its end; {later} went on with it"
 
 
 def test_members_end_with_their_driver(row, family):

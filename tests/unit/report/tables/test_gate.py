@@ -97,8 +97,10 @@ def test_what_cannot_be_judged_is_named_and_does_not_pass_for_judged(gate, launc
 
 
 def test_cells_on_one_side_are_not_judged(gate, launches):
-    found = gate(launches(*STEADY), launches(*STEADY, dtype="float64", **LATER), "slower")
-    assert (found.judged, found.unjudged, found.regressions) == (0, [], [])
+    both = launches(*STEADY, framework="jax")
+    new = [*launches(*STEADY, dtype="float64", **LATER), *launches(*STEADY, framework="jax", **LATER)]
+    found = gate([*launches(*STEADY), *both], new, "slower")
+    assert (found.judged, found.unjudged, found.regressions) == (1, [], [])
 
 
 @pytest.mark.parametrize("words", ["slow", "slower:5", "slower:x%", "accuracy:5%", "slower faster", "", ","])
