@@ -234,6 +234,25 @@ def test_what_is_wrong_at_larger_activations_alone_is_caught_at_trained_weights(
     assert re.match(r"float32 gradient .* at step 1 from trained weights deviates by", why), why
 
 
+@pytest.mark.parametrize(("adapter_class", "verdict"), [(NumpyAdapter, "pass"), (broken.WrongRate, "fail")])
+def test_the_float64_run_is_made_once_for_all_batch_sizes_of_a_process(prove, tmp_path, adapter_class, verdict):
+    runs = []
+
+    class Counted(adapter_class):
+        def build(self):
+            super().build()
+            runs.append(self.dtype)
+
+    prove(NumpyAdapter, RECIPE)  # writes data
+    known, cell = {}, {"device": "cpu", "mode": "eager", "dtype": "float32", "batch_size": 50, "input": "preloaded"}
+    cells = [cell, cell | {"batch_size": 20}, cell | {"input": "host"}]
+    found = [prove_module.prove(Counted, RECIPE, one, tmp_path, tmp_path, STEPS, known) for one in cells]
+    assert [one["lockstep"] for one in found] == [verdict] * 3
+    assert found[0]["by_step"] == found[1]["by_step"]
+    assert runs.count("float64") == 2  # of each input, one
+    assert runs.count("float32") == (3 if verdict == "pass" else 0)
+
+
 def test_a_data_set_of_one_image_whose_loss_nears_zero_is_no_shifted_order(prove, tmp_path):
     class RoundsOtherwise(NumpyAdapter):
         def differentiate(self, images, labels):
