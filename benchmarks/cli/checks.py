@@ -26,7 +26,7 @@ from benchmarks.cli.terminal import AsJson, Axis, DataDir, Pythons, Wait, delive
 from benchmarks.errors import UsageError, plain
 from benchmarks.launch import ceilings
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
-from benchmarks.launch.proof import STEPS, Proof, cached_proof, unproven
+from benchmarks.launch.proof import STEPS, Gate, Proof, Wanted, unproven
 from benchmarks.machine import environments, hardware, lock
 from benchmarks.machine.hardware import KINDS, Card, can_be_asked, cards, chosen, chosen_threads, gpu_name, most_threads
 from benchmarks.plan.cells import Axes, Cell, expand
@@ -122,16 +122,19 @@ def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool) -> l
     probes = probe_all(axes.frameworks, axes.devices)
     cells = expand(axes, probes)
     display = Display(err)
-    found = []
-    for number, cell in enumerate(cells):
+    found, wanted = {}, []
+    for cell in cells:
         probe = probes[cell.framework, cell.device]
-        reason = probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.input)
-        display.proof(number, len(cells), cell, None)
-        proof = unproven(reason) if reason else cached_proof(cell, data, seed, probe.kernels, steps, fresh)
-        display.proof(number + 1, len(cells), cell, proof)
-        found.append((cell, proof))
+        if reason := probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.input):
+            found[cell] = unproven(reason)
+        else:
+            wanted.append(Wanted(cell, data, probe.kernels))
+    display.step(0, len(wanted), "proving")
+    for number, (one, proof) in enumerate(Gate(seed, steps, fresh).proofs(wanted), 1):
+        display.proof(number, len(wanted), one.cell, proof)
+        found[one.cell] = proof
     display.close()
-    return found
+    return [(cell, found[cell]) for cell in cells]
 
 
 def machine_peak(

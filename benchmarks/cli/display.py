@@ -70,6 +70,13 @@ class Display:
             return
         self.say(f"[dim]proof {done}/{total}[/dim] {_name(cell)} {_proof_words(proof)}")
 
+    def first_round(self, rows: Sequence[Row]) -> None:
+        """Show the tables of the first launch of each cell, while more are to come."""
+        with suppress(OSError):
+            for table in _summary(rows):
+                self.console.print(table)
+        self.say("provisional: one launch of each configuration (n = 1), while the others are measured")
+
     def close(self) -> None:
         with suppress(OSError):
             self.progress.stop()

@@ -189,7 +189,7 @@ def _run_on_this_machine(request: Request, wait: bool) -> LocalSweep:
             judged_steps=preset.judged_steps,
             ceilings=known,
         )
-        sweep = LocalSweep(cells, launcher, request, display, display.proof)
+        sweep = LocalSweep(cells, launcher, request, display, display.proof, display.first_round)
         with summarise_when_ended(sweep, display):
             sweep.run()
     return sweep

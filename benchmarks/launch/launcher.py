@@ -24,6 +24,9 @@ from benchmarks.worker.inputs import Inputs, prepare_inputs
 from benchmarks.worker.protocol import AccuracyRequest, Plan, SpeedRequest
 from benchmarks.worker.speed import PLAN
 
+JUDGED_FLOPS = 3e11  # of a launch, some 8 s on two cores: lenet, 20 steps of a batch of up to 1,137
+FEWEST_JUDGED = 3  # steps, whatever they cost
+
 
 class OomHistory:
     """The smallest batch size that ran out of memory, by cell without its batch size and by task."""
@@ -116,8 +119,13 @@ class Launcher(RowBuilder):
             learning = {"epochs": target.epochs, "evidence": str(evidence), "save": None, "progress": False}
             return cast(AccuracyRequest, {**shared, "task": "accuracy", **learning})
         timing = {"plan": self.plans.get(target.identity(planned)), "chunk_s": self.chunk_s}
-        judging = {"judged_steps": self.judged_steps, "evidence": str(evidence)}
+        judging = {"judged_steps": self._affordable(target), "evidence": str(evidence)}
         return cast(SpeedRequest, {**shared, "task": "speed", **timing, **judging})
+
+    def _affordable(self, target: Target) -> int:
+        """Return how many steps the reference network takes again: fewer where it would take longer than the launch."""
+        step_flops = target.flops_per_sample["train_flops_per_sample"] * target.cell.batch_size
+        return min(self.judged_steps, max(FEWEST_JUDGED, int(JUDGED_FLOPS / step_flops)))
 
     def remember(self, planned: Launch, row: Row) -> None:
         """Note for later launches of a cell which chunks its first one took, and that it ran out of memory."""

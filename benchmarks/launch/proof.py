@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,15 +20,20 @@ from adapters.recipes import RECIPES
 from benchmarks import files
 from benchmarks.launch.outcome import Outcome
 from benchmarks.launch.process import Place, cell_request, launch
-from benchmarks.machine import environments, git, hardware, imports
+from benchmarks.machine import environments, git, hardware, imports, signals
+from benchmarks.machine.hardware import physical_cpus
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit
 from benchmarks.plan.cells import Cell
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.worker.inputs import prepare_inputs
-from benchmarks.worker.protocol import ProveRequest
+from benchmarks.worker.libraries import numpy_on_one_thread
+from benchmarks.worker.lockstep import prove
+from benchmarks.worker.protocol import ProveRequest, ToProve
 
 STEPS = 200
 TIMEOUT_S = 1800.0
+IN_ONE_PROCESS = 8  # proofs: its memory grows with each
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}  # threads of proofs side by side do not spin
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
 CODE = ("benchmarks.worker.lockstep.prove", "adapters.registry")  # a proof depends on the gate and on the adapters
 
@@ -61,39 +70,119 @@ def unproven(reason: str) -> Proof:
     return Proof("unproven", reason, {})
 
 
-def cached_proof(
-    cell: Cell,
-    data: Prepared,
-    seed: int,
-    kernels: str,
-    steps: int = STEPS,
-    fresh: bool = False,
-    timeout_s: float = TIMEOUT_S,
-    memory: MemoryLimit = UNLIMITED,
-) -> Proof:
-    """Return the cached proof of a cell, or make one and cache it if it is a pass or a fail.
+@dataclass(frozen=True)
+class Wanted:
+    """A cell to prove, on its data; `kernels` are those that the probe of its environment reported."""
 
-    `kernels` are those that the probe of the cell's environment reported.
-    """
-    cell = replace(cell, batch_size=min(cell.batch_size, LARGEST_BATCH))
-    shared = {
-        "recipe": repr(RECIPES[cell.recipe]),
-        "data": data.sha256,
-        "seed": seed,
-        "steps": steps,
-        "batch_size": cell.batch_size,
-    }
-    decisive = _own_key(cell, kernels) | shared
-    if not fresh and (cached := files.read_cached("proofs", decisive)):
-        return Proof(**cached)
-    inputs = files.default_cache() / "proofs" / f"oracle-{files.cache_key(shared | {'code': imports.code_hash(*CODE)})}"
-    _write_inputs(inputs, cell, data, seed, steps)
-    place = Place.of_framework(cell.framework, cell.device, cell.threads, cell.revision, memory)
-    request: ProveRequest = {**cell_request(cell, data, inputs), "task": "prove", "steps": steps}
-    proof = _proof_of(launch(place, request, timeout_s))
-    if proof.lockstep != "unproven":
-        files.write_cached("proofs", decisive, asdict(proof))
-    return proof
+    cell: Cell
+    data: Prepared
+    kernels: str
+
+
+Proven = tuple[Wanted, Proof]
+
+
+@dataclass(frozen=True)
+class Gate:
+    """How proofs are made: `steps` of the float64 run, `fresh` also where one is kept, seconds for each."""
+
+    seed: int = 0
+    steps: int = STEPS
+    fresh: bool = False
+    timeout_s: float = TIMEOUT_S
+    memory: MemoryLimit = UNLIMITED
+
+    def proofs(self, wanted: Iterable[Wanted]) -> Iterator[Proven]:
+        """Yield each with its proof as it is known: those that are kept first; a new pass or fail is kept.
+
+        Those of one framework share a process, which loads it once, and frameworks have their turns side by side, as
+        many at once as there are cores: nothing is timed. Where such a process does not end well, each of its cells
+        has one of its own.
+        """
+        asked: dict[str, list[Wanted]] = defaultdict(list)  # by what decides the proof
+        for one in wanted:
+            asked[files.cache_key(self._key(one))].append(one)
+        missing = []
+        for same in asked.values():
+            kept = None if self.fresh else files.read_cached("proofs", self._key(same[0]))
+            if kept:
+                yield from ((one, Proof(**kept)) for one in same)
+            else:
+                missing.append(same[0])
+        with numpy_on_one_thread():
+            inputs = {one: self._prepared(one) for one in missing}
+        for one, proof in self._made(list(_together(missing)), inputs):
+            if proof.lockstep != "unproven":
+                files.write_cached("proofs", self._key(one), asdict(proof))
+            yield from ((other, proof) for other in asked[files.cache_key(self._key(one))])
+
+    def _made(self, groups: Sequence[Sequence[Wanted]], inputs: Mapping[Wanted, Path]) -> Iterator[Proven]:
+        """Yield the proofs of all groups as they are made. An interruption ends all."""
+        on_cards = any(one.cell.device != "cpu" for group in groups for one in group)
+        stop = threading.Event()
+        with ThreadPoolExecutor(1 if on_cards else len(physical_cpus())) as pool:  # two may not fit onto a card
+            try:
+                for ended in as_completed([pool.submit(self._of_group, group, inputs, stop) for group in groups]):
+                    yield from ended.result()
+            except BaseException:  # Interrupted is one; no proof must outlive it, and none must begin
+                stop.set()
+                pool.shutdown(wait=False, cancel_futures=True)
+                signals.end_children()
+                raise
+
+    def _of_group(
+        self, group: Sequence[Wanted], inputs: Mapping[Wanted, Path], stop: threading.Event
+    ) -> Iterable[Proven]:
+        """Return the proofs of cells that share a process; each has one of its own where that does not end well."""
+        outcome = self._launched(group, inputs)
+        if outcome.answer and len(outcome.answer.get("verdicts", ())) == len(group):
+            return zip(group, map(_said, outcome.answer["verdicts"]), strict=True)
+        if len(group) == 1:
+            return [(group[0], _proof_of(outcome))]
+        return [(one, _proof_of(self._launched([one], inputs))) for one in group if not stop.is_set()]
+
+    def _launched(self, group: Sequence[Wanted], inputs: Mapping[Wanted, Path]) -> Outcome:
+        """Put cells through the gate in a fresh process."""
+        cell = group[0].cell
+        place = Place.of_framework(cell.framework, cell.device, cell.threads, cell.revision, self.memory)
+        place = replace(place, variables={**place.variables, **WAITING})
+        requests = [cell_request(_proven_as(one.cell), one.data, inputs[one]) for one in group]
+        proofs = [ToProve(cell=r["cell"], data=r["data"], inputs=r["inputs"], steps=self.steps) for r in requests]
+        request = ProveRequest(task="prove", adapter=requests[0]["adapter"], proofs=proofs)
+        return launch(place, request, self.timeout_s * len(group))
+
+    def _key(self, wanted: Wanted) -> dict[str, Any]:
+        """Return everything that a proof depends on."""
+        cell = _proven_as(wanted.cell)
+        return _own_key(cell, wanted.kernels) | self._shared_key(wanted) | {"batch_size": cell.batch_size}
+
+    def _shared_key(self, wanted: Wanted) -> dict[str, Any]:
+        """Return what a proof and the reference network's part of it depend on."""
+        recipe = repr(RECIPES[wanted.cell.recipe])
+        return {"recipe": recipe, "data": wanted.data.sha256, "seed": self.seed, "steps": self.steps}
+
+    def _prepared(self, wanted: Wanted) -> Path:
+        """Return the folder of inputs that all frameworks share, with what the reference network finds on them."""
+        key = files.cache_key(self._shared_key(wanted) | {"code": imports.code_hash(*CODE)})
+        inputs, cell = files.default_cache() / "proofs" / f"oracle-{key}", _proven_as(wanted.cell)
+        _write_inputs(inputs, cell, wanted.data, self.seed, self.steps)
+        prove.prepare(RECIPES[cell.recipe], wanted.data.folder, inputs, self.steps, cell.batch_size)
+        return inputs
+
+
+def _proven_as(cell: Cell) -> Cell:
+    """Return the cell that is put through the gate for one."""
+    return replace(cell, batch_size=min(cell.batch_size, LARGEST_BATCH))
+
+
+def _together(wanted: Iterable[Wanted]) -> Iterator[list[Wanted]]:
+    """Yield those that share a process: they differ in no more than recipe, data, mode and batch size."""
+    groups: dict[tuple[Any, ...], list[Wanted]] = defaultdict(list)
+    for one in wanted:
+        cell = one.cell
+        groups[cell.framework, cell.device, cell.dtype, cell.threads, cell.input, cell.revision].append(one)
+    for group in groups.values():
+        yield from (group[first : first + IN_ONE_PROCESS] for first in range(0, len(group), IN_ONE_PROCESS))
 
 
 def _own_key(cell: Cell, kernels: str) -> dict[str, str]:
@@ -112,9 +201,9 @@ def _write_inputs(inputs: Path, cell: Cell, data: Prepared, seed: int, steps: in
     if inputs.exists():
         return
     inputs.parent.mkdir(parents=True, exist_ok=True)
-    epochs = -(-steps * cell.batch_size // data.train_size)
+    epochs = -(-prove.samples(steps, LARGEST_BATCH) // data.train_size)
     part = Path(tempfile.mkdtemp(dir=inputs.parent))  # renamed when whole: a crash must not leave half of it
-    prepare_inputs(part, RECIPES[cell.recipe], seed, data.train_size, min(epochs, steps))
+    prepare_inputs(part, RECIPES[cell.recipe], seed, data.train_size, epochs)
     try:
         part.rename(inputs)
     except OSError:  # another sweep was first, with the same content
@@ -122,9 +211,15 @@ def _write_inputs(inputs: Path, cell: Cell, data: Prepared, seed: int, steps: in
 
 
 def _proof_of(outcome: Outcome) -> Proof:
-    """Return what the end of the gate's worker proves."""
+    """Return what the end of a worker proves that had one cell alone."""
     if outcome.status == "invalid":  # it did not build what is declared
         return Proof("fail", outcome.reason, {})
-    if outcome.status != "ok" or outcome.answer is None:
-        return unproven(f"the gate ended {outcome.status}: {outcome.reason}")
-    return Proof(outcome.answer["lockstep"], outcome.answer["why"], outcome.answer)
+    verdicts = outcome.answer.get("verdicts", []) if outcome.answer else []
+    if outcome.status != "ok" or len(verdicts) != 1:
+        return unproven(f"the gate ended {outcome.status}: {outcome.reason or f'{len(verdicts)} verdicts on a cell'}")
+    return _said(verdicts[0])
+
+
+def _said(verdict: dict[str, Any]) -> Proof:
+    """Return the proof that a verdict of the gate is."""
+    return Proof(verdict["lockstep"], verdict["why"], verdict)

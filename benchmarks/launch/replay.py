@@ -12,10 +12,13 @@ alone may lead apart, because training is not stable there, are not judged and n
 from __future__ import annotations
 
 import math
+import queue
 import random
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -26,9 +29,11 @@ from adapters.contract import storage
 from adapters.declaration import Recipe
 from adapters.numpy import NumpyAdapter
 from adapters.weights import Weights
+from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import Cell
 from benchmarks.worker import replay
 from benchmarks.worker.inputs import Inputs
+from benchmarks.worker.libraries import numpy_on_one_thread
 from benchmarks.worker.lockstep.bounds import EPSILON, REPLAY_BOUNDS, bounds_of
 from benchmarks.worker.lockstep.reference import HUGE, outputs_apart
 from benchmarks.worker.replay import Evaluation, Window
@@ -43,6 +48,46 @@ CHANCE = 10.0  # rounding at each step adds to that of the first
 SCORED_AGAIN = 0.002  # a card may evaluate twice with other roundings
 # The columns of each kind of deviation: of what all weights moved, of how far, and of what one parameter moved.
 KINDS = {"all": "replay_deviation", "scale": "replay_scale_deviation", "parameter": "replay_parameter_deviation"}
+
+
+PART = 125  # samples: what a convolution copies of so many stays in the cache
+
+
+class PartedOracle(NumpyAdapter):
+    """The reference network, which takes a batch in parts, on each core one at a time: it is on the way of a sweep.
+
+    The loss is a mean over samples, so that a batch's gradients are the weighted sum of its parts'. Each part's
+    products take one thread (numpy_on_one_thread).
+    """
+
+    def build(self) -> None:
+        super().build()
+        cores = len(physical_cpus())
+        self.networks: queue.SimpleQueue[NumpyAdapter] = queue.SimpleQueue()  # they keep their buffers
+        for _ in range(cores):
+            self.networks.put(NumpyAdapter(self.recipe, "cpu", "eager", self.precision))
+        self.cores = cores
+
+    def differentiate(self, images: Array, labels: Array) -> float:
+        """Leave the gradients of a batch, images (C, B, H, W), and return its loss."""
+        parts = min(len(labels), max(self.cores, math.ceil(len(labels) / PART)))
+        edges = np.linspace(0, len(labels), parts + 1).astype(int)
+        with ThreadPoolExecutor(self.cores) as pool:
+            found = list(pool.map(partial(self._part, images, labels), edges[:-1], edges[1:]))
+        gradients = [np.sum(arrays, axis=0) for arrays in zip(*(arrays for _, arrays in found), strict=True)]
+        for layer, weight, bias in zip(self.weighted, gradients[::2], gradients[1::2], strict=True):
+            layer.weight_gradient, layer.bias_gradient = weight, bias
+        return sum(loss for loss, _ in found)
+
+    def _part(self, images: Array, labels: Array, first: int, last: int) -> tuple[float, list[Array]]:
+        """Return what some samples add to the loss and to the gradients."""
+        network, share = self.networks.get(), (last - first) / len(labels)
+        for layer, own in zip(network.weighted, self.weighted, strict=True):
+            layer.weight, layer.bias = own.weight, own.bias
+        loss = network.differentiate(images[:, first:last], labels[first:last])
+        gradients = [share * gradient for gradient in network.gradient_arrays()]
+        self.networks.put(network)
+        return share * loss, gradients
 
 
 class _Deviation(NamedTuple):
@@ -62,7 +107,7 @@ class Judge:
     inputs: Inputs  # float64
 
     def __post_init__(self) -> None:
-        self.oracle = NumpyAdapter(self.recipe, "cpu", "eager", "float64")
+        self.oracle = PartedOracle(self.recipe, "cpu", "eager", "float64")
         self.bounds = REPLAY_BOUNDS[self.cell.dtype]
 
     def columns(self, file: Path, accuracy: float | None = None) -> Row:
@@ -75,7 +120,8 @@ class Judge:
         try:
             windows, evaluation = replay.read(file)
             found = self._complete(windows, evaluation, accuracy is None)
-            found = found or self._trained(windows) | self._evaluated(evaluation)
+            with numpy_on_one_thread():
+                found = found or self._trained(windows) | self._evaluated(evaluation)
             if accuracy is not None and "status" not in found:
                 found |= self._scored(evaluation, accuracy)
         except (OSError, ValueError, KeyError, TypeError) as error:

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe
-from benchmarks.launch.proof import STEPS, Proof, cached_proof
+from benchmarks.launch.proof import STEPS, Gate, Proof, Wanted
 from benchmarks.machine import environments, git, hardware, signals
 from benchmarks.plan.cells import Cell, Launch
 from benchmarks.plan.data.prepared import Prepared
@@ -73,16 +73,18 @@ class BlockRunner:
 
     def prove(self, cells: Iterable[Cell]) -> None:
         """Put every cell that can run through the lockstep gate, once, or take the proof that is in the cache."""
-        proofs, target = self.launcher.proofs, self.launcher.target
+        proofs, target, data = self.launcher.proofs, self.launcher.target, self.launcher.data
         able = [cell for cell in cells if cell not in proofs and target(cell).skipped is None]
-        for number, cell in enumerate(able):
-            self.report_proof(number, len(able), cell, None)
-            data, memory = self.launcher.data[cell.dataset], self.launcher.memory
-            kernels = target(cell).environment.kernels
-            proof = cached_proof(cell, data, self.seed, kernels, STEPS, self.fresh_proof, self.proof_timeout_s, memory)
-            store.append(self.path, "proof", {**dataclasses.asdict(cell), **dataclasses.asdict(proof)})
-            self.report_proof(number + 1, len(able), cell, proof)
-            self.launcher.proofs[cell] = proof.brief()
+        for cell in able[:1]:
+            self.report_proof(0, len(able), cell, None)
+        gate = Gate(self.seed, STEPS, self.fresh_proof, self.proof_timeout_s, self.launcher.memory)
+        wanted = [Wanted(cell, data[cell.dataset], target(cell).environment.kernels) for cell in able]
+        for number, (one, proof) in enumerate(gate.proofs(wanted), 1):
+            store.append(self.path, "proof", {**dataclasses.asdict(one.cell), **dataclasses.asdict(proof)})
+            self.report_proof(number, len(able), one.cell, proof)
+            proofs[one.cell] = proof.brief()
+            for cell in [cell for cell in able if cell not in proofs][:1]:
+                self.report_proof(number, len(able), cell, None)
 
     def launch(self, coming: deque[Launch], folder: Path) -> None:
         """Take launches from the left until none is left, each when its row is written; workers' inputs in `folder`."""

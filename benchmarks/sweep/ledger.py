@@ -20,7 +20,7 @@ from benchmarks.record.schema import names
 from benchmarks.stats import above_chance
 from benchmarks.worker.speed import PLAN
 
-PARTS = {  # a speed launch's columns, in the order in which they happen
+PARTS = {  # a launch's columns, in the order in which they happen
     "start": ("start_s",),
     "import": ("import_s",),
     "build": ("build_s",),
@@ -28,8 +28,9 @@ PARTS = {  # a speed launch's columns, in the order in which they happen
     "first step": ("first_step_s", "first_eval_s"),
     "warm-up": ("warm_up_s",),
     "timed chunks": ("timed_s",),
+    "judging": ("replay_s",),
 }
-REST = "latency, probes, end"
+REST, ACCURACY_REST = "latency, probes, end", "compiling, training accuracy, end"  # of a speed launch, an accuracy one
 Row = dict[str, Any]
 # What a sweep's end shows. Of ten thousand rows the rest would take a hundred megabytes.
 TABLE_COLUMNS = names(
@@ -91,12 +92,15 @@ class Ledger:
         return kept
 
     def spend(self, row: Mapping[str, Any]) -> None:
-        """Add the time of a launch that this sweep made: the parts of a speed launch, another one whole."""
-        if row["status"] == "ok" and row["task"] == "speed":
-            known = {part: sum(row[name] or 0.0 for name in names) for part, names in PARTS.items()}
-            self.spent.update(known | {REST: row["duration_s"] - sum(known.values())})
-        else:
-            self.spent[f"{row['task']} launches" if row["status"] == "ok" else "launches not ok"] += row["duration_s"]
+        """Add the time of a launch that this sweep made by its parts; of one that did not end ok, as a whole."""
+        if row["status"] != "ok":
+            self.spent["launches not ok"] += row["duration_s"]
+            return
+        known = {part: sum(row.get(name) or 0.0 for name in names) for part, names in PARTS.items()}
+        rest = REST
+        if row["task"] == "accuracy":
+            known["accuracy epochs"], rest = (row.get("seconds_by_epoch") or [0.0])[-1], ACCURACY_REST
+        self.spent.update(known | {rest: row["duration_s"] - sum(known.values())})
 
     def split(self, wall_s: float, **others_s: float) -> dict[str, float]:
         """Return the seconds of all parts, with `others_s` and what remains of the whole sweep's."""

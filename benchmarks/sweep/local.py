@@ -7,7 +7,7 @@ import secrets
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -45,7 +45,10 @@ def is_unwritable(ending: BaseException) -> bool:
 
 
 class LocalSweep:
-    """The launches of all cells in a sweep's order, those of earlier sweeps in place of new ones with `resume`."""
+    """The launches of all cells in a sweep's order, those of earlier sweeps in place of new ones with `resume`.
+
+    `first_round` is called with the rows after the first speed launch of every cell, where more are to come.
+    """
 
     def __init__(
         self,
@@ -54,8 +57,10 @@ class LocalSweep:
         request: Request,
         report: Report = lambda done, total, planned, row: None,
         report_proof: ReportProof = lambda done, total, cell, proof: None,
+        first_round: Callable[[Sequence[Row]], object] = lambda rows: None,
     ) -> None:
         self.cells, self.launcher, self.request, self.results = cells, launcher, request, request.results
+        self.report, self.first_round = report, first_round
         self.name = name_now()
         self.path = self.results / f"{self.name}.jsonl"
         preset = request.preset
@@ -70,7 +75,7 @@ class LocalSweep:
             seed=request.seed,
             proof_timeout_s=request.proof_timeout_s,
             fresh_proof=request.fresh_proof,
-            report=report,
+            report=self._reported,
             report_proof=report_proof,
             ledger=self.ledger,
         )
@@ -108,6 +113,12 @@ class LocalSweep:
         requested = self.ledger.requested | ({"modes": "recommended"} if self.recommended() else {})
         resumes = sorted({row["sweep"] for row in self.runner.completed.values()})
         self.runner.begin({**self.request.record(), "resumes": resumes, "requested": requested})
+
+    def _reported(self, done: int, total: int, planned: Launch, row: Row | None) -> None:
+        """Report a launch, and the rows so far once every cell has one and more are to come."""
+        self.report(done, total, planned, row)
+        if row is not None and planned.task == "speed" and done == len(self.cells) < total:
+            self.first_round(self.ledger.rows)
 
     def recommended(self) -> bool:
         """Return whether every cell is in its adapter's recommended mode, so that one command can say them all."""

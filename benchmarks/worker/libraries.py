@@ -8,11 +8,12 @@ that mentions memory is `oom`: that status needs evidence. Runs in a framework's
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ CORE_NAMES = (
     "scipy_openblas_get_corename",
     "scipy_openblas_get_corename64_",
 )
+THREADS = ("set_num_threads", "get_num_threads")
 # What is recorded of the environment: from the harness, or set by the worker.
 SETTING = re.compile(r"(ATEN|DNNL|FLAGS|KMP|MKL|MXNET|NPY|OMP|ONEDNN|OPENBLAS|TF|TORCH|XLA)_")
 # Settings by which libraries choose kernels: some do not say themselves what they chose.
@@ -60,6 +62,25 @@ def _openblas_cores(libraries: list[Path]) -> dict[str, str]:
                     cores[path.name] = function().decode()
                     break
     return cores
+
+
+@contextlib.contextmanager
+def numpy_on_one_thread() -> Iterator[None]:
+    """Let NumPy's own OpenBLAS compute on one thread meanwhile; a framework has another copy, or none.
+
+    For the reference network: two spinning threads for products of small matrices take up to fifty times as long where
+    others want the cores, too.
+    """
+    with contextlib.ExitStack() as undo:
+        for path in _loaded():
+            if "openblas" in path.name and path.parent.name == "numpy.libs":
+                library = ctypes.CDLL(str(path))
+                for name in CORE_NAMES:
+                    setter, getter = (getattr(library, name.replace("get_corename", verb), None) for verb in THREADS)
+                    if setter and getter:
+                        undo.callback(setter, getter())
+                        setter(1)
+        yield
 
 
 def _onednn_isas(libraries: list[Path]) -> set[int]:

@@ -58,11 +58,20 @@ class ProbeRequest(_Request):
     device: Device
 
 
-class ProveRequest(CellRequest):
-    """Does a cell compute what is declared? The oracle's losses are kept beside the inputs."""
+class ToProve(TypedDict):
+    """A cell to put through the gate; what the reference network finds is kept beside its inputs."""
+
+    cell: CellAxes
+    data: str
+    inputs: str
+    steps: Count
+
+
+class ProveRequest(_Request):
+    """Do cells compute what is declared? They differ in no more than recipe, data, mode and batch size."""
 
     task: Literal["prove"]
-    steps: Count
+    proofs: list[ToProve]
 
 
 class SpeedRequest(CellRequest):
@@ -185,8 +194,8 @@ class ProbeAnswer(_Answer):
     recommended: dict[str, dict[str, str]]
 
 
-class ProveAnswer(_Answer):
-    """The gate's verdict (worker/lockstep/prove.py)."""
+class Verdict(TypedDict):
+    """What the gate says of one cell (worker/lockstep/prove.py)."""
 
     lockstep: Literal["pass", "fail"]
     why: str
@@ -195,6 +204,12 @@ class ProveAnswer(_Answer):
     by_step: dict[str, float]
     deviations: dict[str, float | None]
     oracle_sha256: str
+
+
+class ProveAnswer(_Answer):
+    """The verdicts in the order of the request's proofs."""
+
+    verdicts: list[Verdict]
 
 
 class _CellAnswer(_Answer):

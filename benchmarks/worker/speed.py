@@ -87,7 +87,8 @@ def speeds(
     """Time training on full batches that come by `input`, and evaluation on preloaded ones; return the row's columns.
 
     `plan` is what an earlier launch of the cell found, or None; `chunk_s` is how long a chunk lasts at least. What
-    `judged_steps` of the timed steps, or more, started from and led to goes to the file `evidence`.
+    `judged_steps` of the timed steps, or more, started from and led to goes to the file `evidence`; the chunks of a new
+    plan have as many steps.
     """
     begin = time.perf_counter_ns()
     device = timing.DeviceClock(adapter.timer())
@@ -103,7 +104,7 @@ def speeds(
     train(early)
     start = adapter.snapshot()()  # makes a copy on the device once, before any is timed
     if plan is None:
-        plan = _explore(train, evaluate, chunk_s)
+        plan = _explore(train, evaluate, chunk_s, fewest=math.ceil(judged_steps / CHUNKS))
     else:
         train(max(1, math.ceil(plan["warm_up_chunks"] * plan["chunk_steps"] * timing.CHUNK_S / chunk_s) - early))
     warm = time.perf_counter_ns()
@@ -151,9 +152,9 @@ def _batches_by(input: str, adapter: Adapter, inputs: Inputs, batch_size: int) -
     return PreloadedBatches(adapter, preloaded)
 
 
-def _explore(train: timing.Work, evaluate: timing.Work, chunk_s: float) -> Plan:
-    """Return steps of a chunk, chunks of 100 ms until the speed held, passes of an evaluated chunk."""
+def _explore(train: timing.Work, evaluate: timing.Work, chunk_s: float, fewest: int) -> Plan:
+    """Return steps of a chunk, `fewest` or more, chunks of 100 ms until the speed held, passes of evaluating."""
     steps = timing.calibrate(train)
     warm = timing.warm_up(train, steps)
-    steps = timing.calibrate(train, steps, chunk_s)  # warm, it may have become faster
+    steps = max(fewest, timing.calibrate(train, steps, chunk_s))  # warm, it may have become faster
     return Plan(chunk_steps=steps, warm_up_chunks=warm, eval_passes=timing.calibrate(evaluate, 1, chunk_s))

@@ -17,8 +17,9 @@ from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from benchmarks.worker.inputs import prepare_inputs
 from benchmarks.worker.lockstep import prove as prove_module
+from benchmarks.worker.lockstep import reference
 from benchmarks.worker.lockstep.bounds import BOUNDS
-from benchmarks.worker.lockstep.reference import tie_free_batches
+from benchmarks.worker.lockstep.reference import at_places, tie_free_batches
 from tests.sweeps import broken
 
 STEPS = 12
@@ -233,6 +234,25 @@ def test_what_is_wrong_at_larger_activations_alone_is_caught_at_trained_weights(
     assert re.match(r"float32 gradient .* at step 1 from trained weights deviates by", why), why
 
 
+@pytest.mark.parametrize(("adapter_class", "verdict"), [(NumpyAdapter, "pass"), (broken.WrongRate, "fail")])
+def test_the_float64_run_is_made_once_for_all_batch_sizes_of_a_process(prove, tmp_path, adapter_class, verdict):
+    runs = []
+
+    class Counted(adapter_class):
+        def build(self):
+            super().build()
+            runs.append(self.dtype)
+
+    prove(NumpyAdapter, RECIPE)  # writes data
+    known, cell = {}, {"device": "cpu", "mode": "eager", "dtype": "float32", "batch_size": 50, "input": "preloaded"}
+    cells = [cell, cell | {"batch_size": 20}, cell | {"input": "host"}]
+    found = [prove_module.prove(Counted, RECIPE, one, tmp_path, tmp_path, STEPS, known) for one in cells]
+    assert [one["lockstep"] for one in found] == [verdict] * 3
+    assert found[0]["by_step"] == found[1]["by_step"]
+    assert runs.count("float64") == 2  # of each input, one
+    assert runs.count("float32") == (3 if verdict == "pass" else 0)
+
+
 def test_a_data_set_of_one_image_whose_loss_nears_zero_is_no_shifted_order(prove, tmp_path):
     class RoundsOtherwise(NumpyAdapter):
         def differentiate(self, images, labels):
@@ -253,10 +273,10 @@ def test_what_an_adapter_is_handed_is_its_own(prove, monkeypatch):
     kept = {}
     original = prove_module._Judge.restart
 
-    def watched(self, starts, *arguments):
-        kept.update({name: array.copy() for name, array in starts[""].items()})
-        original(self, starts, *arguments)
-        assert all((array == kept[name]).all() for name, array in starts[""].items())
+    def watched(self, known, *arguments):
+        kept.update({name: array.copy() for name, array in known.starts[""].items()})
+        original(self, known, *arguments)
+        assert all((array == kept[name]).all() for name, array in known.starts[""].items())
 
     monkeypatch.setattr(prove_module._Judge, "restart", watched)
     verdict = prove(broken.TrainsWhatItWasHanded, RECIPE)
@@ -286,8 +306,9 @@ def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, 
     chosen, seen = [], []
 
     def spied(*arguments):
-        chosen.append(tie_free_batches(*arguments))
-        return chosen[0]
+        places = tie_free_batches(*arguments)
+        chosen.append(at_places(*arguments[1:3], places)[1])
+        return places
 
     class Watched(NumpyAdapter):
         def put(self, images, labels):
@@ -295,9 +316,9 @@ def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, 
                 seen.append(labels)
             return super().put(images, labels)
 
-    monkeypatch.setattr(prove_module, "tie_free_batches", spied)
+    monkeypatch.setattr(reference, "tie_free_batches", spied)
     assert prove(Watched, RECIPE, "float32")["lockstep"] == "pass"
-    np.testing.assert_array_equal(seen[1], chosen[0][1])  # after the test images
+    np.testing.assert_array_equal(seen[1], chosen[0])  # after the test images
 
 
 def test_a_step_of_adam_decides_only_where_the_gradient_is_more_than_its_rounding():

@@ -74,26 +74,61 @@ def _doubtful(gap: Array, error: Array) -> npt.NDArray[np.bool_]:
     return np.asarray(found.any(axis=(0, 2, 3) if gap.ndim == 4 else 1))
 
 
-def tie_free_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int) -> tuple[Array, Array]:
+def tie_free_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int) -> Array:
     """Return `count` batches out of more candidates, each without ties at the weights that the oracle then has.
 
     images (S, B, C, H, W) and labels (S, B) hold the candidates in order, S >= count; the oracle is trained on what
-    is chosen. Where too few samples are free of ties, others fill the batch.
+    is chosen. Where too few samples are free of ties, others fill the batch. Returned are the samples' places among
+    all candidates, (count, B).
     """
     size = labels.shape[1]
-    chosen: list[tuple[Array, Array]] = []
+    chosen: list[Array] = []
     first = 0  # of the candidates that no batch has looked at
     for step in range(count):
         last, found = first + 1, _tie_free(oracle, images[first])
         while found.sum() < size and len(labels) - last > count - step - 1:
             found = np.concatenate([found, _tie_free(oracle, images[last])])
             last += 1
-        order = np.argsort(~found, kind="stable")[:size]
-        pixels, digits = (part[first:last].reshape(-1, *part.shape[2:])[order] for part in (images, labels))
-        oracle.train(oracle.put(pixels[None], digits[None]), 0, 1)
-        chosen.append((pixels, digits))
+        chosen.append(first * size + np.argsort(~found, kind="stable")[:size])
+        oracle.train(oracle.put(*at_places(images, labels, chosen[-1:])), 0, 1)
         first = last
-    return np.stack([pixels for pixels, _ in chosen]), np.stack([digits for _, digits in chosen])
+    return np.stack(chosen)
+
+
+def at_places(images: Array, labels: Array, places: Any) -> tuple[Array, Array]:
+    """Return images (S, B, C, H, W) and labels (S, B) of the samples at these places (S, B) among all candidates."""
+    flat = (part.reshape(-1, *part.shape[2:]) for part in (images, labels))
+    pixels, digits = (part[np.asarray(places)] for part in flat)
+    return pixels, digits
+
+
+RESTARTS = 5  # single steps from either weights
+
+
+class Reference(NamedTuple):
+    """What the gate holds all frameworks to: a cell's recipe, data, seed, steps and batch size decide it alone."""
+
+    losses: Array  # of the free run, (S,) float64
+    starts: dict[str, Weights]  # from which single steps are taken, by what their place is called
+    batches: dict[str, Array]  # the places of their samples among the candidates, (RESTARTS, B)
+
+
+def reference(recipe: Recipe, inputs: Inputs, free: tuple[Array, Array], batch_size: int, folder: Path) -> Reference:
+    """Return what the reference network finds on the batches of the free run, or what an earlier call has kept."""
+    losses, moved = trained(recipe, inputs, *free, folder)
+    starts = {"": inputs.weights, " from trained weights": moved}
+    kept = folder / f"batches-{batch_size}.npy"
+    if not kept.exists():
+        candidates = inputs.steps(SPARE * RESTARTS, batch_size)
+        places = []
+        for weights in starts.values():
+            oracle = NumpyAdapter(recipe, "cpu", "eager", "float64")
+            oracle.set_weights(weights)
+            places.append(tie_free_batches(oracle, *candidates, RESTARTS))
+        part = folder / f"batches-{batch_size}.{os.getpid()}.npy"
+        np.save(part, np.stack(places))
+        part.rename(kept)
+    return Reference(losses, starts, dict(zip(starts, np.load(kept, allow_pickle=False), strict=True)))
 
 
 class Trained(NamedTuple):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -50,6 +51,17 @@ def test_flags_of_worker_and_machine_are_one_set_in_the_schema_s_order(launched)
     assert row["flags"] == ["noisy", "drifting", "thread_mismatch"]
     assert (row["canary_before_s"], row["canary_after_s"]) == ([1.0], [1.5])
     assert _in_order({"unknown", *FLAGS}) == [*FLAGS, "unknown"]
+
+
+@pytest.mark.parametrize(
+    ("recipe", "batch_size", "steps"),
+    [("mlp", 1000, 20), ("lenet", 100, 20), ("lenet", 1000, 20), ("lenet", 4096, 5), ("cnn_32_64", 1 << 16, 3)],
+)
+def test_fewer_steps_of_a_launch_are_judged_where_they_would_take_longer_than_it(recipe, batch_size, steps):
+    launcher = Launcher(PROBES, DATA, 0.1, timeout_s=1.0)
+    cell = replace(CELL, recipe=recipe, batch_size=batch_size)
+    request = launcher._request(launcher.target(cell), Launch("speed", 0, 0, cell), Path("in"), Path("out"))
+    assert request["judged_steps"] == steps
 
 
 def test_a_launch_that_ends_badly_keeps_the_machine_s_flags(launched):

@@ -7,7 +7,8 @@ import pytest
 
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from benchmarks.launch.replay import Judge
+from adapters.weights import initial_weights
+from benchmarks.launch.replay import Judge, PartedOracle
 from benchmarks.plan.cells import Cell
 from benchmarks.worker import replay
 from benchmarks.worker.inputs import Inputs, prepare_inputs
@@ -70,6 +71,24 @@ def test_an_honest_run_passes_however_long_its_chunks_are(judged, chunk_steps, s
     assert 0 <= row["replay_deviation"] < 1e-4
     assert row["replay_scale_deviation"] <= row["replay_deviation"]
     assert row["eval_deviation"] < 1e-5
+
+
+@pytest.mark.parametrize("recipe", ["mlp", "lenet", "lenet5"])
+@pytest.mark.parametrize("size", [1, 7, 150])
+@pytest.mark.parametrize("cores", [1, 3])
+def test_the_reference_network_in_parts_takes_the_steps_of_the_whole_one(recipe, size, cores, monkeypatch):
+    monkeypatch.setattr("benchmarks.launch.replay.physical_cpus", lambda: list(range(cores)))
+    declared = RECIPES[recipe]
+    generator = np.random.default_rng(0)
+    batches = generator.random((3, size, 1, 28, 28)), generator.integers(0, 10, (3, size))
+    whole, parted = NumpyAdapter(declared, dtype="float64"), PartedOracle(declared, dtype="float64")
+    for network in (whole, parted):
+        network.set_weights(initial_weights(declared.model, declared.initialiser, 0))
+    losses = [network.train(placed := network.put(*batches), 0, 3) or placed.losses for network in (whole, parted)]
+    np.testing.assert_allclose(*losses, rtol=1e-13)
+    found, expected = parted.get_weights(), whole.get_weights()
+    for name, array in expected.items():
+        np.testing.assert_allclose(found[name], array, rtol=1e-10, atol=1e-13)
 
 
 def test_where_the_optimiser_remembers_all_of_a_chunk_is_taken_again(judged):

@@ -63,13 +63,24 @@ def pretend(tmp_path, monkeypatch):
         launcher.speed = speed
         axes = RequestedAxes(frameworks, recipes, ["cpu"], [100], ["eager"], ["float32"], [1], ["preloaded"], revisions)
         request = Request(axes, ["tiny"], preset, tmp_path / "results", 60.0, 60.0, **options)
-        sweep = LocalSweep(cells, launcher, request)
+        sweep = LocalSweep(cells, launcher, request, first_round=lambda rows: run.first.append(list(rows)))
         monkeypatch.setattr(sweep.runner, "prove", lambda cells: None)
         sweep.run()
         return sweep, Counter((row["framework"], row["recipe"], row["task"]) for row in sweep.ledger.rows)
 
-    run.results = tmp_path / "results"
+    run.results, run.first = tmp_path / "results", []
     return run
+
+
+def test_the_rows_of_the_first_round_are_shown_once_it_is_complete_and_more_are_to_come(pretend):
+    pretend(Preset(rounds=3, seeds=1), steady, recipes=("mlp", "lenet"))
+    [rows] = pretend.first
+    assert sorted((row["framework"], row["recipe"]) for row in rows) == [
+        ("jax", "lenet"), ("jax", "mlp"), ("torch", "lenet"), ("torch", "mlp"),
+    ]  # fmt: skip
+    pretend(Preset(rounds=1, seeds=0), steady)
+    pretend(Preset(rounds=0, seeds=2), steady)
+    assert len(pretend.first) == 1
 
 
 def steady(cell, number):

@@ -15,7 +15,7 @@ def test_every_second_is_accounted_for_once():
     rows = [
         launch(),
         launch(import_s=None),
-        {"status": "ok", "task": "accuracy", "duration_s": 5.0, "import_s": 1.0},
+        {"status": "ok", "task": "accuracy", "duration_s": 5.0, "import_s": 0.5, "seconds_by_epoch": [1.0, 2.5]},
         launch(status="timeout", duration_s=7.0),
     ]
     account = ledger.Ledger(0, 0)
@@ -24,9 +24,11 @@ def test_every_second_is_accounted_for_once():
     found = account.split(70.0, proofs=12.0)
     assert sum(found.values()) == pytest.approx(70.0)
     assert found["timed chunks"] == 20.0
-    assert found["import"] == 1.0
+    assert found["import"] == 1.5
     assert found["first step"] == 4.0
-    assert found["accuracy launches"] == 5.0
+    assert found["judging"] == 2.0
+    assert found["accuracy epochs"] == 2.5
+    assert found[ledger.ACCURACY_REST] == 2.0
     assert found["launches not ok"] == 7.0
     assert found["proofs"] == 12.0
     assert found["between launches"] == pytest.approx(70 - 2 * 20 - 5 - 7 - 12)

@@ -38,6 +38,22 @@ def test_numpy_s_blas_is_found_with_the_kernels_it_chose(monkeypatch):
     assert "secret" not in found["settings"].values()
 
 
+def test_numpy_computes_on_one_thread_meanwhile_and_on_as_many_as_before_after_it():
+    numpy_s = [path for path in libraries._loaded() if path.parent.name == "numpy.libs" and "openblas" in path.name]
+    library = libraries.ctypes.CDLL(str(numpy_s[0]))
+    names = (name.replace("get_corename", "{}_num_threads") for name in libraries.CORE_NAMES)
+    name = next(name for name in names if hasattr(library, name.format("get")))
+    threads, change = (getattr(library, name.format(verb)) for verb in ("get", "set"))
+    before = threads()
+    try:
+        change(2)
+        with libraries.numpy_on_one_thread():
+            assert threads() == 1
+        assert threads() == 2
+    finally:
+        change(before)
+
+
 @pytest.mark.fault(44)
 def test_the_kernels_are_those_that_the_libraries_say_and_the_settings_that_the_worker_sees(monkeypatch):
     monkeypatch.delenv("ATEN_CPU_CAPABILITY", raising=False)

@@ -207,12 +207,12 @@ def test_an_image_that_is_none_is_refused():
 def test_a_request_holds_a_cell_as_the_plan_has_it():
     cell = Cell("numpy", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 2)
     data = Prepared("some", "0" * 64, Path("data"), 40, 10, "")
-    request = process.cell_request(cell, data, Path("inputs")) | {"task": "prove", "steps": 1}
+    request = process.cell_request(cell, data, Path("inputs")) | {"task": "evaluate", "weights": {}, "outputs": {}}
     assert checked_request(request) is request
 
 
 def test_a_mistake_names_the_field_by_its_way_and_shows_little():
     request = example(REQUESTS["prove"])
-    request["cell"]["threads"] = "x" * 1000
-    assert mistake(REQUESTS["prove"], request).startswith("has no valid 'cell.threads': 'xxx")
+    request["proofs"][0]["cell"]["threads"] = "x" * 1000
+    assert mistake(REQUESTS["prove"], request).startswith("has no valid 'proofs[0].cell.threads': 'xxx")
     assert len(mistake(REQUESTS["prove"], request)) < 200

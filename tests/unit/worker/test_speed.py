@@ -82,6 +82,13 @@ def test_a_plan_is_followed(simulated):
     assert found["warm_up_s"] == pytest.approx(3 * 77 * SimulatedAdapter.step_s, rel=1e-3)
 
 
+def test_slow_steps_have_chunks_of_as_many_as_are_judged_of_each(simulated):
+    class Slow(SimulatedAdapter):
+        step_s = 0.3
+
+    assert [simulated(Slow, judged_steps=steps)["chunk_steps"] for steps in (10, 11, 20, 21)] == [1, 2, 2, 3]
+
+
 def test_longer_chunks_are_warmed_up_no_longer(simulated):
     found = simulated(chunk_s=0.4)
     assert min(found["train_chunk_s"]) >= 0.4

@@ -5,7 +5,7 @@ import pytest
 
 from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
 from adapters.numpy import NumpyAdapter
-from benchmarks.worker.lockstep.reference import _tie_free, tie_free_batches
+from benchmarks.worker.lockstep.reference import _tie_free, at_places, tie_free_batches
 
 
 def built(*layers, image=(1, 2, 2), **weights):
@@ -62,11 +62,11 @@ def test_batches_are_the_sure_samples_in_order_and_others_only_where_these_run_o
     adapter = built(
         Flatten(), Dense(1), Activation("relu"), Dense(10), dense1_weight=RELU.get_weights()["dense1.weight"]
     )
-    chosen, digits = tie_free_batches(adapter, stacked, labels, 2)
-    assert digits.tolist() == [[1, 2], [4, 5]]
+    places = tie_free_batches(adapter, stacked, labels, 2)
+    assert places.tolist() == [[1, 2], [4, 5]]
+    chosen, digits = at_places(stacked, labels, places)
     np.testing.assert_array_equal(chosen[0], candidates[1:3])
+    np.testing.assert_array_equal(digits, places)  # its labels are numbered
     assert adapter.step_count == 2
-    _, digits = tie_free_batches(
-        RELU, images(doubtful, doubtful, clear[0], clear[1]).reshape(2, 2, 1, 2, 2), labels[:2], 2
-    )
-    assert digits.tolist() == [[0, 1], [2, 3]]
+    few = images(doubtful, doubtful, clear[0], clear[1]).reshape(2, 2, 1, 2, 2)
+    assert tie_free_batches(RELU, few, labels[:2], 2).tolist() == [[0, 1], [2, 3]]
