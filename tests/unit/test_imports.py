@@ -28,7 +28,7 @@ ONLY = {  # what a package may import where that is less than all below it
         *("benchmarks.machine.environments", "benchmarks.machine.git"),
         *("benchmarks.machine.noise", "benchmarks.record", "benchmarks.launch.roofline"),
         *("benchmarks.models.checkpoint", "benchmarks.checks"),
-        *("benchmarks.cli.terminal", "benchmarks.cli.micro"),
+        *("benchmarks.cli.terminal", "benchmarks.cli.micro", "benchmarks.cli.options", "benchmarks.cli.program"),
     },
 }
 DASK = {"dask", "dask_jobqueue", "distributed"}

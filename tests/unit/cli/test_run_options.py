@@ -78,15 +78,15 @@ def test_an_empty_name_is_not_the_folder_one_stands_in():
         terminal.prepared("", None)
 
 
-@pytest.mark.parametrize("command", ["evaluate", "predict", "exchange", "train", "demo"])
+@pytest.mark.parametrize("command", ["verify", "predict", "verify --exchange", "train", "demo"])
 def test_two_devices_where_one_is_meant_are_one_line(command, tmp_path, monkeypatch):
     """Where nobody can ask the driver every name of a card is taken."""
     monkeypatch.setitem(sys.modules, "pynvml", None)
     arguments = {
-        "evaluate": [str(tmp_path)],
+        "verify": [str(tmp_path)],
         "predict": ["x.png", "--weights", str(tmp_path)],
         "train": ["--save", str(tmp_path / "x")],
     }
-    done = CliRunner().invoke(app, [command, *arguments.get(command, []), "--device", "cpu,gpu"])
+    done = CliRunner().invoke(app, [*command.split(), *arguments.get(command, []), "--device", "cpu,gpu"])
     assert isinstance(done.exception, UsageError), done.exception
     assert str(done.exception) == "--device cpu, gpu: one at a time; give one"
