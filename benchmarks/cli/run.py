@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Annotated
 
@@ -229,7 +229,28 @@ def _probed(
 ) -> tuple[dict[tuple[str, str], Probe], list[Cell]]:
     """Return what each framework can do on each device of this machine, and the cells that were asked for."""
     probes = probe_all(frameworks, devices)
+    if not axes.frameworks:
+        frameworks = _answering(probes, frameworks)
     return probes, expand(axes.on(frameworks, datasets, devices, most_threads()), probes)
+
+
+def _answering(probes: Mapping[tuple[str, str], Probe], frameworks: Sequence[str]) -> list[str]:
+    """Return the frameworks that nobody named and that answer, and say in a line which do not; all where none does.
+
+    A platform without wheels of a framework is no fault of a sweep.
+    """
+    lost = {name: problem for name in frameworks if (problem := _lost(probes, name))}
+    if len(lost) == len(frameworks):
+        return list(frameworks)
+    for problem in lost.values():
+        say(f"left out: {problem}")
+    return [name for name in frameworks if name not in lost]
+
+
+def _lost(probes: Mapping[tuple[str, str], Probe], framework: str) -> str:
+    """Return why a framework has no environment that works on any device, empty where it has one."""
+    mine = [probe for (name, _), probe in probes.items() if name == framework]
+    return mine[0].problem if all(probe.missing for probe in mine) else ""
 
 
 def _difference(detect: str | None, rounds: int | None) -> float | None:

@@ -7,7 +7,9 @@ from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
 from benchmarks.cli import terminal
+from benchmarks.cli.run import _answering
 from benchmarks.errors import DataError, UsageError
+from benchmarks.launch.probe import Probe
 from benchmarks.machine import environments
 from benchmarks.plan.data import sources
 from benchmarks.plan.data.sources import FILES
@@ -90,3 +92,16 @@ def test_two_devices_where_one_is_meant_are_one_line(command, tmp_path, monkeypa
     done = CliRunner().invoke(app, [*command.split(), *arguments.get(command, []), "--device", "cpu,gpu"])
     assert isinstance(done.exception, UsageError), done.exception
     assert str(done.exception) == "--device cpu, gpu: one at a time; give one"
+
+
+def test_a_framework_without_wheels_here_is_one_line_and_the_others_go_on(capsys):
+    probes = {("torch", "cpu"): Probe("torch", "cpu"), ("mxnet", "cpu"): Probe("mxnet", "cpu", "no such", missing=True)}
+    assert _answering(probes, ["torch", "mxnet"]) == ["torch"]
+    assert capsys.readouterr().err == "left out: no such\n"
+
+
+def test_a_framework_that_works_on_one_device_stays_and_where_none_works_all_have_their_rows(capsys):
+    lost = {(name, "cpu"): Probe(name, "cpu", "no such", missing=True) for name in ("torch", "mxnet")}
+    card = {("torch", "gpu"): Probe("torch", "gpu")}
+    assert _answering({**lost, **card}, ["torch", "mxnet"]) == ["torch"]
+    assert _answering(lost, ["torch", "mxnet"]) == ["torch", "mxnet"]
