@@ -9,7 +9,7 @@ first layer's input gradient: training = 3 * forward - forward(first counted lay
 `all_` figures add what the headline leaves out: pooling, activations, loss, optimiser. There an addition, comparison,
 multiplication, division, root or transcendental function of one element is 1 FLOP, whatever it takes on a machine.
 
-`describe` lists what each layer of a declared model is and costs.
+`info describe` lists what each layer of a declared model is and costs.
 """
 
 from __future__ import annotations

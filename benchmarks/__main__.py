@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import typer
-
-from benchmarks.cli import checks, terminal
-from benchmarks.cli.dask import collect, join, schedule
+from benchmarks.cli import terminal
+from benchmarks.cli.dask import cluster_commands
+from benchmarks.cli.info import info_commands
 from benchmarks.cli.micro import micro_benchmarks
-from benchmarks.cli.models import draw, evaluate_saved, exchange_weights, predict_digits, train_and_save
+from benchmarks.cli.models import draw, predict_digits, train_and_save
+from benchmarks.cli.program import program
 from benchmarks.cli.run import run
+from benchmarks.cli.selftest import self_test
+from benchmarks.cli.verify import verify
 from benchmarks.machine import signals
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-COMMANDS: dict[str, Callable[..., None]] = {
+COMMANDS = {
     "run": run,
-    "lockstep": checks.lockstep,
-    "peak": checks.machine_peak,
-    "exchange": exchange_weights,
+    "verify": verify,
     "train": train_and_save,
-    "evaluate": evaluate_saved,
     "predict": predict_digits,
     "demo": draw,
-    "selfcheck": checks.check_measuring,
     "micro": micro_benchmarks,
-    "schedule": schedule,
-    "join": join,
-    "collect": collect,
-    "list": checks.list_frameworks,
-    "describe": checks.describe_model,
-    "check": checks.check_up,
-    "lane": checks.ask_everything,
+    "info": info_commands,
+    "cluster": cluster_commands,
+    "selftest": self_test,
 }
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+app = program(COMMANDS, "Measure how fast deep-learning frameworks compute the same network, and keep what they learn.")
 
 
 def main() -> None:

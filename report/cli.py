@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,16 +15,18 @@ import typer
 from rich.table import Table
 
 from benchmarks import errors
-from benchmarks.cli import terminal
+from benchmarks.cli import options, terminal
 from benchmarks.cli.answer import FIVE, Section, answers
 from benchmarks.cli.micro import MICRO_RESULTS
+from benchmarks.cli.options import what, where
+from benchmarks.cli.program import program
 from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine.environments import ROOT
 from benchmarks.plan.typed import numbers, values
 from benchmarks.record.schema import COLUMNS
 from benchmarks.record.summary import Comparison
 from report import curves, formats, micro
-from report.export import EXPORTS, exported
+from report.export import EXPORTS, WHOLE, exported
 from report.formats import FORMATS, as_csv
 from report.page.document import as_markdown, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
@@ -38,10 +40,10 @@ from report.tables.metrics import DEFAULT, Metric, metric
 from report.tables.sides import AXES, READ
 
 out, err = terminal.terminal(), terminal.terminal(stderr=True)
-RESULTS = ROOT / "results"
-Results = Annotated[Path, typer.Option(help="folder that holds the rows")]
-Only = Annotated[list[str] | None, typer.Option(help="only these; repeatable, or comma-separated")]
-Base = Annotated[str | None, typer.Option(help="framework to compare with; default: the fastest, in accuracy numpy")]
+Only = Annotated[list[str] | None, what("Only these; repeatable, or comma-separated.", "NAME,...")]
+Base = Annotated[
+    str | None, what("Framework to compare with. Default: the fastest, and numpy in accuracy.", "FRAMEWORK")
+]
 
 
 def _loaded(source: str | Path, columns: Sequence[str] | None = None, categories: bool = False) -> pd.DataFrame:
@@ -75,27 +77,30 @@ def _deliver(content: str | bytes, path: Path | None) -> None:
 
 
 BY = ("sets", "framework", "revision")
-SET = "a folder, a file, or a git revision of results/"
+SET = "A folder, a file, or a git revision of results/."
+shown = options.group("How it is shown")
 
 
 def compare_sets(
     base_set: Annotated[str | None, typer.Argument(metavar="BASE", help=SET, show_default=False)] = None,
     new_set: Annotated[str | None, typer.Argument(metavar="NEW", help=SET, show_default=False)] = None,
-    results: Results = RESULTS,
+    results: options.Results = options.RESULTS,
     base: Base = None,
-    by: Annotated[str | None, typer.Option(help=f"{', '.join(BY)}; default: sets with two, else framework")] = None,
-    name: Annotated[str, typer.Option("--metric", help="any numeric column of a row")] = DEFAULT,
-    across: Annotated[list[str] | None, typer.Option(help=f"compare although these differ: {', '.join(AXES)}")] = None,
-    fail_on: Annotated[str | None, typer.Option(help=f"a gate: {', '.join(RULES)}, slower:5%")] = None,
-    form: Annotated[str, typer.Option("--format", help=", ".join(FORMATS))] = "table",
-    out_file: Annotated[Path | None, typer.Option("--out", help="file to write instead of showing")] = None,
-    show_all: Annotated[bool, typer.Option("--all", help="every comparison, however many")] = False,
+    by: Annotated[
+        str | None, what(f"{', '.join(BY)}. Default: sets where two are given, else framework.", "NAME")
+    ] = None,
+    name: Annotated[str, what("Any numeric column of a row.", "COLUMN", name="--metric")] = DEFAULT,
+    across: Annotated[list[str] | None, what(f"Compare although these differ: {', '.join(AXES)}.", "NAME,...")] = None,
+    fail_on: Annotated[str | None, what(f"A gate: {', '.join(RULES)}, slower:5%.", "RULE,...")] = None,
+    show_all: Annotated[bool, shown("Every comparison, however many.", name="--all")] = False,
+    form: Annotated[str, shown(f"{', '.join(FORMATS)}.", "NAME", name="--format")] = "table",
+    out_file: Annotated[Path | None, shown("File to write in place of showing.", "FILE", name="--out")] = None,
     framework: Only = None,
     model: Only = None,
     batch_size: Only = None,
     mode: Only = None,
-    wide: Annotated[bool, typer.Option("--wide", help="all columns, however wide the terminal is")] = False,
-    details: Annotated[bool, typer.Option("--details", help="also all modes, accuracies, noise, times")] = False,
+    wide: Annotated[bool, shown("All columns, however wide the terminal is.", name="--wide")] = False,
+    details: Annotated[bool, shown("Also all modes, accuracies, noise and times.", name="--details")] = False,
 ) -> None:
     """Show BASE against NEW, cell by cell; with one set or none, the frameworks of that set or of --results.
 
@@ -251,8 +256,10 @@ def _conclude(outcome: Outcome) -> None:
 
 
 def page(
-    results: Results = RESULTS,
-    out: Annotated[Path, typer.Option(help="the page; .md and .csv go beside it")] = ROOT / "report/out/report.html",
+    results: options.Results = options.RESULTS,
+    out: Annotated[
+        Path, where("The page; .md and .csv go beside it.", "FILE", show_default="report/out/report.html")
+    ] = ROOT / "report/out/report.html",
     base: Base = None,
 ) -> None:
     """Write the report page (HTML), its headline as Markdown, and the figures of every cell as CSV."""
@@ -267,35 +274,24 @@ def page(
     _deliver(as_csv(pd.concat(tables) if tables else inputs.table), out.with_suffix(".csv"))
 
 
-def export(
-    form: Annotated[str, typer.Option("--format", help=", ".join(EXPORTS))],
-    name: Annotated[
-        str, typer.Option("--metric", help="numeric column of a row; csv, json, parquet hold all")
-    ] = DEFAULT,
-    results: Results = RESULTS,
-    out_file: Annotated[Path | None, typer.Option("--out", help="file to write instead of the output")] = None,
+def rows(
+    form: Annotated[str, what(f"{', '.join(EXPORTS)}.", "NAME", name="--format")] = "csv",
+    name: Annotated[str, what(f"A numeric column; {', '.join(WHOLE)} hold all.", "COLUMN", name="--metric")] = DEFAULT,
+    results: options.Results = options.RESULTS,
+    out_file: Annotated[Path | None, where("File to write in place of the output.", "FILE", name="--out")] = None,
 ) -> None:
-    """Write results for another tool: of each cell the newest launches that ended ok, or every row as it is."""
+    """Print every row, one launch a line, or write a file for another tool.
+
+    csv, json, jsonl and parquet hold every row with all columns. The others hold one metric of each cell, from its
+    newest launches that ended ok.
+    """
     asked = metric(name)
     if form == "parquet" and not out_file and sys.stdout.isatty():
         raise UsageError("--format parquet is no text; give --out FILE")
-    content = exported(_loaded(results), form, asked)
-    _deliver(content, out_file)
+    _deliver(exported(load(results) if form in WHOLE else _loaded(results), form, asked), out_file)
     if form == "github-action-benchmark":
         way = "customBiggerIsBetter" if asked.rising else "customSmallerIsBetter"
         err.print(f"the action reads this with `tool: {way}`", highlight=False, soft_wrap=True)
-
-
-def rows(format: Annotated[str, typer.Option(help="csv or json")] = "csv", results: Results = RESULTS) -> None:
-    """Print every row, one launch a line."""
-    frame = load(results)
-    match format:
-        case "csv":
-            print(as_csv(frame), end="")  # noqa: T201  # for programs: no wrapping, no colours
-        case "json":
-            print(frame.to_json(orient="records", lines=True), end="")  # noqa: T201
-        case _:
-            raise UsageError(f"--format {format}: expected csv or json")
 
 
 def columns() -> None:
@@ -304,39 +300,36 @@ def columns() -> None:
     print(formats.markdown_table(rows))  # noqa: T201  # for a file, not for a screen
 
 
-def check_results(results: Results = RESULTS) -> None:
+def check_results(results: options.Results = options.RESULTS) -> None:
     """Print as JSON what is wrong with the files (section `results`) and with what their tables compare (`rules`)."""
     read = rules.read_all(results, rules.READ)
     sections = {"results": rules.file_findings(results, read), "rules": rules.findings(read)}
     print(json.dumps({name: [asdict(finding) for finding in found] for name, found in sections.items()}))  # noqa: T201
 
 
-def curve_of(folder: Annotated[Path, typer.Argument(help="a folder that `benchmarks train --save` made")]) -> None:
-    """Draw loss and accuracy by epoch into the folder's curves.svg, from its model card."""
-    print(curves.draw(folder))  # noqa: T201
-
-
-def micro_benchmarks(results: Results = MICRO_RESULTS) -> None:
+def micro_benchmarks(results: options.Results = MICRO_RESULTS) -> None:
     """Show what single calls take, newest run of each cell: a table for each kind of call."""
     terminal.show(out, micro.as_tables(micro.load(results), out.width))
 
 
-def curves_by_epoch(results: Results = RESULTS / "curves") -> None:
-    """Print accuracy by epoch beside the published figures as Markdown; docs/curves.md holds these tables."""
-    print(curves.as_markdown(curves.curves(_loaded(results))))  # noqa: T201  # for a file, not for a screen
+def curves_by_epoch(
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="FOLDER", help="A folder of `benchmarks train --save`.")
+    ] = None,
+    results: Annotated[
+        Path, where("Folder that rows are kept in.", "DIR", show_default="results/curves/")
+    ] = options.RESULTS / "curves",
+) -> None:
+    """Print accuracy by epoch beside the published figures, as Markdown.
+
+    With FOLDER, draw loss and accuracy by epoch of that training into its curves.svg.
+    """
+    # Printed for a file, not for a screen: no wrapping.
+    print(curves.draw(folder) if folder else curves.as_markdown(curves.curves(_loaded(results))))  # noqa: T201
 
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, pretty_exceptions_enable=False)
-COMMANDS: dict[str, Callable[..., None]] = {
-    "compare": compare_sets,
-    "export": export,
-    "page": page,
-    "rows": rows,
-    "micro": micro_benchmarks,
-    "curves": curves_by_epoch,
-    "curve": curve_of,
-    "columns": columns,
-    "check": check_results,
-}
-for _name, _command in COMMANDS.items():
-    app.command(_name)(_command)
+COMMANDS = {"compare": compare_sets, "page": page, "rows": rows, "curves": curves_by_epoch}
+HIDDEN = {"micro": micro_benchmarks, "columns": columns, "check": check_results}  # for programs and documents
+app = program(
+    {**COMMANDS, **HIDDEN}, "Read rows: compare frameworks, sets or releases, write the page, and export.", HIDDEN
+)

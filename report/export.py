@@ -195,9 +195,10 @@ def _described(values: list[float]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def as_json(frame: pd.DataFrame) -> str:
-    """Return one launch a line, each a JSON object."""
-    return frame.to_json(orient="records", lines=True, double_precision=15)
+def as_json(frame: pd.DataFrame, lines: bool = False) -> str:
+    """Return an object a launch, in one array; with `lines` (JSON Lines) each on a line of its own, and no array."""
+    written: str = frame.to_json(orient="records", lines=lines, double_precision=15)
+    return written if lines else written + "\n"
 
 
 def as_parquet(frame: pd.DataFrame) -> bytes:
@@ -220,7 +221,9 @@ EXPORTS: dict[str, Callable[[pd.DataFrame, Metric], str | bytes]] = {
     "parquet": lambda frame, _: as_parquet(frame),
     "csv": lambda frame, _: as_csv(frame),
     "json": lambda frame, _: as_json(frame),
+    "jsonl": lambda frame, _: as_json(frame, lines=True),
 }
+WHOLE = ("csv", "json", "jsonl", "parquet")  # hold every row with all columns
 
 
 def exported(frame: pd.DataFrame, form: str, asked: Metric) -> str | bytes:

@@ -55,7 +55,7 @@ class Lane:
         """Return a command of the harness for these frameworks on this device."""
         interpreters = [f"--python={pair}" for pair in self.pythons]
         axes = ["--device", self.device, "--framework", ",".join(self.frameworks) or "numpy"]
-        return [sys.executable, "-m", "benchmarks", name, *interpreters, *axes, *options]
+        return [sys.executable, "-m", "benchmarks", *name.split(), *interpreters, *axes, *options]
 
     def data(self) -> list[str]:
         """Return the options that name the data set."""
@@ -72,16 +72,18 @@ def parts(lane: Lane) -> Iterator[Part]:
     """Yield the parts in order; their shares are 84 hundredths, so that others may have parts of their own."""
     small = lane.small
     model, modes = "linear" if small else "lenet", ["--mode", "eager,compiled,fused"]
-    gate = lane.command("lockstep", *modes, *lane.data(), "--steps", "20" if small else "200", "--json")
+    gate = lane.command("verify", *modes, *lane.data(), "--steps", "20" if small else "200", "--json")
     gate += ["--model", model, "--dtype"]
-    peak = lane.command("peak", *(["--sizes", "64"] if small else []), "--json", "--dtype")  # rows take the default's
+    peak = lane.command(
+        "info peak", *(["--sizes", "64"] if small else []), "--json", "--dtype"
+    )  # rows take the default's
     sizes, more = "8" if small else "100,8192", "32" if small else "100,512,2048,16384"
     narrow = ["--mode", "eager" if small else "fused", "--model", model, "--batch-size", sizes]
     rest = [name for name in DTYPES if name not in FIRST]
     interpreters = [f"--python={pair}" for pair in lane.pythons]
 
-    yield Part("list", 5, [sys.executable, "-m", "benchmarks", "list", "--json", *interpreters])
-    yield Part("lockstep", 18, [*gate, ",".join(FIRST)])
+    yield Part("list", 5, [sys.executable, "-m", "benchmarks", "info", "list", "--json", *interpreters])
+    yield Part("verify", 18, [*gate, ",".join(FIRST)])
     yield Part("peak", 6, [*peak, "float32"])
     yield Part("sweep", 24, lane.sweep(24, 3, *modes, "--model", model, "--batch-size", sizes))
     models = model if small else "mlp,lenet"
@@ -89,7 +91,7 @@ def parts(lane: Lane) -> Iterator[Part]:
     yield Part("sweep of sizes", 12, larger)
     yield Part("peak of narrow types", 4, [*peak, ",".join(NARROW)])
     yield Part("sweep of narrow types", 8, lane.sweep(8, 1, *narrow, "--dtype", ",".join(NARROW)))
-    yield Part("lockstep of narrow types", 4, [*gate, ",".join(rest)])
+    yield Part("verify narrow types", 4, [*gate, ",".join(rest)])
     page = ["page", "--results", str(lane.out / "rows"), "--out", str(lane.out / "report.html")]
     yield Part("page", 3, [sys.executable, "-m", "report", *page])
 

@@ -8,8 +8,11 @@ from typing import Annotated
 
 import typer
 
+from benchmarks.cli import options
 from benchmarks.cli.display import MembersDisplay, Reportable, summarise_when_ended
-from benchmarks.cli.terminal import Axis, Pythons, err, out, say
+from benchmarks.cli.options import cluster
+from benchmarks.cli.program import program
+from benchmarks.cli.terminal import err, out, say
 from benchmarks.errors import UsageError, require
 from benchmarks.files import default_cache
 from benchmarks.machine import environments
@@ -17,21 +20,23 @@ from benchmarks.plan.cells import Request
 from benchmarks.record import store
 
 HOW = "make the environment that has it: tox run --notest -e engine, and type .tox/engine/bin/python in place of python"
-Insecure = Annotated[bool, typer.Option("--insecure", help="without TLS, in a network that you trust")]
-Patience = Annotated[float, typer.Option(min=1, help="seconds of silence after which the other side counts as lost")]
-Folder = Annotated[Path | None, typer.Option(help="where lines are kept until the driver has them")]
+Insecure = Annotated[bool, cluster("Without TLS, in a network that you trust.", name="--insecure")]
+Patience = Annotated[float, cluster("Silence after which the other side counts as lost.", "SECONDS", min=1)]
+Folder = Annotated[
+    Path | None, cluster("Where lines are kept until the driver has them.", "DIR", show_default="member/ in the cache")
+]
 DEFAULT_PATIENCE_S = 60.0
 
 
 def schedule(
-    host: Annotated[str, typer.Option(help="address to listen at")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free")] = 8786,
-    dashboard: Annotated[str, typer.Option(help="address of Dask's dashboard")] = "127.0.0.1:8787",
+    host: Annotated[str, cluster("Address to listen at.", "ADDRESS")] = "127.0.0.1",
+    port: Annotated[int, cluster("0 for any that is free.", "N", min=0, max=65535)] = 8786,
+    dashboard: Annotated[str, cluster("Address of Dask's dashboard.", "ADDRESS")] = "127.0.0.1:8787",
     patience: Patience = DEFAULT_PATIENCE_S,
     insecure: Insecure = False,
 ) -> None:
     """Be the scheduler that members join and drivers ask, until Ctrl-C."""
-    require("schedule", "distributed", instead=HOW)
+    require("cluster schedule", "distributed", instead=HOW)
     from benchmarks.sweep.dask import scheduler  # noqa: PLC0415
 
     scheduler.apply(patience)
@@ -39,13 +44,13 @@ def schedule(
 
 
 def join(
-    address: Annotated[str, typer.Argument(help="the scheduler's: tls://HOST:8786")],
-    framework: Axis = None,
-    name: Annotated[str | None, typer.Option(help="how Dask knows this machine")] = None,
+    address: Annotated[str, typer.Argument(help="The scheduler's: tls://HOST:8786.")],
+    framework: options.Frameworks = None,
+    name: Annotated[str | None, cluster("How Dask knows this machine.", "NAME")] = None,
     folder: Folder = None,
     patience: Patience = DEFAULT_PATIENCE_S,
     insecure: Insecure = False,
-    python: Pythons = None,
+    python: options.Pythons = None,
     nthreads: Annotated[int, typer.Option(hidden=True)] = 1,
     memory_limit: Annotated[str, typer.Option(hidden=True)] = "0",
     death_timeout: Annotated[float | None, typer.Option(hidden=True)] = None,
@@ -61,7 +66,7 @@ def join(
     Its environments are probed first. Exit code 69 when the scheduler has been gone for longer than --patience.
     """
     # The hidden options are what dask-jobqueue hands to every worker that it starts.
-    require("join", "distributed", instead=HOW)
+    require("cluster join", "distributed", instead=HOW)
     from benchmarks.sweep.dask import facts, member, scheduler  # noqa: PLC0415
 
     if nthreads != 1:
@@ -82,8 +87,10 @@ def join(
 
 
 def collect(
-    address: Annotated[str | None, typer.Argument(help="the scheduler's")] = None,
-    results: Annotated[Path, typer.Option(help="folder that rows are kept in")] = environments.ROOT / "results",
+    address: Annotated[
+        str | None, typer.Argument(help="The scheduler's; without it what this machine has kept.", show_default=False)
+    ] = None,
+    results: options.Results = options.RESULTS,
     folder: Folder = None,
     patience: Patience = DEFAULT_PATIENCE_S,
     insecure: Insecure = False,
@@ -92,7 +99,7 @@ def collect(
 
     A driver that was killed leaves lines with its members. Lines that we have already are not fetched twice.
     """
-    require("collect", "distributed", instead=HOW)
+    require("cluster collect", "distributed", instead=HOW)
     from benchmarks.sweep.dask import scheduler  # noqa: PLC0415
     from benchmarks.sweep.dask.workers import from_folder, from_members  # noqa: PLC0415
 
@@ -135,3 +142,7 @@ def run_over_dask(
         with summarise_when_ended(sweep, display):
             sweep.run()
         return sweep
+
+
+COMMANDS = {"schedule": schedule, "join": join, "collect": collect}
+cluster_commands = program(COMMANDS, "A sweep over several machines: the scheduler, its members, what they still have.")

@@ -73,9 +73,8 @@ class Display:
     def first_round(self, rows: Sequence[Row]) -> None:
         """Show the tables of the first launch of each cell, while more are to come."""
         with suppress(OSError):
-            for table in _summary(rows):
-                self.console.print(table)
-        self.say("provisional: one launch of each configuration (n = 1), while the others are measured")
+            show(self.console, sweep_tables(rows, self.console.width))
+        self.say("one launch of each configuration; the others are being measured")
 
     def close(self) -> None:
         with suppress(OSError):

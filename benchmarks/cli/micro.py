@@ -13,7 +13,9 @@ import typer
 
 from adapters.contract import DTYPES
 from adapters.recipes import HEADLINE, MODELS
-from benchmarks.cli.terminal import Axis, Wait, err, out, say
+from benchmarks.cli import options
+from benchmarks.cli.options import length, what, where
+from benchmarks.cli.terminal import err, out, say
 from benchmarks.errors import StorageError
 from benchmarks.launch.probe import chosen_frameworks
 from benchmarks.launch.process import on_cpus
@@ -71,21 +73,23 @@ class Micro:
 
 
 def micro_benchmarks(
-    framework: Axis = None,
-    model: Annotated[list[str] | None, typer.Option(help="default: mlp, lenet")] = None,
-    batch_size: Annotated[list[str] | None, typer.Option(help="default 100")] = None,
-    mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
-    dtype: Axis = None,
-    device: Axis = None,
-    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores, up to the CPU quota")] = None,
-    kind: Annotated[list[str] | None, typer.Option(help=f"default: {', '.join(CALL_KINDS)}")] = None,
-    max_time: Annotated[float, typer.Option(min=0.01, help="seconds that each benchmark is timed")] = 1.0,
-    results: Annotated[Path, typer.Option(help="folder for pytest-benchmark's JSON")] = MICRO_RESULTS,
-    wait: Wait = True,
+    framework: options.Frameworks = None,
+    model: options.Models = None,
+    batch_size: Annotated[options.Names, what("Images in a batch. Default: 100.", "N,...")] = None,
+    mode: options.Modes = None,
+    dtype: options.Dtypes = None,
+    kind: Annotated[options.Names, what(f"Calls: {', '.join(CALL_KINDS)}. Default: all.", "NAME,...")] = None,
+    max_time: Annotated[float, length("How long each benchmark is timed.", "SECONDS", min=0.01)] = 1.0,
+    device: options.Devices = None,
+    threads: options.Threads = None,
+    results: Annotated[
+        Path, where("Folder for pytest-benchmark's JSON.", "DIR", show_default="results/micro/")
+    ] = MICRO_RESULTS,
+    wait: options.Wait = True,
 ) -> None:
     """Time single calls with pytest-benchmark, one process per framework, device and number of threads.
 
-    Proves nothing, `lockstep` does that. Exit code: 0 all ok, 1 some not, 2 usage, 74 results cannot be written,
+    Proves nothing, `verify` does that. Exit code: 0 all ok, 1 some not, 2 usage, 74 results cannot be written,
     75 another process measures (with --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP.
     """
     devices = chosen(device)

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from adapters.contract import DTYPES, INPUTS
 from adapters.registry import ADAPTERS
+from benchmarks.cli import options
 from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience, run_over_dask
 from benchmarks.cli.display import Display, Reportable, show_outcome, summarise_when_ended
-from benchmarks.cli.terminal import Axis, DataDir, Pythons, Wait, err, out, planned, prepared, say
+from benchmarks.cli.options import cluster, length, what, where
+from benchmarks.cli.terminal import err, out, planned, prepared, say
 from benchmarks.errors import UsageError, count, plain
 from benchmarks.launch.ceilings import ceilings, points
 from benchmarks.launch.launcher import Launcher
@@ -49,13 +50,13 @@ def _over_several(engine: str, scheduler: str | None, cluster: str | None, **oth
         return False
     if (scheduler is None) == (cluster is None):
         raise UsageError(
-            "--engine dask needs --scheduler ADDRESS (python -m benchmarks schedule starts one) or"
+            "--engine dask needs --scheduler ADDRESS (python -m benchmarks cluster schedule starts one) or"
             f" --cluster {'|'.join(CLUSTERS)}, one of them"
         )
     if cluster:
         values([cluster], [], CLUSTERS, "cluster")
-    for option in [option for option, value in others.items() if value]:
-        raise UsageError(f"--{option.replace('_', '-')} is for one machine{FOR_ONE_MACHINE.get(option, '')}")
+    for name in [name for name, value in others.items() if value]:
+        raise UsageError(f"--{name.replace('_', '-')} is for one machine{FOR_ONE_MACHINE.get(name, '')}")
     return True
 
 
@@ -66,52 +67,55 @@ MAX_THREADS = 1 << 10  # of machines that are not known yet
 
 
 def run(
-    framework: Axis = None,
-    model: Axis = None,
-    recipe: Annotated[list[str] | None, typer.Option(help="published settings, batch size included")] = None,
-    device: Axis = None,
-    batch_size: Annotated[list[str] | None, typer.Option(help="default 100; a recipe's own with --recipe")] = None,
-    mode: Annotated[list[str] | None, typer.Option(help="default: each adapter's recommended mode")] = None,
-    dtype: Axis = None,
-    threads: Annotated[list[str] | None, typer.Option(help="default: all physical cores, up to the CPU quota")] = None,
-    input: Annotated[list[str] | None, typer.Option(help="preloaded (default), host")] = None,
-    dataset: Annotated[list[str] | None, typer.Option(help="mnist-5k, mnist, fashion-mnist, or a path")] = None,
-    preset: Annotated[str, typer.Option(help=", ".join(PRESETS))] = "quick",
+    framework: options.Frameworks = None,
+    model: options.Models = None,
+    recipe: options.Recipes = None,
+    batch_size: options.BatchSizes = None,
+    mode: options.Modes = None,
+    dtype: options.Dtypes = None,
+    input: options.Inputs = None,
+    dataset: Annotated[options.Names, what(f"{options.SETS}. Default: mnist-5k.", "NAME,...")] = None,
+    data_dir: options.DataDir = None,
+    seed: options.Seed = 0,
+    against: Annotated[str | None, what("Measure the adapters of this git revision beside these.", "REVISION")] = None,
+    preset: Annotated[str, length(f"How much is measured: {', '.join(PRESETS)}.", "NAME")] = "quick",
     rounds: Annotated[
-        int | None, typer.Option(min=0, max=MAX_COUNT, help="exactly so many speed launches a configuration")
+        int | None, length("Exactly so many speed launches a configuration.", "N", min=0, max=MAX_COUNT)
     ] = None,
     detect: Annotated[
-        str | None, typer.Option(help="as many rounds as find a slow-down of this share, such as 2%, with 90 % power")
+        str | None, length("As many rounds as find a slow-down of this share with 90 % power, such as 2%.", "SHARE")
     ] = None,
     seeds: Annotated[
-        int | None, typer.Option(min=0, max=MAX_COUNT, help="accuracy launches a configuration, a seed each")
+        int | None, length("Accuracy launches a configuration, a seed each.", "N", min=0, max=MAX_COUNT)
     ] = None,
     epochs: Annotated[
         int | None,
-        typer.Option(min=0, max=MAX_COUNT, help="of an accuracy launch; default: the recipe's; 0: none such"),
+        length("Epochs of an accuracy launch; 0: no such launch. Default: the recipe's.", "N", min=0, max=MAX_COUNT),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0)] = 0,
     timeout: Annotated[
-        float | None, typer.Option(min=1, help="seconds one launch or proof may take; default: 900, a proof 1800")
+        float | None, length("What a launch or a proof may take. Default: 900, a proof 1800.", "SECONDS", min=1)
     ] = None,
-    memory_limit: Annotated[str | None, typer.Option(help="memory a worker may have, such as 500M or 4G")] = None,
-    time_cap: Annotated[float, typer.Option(min=0, help="seconds after which no new round begins")] = math.inf,
-    data_dir: DataDir = None,
-    results: Annotated[Path, typer.Option(help="folder that rows are kept in")] = environments.ROOT / "results",
-    against: Annotated[str | None, typer.Option(help="measure the adapters of this git revision beside these")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="show the configurations and stop")] = False,
-    resume: Annotated[bool, typer.Option("--resume", help="skip launches that are already there and ok")] = False,
-    fresh_proof: Annotated[bool, typer.Option("--fresh-proof", help="prove again, also where a proof is kept")] = False,
+    time_cap: Annotated[
+        float, length("After so long no new round begins.", "SECONDS", min=0, show_default="no cap")
+    ] = math.inf,
+    resume: Annotated[bool, length("Skip launches that are there and ended ok.", name="--resume")] = False,
+    fresh_proof: options.FreshProof = False,
     with_peak: Annotated[
-        bool | None, typer.Option("--peak/--no-peak", help="measure the peak if none is kept; default: the preset's")
+        bool | None,
+        length("Measure the machine's peak where none is kept. Default: the preset's.", name="--peak/--no-peak"),
     ] = None,
-    python: Pythons = None,
-    wait: Wait = True,
-    engine: Annotated[str, typer.Option(help="local, or dask: over several machines, docs/engine.md")] = "local",
-    scheduler: Annotated[str | None, typer.Option(help="with dask: the address that machines joined")] = None,
-    cluster: Annotated[str | None, typer.Option(help="with dask: slurm starts the members")] = None,
-    nodes: Annotated[int, typer.Option(min=1, help="with --cluster: how many nodes, each alone")] = 1,
-    members: Annotated[int, typer.Option(min=1, help="with --scheduler: begin when so many joined")] = 1,
+    dry_run: Annotated[bool, length("Show the configurations, and measure none.", name="--dry-run")] = False,
+    device: options.Devices = None,
+    threads: options.Threads = None,
+    memory_limit: Annotated[str | None, where("Memory a process may have: 500M, 4G.", "SIZE")] = None,
+    results: options.Results = options.RESULTS,
+    python: options.Pythons = None,
+    wait: options.Wait = True,
+    engine: Annotated[str, cluster("local, or dask: over several machines.", "NAME")] = "local",
+    scheduler: Annotated[str | None, cluster("With dask: the address that machines joined.", "ADDRESS")] = None,
+    cluster: Annotated[str | None, cluster("With dask: slurm starts the members.", "NAME")] = None,
+    nodes: Annotated[int, cluster("With --cluster: nodes, each alone.", "N", min=1)] = 1,
+    members: Annotated[int, cluster("With --scheduler: begin when so many joined.", "N", min=1)] = 1,
     patience: Patience = DEFAULT_PATIENCE_S,
     insecure: Insecure = False,
 ) -> None:
@@ -225,7 +229,28 @@ def _probed(
 ) -> tuple[dict[tuple[str, str], Probe], list[Cell]]:
     """Return what each framework can do on each device of this machine, and the cells that were asked for."""
     probes = probe_all(frameworks, devices)
+    if not axes.frameworks:
+        frameworks = _answering(probes, frameworks)
     return probes, expand(axes.on(frameworks, datasets, devices, most_threads()), probes)
+
+
+def _answering(probes: Mapping[tuple[str, str], Probe], frameworks: Sequence[str]) -> list[str]:
+    """Return the frameworks that nobody named and that answer, and say in a line which do not; all where none does.
+
+    A platform without wheels of a framework is no fault of a sweep.
+    """
+    lost = {name: problem for name in frameworks if (problem := _lost(probes, name))}
+    if len(lost) == len(frameworks):
+        return list(frameworks)
+    for problem in lost.values():
+        say(f"left out: {problem}")
+    return [name for name in frameworks if name not in lost]
+
+
+def _lost(probes: Mapping[tuple[str, str], Probe], framework: str) -> str:
+    """Return why a framework has no environment that works on any device, empty where it has one."""
+    mine = [probe for (name, _), probe in probes.items() if name == framework]
+    return mine[0].problem if all(probe.missing for probe in mine) else ""
 
 
 def _difference(detect: str | None, rounds: int | None) -> float | None:

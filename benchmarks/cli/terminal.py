@@ -1,4 +1,4 @@
-"""What all commands share: the terminal they print to, common options, and the data set that a command asks for.
+"""What all commands share: the terminal they print to, and the data set that a command asks for.
 
 Left to themselves, typer and rich end a program whose reader has gone with exit code 1, which is also the gate's
 "slower". So neither may see the OSError: standard output and error turn it into another exception below them.
@@ -15,9 +15,8 @@ import signal
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from rich.console import Console, RenderableType
 from rich.table import Table
 
@@ -127,13 +126,6 @@ def _guard() -> None:
 
 
 out, err = terminal(), terminal(stderr=True)
-Wait = Annotated[
-    bool, typer.Option("--wait/--no-wait", help="while another process measures on this machine: wait, or exit with 75")
-]
-AsJson = Annotated[bool, typer.Option("--json")]
-DataDir = Annotated[Path | None, typer.Option(help="folder with the data set's files")]
-Axis = Annotated[list[str] | None, typer.Option(help="repeatable, or comma-separated")]
-Pythons = Annotated[list[str] | None, typer.Option(help="FRAMEWORK=PATH: an interpreter in place of tox's")]
 
 
 def say(text: str) -> None:

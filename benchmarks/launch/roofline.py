@@ -86,7 +86,7 @@ def utilised(recipe: Recipe, batch_size: int, dtype: str, flops_per_s: float, ce
         what = "peak" if roof == peak else "roofline"
         reason = (
             f"{flops_per_s:.4g} FLOP/s are {flops_per_s / roof:.3g} times the machine's {what}: a synchronisation is "
-            "missing, a unit is wrong, or it was measured on a busy machine (python -m benchmarks peak --fresh)"
+            "missing, a unit is wrong, or it was measured on a busy machine (python -m benchmarks info peak --fresh)"
         )
         found |= {"status": "impossible", "reason": reason}
     return found

@@ -1,8 +1,8 @@
 """Do all frameworks mean the same network by the same weights? Their outputs on all test images, image by image.
 
-`evaluate` takes a checkpoint, `exchange` trains in each framework first. Weights travel as safetensors files
-(checkpoint.py), the initial ones too; a worker gets them as .npz. Rounding differs between frameworks, so logits agree
-to some 1e-6 and no better: where the two largest are closer than that, either answer is right.
+`verify FOLDER` takes a checkpoint, `verify --exchange` trains in each framework first. Weights travel as safetensors
+files (checkpoint.py), the initial ones too; a worker gets them as .npz. Rounding differs between frameworks, so logits
+agree to some 1e-6 and no better: where the two largest are closer than that, either answer is right.
 """
 
 from __future__ import annotations

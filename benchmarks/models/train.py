@@ -78,6 +78,6 @@ def _proven(folder: Path, cell: Cell, data: Prepared, inputs: Path, weights: Wei
 
 def _draw(part: Path, say: Say) -> None:
     """Let `report` draw the curves; where it cannot, say so and keep the weights."""
-    _, why = environments.run_report("curve", str(part), timeout_s=DRAW_S)
+    _, why = environments.run_report("curves", str(part), timeout_s=DRAW_S)
     if why:
         say(f"the curves are not drawn: {plain(why)[:300]}")

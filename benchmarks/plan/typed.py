@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import ipaddress
 from collections.abc import Sequence
+from typing import TypeVar
 
 from adapters.contract import MODES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from benchmarks.errors import UsageError
 
+T = TypeVar("T")
 MODE_NAMES = (*MODES, "recommended")
 
 
@@ -62,6 +64,13 @@ def split(given: Sequence[str] | None, what: str) -> list[str]:
     if given and not found:
         raise UsageError(f"an empty {what or 'value'} was given (an unset variable?): name one, or leave it out")
     return found
+
+
+def only(found: Sequence[T], option: str) -> T:
+    """Return the one value of an option; UsageError where there are more."""
+    if len(found) != 1:
+        raise UsageError(f"{option} {', '.join(map(str, found))}: one at a time; give one")
+    return found[0]
 
 
 def is_loopback(host: str) -> bool:

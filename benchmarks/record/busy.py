@@ -22,8 +22,8 @@ READ = names(  # the columns that are read here
 )  # fmt: skip
 QUOTA = "a quota of CPU time"
 UNSEEN = "suspension, swapping, heat or a slower CPU"  # what no column holds, or only the rest of a sweep tells
-IDLE = "repeat when the machine is idle; `python -m benchmarks check` shows what is busy"
-WIDER = "give fewer --threads, or raise the quota; `python -m benchmarks check` shows it"
+IDLE = "repeat when the machine is idle; `python -m benchmarks info check` shows what is busy"
+WIDER = "give fewer --threads, or raise the quota; `python -m benchmarks info check` shows it"
 
 
 def is_noisy(flags: Sequence[str] | None, cpu_throttled_s: float | None) -> bool:

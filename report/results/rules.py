@@ -1,6 +1,6 @@
 """Are all lines of the results whole, did all sweeps come to their end, may figures in a table be compared?
 
-For `benchmarks check`. The files themselves are read, never what the cache holds of them: a byte that changed on the
+For `info check`. The files themselves are read, never what the cache holds of them: a byte that changed on the
 disk is to be found. The rules that results keep if figures may be compared have a number each; RULES_VERSION names the
 set. A rule looks at the launches that tables count, with what their runs' records say of them.
 """
@@ -29,7 +29,7 @@ from report.tables.sides import origins
 
 RESUME_WORD = "--resume"
 RESUME = f"go on with the same command and {RESUME_WORD}"
-COLLECT = "fetch what its members still have: python -m benchmarks collect ADDRESS (its scheduler's); then "
+COLLECT = "fetch what its members still have: python -m benchmarks cluster collect ADDRESS (its scheduler's); then "
 
 
 @dataclass(frozen=True)
@@ -313,8 +313,8 @@ class Rule:
 TOGETHER = "measure them again in one sweep, or keep the sets in folders of their own"
 RULES = (
     Rule(1, "What counts has passed the lockstep gate, or says why it could not be proven", _gate,
-         "python -m benchmarks lockstep says how far it strays; measure again"),
-    Rule(2, "No speed above the machine's peak counts", _ceiling, "python -m benchmarks selfcheck; measure again"),
+         "python -m benchmarks verify says how far it strays; measure again"),
+    Rule(2, "No speed above the machine's peak counts", _ceiling, "python -m benchmarks selftest; measure again"),
     Rule(3, "Each accuracy launch of a cell has a seed of its own", _seeds, "take what was copied out of the folder"),
     Rule(4, "The frameworks of a comparison have the threads that were asked for, all the same", _threads, TOGETHER),
     Rule(5, "In a comparison a framework has one version and one lock, and all have one Python", _versions, TOGETHER),

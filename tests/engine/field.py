@@ -75,7 +75,9 @@ class Field:
         """Start a scheduler and note its address."""
         number = len(self.programs)
         dashboard = ("--dashboard", "127.0.0.1:0")
-        program = self.start(f"schedule-{number}", "schedule", "--port", port, *dashboard, *arguments, **variables)
+        program = self.start(
+            f"schedule-{number}", "cluster", "schedule", "--port", port, *dashboard, *arguments, **variables
+        )
         self.address = program.until(r"scheduler at (\S+);")[1]
         return program
 
@@ -85,7 +87,7 @@ class Field:
         """Start a member with a measuring lock of its own, as if it were a machine of its own."""
         turn = str(self.folder / f"{name}.turn")
         asked = ("--framework", ",".join(frameworks), "--folder", str(self.folder / name), *arguments)
-        program = self.start(name, "join", self.address, *asked, **{"LOCKSTEP_TURN": turn, **others})
+        program = self.start(name, "cluster", "join", self.address, *asked, **{"LOCKSTEP_TURN": turn, **others})
         if wait:
             program.until("joined ")
         return program

@@ -68,7 +68,7 @@ class Machines(Field):
     def collect(self, *where: str, place: str = DRIVER) -> str:
         """Collect from a place, and return what was said."""
         asked = (*(where or (self.address, "--insecure")), "--results", str(self.results))
-        program = self.start(f"collect-{len(self.programs)}", "collect", *asked, starter=self.at(place))
+        program = self.start(f"collect-{len(self.programs)}", "cluster", "collect", *asked, starter=self.at(place))
         assert program.wait() == 0, program.said()
         return program.said()
 

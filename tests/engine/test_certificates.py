@@ -148,7 +148,7 @@ def test_without_tls_nobody_is_let_in(scheduler):
 def test_our_own_scheduler_asks_for_a_certificate_as_the_document_shows(ours):
     variables, folder = ours
     log = folder / "schedule.log"
-    command = [sys.executable, "-m", "benchmarks", "schedule", "--port", "0", "--dashboard", "127.0.0.1:0"]
+    command = [sys.executable, "-m", "benchmarks", "cluster", "schedule", "--port", "0", "--dashboard", "127.0.0.1:0"]
     with running(command, variables, log):
         port = seen(log, r"scheduler at tls://127\.0\.0\.1:(\d+)")[1]
         knocks = certificates.block("openssl s_client").replace("192.0.2.1:8786", f"127.0.0.1:{port}")

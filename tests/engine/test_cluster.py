@@ -43,7 +43,7 @@ def test_a_job_asks_for_a_whole_node_and_becomes_the_member(pretended, monkeypat
     assert "export LOCKSTEP_DATA='/data of mine'" in lines[:user]
     assert lines[user + 1 : -1] == [f"export PYTHONPATH={ROOT}", f"cd {ROOT} || exit 1"]
     assert lines[-1].startswith("exec ")
-    assert " -m benchmarks join tcp://127.0.0.1:" in lines[-1]
+    assert " -m benchmarks cluster join tcp://127.0.0.1:" in lines[-1]
     assert " --name slurm-0 --nthreads 1 " in lines[-1]
     assert (pretended / "cancelled").read_text().split() == ["7"]
 
@@ -72,7 +72,7 @@ def test_without_tls_only_loopback_unless_asked(pretended, monkeypatch):
         address = started.scheduler_address
         assert address.startswith("tcp://")
     line = (pretended / "submitted").read_text().splitlines()[-1]
-    assert f" -m benchmarks join {address} --name slurm-0 " in line
+    assert f" -m benchmarks cluster join {address} --name slurm-0 " in line
     assert " --death-timeout 7.5 --insecure" in line
 
 

@@ -21,7 +21,9 @@ def test_machines_with_certificates_of_one_authority_sweep_and_others_are_kept_o
     scheduler = field.schedule(**made(ours, "lab"))
     assert field.address.startswith("tls://")
     field.join("m1", *FAKES, **made(ours, "m1"))
-    stranger = field.start("stranger", "join", field.address, "--patience", "3", *AMOUNT[:2], **made(foreign, "m2"))
+    stranger = field.start(
+        "stranger", "cluster", "join", field.address, "--patience", "3", *AMOUNT[:2], **made(foreign, "m2")
+    )
     driver = field.run(*AMOUNT, **made(ours, "me"))
     assert driver.wait() == 0
     settled(field.results, 4)

@@ -82,12 +82,12 @@ def test_a_killed_driver_loses_nothing_that_was_measured(field, three):
     driver.until(r"^12/60 ")
     driver.end(signal.SIGKILL)
     time.sleep(3.0)  # the blocks that were under way are measured to their end
-    collected = field.start("collect", "collect", field.address, "--results", str(field.results))
+    collected = field.start("collect", "cluster", "collect", field.address, "--results", str(field.results))
     assert collected.wait() == 0
     found = sweeps(field.results)
     assert sum(len(sweep.rows) for sweep in found.values()) >= 12
     assert [list((field.folder / f"m{number}").glob("*.jsonl")) for number in (1, 2, 3)] == [[], [], []]
-    assert field.start("once-more", "collect", field.address, "--results", str(field.results)).wait() == 0
+    assert field.start("once-more", "cluster", "collect", field.address, "--results", str(field.results)).wait() == 0
     assert {name: len(sweep.rows) for name, sweep in found.items()} == {
         name: len(sweep.rows) for name, sweep in sweeps(field.results).items()
     }

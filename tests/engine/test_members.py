@@ -27,6 +27,7 @@ def changed(field, name, change):
     """Start a member that is another machine in one respect; return it joined."""
     program = field.start(
         name,
+        "cluster",
         "join",
         field.address,
         starter=lambda line, **others: subprocess.Popen(
@@ -197,7 +198,7 @@ def test_no_scheduler_is_one_line(field):
     driver = field.start("run", "run", "--engine", "dask", "--scheduler", "127.0.0.1:9", "--patience", "2", *AMOUNT)
     assert driver.wait() == 69
     assert "no scheduler at tcp://127.0.0.1:9" in driver.said().splitlines()[-1]
-    member = field.start("join", "join", "127.0.0.1:9", "--patience", "2", "--framework", "instant-0")
+    member = field.start("join", "cluster", "join", "127.0.0.1:9", "--patience", "2", "--framework", "instant-0")
     assert member.wait() == 69
     assert "no scheduler at tcp://127.0.0.1:9 for 2 s" in member.said()
 
@@ -205,7 +206,7 @@ def test_no_scheduler_is_one_line(field):
 def test_a_scheduler_that_cannot_listen_is_one_line(field):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        scheduler = field.start("schedule", "schedule", "--port", str(port), "--dashboard", "127.0.0.1:0")
+        scheduler = field.start("schedule", "cluster", "schedule", "--port", str(port), "--dashboard", "127.0.0.1:0")
         assert scheduler.wait() == 69
     [said] = scheduler.said().splitlines()
     assert said == f"cannot listen at 127.0.0.1:{port}: Address already in use; choose another --host or --port"

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from benchmarks.checks import doctor
-from benchmarks.cli.checks import check_up
+from benchmarks.cli.info import check_up
 from benchmarks.errors import UsageError
 from benchmarks.machine import environments
 from benchmarks.record.store import append

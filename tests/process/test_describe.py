@@ -8,7 +8,7 @@ import sys
 
 
 def test_describe_prints_json_for_programs():
-    command = [sys.executable, "-m", "benchmarks", "describe", "cnn_20_20", "--batch-size", "100", "--json"]
+    command = [sys.executable, "-m", "benchmarks", "info", "describe", "cnn_20_20", "--batch-size", "100", "--json"]
     described = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
     convolutions = [layer for layer in described["layers"] if layer["layer"] == "Conv2D"]
     assert [layer["forward_flops"] for layer in convolutions] == [78_400_000, 392_000_000]

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from benchmarks.cli import terminal as terminal_module
 
-PROGRAMS = [("benchmarks", "describe", "mlp"), ("report", "columns")]
+PROGRAMS = [("benchmarks", "info", "describe", "mlp"), ("report", "columns")]
 
 
 def run(*arguments, **streams):
@@ -35,13 +35,13 @@ def test_a_reader_that_left_is_no_word_and_141(arguments):
 
 def test_messages_that_nobody_can_take_change_no_exit_code():
     with Path("/dev/full").open("w") as full:
-        process = [sys.executable, "-m", "benchmarks", "describe", "nothing"]
+        process = [sys.executable, "-m", "benchmarks", "info", "describe", "nothing"]
         done = subprocess.run(process, stderr=full, stdout=subprocess.PIPE, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (2, b"")
 
 
 def test_without_an_output_nothing_is_shown_and_nothing_fails():
-    shell = ["sh", "-c", '"$0" -m benchmarks describe mlp >&-', sys.executable]
+    shell = ["sh", "-c", '"$0" -m benchmarks info describe mlp >&-', sys.executable]
     done = subprocess.run(shell, capture_output=True, check=False, timeout=60)
     assert (done.returncode, done.stderr) == (0, b"")
 

@@ -48,7 +48,8 @@ def sleep_only(seconds: float) -> None:
         return dict(answer)
 
     Launcher.measured = measured
-    proof.cached_proof = lambda *_: Proof("pass", "", kept.proofs[0]["verdict"])
+    passed = Proof("pass", "", kept.proofs[0]["verdict"])
+    proof.Gate.proofs = lambda self, wanted: ((one, passed) for one in wanted)
 
 
 class Inbox(queue.SimpleQueue):

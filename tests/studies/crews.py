@@ -76,13 +76,13 @@ def crew(folder: Path, members: int, frameworks: str, program: Sequence[str]) ->
             undo.callback(end, process)
             return process
 
-        scheduler = begun("scheduler", "schedule", "--port", "0", "--dashboard", "127.0.0.1:0")
+        scheduler = begun("scheduler", "cluster", "schedule", "--port", "0", "--dashboard", "127.0.0.1:0")
         address = heard(scheduler, folder / "scheduler.txt", r"scheduler at (\S+);")
         joined = {}
         for name in [f"member-{number}" for number in range(members)]:
             about = ("--framework", frameworks, "--folder", str(folder / name))
             turn = {"LOCKSTEP_TURN": str(folder.absolute() / f"{name}.turn")} if members > 1 else {}
-            joined[name] = begun(name, "join", address, *about, **turn)
+            joined[name] = begun(name, "cluster", "join", address, *about, **turn)
         for name, process in joined.items():
             heard(process, folder / f"{name}.txt", r"(joined) tcp")
         yield Crew(address, scheduler, list(joined.values()))

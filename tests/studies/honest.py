@@ -26,7 +26,7 @@ from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe, probe_all
-from benchmarks.launch.proof import cached_proof
+from benchmarks.launch.proof import Gate, Wanted
 from benchmarks.launch.replay import KINDS
 from benchmarks.machine.hardware import physical_cpus
 from benchmarks.plan.cells import AXES, Cell, Launch
@@ -73,7 +73,7 @@ def prove(out: Path, probes: dict[tuple[str, str], Probe], cells: list[Cell]) ->
     data = prepare("mnist-5k")
     for number, cell in enumerate(cells):
         seed, kernels = number % SEEDS, probes[cell.framework, "cpu"].kernels
-        proof = cached_proof(cell, data, seed, kernels, PROOF_STEPS, fresh=True)
+        [(_, proof)] = Gate(seed, PROOF_STEPS, fresh=True).proofs([Wanted(cell, data, kernels)])
         found = {"status": proof.lockstep, "reason": proof.reason, **proof.verdict.get("deviations", {})}
         append(out, {**vars(cell), "seed": seed, **found})
 

@@ -1,4 +1,4 @@
-"""`python -m benchmarks lane` with what this project alone asks a machine with a GPU: python -m tests.studies.lane OUT.
+"""`selftest --device` with what this project alone asks a machine with a GPU: python -m tests.studies.lane OUT.
 
 Beside the command's own parts: plain loops beside the adapters, which floors of ours hold, the tests that need a card.
 """

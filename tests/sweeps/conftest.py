@@ -68,7 +68,7 @@ def swept(command, folder, *arguments: str, **variables: str):
     before = set(folder.glob("*"))
     for _ in range(ATTEMPTS):
         done = command("benchmarks", "run", "--results", str(folder), *arguments, **variables)
-        told = command("report", "rows", "--format", "json", "--results", str(folder))
+        told = command("report", "rows", "--format", "jsonl", "--results", str(folder))
         rows = [json.loads(line) for line in told.stdout.splitlines()]
         if not any(HELD_UP in row["reason"] for row in rows):
             return done, rows

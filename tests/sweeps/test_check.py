@@ -11,7 +11,16 @@ from benchmarks.machine.environments import ROOT
 
 
 def test_the_kept_results_and_this_checkout_are_sound(tmp_path):
-    line = [sys.executable, "-m", "benchmarks", "check", "--results", str(ROOT / "results" / "reference"), "--json"]
+    line = [
+        sys.executable,
+        "-m",
+        "benchmarks",
+        "info",
+        "check",
+        "--results",
+        str(ROOT / "results" / "reference"),
+        "--json",
+    ]
     variables = {**os.environ, "PYTHONPATH": str(ROOT), "LOCKSTEP_CACHE": str(tmp_path)}
     done = subprocess.run(line, cwd=ROOT, env=variables, capture_output=True, text=True, check=False)
     found = json.loads(done.stdout)

@@ -144,7 +144,7 @@ def exported(command, make_set, tmp_path):
         for name, sweep, scale in (("base", "20260101T000000-aaaaaa", 1.0), ("new", "20260201T000000-bbbbbb", 0.9)):
             paths.append(str(tmp_path / f"{name}.json"))
             results = make_set(name, sweep, scale)
-            done = command("report", "export", "--format", form, "--results", results, "--out", paths[-1])
+            done = command("report", "rows", "--format", form, "--results", results, "--out", paths[-1])
             assert done.returncode == 0, done.stderr
         return paths
 
@@ -173,8 +173,8 @@ def test_pytest_benchmark_compares_our_exports(exported):
 
 
 def test_an_export_goes_to_the_output_unless_told_otherwise(command):
-    done = command("report", "export", "--format", "github-action-benchmark", "--results", str(LENET))
+    done = command("report", "rows", "--format", "github-action-benchmark", "--results", str(LENET))
     assert done.returncode == 0
     assert len(json.loads(done.stdout)) == 6
     assert "customBiggerIsBetter" in done.stderr
-    assert command("report", "export", "--format", "xml", "--results", str(LENET)).returncode == 2
+    assert command("report", "rows", "--format", "xml", "--results", str(LENET)).returncode == 2

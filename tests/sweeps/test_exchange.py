@@ -11,7 +11,7 @@ from adapters.registry import ADAPTERS
 
 
 def exchanged(command, *arguments):
-    done = command("benchmarks", "exchange", "--json", *arguments)
+    done = command("benchmarks", "verify", "--exchange", "--json", *arguments)
     return done, {(p["recipe"], p["trained_in"], p["evaluated_in"]): p for p in json.loads(done.stdout)}
 
 
@@ -29,7 +29,7 @@ def test_lenet_trained_in_one_is_the_same_lenet_in_another(command, tmp_path):
 
 def test_a_framework_that_changes_the_weights_it_is_given_is_found(tmp_path, broken_command):
     done = broken_command(
-        "tests.sweeps.broken:OwnInitialiser", "exchange", "--framework", "numpy,torch", "--model", "mlp"
+        "tests.sweeps.broken:OwnInitialiser", "verify", "--exchange", "--framework", "numpy,torch", "--model", "mlp"
     )
     assert done.returncode == 1
     assert "torch" in done.stdout

@@ -54,11 +54,11 @@ def digits(tmp_path):
 def test_frameworks_are_measured_with_what_is_there(foreign, digits, tmp_path):
     given = ("--python", f"numpy={sys.executable}")
     axes = ("--framework", "numpy", *given)
-    listed = foreign("benchmarks", "list", "--json", *given)
+    listed = foreign("benchmarks", "info", "list", "--json", *given)
     assert json.loads(listed.stdout)["gpus"] is None
-    proof = foreign("benchmarks", "lockstep", *axes, "--model", "linear", "--steps", "5", "--dataset", str(digits))
+    proof = foreign("benchmarks", "verify", *axes, "--model", "linear", "--steps", "5", "--dataset", str(digits))
     assert (proof.returncode, "pass" in proof.stdout) == (0, True), proof.stderr
-    peak = foreign("benchmarks", "peak", *axes, "--sizes", "64", "--json")
+    peak = foreign("benchmarks", "info", "peak", *axes, "--sizes", "64", "--json")
     assert json.loads(peak.stdout)["peaks"][0]["flops_per_s"] > 0, peak.stderr
     cells = ("--model", "linear", "--batch-size", "10", "--rounds", "1", "--seeds", "0", "--dataset", str(digits))
     swept = foreign("benchmarks", "run", *axes, *cells, "--no-peak", "--results", str(tmp_path / "rows"))

@@ -14,7 +14,7 @@ def swept(broken_command, command, tmp_path):
     def run(adapter, *arguments):
         options = ("--framework", "numpy,torch", "--model", "mlp", "--rounds", "1", "--epochs", "0")
         done = broken_command(adapter, "run", *options, "--results", str(tmp_path / "results"), *arguments)
-        lines = command("report", "rows", "--format", "json", "--results", str(tmp_path / "results")).stdout
+        lines = command("report", "rows", "--format", "jsonl", "--results", str(tmp_path / "results")).stdout
         return done, {row["framework"]: row for row in map(json.loads, lines.splitlines())}
 
     return run

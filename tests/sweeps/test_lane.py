@@ -13,8 +13,8 @@ from benchmarks.machine.environments import ROOT
 from tests.studies.lane import parts
 
 PARTS = [
-    "list", "lockstep", "peak", "sweep", "ratios of numpy", "floors", "sweep of sizes", "peak of narrow types",
-    "sweep of narrow types", "lockstep of narrow types", "page",
+    "list", "verify", "peak", "sweep", "ratios of numpy", "floors", "sweep of sizes", "peak of narrow types",
+    "sweep of narrow types", "verify narrow types", "page",
 ]  # fmt: skip
 
 
@@ -27,10 +27,10 @@ def test_every_part_runs_and_leaves_its_rows(command, tmp_path):
     ended = json.loads((tmp_path / "parts.json").read_text())
     assert [part["part"] for part in ended] == PARTS
     assert "gpus" in json.loads((tmp_path / "list.out").read_text())
-    proofs = json.loads((tmp_path / "lockstep.out").read_text())
+    proofs = json.loads((tmp_path / "verify.out").read_text())
     verdicts = {proof["mode"]: proof["lockstep"] for proof in proofs if proof["dtype"] == "float32"}
     assert verdicts == {"eager": "pass", "compiled": "unproven", "fused": "unproven"}
-    told = command("report", "rows", "--format", "json", "--results", str(tmp_path / "rows")).stdout.splitlines()
+    told = command("report", "rows", "--format", "jsonl", "--results", str(tmp_path / "rows")).stdout.splitlines()
     rows = [json.loads(row) for row in told]
     measured = {(row["dtype"], row["batch_size"], row["mode"], row["status"]) for row in rows}
     assert measured == {
@@ -48,7 +48,7 @@ def test_every_part_runs_and_leaves_its_rows(command, tmp_path):
 
 
 def test_a_part_that_takes_too_long_is_ended_and_said(command, tmp_path):
-    done = command("benchmarks", "lane", str(tmp_path), "--device", "cpu", "--small", "--seconds", "1")
+    done = command("benchmarks", "selftest", "--device", "cpu", "--out", str(tmp_path), "--small", "--seconds", "1")
     assert done.returncode == 1
     found = json.loads((tmp_path / "parts.json").read_text())
     assert [json.loads(line) for line in done.stdout.splitlines()] == found

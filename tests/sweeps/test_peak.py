@@ -11,7 +11,7 @@ from tests.sweeps.conftest import ATTEMPTS, HELD_UP
 
 
 def test_real_workers_multiply_and_their_answers_are_kept(command, tmp_path):
-    arguments = ("peak", "--framework", "numpy,torch", "--sizes", "128,64", "--dtype", "float32,float64")
+    arguments = ("info", "peak", "--framework", "numpy,torch", "--sizes", "128,64", "--dtype", "float32,float64")
     variables = {"LOCKSTEP_CACHE": str(tmp_path)}
     for _ in range(ATTEMPTS):  # a peak that is complete is kept, so that only what others held up is measured again
         done = command("benchmarks", *arguments, "--threads", "1", "--json", **variables)
@@ -76,4 +76,4 @@ def test_rows_take_the_kept_peak(sweep, command, tmp_path, monkeypatch, flops_pe
     ],
 )
 def test_bad_input_is_one_line_and_exit_2(refused, tmp_path, arguments, words):
-    refused(words, "benchmarks", "peak", *arguments, LOCKSTEP_CACHE=str(tmp_path))
+    refused(words, "benchmarks", "info", "peak", *arguments, LOCKSTEP_CACHE=str(tmp_path))

@@ -49,16 +49,16 @@ def test_the_table_in_the_readme_is_the_page_s_own(command, tmp_path):
 
 
 def test_selfcheck_prints_each_check_with_its_bound(command):
-    done = command("benchmarks", "selfcheck", "--only", "coverage,idle_parent", "--json")
+    done = command("benchmarks", "selftest", "--only", "coverage,idle_parent", "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert {check["name"] for check in found} == {"coverage", "idle_parent"}
     assert all(check["passed"] and check["bound"] for check in found)
-    assert command("benchmarks", "selfcheck", "--only", "coverag").returncode == 2
+    assert command("benchmarks", "selftest", "--only", "coverag").returncode == 2
 
 
 def test_list_shows_every_framework_and_how_to_make_what_is_missing(command):
-    found = json.loads(command("benchmarks", "list", "--json").stdout)["frameworks"]
+    found = json.loads(command("benchmarks", "info", "list", "--json").stdout)["frameworks"]
     cpu = {item["framework"]: item for item in found if item["device"] == "cpu"}
     assert cpu["jax"]["modes"] == ["eager", "compiled", "fused"]
     assert all(item["version"] for item in cpu.values())

@@ -162,7 +162,7 @@ def test_interrupted_rows_are_kept_and_no_process_is_left(command, tmp_path):
     assert process.returncode == 130
     assert "--resume" in said
     assert not [child for child in children if child.is_running() and child.status() != psutil.STATUS_ZOMBIE]
-    rows = command("report", "rows", "--format", "json", "--results", str(tmp_path)).stdout.splitlines()
+    rows = command("report", "rows", "--format", "jsonl", "--results", str(tmp_path)).stdout.splitlines()
     assert rows
 
 

@@ -28,7 +28,7 @@ FORMATS = {
 
 
 def evaluated(command, folder, *arguments):
-    done = command("benchmarks", "evaluate", str(folder), "--json", *arguments)
+    done = command("benchmarks", "verify", str(folder), "--json", *arguments)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -64,7 +64,7 @@ def test_what_is_kept_all_six_read_alike_and_load_from_files_of_their_own(comman
     assert {name: set(forms) for name, forms in found["native"].items()} == FORMATS
     assert all(0 <= deviation < 1e-4 for forms in found["native"].values() for deviation in forms.values())
 
-    done = broken_command("tests.sweeps.broken:RawPixels", "evaluate", str(folder), "--framework", "torch,numpy")
+    done = broken_command("tests.sweeps.broken:RawPixels", "verify", str(folder), "--framework", "torch,numpy")
     assert done.returncode == 1, done.stderr
     assert "DISAGREEMENT" in done.stdout
 
@@ -84,5 +84,5 @@ def test_what_cannot_be_done_is_one_line(refused, tmp_path):
     refused("one at a time; give one", "benchmarks", "train", "--framework", "torch,jax", *save)
     refused("unknown recipe 'lenett'; did you mean lenet", "benchmarks", "train", "--recipe", "lenett", *save)
     refused("numpy cannot train compiled", "benchmarks", "train", "--framework", "numpy", "--mode", "compiled", *save)
-    refused("no folder", "benchmarks", "evaluate", str(tmp_path / "net"))
+    refused("no folder", "benchmarks", "verify", str(tmp_path / "net"))
     assert list(tmp_path.iterdir()) == []

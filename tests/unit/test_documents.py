@@ -5,6 +5,7 @@ from __future__ import annotations
 import configparser
 import itertools
 import re
+import shlex
 from pathlib import Path
 
 import pytest
@@ -17,14 +18,36 @@ ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "results/README.md", ROOT / "adapters/NOTES.md"]
 FOLDERS = ("adapters", "benchmarks", "docs", "report", "requirements", "results", "tests")
 MADE = ("report/out", "results/micro")  # what commands write; git ignores it
-OPTIONS = {
-    (program, name): {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
+
+
+def commands(found, *words):
+    """Yield the words of each command below this one, and the command."""
+    for name, command in getattr(found, "commands", {}).items():
+        yield from commands(command, *words, name)
+    if not hasattr(found, "commands"):
+        yield words, found
+
+
+COMMANDS = {
+    words: command
     for program, app in (("benchmarks", benchmarks_app), ("report", report_app))
-    for name, command in typer.main.get_command(app).commands.items()
+    for words, command in commands(typer.main.get_command(app), program)
 }
-ALL_OPTIONS = set().union(*OPTIONS.values())
+ALL_OPTIONS = {
+    option
+    for command in COMMANDS.values()
+    for parameter in command.params
+    for option in parameter.opts + parameter.secondary_opts
+}
 # of click, tox, pytest-benchmark, requirements/lock.py and venv
 OF_OTHERS = {"--help", "--notest", "--storage", "--upgrade", "--without-pip"}
+
+
+def parsed(line):
+    """Let the command line read a command; it raises for what it does not know."""
+    words = shlex.split(line.replace("...", ""))
+    name = next(tuple(words[:size]) for size in (3, 2) if tuple(words[:size]) in COMMANDS)
+    return COMMANDS[name].make_context(" ".join(name), words[len(name) :])
 
 
 def environments():
@@ -51,9 +74,9 @@ def test_paths_and_links_lead_somewhere(document):
 
 
 def test_commands_and_options_are_the_program_s(document):
-    text = document.read_text()
-    for program, command, rest in re.findall(r"python -m (benchmarks|report) ([a-z]+)([^`\n#]*)", text):
-        assert set(re.findall(r"--[a-z][a-z-]+", rest)) <= OPTIONS[program, command], (program, command)
+    text = document.read_text().replace(" -->", "")
+    for words in re.findall(r"python -m ((?:benchmarks|report) [a-z][^`\n#|]*)", text):
+        parsed(words)
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= ALL_OPTIONS | OF_OTHERS
     modules = re.findall(r"python -m (tests[\w.]+)", text)
     assert [name for name in modules if not (ROOT / (name.replace(".", "/") + ".py")).is_file()] == []
@@ -66,5 +89,5 @@ def test_environments_are_those_of_tox(document):
 def test_every_command_and_every_document_is_in_the_readme():
     text = (ROOT / "README.md").read_text()
     named = set(re.findall(r"`(?:docs/)?([\w.]+)", text))
-    assert {command for _, command in OPTIONS} <= named
+    assert {words[1] for words, command in COMMANDS.items() if not command.hidden} <= named
     assert {path.name for path in ROOT.glob("docs/*.md")} <= named

@@ -36,6 +36,7 @@ ONLY = {  # what a package may import where that is less than all below it
         *("benchmarks.machine.noise", "benchmarks.record", "benchmarks.launch.roofline"),
         *("benchmarks.models.checkpoint", "benchmarks.checks"),
         *("benchmarks.cli.terminal", "benchmarks.cli.micro", "benchmarks.cli.answer", "benchmarks.cli.tables"),
+        *("benchmarks.cli.options", "benchmarks.cli.program"),
     },
 }
 DASK = {"dask", "dask_jobqueue", "distributed"}

@@ -102,7 +102,7 @@ class Driver:
             if time.monotonic() > deadline and begun == len(self.workers.present) and not self.queued:
                 raise EngineError(
                     f"{self.members} machines were asked for, {begun} came within {self.patience_s:g} s (--patience);"
-                    " on each: python -m benchmarks join ADDRESS"
+                    " on each: python -m benchmarks cluster join ADDRESS"
                 )
             self.look()
             self.events.take(LOOK_S)

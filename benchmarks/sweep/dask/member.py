@@ -40,7 +40,7 @@ Json = dict[str, Any]
 def _member() -> Member:
     """Return this process's member; EngineError where it is a worker that did not join."""
     if Member.present is None:
-        raise EngineError("this worker of Dask's is no member: python -m benchmarks join ADDRESS makes one")
+        raise EngineError("this worker of Dask's is no member: python -m benchmarks cluster join ADDRESS makes one")
     return Member.present
 
 
@@ -243,6 +243,6 @@ def run_member(member: Member, address: str, name: str | None, patience_s: float
             member.say(f"cannot join {address} yet: {why[0] if why else type(background.error).__name__}")
         time.sleep(RETRY_S)
     raise EngineError(
-        f"no scheduler at {address} for {patience_s:g} s; start one: python -m benchmarks schedule. What was measured"
-        " and the driver lacks stays here: python -m benchmarks collect"
+        f"no scheduler at {address} for {patience_s:g} s; start one: python -m benchmarks cluster schedule. What"
+        " was measured and the driver lacks stays here: python -m benchmarks cluster collect"
     )

@@ -78,7 +78,9 @@ def connected(address: str) -> Iterator[Client]:
     try:
         client = Client(address, security=security(address, "client"), set_as_default=False)
     except (OSError, TimeoutError) as error:
-        raise EngineError(f"no scheduler at {address}: {error}; start one: python -m benchmarks schedule") from error
+        raise EngineError(
+            f"no scheduler at {address}: {error}; start one: python -m benchmarks cluster schedule"
+        ) from error
     try:
         yield client
     finally:
@@ -196,5 +198,5 @@ async def _listen(protocol: str, host: str, port: int, dashboard: str, say: Call
     ) as scheduler:
         page = f"http://{dashboard.rpartition(':')[0]}:{scheduler.service_ports['dashboard']}/status"
         say(f"scheduler at {scheduler.address}; dashboard at {page}; Ctrl-C ends it")
-        say(f"on each machine: python -m benchmarks join {scheduler.address}")
+        say(f"on each machine: python -m benchmarks cluster join {scheduler.address}")
         await scheduler.finished()

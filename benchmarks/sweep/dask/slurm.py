@@ -41,7 +41,7 @@ from benchmarks.machine.environments import ROOT
 from benchmarks.plan.typed import is_loopback
 from benchmarks.sweep.dask.scheduler import certified
 
-JOIN = "benchmarks join"  # what `python -m` runs in a job; the scheduler's address and options follow
+JOIN = "benchmarks cluster join"  # what `python -m` runs in a job; the scheduler's address and options follow
 DIRECTIVES = ("--exclusive", "--no-requeue")  # a whole node, and never again
 
 

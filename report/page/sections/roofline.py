@@ -33,7 +33,7 @@ NOTE = (
     "the fastest product of matrices that any framework makes here and, left of its bend, memory's bandwidth "
     "(Williams, Waterman and Patterson 2009)."
 )
-NO_PEAK = "The machine's peak was not measured; `python -m benchmarks peak` does, and later rows have their MFU."
+NO_PEAK = "The machine's peak was not measured; `python -m benchmarks info peak` does, and later rows have their MFU."
 
 
 def section(inputs: Inputs) -> Section:

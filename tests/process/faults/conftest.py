@@ -109,7 +109,7 @@ def rows(cache, tmp_path):
     """Return all rows as `python -m report rows` tells them."""
 
     def read() -> list[dict]:
-        line = [sys.executable, "-m", "report", "rows", "--format", "json", "--results", str(tmp_path / "results")]
+        line = [sys.executable, "-m", "report", "rows", "--format", "jsonl", "--results", str(tmp_path / "results")]
         done = subprocess.run(line, cwd=ROOT, env=cache, capture_output=True, text=True, check=True)
         return [json.loads(row) for row in done.stdout.splitlines()]
 

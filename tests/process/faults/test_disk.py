@@ -47,7 +47,7 @@ until grep -qs '"kind": "row"' "$RESULTS"/*.jsonl; do sleep 0.05; done
 cat /dev/zero > "$RESULTS/filler" 2>/dev/null
 wait $!; echo "exit $?"
 rm "$RESULTS/filler"
-$REPORT rows --format json --results "$RESULTS" | wc -l
+$REPORT rows --format jsonl --results "$RESULTS" | wc -l
 """
 
 

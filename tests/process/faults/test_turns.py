@@ -99,17 +99,17 @@ def test_no_wait_fails_at_once_with_the_holder_s_pid(holder, start):
     assert ": something else; type the command without --no-wait to wait" in said
 
 
-@pytest.mark.parametrize("command", ["peak", "selfcheck", "micro", "lockstep", "exchange"])
+@pytest.mark.parametrize("command", ["info peak", "selftest", "micro", "verify", "verify --exchange"])
 def test_whatever_computes_takes_the_lock(command, tmp_path):
     with machine_lock("something else", False, print):
-        done = CliRunner().invoke(app, [command, "--no-wait"])
+        done = CliRunner().invoke(app, [*command.split(), "--no-wait"])
     assert isinstance(done.exception, Busy)
 
 
 def test_evaluating_what_is_kept_takes_the_lock(tmp_path):
     recipe = RECIPES["linear"]
     write_checkpoint(tmp_path / "net", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
-    line = ["evaluate", str(tmp_path / "net"), "--framework", "numpy", "--dataset", "mnist-5k", "--no-wait"]
+    line = ["verify", str(tmp_path / "net"), "--framework", "numpy", "--dataset", "mnist-5k", "--no-wait"]
     with machine_lock("something else", False, print):
         done = CliRunner().invoke(app, line)
     assert isinstance(done.exception, Busy)

@@ -57,7 +57,7 @@ def swept(tmp_path_factory):
         ]
         done = subprocess.run([*line, "--framework", ",".join(frameworks), *arguments], **where, check=False)
         assert not end_and_name(left(temporary, within_s=0)), "processes were left behind"
-        rows = [sys.executable, "-m", "report", "rows", "--format", "json", "--results", str(folder / "results")]
+        rows = [sys.executable, "-m", "report", "rows", "--format", "jsonl", "--results", str(folder / "results")]
         found = list(map(json.loads, subprocess.run(rows, **where, check=True).stdout.splitlines()))
         by_framework = {row["framework"]: row for row in found}
         assert len(by_framework) == len(found) == len(frameworks), done.stderr

@@ -7,7 +7,9 @@ from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
 from benchmarks.cli import terminal
+from benchmarks.cli.run import _answering
 from benchmarks.errors import DataError, UsageError
+from benchmarks.launch.probe import Probe
 from benchmarks.machine import environments
 from benchmarks.plan.data import sources
 from benchmarks.plan.data.sources import FILES
@@ -78,15 +80,28 @@ def test_an_empty_name_is_not_the_folder_one_stands_in():
         terminal.prepared("", None)
 
 
-@pytest.mark.parametrize("command", ["evaluate", "predict", "exchange", "train", "demo"])
+@pytest.mark.parametrize("command", ["verify", "predict", "verify --exchange", "train", "demo"])
 def test_two_devices_where_one_is_meant_are_one_line(command, tmp_path, monkeypatch):
     """Where nobody can ask the driver every name of a card is taken."""
     monkeypatch.setitem(sys.modules, "pynvml", None)
     arguments = {
-        "evaluate": [str(tmp_path)],
+        "verify": [str(tmp_path)],
         "predict": ["x.png", "--weights", str(tmp_path)],
         "train": ["--save", str(tmp_path / "x")],
     }
-    done = CliRunner().invoke(app, [command, *arguments.get(command, []), "--device", "cpu,gpu"])
+    done = CliRunner().invoke(app, [*command.split(), *arguments.get(command, []), "--device", "cpu,gpu"])
     assert isinstance(done.exception, UsageError), done.exception
     assert str(done.exception) == "--device cpu, gpu: one at a time; give one"
+
+
+def test_a_framework_without_wheels_here_is_one_line_and_the_others_go_on(capsys):
+    probes = {("torch", "cpu"): Probe("torch", "cpu"), ("mxnet", "cpu"): Probe("mxnet", "cpu", "no such", missing=True)}
+    assert _answering(probes, ["torch", "mxnet"]) == ["torch"]
+    assert capsys.readouterr().err == "left out: no such\n"
+
+
+def test_a_framework_that_works_on_one_device_stays_and_where_none_works_all_have_their_rows(capsys):
+    lost = {(name, "cpu"): Probe(name, "cpu", "no such", missing=True) for name in ("torch", "mxnet")}
+    card = {("torch", "gpu"): Probe("torch", "gpu")}
+    assert _answering({**lost, **card}, ["torch", "mxnet"]) == ["torch"]
+    assert _answering(lost, ["torch", "mxnet"]) == ["torch", "mxnet"]

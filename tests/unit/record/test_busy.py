@@ -26,7 +26,7 @@ def launches(row):
 def test_a_busy_machine_is_said_with_the_largest_cause_of_each_launch(launches):
     assert busy.of_rows(launches(*[OTHERS] * 31, *[STOLEN] * 5)) == (
         "36 of 36 launches were noisy: 31 by other processes, 5 by the hypervisor; repeat when the machine is idle; "
-        "`python -m benchmarks check` shows what is busy"
+        "`python -m benchmarks info check` shows what is busy"
     )
 
 
@@ -45,7 +45,7 @@ def test_only_speeds_that_count_are_counted(launches):
 def test_a_quota_is_a_cause_with_another_remedy(launches):
     assert busy.of_rows(launches(HELD, HELD, OTHERS)) == (
         "3 of 3 launches were noisy: 2 by a quota of CPU time, 1 by other processes; "
-        "give fewer --threads, or raise the quota; `python -m benchmarks check` shows it"
+        "give fewer --threads, or raise the quota; `python -m benchmarks info check` shows it"
     )
 
 

@@ -105,9 +105,10 @@ def test_parquet_has_the_schema_s_types_and_meanings(written, make):
 def test_json_and_csv_hold_every_row(written, make):
     rows = [make(train_samples_per_s=1 / 3), make(round=1, status="oom", train_samples_per_s=None)]
     assert pd.read_csv(io.StringIO(written("csv", *rows)))["status"].tolist() == ["ok", "oom"]
-    lines = [json.loads(line) for line in written("json").splitlines()]  # the same set
-    assert [line["status"] for line in lines] == ["ok", "oom"]
-    assert lines[0]["train_samples_per_s"] == pytest.approx(1 / 3, abs=1e-15)
+    found = json.loads(written("json"))  # the same set
+    assert [one["status"] for one in found] == ["ok", "oom"]
+    assert found[0]["train_samples_per_s"] == pytest.approx(1 / 3, abs=1e-15)
+    assert [json.loads(line) for line in written("jsonl").splitlines()] == found
 
 
 @pytest.mark.parametrize("form", ["pyperf", "pytest-benchmark", "bencher", "github-action-benchmark"])

@@ -113,18 +113,21 @@ def test_compare(sets, form, how):
 
 
 @pytest.mark.fault(29)
-@pytest.mark.parametrize("form", ["csv", "json"])
+@pytest.mark.parametrize("form", ["csv", "json", "jsonl"])
 def test_rows(sets, form):
     data, _ = say("rows", "--results", sets[0], "--format", form)
-    SAFE[form](data.decode())
-    if form == "json":  # for programs: the text as it is
-        assert PAYLOAD in json.loads(data.splitlines()[0])["device_name"]
+    SAFE[form.removesuffix("l")](data.decode())
+    match form:  # for programs: the text as it is
+        case "json":
+            assert PAYLOAD in json.loads(data)[0]["device_name"]
+        case "jsonl":
+            assert PAYLOAD in json.loads(data.splitlines()[0])["device_name"]
 
 
 @pytest.mark.fault(29)
 @pytest.mark.parametrize("form", EXPORTS)
 def test_export(sets, form, tmp_path):
-    data, errors = say("export", "--results", sets[0], "--format", form, "--out", tmp_path / "out")
+    data, errors = say("rows", "--results", sets[0], "--format", form, "--out", tmp_path / "out")
     printable(errors)
     data = (tmp_path / "out").read_bytes()
     if form == "parquet":

@@ -104,7 +104,7 @@ def test_a_killed_driver_is_told_once_with_how_to_fetch_what_members_have(row, f
     [finding] = found(folder)
     assert (finding.level, finding.what) == ("warning", f"{row['sweep']}.jsonl")
     assert finding.found == "no end after 4 rows: it still runs, or was killed"
-    assert "python -m benchmarks collect ADDRESS" in finding.advice
+    assert "python -m benchmarks cluster collect ADDRESS" in finding.advice
     assert finding.advice.endswith("--resume")
 
 
