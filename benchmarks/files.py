@@ -123,6 +123,10 @@ def _to_newline(file: BinaryIO) -> bool:
     return False
 
 
+class NoCache(StorageError):
+    """Nothing says where the user's caches are."""
+
+
 Document = dict[str, Any]
 
 
@@ -159,11 +163,18 @@ def cache_key(decisive: Mapping[str, Any]) -> str:
 
 
 def default_cache() -> Path:
-    """Return LOCKSTEP_CACHE, else a folder among the user's caches (specifications.freedesktop.org/basedir-spec)."""
+    """Return LOCKSTEP_CACHE, else a folder among the user's caches (specifications.freedesktop.org/basedir-spec).
+
+    NoCache where there is none of the three: another user could make, or fill, a folder among the temporary ones first.
+    """
     if own := os.environ.get("LOCKSTEP_CACHE"):
         return Path(own)
     caches = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(caches) if os.path.isabs(caches) else Path.home() / ".cache") / "lockstep"
+    try:
+        return (Path(caches) if os.path.isabs(caches) else Path.home() / ".cache") / "lockstep"
+    except RuntimeError:
+        why = "HOME is not set and this user has no entry in the passwd file"
+        raise NoCache(f"no cache folder: {why}; set LOCKSTEP_CACHE to a folder you can write") from None
 
 
 def file_sha256(path: Path) -> str:
