@@ -23,6 +23,7 @@ from rich.table import Table
 
 from adapters.contract import DTYPES
 from adapters.recipes import RECIPES
+from benchmarks import files
 from benchmarks.cli import tables
 from benchmarks.cli.terminal import AsJson, Axis, DataDir, Pythons, Wait, deliver, out, prepared, say
 from benchmarks.errors import EnvironmentMissing, UsageError, plain, require, shown
@@ -132,9 +133,9 @@ def evaluate_saved(
     data = prepared(evaluate.trained_on(kept) if dataset is None else dataset, data_dir)
     with (
         lock.machine_lock(f"evaluates {kept.recipe.name} in {', '.join(frameworks)}", wait, say),
-        tempfile.TemporaryDirectory(prefix="lockstep-") as scratch,
+        files.scratch() as scratch,
     ):
-        found = evaluate.evaluate(kept, frameworks, place, data, Path(scratch), native, say)
+        found = evaluate.evaluate(kept, frameworks, place, data, scratch, native, say)
     deliver(found.as_json(), tables.evaluated(found), as_json)
     raise typer.Exit(0 if found.agreement.agreed else 1)
 
@@ -160,11 +161,11 @@ def exchange_weights(
     axes = Axes(frameworks, recipes, [data.name], [place], [None], [None], ["float32"], [cores])
     with (
         lock.machine_lock(f"exchanges weights of {', '.join(recipes)} in {', '.join(frameworks)}", wait, say),
-        tempfile.TemporaryDirectory(prefix="lockstep-") as scratch,
+        files.scratch() as scratch,
     ):
         probes = probe_all(frameworks, [place])
         cells = expand(axes, probes)
-        folder = out_dir or Path(scratch)
+        folder = out_dir or scratch
         folder.mkdir(parents=True, exist_ok=True)
         for name in axes.recipes:
             mine = [cell for cell in cells if cell.recipe == name]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -50,7 +52,7 @@ def homeless(monkeypatch):
 
 
 def test_without_a_home_it_says_what_to_set(homeless):
-    with pytest.raises(files.NoCache, match="no cache folder: HOME is not set and .*; set LOCKSTEP_CACHE to a folder"):
+    with pytest.raises(files.NoCache, match="no cache folder: HOME is not set and this user"):
         files.default_cache()
 
 
@@ -66,3 +68,29 @@ def test_check_says_so_and_goes_on(homeless, tmp_path):
     assert found["cache"].advice == "set LOCKSTEP_CACHE to a folder you can write"
     assert found["results folder"].level in ("ok", "warning")
     assert all(finding.what != "cache" for finding in doctor.data_findings())
+
+
+def test_a_temporary_folder_is_removed_and_so_is_one_that_a_killed_process_left(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    left, others, link = tmp_path / "lockstep-left", tmp_path / "lockstep-another", tmp_path / "lockstep-link"
+    for folder in (left, others):
+        folder.mkdir()
+        (folder / "weights.npz").write_bytes(b"1")
+    (left / files.ALIVE).touch()  # no process holds its lock; the other has no such file
+    link.symlink_to(left)
+    with files.scratch() as first, files.scratch() as second:
+        assert sorted(tmp_path.iterdir()) == sorted([first, second, others, link])
+        (first / "x").touch()
+    assert sorted(tmp_path.iterdir()) == sorted([others, link])
+
+
+def test_a_temporary_folder_that_is_full_or_nowhere_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with pytest.raises(files.NoScratch, match="No space left on device; make room, or set TMPDIR"), files.scratch():
+        raise OSError(errno.ENOSPC, "No space left on device")
+    with pytest.raises(FileNotFoundError), files.scratch():
+        raise FileNotFoundError
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(files.NoScratch, match="cannot make a temporary folder: No such file"), files.scratch():
+        pass
