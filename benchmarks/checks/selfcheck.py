@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from adapters.contract import Array, Feed, Preloaded
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import Weights
+from benchmarks import files
 from benchmarks.launch.outcome import Outcome
 from benchmarks.launch.process import Place, cell_request, launch, on_cpus
 from benchmarks.machine.hardware import physical_cpus
@@ -302,9 +301,9 @@ def _background_load(data: Prepared) -> Iterator[Check]:
 def _real_launch(data: Prepared) -> Outcome:
     """Measure mlp in NumPy on one CPU, in a worker as a sweep's."""
     cell = Cell("numpy", "mlp", data.name, "cpu", 100, "eager", "float32", 1)
-    with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
-        prepare_inputs(Path(folder), RECIPE, 0, data.train_size, 1)
-        shared = cell_request(cell, data, Path(folder))
+    with files.scratch() as folder:
+        prepare_inputs(folder, RECIPE, 0, data.train_size, 1)
+        shared = cell_request(cell, data, folder)
         request: SpeedRequest = {
             **shared,
             "task": "speed",
@@ -333,8 +332,8 @@ NAMES = (*REAL, *CHECKS)  # the real ones first: BLAS threads of the others woul
 def run(names: list[str]) -> Iterator[Check]:
     """Yield the named checks' answers, in order."""
     data = prepare("mnist-5k", None)
-    with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
-        prepare_inputs(Path(folder), RECIPE, 0, data.train_size, 1)
-        inputs = Inputs.open(data.folder, Path(folder), RECIPE.pixels, "float32")
+    with files.scratch() as folder:
+        prepare_inputs(folder, RECIPE, 0, data.train_size, 1)
+        inputs = Inputs.open(data.folder, folder, RECIPE.pixels, "float32")
         for name in names:
             yield from REAL[name](data) if name in REAL else CHECKS[name](inputs)

@@ -22,7 +22,7 @@ from rich.table import Table
 
 from benchmarks import errors
 from benchmarks.errors import LockstepError, StorageError, UsageError, plain, shown
-from benchmarks.files import default_cache
+from benchmarks.files import FULL, ROOM, default_cache
 from benchmarks.machine.signals import Interrupted
 from benchmarks.plan.data.prepared import Prepared, prepare
 from benchmarks.plan.data.sources import ORIGINS, to_download
@@ -70,6 +70,11 @@ def run_app(app: Callable[[], Any]) -> None:
     try:
         try:
             app()
+        except OSError as error:
+            if error.errno not in FULL:
+                raise
+            where = f"cannot write {error.filename}" if error.filename else "cannot write"
+            raise StorageError(f"{where}: {error.strerror}; {ROOM}") from error
         finally:
             sys.stdout.flush()  # what a full disk refuses at the exit would be a traceback and 120
     except (LockstepError, Interrupted) as error:

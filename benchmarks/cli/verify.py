@@ -12,6 +12,7 @@ import typer
 
 from adapters.contract import DTYPES, INPUTS
 from adapters.recipes import MODELS
+from benchmarks import files
 from benchmarks.cli import options, tables
 from benchmarks.cli.display import Display
 from benchmarks.cli.options import length, what
@@ -141,19 +142,19 @@ def _evaluated(
     """Return what each framework makes of saved weights."""
     with (
         lock.machine_lock(f"evaluates {kept.recipe.name} in {', '.join(frameworks)}", wait, say),
-        tempfile.TemporaryDirectory(prefix="lockstep-") as scratch,
+        files.scratch() as scratch,
     ):
-        return evaluate.evaluate(kept, frameworks, device, data, Path(scratch), native, say)
+        return evaluate.evaluate(kept, frameworks, device, data, scratch, native, say)
 
 
 def _exchanged(axes: Axes, data: Prepared, epochs: int, seed: int, out: Path | None, wait: bool) -> list[Pair]:
     """Return what each framework makes of the weights that another has trained, for each recipe."""
     with (
         lock.machine_lock(f"exchanges weights of {', '.join(axes.recipes)} in {', '.join(axes.frameworks)}", wait, say),
-        tempfile.TemporaryDirectory(prefix="lockstep-") as scratch,
+        files.scratch() as scratch,
     ):
         cells, pairs = expand(axes, probe_all(axes.frameworks, axes.devices)), []
-        folder = out or Path(scratch)
+        folder = out or scratch
         folder.mkdir(parents=True, exist_ok=True)
         for name in axes.recipes:
             mine = [cell for cell in cells if cell.recipe == name]

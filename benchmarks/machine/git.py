@@ -13,10 +13,10 @@ import functools
 import io
 import subprocess
 import tarfile
-import tempfile
 from pathlib import Path
 
 from adapters.contract import CONTRACT_VERSION
+from benchmarks import files
 from benchmarks.errors import UsageError
 from benchmarks.machine import imports
 from benchmarks.machine.environments import PROGRAM
@@ -25,9 +25,14 @@ ROOT = imports.ROOT
 
 
 def output(*arguments: str) -> bytes | None:
-    """Return what a git command prints in this repository; None where it fails or there is no git."""
+    """Return what a git command prints in this repository; None where it fails or there is no git.
+
+    git distrusts a checkout that somebody else owns, as of a mounted folder in a container: its settings could run
+    programs. This program already is from there.
+    """
+    line = ["git", "-c", f"safe.directory={ROOT}", "-C", str(ROOT), *arguments]
     try:
-        return subprocess.run(["git", "-C", str(ROOT), *arguments], capture_output=True, check=True).stdout
+        return subprocess.run(line, capture_output=True, check=True).stdout
     except (OSError, ValueError, subprocess.CalledProcessError):  # ValueError: a null character
         return None
 
@@ -71,17 +76,17 @@ def adapters_folder(commit: str) -> Path:
     archived = output("archive", "--format=tar", commit, "adapters")
     if archived is None:
         raise UsageError(f"git has no adapters of the commit {commit} here")
-    target = Path(_checkouts().name) / commit
+    target = _checkouts() / commit
     with tarfile.open(fileobj=io.BytesIO(archived)) as archive:
         archive.extractall(target, filter="data")
     return target
 
 
 @functools.cache
-def _checkouts() -> tempfile.TemporaryDirectory[str]:
-    made = tempfile.TemporaryDirectory(prefix="lockstep-revisions-")
-    atexit.register(made.cleanup)
-    return made
+def _checkouts() -> Path:
+    stack = contextlib.ExitStack()
+    atexit.register(stack.close)
+    return stack.enter_context(files.scratch())
 
 
 def search_path(revision: str) -> tuple[Path, ...]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import numpy as np
 
 from adapters.declaration import Model, Recipe, layers
 from adapters.weights import Weights
+from benchmarks import files
 from benchmarks.errors import WorkerFailed, plain
 from benchmarks.machine import environments
 from benchmarks.models.remote import LOGITS, Array, largest_deviation
@@ -49,8 +49,8 @@ def write_and_verify(
 
 def write(framework: str, device: str, model: Model, weights: Weights, folder: Path) -> None:
     """Write a framework's own files into a folder. May raise WorkerFailed."""
-    with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
-        arrays = Path(scratch) / "weights.npz"
+    with files.scratch() as scratch:
+        arrays = scratch / "weights.npz"
         inputs.write_weights(arrays, {name: array.astype(np.float32) for name, array in weights.items()})
         run_standalone(framework, device, model, folder, {"weights": str(arrays)})
 
@@ -60,9 +60,9 @@ def outputs(framework: str, device: str, model: Model, folder: Path, images: Arr
 
     images (N, C, H, W) float32, scaled as the recipe says; outputs (N, outputs). May raise WorkerFailed.
     """
-    with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
-        np.save(Path(scratch) / "images.npy", images)
-        (made := Path(scratch) / "outputs").mkdir()
+    with files.scratch() as scratch:
+        np.save(scratch / "images.npy", images)
+        (made := scratch / "outputs").mkdir()
         run_standalone(framework, device, model, folder, {"images": f"{scratch}/images.npy", "outputs": str(made)})
         return {path.stem: np.load(path, allow_pickle=False) for path in sorted(made.glob("*.npy"))}
 

@@ -12,7 +12,6 @@ import contextlib
 import json
 import os
 import selectors
-import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -25,6 +24,7 @@ from adapters.declaration import Recipe
 from adapters.recipes import RECIPES
 from adapters.registry import ADAPTERS
 from adapters.weights import Weights
+from benchmarks import files
 from benchmarks.errors import WorkerFailed, WorkerLost
 from benchmarks.launch import outcome, process
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, decoded, judge
@@ -56,7 +56,7 @@ class Warm:
         place = Place.of_framework(framework, device, threads).on_all_cores()
         with contextlib.ExitStack() as undo:
             self.watch = undo.enter_context(place.memory.watch())
-            folder = Path(undo.enter_context(tempfile.TemporaryDirectory(prefix="lockstep-")))
+            folder = undo.enter_context(files.scratch())
             write_weights(folder / "weights.npz", weights)
             self.selector = undo.enter_context(selectors.DefaultSelector())
             request = ServeRequest(

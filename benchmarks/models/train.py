@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 
 from adapters.recipes import RECIPES
 from adapters.weights import Weights
+from benchmarks import files
 from benchmarks.errors import plain
 from benchmarks.launch.probe import Probe
 from benchmarks.machine import environments, git, hardware
@@ -39,8 +39,8 @@ def save(part: Path, cell: Cell, probe: Probe, data: Prepared, epochs: int, seed
         accuracy = f"{100 * figures['accuracy']:.2f} % of them right"
         say(f"epoch {figures['epoch']}/{epochs}: {losses}, {accuracy}, {figures['seconds']:.1f} s")
 
-    with tempfile.TemporaryDirectory(prefix="lockstep-") as scratch:
-        inputs = Path(scratch)
+    with files.scratch() as scratch:
+        inputs = scratch
         prepare_inputs(inputs, recipe, seed, data.train_size, epochs)
         weights, answer = remote.train(cell, data, inputs, epochs, show_epoch)
         card = _card_facts(cell, probe, data, seed, answer)

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import datetime
 import secrets
-import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from pathlib import Path
 
 from adapters.recipes import RECIPES
+from benchmarks import files
 from benchmarks.errors import SchemaError, StorageError
 from benchmarks.launch.launcher import Launcher
 from benchmarks.machine import signals
@@ -95,8 +94,8 @@ class LocalSweep:
             self.runner.prove(self.cells)
             proofs_s = time.monotonic() - begin_s
             self.stopping.cap(self.request.time_cap_s)
-            with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
-                self.runner.launch(self.coming, Path(folder))
+            with files.scratch() as folder:
+                self.runner.launch(self.coming, folder)
         except BaseException as ending:
             if not is_unwritable(ending):
                 with signals.deferred():

@@ -183,7 +183,10 @@ def read(path: Path, columns: Sequence[str]) -> tuple[pa.Table, SweepFile]:
     try:
         with files.open_regular(path) as file:
             before = os.fstat(file.fileno())
-            entry = _place(path, before)
+            try:
+                entry = _place(path, before)
+            except files.NoCache:
+                return parse(file, path, columns)
             if found := _kept_table(entry, path, columns):
                 return found
             if time.time() - max(before.st_mtime, before.st_ctime) > SETTLED_S:

@@ -13,7 +13,6 @@ import gc
 import glob
 import os
 import sys
-import tempfile
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -26,6 +25,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from benchmarks import files
 from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine import git
 from benchmarks.plan.data.sources import NAMES
@@ -166,10 +166,10 @@ def _extracted(revision: str) -> Iterator[list[Path] | None]:
         folders = ", ".join(sorted({f"{rev}:{Path(name).parent}" for name in _tree(commit, FOLDER)}))
         others = f"there are: {folders}" if folders else "it has none in any folder of results/"
         raise UsageError(plain(f"{rev} has no .jsonl files in {path}; {others}"))
-    with tempfile.TemporaryDirectory(prefix="lockstep-") as folder:
+    with files.scratch() as folder:
         for name, blob in found.items():
-            (Path(folder) / name).write_bytes(git.output("cat-file", "blob", blob) or b"")
-        yield sorted(Path(folder).iterdir())
+            (folder / name).write_bytes(git.output("cat-file", "blob", blob) or b"")
+        yield sorted(folder.iterdir())
 
 
 def _tree(commit: str, path: str) -> dict[str, str]:

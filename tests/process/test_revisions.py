@@ -9,7 +9,7 @@ import pytest
 
 from adapters.contract import CONTRACT_VERSION
 from benchmarks.errors import UsageError
-from benchmarks.machine import environments
+from benchmarks.machine import environments, git
 from benchmarks.machine.git import _checkouts, adapters_folder, adapters_hash, resolved
 
 SAME = f"CONTRACT_VERSION = {CONTRACT_VERSION}\n"
@@ -74,3 +74,12 @@ def test_adapters_of_another_contract_are_refused_in_one_line_that_says_what_to_
 def test_what_is_no_revision_is_refused(checkout, revision):
     with pytest.raises(UsageError, match="--against"):
         resolved(revision)
+
+
+def test_a_checkout_that_somebody_else_owns_has_a_commit_and_revisions(checkout, monkeypatch):
+    monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")  # git's own word for it
+    refused = subprocess.run(
+        ["git", "-C", str(checkout.root), "describe", "--always"], capture_output=True, check=False
+    )
+    assert b"dubious ownership" in refused.stderr
+    assert resolved("HEAD").startswith(git.commit().removesuffix("-dirty"))

@@ -7,12 +7,13 @@ The file is deleted when the driver says that it has all of it.
 from __future__ import annotations
 
 import math
-import tempfile
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from benchmarks import files
 from benchmarks.launch.ceilings import Point, ceilings
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe
@@ -55,7 +56,8 @@ class Session:
         )
         self.runner.begin({name: order[name] for name in ("part_of", "preset", "seed", "requested")})
         self._publish()
-        self.folder = tempfile.TemporaryDirectory(prefix="lockstep-")  # what workers are handed
+        self.undo = ExitStack()
+        self.folder = self.undo.enter_context(files.scratch())  # what workers are handed
 
     def _launcher(self, order: Mapping[str, Any], probes: Mapping[tuple[str, str], Probe], preset: Preset) -> Launcher:
         """Return what makes the rows; this checkout must have the revisions."""
@@ -92,12 +94,12 @@ class Session:
             runner.prove(cells)
             left_s = order["time_left_s"]
             runner.stopping.cap(math.inf if left_s is None else left_s)
-            runner.launch(coming, Path(self.folder.name))
+            runner.launch(coming, self.folder)
         self._publish()
 
     def close(self) -> None:
         """Remove what workers were handed; the file stays."""
-        self.folder.cleanup()
+        self.undo.close()
 
     # What the driver gets to know meanwhile.
 
