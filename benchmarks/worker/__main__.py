@@ -7,6 +7,7 @@ library, NumPy and that framework.
 
 from __future__ import annotations
 
+import atexit
 import base64
 import contextlib
 import itertools
@@ -269,6 +270,18 @@ def main() -> None:
             channel.write(json.dumps(answer, allow_nan=False))
         except (TypeError, ValueError) as error:  # NaN, or what is no JSON at all
             channel.write(json.dumps({"status": "invalid", "reason": f"the answer is no JSON: {error}"}))
+    _end()
+
+
+def _end() -> None:
+    """End this process once what asked for it at its exit has had its turn.
+
+    To take a framework down, object by object, takes 0.3 s (paddle) to 0.8 s (tensorflow) of CPU time and helps nobody.
+    """
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":

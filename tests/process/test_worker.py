@@ -68,3 +68,35 @@ def test_a_real_worker_answers_a_broken_request_with_the_field(request_, status,
         answer = json.load(channel)
     assert done.returncode == 0
     assert (answer["status"], answer["reason"]) == (status, words)
+
+
+SLOW_TO_LEAVE = """
+import atexit, sys
+from adapters.numpy import NumpyAdapter as Slow
+
+class Framework:
+    def __del__(self):
+        print("taken down", flush=True)
+
+kept, sys.modules["kept"] = Framework(), Framework()
+atexit.register(print, "asked for at exit")
+"""
+
+
+def test_a_worker_runs_what_was_asked_for_at_its_exit_and_takes_no_framework_down(tmp_path):
+    (tmp_path / "slow.py").write_text(SLOW_TO_LEAVE)
+    reader, writer = os.pipe()
+    with open(reader) as channel:
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.worker", str(writer)],
+            input=json.dumps({**PROBE, "adapter": "slow:Slow"}),
+            cwd=ROOT,
+            env={**os.environ, "PYTHONPATH": f"{tmp_path}:{ROOT}"},
+            pass_fds=(writer,),
+            text=True,
+            check=True,
+            stdout=subprocess.PIPE,
+        )
+        os.close(writer)
+        assert json.load(channel)["status"] == "ok"
+    assert done.stdout.splitlines() == ["asked for at exit"]
