@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from benchmarks.plan.data.sources import load_own
+from benchmarks.plan.data.own import load_own
 
 
 @pytest.mark.parametrize("gz", [False, True])
