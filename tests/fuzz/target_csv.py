@@ -7,10 +7,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
+
 from benchmarks.errors import DataError
 from benchmarks.plan.data.csv_file import read_csv
 
 os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # the others reserve a gigabyte, which a limit cannot see into
+pa.set_io_thread_count(1)  # each that starts later reserves more than the limit lets it
+pa.set_cpu_count(1)
 ERRORS = DataError
 TOKENS = (b"\xef\xbb\xbf", b"\r\n", b'""', b"256", b"-1", b"1_0", b",,", b";", b"0.5", b"nan", b"1e999")
 NAMES = ["label", *(f"pixel{number}" for number in range(784))]

@@ -22,7 +22,7 @@ from benchmarks.plan.data.readers import PIXELS, as_bytes, is_unit
 
 MAX_FIRST_BYTES = 1 << 16  # 785 numbers as numpy.savetxt writes them make 20 kB
 BLOCK_BYTES = 1 << 18  # pyarrow refuses a line that is longer
-NUMBER = re.compile(r"\s*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?\s*")
+NUMBER = re.compile(r"[ \t]*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t]*", re.ASCII)
 LABELS = ("label", "labels", "class", "digit", "target", "y")
 INDEXES = ("", "unnamed: 0", "index", "id")
 MOSTLY = 0.9  # of the rows: a column with fewer digits is no label, and one with more of one digit is a dark pixel

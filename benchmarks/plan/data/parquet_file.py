@@ -26,7 +26,7 @@ from benchmarks.plan.data.readers import PIXELS
 
 MAX_PARQUET_BYTES = 1 << 30  # of the file, and of what its pictures and labels say they decompress to
 MAX_FOOTER_BYTES = 16 << 20
-ROWS = 1000  # at once
+ROWS = 100  # at once: one picture of 1 MiB, in the file once, may stand in each
 MAX_MEMORY_BYTES = 4 << 30
 MAX_S = 600.0
 ROOT = Path(__file__).parents[3]

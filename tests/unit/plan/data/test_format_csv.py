@@ -129,6 +129,8 @@ def test_a_bad_first_row_is_not_taken_for_a_header(tmp_path, refused):
         (",".join(["label", *("p" * 784)]).encode(), "row 2: expected rows of a label and 784 pixels, found none"),
         ("\n".join(GOOD).encode("utf-16"), "text in UTF-16; save it as UTF-8"),
         ("\r".join(GOOD).encode(), "row 1"),
+        (with_field(3, "\x1f8").encode(), "row 1, column 3"),
+        (with_field(3, "٣").encode(), "row 1, column 3"),
         (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
         (gzip.compress(gzip.compress(b"7", mtime=0), mtime=0), "gzipped twice"),
     ],
