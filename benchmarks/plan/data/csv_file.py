@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.errors import DataError, require, shown
-from benchmarks.plan.data import FITS, MAX_IMAGES, Digits
-from benchmarks.plan.data.opening import NUMPY_ALONE, corrupt, open_data, written
-from benchmarks.plan.data.readers import PIXELS, as_bytes, is_unit
+from benchmarks.plan.data import MAX_IMAGES, Digits
+from benchmarks.plan.data.opening import NUMPY_ALONE, corrupt, open_data, unfit, written
+from benchmarks.plan.data.readers import PIXELS, as_bytes, beyond, is_unit
 
 MAX_FIRST_BYTES = 1 << 16  # 785 numbers as numpy.savetxt writes them make 20 kB
 BLOCK_BYTES = 1 << 18  # pyarrow refuses a line that is longer
@@ -110,10 +110,10 @@ def _layout(path: Path) -> Layout:
     known = {*names} & {*INDEXES} if len(fields) > PIXELS else {*()}
     if len(fields) - len(known) == PIXELS and not {*names} & {*LABELS}:
         raise Unlabelled(
-            f"{shown(path)} has no labels, but {len(fields)} columns; give one that has, as Kaggle's train.csv"
+            f"{shown(path)} has no labels, but {PIXELS} columns of pixels; give a file that has, as Kaggle's train.csv"
         )
     if len(fields) not in (PIXELS + 1, PIXELS + 2):
-        raise corrupt(path, "row 1", f"{PIXELS + 1} columns, a label and {PIXELS} pixels", f"{len(fields)}; {FITS}")
+        raise unfit(path, "row 1", f"{PIXELS + 1} columns, a label and {PIXELS} pixels", len(fields))
     return Layout(delimiter, point, len(fields), names)
 
 
@@ -215,5 +215,7 @@ def _judge(path: Path, row: int, block: Floats, label: int, pixels: list[int]) -
     bad[:, label] = ~np.isin(block[:, label], range(10))
     if bad.any():
         at, column = map(int, np.argwhere(bad)[0])
-        expected, more = ("a label 0-9", f"; {FITS}") if column == label else ("a number 0-255 or 0..1", "")
-        raise corrupt(path, f"row {row + at}, column {column + 1}", expected, f"{block[at, column]:g}{more}")
+        place, value = f"row {row + at}, column {column + 1}", float(block[at, column])
+        if column == label:
+            raise unfit(path, place, "a label 0-9", f"{value:g}")
+        raise corrupt(path, place, "a number 0-255 or 0..1", beyond(value))

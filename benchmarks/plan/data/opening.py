@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.errors import DataError, shown
-from benchmarks.plan.data import MAX_IMAGES
+from benchmarks.plan.data import FITS, MAX_IMAGES
 
 GZIP = b"\x1f\x8b"
 PICKLE = (
@@ -43,6 +43,11 @@ File = io.BufferedReader | gzip.GzipFile
 def corrupt(path: Path, place: str, expected: object, found: object) -> DataError:
     """Return the one error of all readers: file, place, expected, found."""
     return DataError(f"dataset corrupt: {shown(path)}, {place}: expected {expected}, found {found}")
+
+
+def unfit(path: Path, place: str, expected: object, found: object) -> DataError:
+    """Return the error of a file that may be well, but is of other images than networks here read."""
+    return DataError(f"dataset does not fit: {shown(path)}, {place}: expected {expected}, found {found}; {FITS}")
 
 
 def written(found: bytes | str) -> str:

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import DataError, require, shown
-from benchmarks.plan.data import FITS, Array, Dataset, Digits, dataset, every_fifth
+from benchmarks.plan.data import Array, Dataset, Digits, dataset, every_fifth
 from benchmarks.plan.data.csv_file import Unlabelled, read_csv
 from benchmarks.plan.data.likeness import warnings
-from benchmarks.plan.data.opening import NUMPY_ALONE, names, open_data
+from benchmarks.plan.data.opening import NUMPY_ALONE, names, open_data, unfit
 from benchmarks.plan.data.parquet_file import read_parquet
 from benchmarks.plan.data.readers import read_idx, read_json, read_npz
 from benchmarks.plan.data.sources import FILES, NAMES
@@ -51,7 +51,7 @@ def load_own(path: Path) -> Dataset:
     arrays = every_fifth(train.images, train.labels) if test is None else (*_pair(train), *_pair(test))
     checked = dataset(stem, arrays, f"the user's own {source}")
     name = f"{stem}-{checked.sha256[:8]}"
-    remarks = (*train.remarks, *(test.remarks if test else ()))
+    remarks = dict.fromkeys((*train.remarks, *(test.remarks if test else ())))
     notes = (_counts(name, checked, test is None, remarks), *warnings(name, checked.arrays))
     return dataclasses.replace(checked, name=name, notes=notes)
 
@@ -177,7 +177,7 @@ def _pictures(path: Path, below: list[str]) -> Parts | None:
     if not classes:
         return None
     if len(classes) > 10:
-        raise DataError(f"{shown(path)} has pictures in {len(classes)} folders, a class each; {FITS}")
+        raise unfit(path, "its folders of pictures", "a folder for each of ten classes", len(classes))
     digits = classes <= {*"0123456789"}
     order = [*"0123456789"] if digits else sorted(classes)
     parts = [read_pictures(root, order) for root in roots]

@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks.errors import DataError, require, shown
-from benchmarks.plan.data import FITS, MAX_IMAGES, Digits
+from benchmarks.plan.data import MAX_IMAGES, Digits
 from benchmarks.plan.data.csv_file import LABELS
-from benchmarks.plan.data.opening import NUMPY_ALONE, corrupt, open_data, written
+from benchmarks.plan.data.opening import NUMPY_ALONE, corrupt, open_data, unfit, written
 from benchmarks.plan.data.readers import PIXELS
 
 MAX_PARQUET_BYTES = 1 << 30  # of the file, and of what its pictures and labels say they decompress to
@@ -80,7 +80,7 @@ def _read(path: Path) -> tuple[dict[str, Any], bytes | bytearray]:
             for batch in file.iter_batches(ROWS, columns=[picture, label], use_threads=False):
                 _take(path, batch, content)
     except (pa.ArrowException, OSError, MemoryError) as error:
-        raise DataError(f"dataset corrupt: {shown(path)}: damaged or cut short ({ascii(str(error))[:200]})") from error
+        raise DataError(f"dataset corrupt: {shown(path)}: damaged or cut short ({shown(str(error)[:200])})") from error
     return {"remarks": [f"{', '.join(map(written, others))} left out"] if others else []}, content
 
 
@@ -138,11 +138,11 @@ def _take(path: Path, batch: Any, content: bytearray) -> None:
     for picture, label in zip(pictures, classes.to_pylist(), strict=True):
         row = len(content) // (PIXELS + 1) + 1
         if label is None or not 0 <= label <= 9:
-            raise corrupt(path, f"row {row}", "a label 0-9", f"{'nothing' if label is None else label}; {FITS}")
+            raise unfit(path, f"row {row}", "a label 0-9", "nothing" if label is None else label)
         if row > MAX_IMAGES:
             raise corrupt(path, f"row {row}", f"at most {MAX_IMAGES} rows", "more")
         content.append(label)
-        content += decoded(picture.as_py() or b"", f"{shown(path)}, row {row}").tobytes()
+        content += decoded(picture.as_py() or b"", path, f"row {row}").tobytes()
 
 
 if __name__ == "__main__":

@@ -17,8 +17,8 @@ from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 
 from benchmarks.errors import DataError, count, shown
-from benchmarks.plan.data import FITS, MAX_IMAGES, Array, Digits
-from benchmarks.plan.data.opening import names, open_data
+from benchmarks.plan.data import MAX_IMAGES, Array, Digits
+from benchmarks.plan.data.opening import names, open_data, unfit
 
 MAX_PIXELS = 50_000_000  # the largest photographs that telephones write
 MAX_BYTES = 32 << 20
@@ -76,20 +76,20 @@ def _pixels(image: ImageFile) -> Array:
 
 
 ENDINGS = (".png", ".jpg", ".jpeg")
-MAX_DIGIT_PIXELS = 1 << 20  # of a picture in a data set, which must have 28x28: enough to name the size of others
+MAX_DIGIT_PIXELS = 1_000_000  # of a picture in a data set, which must have 28x28: enough to name the size of others
 MAX_DIGIT_BYTES = 1 << 20
 
 
-def decoded(data: bytes, place: str) -> Array:
+def decoded(data: bytes, path: Path, place: str = "its pixels") -> Array:
     """Return the grey pixels (28, 28) of a PNG or JPEG in a data set; DataError with its place otherwise."""
+    if len(data) > MAX_DIGIT_BYTES:
+        raise unfit(path, place, "28x28", f"a picture of more than {MAX_DIGIT_BYTES:,} bytes")
     try:
-        if len(data) > MAX_DIGIT_BYTES:
-            raise DataError(f"more than {MAX_DIGIT_BYTES:,} bytes; {FITS}")
         grey = decode(data, MAX_DIGIT_PIXELS)
-        if grey.shape != (28, 28):
-            raise DataError(f"expected 28x28 pixels, found {grey.shape[1]}x{grey.shape[0]}; {FITS}")
     except DataError as error:
-        raise DataError(f"dataset corrupt: {place}: {error}") from error
+        raise DataError(f"dataset corrupt: {shown(path)}, {place}: {error}") from error
+    if grey.shape != (28, 28):
+        raise unfit(path, place, "28x28", f"{grey.shape[1]}x{grey.shape[0]}")
     return grey
 
 
@@ -106,7 +106,7 @@ def read_pictures(folder: Path, classes: Sequence[str]) -> Digits:
                 continue
             path = folder / name / file
             with open_data(path, tuple(OPENERS)) as handle:
-                images += decoded(handle.read(MAX_DIGIT_BYTES + 1), shown(path)).tobytes()
+                images += decoded(handle.read(MAX_DIGIT_BYTES + 1), path).tobytes()
             labels.append(label)
             if len(labels) > MAX_IMAGES:
                 raise DataError(f"{shown(folder)} has more than {MAX_IMAGES} pictures; give a part of them")

@@ -19,8 +19,8 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.errors import DataError, shown
-from benchmarks.plan.data import ARRAY_NAMES, FITS, MAX_IMAGES, Array, Digits
-from benchmarks.plan.data.opening import File, corrupt, open_data, written
+from benchmarks.plan.data import ARRAY_NAMES, MAX_IMAGES, Array, Digits
+from benchmarks.plan.data.opening import File, corrupt, open_data, unfit, written
 
 BLOCK_BYTES = 1 << 18
 PIXELS = 28 * 28
@@ -42,12 +42,12 @@ def read_idx(path: Path) -> Array:
         shape = DIMENSIONS[magic]
         for offset, size, side in zip((8, 12), shape, ("rows", "columns"), strict=False):
             if (found := _word(handle, path, offset)) != size:
-                raise corrupt(path, f"offset {offset}", f"{size} {side} of pixels", f"{found}; {FITS}")
+                raise unfit(path, f"offset {offset}", f"{size} {side} of pixels", found)
         content = _content(handle, path, 4 + 4 * (1 + len(shape)), count * math.prod(shape))
     array = np.frombuffer(content, dtype=np.uint8).reshape(count, *shape)
     if array.ndim == 1 and array.max() > 9:
         at = int(np.argmax(array > 9))
-        raise corrupt(path, f"offset {8 + at}", "a label 0-9", f"{array[at]}; {FITS}")
+        raise unfit(path, f"offset {8 + at}", "a label 0-9", array[at])
     return array
 
 
@@ -104,7 +104,7 @@ def read_npz(path: Path) -> tuple[Digits, Digits]:
     except DataError:
         raise
     except Exception as error:  # numpy and zipfile let out whatever their parsing meets: zlib.error, KeyError, ...
-        raise DataError(f"dataset corrupt: {shown(path)}: damaged or cut short ({ascii(error)[:200]})") from error
+        raise DataError(f"dataset corrupt: {shown(path)}: damaged or cut short ({shown(str(error)[:200])})") from error
     remarks = (f"{_list(others)} left out",) if others else ()
     return Digits(found[0], found[1], remarks), Digits(found[2], found[3])
 
@@ -125,7 +125,7 @@ def _array(archive: Any, path: Path, name: str, images: bool) -> Array:
     rest = SHAPES if images else ((), (1,))
     if dtype.kind not in "buif" or shape[1:] not in rest or not 1 <= shape[0] <= MAX_IMAGES:
         wanted = "images (N, 28, 28)" if images else "labels (N,)"
-        raise corrupt(path, name, f"{wanted} of numbers, N from 1 to {MAX_IMAGES}", f"{dtype} {shape}; {FITS}")
+        raise unfit(path, name, f"{wanted} of numbers, N from 1 to {MAX_IMAGES}", f"{dtype} {shape}")
     if math.prod(shape) * dtype.itemsize > MAX_ARRAY_BYTES:
         raise corrupt(path, name, f"at most {MAX_ARRAY_BYTES >> 20} MiB", f"{dtype} {shape}; save it as uint8")
     array = archive[name].reshape(shape[0], -1)
@@ -145,7 +145,7 @@ def _pixels(array: npt.NDArray[Any], path: Path, name: str) -> Array:
         if (bad := ~((block >= 0) & (block <= 255))).any():
             row, pixel = np.argwhere(bad)[0]
             place = f"{name}, image {1000 * number + row}, pixel {pixel}"
-            raise corrupt(path, place, "a pixel 0-255 or 0..1", f"{block[row, pixel]:g}")
+            raise corrupt(path, place, "a pixel 0-255 or 0..1", beyond(float(block[row, pixel])))
     unit = is_unit(
         max(float(block.max()) for block in blocks), all((block == np.rint(block)).all() for block in blocks)
     )
@@ -157,6 +157,11 @@ def is_unit(top: float, whole: bool) -> bool:
     return top == 1 or (top < 1 and not whole)
 
 
+def beyond(pixel: float) -> str:
+    """Return a pixel that is beyond 0-255, and what helps where it is one that was made for training."""
+    return f"{pixel:g}" + ("; give the pixels as they were before they were normalised" if pixel % 1 else "")
+
+
 def as_bytes(pixels: npt.NDArray[Any], unit: bool) -> Array:
     """Return pixels as uint8, rounded; those of 0..1 become 0-255."""
     return np.rint(pixels * np.float32(255 if unit else 1)).astype(np.uint8)
@@ -165,7 +170,7 @@ def as_bytes(pixels: npt.NDArray[Any], unit: bool) -> Array:
 def _classes(array: npt.NDArray[Any], path: Path, name: str) -> Array:
     if (bad := ~((array >= 0) & (array <= 9) & (array == np.rint(array)))).any():
         at = int(np.argmax(bad))
-        raise corrupt(path, f"{name}, label {at}", "a label 0-9", f"{array[at]:g}; {FITS}")
+        raise unfit(path, f"{name}, label {at}", "a label 0-9", f"{array[at]:g}")
     return array.astype(np.uint8)
 
 

@@ -189,14 +189,14 @@ REFUSED = {  # with words of the line that refuses
         lambda at, a, b: write(at / "d.csv", lines(*a, label_at=1)),
         ("columns 1 and 785", "column 2 looks like them", "call the column of labels `label` in a header"),
     ),
-    "Kaggle's test.csv": (lambda at, a, b: kaggle(at, a, b) / "test.csv", ("has no labels, but 784 columns",)),
+    "Kaggle's test.csv": (lambda at, a, b: kaggle(at, a, b) / "test.csv", ("no labels, but 784 columns of pixels",)),
     "CSV, a word among the numbers": (
         lambda at, a, b: write(at / "d.csv", lines(*a) + b"7," + b"0," * 782 + b"x72,0\n"),
         (f"row {TRAIN + 1}, column 784: expected a number 0-255 or 0..1, found x72",),
     ),
     "CSV, pixels with their mean taken off": (
         lambda at, a, b: write(at / "d.csv", lines(*a, value=lambda v: f"{v / 255 - 0.1307:.4f}")),
-        ("row 1, column 2: expected a number 0-255 or 0..1, found -0.1307",),
+        ("row 1, column 2: expected a number 0-255 or 0..1, found -0.1307; give the pixels as they were",),
     ),
     "an HTML page saved as .gz": (
         lambda at, a, b: spoiled(at, a, b, f"{FILES[0]}.gz", PAGE), (f"{FILES[0]}.gz is no data set but an HTML page",),
@@ -219,7 +219,7 @@ REFUSED = {  # with words of the line that refuses
     "a link to /dev/zero": (linked, ("it lacks train-images-idx3-ubyte",)),
     "a PNG of 100 megapixels": (
         lambda at, a, b: write(pictures(at, *a) / "7" / "bomb.png", BOMB).parents[1],
-        ("7/bomb.png: 10000x10000 pixels",),
+        ("7/bomb.png, its pixels: 10000x10000 pixels: more than 1 megapixels",),
     ),
     "pictures of 32x32": (
         lambda at, a, b: pictures(at, np.pad(a[0], ((0, 0), (2, 2), (2, 2))), a[1]),
@@ -240,7 +240,7 @@ REFUSED = {  # with words of the line that refuses
     ),
 }  # fmt: skip
 WARNED = {  # with words of a note
-    "transposed, as EMNIST is": (lambda at, a, b: idx(at, turned(a), turned(b)), "looks transposed, beside mnist-5k"),
+    "transposed, as EMNIST is": (lambda at, a, b: idx(at, turned(a), turned(b)), "looks transposed beside mnist-5k"),
     "dark on light": (lambda at, a, b: idx(at, (255 - a[0], a[1]), (255 - b[0], b[1])), "looks inverted"),
     "test images among those to train on": (lambda at, a, b: idx(at, both(a, b), b), "100 of 100 test images are also"),
     "a class that is not there": (

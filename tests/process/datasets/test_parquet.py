@@ -54,7 +54,7 @@ def test_a_file_cut_short(tmp_path, refused, cut):
         ({"image": CELLS, "label": [0, 10, 1]}, "row 2: expected a label 0-9, found 10; the networks here read"),
         ({"image": CELLS, "label": [0, 1, None]}, "row 3: expected a label 0-9, found nothing"),
         ({"image": [picture(), b"", picture()], "label": [0, 1, 2]}, "row 2: an empty file"),
-        ({"image": [picture(), picture(32), b""], "label": [0, 1, 2]}, "row 2: expected 28x28 pixels, found 32x32"),
+        ({"image": [picture(), picture(32), b""], "label": [0, 1, 2]}, "row 2: expected 28x28, found 32x32"),
         ({"image": [picture()], "label": ["seven"]}, "found image (binary), label (string)"),
         ({"pixels": [[1, 2]], "label": [1]}, "expected one of picture bytes and one of labels"),
         ({"image": [], "label": []}, "its columns"),

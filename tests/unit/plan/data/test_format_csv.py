@@ -146,7 +146,7 @@ def test_no_rows(tmp_path, refused, data, words):
     [
         (["label", *[f"p{at}" for at in range(783)], "class"], "785 columns, 2 called label"),
         (["a", "label", *[f"p{at}" for at in range(784)]], "786 columns, 1 called label, none that counts the rows"),
-        (["id", *[f"p{at}" for at in range(784)]], "has no labels, but 785 columns"),
+        (["id", *[f"p{at}" for at in range(784)]], "has no labels, but 784 columns of pixels"),
         (["label", *[f"p{at}" for at in range(1024)]], "found 1025; the networks here read grey images of 28x28"),
     ],
 )
