@@ -8,6 +8,7 @@ split by `every_fifth`.
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 from collections.abc import Callable, Iterable
 from contextlib import nullcontext
@@ -23,11 +24,12 @@ from benchmarks.plan.data.opening import NUMPY_ALONE, names, open_data, unfit
 from benchmarks.plan.data.parquet_file import read_parquet
 from benchmarks.plan.data.readers import read_idx, read_json, read_npz
 from benchmarks.plan.data.sources import FILES, NAMES
+from benchmarks.plan.typed import nearest
 
 Parts = tuple[Digits, Digits | None]  # to train on, to test on; one list that is still to be split
 FORMS = (
     "a folder of the four IDX files (also MNIST/raw of torchvision), of a train and a test .csv or .parquet, or of a"
-    " folder of pictures for each class; or a .csv, .npz, .parquet or .json file, gzipped or not"
+    " folder of pictures for each class; or an .npz or .parquet file, or a .csv or .json, gzipped or not"
 )
 IDX = re.compile(r"(?:(.+)-)?(train|t10k|test)-(images|labels)[-.]idx[13][-.]ubyte(\.gz)?", re.IGNORECASE)
 TABLE = re.compile(r".+\.(csv|parquet|npz)(\.gz)?", re.IGNORECASE)
@@ -40,12 +42,12 @@ def load_own(path: Path) -> Dataset:
     Rows of two sweeps meet by names alone, and two files may share a stem, also with a named set. Its notes say how
     many images went where, what was left out, and what looks wrong. Raises DataError, one line that says what fits.
     """
-    path = path.resolve()
-    if path.is_dir():
-        stem, (parts, source) = path.stem, _folder(path)
-    else:
-        stem, (parts, source) = path.name.removesuffix(".gz").rpartition(".")[0], _file(path)
-    train, test = parts
+    path = Path(os.path.realpath(path))
+    try:
+        (train, test), source = _folder(path) if path.is_dir() else _file(path)
+        stem = path.stem if path.is_dir() else path.name.removesuffix(".gz").rpartition(".")[0]
+    except OSError as error:
+        raise DataError(f"cannot read {shown(path)}: {error.strerror or error}") from error
     if test is None and (not len(train.labels) or np.bincount(train.labels).max() < 5):
         raise DataError(f"dataset too small: {shown(path)} has no digit with five images, so none is left to test")
     arrays = every_fifth(train.images, train.labels) if test is None else (*_pair(train), *_pair(test))
@@ -80,10 +82,12 @@ def _file(path: Path) -> tuple[Parts, str]:
         "npz": lambda: read_npz(path),
         "parquet": lambda: (read_parquet(path), None),
     }
+    if ending in ("npz", "parquet") and path.name.lower().endswith(".gz"):
+        raise DataError(f"{shown(path)} is gzipped; gunzip it")  # both are compressed within
     if not path.is_file() or ending not in readers:
         with open_data(path) if path.is_file() else nullcontext():
             pass  # says what it is
-        raise DataError(f"no data set {shown(path)}: known are {', '.join(NAMES)}, or the path of {FORMS}")
+        raise DataError(f"no data set {shown(path)}{nearest(path.name, NAMES)}; or the path of {FORMS}")
     return readers[ending](), f"{ending.upper() if ending != 'parquet' else 'Parquet'} file"
 
 
@@ -98,7 +102,7 @@ def _folder(path: Path) -> tuple[Parts, str]:
             return _idx(place, files) if any(IDX.fullmatch(file) for file in files) else _tables(place, files)
     if pictures := _pictures(path, [place.name for place in below]):
         return pictures, "pictures"
-    raise DataError(f"{shown(path)} is no data set: it holds nothing that is read; known is the path of {FORMS}")
+    raise DataError(f"{shown(path)} is no data set: it holds nothing that is read here; give the path of {FORMS}")
 
 
 def _data_files(folder: Path) -> list[str]:
