@@ -153,7 +153,10 @@ def prepared(name: str, data_dir: Path | None) -> Prepared:
         raise UsageError("an empty dataset was given (an unset variable?): name one, or leave it out")
     if data_dir is not None and name not in ORIGINS:
         say(f"--data-dir {shown(data_dir)} is not used: it is for {' and '.join(ORIGINS)}, and this is {shown(name)}")
-    return prepare(name, data_dir)
+    data = prepare(name, data_dir)
+    for note in data.notes:
+        say(note)
+    return data
 
 
 def planned(name: str, data_dir: Path | None) -> str:

@@ -1,7 +1,4 @@
-"""A picture file, which anyone may have made, becomes one digit as MNIST has it: light on dark, 28x28.
-
-PNG and JPEG only. Each is opened by its own class of Pillow, not by Image.open: that one tries every format that Pillow
-knows, and its limit of pixels is a setting of the whole process. Both tell their size before anything is decompressed.
+"""A picture, which anyone may have made, becomes one digit as MNIST has it: light on dark, 28x28.
 
 MNIST's own steps (Y. LeCun, C. Cortes, C. Burges, http://yann.lecun.com/exdb/mnist/): the digit is fitted into 20x20
 pixels, keeping its shape, with grey levels from antialiasing, and placed in 28x28 by its centre of mass. Before them
@@ -10,14 +7,9 @@ the ink is found on paper of any shade, lit unevenly, which NIST's forms did not
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
-from PIL.ImageFile import ImageFile
-from PIL.JpegImagePlugin import JpegImageFile
-from PIL.PngImagePlugin import PngImageFile
+from PIL import Image
 from scipy import ndimage
 
 from benchmarks.errors import DataError
@@ -125,58 +117,3 @@ def _centred(ink: Floats) -> Grey:
     )
     result[top : top + ink.shape[0], left : left + ink.shape[1]] = np.round(255 * ink)
     return result
-
-
-MAX_PIXELS = 50_000_000  # the largest photographs that telephones write
-MAX_BYTES = 32 << 20
-MAX_SCANS = 200  # a progressive JPEG has about ten; each goes over all pixels, and thousands fit into 100 kB
-MAX_SIDE = 512  # the longer side of what is returned has fewer than twice as many pixels
-OPENERS: dict[bytes, type[ImageFile]] = {b"\x89PNG\r\n\x1a\n": PngImageFile, b"\xff\xd8\xff": JpegImageFile}
-SCAN = b"\xff\xda"
-WHITE = (255, 255, 255, 255)
-
-
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> Grey:
-    """Return the grey pixels (H, W) of a PNG or JPEG, upright, what is transparent over white; DataError otherwise.
-
-    A large picture is reduced by a whole number. Its size is read from the header; above `max_pixels` nothing of it is
-    decompressed.
-    """
-    if len(data) > MAX_BYTES:
-        raise DataError(f"a file of {len(data):,} bytes: more than {MAX_BYTES >> 20} MiB; save the picture smaller")
-    opener = next((found for magic, found in OPENERS.items() if data.startswith(magic)), None)
-    if opener is None:
-        raise DataError(f"{'an empty file' if not data else 'not a PNG or JPEG'}; save the picture as one of them")
-    try:
-        with opener(io.BytesIO(data)) as image:
-            _check_size(image, data, max_pixels)
-            return _pixels(image)
-    except DataError:
-        raise
-    except Exception as error:  # Pillow lets out whatever its parsing meets: OSError, SyntaxError, struct.error, ...
-        raise DataError(f"damaged or cut short: {ascii(error)[:200]}; save the picture again") from error
-
-
-def _check_size(image: ImageFile, data: bytes, max_pixels: int) -> None:
-    """Raise DataError for more pixels, or more passes over them, than a picture of a digit has."""
-    width, height = image.size
-    if width * height > max_pixels:
-        raise DataError(f"{width}x{height} pixels: more than {max_pixels / 1e6:g} megapixels; save the picture smaller")
-    if isinstance(image, JpegImageFile) and data.count(SCAN) > MAX_SCANS:
-        raise DataError(f"a JPEG of more than {MAX_SCANS} scans; save the picture again")
-
-
-def _pixels(image: ImageFile) -> Grey:
-    """Decompress, turn as the camera was held, make small, lay over white, and make grey."""
-    image.draft(
-        image.mode, (MAX_SIDE, MAX_SIDE)
-    )  # a JPEG is decompressed at a half, a quarter or an eighth where that does
-    ImageOps.exif_transpose(image, in_place=True)
-    whole: Image.Image = image
-    if whole.mode.startswith("I"):  # 16 bits: Pillow's own conversion to 8 cuts off what is above 255
-        whole = Image.fromarray((np.asarray(whole).astype(np.uint32) >> 8).astype(np.uint8))
-    whole = whole.convert("RGBA" if whole.has_transparency_data else "L")
-    small = whole.reduce(max(1, max(whole.size) // MAX_SIDE))
-    if small.mode == "RGBA":
-        small = Image.alpha_composite(Image.new("RGBA", small.size, WHITE), small).convert("L")
-    return np.asarray(small)

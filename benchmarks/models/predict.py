@@ -16,6 +16,7 @@ from benchmarks.errors import DataError, UsageError, WorkerLost, shown
 from benchmarks.models import pictures
 from benchmarks.models.checkpoint import Checkpoint
 from benchmarks.models.remote import Warm, probabilities
+from benchmarks.plan.data.pictures import MAX_BYTES, decode
 
 Grey = npt.NDArray[np.uint8]
 STDIN = "-"
@@ -40,7 +41,7 @@ class Picture:
 def picture(name: str, naive: bool) -> Picture:
     """Read a picture file, or stdin for `-`; never raises for what is wrong with it."""
     try:
-        grey = pictures.decode(_content(name))
+        grey = decode(_content(name))
         views = {"seen": pictures.mnist_like(grey)}
     except DataError as error:
         return Picture(name, f"cannot read a digit from {shown(name)}: {error}")
@@ -49,7 +50,7 @@ def picture(name: str, naive: bool) -> Picture:
 
 def _content(name: str) -> bytes:
     """Return a file's bytes, or one more than decode() takes; DataError where there is no regular file."""
-    most = pictures.MAX_BYTES + 1
+    most = MAX_BYTES + 1
     if name == STDIN:
         return sys.stdin.buffer.read(most)
     try:

@@ -10,7 +10,8 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.errors import DataError
-from benchmarks.models.pictures import decode, mnist_like, resized
+from benchmarks.models.pictures import mnist_like, resized
+from benchmarks.plan.data.pictures import decode
 
 ERRORS = DataError
 TOKENS = (

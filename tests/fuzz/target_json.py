@@ -25,6 +25,6 @@ def content(data: bytes) -> bytes:
 
 
 def parse(path: Path) -> None:
-    train_images, train_labels, test_images, test_labels = read_json(path)
-    assert len(train_images) == len(train_labels) > 0
-    assert len(test_images) == len(test_labels) > 0
+    train, test = read_json(path)
+    assert len(train.images) == len(train.labels) > 0
+    assert len(test.images) == len(test.labels) > 0

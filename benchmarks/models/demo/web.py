@@ -41,8 +41,9 @@ from benchmarks.errors import DataError, UsageError, plain
 from benchmarks.models.checkpoint import Checkpoint
 from benchmarks.models.demo import facts
 from benchmarks.models.demo.queue import Answer, WorkerQueue
-from benchmarks.models.pictures import decode, mnist_like
+from benchmarks.models.pictures import mnist_like
 from benchmarks.models.remote import Warm
+from benchmarks.plan.data.pictures import decode
 from benchmarks.plan.typed import is_loopback, is_numeric
 
 HOST = re.compile(r"(?P<name>\[[0-9A-Fa-f:.]{2,45}\]|[A-Za-z0-9.-]{1,253})(:\d{1,5})?")

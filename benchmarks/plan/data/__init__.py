@@ -1,6 +1,6 @@
 """The data sets a sweep trains on: four arrays each, whose checksum does not depend on the file format.
 
-    sources -> readers -> Dataset -> prepared
+    sources (named), own (a path) -> readers, tables, pictures -> Dataset -> prepared
 
 Everything is checked in this package, before any cell starts; a worker only maps four arrays of the right shape.
 """
@@ -18,6 +18,18 @@ from benchmarks.errors import DataError
 Array = npt.NDArray[np.uint8]
 Arrays = tuple[Array, Array, Array, Array]
 ARRAY_NAMES = ("train_images", "train_labels", "test_images", "test_labels")
+# 196 MB of pixels at most, whatever a header claims; the largest digits anyone trains on here (EMNIST) are 240,000.
+MAX_IMAGES = 250_000
+FITS = "the networks here read grey images of 28x28 pixels in ten classes, labels 0-9"
+
+
+@dataclass(frozen=True)
+class Digits:
+    """Images uint8 (N, 28, 28) and labels uint8 (N,) of one file or folder; `remarks` say what its reader left out."""
+
+    images: Array
+    labels: Array
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -25,7 +37,7 @@ class Dataset:
     """Images uint8 (N, 28, 28) with pixels 0-255, labels uint8 (N,) with digits 0-9.
 
     `sha256` is that of the decoded arrays, so one content has one checksum in every file format; `source`
-    says in words where it came from and holds no path.
+    says in words where it came from and holds no path. `notes` are lines for the person who gave it.
     """
 
     name: str
@@ -35,6 +47,7 @@ class Dataset:
     test_images: Array
     test_labels: Array
     source: str
+    notes: tuple[str, ...] = ()
 
     @property
     def arrays(self) -> Arrays:

@@ -15,7 +15,8 @@ import numpy as np
 from benchmarks.errors import DataError, shown
 from benchmarks.files import default_cache, locked
 from benchmarks.plan.data import ARRAY_NAMES, Dataset
-from benchmarks.plan.data.sources import NAMES, load_named, load_own
+from benchmarks.plan.data.own import load_own
+from benchmarks.plan.data.sources import NAMES, load_named
 
 LOCK_TIMEOUT_S = 60.0  # writing takes about a second
 RETRY_S = 0.05  # flock(2) knows no deadline: another process writes for some seconds at most
@@ -25,7 +26,7 @@ RETRY_S = 0.05  # flock(2) knows no deadline: another process writes for some se
 class Prepared:
     """`folder` holds train_images.npy, train_labels.npy, test_images.npy and test_labels.npy, uint8.
 
-    Images (N, 28, 28), labels (N,); N is train_size or test_size. `sha256` and `source` are the Dataset's.
+    Images (N, 28, 28), labels (N,); N is train_size or test_size. `sha256`, `source` and `notes` are the Dataset's.
     """
 
     name: str
@@ -34,6 +35,7 @@ class Prepared:
     train_size: int
     test_size: int
     source: str
+    notes: tuple[str, ...] = ()
 
 
 def prepare(name: str, data_dir: Path | None = None, cache: Path | None = None) -> Prepared:
@@ -46,7 +48,8 @@ def prepare(name: str, data_dir: Path | None = None, cache: Path | None = None) 
     data = load_named(name, data_dir, cache) if name in NAMES else load_own(Path(name))
     folder = cache / "prepared" / data.sha256[:16]
     _write_once(folder, data)
-    return Prepared(data.name, data.sha256, folder, len(data.train_labels), len(data.test_labels), data.source)
+    sizes = len(data.train_labels), len(data.test_labels)
+    return Prepared(data.name, data.sha256, folder, *sizes, data.source, data.notes)
 
 
 def _write_once(folder: Path, data: Dataset) -> None:

@@ -14,6 +14,7 @@ from benchmarks.machine import environments
 from benchmarks.plan.data import sources
 from benchmarks.plan.data.sources import FILES
 from benchmarks.worker.libraries import CHOICE
+from tests.unit.plan.data.conftest import csv_bytes, random_digits
 
 
 def run(*arguments):
@@ -61,6 +62,14 @@ def test_a_folder_of_no_use_is_said(nowhere, capsys):
     said = capsys.readouterr().err
     assert said.startswith(f"--data-dir {nowhere / 'nope'} is not used: it is for mnist and fashion-mnist")
     assert said.count("\n") == 1
+
+
+def test_what_became_of_own_images_is_said_once(nowhere, capsys):
+    (nowhere / "own.csv").write_bytes(csv_bytes(*random_digits(100), header=True))
+    name = terminal.prepared(str(nowhere / "own.csv"), None).name
+    first, *more = capsys.readouterr().err.splitlines()
+    assert first.startswith(f"{name}: 80 of 100 images to train on, 20 to test on, every fifth of each digit; row 1 is")
+    assert not more
 
 
 def test_a_folder_that_is_no_data_set_says_what_one_holds(nowhere):

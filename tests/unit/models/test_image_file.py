@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from benchmarks.errors import DataError
-from benchmarks.models import pictures
-from benchmarks.models.pictures import decode
+from benchmarks.plan.data import pictures
+from benchmarks.plan.data.pictures import decode
 
 GREY = np.full((60, 90), 255, np.uint8)
 GREY[5:15, 10:60] = 0

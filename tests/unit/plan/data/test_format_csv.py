@@ -5,34 +5,45 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.plan.data import readers
-from benchmarks.plan.data.readers import read_csv
+from benchmarks.plan.data import csv_file
+from benchmarks.plan.data.csv_file import read_csv
 from tests.unit.conftest import examples
+
+
+def framed(make, count, seed=0):
+    """Return digits whose corners are black, as in MNIST, so that a corner is not taken for the label."""
+    images, labels = make.digits(count, seed)
+    images[:, 0, 0] = images[:, -1, -1] = 0
+    return images, labels
 
 
 @pytest.mark.fault(17)
 @given(
-    count=st.integers(1, 5),
+    count=st.integers(2, 5),
     seed=st.integers(0, 99),
     last=st.booleans(),
     header=st.booleans(),
     quote=st.sampled_from(["", '"']),
     newline=st.sampled_from(["\n", "\r\n"]),
     bom=st.sampled_from([b"", b"\xef\xbb\xbf"]),
-    final=st.booleans(),
+    ending=st.sampled_from(["", "\n", "\n\n\n"]),
     gz=st.booleans(),
+    delimiter=st.sampled_from([",", ";", "\t", " ", ", "]),
 )
 @settings(max_examples=examples(60), deadline=None)
-def test_round_trip(tmp_path_factory, make, count, seed, last, header, quote, newline, bom, final, gz):
-    images, labels = make.digits(count, seed)
-    data = bom + make.csv(images, labels, last, header, quote, newline)
-    data = data if final else data.rstrip(b"\r\n")
+def test_round_trip(tmp_path_factory, make, count, seed, last, header, quote, newline, bom, ending, gz, delimiter):
+    images, labels = framed(make, count, seed)
+    text = make.csv(images, labels, last, header, quote, newline).replace(b",", delimiter.encode())
+    if quote and delimiter == ", ":  # a blank before a quote is part of the field to pyarrow: people write neither
+        text = text.replace(b", ", b",")
+    data = bom + text.rstrip(b"\r\n") + ending.encode()
     path = tmp_path_factory.mktemp("csv") / "file"
     path.write_bytes(gzip.compress(data) if gz else data)
-    read_images, read_labels = read_csv(path, "last" if last else "first")
-    np.testing.assert_array_equal(read_images, images)
-    np.testing.assert_array_equal(read_labels, labels)
-    assert read_images.dtype == read_labels.dtype == np.uint8
+    found = read_csv(path)
+    np.testing.assert_array_equal(found.images, images)
+    np.testing.assert_array_equal(found.labels, labels)
+    assert found.images.dtype == found.labels.dtype == np.uint8
+    assert ("row 1 is a header and left out" in found.remarks) == header
 
 
 ROW = ["7"] + ["0"] * 784
@@ -44,75 +55,119 @@ def with_field(column, text):
     return ",".join(row)
 
 
-GOOD = ",".join(ROW)
+GOOD = [with_field(1, str(digit)) for digit in range(10)] * 2
 
 
 @pytest.mark.parametrize(
-    ("row", "column", "found"),
+    ("row", "place", "found"),
     [
-        (with_field(1, "10"), 1, "10"),
-        (with_field(5, "256"), 5, "256"),
-        (with_field(5, "-1"), 5, "-1"),
-        (with_field(5, "1.5"), 5, "1.5"),
-        (with_field(785, "nan"), 785, "nan"),
-        (with_field(3, ""), 3, "b''"),
-        (with_field(3, " 7"), 3, "7"),
-        (with_field(3, "1_0"), 3, "1_0"),
-        (with_field(3, "007"), 3, "007"),
-        (with_field(3, "٣"), 3, "xd9"),
-        (with_field(3, '"7'), 3, '"7'),
-        (with_field(3, '"7""8"'), 3, '"7""8"'),
-        (with_field(3, "\0"), 3, "x00"),
-        (",".join(ROW[:-1]), 785, "found 784"),
-        (",".join([*ROW, "0"]), 786, "found 786"),
-        ("", 2, "found 1"),
-        (GOOD + "\r", 785, "r"),
-        ("<!DOCTYPE html>", 2, "found 1"),
-        (with_field(4, "7" * 10_000_000), 4, "a longer one"),
-        (with_field(4, '"' + "\n" * 10 + '"'), 5, "found 4"),
+        (with_field(1, "10"), "column 1:", "found 10; the networks here read"),
+        (with_field(1, "1.5"), "column 1:", "found 1.5"),
+        (with_field(1, ""), "column 1:", "found nothing"),
+        (with_field(5, "256"), "column 5:", "found 256"),
+        (with_field(5, "-1"), "column 5:", "found -1"),
+        (with_field(785, "nan"), "column 785:", "found nan"),
+        (with_field(785, "1e999"), "column 785:", "found inf"),
+        (with_field(3, ""), "column 3:", "found nothing"),
+        (with_field(3, "1_0"), "column 3:", "found 1_0"),
+        (with_field(3, "x72"), "column 3:", "found x72"),
+        (with_field(3, "0x10"), "column 3:", "found 0x10"),
+        (with_field(3, "٣"), "column 3:", "found ٣"),
+        (with_field(3, '"7""8"'), "column 3:", 'found 7"8'),
+        (with_field(3, "\0"), "column 3:", "x00"),
+        (",".join(ROW[:-1]), "expected 785 columns as in row 1", "found 784"),
+        (",".join([*ROW, "0"]), "expected 785 columns as in row 1", "found 786"),
+        ("<!DOCTYPE html>", "expected 785 columns", "found 1"),
+        (with_field(4, "7" * 100_000), "column 4:", "found inf"),
     ],
 )
 @pytest.mark.fault(17)
 @pytest.mark.parametrize("header", [False, True])
-def test_row_and_column_are_named(tmp_path, refused, row, column, found, header):
+def test_row_and_column_are_named(tmp_path, refused, row, place, found, header):
     head = ",".join(["label", *map(str, range(784))])
-    lines = [head] * header + [GOOD, GOOD, row, GOOD]
+    lines = [head] * header + [*GOOD, row, *GOOD]
     path = tmp_path / "digits.csv"
     path.write_bytes("\r\n".join(lines).encode())
-    refused(lambda: read_csv(path), path, f"row {3 + header}, column {column}:", found)
+    line = refused(lambda: read_csv(path), path, f"row {len(GOOD) + 1 + header}", place, found)
+    assert "b'" not in line
+
+
+def test_a_line_without_an_end(tmp_path, refused):
+    path = tmp_path / "digits.csv"
+    path.write_bytes("\n".join([*GOOD, with_field(4, "7" * 10_000_000)]).encode())
+    refused(lambda: read_csv(path), path, "a line of at most 262144 bytes")
+    path.write_bytes(with_field(4, "7" * 10_000_000).encode())
+    refused(lambda: read_csv(path), path, "row 1: expected a line of at most 65536 bytes")
+
+
+def test_a_first_row_of_floats_is_no_header(tmp_path, make):
+    """It was: one image of a hundred was lost, and nobody said so."""
+    images, labels = framed(make, 100)
+    rows = [
+        [str(label), *(f"{pixel / 255:.8f}" for pixel in image.ravel())]
+        for image, label in zip(images, labels, strict=True)
+    ]
+    path = tmp_path / "digits.csv"
+    path.write_text("\n".join(map(",".join, rows)))
+    found = read_csv(path)
+    np.testing.assert_array_equal(found.images, images)
+    assert found.remarks == ("labels are column 1",)
 
 
 def test_a_bad_first_row_is_not_taken_for_a_header(tmp_path, refused):
     path = tmp_path / "digits.csv"
-    path.write_text(with_field(1, "x") + "\n" + GOOD)
-    refused(lambda: read_csv(path), "row 1, column 1:")
+    path.write_text("\n".join([with_field(3, "x"), *GOOD]))
+    refused(lambda: read_csv(path), "row 1, column 3:", "found x")
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\xef\xbb\xbf", ",".join(["label", *("p" * 784)]).encode(), GOOD.encode("utf-16")]
+    ("data", "words"),
+    [
+        (b"", "row 1"),
+        (b"\xef\xbb\xbf", "row 1"),
+        (b"\n\n", "row 1"),
+        (",".join(["label", *("p" * 784)]).encode(), "row 2: expected rows of a label and 784 pixels, found none"),
+        ("\n".join(GOOD).encode("utf-16"), "text in UTF-16; save it as UTF-8"),
+        ("\r".join(GOOD).encode(), "row 1"),
+        (with_field(3, "\x1f8").encode(), "row 1, column 3"),
+        (with_field(3, "٣").encode(), "row 1, column 3"),
+        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
+        (gzip.compress(gzip.compress(b"7", mtime=0), mtime=0), "gzipped twice"),
+    ],
 )
-def test_no_rows(tmp_path, refused, data):
+def test_no_rows(tmp_path, refused, data, words):
     path = tmp_path / "digits.csv"
     path.write_bytes(data)
-    refused(lambda: read_csv(path), path, "row 1")
+    refused(lambda: read_csv(path), path, words)
 
 
-@pytest.mark.parametrize("header", [False, True])
-@pytest.mark.parametrize("last", [False, True])
-def test_auto_finds_the_label(tmp_path, make, header, last):
-    images, labels = make.digits(20)
-    images[:, 0, 0] = images[:, -1, -1] = 0  # as in MNIST, whose corners are black
+@pytest.mark.parametrize(
+    ("head", "words"),
+    [
+        (["label", *[f"p{at}" for at in range(783)], "class"], "785 columns, 2 called label"),
+        (["a", "label", *[f"p{at}" for at in range(784)]], "786 columns, 1 called label, none that counts the rows"),
+        (["id", *[f"p{at}" for at in range(784)]], "has no labels, but 784 columns of pixels"),
+        (["label", *[f"p{at}" for at in range(1024)]], "found 1025; the networks here read grey images of 28x28"),
+    ],
+)
+def test_columns_that_are_not_a_label_and_784_pixels(tmp_path, refused, head, words):
     path = tmp_path / "digits.csv"
-    path.write_bytes(make.csv(images, labels, last, header))
-    read_images, read_labels = read_csv(path, "auto")
-    np.testing.assert_array_equal(read_labels, labels)
-    np.testing.assert_array_equal(read_images, images)
+    rows = [[str(at % 7)] * 2 + ["0"] * (len(head) - 2) for at in range(20)]
+    path.write_text("\n".join(map(",".join, [head, *rows])))
+    refused(lambda: read_csv(path), path, words)
+
+
+def test_black_and_white_may_be_0_and_1(tmp_path, make):
+    images, labels = framed(make, 20)
+    path = tmp_path / "digits.csv"
+    path.write_bytes(make.csv(images // 128, labels))
+    np.testing.assert_array_equal(read_csv(path).images, images // 128 * 255)
 
 
 def test_more_images_than_the_bound(tmp_path, make, refused, monkeypatch):
     path = tmp_path / "digits.csv"
     path.write_bytes(make.csv(*make.digits(3)))
-    monkeypatch.setattr(readers, "MAX_IMAGES", 3)
-    assert len(read_csv(path)[1]) == 3
-    monkeypatch.setattr(readers, "MAX_IMAGES", 2)
+    monkeypatch.setattr(csv_file, "MAX_IMAGES", 3)
+    assert len(read_csv(path).labels) == 3
+    monkeypatch.setattr(csv_file, "MAX_IMAGES", 2)
     refused(lambda: read_csv(path), "row 3", "at most 2 images")

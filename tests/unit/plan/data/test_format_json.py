@@ -25,7 +25,8 @@ def test_round_trip(tmp_path_factory, make, counts, indent, gz, block):
     path.write_bytes(gzip.compress(data) if gz else data)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(readers, "BLOCK_BYTES", block)
-        arrays = read_json(path)
+        train, test = read_json(path)
+    arrays = train.images, train.labels, test.images, test.labels
     for read, wanted in zip(arrays, (*parts[0], *parts[2]), strict=True):
         np.testing.assert_array_equal(read, wanted)
         assert read.dtype == np.uint8
@@ -37,7 +38,7 @@ def test_pixels_are_rounded(tmp_path, make):
     lists[0][0][0][:4] = [0.0019, 0.0020, 0.9999, 1]  # 0.48, 0.51, 254.97, 255
     path = tmp_path / "m.json"
     path.write_text(json.dumps(lists))
-    assert read_json(path)[0][0].ravel()[:4].tolist() == [0, 1, 255, 255]
+    assert read_json(path)[0].images[0].ravel()[:4].tolist() == [0, 1, 255, 255]
 
 
 def edit(make, change):

@@ -3,7 +3,7 @@ import gzip
 import numpy as np
 import pytest
 
-from benchmarks.plan.data.sources import load_own
+from benchmarks.plan.data.own import load_own
 
 
 @pytest.mark.parametrize("gz", [False, True])
@@ -74,3 +74,15 @@ def test_a_missing_file_of_four(tmp_path, make, refused):
 @pytest.mark.parametrize("name", ["mnst", "absent.csv", "absent.json.gz", "a\nb.csv"])
 def test_an_unknown_name_lists_the_known(tmp_path, refused, name):
     refused(lambda: load_own(tmp_path / name), "mnist-5k, mnist, fashion-mnist", ".csv")
+
+
+def test_a_name_that_was_mistyped(tmp_path, refused):
+    refused(lambda: load_own(tmp_path / "mnsit"), "did you mean mnist?")
+
+
+def test_paths_that_lead_nowhere(tmp_path, refused):
+    (tmp_path / "loop").symlink_to("loop")
+    refused(lambda: load_own(tmp_path / "loop"), "no data set")
+    refused(lambda: load_own(tmp_path / ("x" * 300)), "File name too long")
+    refused(lambda: load_own(tmp_path), tmp_path, "holds nothing that is read here", "torchvision")
+    refused(lambda: load_own(tmp_path / "mnist.npz.gz"), "gunzip it")

@@ -22,7 +22,8 @@ def test_names():
 
 def test_four_files_that_a_worker_can_map(tmp_path, own, make):
     found = prepare(str(own), None, tmp_path / "cache")
-    assert found == Prepared(found.name, found.sha256, found.folder, 10, 5, "the user's own IDX files")
+    assert found == Prepared(found.name, found.sha256, found.folder, 10, 5, "the user's own IDX files", found.notes)
+    assert "10 of 15 images to train on, 5 to test on" in found.notes[0]
     assert found.name == f"own digits é-{found.sha256[:8]}"
     assert found.folder == tmp_path / "cache" / "prepared" / found.sha256[:16]
     for read, wanted in zip(arrays(found.folder), (*make.digits(10), *make.digits(5, 1)), strict=True):
