@@ -36,7 +36,7 @@ def test_without_rows_one_line_says_what_to_do(command, tmp_path):
 def test_the_curves_in_docs_are_those_of_the_rows(command):
     generated = command("report", "curves").stdout.strip()
     assert generated.count("| published |") == 3
-    assert generated in (ROOT / "docs" / "curves.md").read_text()
+    assert generated in (ROOT / "docs" / "tutorials.md").read_text()
 
 
 def test_the_table_in_the_readme_is_the_page_s_own(command, tmp_path):

@@ -15,7 +15,7 @@ from benchmarks.__main__ import app as benchmarks_app
 from report.cli import app as report_app
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "results/README.md", ROOT / "adapters/NOTES.md"]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "results/README.md", ROOT / "adapters/NOTES.md"]
 FOLDERS = ("adapters", "benchmarks", "docs", "report", "requirements", "results", "tests")
 MADE = ("report/out", "results/micro")  # what commands write; git ignores it
 
@@ -39,8 +39,8 @@ ALL_OPTIONS = {
     for parameter in command.params
     for option in parameter.opts + parameter.secondary_opts
 }
-# of click, tox, pytest-benchmark, requirements/lock.py and venv
-OF_OTHERS = {"--help", "--notest", "--storage", "--upgrade", "--without-pip"}
+# of click, tox, uvx, pytest-benchmark, requirements/lock.py and venv
+OF_OTHERS = {"--help", "--notest", "--storage", "--upgrade", "--with", "--without-pip"}
 
 
 def parsed(line):
@@ -86,8 +86,15 @@ def test_environments_are_those_of_tox(document):
     assert set(re.findall(r"tox -e ([a-z-]+)", document.read_text())) <= set(environments())
 
 
-def test_every_command_and_every_document_is_in_the_readme():
-    text = (ROOT / "README.md").read_text()
-    named = set(re.findall(r"`(?:docs/)?([\w.]+)", text))
-    assert {words[1] for words, command in COMMANDS.items() if not command.hidden} <= named
-    assert {path.name for path in ROOT.glob("docs/*.md")} <= named
+def test_every_document_is_in_the_readme_and_every_command_and_environment_in_one_document():
+    readme = (ROOT / "README.md").read_text()
+    assert {f"docs/{path.name}" for path in ROOT.glob("docs/*.md")} <= set(re.findall(r"`(docs/[\w.]+)`", readme))
+    named = re.findall(r"`([\w -]+)", (ROOT / "docs/commands.md").read_text())
+    words = {word for span in named for word in span.split()}
+    assert {word for name, command in COMMANDS.items() if not command.hidden for word in name[1:]} <= words
+    of_tox = {name for name in environments() if name and not name.endswith(("-cpu", "-gpu"))}
+    assert of_tox - {"tox", "harness", "testenv"} <= words
+
+
+def test_the_readme_is_read_to_its_end():
+    assert len((ROOT / "README.md").read_text().splitlines()) <= 150
