@@ -21,6 +21,7 @@ from benchmarks.cli.micro import MICRO_RESULTS
 from benchmarks.cli.options import what, where
 from benchmarks.cli.program import program
 from benchmarks.errors import StorageError, UsageError, plain
+from benchmarks.machine import git
 from benchmarks.machine.environments import ROOT
 from benchmarks.plan.typed import numbers, values
 from benchmarks.record.schema import COLUMNS
@@ -268,7 +269,7 @@ def page(
             f"--out {out}: expected the name of an .html file, such as {out.with_suffix('') / 'report.html'}"
         )
     inputs = Inputs(_loaded(results, PAGE_COLUMNS), records(results), base)
-    _deliver(build(inputs), out)
+    _deliver(build(inputs, out.resolve().parent, git.web_address()), out)
     _deliver(as_markdown(inputs), out.with_suffix(".md"))
     tables = [machine.inputs.table for machine in machines(inputs)]  # as in the page: verdicts are by machine
     _deliver(as_csv(pd.concat(tables) if tables else inputs.table), out.with_suffix(".csv"))

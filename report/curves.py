@@ -17,8 +17,15 @@ from benchmarks.errors import DataError, StorageError, plain, shown
 from benchmarks.models import checkpoint
 from benchmarks.worker.validate import mistake
 from report.formats import markdown_table, markdown_text
-from report.page.drawing import SETTINGS, look
+from report.page.charts import BLACK, look
 
+SETTINGS = {
+    "svg.fonttype": "none", "svg.hashsalt": "lockstep", "text.parse_math": False, "font.size": 9.5,
+    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.edgecolor": "#808080",
+    "axes.grid": True, "axes.axisbelow": True, "grid.color": "#808080", "grid.alpha": 0.22, "grid.linewidth": 0.6,
+    "xtick.color": "#808080", "ytick.color": "#808080", "xtick.labelcolor": "black", "ytick.labelcolor": "black",
+    "legend.frameon": False,
+}  # fmt: skip
 BY_EPOCH = ("train_loss_by_epoch", "loss_by_epoch", "accuracy_by_epoch")
 
 
@@ -35,7 +42,7 @@ def draw(folder: Path) -> Path:
     )
     target = folder / checkpoint.CURVES
     with mpl.rc_context(SETTINGS):  # type: ignore[arg-type]  # its keys are literal types there
-        figure = _drawn(title, scores, look(str(training.get("framework"))).colour)
+        figure = _drawn(title, scores, look(str(training.get("framework"))).colour.replace(BLACK, "black"))
         try:
             with target.open("xb") as file:  # a new file: never through a link
                 figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})

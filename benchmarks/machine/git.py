@@ -11,6 +11,7 @@ import atexit
 import contextlib
 import functools
 import io
+import re
 import subprocess
 import tarfile
 from pathlib import Path
@@ -41,6 +42,13 @@ def commit() -> str:
     """Return the checkout's git commit, with a mark where files differ from it; `unknown` outside of git."""
     found = output("describe", "--always", "--abbrev=12", "--dirty", "--exclude=*")
     return "unknown" if found is None else found.decode().strip()
+
+
+def web_address() -> str:
+    """Return where this repository can be read in a browser, empty where git knows of no such place."""
+    found = (output("remote", "get-url", "origin") or b"").decode(errors="replace").strip()
+    address = re.sub(r"^(?:ssh://)?git@([^:/]+)[:/]", r"https://\1/", found).removesuffix(".git")
+    return address if re.fullmatch(r"https://[\w.-]+/[\w./~-]+", address) else ""  # none that holds a password
 
 
 @functools.cache

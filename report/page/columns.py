@@ -14,6 +14,8 @@ from benchmarks.stats import bound
 from report.page import words
 from report.page.parts import Cell, Column, Group, Line, Table, facets
 
+PROVISIONAL = "provisional"  # where there are too few rounds for a verdict
+
 
 def quantity(value: Any, form: str | Callable[[Any], str] = ",.0f", note: str = "") -> Cell:
     """Return a figure in a format, or as a function of words.py shows it; it sorts by its value, a missing one not."""
@@ -70,8 +72,12 @@ def _framework_and(heading: str, name: str) -> Column:
 
 def _verdict(record: Any) -> Cell:
     """Return the verdict on a ratio, or why there is none."""
-    judgeable = words.known(record["ratio"]) and not is_reference(record)
-    return Cell(words.text(record["verdict"]) or ("too few rounds" if judgeable else ""))
+    return Cell(verdict(record["verdict"]) if words.known(record["ratio"]) and not is_reference(record) else "")
+
+
+def verdict(found: Any) -> str:
+    """Return a verdict, or what stands where there are too few rounds for one."""
+    return words.text(found) or PROVISIONAL
 
 
 def is_reference(record: Any) -> bool:
@@ -90,12 +96,32 @@ def folded(caption: str, columns: Sequence[Column], records: pd.DataFrame | Iter
     return Table(caption, columns, [grouped(columns, records)], folded=True)
 
 
+def _speed(record: Any) -> Cell:
+    """Return samples/s with half the width of their interval."""
+    few = f"n = {record['launches']}"
+    return quantity(record["train_samples_per_s"], words.speed, words.within(record["low"], record["high"]) or few)
+
+
+def _against(record: Any) -> Cell:
+    """Return the ratio to the best, and the verdict on it."""
+    if not words.known(record["ratio"]) or is_reference(record):
+        return quantity(record["ratio"], ".0f")
+    return quantity(record["ratio"], words.ratio, verdict(record["verdict"]))
+
+
 NAMED, VERSIONED = _framework_and("mode", "mode"), _framework_and("version", "framework_version")
 FRAMEWORK, MODE, NETWORK = label("framework"), label("mode"), label("network", "recipe")
 DEVICE, DTYPE, BATCH = label("device"), label("dtype"), figure("batch", "batch_size")
 SPEED = estimate("samples/s", "train_samples_per_s", words.speed, "", ",.0f", "launches")
 RATIO = estimate("ratio", "ratio", ".3f", "ratio_", bound)
 VERDICT = Column("verdict", cell=_verdict)
+FIVE = (  # as compare shows them first, too
+    FRAMEWORK,
+    MODE,
+    Column("samples/s", "", True, _speed),
+    Column("against the best", "", True, _against),
+    figure("accuracy", "accuracy", ".4f"),
+)
 LOCKSTEP = Column(
-    "lockstep", cell=lambda r: Cell(words.short(r["lockstep"]), style="good" if r["lockstep"] == "pass" else "bad")
+    "verified", cell=lambda r: Cell(words.short(r["lockstep"]), style="good" if r["lockstep"] == "pass" else "bad")
 )

@@ -1,4 +1,4 @@
-"""The page as one file: sections in order, one script and one style sheet, allowed by their hashes and nothing else.
+"""The page as one file: sections in order, two scripts and one style sheet, allowed by their hashes and nothing else.
 
 And its beginning as Markdown, which README holds.
 """
@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -17,66 +19,78 @@ from markupsafe import Markup
 from benchmarks.errors import count, plain
 from benchmarks.record.store import SweepFile, base_of
 from report.formats import markdown_text
-from report.page import words
-from report.page.drawing import BLACK, LOOKS, OTHER
+from report.page import charts, words
+from report.page.charts import LOOKS, OTHER, as_json, as_records
 from report.page.inputs import Inputs, name_of
-from report.page.parts import FACETS, Cell, Column, Part, Section, Table
-from report.page.sections import equality, headline, learning, repeat, roofline, subjects, sureness, throughput, times
+from report.page.parts import FACETS, Cell, Part, Section, Table
+from report.page.sections import batches, lead, learning, repeat, roofline, subjects, sureness, times, verified
 from report.page.sections.machines import Machine, Summary, machines, table
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-SECTIONS = (throughput, learning, times, roofline, equality, sureness, subjects, repeat)
-COMMON = (subjects,)  # to all machines
+SECTIONS = (batches.section, learning.section, times.section, verified.section)
+APPENDIX = (sureness.section, learning.by_epoch, roofline.section, verified.deviations, repeat.section)
+COMMON = (subjects.section,)  # to all machines
 CHOICES = {"model": "network", "device": "device", "batch": "batch size", "mode": "mode"}  # facets chosen one at a time
 
 
-def build(inputs: Inputs) -> str:
-    """Return the page, with a part for each kind of machine if there are several. The same rows give the same text."""
+def build(inputs: Inputs, folder: Path | None = None, repository: str = "") -> str:
+    """Return the page, with a part for each kind of machine if there are several. The same rows give the same text.
+
+    It links to the files of rows if it is told in which `folder` it will lie, and to the repository if that is known.
+    """
     loader = jinja2.FileSystemLoader(TEMPLATES)
     environment = jinja2.Environment(
         loader=loader, autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters["coded"] = _coded
+    environment.filters |= {"coded": _coded, "as_json": as_json, "as_records": _records}
     script, style = ((TEMPLATES / name).read_text() for name in ("script.js", "style.css"))
-    style += _signs()
+    library, style = charts.library(), style + _signs()
     found = machines(inputs)
-    if len(found) > 1:
-        style += (TEMPLATES / "machines.css").read_text()
-        name, content = "machines.html", _over(inputs, found)
-    else:
-        name, content = "page.html", _single_machine(inputs, SECTIONS)
-    return environment.get_template(name).render(
-        policy=_policy(script, style),
+    content = _over(inputs, found) if len(found) > 1 else _single_machine(inputs, (*APPENDIX, *COMMON))
+    return environment.get_template("page.html").render(
+        policy=_policy([library, script], style),
         script=Markup(script),  # noqa: S704  # ours, from the file beside the template
+        library=Markup(library),  # noqa: S704  # out of the pinned package
         style=Markup(style),  # noqa: S704
+        settings=Markup(as_json(charts.settings() | {"words": lead.WORDS})),  # noqa: S704
         choices=_choices(inputs),
         frameworks=[(name, words.short(name)) for name in _values(inputs.frame["framework"])],
-        **content,
+        files=[(words.short(sweep.path.name, 60), _link(sweep.path, folder)) for sweep in inputs.used],
+        repository=repository,
+        **{"machines": [], "sections": [], "appendix": [], **content},
     )
 
 
-def _single_machine(inputs: Inputs, modules: Iterable[Any]) -> dict[str, Any]:
+def _link(path: Path, folder: Path | None) -> str:
+    """Return the way from a folder to a file, empty where no folder is told."""
+    return quote(os.path.relpath(path, folder)) if folder else ""
+
+
+def _single_machine(inputs: Inputs, appendix: Iterable[Any]) -> dict[str, Any]:
     """Return what a page, or its part on one machine, is filled with."""
-    sections = [module.section(inputs) for module in modules]
+    made = {"sections": [make(inputs) for make in SECTIONS], "appendix": [make(inputs) for make in appendix]}
     return {
-        "lead": Section("lead", headline.title(inputs), headline.parts(inputs)),
-        "sentences": list(headline.sentences(inputs)),
+        "title": lead.title(inputs),
+        "warning": inputs.warning,
+        "sentences": [] if inputs.headline else list(lead.sentences(inputs)),
+        "lead": lead.parts(inputs),
         "facts": list(facts(inputs)),
-        "sections": [Section(inputs.part + made.name, made.title, made.parts) for made in sections],
+        **{kind: [Section(inputs.part + s.name, s.title, s.parts) for s in found] for kind, found in made.items()},
     }
 
 
 def _over(inputs: Inputs, found: list[Machine]) -> dict[str, Any]:
     """Return what a page on several machines is filled with: what they say together, then each by itself."""
     summary = Summary(inputs, found)
-    own = [module for module in SECTIONS if module not in COMMON]
-    parts = [{"part": machine.part, "name": machine.name, **_single_machine(machine.inputs, own)} for machine in found]
+    parts = [{**_single_machine(made.inputs, APPENDIX), "part": made.part, "name": made.name} for made in found]
     return {
-        "lead": Section("lead", summary.title(), [table(found), *summary.parts()]),
+        "title": summary.title(),
+        "warning": inputs.warning,
         "sentences": list(summary.sentences()),
+        "lead": [table(found), *summary.parts()],
         "facts": list(_across_machines(inputs, found)),
         "machines": parts,
-        "sections": [module.section(inputs) for module in COMMON],
+        "appendix": [make(inputs) for make in COMMON],
     }
 
 
@@ -101,10 +115,16 @@ def _coded(text: str) -> Markup:
     return Markup("").join(forms[place % 2].format(piece) for place, piece in enumerate(text.split("`")))
 
 
-def _policy(script: str, style: str) -> str:
-    """Return a content security policy under which nothing but this very script and style sheet can act."""
-    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (script, style)]
-    allowed = "script-src 'sha256-{}'; style-src 'sha256-{}'".format(*digests)
+def _records(found: list[dict[str, Any]]) -> Markup:
+    """Return a chart's records as JSON that stands in a page as it is."""
+    return Markup(as_records(found))  # noqa: S704  # it has no `<`
+
+
+def _policy(scripts: list[str], style: str) -> str:
+    """Return a content security policy under which nothing but these very scripts and style sheet can act."""
+    digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (*scripts, style)]
+    *scripted, styled = (f"'sha256-{digest}'" for digest in digests)
+    allowed = f"script-src {' '.join(scripted)}; style-src {styled}"
     return f"default-src 'none'; {allowed}; img-src data:; base-uri 'none'; form-action 'none'"
 
 
@@ -113,7 +133,7 @@ def _signs() -> str:
     selectors = {name: f'="{name}"' for name in LOOKS}
     return "".join(
         f"tr[data-framework{name}] > th::before, [data-sign{name}]::before "
-        f'{{ content: "{made.sign}" / ""; color: {"currentColor" if made.colour == BLACK else made.colour}; }}\n'
+        f'{{ content: "{made.sign}" / ""; color: {made.colour}; }}\n'
         for name, made in [("", OTHER), *((selectors[name], LOOKS[name]) for name in LOOKS)]
     )
 
@@ -131,7 +151,7 @@ def _choices(inputs: Inputs) -> list[tuple[str, str, list[str]]]:
 
 
 def facts(inputs: Inputs) -> Iterator[str]:
-    """Yield in short what was measured, on what and when: the newest file's machine, all commits, and the launches."""
+    """Yield in short on what was measured, when and how much: the newest file's machine, cards, launches."""
     machine = inputs.used[-1].run.get("machine", {}) if inputs.used else {}
     name = machine.get("cpu") or next(iter(inputs.frame["device_name"].iloc[-1:]), "unknown machine")
     cores, memory = machine.get("physical_cores"), machine.get("memory_bytes")
@@ -141,9 +161,6 @@ def facts(inputs: Inputs) -> Iterator[str]:
     cards = sorted(set(inputs.frame.loc[inputs.frame["device"] == "gpu", "device_name"]))
     yield from (words.short(card, 60) for card in cards)
     yield str(inputs.frame["started_at"].max())[:10]
-    commits = dict.fromkeys(words.commit(sweep.run["commit"]) for sweep in inputs.used if "commit" in sweep.run)
-    if commits:
-        yield f"{'commit' if len(commits) == 1 else 'commits'} {', '.join(commits)}"
     yield from _launches(inputs)
 
 
@@ -183,7 +200,7 @@ def as_markdown(inputs: Inputs) -> str:
     if len(found) < 2:
         return "\n\n".join(_on_one(inputs)) + "\n"
     means = Summary(inputs, found)
-    parts = [_first(means.title(), means.sentences()), *_tables(means.parts())]
+    parts = [_first(inputs.warning, means.title(), means.sentences()), *_tables(means.parts())]
     for machine in found:
         parts += [f"### {markdown_text(machine.name)}", *_on_one(machine.inputs)]
     return "\n\n".join(parts) + "\n"
@@ -192,30 +209,28 @@ def as_markdown(inputs: Inputs) -> str:
 def _on_one(inputs: Inputs) -> list[str]:
     """Return the paragraphs on one machine."""
     measured = "Measured on " + markdown_text(", ".join(facts(inputs))) + "."
-    return [_first(headline.title(inputs), headline.sentences(inputs)), measured, *_tables([headline.table(inputs)])]
+    first = _first(inputs.warning, lead.title(inputs), lead.sentences(inputs))
+    return [first, measured, *_tables([lead.table(inputs)])]
 
 
-def _first(title: str, sentences: Iterable[str]) -> str:
-    """Return the first paragraph: who is fastest."""
-    return f"**{markdown_text(title)}.** " + markdown_text(" ".join(sentences))
+def _first(warning: str, title: str, sentences: Iterable[str]) -> str:
+    """Return the first paragraph: whether the machine was busy, who is fastest, and how fast."""
+    parts = [markdown_text(warning), f"**{markdown_text(title)}.**", markdown_text(" ".join(sentences))]
+    return " ".join(filter(None, parts))
 
 
 def _tables(parts: Iterable[Part]) -> Iterator[str]:
     """Yield the tables among these parts that need no opening: of each group its title, and its lines as Markdown."""
     for shown in (part for part in parts if isinstance(part, Table) and not part.folded):
-        headings = _texts(shown.columns, shown.columns)
-        rules = ["---:" if column.number else "---" for column in shown.columns for _ in _pair(column, column)]
+        headings = [column.text for column in shown.columns]
+        rules = ["---:" if column.number else "---" for column in shown.columns]
         for group in shown.groups:
             yield f"**{markdown_text(group.title)}**"
-            rows = [headings, rules, *(_texts(line.cells, shown.columns) for line in group.lines)]
+            rows = [headings, rules, *([_text(cell) for cell in line.cells] for line in group.lines)]
             yield "\n".join("| " + " | ".join(map(markdown_text, row)) + " |" for row in rows)
 
 
-def _texts(found: Iterable[Cell | Column], columns: Iterable[Column]) -> list[str]:
-    """Return the texts of a line, or of the headings; a column's notes are a column of their own."""
-    return [text for one, column in zip(found, columns, strict=True) for text in _pair(one, column)]
-
-
-def _pair(one: Cell | Column, column: Column) -> tuple[str, ...]:
-    """Return a text, and its note where the column has notes."""
-    return (one.text, one.note) if column.note else (one.text,)
+def _text(cell: Cell) -> str:
+    """Return a cell's text with its note: `7,427 ± 5 %`, `0.86 (not distinguished)`."""
+    note = cell.note if not cell.note or cell.note.startswith("±") else f"({cell.note})"
+    return f"{cell.text} {note}".strip()

@@ -11,15 +11,17 @@ import pandas as pd
 
 from adapters.recipes import HEADLINE, RECIPES
 from benchmarks.record.store import SweepFile
-from report.tables.compare import COMPARISON, REQUIRED_COLUMNS, busy_words, compare, newest
+from report.tables.compare import COMPARISON, REQUIRED_COLUMNS, among, busy_words, compare, newest
 
 Record = dict[str, Any]
 PAGE_COLUMNS = [  # what the page reads of rows: `load(source, PAGE_COLUMNS)`
     *REQUIRED_COLUMNS, "started_at", "reason", "lockstep_float64_deviation", "lockstep_max_deviation", "lockstep_steps",
     "warm_up_s", "peak_flops_per_s", "accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch", "confusion", "mistakes",
-    "mistakes_read_as",
+    "mistakes_read_as", "replayed_steps", "replay_deviation",
 ]  # fmt: skip
 LIKE_FOR_LIKE = ("compiled", "eager", "fused")  # which mode is preferred where several are shared by as many
+MOST = 100  # comparisons that the page's first screen can show; the table of every configuration has all
+MOST_FIRST = 12  # of a comparison's lines: leave out more, and the page has no verdict on the rest
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Inputs:
     def warning(self) -> str:
         """What is to be read before any speed: that the machine was busy, else nothing."""
         words = busy_words(self.rows)
-        return f"{words[0].upper()}{words[1:]}. " if words else ""
+        return f"{words[0].upper()}{words[1:]}." if words else ""
 
     @cached_property
     def learnt(self) -> pd.DataFrame:
@@ -94,25 +96,45 @@ class Inputs:
         return [max(found[key], key=_weight) for key in keys]
 
     @cached_property
-    def like_for_like(self) -> list[tuple[str, pd.DataFrame]]:
-        """Of each headline comparison the mode that most frameworks have, and the comparison within that mode alone."""
-        return [self._same_mode(cells) for cells in self.headline]
+    def comparisons(self) -> list[pd.DataFrame]:
+        """All comparisons, those of the headline first, then those that are more of a headline."""
+        first = [tuple(cells.iloc[0][COMPARISON]) for cells in self.headline]
+        groups = {tuple(key): group for key, group in self.timed.groupby(COMPARISON, sort=False)}
+        others = sorted((key for key in groups if key not in first), key=lambda key: _weight(groups[key]), reverse=True)
+        return [groups[key] for key in (*first, *others)][:MOST]
 
-    def _same_mode(self, cells: pd.DataFrame) -> tuple[str, pd.DataFrame]:
-        """Return this of one comparison."""
-        counts = cells.groupby("mode")["framework"].nunique()
-        mode = min(
-            counts.index,
-            key=lambda name: (
-                -counts[name],
-                name not in LIKE_FOR_LIKE,
-                LIKE_FOR_LIKE.index(name) if name in LIKE_FOR_LIKE else 0,
-                name,
-            ),
-        )
-        same = (self.own["mode"] == mode) & alike(self.own, cells.iloc[0], COMPARISON)
-        base = self.base if self.base in set(self.own.loc[same, "framework"]) else None
-        return str(mode), _with_speed(compare(self.own[same], base))
+    @cached_property
+    def versus(self) -> dict[int, list[tuple[float, str]]]:
+        """For each cell of comparisons, by its label: ratio to, and verdict against, each cell before it.
+
+        As if those that come before that one had not been measured: what a reader leaves out is in no interval.
+        """
+        shown = pd.concat(self.comparisons) if self.comparisons and self.base is None else self.timed.iloc[:0]
+        place = shown.groupby(COMPARISON, sort=False).cumcount().to_numpy()
+        found: dict[int, list[tuple[float, str]]] = {label: [] for label in shown.index}
+        for n in range(min(MOST_FIRST, place.max(initial=-1))):
+            judged = among(shown[place >= n], self.speeds)
+            for label, *figures in judged.itertuples():
+                found[label].append((figures[0], figures[1]))
+        return found
+
+    @cached_property
+    def same_mode(self) -> tuple[str, list[pd.DataFrame]]:
+        """The mode that most frameworks have in the headline's comparisons, and these within that mode alone."""
+        counts = pd.DataFrame([cells.groupby("mode")["framework"].nunique() for cells in self.headline]).fillna(0)
+        order: dict[object, int] = {name: place for place, name in enumerate(LIKE_FOR_LIKE)}
+        ranked = sorted(counts, key=lambda name: (-counts[name].min(), -counts[name].sum(), order.get(name, 9), name))
+        mode = str(ranked[0]) if ranked else ""
+        rows = self.own[self.own["mode"] == mode]
+        rows = rows[pd.concat([alike(rows, cells.iloc[0], COMPARISON) for cells in self.headline], axis=1).any(axis=1)]
+        found = _with_speed(compare(rows, self.base if self.base in set(rows["framework"]) else None))
+        return mode, [found[alike(found, cells.iloc[0], COMPARISON)] for cells in self.headline]
+
+    @cached_property
+    def sizes(self) -> dict[str, tuple[int, int]]:
+        """How many images of each data set are trained on and tested on, as the files say, or MNIST's."""
+        known = {d["name"]: (sum(d["train_counts"]), sum(d["test_counts"])) for d in self.records("datasets")}
+        return {"mnist": (60_000, 10_000), **known}
 
 
 def alike(frame: pd.DataFrame, record: pd.Series[Any], names: list[str]) -> pd.Series[bool]:

@@ -1,4 +1,4 @@
-"""What a page is made of: tables, pictures and sentences as plain data, which the templates turn into HTML.
+"""What a page is made of: tables, charts and sentences as plain data, which the templates turn into HTML.
 
 `facets` are what the page filters by (model, device, batch, mode, framework): a part without one is never hidden by it.
 """
@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import pandas as pd
-from markupsafe import Markup
 
 from benchmarks.errors import plain
 
@@ -25,9 +24,9 @@ def facets(record: Mapping[Any, Any] | pd.Series[Any], *names: str) -> Facets:
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table: text, a smaller note beneath, what sorting goes by (else the text), a style's name.
+    """One cell of a table: text, a smaller note, what sorting goes by (else the text), a style's name.
 
-    `link` is the id within the page that its text leads to.
+    `link` is the id within the page, or the file beside it, that its text leads to.
     """
 
     text: str = ""
@@ -49,10 +48,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Line:
-    """One line of a table; its first cell is its heading."""
+    """One line of a table; its first cell is its heading.
+
+    `versus` is what the page's script shows of a comparison's line once the lines before it are filtered away: for each
+    of those, ratio and verdict against it.
+    """
 
     cells: tuple[Cell, ...]
     facets: Facets = field(default_factory=dict)
+    versus: Sequence[tuple[str, str]] = ()
+    hidden: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,23 +81,42 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Picture:
-    """An inline SVG, its caption, what it says in words for those who cannot see it, and its numbers as a table."""
+class Chart:
+    """Records drawn by one of charts.KINDS, a caption, what it says in words for those who cannot see it.
 
-    svg: Markup
+    Where records have a facet's name, the filter chooses among them by it.
+    """
+
+    drawn: str
+    records: Sequence[Mapping[str, Any]]
     caption: str
     words: str
     facets: Facets = field(default_factory=dict)
-    table: Table | None = None
 
 
 @dataclass(frozen=True)
-class Pictures:
-    """Pictures side by side, as many in a row as fit."""
+class Charts:
+    """Charts side by side, as many in a row as fit."""
 
-    kind: ClassVar[str] = "pictures"
-    pictures: Sequence[Picture]
-    style: str = ""
+    kind: ClassVar[str] = "charts"
+    charts: Sequence[Chart]
+
+
+@dataclass(frozen=True)
+class Beside:
+    """A table and its chart side by side, below a sentence; `comparison` ones answer, and follow the filter.
+
+    Of those only the `shown` stand there before anything is chosen.
+    """
+
+    kind: ClassVar[str] = "beside"
+    sentence: str
+    note: str
+    table: Table
+    chart: Chart | None
+    facets: Facets = field(default_factory=dict)
+    comparison: bool = False
+    shown: bool = True
 
 
 @dataclass(frozen=True)
@@ -152,7 +176,7 @@ class Command:
     lines: Sequence[str]
 
 
-Part = Table | Pictures | Words | Digits | Grid | Flow | Command
+Part = Table | Charts | Beside | Words | Digits | Grid | Flow | Command
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from benchmarks.errors import plain, threads
 from benchmarks.stats import bound
 
 NONE = "–"
+WIDEST = 1.0  # half a width: beyond it an interval tells nothing, and is not drawn
 DIRTY = "-dirty"  # git.commit's mark of a checkout with changes
 
 
@@ -43,6 +44,22 @@ def between(low: Any, high: Any, form: str | Callable[[float], str] = ",.0f") ->
         return f"{form(float(low))}–{form(float(high))}"
     joint = " to " if form.startswith("+") else "–"
     return f"{float(low):{form}}{joint}{float(high):{form}}"
+
+
+def within(low: Any, high: Any) -> str:
+    """Return half the width of a speed's interval, `± 5 %`, as a factor's; empty where there is none."""
+    if not (known(low) and known(high) and low > 0):
+        return ""
+    half = (float(high) / float(low)) ** 0.5 - 1
+    if half > WIDEST:
+        return "± over 100 %"
+    return f"± {100 * half:.{1 if half < 0.0095 else 0}f} %"
+
+
+def drawn(low: Any, high: Any) -> dict[str, float]:
+    """Return a speed's bounds for a chart: none where there are none, or where they tell nothing."""
+    told = known(low) and known(high) and low > 0 and (float(high) / float(low)) ** 0.5 - 1 <= WIDEST
+    return {"low": float(low), "high": float(high)} if told else {}
 
 
 def ratio(value: float) -> str:

@@ -200,6 +200,18 @@ def _speeds(frame: pd.DataFrame, cell: Numbers, rows: Numbers) -> pd.DataFrame:
     return pd.DataFrame({"cell": cell[rows], "sweep": sweep, "round": rounds, "value": value[~np.isnan(value)]})
 
 
+def among(cells: pd.DataFrame, launches: pd.DataFrame) -> pd.DataFrame:
+    """Return ratio and verdict of some lines of a table, of comparisons that hold these alone; NaN to none of them.
+
+    `launches` are the rows with speeds that the table is made of.
+    """
+    lines = cells[CELL].reset_index(drop=True)
+    rows = lines.reset_index(names="cell").merge(launches[[*CELL, "sweep", "round", "train_samples_per_s"]], on=CELL)
+    values = rows.rename(columns={"train_samples_per_s": "value"}).dropna(subset="value")
+    found = with_ratio(lines, number(lines, COMPARISON), values, None)
+    return found[["ratio", "verdict"]].set_axis(cells.index)
+
+
 def first_comparisons(table: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """Return the lines of a table to show on a screen, and what to say of the others; empty if these are all.
 

@@ -14,10 +14,14 @@ from playwright.sync_api import FloatRect, Page, sync_playwright
 from tests.browser import chromium
 
 WINDOWS = {
-    "light": {"viewport": {"width": 1280, "height": 1000}, "color_scheme": "light"},
-    "dark": {"viewport": {"width": 1280, "height": 1000}, "color_scheme": "dark"},
+    "light": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "light"},
+    "dark": {"viewport": {"width": 1280, "height": 800}, "color_scheme": "dark"},
     "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "device_scale_factor": 2},
 }
+
+
+DRAWN = """() => [...document.querySelectorAll('.chart')].filter((chart) => chart.checkVisibility()
+  && chart.getBoundingClientRect().top < innerHeight).every((chart) => chart.querySelector('[data-ready] svg'))"""
 
 
 def take(page: Path, folder: Path) -> None:
@@ -29,6 +33,7 @@ def take(page: Path, folder: Path) -> None:
             context = browser.new_context(**window)
             shown = context.new_page()
             shown.goto(page.resolve().as_uri())
+            shown.wait_for_function(DRAWN)
             if shown.locator(".machines").count() == 0:
                 shown.screenshot(path=folder / f"page-{name}.png")
             elif name == "light":

@@ -7,24 +7,51 @@ import json
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
+from report.page import charts
 from tests.browser import synthetic
 from tests.browser.conftest import written
 from tests.hostile import CHECKED, KNOWN, hostile
 
 HEAVIEST = 5_000_000  # bytes
 PAINT = "performance.getEntriesByName('first-contentful-paint')[0].startTime"
-SHOWN = "() => [...document.querySelectorAll('#lead tbody tr:not(.group)')].filter(e => !e.hidden).map(e => e.dataset)"
+UNFOLD = "document.querySelectorAll('details').forEach(item => { item.open = true; })"
+LINES = "#lead .comparison:visible tbody tr:visible"
+DRAWN = (
+    "() => [...document.querySelectorAll('.chart')].filter(f => f.checkVisibility()).every(f => f.querySelector('svg'))"
+)
 
 
 def lines(page, what):
-    """The facet of each line of the headline that is shown, in order."""
-    return [found[what] for found in page.evaluate(SHOWN)]
+    """The facet of each line of the comparisons that are shown, in order."""
+    return [line.get_attribute(f"data-{what}") for line in page.locator(LINES).all()]
+
+
+def models(page):
+    return {shown.get_attribute("data-model") for shown in page.locator("#lead .comparison:visible").all()}
+
+
+def draw_all(page):
+    """Come near every chart that is not folded, and wait until all are drawn."""
+    for chart in page.locator(".chart:visible").all():
+        chart.scroll_into_view_if_needed()
+    page.wait_for_function(DRAWN)
+
+
+def of_first_chart(page, kind, name):
+    """The text of the ticks of an axis of the first visible chart of a kind."""
+    place = page.locator(f".chart:visible [data-drawn={kind}]").first
+    place.scroll_into_view_if_needed()
+    page.wait_for_function("place => 'ready' in place.dataset", arg=place.element_handle())
+    return place.locator(f".role-axis-{name} text").all_text_contents()
 
 
 def test_the_page_asks_for_nothing_and_says_nothing(opened, report):
     found = opened(report)
-    found.page.evaluate("document.querySelectorAll('details').forEach(item => { item.open = true; })")
+    draw_all(found.page)
+    found.page.evaluate(UNFOLD)
+    draw_all(found.page)
     assert found.page.locator("h1").inner_text()
+    assert found.page.locator(".drawing svg").count() > 20
     assert found.requests == []
     assert found.said == []
 
@@ -47,11 +74,12 @@ def test_what_rows_and_records_say_runs_no_script(opened, tmp_path, spared):
         for kind, record in synthetic.records(2, ["mlp"]):
             file.write(synthetic.line(kind, hostile(record, spared)))
     path = written(folder, tmp_path / "report.html")
-    text = path.read_text()
+    text = path.read_text().replace(charts.library(), "")
     assert text.count("&lt;img src=x onerror=alert(1)") > 50  # as text
     assert all(c.isprintable() or c == "\n" for c in text)
     found = opened(path)
-    found.page.wait_for_timeout(200)
+    found.page.evaluate(UNFOLD)
+    draw_all(found.page)
     assert found.page.evaluate("window.ran") is None
     assert found.page.locator("img[src=x]").count() == 0
     assert (found.said, found.requests) == ([], [])
@@ -67,35 +95,98 @@ def test_the_policy_stops_a_script_that_slips_in(opened, report, tmp_path):
 
 def test_filters_work_by_keyboard(opened, report):
     page = opened(report).page
-    assert set(lines(page, "model")) == {"mlp", "lenet"}
+    assert models(page) == {"mlp", "lenet"}
+    told = page.locator("h1").inner_text()
     page.locator("select[name=model]").focus()
     page.keyboard.type("lenet")
     page.keyboard.press("Tab")
     page.wait_for_function("() => document.getElementById('shown').textContent")
-    assert set(lines(page, "model")) == {"lenet"}
+    assert models(page) == {"lenet"}
+    assert "mlp" not in page.locator("h1").inner_text()
     assert page.locator("figure[data-model=mlp]:visible").count() == 0
     assert page.locator("figure[data-model=lenet]:visible").count() > 5
     page.locator("input[value=torch]").focus()
     page.keyboard.press("Space")
     assert "torch" not in lines(page, "framework")
-    assert page.locator("figure svg [data-framework=torch]:visible").count() == 0
     page.locator("button[type=reset]").focus()
     page.keyboard.press("Enter")
     page.wait_for_function("() => !document.getElementById('shown').textContent")
-    assert set(lines(page, "model")) == {"mlp", "lenet"}
+    assert models(page) == {"mlp", "lenet"}
     assert "torch" in lines(page, "framework")
+    assert page.locator("h1").inner_text() == told
+    assert page.evaluate("location.hash") == ""
+
+
+def test_the_address_holds_the_filter_and_charts_are_drawn_anew(opened, report):
+    page = opened(report).page
+    whole = of_first_chart(page, "speed", "axis")
+    page.locator("select[name=model]").select_option("lenet")
+    page.locator("select[name=device]").select_option("cpu")
+    page.locator("select[name=batch]").select_option("1024")
+    for name in ("mxnet", "numpy", "paddle", "tensorflow"):
+        page.locator(f"input[value={name}]").uncheck()
+    address = page.evaluate("location.hash")
+    assert dict(part.split("=") for part in address[1:].split("&")) == {
+        "model": "lenet", "device": "cpu", "batch": "1024", "framework": "jax,torch",
+    }  # fmt: skip
+    other = opened(report)
+    other.page.goto(report.as_uri() + address)
+    page = other.page
+    assert sorted(lines(page, "framework")) == ["jax", "torch"]
+    assert page.locator("#lead .comparison:visible .answer").inner_text().startswith("lenet (CPU), batch 1,024: ")
+    assert page.locator("h1").inner_text().split()[0] in ("jax", "torch")
+    bars = of_first_chart(page, "bars", "axis")
+    assert "torch" in bars
+    assert "numpy" not in bars
+    assert of_first_chart(page, "speed", "axis") != whole
+    assert (other.said, other.requests) == ([], [])
+
+
+def test_a_mode_shows_all_in_it_judged_against_the_best_of_those(opened, report):
+    page = opened(report).page
+    page.locator("select[name=mode]").select_option("eager")
+    assert set(lines(page, "mode")) == {"eager"}
+    first = page.locator("#lead .comparison:visible").first
+    ratios = first.locator("tbody tr:visible td:nth-child(4) > span").all_inner_texts()
+    assert ratios[0] == "1"
+    assert all(float(ratio) <= 1 for ratio in ratios)
+    best = page.locator(".best").first
+    assert best.locator("tbody tr:visible").count() == best.locator("tr[data-mode=eager]").count()
+
+
+def test_no_choice_leaves_the_first_screen_empty(opened, report):
+    found = opened(report)
+    page = found.page
+    page.goto(report.as_uri() + "#framework=numpy&device=gpu")  # which numpy does not have
+    page.reload()
+    assert page.locator("h1").inner_text() == "Nothing measured here has all of what is chosen"
+    assert page.locator("#lead .comparison:visible").count() == 4
+    page.goto(report.as_uri() + "#model=vgg")
+    page.reload()
+    assert page.locator("#shown").inner_text() == "not measured here: model=vgg"
+    assert models(page) == {"mlp", "lenet"}
+    assert found.said == []
+
+
+def test_a_link_inside_the_page_keeps_the_filter_and_opens_what_is_folded(opened, report):
+    page = opened(report).page
+    page.goto(report.as_uri() + "#model=lenet&at=roofline")
+    page.reload()
+    assert page.locator("#roofline").is_visible()
+    assert models(page) == {"lenet"}
 
 
 def test_tables_are_sorted_by_keyboard(opened, report):
     page = opened(report).page
-    first = page.locator("#lead tbody").first
-    speeds = first.locator("tr:not(.group) td:nth-child(3)")
-    heading = page.locator("#lead thead th").nth(2)
+    page.evaluate(UNFOLD)
+    table = page.locator("#batches details table")
+    first = table.locator("tbody").first
+    speeds = first.locator("tr:not(.group) td:nth-child(6)")
+    heading = table.locator("thead th").nth(5)
 
     def numbers():
         return [float(cell.get_attribute("data-value")) for cell in speeds.all()]
 
-    assert numbers() == sorted(numbers(), reverse=True)
     heading.locator("button").focus()
     page.keyboard.press("Enter")
     assert heading.get_attribute("aria-sort") == "ascending"
@@ -110,12 +201,18 @@ def test_tables_are_sorted_by_keyboard(opened, report):
 def test_axe_finds_nothing_serious(opened, tmp_path, scheme):
     path = written(synthetic.write(tmp_path / "results", 2, ["mlp"]), tmp_path / "report.html")
     found = opened(path, color_scheme=scheme)
-    found.page.evaluate("document.querySelectorAll('details').forEach(item => { item.open = true; })")
+    found.page.evaluate(UNFOLD)
+    draw_all(found.page)
     violations = Axe().run(found.page).response["violations"]
     wrong = [violation for violation in violations if violation["impact"] in ("serious", "critical")]
     assert not wrong, json.dumps([(v["id"], [node["html"][:200] for node in v["nodes"][:3]]) for v in wrong], indent=1)
 
 
-def test_nothing_is_wider_than_a_phone(opened, report):
+def test_nothing_is_wider_than_a_phone_which_shows_all_five_columns(opened, report):
     page = opened(report, viewport={"width": 390, "height": 844}).page
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    line = page.locator(LINES).first
+    for cell in line.locator("th, td").all():
+        box = cell.bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 390

@@ -1,24 +1,26 @@
-"""What each framework learns: accuracy and loss by epoch and by second, the learning rate where it changes.
+"""What each framework learns: how soon it reaches its accuracy, and by epoch.
 
 And what it does not: which digit is taken for which, and the images that most frameworks get wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from adapters.recipes import RECIPES
-from benchmarks.errors import count, plain
+from benchmarks.errors import count
 from report.page import columns, words
-from report.page.drawing import BLACK, Drawing, look, uri
+from report.page.charts import uri
 from report.page.inputs import Inputs, Record, alike
 from report.page.parts import (
+    Beside,
     Cell,
+    Chart,
+    Charts,
     Column,
     Digit,
     Digits,
@@ -27,8 +29,6 @@ from report.page.parts import (
     Group,
     Line,
     Part,
-    Picture,
-    Pictures,
     Section,
     Table,
     Words,
@@ -36,12 +36,12 @@ from report.page.parts import (
 )
 from report.tables.compare import COMPARISON
 
-MEASURES = {  # name: (column, axis, caption)
-    "accuracy": ("accuracy_by_epoch", "test accuracy, %", "Accuracy"),
-    "loss": ("loss_by_epoch", "test loss", "Loss"),
+MEASURES = {  # kind of chart: (column of a row, caption)
+    "epochs": ("accuracy_by_epoch", "Accuracy by epoch"),
+    "losses": ("loss_by_epoch", "Loss by epoch"),
 }
 BY_EPOCH = ("accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch")
-LARGEST_DRAWN = 1e30  # of a loss or a second: matplotlib cannot put ticks on an axis up to the largest float
+LARGEST_DRAWN = 1e30  # of a loss or a second: no axis has ticks up to the largest float
 CLASSES = 10
 LEVELS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.2)  # shares of a digit's images from which a shade begins
 CONFUSION, READ_AS, INDICES = "confusion", "mistakes_read_as", "mistakes"
@@ -56,57 +56,99 @@ def _time_to_target(record: dict[Any, Any]) -> Cell:
     return columns.quantity(record["time_to_accuracy_s"], words.seconds, shown)
 
 
+def _accuracy(record: dict[Any, Any]) -> Cell:
+    """Return the accuracy, and the verdict on its difference to the reference."""
+    return columns.quantity(record["accuracy"], ".4f", words.text(record["accuracy_verdict"]))
+
+
+SOON = (
+    columns.FRAMEWORK,
+    columns.MODE,
+    columns.figure("time to target", "time_to_accuracy_s", words.seconds),
+    columns.out_of("reached by", "reached", "seeds"),
+    Column("accuracy", "", True, _accuracy),
+)
 COLUMNS = (
     columns.FRAMEWORK,
     columns.MODE,
-    columns.figure("seeds", "seeds"),
+    Column("time to target", "target", True, _time_to_target),
+    columns.out_of("reached by", "reached", "seeds"),
     columns.estimate("accuracy", "accuracy", ".4f", "accuracy_"),
     columns.estimate("difference", "difference", "+z.4f", "difference_"),
     Column("verdict", cell=lambda record: Cell(words.text(record["accuracy_verdict"]))),
-    Column("time to target", "target", True, _time_to_target),
-    columns.out_of("reached by", "reached", "seeds"),
 )
+MOST = 4  # comparisons that stand open
 
 
 def section(inputs: Inputs) -> Section:
-    """Return the section on learning: curves, the table of accuracies, learning rates, confusions and mistakes."""
-    pictures = list(_drawn(inputs.learnt, inputs.part))
-    parts: list[Part] = []
+    """Return the section on time to accuracy: of each comparison the table and accuracy by second."""
     trained = inputs.table[inputs.table["seeds"].fillna(0) > 0]
-    if not len(trained):
-        parts.append(Words(["No launch that trains for accuracy ended ok in these results."]))
-    else:
-        parts.append(_accuracies(trained))
-    if pictures:
-        parts.append(Pictures(pictures, style="small"))
-    elif len(trained):
+    groups_by = {tuple(key): group for key, group in trained.groupby(COMPARISON, sort=False)}
+    first = [key for cells in inputs.headline if (key := tuple(cells.iloc[0][COMPARISON])) in groups_by]
+    ordered = [groups_by[key] for key in dict.fromkeys([*first, *groups_by])]
+    curves = {tuple(key): _by_cell(group) for key, group in inputs.learnt.groupby(COMPARISON, sort=False)}
+    found = [_comparison(group, curves.get(tuple(group.iloc[0][COMPARISON]), {})) for group in ordered]
+    parts: list[Part] = [*found[:MOST]]
+    if found:
+        groups = [
+            columns.grouped(COLUMNS, group.sort_values(["framework", "mode"]), words.comparison(group.iloc[0]))
+            for group in ordered
+        ]
+        parts.append(Table("Accuracy after the last epoch, with its differences", COLUMNS, groups, folded=True))
+    missing = "No launch that trains for accuracy ended ok in these results."
+    return Section("learning", "Time to accuracy", parts or [Words([missing])])
+
+
+def _comparison(cells: pd.DataFrame, curves: dict[tuple[Any, ...], pd.DataFrame]) -> Beside:
+    """Return one comparison's times and accuracies beside its curves by second."""
+    first, times = cells.iloc[0], cells.sort_values(["time_to_accuracy_s", "framework", "mode"])
+    reference = words.text(first["difference_to"])
+    to = f"; accuracies are judged against {words.short(reference)}'s, paired by seeds" if reference else ""
+    caption = f"{words.short(first['model'])}, batch {first['batch_size']}"
+    drawn = {key: curve for key, curve in curves.items() if len(curve) > 1}
+    shared = facets(first, "model", "device", "batch")
+    table = Table(caption, SOON, [columns.grouped(SOON, times)], style="five")
+    return Beside(
+        f"{caption}: {_soonest(times)}", f"{words.comparison(first)}{to}.", table,
+        _chart("seconds", "accuracy_by_epoch", "", drawn, {}) if drawn else None, shared,
+    )  # fmt: skip
+
+
+def _soonest(times: pd.DataFrame) -> str:
+    """Say who reaches the target first, after how long, as medians over seeds tell; the accuracies where none does."""
+    reached = times[times["time_to_accuracy_s"].notna() & (times["time_to_accuracy_s"].astype(float) < np.inf)]
+    if not len(reached):
+        known = times["accuracy"].dropna()
+        ends = dict.fromkeys(f"{end:.4f}" for end in (known.min(), known.max()))
+        return f"accuracy {' to '.join(ends)}." if len(known) else "no accuracy."
+    first, last = reached.iloc[0], reached.iloc[-1]
+    target = f"{words.short(first['framework'])} reaches {words.number(first['accuracy_target'], '.1%')} after "
+    told = f"{target}{words.seconds(first['time_to_accuracy_s'])}"
+    return (
+        f"{told}, {words.short(last['framework'])} last after {words.seconds(last['time_to_accuracy_s'])}."
+        if len(reached) > 1
+        else f"{told}."
+    )
+
+
+def by_epoch(inputs: Inputs) -> Section:
+    """Return the appendix's section: curves by epoch, confusions and mistakes."""
+    charts = []
+    for _, group in inputs.learnt.groupby(COMPARISON, sort=False):
+        drawn = {key: curve for key, curve in _by_cell(group).items() if len(curve) > 1}
+        first = group.iloc[0]
+        for kind, (column, title) in MEASURES.items() if drawn else ():
+            caption = f"{title}: {words.comparison(first, 'threads', 'dtype')}"
+            charts.append(_chart(kind, column, caption, drawn, facets(first, "model", "device", "batch")))
+    parts: list[Part] = [Charts(charts)] if charts else []
+    if len(inputs.learnt) and not charts:
         parts.append(Words(["Only one epoch was trained, which makes no curve."]))
-    parts += [Pictures(found, style="small")] if (found := list(_rates(inputs.learnt, inputs.part))) else []
-    parts += _mistakes(inputs)
-    return Section("learning", "What they learn", parts)
+    return Section("epochs", "By epoch, and which digits are taken for which", [*parts, *_mistakes(inputs)])
 
 
-def _accuracies(cells: pd.DataFrame) -> Table:
-    """Return the accuracy of each cell after its last epoch, its difference to the reference, time to the target."""
-    groups = []
-    for _, group in cells.groupby(COMPARISON, sort=False):
-        reference = words.text(group["difference_to"].iloc[0])
-        to = f"; differences to {words.short(reference)}" if reference else ""
-        groups.append(
-            columns.grouped(COLUMNS, group.sort_values(["framework", "mode"]), words.comparison(group.iloc[0]) + to)
-        )
-    return Table("Accuracy after the last epoch", COLUMNS, groups, folded=len(groups) > 4)
-
-
-def _drawn(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
-    """Yield for each comparison with at least two epochs: accuracy and loss by epoch, accuracy by second."""
-    for number, (_, group) in enumerate(launches.groupby(COMPARISON, sort=False)):
-        found = {key: _curves(lines) for key, lines in group.groupby(["framework", "mode"])}
-        found = {key: curve for key, curve in found.items() if len(curve) > 1}
-        if found:
-            for measure in MEASURES:
-                yield _picture(f"{part}{measure}{number}", measure, "epoch", group.iloc[0], found)
-            yield _picture(f"{part}seconds{number}", "accuracy", "seconds", group.iloc[0], found)
+def _by_cell(launches: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
+    """Return the curves of each framework and mode."""
+    return {key: _curves(lines) for key, lines in launches.groupby(["framework", "mode"])}
 
 
 def _curves(launches: pd.DataFrame) -> pd.DataFrame:
@@ -130,76 +172,21 @@ def _padded(lists: Sequence[Sequence[float]]) -> Floats:
     return values
 
 
-def _picture(name: str, measure: str, by: str, first: Any, found: dict[tuple[Any, ...], pd.DataFrame]) -> Picture:
-    """Draw one measure of a comparison by epoch or by second: means over seeds, the band from least to largest."""
-    column, label, title = MEASURES[measure]
-    scale = 100 if measure == "accuracy" else 1
-    labelled: set[str] = set()  # several modes of one framework look alike
-    with Drawing(name, height=225) as drawing:
-        axes = drawing.axes
-        for (framework, mode), curve in found.items():
-            style, facet = look(framework), facets({"framework": framework, "mode": mode})
-            x = curve.index.to_numpy(float) if by == "epoch" else _drawable(curve["seconds_by_epoch_mean"])
-            low, mean, high = (scale * _drawable(curve[f"{column}_{end}"]) for end in ("low", "mean", "high"))
-            drawing.mark(axes.fill_between(x, low, high, color=style.colour, alpha=0.14, lw=0), "", facet)
-            every = max(1, len(x) // 5)
-            [line] = axes.plot(
-                x, mean, color=style.colour, linestyle=style.line, marker=style.marker, markevery=every,
-                markersize=3.5, label="" if framework in labelled else words.short(framework, 14),
-            )  # fmt: skip
-            labelled.add(framework)
-            drawing.mark(line, f"{words.short(framework)}, {words.short(mode)}: {mean[-1]:.4g} at the end", facet)
-        if by == "seconds":
-            axes.set_xscale("log")
-            drawing.decades(axes.xaxis)
-        axes.set(xlabel="epoch" if by == "epoch" else "seconds of training and evaluation", ylabel=label)
-        drawing.legend()
-    caption = f"{title} by {'epoch' if by == 'epoch' else 'second'}: {words.comparison(first, 'threads', 'dtype')}"
+def _chart(kind: str, column: str, caption: str, found: dict[tuple[Any, ...], pd.DataFrame], facet: Facets) -> Chart:
+    """Return one measure of a comparison by epoch or by second: means over seeds, the band from least to largest."""
+    scale = 100 if column.startswith("accuracy") else 1
+    records = []
+    for (framework, mode), curve in found.items():
+        for epoch, line in curve.iterrows():
+            at = float(line["seconds_by_epoch_mean"]) if kind == "seconds" else int(str(epoch))
+            low, value, high = (scale * float(line[f"{column}_{end}"]) for end in ("low", "mean", "high"))
+            if max(abs(low), abs(high), abs(at)) > LARGEST_DRAWN or at <= 0:
+                continue
+            hint = f"{words.short(framework)}, {words.short(mode)}: {value:.4g} after epoch {epoch}"
+            own = facets({"framework": framework, "mode": mode})
+            records.append({**own, "at": at, "value": value, "low": low, "high": high, "hint": hint})
     ends = (f"{words.short(key[0])} {curve[f'{column}_mean'].iloc[-1]:.4g}" for key, curve in found.items())
-    means = f"Mean over seeds at the end: {', '.join(ends)}."
-    return Picture(drawing.svg, caption, means, facets(first, "model", "device", "batch"), _numbers(column, by, found))
-
-
-def _drawable(values: pd.Series) -> Floats:
-    """Return numbers with those beyond LARGEST_DRAWN as NaN: a gap in the curve; the table below has them all."""
-    found = values.to_numpy(float)
-    return np.where(np.abs(found) <= LARGEST_DRAWN, found, np.nan)
-
-
-def _numbers(column: str, by: str, found: dict[tuple[Any, ...], pd.DataFrame]) -> Table:
-    """Return a picture's curves as numbers: a line a framework and mode, a column an epoch."""
-    epochs = sorted({int(epoch) for curve in found.values() for epoch in curve.index})
-    records = [{"framework": key[0], "mode": key[1], "curve": curve} for key, curve in found.items()]
-    by_epoch = [columns.NAMED, *(_at_epoch(epoch, column, by) for epoch in epochs)]
-    return columns.folded("Means over seeds", by_epoch, records)
-
-
-def _at_epoch(epoch: int, name: str, by: str) -> Column:
-    """Return the column of one epoch: the mean that curves have as `name`, and beneath, by second, when it ends."""
-
-    def cell(record: dict[str, Any]) -> Cell:
-        curve = record["curve"]
-        if epoch not in curve.index:
-            return Cell(words.NONE)
-        at = words.seconds(curve.loc[epoch, "seconds_by_epoch_mean"]) if by == "seconds" else ""
-        return columns.quantity(curve.loc[epoch, f"{name}_mean"], ".4f", at)
-
-    return Column(f"epoch {epoch}", "", True, cell)
-
-
-def _rates(launches: pd.DataFrame, part: str) -> Iterator[Picture]:
-    """Yield the learning rate by epoch of each recipe whose schedule changes it."""
-    trained = launches.groupby("recipe", sort=False)["epochs"].max()
-    for number, (name, epochs) in enumerate(trained.items()):
-        recipe = RECIPES.get(str(name))
-        if recipe is None or recipe.schedule.factor == 1 or not words.known(epochs):
-            continue
-        by_epoch = [recipe.schedule.rate(recipe.optimiser, epoch) for epoch in range(int(epochs))]
-        with Drawing(f"{part}rate{number}", height=180) as drawing:
-            drawing.axes.step(np.arange(1, len(by_epoch) + 1), by_epoch, where="post", color=BLACK)
-            drawing.axes.set(xlabel="epoch", ylabel="learning rate")
-        summary = f"From {by_epoch[0]:.3g} to {by_epoch[-1]:.3g}, times {recipe.schedule.factor:.3g} after each epoch."
-        yield Picture(drawing.svg, f"Learning rate of {plain(recipe.name)}", summary, {"model": recipe.model.name})
+    return Chart(kind, records, caption, f"Mean over seeds at the end: {', '.join(ends)}.", facet)
 
 
 def _mistakes(inputs: Inputs) -> list[Part]:

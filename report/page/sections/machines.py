@@ -20,7 +20,7 @@ from benchmarks.stats import bound
 from report.page import columns, words
 from report.page.inputs import Inputs, Record, name_of
 from report.page.parts import Cell, Column, Group, Line, Part, Table, Words
-from report.page.sections.headline import UNSURE, led
+from report.page.sections.lead import UNSURE, led
 from report.results.load import UNKNOWN, kind
 from report.tables.over_machines import POINT, over_machines
 
@@ -77,7 +77,7 @@ def table(found: Sequence[Machine]) -> Table:
         if len({mine[name] for mine in versions.values() if name in mine}) > 1
     }
     lines = [
-        Line((Cell(machine.name, link=machine.part), *_cells(machine, versions[machine.part], differing)))
+        Line((Cell(machine.name, link=f"#{machine.part}"), *_cells(machine, versions[machine.part], differing)))
         for machine in found
     ]
     return Table("The machines", MACHINES, [Group(lines)], style="machines")
@@ -154,7 +154,7 @@ class Summary:
     """The means over machines: of the points that the machines' own headlines are about, and of all the others."""
 
     def __init__(self, inputs: Inputs, machines: list[Machine]) -> None:
-        self.count, self.warning = len(machines), inputs.warning
+        self.count = len(machines)
         found = over_machines(inputs.timed, inputs.speeds, inputs.base)
         leads = [cells.iloc[0] for machine in machines for cells in machine.inputs.headline]
         keys = dict.fromkeys(tuple(first[name] for name in POINT) for first in leads)
@@ -169,8 +169,7 @@ class Summary:
             names = winners.setdefault(AHEAD if _sure(lines) else UNSURE, {})
             names.setdefault(words.short(lines.iloc[0]["framework"]), {})[self.place(lines)] = None
         kinds = count(self.count, "kind of machine", "kinds of machine")
-        told = f"Over {kinds}, {led(winners)}" if winners else f"{kinds}, each by itself".capitalize()
-        return self.warning + told
+        return f"Over {kinds}, {led(winners)}" if winners else f"{kinds}, each by itself".capitalize()
 
     def place(self, lines: pd.DataFrame) -> str:
         """Return what a point is about, the device only where there are several."""

@@ -6,7 +6,6 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from adapters.flops import model_flops
@@ -14,9 +13,8 @@ from adapters.recipes import RECIPES
 from benchmarks.errors import threads
 from benchmarks.launch import roofline
 from report.page import columns, words
-from report.page.drawing import BLACK, Drawing, look
 from report.page.inputs import Inputs, Record, alike
-from report.page.parts import Part, Picture, Pictures, Section, Words, facets
+from report.page.parts import Chart, Charts, Part, Section, Words, facets
 
 MACHINE = ["machine_kind", "device", "device_name", "dtype", "threads"]
 COLUMNS = (
@@ -42,7 +40,9 @@ def section(inputs: Inputs) -> Section:
     if not len(cells):
         return Section("roofline", "How near to what the machine can do", [Words([NO_PEAK])])
     ceilings = [ceiling for sweep in inputs.used for ceiling in sweep.run.get("ceilings", [])]
-    parts: list[Part] = [Words([NOTE], style="note"), Pictures(list(_drawn(_with_intensity(cells), inputs, ceilings)))]
+    under = _with_intensity(cells)
+    parts: list[Part] = [Words([NOTE], style="note"), Charts(list(_drawn(under, inputs, ceilings)))]
+    parts.append(columns.folded("Cells under the roof", COLUMNS, under))
     if not ceilings:
         parts.append(Words(["These results do not say which bandwidths were measured; only the peak is drawn."]))
     return Section("roofline", "How near to what the machine can do", parts)
@@ -58,50 +58,38 @@ def _with_intensity(cells: pd.DataFrame) -> pd.DataFrame:
     return cells.assign(flop_per_byte=found)
 
 
-def _drawn(cells: pd.DataFrame, inputs: Inputs, ceilings: Sequence[Record]) -> Iterator[Picture]:
-    """Yield a picture for each machine, device, precision and number of threads."""
-    for number, (_, group) in enumerate(cells.groupby(MACHINE, sort=False)):
+def _drawn(cells: pd.DataFrame, inputs: Inputs, ceilings: Sequence[Record]) -> Iterator[Chart]:
+    """Yield a chart for each machine, device, precision and number of threads."""
+    for _, group in cells.groupby(MACHINE, sort=False):
         first = group.iloc[0]
         peak = inputs.speeds.loc[alike(inputs.speeds, first, MACHINE), "peak_flops_per_s"].max()
         own = [c for c in ceilings if all(c.get(name) == first[name] for name in ("device", "dtype", "threads"))]
-        yield _picture(f"{inputs.part}roof{number}", group, float(peak), own[-1] if own else {})
+        yield _chart(group, float(peak), own[-1] if own else {})
 
 
-def _picture(name: str, cells: pd.DataFrame, peak: float, ceiling: Record) -> Picture:
-    """Draw roof and cells on logarithmic axes."""
+def _chart(cells: pd.DataFrame, peak: float, ceiling: Record) -> Chart:
+    """Return roof and cells on logarithmic axes."""
     bandwidths = {int(size): float(speed) for size, speed in ceiling.get("bandwidths") or []}
-    least, most = cells["flop_per_byte"].min() / 4, cells["flop_per_byte"].max() * 4
-    with Drawing(name, height=280) as drawing:
-        axes = drawing.axes
-        axes.set_xscale("log", base=2)
-        axes.set(yscale="log", xlabel="FLOP per byte", ylabel="GFLOP/s")
-        _roof(drawing, peak, _slopes(bandwidths), least, most)
-        for framework, lines in cells.groupby("framework"):
-            _points(drawing, str(framework), lines)
-        axes.xaxis.set_major_formatter(lambda value, _: f"{value:g}")
-        drawing.decades(axes.yaxis)
-        drawing.legend(bbox_to_anchor=(0.5, 1.03), handlelength=1)
+    points = [_point(record) for record in cells.to_dict("records")]
     first, top = cells.iloc[0], cells.sort_values("gflops_per_s").iloc[-1]
     device = f"{str(first['device']).upper()} ({words.short(first['device_name'], 48)})"
-    caption = f"{device}, {words.short(first['dtype'])}, {threads(first['threads'])}"
+    caption = f"{device}, {words.short(first['dtype'])}, {threads(first['threads'])}: peak {peak / 1e9:,.0f} GFLOP/s"
     summary = (
         f"Peak {peak / 1e9:,.0f} GFLOP/s; the highest cell is {words.short(top['framework'])} on "
         f"{words.short(top['recipe'])} with {top['gflops_per_s']:,.1f} GFLOP/s, {top['mfu']:.1%} of it."
     )
-    return Picture(
-        drawing.svg, caption, summary, facets(first, "device"), columns.folded("Cells under the roof", COLUMNS, cells)
-    )
+    least, most = (float(end) for end in (cells["flop_per_byte"].min() / 4, cells["flop_per_byte"].max() * 4))
+    roof = list(_roof(peak, _slopes(bandwidths), least, most))
+    return Chart("roof", [*roof, *points], caption, summary, facets(first, "device"))
 
 
-def _roof(drawing: Drawing, peak: float, slopes: list[tuple[str, float]], least: float, most: float) -> None:
-    """Draw the peak, and left of it the slopes down to a quarter of where the steepest meets it."""
-    x = np.geomspace(min([least, *(peak / speed / 4 for _, speed in slopes)]), most, 60)
-    beside: dict[str, Any] = {"textcoords": "offset points"}
-    for label, speed in slopes or [("", math.inf)]:
-        [line] = drawing.axes.plot(x, np.minimum(peak, x * speed) / 1e9, color=BLACK, linewidth=1.1)
-        drawing.axes.annotate(label, (x[0], min(peak, x[0] * speed) / 1e9), (3, -11), **beside, fontsize=8.5)
-        drawing.mark(line, f"{label}: {speed / 1e9:,.0f} GB/s" if label else f"peak: {peak / 1e9:,.0f} GFLOP/s")
-    drawing.axes.annotate(f"peak {peak / 1e9:,.0f} GFLOP/s", (most, peak / 1e9), (0, 4), **beside, ha="right")
+def _roof(peak: float, slopes: list[tuple[str, float]], least: float, most: float) -> Iterator[Record]:
+    """Yield the corners of the peak and of the slopes, down to a quarter of where the steepest meets it."""
+    left = min([least, *(peak / speed / 4 for _, speed in slopes)])
+    for label, speed in slopes or [("peak", math.inf)]:
+        hint = f"{label}: {speed / 1e9:,.0f} GB/s" if slopes else f"peak: {peak / 1e9:,.0f} GFLOP/s"
+        for x in sorted({left, min(max(left, peak / speed), most), most}):
+            yield {"roof": label, "intensity": x, "gflops": min(peak, x * speed) / 1e9, "hint": hint}
 
 
 def _slopes(bandwidths: dict[int, float]) -> list[tuple[str, float]]:
@@ -112,13 +100,9 @@ def _slopes(bandwidths: dict[int, float]) -> list[tuple[str, float]]:
     return [("memory", memory)] + ([("fastest cache", fastest)] if fastest > memory else [])
 
 
-def _points(drawing: Drawing, framework: str, cells: pd.DataFrame) -> None:
-    """Draw one framework's cells."""
-    style = look(framework)
-    drawing.axes.plot([], [], style.marker, color=style.colour, label=words.short(framework, 14))
-    for record in cells.to_dict("records"):
-        at = (float(record["flop_per_byte"]), float(record["gflops_per_s"]))
-        [point] = drawing.axes.plot(*at, style.marker, color=style.colour, alpha=0.85)
-        parts = (record["framework"], record["recipe"], f"batch {record['batch_size']}", record["mode"])
-        name = ", ".join(map(words.short, parts))
-        drawing.mark(point, f"{name}: {at[1]:,.1f} GFLOP/s, MFU {record['mfu']:.1%}", facets(record))
+def _point(record: dict[Any, Any]) -> Record:
+    """Return one cell as a point."""
+    at = {"intensity": float(record["flop_per_byte"]), "gflops": float(record["gflops_per_s"])}
+    parts = (record["framework"], record["recipe"], f"batch {record['batch_size']}", record["mode"])
+    hint = f"{', '.join(map(words.short, parts))}: {at['gflops']:,.1f} GFLOP/s, MFU {record['mfu']:.1%}"
+    return facets(record, "framework", "mode", "model", "batch") | at | {"hint": hint}

@@ -9,23 +9,9 @@ from adapters.declaration import Recipe
 from adapters.flops import describe
 from adapters.recipes import RECIPES
 from report.page import columns, words
-from report.page.drawing import BLACK, Drawing, uri
+from report.page.charts import uri
 from report.page.inputs import Inputs, Record
-from report.page.parts import (
-    Cell,
-    Column,
-    Digit,
-    Digits,
-    Flow,
-    Group,
-    Line,
-    Part,
-    Picture,
-    Pictures,
-    Section,
-    Table,
-    Words,
-)
+from report.page.parts import Cell, Chart, Charts, Column, Digit, Digits, Flow, Group, Line, Part, Section, Table, Words
 
 CLASSES = 10
 
@@ -49,8 +35,8 @@ def section(inputs: Inputs) -> Section:
     """Return the section on the data and the networks."""
     parts: list[Part] = []
     datasets = {(found["name"], found["sha256"]): found for found in inputs.records("datasets")}
-    for number, key in enumerate(sorted(datasets)):
-        parts += _data(f"classes{number}", datasets[key])
+    for key in sorted(datasets):
+        parts += _data(datasets[key])
     if not datasets:
         named = words.listed(words.short(name, 40) for name in sorted(set(inputs.frame["dataset"])))
         parts.append(Words([f"Data: {named}. These results hold neither class counts nor samples of it."]))
@@ -63,23 +49,17 @@ def section(inputs: Inputs) -> Section:
     return Section("subjects", "The data and the networks", parts)
 
 
-def _data(name: str, dataset: Record) -> Iterator[Part]:
+def _data(dataset: Record) -> Iterator[Part]:
     """Yield a data set's class balance and one sample of each digit."""
     train, test = dataset["train_counts"], dataset["test_counts"]
-    with Drawing(name, height=190) as drawing:
-        axes = drawing.axes
-        for label, counts, offset, alpha in (("training", train, -0.2, 0.75), ("test", test, 0.2, 0.35)):
-            bars = axes.bar([n + offset for n in range(CLASSES)], counts, 0.38, color=BLACK, alpha=alpha, label=label)
-            for digit, bar in enumerate(bars):
-                drawing.mark(bar, f"{label}, digit {digit}: {counts[digit]:,} images")
-        axes.set_xticks(range(CLASSES))
-        axes.grid(visible=False, axis="x")
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
-        axes.set(xlabel="digit", ylabel="images")
-        drawing.legend(ncols=2, handlelength=1)
     title = f"{words.short(dataset['name'], 60)}: {sum(train):,} images to train on, {sum(test):,} to test on"
     summary = f"Of each digit {min(train):,} to {max(train):,} to train on, {min(test):,} to {max(test):,} to test on."
-    yield Pictures([Picture(drawing.svg, title, summary, table=_counted(train, test))])
+    records = [
+        {"digit": digit, "set": name, "images": images, "hint": f"{name}, digit {digit}: {images:,} images"}
+        for name, counts in (("training", train), ("test", test)) for digit, images in enumerate(counts)
+    ]  # fmt: skip
+    yield Charts([Chart("classes", records, title, summary)])
+    yield _counted(train, test)
     shape, samples = (dataset["height"], dataset["width"]), dataset.get("samples", [])
     present = [digit for digit, images in enumerate(train) if images]  # a class without images has no sample
     found = [(digit, uri(sample, *shape)) for digit, sample in zip(present, samples, strict=False)]
@@ -104,6 +84,8 @@ def _network(recipe: Recipe) -> Iterator[Part]:
     ]
     only = {"model": recipe.model.name}
     optimiser = f"{type(recipe.optimiser).__name__} at {recipe.optimiser.rate:.3g}"
+    factor = recipe.schedule.factor
+    optimiser += f", times {factor:.3g} after each epoch" if factor != 1 else ""
     trained = f"{recipe.loss.replace('_', ' ')}, {optimiser}, batch {recipe.batch_size}, {recipe.epochs} epochs"
     title = f"{recipe.name}: {described['parameters']:,} parameters; {trained}; {recipe.source}"
     yield Flow(title, boxes, only)

@@ -80,7 +80,7 @@ def section(inputs: Inputs) -> Section:
     if problems:
         more = [f"and {len(problems) - MOST_PROBLEMS:,} more"] if len(problems) > MOST_PROBLEMS else []
         parts += [Words(["Lines that could not be read:"]), Words([*problems[:MOST_PROBLEMS], *more], points=True)]
-    return Section("sureness", "How sure is this?", parts)
+    return Section("sureness", "Launches, noise, and what failed", parts)
 
 
 def _failures(rows: pd.DataFrame) -> Part:

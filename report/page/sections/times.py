@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from report.page import columns, words
-from report.page.drawing import PARTS, Drawing
 from report.page.inputs import Inputs, alike
-from report.page.parts import Part, Picture, Pictures, Section, Words, facets
+from report.page.parts import Chart, Charts, Section, Words, facets
 from report.tables.compare import CELL
 
-TRAINED, TESTED = 60_000, 10_000  # samples: an epoch and a test of MNIST, whatever data set was measured
+DEFAULT = (60_000, 10_000)  # images of an epoch and of a test, of data whose sizes no file tells
 MEASURED = {  # part: column of a row
     "start": "start_s",
     "import": "import_s",
@@ -35,11 +35,10 @@ COLUMNS = (
 )
 SHARED = [name for name in CELL if name not in ("framework", "mode", "input")]
 NOTE = (
-    f"From the start of the process to the end of one epoch of {TRAINED:,} samples and one evaluation of {TESTED:,}, "
-    "medians over launches: starting Python, importing, building, placing the batches, the first step and the first "
-    "evaluation (which hold compilation), then the steps and the evaluation at their measured speed. Host feeding is "
-    "what an epoch takes longer when its batches come from host memory; warm-up belongs to the measuring and is in the "
-    "table alone."
+    "From the start of the process to the end of one epoch and one evaluation, medians over launches: starting Python, "
+    "importing, building, placing the batches, the first step and the first evaluation (which hold compilation), then "
+    "the steps and the evaluation at their measured speed. Host feeding is what an epoch takes longer when its batches "
+    "come from host memory; warm-up belongs to the measuring and is in the table alone."
 )
 
 
@@ -48,16 +47,9 @@ def section(inputs: Inputs) -> Section:
     if not len(inputs.timed):
         return Section("times", "Where the time goes", [Words(["No speed was measured."])])
     cells = _spent(inputs)
-    pictures = []
-    for number, headline in enumerate(inputs.headline):
-        first = headline.iloc[0]
-        pictures.append(_picture(f"{inputs.part}times{number}", cells[alike(cells, first, SHARED)]))
-    parts: list[Part] = [
-        Words([NOTE], style="note"),
-        Pictures(pictures),
-        columns.folded("The parts of every cell", COLUMNS, cells),
-    ]
-    return Section("times", "Where the time goes", parts)
+    charts = [_chart(cells[alike(cells, headline.iloc[0], SHARED)], inputs) for headline in inputs.headline]
+    table = columns.folded("The parts of every configuration", COLUMNS, cells)
+    return Section("times", "Where the time goes", [Charts(charts), Words([NOTE], style="note"), table])
 
 
 def _spent(inputs: Inputs) -> pd.DataFrame:
@@ -67,41 +59,37 @@ def _spent(inputs: Inputs) -> pd.DataFrame:
     cells = cells.join(warm_up, on=CELL)
     for part, column in MEASURED.items():
         cells[part] = cells[column].astype(float).fillna(0.0)
-    cells["steps"] = TRAINED / cells["train_samples_per_s"].astype(float)
+    trained, tested = zip(*(inputs.sizes.get(str(name), DEFAULT) for name in cells["dataset"]), strict=True)
+    cells["steps"] = np.array(trained) / cells["train_samples_per_s"].astype(float)
     preloaded = cells[cells["input"] == "preloaded"].set_index([*SHARED, "framework", "mode"])["steps"]
     keys = pd.MultiIndex.from_frame(cells[[*SHARED, "framework", "mode"]])
     alone = pd.Series(preloaded.reindex(keys).to_numpy(float), cells.index)
     fed = (cells["steps"] - alone).clip(lower=0).where(cells["input"] == "host").fillna(0.0)
     cells["host feeding"] = fed
     cells["steps"] -= fed
-    cells["evaluation"] = (TESTED / cells["eval_samples_per_s"].astype(float)).fillna(0.0)
+    cells["evaluation"] = pd.Series(tested, cells.index) / cells["eval_samples_per_s"].astype(float)
     return cells
 
 
-def _picture(name: str, cells: pd.DataFrame) -> Picture:
-    """Draw one comparison's launches as stacked bars, the shortest on top."""
-    names = [*MEASURED, *COMPUTED]
-    whole = cells[names].sum(axis=1)
-    lines = cells.assign(whole=whole).sort_values("whole").to_dict("records")
-    with Drawing(name, height=92 + 17 * len(lines)) as drawing:
-        axes = drawing.axes
-        for place, record in enumerate(lines):
-            reached, only = 0.0, facets(record, "framework", "mode")
-            for part, colour in zip(names, PARTS, strict=True):
-                if record[part] > 0:
-                    [bar] = axes.barh(place, record[part], 0.7, reached, color=colour, linewidth=0)
-                    drawing.mark(bar, f"{_bar_name(record)}, {part}: {words.seconds(record[part])}", only)
-                    reached += record[part]
-        handles = [axes.barh(0, 0, color=colour) for colour in PARTS]  # the legend has every part, once
-        drawing.legend(handles=handles, labels=names, ncols=4, bbox_to_anchor=(0.4, 1.0), fontsize=8, handlelength=0.9,
-                       columnspacing=1.0)  # fmt: skip
-        drawing.name_bars([_bar_name(record) for record in lines])
-        axes.set(ylim=(len(lines) - 0.4, -0.6), xlabel="seconds")
-    first, top = cells.iloc[0], lines[0]
-    summary = f"{_bar_name(top)} is through first, after {words.seconds(top['whole'])}; "
+def _chart(cells: pd.DataFrame, inputs: Inputs) -> Chart:
+    """Return one comparison's launches as stacked bars, the shortest on top."""
+    first, names = cells.iloc[0], [*MEASURED, *COMPUTED]
+    lines = cells.assign(whole=cells[names].sum(axis=1)).sort_values("whole").to_dict("records")
+    records = [
+        facets(record, "framework", "mode")
+        | {"name": _bar_name(record), "input": words.short(record["input"]), "part": part, "order": order}
+        | {"seconds": float(record[part]), "place": -float(record["train_samples_per_s"])}
+        | {"hint": f"{_bar_name(record)}, {part}: {words.seconds(record[part])}"}
+        for record in lines
+        for order, part in enumerate(names)
+        if 0 < record[part] < np.inf
+    ]
+    summary = f"{_bar_name(lines[0])} is through first, after {words.seconds(lines[0]['whole'])}; "
     summary += f"{_bar_name(lines[-1])} last, after {words.seconds(lines[-1]['whole'])}."
-    caption = words.comparison(first, "threads", "dtype", "input")
-    return Picture(drawing.svg, caption, summary, facets(first, "model", "device", "batch"))
+    train, test = inputs.sizes.get(str(first["dataset"]), DEFAULT)
+    named = f"{words.short(first['model'])}, batch {int(first['batch_size']):,}, {words.short(first['dataset'], 40)}"
+    caption = f"{named}: {train:,} images trained on, {test:,} tested"
+    return Chart("parts", records, caption, summary, facets(first, "model", "device", "batch"))
 
 
 def _bar_name(record: dict[Any, Any]) -> str:

@@ -13,6 +13,15 @@ from report.tables.metrics import DEFAULT
 from tests.unit.report.known import BASE, KINDS
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_library():
+    """Leave the library of charts out of pages: it takes seconds to make, and only browsers run it (tests/browser)."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("report.page.charts.library", lambda: "window.vegaEmbed = null;")
+        patch.setattr("benchmarks.machine.git.web_address", lambda: "")  # it starts git
+        yield
+
+
 @pytest.fixture
 def make(row):
     """Make an ok speed row with a few changes."""

@@ -8,7 +8,7 @@ from benchmarks.plan import cells
 from benchmarks.record import schema
 from benchmarks.record.schema import BY_NAME
 from report.page import inputs
-from report.page.sections import repeat, roofline, throughput, times
+from report.page.sections import batches, repeat, roofline, times
 from report.results import load, rules
 from report.results.load import COLUMN_NAMES, KEYS
 from report.tables import metrics, over_machines, sides
@@ -25,7 +25,7 @@ CHOSEN = {
     "inputs.COLUMNS": inputs.PAGE_COLUMNS,
     "over_machines.POINT": over_machines.POINT,
     "pivot.APART": APART,
-    "throughput.SHARED": throughput.SHARED,
+    "batches.SHARED": batches.SHARED,
     "times.SHARED": times.SHARED,
     "times.MEASURED": times.MEASURED.values(),
     "roofline.MACHINE": roofline.MACHINE,

@@ -147,7 +147,8 @@ def test_page(sets, tmp_path):
     _, errors = say("page", "--results", sets[0], "--out", tmp_path / "a.html")
     printable(errors)
     page = printable((tmp_path / "a.html").read_text())
-    assert page.count("<script") == page.count("</script>") == 1  # ours
+    data = page.count('type="application/json">')
+    assert page.count("<script") == page.count("</script>") == 2 + data  # ours, the library, and what is no program
     assert "<img src=x" not in page
     assert html.escape("<img src=x onerror=alert(1)>") in page
     is_safe_markdown((tmp_path / "a.md").read_text())

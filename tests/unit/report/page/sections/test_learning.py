@@ -16,10 +16,11 @@ def test_curves_are_means_over_the_seeds_that_got_so_far():
     assert learning._curves(pd.DataFrame({name: [None] for name in learning.BY_EPOCH})).empty
 
 
-def test_a_learning_rate_is_drawn_where_it_changes():
-    [made] = learning._rates(pd.DataFrame({"recipe": ["mlp", "cnn_28_dense"], "epochs": [5, 3]}), "")
-    assert made.facets == {"model": "cnn_28_dense"}
-    assert made.words == "From 0.001 to 0.00081, times 0.9 after each epoch."
+def test_who_is_soonest_is_said_in_words():
+    times = pd.DataFrame({"framework": ["torch", "jax"], "time_to_accuracy_s": [2.0, 90.0], "accuracy_target": 0.97})
+    assert learning._soonest(times) == "torch reaches 97.0% after 2 s, jax last after 90 s."
+    never = pd.DataFrame({"framework": ["torch"], "time_to_accuracy_s": [None], "accuracy": [0.8]})
+    assert learning._soonest(never) == "accuracy 0.8000."
 
 
 def test_a_confusion_matrix_is_summed_over_seeds_and_counts_what_is_wrong():

@@ -1,17 +1,17 @@
-"""Equality: how far each framework differs from the float64 reference network, step by step."""
+"""Verified: what the gate found before anything was timed, and of how many launches the timed steps were judged."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from adapters.recipes import RECIPES
+from benchmarks.errors import count
 from benchmarks.worker.lockstep.bounds import BOUNDS, WIDER
 from report.page import columns, words
-from report.page.drawing import BLACK, Drawing, look
 from report.page.inputs import Inputs, Record
-from report.page.parts import Cell, Column, Part, Picture, Pictures, Section, Table, Words, facets
+from report.page.parts import Cell, Chart, Charts, Column, Part, Section, Table, Words, facets
 
-CELL = (
+WHICH = (
     columns.NAMED,
     columns.label("recipe"),
     columns.DEVICE,
@@ -22,7 +22,7 @@ CELL = (
 )
 REASON = Column("reason", cell=lambda proof: Cell(words.short(proof.get("reason") or "", 300)))
 LARGEST = (
-    *CELL,
+    *WHICH,
     columns.figure("float64, all steps", "lockstep_float64_deviation", ".1e"),
     columns.figure("steps", "lockstep_steps"),
     columns.figure("own precision, one step", "lockstep_max_deviation", ".1e"),
@@ -32,21 +32,29 @@ MOST_STEPS = 20  # columns of a table
 FLOOR = 1e-17  # where a deviation of nothing is drawn: below float64's epsilon, 2.2e-16
 BOUND = BOUNDS["float64"].loss
 NOTE = (
-    "Before a cell is timed it has to compute what is declared: float64 losses within "
-    f"{BOUND:.0e} of the NumPy reference network's over all steps, then single steps in the cell's own precision "
-    "within that precision's bounds. What fails has no speed."
+    "Before a configuration is timed it has to compute what is declared: float64 losses within "
+    f"{BOUND:.0e} of the NumPy reference network's over all steps, then single steps in its own precision within that "
+    "precision's bounds. What fails has no speed. Where a launch was judged, too, the reference network took some of "
+    "its timed steps again (docs/trust.md)."
 )
 
 
 def section(inputs: Inputs) -> Section:
-    """Return the section: curves and deviations of the proofs that the files hold, else the rows' own figures."""
+    """Return the section: one line, and folded the proofs that the files hold, else the rows' own figures."""
+    proofs = [proof for proof in inputs.records("proofs") if _verdict(proof).get("by_step")]
+    table = _proven(proofs) if proofs else _largest(inputs)
+    parts: list[Part] = [Words([_said(inputs)]), table]
+    return Section("verified", "Verified", parts)
+
+
+def deviations(inputs: Inputs) -> Section:
+    """Return the appendix's section: what the gate asks for, deviations by step, bounds that are wider."""
     proofs = [proof for proof in inputs.records("proofs") if _verdict(proof).get("by_step")]
     parts: list[Part] = [Words([NOTE], style="note")]
     if proofs:
-        parts += [Pictures(list(_drawn(proofs, inputs.part))), _proven(proofs)]
+        parts.append(Charts(list(_drawn(proofs))))
     else:
-        parts.append(Words(["These results do not hold deviations by step; the table has the largest of each cell."]))
-        parts.append(_largest(inputs))
+        parts.append(Words(["These results do not hold deviations by step."]))
     frame = inputs.table
     present = set(zip(frame["framework"], frame["dtype"], strict=True))
     wider = [wider for wider in WIDER if (wider.framework, wider.dtype) in present]
@@ -58,7 +66,25 @@ def section(inputs: Inputs) -> Section:
         ]
         parts.append(Words(["Bounds of the gate that are wider for one framework:"]))
         parts.append(Words(lines, points=True))
-    return Section("equality", "Do they compute the same?", parts)
+    return Section("deviations", "Deviations from the reference network, step by step", parts)
+
+
+def _said(inputs: Inputs) -> str:
+    """Say in one line how many configurations the gate verified, and of how many launches the timed steps, too."""
+    cells = inputs.table["lockstep"].dropna()
+    counts = cells.value_counts()
+    passed, of = int(counts.get("pass", 0)), len(cells)
+    told = f"{'All ' if passed == of else f'{passed:,} of '}{count(of, 'configuration')} verified by the gate"
+    others = [f"{number:,} {words.short(verdict)}" for verdict, number in counts.items() if verdict != "pass"]
+    told += f" ({words.listed(others)})" if others else ""
+    launches = inputs.speeds
+    replayed = launches[(launches["replayed_steps"].fillna(0) > 0) & (launches["lockstep"] == "pass")]
+    if not len(replayed):
+        return f"{told}; these rows do not say that timed steps were taken again by the reference network."
+    most = replayed["replay_deviation"].max()
+    worst = f", largest deviation {most:.1e}" if words.known(most) and most > 0 else ""
+    timed = count(len(launches), "timed launch", "timed launches")
+    return f"{told}; the timed steps of {len(replayed):,} of {timed} were taken again by the reference network{worst}."
 
 
 def _verdict(proof: Record) -> Record:
@@ -67,41 +93,30 @@ def _verdict(proof: Record) -> Record:
     return found
 
 
-def _drawn(proofs: list[Record], part: str) -> Iterator[Picture]:
-    """Yield a picture for each recipe and device: of each framework the largest deviation of all its cells by step."""
+def _drawn(proofs: list[Record]) -> Iterator[Chart]:
+    """Yield a chart for each recipe and device: of each framework the largest deviation of all its cells by step."""
     groups: dict[tuple[str, str], dict[str, dict[int, float]]] = {}
     for proof in proofs:
         line = groups.setdefault((proof["recipe"], proof["device"]), {}).setdefault(proof["framework"], {})
         for step, deviation in _verdict(proof)["by_step"].items():
             line[int(step)] = max(line.get(int(step), 0.0), float(deviation))
-    for number, (key, frameworks) in enumerate(sorted(groups.items())):
-        yield _picture(f"{part}equal{number}", key, frameworks)
+    for key, frameworks in sorted(groups.items()):
+        yield _chart(key, frameworks)
 
 
-def _picture(name: str, key: tuple[str, str], frameworks: dict[str, dict[int, float]]) -> Picture:
-    """Draw deviations by step on logarithmic axes below the bound."""
-    with Drawing(name, height=225) as drawing:
-        axes = drawing.axes
-        axes.set(xscale="log", yscale="log", xlabel="steps", ylabel="relative deviation of the loss")
-        for framework, line in sorted(frameworks.items()):
-            style, steps = look(framework), sorted(line)
-            [curve] = axes.plot(
-                steps, [max(FLOOR, line[step]) for step in steps], color=style.colour, linestyle=style.line,
-                marker=style.marker, label=words.short(framework, 14),
-            )  # fmt: skip
-            hint = f"{words.short(framework)}: {line[steps[-1]]:.1e} after {steps[-1]} steps"
-            drawing.mark(curve, hint, facets({"framework": framework}))
-        axes.axhline(BOUND, color=BLACK, linewidth=0.9)
-        axes.annotate(f"bound {BOUND:.0e}", (1, BOUND), (0, -11), textcoords="offset points", xycoords=("axes fraction",
-                      "data"), ha="right")  # fmt: skip
-        axes.set_ylim(FLOOR / 3, BOUND * 10)
-        drawing.decades(axes.xaxis)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0e}")
-        drawing.legend()
+def _chart(key: tuple[str, str], frameworks: dict[str, dict[int, float]]) -> Chart:
+    """Return deviations by step below the bound."""
+    records = [
+        facets({"framework": framework}) | {"step": step, "deviation": max(FLOOR, deviation), "bound": BOUND}
+        | {"hint": f"{words.short(framework)}: {deviation:.1e} after {step} steps"}
+        for framework, line in sorted(frameworks.items())
+        for step, deviation in sorted(line.items()) if step > 0
+    ]  # fmt: skip
     most = max(max(line.values()) for line in frameworks.values())
     summary = f"Largest deviation of a float64 loss up to a step; the largest of all is {most:.1e}."
     facet = {"device": words.short(key[1]), "model": _model_of(key[0])}
-    return Picture(drawing.svg, f"{words.short(key[0])} on the {words.short(key[1]).upper()}", summary, facet)
+    caption = f"{words.short(key[0])} on the {words.short(key[1]).upper()}, bound {BOUND:.0e}"
+    return Chart("deviation", records, caption, summary, facet)
 
 
 def _model_of(recipe: str) -> str:
@@ -112,7 +127,7 @@ def _model_of(recipe: str) -> str:
 def _proven(proofs: list[Record]) -> Table:
     """Return every proof as a table."""
     steps = sorted({int(step) for proof in proofs for step in _verdict(proof)["by_step"]})[:MOST_STEPS]
-    proven = [*CELL, *(_deviation(f"loss to {step}, float64", "by_step", str(step)) for step in steps)]
+    proven = [*WHICH, *(_deviation(f"loss to {step}, float64", "by_step", str(step)) for step in steps)]
     proven += [*(_deviation(f"{kind}, one step", "deviations", kind) for kind in KINDS), REASON]
     records = [proof | {"model": _model_of(proof["recipe"])} for proof in proofs]
     return columns.folded("Every proof", proven, records)

@@ -1,6 +1,6 @@
-"""Throughput against batch size: a line a framework with its interval's band, for each model, device and mode.
+"""Batch size: samples/s and ms a step, a line a framework in its best mode with its interval's band; and as a table.
 
-In words: where the GPU overtakes the CPU, who leads at which batch sizes, and up to where dispatch dominates a step.
+In words: which batch size is enough, where the GPU overtakes the CPU, who leads where, and where dispatch dominates.
 """
 
 from __future__ import annotations
@@ -12,10 +12,9 @@ import pandas as pd
 
 from benchmarks.errors import plain
 from report.page import columns, words
-from report.page.drawing import Drawing, look
 from report.page.inputs import Inputs
-from report.page.parts import Cell, Column, Part, Picture, Pictures, Section, Table, Words, facets
-from report.page.sections.headline import ALONE, FEW, LEADS_SURELY, LEADS_UNSURELY, TIE, UNJUDGED, standing
+from report.page.parts import Cell, Chart, Charts, Column, Group, Line, Part, Section, Table, Words, facets
+from report.page.sections.lead import ALONE, FEW, LEADS_SURELY, LEADS_UNSURELY, TIE, UNJUDGED, standing
 from report.tables.compare import CELL, COMPARISON
 
 DISPATCH_DOMINATES = 0.5  # of a step: an empty step takes at least half as long
@@ -151,7 +150,6 @@ def _step_latency(record: dict[Any, Any]) -> Cell:
     return columns.quantity(record["step_latency_p50_s"], words.seconds, words.seconds(record["step_latency_p99_s"]))
 
 
-FIGURES = ["batch_size", "train_samples_per_s", "low", "high", "launches"]
 SHARED = [name for name in COMPARISON if name != "batch_size"]
 COLUMNS = (
     columns.VERSIONED,
@@ -168,107 +166,109 @@ COLUMNS = (
     Column("step waited for, p50", "p99", True, _step_latency),
     columns.LOCKSTEP,
 )
-
-
-def section(inputs: Inputs) -> Section:
-    """Return the section: what crosses where in words, the lines, and every cell as a table."""
-    pictures = list(_drawn(inputs.timed, inputs.part))
-    parts: list[Part] = []
-    sentences = list(_sentences(inputs.timed))
-    if sentences:
-        parts.append(Words(sentences, points=True))
-    if pictures:
-        parts.append(Pictures(pictures))
-    elif len(inputs.timed):
-        sizes = words.listed(f"{size:,}" for size in sorted(set(inputs.timed["batch_size"])))
-        parts.append(Words([f"Each network was measured at one batch size ({sizes}); a line needs two. {MORE}"]))
-    if len(inputs.timed):
-        parts.append(_every_cell(inputs.timed))
-    else:
-        parts.append(Words(["No speed was measured."]))
-    return Section("throughput", "Throughput against batch size", parts)
-
-
+ENOUGH = 0.95  # of the best: a smaller batch that gives as much is the one to take
 MORE = "`tox -e bench -- --batch-size 1,8,64,512` measures more."
 
 
-def _drawn(cells: pd.DataFrame, part: str) -> Iterator[Picture]:
-    """Yield a picture for each model, device and mode with at least two batch sizes."""
-    number = 0
-    for _, group in cells.groupby(SHARED, sort=False):
-        for mode, lines in group.groupby("mode"):
-            if lines["batch_size"].nunique() > 1:
-                yield _picture(f"{part}batch{number}", str(mode), lines)
-                number += 1
+def section(inputs: Inputs) -> Section:
+    """Return the section: what crosses where in words, a chart and a table a network, and every cell."""
+    parts: list[Part] = []
+    networks = _networks(inputs)
+    groups = [group for group in networks if group["batch_size"].nunique() > 1]
+    for group in groups[:MOST]:
+        parts += [Charts(list(_charts(group))), _by_size(group)]
+    if sentences := [*_enough(groups), *_sentences(pd.concat([inputs.timed.iloc[:0], *networks]))]:
+        parts.append(Words(sentences, points=True))
+    if len(inputs.timed) and not groups:
+        sizes = words.listed(f"{size:,}" for size in sorted(set(inputs.timed["batch_size"])))
+        parts.append(Words([f"Each network was measured at one batch size ({sizes}); a line needs two. {MORE}"]))
+    parts.append(_every_cell(inputs.timed) if len(inputs.timed) else Words(["No speed was measured."]))
+    return Section("batches", "Batch size", parts)
 
 
-def _picture(name: str, mode: str, cells: pd.DataFrame) -> Picture:
-    """Draw one mode's lines; both axes are logarithmic, as batch sizes double and speeds differ by decades."""
-    sizes = sorted({int(size) for size in cells["batch_size"]})
-    with Drawing(name) as drawing:
-        axes = drawing.axes
-        axes.set_xscale("log", base=2)
-        axes.set(yscale="log", xlabel="batch size, samples", ylabel="samples/s")
-        for framework, lines in cells.groupby("framework"):
-            _curve(drawing, str(framework), lines.sort_values("batch_size"))
-        shown = sizes if len(sizes) < 9 else sizes[:: len(sizes) // 7]
-        axes.set_xticks(shown, [f"{size:,}" for size in shown])
-        drawing.decades(axes.yaxis)
-        drawing.legend()
-    first = cells.iloc[0]
-    caption = f"{words.comparison(first, 'batch_size')}; {words.short(mode)}"
-    top = cells.sort_values("train_samples_per_s").iloc[-1]
-    summary = (
-        f"Samples per second by batch size, {len(set(cells['framework']))} frameworks. The highest is "
-        f"{words.short(top['framework'])} with {words.speed(top['train_samples_per_s'])} at batch {top['batch_size']}."
+def _networks(inputs: Inputs) -> list[pd.DataFrame]:
+    """Return the cells that differ in batch size, framework and mode alone, those of the headline first."""
+    groups = {tuple(key): group for key, group in inputs.timed.groupby(SHARED, sort=False)}
+    first = dict.fromkeys(tuple(cells.iloc[0][SHARED]) for cells in inputs.headline)
+    return [groups[key] for key in dict.fromkeys([*first, *groups])]
+
+
+MOST = 12  # networks and devices that are drawn; the table of every configuration has all
+
+
+def _charts(cells: pd.DataFrame) -> Iterator[Chart]:
+    """Yield samples/s and ms a step over batch size, on one axis for all frameworks, each in its best mode."""
+    first, top = cells.iloc[0], cells.sort_values("train_samples_per_s").iloc[-1]
+    shared, records = facets(first, "model", "device"), [_record(record) for record in cells.to_dict("records")]
+    name = f"{words.short(first['model'])} on the {words.short(first['device']).upper()}"
+    best = (
+        f"{words.short(top['framework'])} with {words.speed(top['train_samples_per_s'])} at batch {top['batch_size']}"
     )
-    shared = facets(first, "model", "device") | {"mode": plain(mode)}
-    return Picture(drawing.svg, caption, summary, shared, _numbers(cells, sizes))
+    count = cells["framework"].nunique()
+    said = f"Samples per second by batch size, {count} frameworks. The highest is {best}; the table has all."
+    yield Chart("speed", records, f"{name}: samples/s", said, shared)
+    steps = [{key: value for key, value in record.items() if key not in ("low", "high")} for record in records]
+    said = f"Milliseconds that a step takes by batch size, {count} frameworks: batch size over samples per second."
+    yield Chart("step", steps, f"{name}: ms a step", said, shared)
 
 
-def _curve(drawing: Drawing, framework: str, lines: pd.DataFrame) -> None:
-    """Draw one framework's line, its band and its points."""
-    style, axes = look(framework), drawing.axes
-    only = {"framework": plain(framework)}
-    banded = lines[lines["low"].notna()]
-    if len(banded) > 1:
-        low, high = (banded[name].astype(float) for name in ("low", "high"))
-        band = axes.fill_between(banded["batch_size"].astype(float), low, high, color=style.colour, alpha=0.16, lw=0)
-        drawing.mark(band, "", only)
-    label = words.short(framework, 14)
-    [line] = axes.plot(
-        lines["batch_size"].astype(float), lines["train_samples_per_s"].astype(float),
-        color=style.colour, linestyle=style.line, label=label,
-    )  # fmt: skip
-    drawing.mark(line, "", only)
-    line.set_marker("")
-    for record in lines[FIGURES].to_dict("records"):
-        size, speed = int(record["batch_size"]), float(record["train_samples_per_s"])
-        [point] = axes.plot(size, speed, style.marker, color=style.colour)
-        interval = words.between(record["low"], record["high"])
-        drawing.mark(point, f"{label}, batch {size:,}: {words.speed(speed)} samples/s {interval}".strip(), only)
+def _record(cell: dict[Any, Any]) -> dict[str, Any]:
+    """Return a cell as its point in both charts."""
+    size, speed = int(cell["batch_size"]), float(cell["train_samples_per_s"])
+    within = words.within(cell["low"], cell["high"])
+    made = {
+        **facets(cell, "framework", "mode"),
+        "size": size,
+        "speed": speed,
+        "ms": 1e3 * size / speed,
+        "place": -speed,
+    }
+    made["hint"] = (
+        f"{made['framework']}, {made['mode']}, batch {size:,}: {words.speed(speed)} samples/s {within}, "
+        f"{words.seconds(size / speed)} a step"
+    )
+    return made | words.drawn(cell["low"], cell["high"])
 
 
-def _numbers(cells: pd.DataFrame, sizes: list[int]) -> Table:
-    """Return a picture's speeds: a line a framework, a column a batch size."""
-    records = [
-        {"framework": framework} | {int(record["batch_size"]): record for record in group[FIGURES].to_dict("records")}
-        for framework, group in cells.groupby("framework")
-    ]
-    return columns.folded("samples/s by batch size", [columns.FRAMEWORK, *map(_at_batch, sizes)], records)
+def _by_size(cells: pd.DataFrame) -> Table:
+    """Return framework by batch size: a line for its best mode at each, and hidden ones for each mode alone."""
+    sizes = sorted({int(size) for size in cells["batch_size"]})
+    lines = []
+    fastest = cells.sort_values("train_samples_per_s", ascending=False)
+    for framework, own in fastest.groupby("framework", sort=False):
+        best = own.drop_duplicates("batch_size")
+        for mode, found in [("best", best), *own.groupby("mode")]:
+            by_size = {int(record["batch_size"]): record for record in found.to_dict("records")}
+            shown = facets(own.iloc[0], "model", "device", "framework") | {"mode": plain(str(mode))}
+            heading = Cell(words.short(framework), words.short(mode) if mode != "best" else "")
+            lines.append(Line((heading, *(_speed(by_size.get(size)) for size in sizes)), shown, hidden=mode != "best"))
+    headings = [Column("framework"), *(Column(f"batch {size:,}", "", True) for size in sizes)]
+    first = cells.iloc[0]
+    caption = f"{words.comparison(first, 'batch_size')}: samples/s, each framework in its best mode there"
+    return Table(caption, headings, [Group(lines)], style="best")
 
 
-def _at_batch(size: int) -> Column:
-    """Return the column of one batch size."""
+def _speed(record: dict[Any, Any] | None) -> Cell:
+    """Return a speed with half of its interval."""
+    if record is None:
+        return Cell(words.NONE)
+    return columns.quantity(record["train_samples_per_s"], words.speed, words.within(record["low"], record["high"]))
 
-    def cell(record: dict[Any, Any]) -> Cell:
-        return columns.SPEED.cell(record[size]) if size in record else Cell(words.NONE)
 
-    return Column(f"batch {size:,}", "95 % interval", True, cell)
+def _enough(groups: list[pd.DataFrame]) -> Iterator[str]:
+    """Yield for each network the smallest batch size that gives ENOUGH of its highest speed."""
+    for group in groups:
+        top, first = group.sort_values("train_samples_per_s").iloc[-1], group.iloc[0]
+        enough = group[group["train_samples_per_s"] >= ENOUGH * top["train_samples_per_s"]]["batch_size"].min()
+        yield (
+            f"{words.short(first['model'])} on the {words.short(first['device']).upper()}: batch {int(enough):,} is "
+            f"the smallest measured that gives {100 * ENOUGH:.0f} % of the highest speed, "
+            f"{words.speed(top['train_samples_per_s'])} samples/s of {words.short(top['framework'])}."
+        )
 
 
 def _every_cell(cells: pd.DataFrame) -> Table:
     """Return every cell that has a speed as one table."""
     comparisons = [group for _, group in cells.groupby(SHARED, sort=False)]
     groups = [columns.grouped(COLUMNS, group, words.comparison(group.iloc[0], "batch_size")) for group in comparisons]
-    return Table("Every cell", COLUMNS, groups, folded=True)
+    return Table("Every configuration, with all figures", COLUMNS, groups, folded=True)
