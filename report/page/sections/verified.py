@@ -35,7 +35,7 @@ NOTE = (
     "Before a configuration is timed it has to compute what is declared: float64 losses within "
     f"{BOUND:.0e} of the NumPy reference network's over all steps, then single steps in its own precision within that "
     "precision's bounds. What fails has no speed. Where a launch was judged, too, the reference network took some of "
-    "its timed steps again (docs/trust.md)."
+    "its timed steps again (docs/method.md)."
 )
 
 

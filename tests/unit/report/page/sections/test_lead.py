@@ -108,7 +108,7 @@ def test_a_busy_machine_comes_before_who_is_fastest(write_set, launches):
     found = Inputs(load(write_set("busy", *rows), PAGE_COLUMNS), [])
     warning = (
         "2 of 5 launches were noisy: 2 by other processes; repeat when the machine is idle; "
-        "`python -m benchmarks check` shows what is busy."
+        "`python -m benchmarks info check` shows what is busy."
     )
     assert found.warning == warning
     assert lead.title(found) == "jax leads on mlp, provisional"
