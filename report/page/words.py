@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import pandas as pd
 
+from benchmarks.cli.answer import listed as _listed
+from benchmarks.cli.answer import plus_minus
 from benchmarks.cli.terminal import DATA
 from benchmarks.errors import plain, threads
 from benchmarks.stats import bound
 
+listed = _listed  # `a, b and c`
 NONE = "–"
 WIDEST = 1.0  # half a width: beyond it an interval tells nothing, and is not drawn
 DIRTY = "-dirty"  # git.commit's mark of a checkout with changes
@@ -48,12 +51,7 @@ def between(low: Any, high: Any, form: str | Callable[[float], str] = ",.0f") ->
 
 def within(low: Any, high: Any) -> str:
     """Return half the width of a speed's interval, `± 5 %`, as a factor's; empty where there is none."""
-    if not (known(low) and known(high) and low > 0):
-        return ""
-    half = (float(high) / float(low)) ** 0.5 - 1
-    if half > WIDEST:
-        return "± over 100 %"
-    return f"± {100 * half:.{1 if half < 0.0095 else 0}f} %"
+    return plus_minus(float(low), float(high)) if known(low) and known(high) and low > 0 else ""
 
 
 def drawn(low: Any, high: Any) -> dict[str, float]:
@@ -88,12 +86,6 @@ def size(value: Any) -> str:
             return f"{value:.4g} {unit}"
         value /= 1024
     return f"{value:,.3g} GiB"
-
-
-def listed(names: Iterable[str]) -> str:
-    """Return `a`, `a and b`, `a, b and c`."""
-    *rest, last = list(names) or [""]
-    return f"{', '.join(rest)} and {last}" if rest else last
 
 
 def short(text: Any, longest: int = 24) -> str:

@@ -102,7 +102,7 @@ def comparisons(frame: pd.DataFrame, table: pd.DataFrame, base: str | None = Non
     one_mode = _in_one_mode(frame, table, base)
     alike = dict(iter(one_mode.groupby(COMPARISON, sort=False))) if len(one_mode) else {}
     return [
-        Comparison(_records(cells), _records(alike[key]) if key in alike else [])
+        Comparison(as_records(cells), as_records(alike[key]) if key in alike else [])
         for key, cells in table.groupby(COMPARISON, sort=False)
     ]
 
@@ -121,7 +121,7 @@ def _in_one_mode(frame: pd.DataFrame, table: pd.DataFrame, base: str | None) -> 
     return compare(launches, base if equal(launches["framework"], str(base)).any() else None)
 
 
-def _records(cells: pd.DataFrame) -> list[dict[str, Any]]:
+def as_records(cells: pd.DataFrame) -> list[dict[str, Any]]:
     """Return lines as records."""
     found: list[Any] = cells.astype(object).where(cells.notna(), None).to_dict("records")
     return found

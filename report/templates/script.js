@@ -135,8 +135,9 @@
         if (verdict === words.tie) return `${listed(names)} ${verdict}`;
         return `${names.map((name, place) => `${name} ${ratios[place]}`).join(", ")} of it${verdict === words.few ? "" : `, ${verdict}`}`;
       });
-      const first = `${lines[0].dataset.framework} ${speed} samples/s${within ? ` (${within})` : ""}`;
-      sentence.textContent = `${article.dataset.named}: ${[first, ...told].join("; ")}${groups.has(words.few) ? words.provisional : ""}.`;
+      const chosen = all.length > new Set(all.map((line) => line.dataset.framework)).size;
+      const first = `${lines[0].dataset.framework}${chosen ? ` (${lines[0].dataset.mode})` : ""} ${speed} samples/s${within ? ` (${within})` : ""}`;
+      sentence.textContent = `${article.dataset.named}: ${[first, ...told].join("; ")}${article.dataset.provisional ?? ""}.`;
     }
     const [verb, end] = words.leads[standing(lines)] ?? words.leads.other;
     return `${lines[0].dataset.framework} ${verb} ${place}${article.dataset.where}${end}`;
@@ -171,9 +172,12 @@
       const best = !item.closest(".best") || "mode" in wanted || !("mode" in item.dataset) || item.dataset.mode === "best";
       item.hidden = !(passes(item.dataset) && best);
     }
-    for (const group of document.querySelectorAll("tr.group")) {
-      const mine = [...group.parentElement.querySelectorAll("tr:not(.group)")];
-      group.hidden = mine.length > 0 && mine.every((line) => line.hidden);
+    for (const body of document.querySelectorAll("tbody")) {
+      const mine = [...body.querySelectorAll("tr:not(.group)")];
+      body.hidden = mine.length > 0 && mine.every((line) => line.hidden);
+    }
+    for (const table of document.querySelectorAll(".scroll")) {
+      table.hidden = [...table.querySelectorAll("tbody")].every((body) => body.hidden);
     }
     redraw();
   };

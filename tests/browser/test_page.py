@@ -105,6 +105,7 @@ def test_filters_work_by_keyboard(opened, report):
     assert "mlp" not in page.locator("h1").inner_text()
     assert page.locator("figure[data-model=mlp]:visible").count() == 0
     assert page.locator("figure[data-model=lenet]:visible").count() > 5
+    assert all(table.locator("tbody tr:visible").count() for table in page.locator(".scroll:visible").all())
     page.locator("input[value=torch]").focus()
     page.keyboard.press("Space")
     assert "torch" not in lines(page, "framework")

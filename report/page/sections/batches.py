@@ -10,12 +10,14 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.cli.answer import batch_size
 from benchmarks.errors import plain
+from benchmarks.record.summary import Comparison
 from report.page import columns, words
 from report.page.inputs import Inputs
 from report.page.parts import Cell, Chart, Charts, Column, Group, Line, Part, Section, Table, Words, facets
 from report.page.sections.lead import ALONE, FEW, LEADS_SURELY, LEADS_UNSURELY, TIE, UNJUDGED, standing
-from report.tables.compare import CELL, COMPARISON
+from report.tables.compare import CELL, COMPARISON, as_records
 
 DISPATCH_DOMINATES = 0.5  # of a step: an empty step takes at least half as long
 Speeds = Mapping[int, float]
@@ -166,7 +168,6 @@ COLUMNS = (
     Column("step waited for, p50", "p99", True, _step_latency),
     columns.LOCKSTEP,
 )
-ENOUGH = 0.95  # of the best: a smaller batch that gives as much is the one to take
 MORE = "`tox -e bench -- --batch-size 1,8,64,512` measures more."
 
 
@@ -256,15 +257,11 @@ def _speed(record: dict[Any, Any] | None) -> Cell:
 
 
 def _enough(groups: list[pd.DataFrame]) -> Iterator[str]:
-    """Yield for each network the smallest batch size that gives ENOUGH of its highest speed."""
+    """Yield for each network which batch size to take."""
     for group in groups:
-        top, first = group.sort_values("train_samples_per_s").iloc[-1], group.iloc[0]
-        enough = group[group["train_samples_per_s"] >= ENOUGH * top["train_samples_per_s"]]["batch_size"].min()
-        yield (
-            f"{words.short(first['model'])} on the {words.short(first['device']).upper()}: batch {int(enough):,} is "
-            f"the smallest measured that gives {100 * ENOUGH:.0f} % of the highest speed, "
-            f"{words.speed(top['train_samples_per_s'])} samples/s of {words.short(top['framework'])}."
-        )
+        by_size = {int(str(size)): Comparison(as_records(cells), []) for size, cells in group.groupby("batch_size")}
+        first = group.iloc[0]
+        yield f"{words.short(first['model'])} on the {words.short(first['device']).upper()}: {batch_size(by_size)}."
 
 
 def _every_cell(cells: pd.DataFrame) -> Table:

@@ -7,11 +7,13 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.cli.answer import answer, provisional
+from benchmarks.record.summary import Comparison
 from benchmarks.stats import FEWEST_ROUNDS
 from report.page import columns, words
 from report.page.inputs import Inputs, alike
 from report.page.parts import Beside, Chart, Group, Line, Part, Table, Words, facets
-from report.tables.compare import COMPARISON
+from report.tables.compare import COMPARISON, as_records
 
 ALONE, FEW, UNJUDGED = "alone", "few", "unjudged"
 LEADS_SURELY, TIE, LEADS_UNSURELY = "slower", "equivalent", "not distinguished"  # verdicts on the others
@@ -23,7 +25,6 @@ UNSURE = LEADS["other"]
 WORDS = {  # what the page's script says with, as _sentence and title do
     "leads": LEADS, "best": "1",
     "few": columns.PROVISIONAL, "tie": TIE, "surely": LEADS_SURELY, "unsure": LEADS_UNSURELY,
-    "provisional": f"; {columns.PROVISIONAL}, a verdict needs {FEWEST_ROUNDS} rounds",
     "nothing": "Nothing measured here has all of what is chosen", "link": "the address holds this choice",
     "unknown": "not measured here: ",
 }  # fmt: skip
@@ -94,33 +95,9 @@ def _named(inputs: Inputs, first: pd.Series) -> str:
 
 
 def _sentence(inputs: Inputs, cells: pd.DataFrame) -> str:
-    """Return `lenet, batch 100: tensorflow 7,427 samples/s (± 5 %); torch 0.86 of it, not distinguished; ...`."""
-    lines = _best(cells).to_dict("records")
-    first = next(filter(columns.is_reference, lines), lines[0])
-    within = words.within(first["low"], first["high"])
-    said = [f"{words.short(first['framework'])} {words.speed(first['train_samples_per_s'])} samples/s"]
-    said[0] += f" ({within})" if within else ""
-    groups: dict[str, list[tuple[str, str]]] = {}
-    for record in lines:
-        if record is not first and words.known(record["ratio"]):
-            pair = words.short(record["framework"]), words.ratio(record["ratio"])
-            groups.setdefault(words.text(record["verdict"]), []).append(pair)
-    for verdict, pairs in groups.items():
-        names = words.listed(name for name, _ in pairs)
-        told = ", ".join(map(" ".join, pairs)) + " of it" + (f", {verdict}" if verdict else "")
-        said.append(f"{names} equivalent" if verdict == TIE else told)
-    said += _missing(inputs, cells)
-    return f"{_named(inputs, cells.iloc[0])}: {'; '.join(said)}{WORDS['provisional'] if '' in groups else ''}."
-
-
-def _missing(inputs: Inputs, cells: pd.DataFrame) -> Iterator[str]:
-    """Say of which frameworks a comparison has no speed, though they were tried, and how that ended."""
-    wrong = inputs.frame[(inputs.frame["task"] == "speed") & (inputs.frame["status"] != "ok")]
-    wrong = wrong[alike(wrong, cells.iloc[0], COMPARISON) & ~wrong["framework"].isin(cells["framework"])]
-    ends = dict(zip(wrong["framework"], wrong["status"], strict=True))
-    if ends:
-        found = (f"{words.short(name)} ({words.short(end)})" for name, end in sorted(ends.items()))
-        yield f"no speed of {words.listed(found)}"
+    """Return the answer of a comparison, as a run's last lines have it, with what failed."""
+    whole = inputs.table[alike(inputs.table, cells.iloc[0], COMPARISON)]
+    return f"{answer(Comparison(as_records(whole), []), _named(inputs, cells.iloc[0]))}."
 
 
 def _settings(first: pd.Series) -> str:
@@ -148,7 +125,9 @@ def _comparison(inputs: Inputs, cells: pd.DataFrame, models: set[str], shown: bo
     """Return a comparison: its sentence, all its cells as five columns, and their bars."""
     first, records, best = cells.iloc[0], cells.to_dict("records"), set(_best(cells).index)
     named, sentence = _named(inputs, first), _sentence(inputs, cells)
-    about = {"named": named, "where": _where(inputs, first), **({"lead": ""} if first["model"] in models else {})}
+    mark = provisional(as_records(cells))
+    about = {"provisional": f"; {mark}, a verdict needs {FEWEST_ROUNDS} rounds"} if mark else {}
+    about |= {"named": named, "where": _where(inputs, first), **({"lead": ""} if first["model"] in models else {})}
     lines = [
         Line(
             tuple(column.cell(record) for column in columns.FIVE),
