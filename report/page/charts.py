@@ -118,11 +118,11 @@ COLOUR, SHAPE, DASH = (
 )
 
 
-DECADES = "indexof([1, 2, 5], round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))) >= 0"
+DECADES = "indexof([1, 2, 3, 5, 7], round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))) >= 0"
 
 
 def _number(name: str, title: str | None = None, log: int = 0, form: str = ",~r", zero: bool = False) -> Spec:
-    """Return the encoding of a field of numbers; `log` is the base of a logarithmic axis, with lines at 1, 2 and 5."""
+    """Return the encoding of a field of numbers; `log` is the base of a logarithmic axis, with few lines a decade."""
     scale: Spec = {"type": "log", "base": log, "nice": False, "padding": 8} if log else {"zero": zero, "nice": True}
     axis: Spec = {"tickCount": 5, "labelExpr": f"format(datum.value, '{form}')"}
     if log == 10:

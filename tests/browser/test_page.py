@@ -37,12 +37,12 @@ def draw_all(page):
     page.wait_for_function(DRAWN)
 
 
-def of_first_chart(page, kind, name):
-    """The text of the ticks of an axis of the first visible chart of a kind."""
+def ticks(page, kind):
+    """The text along the axes of the first visible chart of a kind."""
     place = page.locator(f".chart:visible [data-drawn={kind}]").first
     place.scroll_into_view_if_needed()
     page.wait_for_function("place => 'ready' in place.dataset", arg=place.element_handle())
-    return place.locator(f".role-axis-{name} text").all_text_contents()
+    return place.locator(".role-axis text").all_text_contents()
 
 
 def test_the_page_asks_for_nothing_and_says_nothing(opened, report):
@@ -120,7 +120,7 @@ def test_filters_work_by_keyboard(opened, report):
 
 def test_the_address_holds_the_filter_and_charts_are_drawn_anew(opened, report):
     page = opened(report).page
-    whole = of_first_chart(page, "speed", "axis")
+    whole = ticks(page, "speed")
     page.locator("select[name=model]").select_option("lenet")
     page.locator("select[name=device]").select_option("cpu")
     page.locator("select[name=batch]").select_option("1024")
@@ -136,10 +136,10 @@ def test_the_address_holds_the_filter_and_charts_are_drawn_anew(opened, report):
     assert sorted(lines(page, "framework")) == ["jax", "torch"]
     assert page.locator("#lead .comparison:visible .answer").inner_text().startswith("lenet (CPU), batch 1,024: ")
     assert page.locator("h1").inner_text().split()[0] in ("jax", "torch")
-    bars = of_first_chart(page, "bars", "axis")
+    bars = ticks(page, "bars")
     assert "torch" in bars
     assert "numpy" not in bars
-    assert of_first_chart(page, "speed", "axis") != whole
+    assert ticks(page, "speed") != whole
     assert (other.said, other.requests) == ([], [])
 
 
