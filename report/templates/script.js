@@ -67,6 +67,7 @@
     const options = { ast: true, renderer: "svg", actions: false, defaultStyle: false, tooltip: false, logLevel: 1, mode: "vega-lite" };
     vegaEmbed(place, spec, options).then((result) => {
       drawn.set(figure, result);
+      place.querySelector("svg").setAttribute("aria-hidden", "true"); // the figure around it says in words what it shows
       place.dataset.ready = records.length;
     });
   };
