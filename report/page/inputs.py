@@ -9,8 +9,10 @@ from typing import Any
 
 import pandas as pd
 
-from adapters.recipes import HEADLINE, RECIPES
+from adapters.recipes import HEADLINE
+from benchmarks.plan.cells import network_order
 from benchmarks.record.store import SweepFile
+from benchmarks.record.summary import SAME_MODE, weight
 from report.tables.compare import COMPARISON, REQUIRED_COLUMNS, among, busy_words, compare, newest
 
 Record = dict[str, Any]
@@ -19,7 +21,6 @@ PAGE_COLUMNS = [  # what the page reads of rows: `load(source, PAGE_COLUMNS)`
     "warm_up_s", "peak_flops_per_s", "accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch", "confusion", "mistakes",
     "mistakes_read_as", "replayed_steps", "replay_deviation",
 ]  # fmt: skip
-LIKE_FOR_LIKE = ("compiled", "eager", "fused")  # which mode is preferred where several are shared by as many
 MOST = 100  # comparisons that the page's first screen can show; the table of every configuration has all
 MOST_FIRST = 12  # of a comparison's lines: leave out more, and the page has no verdict on the rest
 
@@ -91,8 +92,7 @@ class Inputs:
         for key, group in cells.groupby(COMPARISON, sort=False):
             values = dict(zip(COMPARISON, key, strict=True))
             found.setdefault((str(values["device"]), str(values["model"])), []).append(group)
-        order = {name: place for place, name in enumerate(HEADLINE)}
-        keys = sorted(found, key=lambda pair: (pair[0], order.get(pair[1], len(order)), pair[1]))
+        keys = sorted(found, key=lambda pair: (pair[0], network_order(pair[1])))
         return [max(found[key], key=_weight) for key in keys]
 
     @cached_property
@@ -122,7 +122,7 @@ class Inputs:
     def same_mode(self) -> tuple[str, list[pd.DataFrame]]:
         """The mode that most frameworks have in the headline's comparisons, and these within that mode alone."""
         counts = pd.DataFrame([cells.groupby("mode")["framework"].nunique() for cells in self.headline]).fillna(0)
-        order: dict[object, int] = {name: place for place, name in enumerate(LIKE_FOR_LIKE)}
+        order: dict[object, int] = {name: place for place, name in enumerate(SAME_MODE)}
         ranked = sorted(counts, key=lambda name: (-counts[name].min(), -counts[name].sum(), order.get(name, 9), name))
         mode = str(ranked[0]) if ranked else ""
         rows = self.own[self.own["mode"] == mode]
@@ -155,13 +155,4 @@ def name_of(sweep: SweepFile) -> str:
 def _weight(cells: pd.DataFrame) -> tuple[Any, ...]:
     """Return what makes one comparison more of a headline than another: most frameworks, then the usual settings."""
     first = cells.iloc[0]
-    recipe = RECIPES.get(first["recipe"])
-    return (
-        cells["framework"].nunique(),
-        first["input"] == "preloaded",
-        first["dtype"] == "float32",
-        recipe is not None and first["batch_size"] == recipe.batch_size,
-        first["dataset"] == "mnist",
-        int(first["threads"]),
-        int(cells["launches"].sum()),
-    )
+    return weight(dict(first), cells["framework"].nunique(), int(cells["launches"].sum()))
