@@ -170,7 +170,7 @@ def _output_shape(layer: Layer, shape: Shape) -> Shape:
             return (units,)
         case Activation(function):
             if function == "softmax" and len(shape) != 1:
-                raise DeclarationError(f"softmax needs a vector, got {shape}")
+                raise DeclarationError(f"softmax needs a vector, got {shape}; put Flatten() before it")
             return shape
         case Flatten():
             return (math.prod(shape),)
@@ -179,7 +179,7 @@ def _output_shape(layer: Layer, shape: Shape) -> Shape:
 def _image(shape: Shape) -> Shape:
     """Return `shape` if it is (C, H, W); DeclarationError otherwise."""
     if len(shape) != 3:
-        raise DeclarationError(f"needs an image (C, H, W), got {shape}")
+        raise DeclarationError(f"needs an image (C, H, W), got {shape}; put it before Flatten()")
     return shape
 
 
@@ -187,7 +187,7 @@ def _windows(shape: Shape, size: int, stride: int, padding: int) -> Shape:
     """Return how many windows fit (H, W): (extent + 2*padding - size) // stride + 1."""
     fits = tuple((extent + 2 * padding - size) // stride + 1 for extent in _image(shape)[1:])
     if min(fits) < 1:
-        raise DeclarationError(f"a window of {size} does not fit {shape} with padding {padding}")
+        raise DeclarationError(f"a window of {size} does not fit {shape} with padding {padding}; take a smaller one")
     return fits
 
 

@@ -27,7 +27,7 @@ from benchmarks.launch import ceilings
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.machine import environments, hardware, lock
 from benchmarks.machine.hardware import KINDS, Card, can_be_asked, cards, chosen, chosen_threads, gpu_name
-from benchmarks.plan.typed import numbers, values
+from benchmarks.plan.typed import chosen_models, numbers, values
 
 STYLES = dict(zip(LEVELS, ("green", "cyan", "yellow", "red"), strict=True))
 
@@ -156,7 +156,7 @@ def describe_model(
     as_json: options.AsJson = False,
 ) -> None:
     """Show each layer's weight shape, parameters, output shape and FLOPs, and the totals."""
-    [name] = values([model], [], list(MODELS), "model")
+    [name] = chosen_models([model])
     described = describe(RECIPES[name], batch_size)
     deliver(described, [tables.as_table(described)], as_json)
 

@@ -12,7 +12,6 @@ from typing import Annotated
 import typer
 
 from adapters.contract import DTYPES
-from adapters.recipes import HEADLINE, MODELS
 from benchmarks.cli import options
 from benchmarks.cli.options import length, what, where
 from benchmarks.cli.terminal import err, out, say
@@ -21,7 +20,7 @@ from benchmarks.launch.probe import chosen_frameworks
 from benchmarks.launch.process import on_cpus
 from benchmarks.machine import environments, lock
 from benchmarks.machine.hardware import chosen, chosen_threads, physical_cpus
-from benchmarks.plan.typed import MODE_NAMES, numbers, values
+from benchmarks.plan.typed import MODE_NAMES, chosen_models, numbers, values
 
 CALL_KINDS = ("step", "evaluate", "put", "dispatch")
 MICRO_RESULTS = environments.ROOT / "results" / "micro"
@@ -96,7 +95,7 @@ def micro_benchmarks(
     frameworks, counts = chosen_frameworks(framework, devices), chosen_threads(threads)
     kinds = values(kind, CALL_KINDS, CALL_KINDS, "kind")
     axes: dict[str, Sequence[object]] = {
-        "model": values(model, HEADLINE, list(MODELS), "model"),
+        "model": chosen_models(model),
         "batch-size": numbers(batch_size, [100], "--batch-size", 1 << 20),
         "mode": values(mode, ["recommended"], MODE_NAMES, "mode"),
         "dtype": values(dtype, ["float32"], DTYPES, "dtype"),

@@ -93,7 +93,7 @@ def verify(
         deliver(found.as_json(), tables.evaluated(found), as_json)
         raise typer.Exit(0 if found.agreement.agreed else 1)
     data = prepared("mnist-5k" if dataset is None else dataset, data_dir)
-    recipes = chosen_recipes(model, recipe) if model or recipe or exchange else list(MODELS)
+    recipes = chosen_recipes(model, recipe) if model or recipe or exchange else chosen_recipes(list(MODELS), None)
     axes = Axes(frameworks, recipes, [data.name], devices, [None], [None], ["float32"], [most_threads()])
     if exchange:
         pairs = _exchanged(axes, data, epochs, seed, out, wait)

@@ -7,7 +7,9 @@ import ipaddress
 from collections.abc import Sequence
 from typing import TypeVar
 
+import adapters.recipes
 from adapters.contract import MODES
+from adapters.declaration import Model
 from adapters.recipes import HEADLINE, MODELS, RECIPES
 from benchmarks.errors import UsageError
 
@@ -50,7 +52,24 @@ def chosen_recipes(models: Sequence[str] | None, recipes: Sequence[str] | None) 
         raise UsageError("--model and --recipe together: a recipe names its model; give one of them")
     if recipes:
         return values(recipes, [], list(RECIPES), "recipe")
-    return values(models, HEADLINE, list(MODELS), "model")
+    return [recipe for name in chosen_models(models) for recipe in _recipes_of(name)]
+
+
+def chosen_models(given: Sequence[str] | None) -> list[str]:
+    """Return names of networks, the headline's by default; UsageError for one that is declared and has no recipe."""
+    declared = {model.name for model in vars(adapters.recipes).values() if isinstance(model, Model)}
+    for name in split(given, "model"):
+        if name in declared - MODELS.keys():
+            raise UsageError(
+                f"model {name!r} has no recipe: add Recipe({name!r}, ...), with its optimiser and loss, to _RECIPES in"
+                " adapters/recipes.py"
+            )
+    return values(given, HEADLINE, list(MODELS), "model")
+
+
+def _recipes_of(model: str) -> list[str]:
+    """Return the recipe of a model's own name; of a model without it all that it has."""
+    return [model] if model in RECIPES else [name for name, recipe in RECIPES.items() if recipe.model.name == model]
 
 
 def chosen_modes(given: Sequence[str] | None) -> list[str | None]:

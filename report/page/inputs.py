@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from adapters.recipes import HEADLINE
+from benchmarks.plan.cells import network_order
 from benchmarks.record.store import SweepFile
 from benchmarks.record.summary import SAME_MODE, weight
 from report.tables.compare import COMPARISON, REQUIRED_COLUMNS, among, busy_words, compare, newest
@@ -91,8 +92,7 @@ class Inputs:
         for key, group in cells.groupby(COMPARISON, sort=False):
             values = dict(zip(COMPARISON, key, strict=True))
             found.setdefault((str(values["device"]), str(values["model"])), []).append(group)
-        order = {name: place for place, name in enumerate(HEADLINE)}
-        keys = sorted(found, key=lambda pair: (pair[0], order.get(pair[1], len(order)), pair[1]))
+        keys = sorted(found, key=lambda pair: (pair[0], network_order(pair[1])))
         return [max(found[key], key=_weight) for key in keys]
 
     @cached_property

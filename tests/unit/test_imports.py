@@ -14,7 +14,7 @@ ROWS = (
     ("benchmarks.errors",), ("benchmarks.stats",), ("benchmarks.ratios",), ("benchmarks.files",), ("benchmarks.plan",),
     ("benchmarks.worker",), ("benchmarks.machine",), ("benchmarks.record",), ("benchmarks.launch",),
     ("benchmarks.sweep", "benchmarks.models", "benchmarks.checks"),
-    ("benchmarks.sweep.dask",), ("benchmarks.cli",), ("benchmarks.__main__",),
+    ("benchmarks.sweep.dask",), ("benchmarks.cli",), ("benchmarks.declared",), ("benchmarks.__main__",),
     ("report",),
 )  # fmt: skip
 FLOOR = {package: number for number, row in enumerate(ROWS) for package in row}
@@ -35,7 +35,13 @@ ONLY = {  # what a package may import where that is less than all below it
         *("benchmarks.machine.environments", "benchmarks.machine.git"),
         *("benchmarks.machine.noise", "benchmarks.record", "benchmarks.launch.roofline"),
         *("benchmarks.models.checkpoint", "benchmarks.checks"),
-        *("benchmarks.cli.terminal", "benchmarks.cli.micro", "benchmarks.cli.answer", "benchmarks.cli.tables"),
+        *(
+            "benchmarks.declared",
+            "benchmarks.cli.terminal",
+            "benchmarks.cli.micro",
+            "benchmarks.cli.answer",
+            "benchmarks.cli.tables",
+        ),
         *("benchmarks.cli.options", "benchmarks.cli.program"),
     },
 }

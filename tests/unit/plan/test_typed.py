@@ -1,10 +1,15 @@
+from dataclasses import replace
+
 import pytest
 
+import adapters.recipes
+from adapters.recipes import LENET, MODELS, RECIPES
 from benchmarks.cli.display import _precision_words
 from benchmarks.errors import UsageError, count, threads
 from benchmarks.launch import probe
 from benchmarks.machine.hardware import chosen
 from benchmarks.plan import typed
+from benchmarks.plan.typed import chosen_recipes
 
 NAMES = "torch, tensorflow, paddle, mxnet, jax, numpy"
 
@@ -50,3 +55,16 @@ def test_one_is_not_many():
 def test_a_ratio_that_may_be_twice_as_much_is_not_known():
     assert _precision_words(1.669) == "ratios not known yet"
     assert _precision_words(0.0123) == "ratios known to 1.2 %"
+
+
+def test_a_model_without_a_recipe_is_told_to_get_one(monkeypatch):
+    monkeypatch.setattr(adapters.recipes, "MINE", replace(LENET, name="mine"), raising=False)
+    with pytest.raises(
+        UsageError, match=r"^model 'mine' has no recipe: add Recipe\('mine', \.\.\.\), .* to _RECIPES in"
+    ):
+        chosen_recipes(["mlp,mine"], None)
+    recipe = replace(RECIPES["lenet"], name="mine_fast", model=adapters.recipes.MINE)
+    monkeypatch.setitem(RECIPES, "mine_fast", recipe)
+    monkeypatch.setitem(MODELS, "mine", recipe.model)
+    assert chosen_recipes(["mlp", "mine"], None) == ["mlp", "mine_fast"]
+    assert chosen_recipes(["lenet"], None) == ["lenet"]
