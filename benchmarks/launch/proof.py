@@ -110,7 +110,8 @@ class Gate:
             else:
                 missing.append(same[0])
         with numpy_on_one_thread():
-            inputs = {one: self._prepared(one) for one in missing}
+            prepared = {key: self._prepared(one) for key, one in {self._reference(one): one for one in missing}.items()}
+        inputs = {one: prepared[self._reference(one)] for one in missing}
         for one, proof in self._made(list(_together(missing)), inputs):
             if proof.lockstep != "unproven":
                 files.write_cached("proofs", self._key(one), asdict(proof))
@@ -160,6 +161,10 @@ class Gate:
         """Return what a proof and the reference network's part of it depend on."""
         recipe = repr(RECIPES[wanted.cell.recipe])
         return {"recipe": recipe, "data": wanted.data.sha256, "seed": self.seed, "steps": self.steps}
+
+    def _reference(self, wanted: Wanted) -> tuple[str, str, int]:
+        """Return what tells apart what the reference network finds, among the cells of one gate."""
+        return wanted.cell.recipe, wanted.data.sha256, _proven_as(wanted.cell).batch_size
 
     def _prepared(self, wanted: Wanted) -> Path:
         """Return the folder of inputs that all frameworks share, with what the reference network finds on them."""

@@ -75,16 +75,19 @@ class BlockRunner:
         """Put every cell that can run through the lockstep gate, once, or take the proof that is in the cache."""
         proofs, target, data = self.launcher.proofs, self.launcher.target, self.launcher.data
         able = [cell for cell in cells if cell not in proofs and target(cell).skipped is None]
-        for cell in able[:1]:
-            self.report_proof(0, len(able), cell, None)
+        waiting = deque(able)
+        if able:
+            self.report_proof(0, len(able), able[0], None)
         gate = Gate(self.seed, STEPS, self.fresh_proof, self.proof_timeout_s, self.launcher.memory)
         wanted = [Wanted(cell, data[cell.dataset], target(cell).environment.kernels) for cell in able]
         for number, (one, proof) in enumerate(gate.proofs(wanted), 1):
             store.append(self.path, "proof", {**dataclasses.asdict(one.cell), **dataclasses.asdict(proof)})
             self.report_proof(number, len(able), one.cell, proof)
             proofs[one.cell] = proof.brief()
-            for cell in [cell for cell in able if cell not in proofs][:1]:
-                self.report_proof(number, len(able), cell, None)
+            while waiting and waiting[0] in proofs:
+                waiting.popleft()
+            if waiting:
+                self.report_proof(number, len(able), waiting[0], None)
 
     def launch(self, coming: deque[Launch], folder: Path) -> None:
         """Take launches from the left until none is left, each when its row is written; workers' inputs in `folder`."""

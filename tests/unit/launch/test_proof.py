@@ -88,6 +88,13 @@ def test_a_process_proves_no_more_than_its_memory_is_meant_for(gate):
     assert sorted(map(len, gate.launched)) == [1, proof.IN_ONE_PROCESS]
 
 
+def test_what_the_reference_network_finds_is_made_once_for_all_frameworks(gate, monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(Gate, "_prepared", lambda self, wanted: made.append(wanted.cell) or tmp_path)
+    gate.prove(*(replace(CELL, framework=name, batch_size=size) for name in ("torch", "jax") for size in (10, 20)))
+    assert sorted(cell.batch_size for cell in made) == [10, 20]
+
+
 def test_large_batches_are_proven_once_at_the_largest_size_of_a_proof(gate):
     large = [replace(CELL, batch_size=size) for size in (2048, 1024, 4096)]
     assert gate.prove(*large, fresh=True) == [(cell, "pass") for cell in large]
