@@ -13,6 +13,7 @@ import typer
 
 from benchmarks.__main__ import app as benchmarks_app
 from report.cli import app as report_app
+from tests import documents as typed
 
 ROOT = Path(__file__).resolve().parents[2]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), ROOT / "results/README.md", ROOT / "adapters/NOTES.md"]
@@ -80,6 +81,12 @@ def test_commands_and_options_are_the_program_s(document):
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= ALL_OPTIONS | OF_OTHERS
     modules = re.findall(r"python -m (tests[\w.]+)", text)
     assert [name for name in modules if not (ROOT / (name.replace(".", "/") + ".py")).is_file()] == []
+
+
+@pytest.mark.parametrize(("document", "command", "line"), typed.COMMANDS, ids=lambda part: str(part)[:60])
+def test_the_command_line_reads_what_a_document_types(document, command, line):
+    """Those for cards and clusters, too, which no test can run."""
+    parsed(shlex.join(line))
 
 
 def test_environments_are_those_of_tox(document):
