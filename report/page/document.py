@@ -209,8 +209,10 @@ def as_markdown(inputs: Inputs) -> str:
 def _on_one(inputs: Inputs) -> list[str]:
     """Return the paragraphs on one machine."""
     measured = "Measured on " + markdown_text(", ".join(facts(inputs))) + "."
-    first = _first(inputs.warning, lead.title(inputs), lead.sentences(inputs))
-    return [first, measured, *_tables([lead.table(inputs)])]
+    nothing = [] if inputs.headline else lead.sentences(inputs)  # else the tables say the same
+    first = _first(inputs.warning, lead.title(inputs), nothing)
+    sizes = "\n".join(f"- {markdown_text(claim)}" for claim in batches.of_headline(inputs))
+    return [first, measured, *_tables([lead.table(inputs)]), *filter(None, [sizes])]
 
 
 def _first(warning: str, title: str, sentences: Iterable[str]) -> str:

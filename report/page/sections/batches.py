@@ -175,7 +175,7 @@ def section(inputs: Inputs) -> Section:
     """Return the section: what crosses where in words, a chart and a table a network, and every cell."""
     parts: list[Part] = []
     networks = _networks(inputs)
-    groups = [group for group in networks if group["batch_size"].nunique() > 1]
+    groups = _of_several_sizes(networks)
     for group in groups[:MOST]:
         parts += [Charts(list(_charts(group))), _by_size(group)]
     if sentences := [*_enough(groups), *_sentences(pd.concat([inputs.timed.iloc[:0], *networks]))]:
@@ -185,6 +185,16 @@ def section(inputs: Inputs) -> Section:
         parts.append(Words([f"Each network was measured at one batch size ({sizes}); a line needs two. {MORE}"]))
     parts.append(_every_cell(inputs.timed) if len(inputs.timed) else Words(["No speed was measured."]))
     return Section("batches", "Batch size", parts)
+
+
+def of_headline(inputs: Inputs) -> list[str]:
+    """Say who leads at which batch size, where the headline's networks have several."""
+    groups = _of_several_sizes(_networks(inputs)[: len(inputs.headline)])
+    return [claims for group in groups for claims in _leaders(group)]
+
+
+def _of_several_sizes(networks: Iterable[pd.DataFrame]) -> list[pd.DataFrame]:
+    return [group for group in networks if group["batch_size"].nunique() > 1]
 
 
 def _networks(inputs: Inputs) -> list[pd.DataFrame]:

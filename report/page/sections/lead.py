@@ -19,7 +19,7 @@ ALONE, FEW, UNJUDGED = "alone", "few", "unjudged"
 LEADS_SURELY, TIE, LEADS_UNSURELY = "slower", "equivalent", "not distinguished"  # verdicts on the others
 LEADS = {  # how the title says it: before and after the network
     LEADS_SURELY: ("is fastest on", ""), TIE: ("ties for the lead on", ""), ALONE: ("alone has a speed on", ""),
-    FEW: ("leads on", ", provisional"), "other": ("leads on", ", not yet surely"),
+    FEW: ("leads on", ", provisional"), "other": ("is ahead on", ", not distinguished from the next"),
 }  # fmt: skip
 UNSURE = LEADS["other"]
 WORDS = {  # what the page's script says with, as _sentence and title do
