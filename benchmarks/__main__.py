@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import benchmarks.declared  # isort: skip  # noqa: F401  # before all that imports declarations
+import benchmarks.cli.declared  # isort: skip  # noqa: F401  # before all that imports declarations
 from benchmarks.cli import terminal
 from benchmarks.cli.dask import cluster_commands
 from benchmarks.cli.info import info_commands

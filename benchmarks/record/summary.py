@@ -15,7 +15,7 @@ import numpy as np
 
 from adapters.recipes import RECIPES
 from benchmarks.plan.cells import SHARED, network_order
-from benchmarks.ratios import Launches, to_the_best
+from benchmarks.record.ratios import Launches, to_the_best
 from benchmarks.stats import median_time, speed
 
 Row = Mapping[str, Any]

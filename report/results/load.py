@@ -29,7 +29,7 @@ from benchmarks import files
 from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine import git
 from benchmarks.plan.data.sources import NAMES
-from benchmarks.ratios import Flags
+from benchmarks.record.ratios import Flags
 from benchmarks.record.schema import BY_NAME, COLUMNS
 from benchmarks.record.store import MEMBER, SweepFile, base_of, session, sessions
 from report.results import arrow

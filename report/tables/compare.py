@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 
 from benchmarks.errors import UsageError, plain
 from benchmarks.plan.cells import SHARED, network_order
-from benchmarks.ratios import Flags
 from benchmarks.record import busy
+from benchmarks.record.ratios import Flags
 from benchmarks.record.summary import MANY, SHOWN, Comparison, same_mode
 from benchmarks.stats import Numbers
 from report.tables.groups import counted, equal, first, floats, geometric_means, is_newest, joined, last, number

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from benchmarks.ratios import Flags
+from benchmarks.record.ratios import Flags
 from benchmarks.record.store import base_of
 from benchmarks.stats import Floats, Means, Numbers
 

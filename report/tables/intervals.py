@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from adapters.recipes import RECIPES
-from benchmarks.ratios import Flags, Launches, chosen, differences, spread, to_the_best
+from benchmarks.record.ratios import Flags, Launches, chosen, differences, spread, to_the_best
 from benchmarks.stats import Numbers, judged_accuracies, median_times, simultaneous
 from report.tables.groups import as_frame, floats, geometric_means, means, number
 

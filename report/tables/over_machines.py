@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.plan.cells import network_order
-from benchmarks.ratios import against
+from benchmarks.record.ratios import against
 from benchmarks.stats import judged_ratios, simultaneous
 from report.tables.compare import CELL, COMPARISON, MACHINE
 from report.tables.groups import floats, means, number

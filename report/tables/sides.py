@@ -15,8 +15,8 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.errors import UsageError, count, plain, threads
-from benchmarks.ratios import spread
 from benchmarks.record import busy
+from benchmarks.record.ratios import spread
 from benchmarks.record.store import SweepFile
 from benchmarks.stats import judged_accuracies, simultaneous
 from report.tables.compare import CELL, newest

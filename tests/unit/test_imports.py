@@ -11,10 +11,10 @@ ROOT = Path(__file__).resolve().parents[2]
 # A package imports those before it, and none of its own row; each row stands on the rows above it.
 ROWS = (
     ("adapters",),
-    ("benchmarks.errors",), ("benchmarks.stats",), ("benchmarks.ratios",), ("benchmarks.files",), ("benchmarks.plan",),
+    ("benchmarks.errors",), ("benchmarks.stats",), ("benchmarks.files",), ("benchmarks.plan",),
     ("benchmarks.worker",), ("benchmarks.machine",), ("benchmarks.record",), ("benchmarks.launch",),
     ("benchmarks.sweep", "benchmarks.models", "benchmarks.checks"),
-    ("benchmarks.sweep.dask",), ("benchmarks.cli",), ("benchmarks.declared",), ("benchmarks.__main__",),
+    ("benchmarks.sweep.dask",), ("benchmarks.cli",), ("benchmarks.__main__",),
     ("report",),
 )  # fmt: skip
 FLOOR = {package: number for number, row in enumerate(ROWS) for package in row}
@@ -23,26 +23,13 @@ ONLY = {  # what a package may import where that is less than all below it
     "benchmarks.sweep.dask": {name for name in FLOOR if FLOOR[name] <= FLOOR["benchmarks.sweep"]}
     - {"benchmarks.models", "benchmarks.checks"},
     "report": {
-        *(
-            "adapters",
-            "benchmarks.errors",
-            "benchmarks.files",
-            "benchmarks.stats",
-            "benchmarks.ratios",
-            "benchmarks.plan",
-        ),
+        *("adapters", "benchmarks.errors", "benchmarks.files", "benchmarks.stats", "benchmarks.plan"),
         *("benchmarks.worker.lockstep.bounds", "benchmarks.worker.validate", "benchmarks.machine.imports"),
         *("benchmarks.machine.environments", "benchmarks.machine.git"),
         *("benchmarks.machine.noise", "benchmarks.record", "benchmarks.launch.roofline"),
         *("benchmarks.models.checkpoint", "benchmarks.checks"),
-        *(
-            "benchmarks.declared",
-            "benchmarks.cli.terminal",
-            "benchmarks.cli.micro",
-            "benchmarks.cli.answer",
-            "benchmarks.cli.tables",
-        ),
-        *("benchmarks.cli.options", "benchmarks.cli.program"),
+        *("benchmarks.cli.declared", "benchmarks.cli.terminal", "benchmarks.cli.micro", "benchmarks.cli.answer"),
+        *("benchmarks.cli.tables", "benchmarks.cli.options", "benchmarks.cli.program"),
     },
 }
 DASK = {"dask", "dask_jobqueue", "distributed"}
