@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import io
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from adapters.recipes import PUBLISHED_ACCURACY, PUBLISHED_TRAIN_ACCURACY
+from benchmarks import files
 from benchmarks.errors import DataError, StorageError, plain, shown
 from benchmarks.models import checkpoint
 from benchmarks.worker.validate import mistake
@@ -43,10 +44,10 @@ def draw(folder: Path) -> Path:
     target = folder / checkpoint.CURVES
     with mpl.rc_context(SETTINGS):  # type: ignore[arg-type]  # its keys are literal types there
         figure = _drawn(title, scores, look(str(training.get("framework"))).colour.replace(BLACK, "black"))
+        drawn = io.BytesIO()
+        figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
         try:
-            with target.open("xb") as file:  # a new file: never through a link
-                figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
-                os.fsync(file.fileno())
+            files.write_whole(target, drawn.getvalue())  # in place of an earlier one, never through a link
         except OSError as error:
             raise StorageError(f"cannot write {shown(target)}: {error.strerror}") from error
     return target

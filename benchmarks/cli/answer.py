@@ -111,9 +111,12 @@ def title(record: Record, machine: str = "") -> str:
 
 
 def provisional(cells: Iterable[Record]) -> str:
-    """Return what makes a comparison provisional: that no cell has the launches that a verdict needs; else nothing."""
+    """Return what makes a comparison provisional: that no cell has the launches that a verdict needs; else nothing.
+
+    Nothing, too, where no speed was measured.
+    """
     most = max(cell["launches"] for cell in cells)
-    return "" if most >= FEWEST_ROUNDS else f"provisional: {count(most, 'launch', 'launches')} each"
+    return "" if most >= FEWEST_ROUNDS or not most else f"provisional: {count(most, 'launch', 'launches')} each"
 
 
 def sections(one: Comparison, base: str | None = None, machine: str = "") -> Iterator[Section]:

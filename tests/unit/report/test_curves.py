@@ -9,7 +9,7 @@ import pytest
 
 from adapters.recipes import PUBLISHED_ACCURACY, RECIPES
 from adapters.weights import initial_weights
-from benchmarks.errors import DataError, StorageError
+from benchmarks.errors import DataError
 from benchmarks.models import checkpoint
 from benchmarks.record.store import append
 from report.curves import as_markdown, curves, draw
@@ -98,9 +98,10 @@ def test_scores_that_make_no_curve_are_refused(tmp_path, scores):
         draw(folder(tmp_path, scores))
 
 
-def test_what_is_there_is_not_overwritten(tmp_path):
+def test_an_earlier_drawing_is_replaced_and_a_link_is_not_followed(tmp_path):
     kept = folder(tmp_path, SCORES)
     (kept / checkpoint.CURVES).symlink_to(tmp_path / "elsewhere")
-    with pytest.raises(StorageError, match="File exists"):
-        draw(kept)
+    first = draw(kept).read_text()
+    assert not (tmp_path / "elsewhere").exists()
+    assert draw(kept).read_text() == first
     assert json.loads((kept / checkpoint.CARD).read_text())["scores"] == SCORES
