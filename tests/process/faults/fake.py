@@ -73,6 +73,15 @@ class Hang(Fake):
             time.sleep(60)
 
 
+class HangLaunch(Hang):
+    """Hangs so where it is launched: a proof takes single steps in float32."""
+
+    def train(self, preloaded, first, count):
+        if self.dtype == "float32" and count > 1:
+            super().train(preloaded, first, count)
+        Fake.train(self, preloaded, first, count)
+
+
 class HangProbe(Fake):
     """Does not even say what it can; notes that it was asked."""
 

@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from tests.kept import read_all
+from tests.process.faults.conftest import ACCURACY
 from tests.process.faults.processes import alive, instant_workers, until
 
 LAUNCHES = 40
@@ -63,7 +64,7 @@ def deaf(process):
 
 @pytest.mark.fault(26)
 def test_a_second_ctrl_c_does_not_wait_for_a_worker_that_hangs(start):
-    process = start("--framework", "fake-hang")
+    process = start(*ACCURACY, "--framework", "fake-hanglaunch")
     until(lambda: deaf(process), "a worker that ignores SIGTERM")
     workers = deaf(process)
     process.send_signal(signal.SIGINT)
@@ -73,6 +74,17 @@ def test_a_second_ctrl_c_does_not_wait_for_a_worker_that_hangs(start):
     process.send_signal(signal.SIGINT)
     process.communicate(timeout=10)
     assert time.monotonic() - begin < 2
+    assert process.returncode == 130
+    until(lambda: not alive(workers), "the end of the worker", 2)
+
+
+@pytest.mark.fault(26)
+def test_ctrl_c_does_not_wait_for_a_proof_that_hangs(start):
+    process = start("--framework", "fake-hang")
+    until(lambda: deaf(process), "a worker that ignores SIGTERM")
+    workers = deaf(process)
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)  # the proof would have half an hour
     assert process.returncode == 130
     until(lambda: not alive(workers), "the end of the worker", 2)
 
