@@ -211,7 +211,7 @@ def _show_plan(request: Request) -> None:
     most = "at most " if amount.looks else ""
     launches = count(len(cells) * (amount.rounds + amount.seeds), "launch", "launches")
     each = f"{count(amount.rounds, 'round')}, {count(amount.seeds, 'seed')}"
-    out.print(f"{count(len(cells), 'cell')}, {each}: {most}{launches}", highlight=False)
+    out.print(f"{count(len(cells), 'configuration')}, {each}: {most}{launches}", highlight=False)
 
 
 def _with_rounds(request: Request, cells: Sequence[Cell]) -> Request:

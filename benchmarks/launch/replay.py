@@ -34,7 +34,7 @@ from benchmarks.plan.cells import Cell
 from benchmarks.worker import replay
 from benchmarks.worker.inputs import Inputs
 from benchmarks.worker.libraries import numpy_on_one_thread
-from benchmarks.worker.lockstep.bounds import EPSILON, REPLAY_BOUNDS, bounds_of
+from benchmarks.worker.lockstep.bounds import EPSILON, bounds_of, replay_bounds
 from benchmarks.worker.lockstep.reference import HUGE, outputs_apart
 from benchmarks.worker.replay import Evaluation, Window
 from benchmarks.worker.train import readings
@@ -108,7 +108,7 @@ class Judge:
 
     def __post_init__(self) -> None:
         self.oracle = PartedOracle(self.recipe, "cpu", "eager", "float64")
-        self.bounds = REPLAY_BOUNDS[self.cell.dtype]
+        self.bounds = replay_bounds(self.cell.dtype, self.cell.batch_size)
 
     def columns(self, file: Path, accuracy: float | None = None) -> Row:
         """Return the row's columns on what a worker left, with status and reason if it is beyond a bound.

@@ -145,7 +145,7 @@ class Ledger:
         spared = f", {self.not_needed:,} not needed" if self.not_needed else ""
         requested = count(self.launches, "launch", "launches")
         return (
-            f"{count(self.cells, 'cell')} requested, {len(self.endings):,} reported: {_by_status(cells)}",
+            f"{count(self.cells, 'configuration')} requested, {len(self.endings):,} reported: {_by_status(cells)}",
             f"{requested} requested, {len(self.rows):,} reported{spared}: {_by_status(ended)}",
         )
 

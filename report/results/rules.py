@@ -297,7 +297,7 @@ def _requested(launches: Counted) -> Broken:
         names = {base_of(name) for name in (sweep, *run.get("resumes", []))}
         found = len(launches.cells[launches.cells["sweep"].isin(names)].drop_duplicates(list(AXES)))
         if isinstance(asked, int) and found < asked:
-            yield "error", f"sweep {sweep}: {count(asked, 'cell')} requested, {found:,} reported"
+            yield "error", f"sweep {sweep}: {count(asked, 'configuration')} requested, {found:,} reported"
 
 
 @dataclass(frozen=True)
@@ -320,7 +320,7 @@ RULES = (
     Rule(5, "In a comparison a framework has one version and one lock, and all have one Python", _versions, TOGETHER),
     Rule(6, "A comparison was measured by one code on one kind of machine", _origin, TOGETHER),
     Rule(7, "A comparison's proofs rest on one reference network", _oracle, "measure them again with --fresh-proof"),
-    Rule(8, "Every cell that was requested is reported", _requested, "restore the file from a copy, or --resume"),
+    Rule(8, "Every requested configuration is reported", _requested, "restore the file from a copy, or --resume"),
 )  # fmt: skip
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from benchmarks.errors import UsageError, count, plain, threads
+from benchmarks.errors import UsageError, plain, threads
 from benchmarks.record import busy
 from benchmarks.record.ratios import spread
 from benchmarks.record.store import SweepFile
@@ -88,8 +88,8 @@ def _disjoint(base: pd.DataFrame, new: pd.DataFrame) -> str:
     apart = [axis for axis in SHARED_AXES if not set(base[axis]) & set(new[axis])]
     words = [f"{_few(base[axis])} in BASE, {_few(new[axis])} in NEW" for axis in apart]
     if not apart:
-        words = [f"{count(len(base), 'cell')} in BASE and {len(new):,} in NEW, of which no two have all axes alike"]
-    return plain(f"no common cells: {'; '.join(words)}")
+        words = [f"{len(base):,} in BASE and {len(new):,} in NEW, of which no two have all axes alike"]
+    return plain(f"no common configurations: {'; '.join(words)}")
 
 
 def _few(values: pd.Series) -> str:

@@ -35,7 +35,7 @@ def test_a_sweep_through_slurm_ends_with_all_rows(running: Slurm, tmp_path):
     done = subprocess.run(line, env=running.environment | variables, check=False, **how)
     printed = [path.read_text() for path in (tmp_path / "cache" / "jobs").iterdir()]
     assert done.returncode == 0, (done.stderr, printed)
-    assert "1 cell requested, 1 reported: 1 ok" in done.stdout + done.stderr
+    assert "1 configuration requested, 1 reported: 1 ok" in done.stdout + done.stderr
     files = [path.read_text() for path in (tmp_path / "results").glob("*.jsonl")]
     told = [json.loads(text) for file in files for text in file.splitlines()]
     rows = [record for record in told if record.get("status")]

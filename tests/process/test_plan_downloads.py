@@ -24,5 +24,5 @@ def test_a_plan_in_the_command_downloads_nothing(nowhere):
     done = run("--framework", "numpy", "--model", "linear", "--dataset", "mnist", "--dry-run", "--epochs", "0")
     assert done.exit_code == 0, done.output
     assert "a run would download" in done.output
-    assert "1 cell, 3 rounds, 0 seeds: 3 launches" in done.output
+    assert "1 configuration, 3 rounds, 0 seeds: 3 launches" in done.output
     assert "--epochs 0: no accuracy launches" in done.output

@@ -68,7 +68,7 @@ def section(inputs: Inputs) -> Section:
     older, foreign = len(inputs.own) - len(rows), len(inputs.rows) - len(inputs.own)
     sentence = f"{count(len(rows), 'launch', 'launches')} from {files}: {tally}."
     if older:
-        sentence += f" {count(older, 'launch', 'launches')} of cells that were measured again later are not shown."
+        sentence += f" {count(older, 'launch', 'launches')} of configurations measured again later are not shown."
     if foreign:
         sentence += f" {count(foreign, 'launch', 'launches')} of other revisions' adapters are for `report compare`."
     parts: list[Part] = [Words([sentence]), _failures(rows)]

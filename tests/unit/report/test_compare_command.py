@@ -118,12 +118,12 @@ def test_sets_without_a_common_cell_are_refused_in_one_sentence(write_set, launc
     base = write_set("base", *launches(*STEADY, dataset="mnist-5k"), *launches(1, dataset="mnist-5k", framework="jax"))
     new = write_set("new", *launches(*STEADY, dataset="mnist", **LATER))
     error = CliRunner().invoke(cli.app, ["compare", str(base), str(new)]).exception
-    assert str(error) == "no common cells: mnist-5k in BASE, mnist in NEW"
+    assert str(error) == "no common configurations: mnist-5k in BASE, mnist in NEW"
     assert error.exit_code == 2
     mixed = write_set("mixed", *launches(1, batch_size=8, **LATER), *launches(1, framework="jax", **LATER))
     other = write_set("other", *launches(1), *launches(1, batch_size=8, framework="jax"))
     error = CliRunner().invoke(cli.app, ["compare", str(other), str(mixed)]).exception
-    assert str(error) == "no common cells: 2 cells in BASE and 2 in NEW, of which no two have all axes alike"
+    assert str(error) == "no common configurations: 2 in BASE and 2 in NEW, of which no two have all axes alike"
 
 
 def test_what_has_no_room_beside_two_sets_stands_beneath(write_set, launches, shown):

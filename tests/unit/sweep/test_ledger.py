@@ -27,7 +27,7 @@ def reported(row, *endings, requested=None):
 def test_cells_and_launches_by_status(row):
     ledger = reported(row, (0, "ok"), (1, "ok"), (1, "timeout"), (2, "crashed"), (0, "ok"))
     assert list(ledger.words()) == [
-        "3 cells requested, 3 reported: 1 ok, 1 (ok, timeout), 1 crashed",
+        "3 configurations requested, 3 reported: 1 ok, 1 (ok, timeout), 1 crashed",
         "5 launches requested, 5 reported: 3 ok, 1 timeout, 1 crashed",
     ]
     assert not ledger.all_ok()
@@ -66,14 +66,14 @@ def test_what_is_withdrawn_was_never_reported(row):
     ledger.withdraw(CELLS[0], kept)
     assert ledger.words()[1] == "2 launches requested, 2 reported: 1 ok, 1 timeout"
     ledger.withdraw(CELLS[1], ledger.rows[1])
-    assert ledger.words()[0] == "3 cells requested, 1 reported: 1 ok"
+    assert ledger.words()[0] == "3 configurations requested, 1 reported: 1 ok"
     assert ledger.open == 1
 
 
 def test_two_kinds_of_machine_have_cells_of_their_own(row):
     both = Ledger.over([reported(row, (0, "ok"), (1, "ok")), reported(row, (0, "failed"), requested=2)])
     assert list(both.words()) == [
-        "6 cells requested, 3 reported: 2 ok, 1 failed",
+        "6 configurations requested, 3 reported: 2 ok, 1 failed",
         "4 launches requested, 3 reported: 2 ok, 1 failed",
     ]
     assert not both.all_ok()

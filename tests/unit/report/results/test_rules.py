@@ -153,7 +153,7 @@ def test_a_cell_that_only_an_overtaken_attempt_has_is_missing(launch, family):
     folder = family([END], {1: [launch(), launch(framework="jax")], 2: [launch(attempt=2)]})
     [finding] = found(folder)
     assert (finding.what, finding.level) == ("rule 1.8", "error")
-    assert f"sweep {SWEEP}: 2 cells requested, 1 reported" in finding.found
+    assert f"sweep {SWEEP}: 2 configurations requested, 1 reported" in finding.found
 
 
 def test_a_killed_driver_says_nothing_of_what_is_missing(launch, family):

@@ -8,12 +8,14 @@ import pytest
 from adapters.registry import ADAPTERS
 from benchmarks.worker.lockstep.bounds import (
     BOUNDS,
+    REPLAY_BOUNDS,
     WIDER,
     bounds_of,
     gradient_scale,
     least_loss,
     loss_deviations,
     outputs_bound,
+    replay_bounds,
     step_bounds,
     summed_bound,
 )
@@ -93,3 +95,19 @@ def test_a_gradient_s_bound_grows_with_the_root_of_its_terms():
     assert summed_bound(bounds, "float32", 100 * 100) == bounds.gradient
     assert summed_bound(bounds, "float32", 4_000_000) == 2 * summed_bound(bounds, "float32", 1_000_000)
     assert summed_bound(BOUNDS["float64"], "float64", 1_000_000) == BOUNDS["float64"].gradient
+
+
+@pytest.mark.parametrize(
+    ("dtype", "batch_size", "bound"),
+    [
+        ("float32", 1000, 1e-2),
+        ("float32", 100, 1e-2),
+        ("float32", 50, 2e-2),
+        ("float32", 1, 0.05),
+        ("bfloat16", 1, 0.3),
+    ],
+)
+def test_what_steps_moved_all_weights_may_be_off_by_more_in_small_batches(dtype, batch_size, bound):
+    found = replay_bounds(dtype, batch_size)
+    assert found.all == pytest.approx(bound)
+    assert (found.scale, found.parameter) == (REPLAY_BOUNDS[dtype].scale, REPLAY_BOUNDS[dtype].parameter)
