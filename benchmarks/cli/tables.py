@@ -61,10 +61,10 @@ def fitted(section: Section, right: Collection[str], width: int | None, first: C
     chosen = [name for name in headings if name in first]
     for name in headings:
         wider = [known for known in headings if known in chosen or known == name]
-        if _width(_made(named, headings, lines, wider, right)) > limit:
+        if _width(_with_columns(named, headings, lines, wider, right)) > limit:
             break
         chosen = wider
-    made = _made(named, headings, lines, chosen, right)
+    made = _with_columns(named, headings, lines, chosen, right)
     if _width(made) <= limit:
         made.width = _width(made)
     return made
@@ -78,7 +78,7 @@ def _width(table: Table) -> int:
 ANY_WIDTH = Console(width=10_000, color_system=None)
 
 
-def _made(
+def _with_columns(
     named: str,
     headings: Mapping[str, str],
     lines: Sequence[Mapping[str, str]],

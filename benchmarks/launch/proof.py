@@ -112,12 +112,12 @@ class Gate:
         with numpy_on_one_thread():
             prepared = {key: self._prepared(one) for key, one in {self._reference(one): one for one in missing}.items()}
         inputs = {one: prepared[self._reference(one)] for one in missing}
-        for one, proof in self._made(list(_together(missing)), inputs):
+        for one, proof in self._proven_groups(list(_together(missing)), inputs):
             if proof.lockstep != "unproven":
                 files.write_cached("proofs", self._key(one), asdict(proof))
             yield from ((other, proof) for other in asked[files.cache_key(self._key(one))])
 
-    def _made(self, groups: Sequence[Sequence[Wanted]], inputs: Mapping[Wanted, Path]) -> Iterator[Proven]:
+    def _proven_groups(self, groups: Sequence[Sequence[Wanted]], inputs: Mapping[Wanted, Path]) -> Iterator[Proven]:
         """Yield the proofs of all groups as they are made. An interruption ends all."""
         on_cards = any(one.cell.device != "cpu" for group in groups for one in group)
         stop = threading.Event()
@@ -137,7 +137,7 @@ class Gate:
         """Return the proofs of cells that share a process; each has one of its own where that does not end well."""
         outcome = self._launched(group, inputs)
         if outcome.answer and len(outcome.answer.get("verdicts", ())) == len(group):
-            return zip(group, map(_said, outcome.answer["verdicts"]), strict=True)
+            return zip(group, map(_proof_from, outcome.answer["verdicts"]), strict=True)
         if len(group) == 1:
             return [(group[0], _proof_of(outcome))]
         return [(one, _proof_of(self._launched([one], inputs))) for one in group if not stop.is_set()]
@@ -222,9 +222,9 @@ def _proof_of(outcome: Outcome) -> Proof:
     verdicts = outcome.answer.get("verdicts", []) if outcome.answer else []
     if outcome.status != "ok" or len(verdicts) != 1:
         return unproven(f"the gate ended {outcome.status}: {outcome.reason or f'{len(verdicts)} verdicts on a cell'}")
-    return _said(verdicts[0])
+    return _proof_from(verdicts[0])
 
 
-def _said(verdict: dict[str, Any]) -> Proof:
+def _proof_from(verdict: dict[str, Any]) -> Proof:
     """Return the proof that a verdict of the gate is."""
     return Proof(verdict["lockstep"], verdict["why"], verdict)

@@ -43,7 +43,7 @@ def section(inputs: Inputs) -> Section:
     """Return the section: one line, and folded the proofs that the files hold, else the rows' own figures."""
     proofs = [proof for proof in inputs.records("proofs") if _verdict(proof).get("by_step")]
     table = _proven(proofs) if proofs else _largest(inputs)
-    parts: list[Part] = [Words([_said(inputs)]), table]
+    parts: list[Part] = [Words([_in_words(inputs)]), table]
     return Section("verified", "Verified", parts)
 
 
@@ -69,7 +69,7 @@ def deviations(inputs: Inputs) -> Section:
     return Section("deviations", "Deviations from the reference network, step by step", parts)
 
 
-def _said(inputs: Inputs) -> str:
+def _in_words(inputs: Inputs) -> str:
     """Say in one line how many configurations the gate verified, and of how many launches the timed steps, too."""
     cells = inputs.table["lockstep"].dropna()
     counts = cells.value_counts()

@@ -9,19 +9,19 @@ import pytest
 from benchmarks.launch import outcome
 
 
-def said(**more):
+def outcome_of(**more):
     answer = {"status": "ok", "reason": "", "framework_version": "1.0", "flags": [], "accuracy": 0.5, "epochs": 1}
     return json.dumps(answer | more).encode()
 
 
 def test_what_a_worker_may_say_is_read():
-    assert outcome.read(said(), "accuracy")["accuracy"] == 0.5
+    assert outcome.read(outcome_of(), "accuracy")["accuracy"] == 0.5
 
 
 @pytest.mark.parametrize("name", ["attempt", "seed", "sweep", "cell", "lockstep", "mfu", "duration_s"])
 def test_what_the_harness_knows_itself_is_not_a_worker_s_to_say(name):
     with pytest.raises(outcome.AnswerInvalid, match=f"has an unknown field {name!r}"):
-        outcome.read(said(**{name: 2}), "accuracy")
+        outcome.read(outcome_of(**{name: 2}), "accuracy")
 
 
 @pytest.mark.parametrize("flags", ["3", '"noisy"', "[null]", '{"noisy": 1}'])

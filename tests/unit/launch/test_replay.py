@@ -205,3 +205,12 @@ def test_chunks_that_are_kept_are_drawn_anew_each_time(judged, tmp_path):
         judged(Honest, chunk_steps=10, change=lambda file: found.add(tuple(w.chunk for w in replay.read(file)[0])))
     assert len(found) > 1
     assert all(len(chunks) == 2 and max(chunks) < CHUNKS for chunks in found)
+
+
+def test_steps_of_a_small_batch_are_held_to_a_bound_of_their_own():
+    few, many = (
+        Judge(Cell("numpy", "mlp", "some", "cpu", size, "eager", "float32", 1), RECIPES["mlp"], inputs=None)
+        for size in (10, 100)
+    )
+    assert few.bounds.all == pytest.approx(0.05)
+    assert many.bounds.all == pytest.approx(0.01)

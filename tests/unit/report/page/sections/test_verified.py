@@ -5,22 +5,22 @@ from report.page.sections import verified
 from report.results.load import load
 
 
-def said(write_set, *rows):
-    return verified._said(Inputs(load(write_set("one", *rows), PAGE_COLUMNS), []))
+def sentence(write_set, *rows):
+    return verified._in_words(Inputs(load(write_set("one", *rows), PAGE_COLUMNS), []))
 
 
 def test_launches_whose_timed_steps_were_taken_again_are_counted(write_set, launches, make):
     judged = launches(1, 2, replayed_steps=3, replay_deviation=1e-6)
     unproven = launches(1, 2, framework="jax", lockstep="unproven", replayed_steps=3, replay_deviation=0.5)
     accuracy = make(task="accuracy", train_samples_per_s=None, accuracy=0.9, epochs=1, framework="numpy")
-    assert said(write_set, *judged, *unproven, accuracy) == (
+    assert sentence(write_set, *judged, *unproven, accuracy) == (
         "2 of 3 configurations verified by the gate (1 unproven); the timed steps of 2 of 4 timed launches were taken "
         "again by the reference network, largest deviation 1.0e-06."
     )
 
 
 def test_older_rows_are_not_called_judged(write_set, launches):
-    assert said(write_set, *launches(1)) == (
+    assert sentence(write_set, *launches(1)) == (
         "All 1 configuration verified by the gate; these rows do not say that timed steps were taken again by the "
         "reference network."
     )
