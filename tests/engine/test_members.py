@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import subprocess
 import sys
@@ -115,6 +116,7 @@ def test_a_worker_of_dask_s_that_did_not_join_is_no_member(field):
     assert driver.wait() == 0
     assert "takes no part: this worker of Dask's is no member" in driver.said()
     settled(field.results, REQUESTED)
+    foreign.end(signal.SIGKILL)  # how Dask's own worker ends beside a scheduler that ends is not at stake: it may hang
 
 
 def test_two_drivers_at_once_share_the_members(field):
