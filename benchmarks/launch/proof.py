@@ -33,7 +33,9 @@ from benchmarks.worker.protocol import ProveRequest, ToProve
 STEPS = 200
 TIMEOUT_S = 1800.0
 IN_ONE_PROCESS = 8  # proofs: its memory grows with each
-WAITING = {"OMP_WAIT_POLICY": "PASSIVE"}  # threads of proofs side by side do not spin
+# Threads of proofs side by side do not spin. OpenBLAS takes the exponent of two of the cycles, 4 at least.
+# https://github.com/OpenMathLib/OpenBLAS/issues/5171
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
 LARGEST_BATCH = 1024  # larger batches are proven at this size: the same kernels, and a proof must stay cheap
 CODE = ("benchmarks.worker.lockstep.prove", "adapters.registry")  # a proof depends on the gate and on the adapters
 

@@ -156,5 +156,5 @@ def _explore(train: timing.Work, evaluate: timing.Work, chunk_s: float, fewest: 
     """Return steps of a chunk, `fewest` or more, chunks of 100 ms until the speed held, passes of evaluating."""
     steps = timing.calibrate(train)
     warm = timing.warm_up(train, steps)
-    steps = max(fewest, timing.calibrate(train, steps, chunk_s))  # warm, it may have become faster
-    return Plan(chunk_steps=steps, warm_up_chunks=warm, eval_passes=timing.calibrate(evaluate, 1, chunk_s))
+    steps = max(fewest, timing.enough(steps, min(warm[-2:]), chunk_s))  # warm, it may have become faster
+    return Plan(chunk_steps=steps, warm_up_chunks=len(warm), eval_passes=timing.calibrate(evaluate, 1, chunk_s))

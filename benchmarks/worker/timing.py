@@ -169,24 +169,29 @@ def evaluation(adapter: Adapter, preloaded: Preloaded) -> tuple[Work, Callable[[
 def calibrate(work: Work, amount: int = 1, chunk_s: float = CHUNK_S) -> int:
     """Return an amount of work, `amount` or more, that lasts at least `chunk_s`, with a fifth to spare.
 
-    Each amount is tried twice: on a busy machine a single step may happen to last as long as a chunk. Inconsistent
-    where no amount lasts so long: nothing waits for the work.
+    An amount that lasts so long is tried twice: on a busy machine a single step may happen to. Inconsistent where no
+    amount lasts so long: nothing waits for the work.
     """
-    while (took := min(clock(work, amount), clock(work, amount))) < CHUNK_S:
+    while (took := clock(work, amount)) < CHUNK_S or (took := min(took, clock(work, amount))) < CHUNK_S:
         if amount > MAX_AMOUNT:
             raise Inconsistent(f"{amount} steps last {took:.2g} s: is a synchronisation missing?")
         amount = max(2 * amount, math.ceil(amount * 1.2 * CHUNK_S / took)) if took > CHUNK_S / 10 else 4 * amount
+    return enough(amount, took, chunk_s)
+
+
+def enough(amount: int, took: float, chunk_s: float) -> int:
+    """Return the amount, or more, that lasts at least `chunk_s` with a fifth to spare, as `amount` took so long."""
     return math.ceil(amount * max(1.0, 1.2 * chunk_s / took))
 
 
-def warm_up(work: Work, amount: int) -> int:
-    """Run chunks until the mean of the last two is near the mean of the two before; return how many it took."""
+def warm_up(work: Work, amount: int) -> list[float]:
+    """Run chunks until the mean of the last two is near the mean of the two before; return the seconds of each."""
     taken: list[float] = []
     while len(taken) < MAX_WARM_UP_CHUNKS:
         taken.append(clock(work, amount))
         if len(taken) >= 4 and abs(sum(taken[-2:]) / sum(taken[-4:-2]) - 1) < STEADY:
             break
-    return len(taken)
+    return taken
 
 
 class Edges(Protocol):
