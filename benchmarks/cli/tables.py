@@ -101,25 +101,40 @@ def _with_columns(
     return made
 
 
-def deviations(found: Sequence[tuple[Cell, Proof]]) -> Table:
-    """Return the gate's answers: largest relative deviation of a loss up to a step, and the single steps'."""
+GATED = {  # columns of the gate's answers after the four that tell them apart and `verdict`
+    "float64": "float64 losses",
+    "loss": "loss", "gradient": "gradient", "weights": "weights", "outputs": "outputs",
+}  # fmt: skip
+TOLD_APART = ("recipe", "framework", "mode", "dtype", "input")
+
+
+def deviations(found: Sequence[tuple[Cell, Proof]], width: int | None) -> Iterator[Table | str]:
+    """Yield the gate's answers, largest relative deviations, then why each that is no `pass` is none.
+
+    A terminal without the room lacks the last columns: the float64 losses up to step N.
+    """
     milestones = sorted({int(step) for _, proof in found for step in proof.verdict.get("by_step", {})})
-    kinds = ("loss", "gradient", "weights", "outputs")
-    table = titled(
-        "Largest relative deviation from the reference: of float64 losses up to step N, of single steps in the dtype",
-        *("recipe", "framework", "mode", "dtype", "input", "verdict"),
-        *right(*(f"to {step}" for step in milestones), *kinds),
-        Column("reason", overflow="fold"),
-    )
+    alike = {name for name in ("dtype", "input") if len({getattr(cell, name) for cell, _ in found}) == 1}
+    steps = {f"to {step}": f"to {step}" for step in milestones}
+    named = [name for name in TOLD_APART if name not in alike]
+    same = "".join(f", {getattr(found[0][0], name)}" for name in TOLD_APART if name in alike)
+    title = f"Largest relative deviation from the reference{same}"
+    headings = {**dict(zip(named, named, strict=True)), "verdict": "verdict", **GATED, **steps}
+    lines = [dict.fromkeys(headings, "") | _gated(*one) for one in found]
+    section = title, headings, lines
+    yield fitted(section, {*GATED, *steps}, width, (*named, "verdict", "float64"))
+    yield "float64 losses: of all steps, `to N` up to step N; the others: of single steps in the dtype"
     for cell, proof in found:
-        by_step, single = proof.verdict.get("by_step", {}), proof.verdict.get("deviations", {})
-        figures = [by_step.get(str(step)) for step in milestones] + [single.get(kind) for kind in kinds]
-        table.add_row(
-            *(cell.recipe, cell.framework, cell.mode, cell.dtype, cell.input, proof.lockstep),
-            *("" if figure is None else f"{figure:.1e}" for figure in figures),
-            escape(plain(proof.reason)),
-        )
-    return table
+        if proof.lockstep != "pass":
+            yield plain(f"{' '.join(getattr(cell, name) for name in TOLD_APART)}: {proof.lockstep}, {proof.reason}")
+
+
+def _gated(cell: Cell, proof: Proof) -> dict[str, str]:
+    """Return the gate's answer on a cell as text by column."""
+    by_step = {f"to {step}": value for step, value in proof.verdict.get("by_step", {}).items()}
+    figures = {"float64": proof.verdict.get("float64_deviation"), **proof.verdict.get("deviations", {}), **by_step}
+    texts = {name: "" if value is None else f"{value:.1e}" for name, value in figures.items()}
+    return {**{name: getattr(cell, name) for name in TOLD_APART}, "verdict": proof.lockstep, **texts}
 
 
 def checked(checks: Sequence[Check]) -> Table:

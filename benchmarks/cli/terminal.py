@@ -144,7 +144,10 @@ def deliver(answer: Any, shown: Iterable[RenderableType], as_json: bool) -> None
         print(json.dumps(answer, indent=1))  # noqa: T201
         return
     for part in shown:
-        out.print(part)
+        if isinstance(part, str):
+            tell(out, part)
+        else:
+            out.print(part)
 
 
 def prepared(name: str, data_dir: Path | None) -> Prepared:

@@ -13,7 +13,7 @@ import typer
 from adapters.contract import DTYPES, INPUTS
 from adapters.recipes import MODELS
 from benchmarks import files
-from benchmarks.cli import options, tables
+from benchmarks.cli import options, tables, terminal
 from benchmarks.cli.display import Display
 from benchmarks.cli.options import length, what
 from benchmarks.cli.terminal import deliver, err, prepared, say
@@ -102,7 +102,11 @@ def verify(
     dtypes, inputs = values(dtype, ["float64"], DTYPES, "dtype"), values(input, ["preloaded"], INPUTS, "input")
     axes = replace(axes, modes=chosen_modes(mode), dtypes=dtypes, inputs=inputs)
     proofs = _proven(axes, data, seed, steps, fresh_proof, wait)
-    deliver([{**vars(cell), **vars(proof)} for cell, proof in proofs], [tables.deviations(proofs)], as_json)
+    deliver(
+        [{**vars(cell), **vars(proof)} for cell, proof in proofs],
+        tables.deviations(proofs, terminal.out.width),
+        as_json,
+    )
     raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in proofs) else 1)
 
 

@@ -2,11 +2,39 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks.__main__ import app
+from benchmarks.cli import tables, terminal
 from benchmarks.errors import UsageError
+from benchmarks.launch.proof import Proof, unproven
+from benchmarks.plan.cells import Cell
+
+VERDICT = {
+    "by_step": {"1": 1.2e-16, "200": 3.4e-15},
+    "deviations": {"loss": 1.1e-7, "gradient": 2.2e-6, "weights": 3.3e-7, "outputs": 4.4e-6},
+    "float64_deviation": 5.6e-15,
+}
+FIGURES = ("5.6e-15", "1.1e-07", "2.2e-06", "3.3e-07", "4.4e-06", "1.2e-16", "3.4e-15")
+
+
+@pytest.mark.parametrize(("width", "shown"), [(80, 2), (200, 7)])
+def test_the_table_of_proofs_has_as_many_columns_as_there_is_room_for_and_reasons_under_it(width, shown):
+    cells = [Cell("tensorflow", r, "mnist-5k", "cpu", 100, "compiled", "float32", 2) for r in ("lenet_tutorial", "mlp")]
+    proofs = [Proof("pass", "", VERDICT), unproven("the gate ended failed: [/no] memory")]
+    console = Console(file=io.StringIO(), width=width)
+    terminal.show(console, tables.deviations(list(zip(cells, proofs, strict=True)), width))
+    said = console.file.getvalue()
+    assert max(map(len, said.partition("float64 losses: of all")[0].splitlines())) <= width
+    assert [figure in said for figure in FIGURES] == [True] * shown + [False] * (len(FIGURES) - shown)
+    assert "lenet_tutorial" in said
+    assert "mlp tensorflow compiled float32 preloaded: unproven, the gate ended failed: [/no] memory" in said
+    assert "tensorflow  compiled  float32" not in said  # what is alike in all stands in the title
+    assert "reference, float32, preloaded" in said
 
 
 @pytest.mark.parametrize(
