@@ -111,7 +111,8 @@ def list_frameworks(python: options.Pythons = None, as_json: options.AsJson = Fa
     ]
     gpus = cards() if can_be_asked() else None
     answer = {"frameworks": found, "gpus": None if gpus is None else [vars(gpu) for gpu in gpus]}
-    deliver(answer, [_framework_table(found), _card_table(gpus)], as_json)
+    problems = dict.fromkeys(plain(item["problem"]) for item in found if item["problem"])
+    deliver(answer, [_framework_table(found), *problems, _card_table(gpus)], as_json)
 
 
 def _facts(probe: Probe) -> dict[str, Any]:
@@ -121,7 +122,7 @@ def _facts(probe: Probe) -> dict[str, Any]:
         "framework": probe.framework,
         "device": probe.device,
         "version": probe.version,
-        "device_name": probe.facts.get("devices", {}).get(probe.device, ""),
+        "device_name": "" if probe.problem else probe.device_name,
         "modes": [mode for mode in MODES if reasons and reasons[f"{mode} float32 preloaded"] is None],
         "recommended": probe.facts.get("recommended", {}).get("preloaded", {}),
         "problem": probe.problem,
@@ -129,12 +130,14 @@ def _facts(probe: Probe) -> dict[str, Any]:
 
 
 def _framework_table(found: Sequence[Mapping[str, Any]]) -> Table:
-    table = Table("framework", "device", "version", "device name", "modes", "recommended for mlp, lenet", "problem")
+    """Return a line for each that answers; what is wrong with the others stands under the table."""
+    table = tables.titled("", "framework", "device", "version", "modes", "for mlp, lenet", "device name")
     for item in found:
-        best = ", ".join(item["recommended"].get(name, "") for name in HEADLINE) if item["recommended"] else ""
-        version, device_name, problem = (escape(plain(item[name])) for name in ("version", "device_name", "problem"))
-        modes = ", ".join(item["modes"])
-        table.add_row(item["framework"], item["device"], version, device_name, modes, best, problem)
+        if not item["problem"]:
+            best = ", ".join(item["recommended"].get(name, "") for name in HEADLINE)
+            version, device_name = (escape(plain(item[name])) for name in ("version", "device_name"))
+            modes = ", ".join(item["modes"])
+            table.add_row(item["framework"], item["device"], version, modes, best, device_name)
     return table
 
 
@@ -144,7 +147,7 @@ def _card_table(gpus: Sequence[Card] | None) -> Table | str:
         return "GPUs unknown: this Python has no nvidia-ml-py; rows it measures have no telemetry of a card"
     if not gpus:
         return "no GPU: NVIDIA's driver shows none here"
-    table = Table("--device", "GPU", "memory GiB", "driver", "compute capability")
+    table = tables.titled("", "--device", "GPU", "memory GiB", "driver", "compute capability")
     for place, gpu in enumerate(gpus):
         table.add_row(gpu_name(place), gpu.name, f"{gpu.memory_bytes / 2**30:.1f}", gpu.driver, gpu.capability)
     return table
@@ -158,7 +161,7 @@ def describe_model(
     """Show each layer's weight shape, parameters, output shape and FLOPs, and the totals."""
     [name] = chosen_models([model])
     described = describe(RECIPES[name], batch_size)
-    deliver(described, [tables.as_table(described)], as_json)
+    deliver(described, [tables.as_table(described, out.width)], as_json)
 
 
 COMMANDS = {"list": list_frameworks, "describe": describe_model, "check": check_up, "peak": machine_peak}

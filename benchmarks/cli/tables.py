@@ -29,8 +29,17 @@ DIFFERENCES = 50  # shown of the images that frameworks read differently; --json
 
 
 def titled(title: str, *headings: str | Column) -> Table:
-    """Return an empty table under a title of any text."""
-    return Table(*headings, title=escape(plain(title)), title_justify="left")
+    """Return an empty table under a title of any text; what is too wide for the terminal is folded, not cut."""
+    columns = [Column(heading) if isinstance(heading, str) else heading for heading in headings]
+    for column in columns:
+        column.overflow = "fold"
+    return _slim(Table(*columns, title=Text(plain(title)) if title else None, title_justify="left"))
+
+
+def _slim(table: Table) -> Table:
+    """Return the table without what takes width from its words."""
+    table.box, table.pad_edge, table.show_edge, table.collapse_padding = SIMPLE_HEAD, False, False, True
+    return table
 
 
 def right(*headings: str) -> list[Column]:
@@ -86,8 +95,7 @@ def _with_columns(
     right: Collection[str],
 ) -> Table:
     """Return a table of these columns."""
-    made = Table(title=Text(plain(named)))
-    made.box, made.pad_edge, made.show_edge, made.collapse_padding = SIMPLE_HEAD, False, False, True
+    made = _slim(Table(title=Text(plain(named))))
     for name in chosen:
         is_word = not any(" " in cells[name] for cells in lines)
         made.add_column(
@@ -139,7 +147,7 @@ def _gated(cell: Cell, proof: Proof) -> dict[str, str]:
 
 def checked(checks: Sequence[Check]) -> Table:
     """Return the answers of the checks on ourselves."""
-    table = Table("check", "what", "found", "bound", "")
+    table = titled("", "check", "what", "found", "bound", "")
     for check in checks:
         words = (check.name, check.what, check.found, check.bound, "pass" if check.passed else "FAIL")
         table.add_row(*(escape(plain(text)) for text in words))
@@ -150,8 +158,10 @@ def exchanged(pairs: Sequence[Pair]) -> Iterator[Table]:
     """Yield a table per recipe: a line for each framework that trained, a column for each that evaluated."""
     for recipe in dict.fromkeys(pair.recipe for pair in pairs):
         mine = [pair for pair in pairs if pair.recipe == recipe]
-        title = f"{recipe}: largest difference of a logit from the one where the weights were trained"
-        evaluators = dict.fromkeys(f"in {pair.evaluated_in}" for pair in mine)
+        title = (
+            f"{recipe}, evaluated in each: largest difference of a logit from the one where the weights were trained"
+        )
+        evaluators = dict.fromkeys(pair.evaluated_in for pair in mine)
         table = titled(title, "trained in", *right("accuracy", *evaluators))
         for trainer in dict.fromkeys(pair.trained_in for pair in mine):
             line = [pair for pair in mine if pair.trained_in == trainer]
@@ -182,7 +192,7 @@ def evaluated(found: Evaluation) -> Iterator[Table | str]:
 
 def _different(agreed: Agreement) -> Table:
     """Return a line for each of the first images that frameworks read differently."""
-    table = Table("image", "label", *agreed.correct, "gap of the two best", "", title="Read differently")
+    table = titled("Read differently", "image", "label", *agreed.correct, "gap of the two best", "")
     for difference in agreed.differences[:DIFFERENCES]:
         verdict = "tie" if difference.tie else "DISAGREEMENT"
         read_as = (str(answer) for answer in difference.read_as.values())
@@ -198,8 +208,7 @@ def peaks(found: Sequence[Mapping[str, Any]], bandwidths: Sequence[Mapping[str, 
             title += f"; peak {peak['flops_per_s'] / 1e9:,.1f} ({peak['framework']}, {peak['size']})"
         measured = {name: _sizes(answer) for name, answer in peak["frameworks"].items()}
         edges = list(dict.fromkeys(size for line in measured.values() for size in line))
-        reasons = Column("not ok, or skipped", overflow="fold")
-        table = titled(title, "framework", *right(*map(str, edges)), reasons)
+        table = titled(title, "framework", *right(*map(str, edges)), "not ok, or skipped")
         for name, found_by in peak["frameworks"].items():
             table.add_row(name, *(measured[name].get(size, "") for size in edges), escape(plain(_remarks(found_by))))
         yield table
@@ -256,26 +265,29 @@ def ascii_art(images: Sequence[Grey]) -> Text:
     return text
 
 
-def as_table(described: dict[str, Any]) -> Table:
-    """Return what flops.describe() says of a network as a table."""
-    title = f"{described['model']}, input {described['input_shape']}, batch of {described['batch_size']}"
-    table = Table(title=title, show_footer=True)
-    footers = ["total", "", f"{described['parameters']:,}", ""]
-    footers += [f"{described[kind]:,}" for kind in COUNTS]
-    headings = ["layer", "weight shape", "parameters", "output shape", "forward FLOP", "training FLOP"]
-    headings += ["all forward FLOP", "all training FLOP"]
-    for index, (heading, footer) in enumerate(zip(headings, footers, strict=True)):
-        table.add_column(heading, footer, justify="left" if index in (0, 1, 3) else "right")
-    for layer in described["layers"]:
-        settings = " ".join(f"{name}={value}" for name, value in layer["settings"].items())
-        table.add_row(
-            f"{layer['layer']} {settings}".strip(),
-            "x".join(map(str, layer["weight_shape"] or [])),
-            f"{layer['parameters']:,}",
-            "x".join(map(str, layer["output_shape"])),
-            *(f"{layer[kind]:,}" for kind in COUNTS),
-        )
+LAYER = {
+    "layer": "layer", "weight_shape": "weight shape", "parameters": "parameters", "output_shape": "output shape",
+    "forward_flops": "forward FLOP", "training_flops": "training FLOP",
+    "all_forward_flops": "all forward FLOP", "all_training_flops": "all training FLOP",
+}  # fmt: skip
+LAYER_FIRST = ("layer", "weight_shape", "parameters", "output_shape", "training_flops")
+
+
+def as_table(described: dict[str, Any], width: int | None) -> Table:
+    """Return what flops.describe() says of a network as a table; the last lines are the loss's and the totals."""
+    shape = "x".join(map(str, described["input_shape"]))
+    lines = [_layer(layer) for layer in described["layers"]]
     known = sum(layer["all_training_flops"] for layer in described["layers"])
-    rest = f"{described['all_training_flops'] - known:,}"
-    table.add_row("loss and optimiser", *[""] * (len(headings) - 2), rest)
-    return table
+    rest = {"layer": "loss and optimiser", "all_training_flops": f"{described['all_training_flops'] - known:,}"}
+    total = {"layer": "total", **{name: f"{described[name]:,}" for name in ("parameters", *COUNTS)}}
+    lines += [dict.fromkeys(LAYER, "") | line for line in (rest, total)]
+    title = f"{described['model']}, input {shape}, batch of {described['batch_size']}"
+    return fitted((title, LAYER, lines), {"parameters", *COUNTS}, width, LAYER_FIRST)
+
+
+def _layer(layer: Mapping[str, Any]) -> dict[str, str]:
+    """Return what flops.describe() says of a layer as text by column."""
+    settings = " ".join(f"{name}={value}" for name, value in layer["settings"].items())
+    shapes = {name: "x".join(map(str, layer[name] or [])) for name in ("weight_shape", "output_shape")}
+    figures = {name: f"{layer[name]:,}" for name in ("parameters", *COUNTS)}
+    return {"layer": f"{layer['layer']} {settings}".strip(), **shapes, **figures}

@@ -1,4 +1,4 @@
-"""`verify` does one of three things, and refuses what means nothing there."""
+"""`verify` does one of three things, and refuses what means nothing there; tables of 80 characters cut nothing."""
 
 from __future__ import annotations
 
@@ -8,10 +8,14 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from adapters.flops import describe
+from adapters.recipes import RECIPES
+from adapters.registry import ADAPTERS
 from benchmarks.__main__ import app
 from benchmarks.cli import tables, terminal
 from benchmarks.errors import UsageError
 from benchmarks.launch.proof import Proof, unproven
+from benchmarks.models.evaluate import Pair
 from benchmarks.plan.cells import Cell
 
 VERDICT = {
@@ -53,3 +57,25 @@ def test_an_option_that_means_nothing_there_is_refused_even_with_its_default_val
     done = CliRunner().invoke(app, ["verify", *line])
     assert isinstance(done.exception, UsageError), done.exception
     assert str(done.exception).startswith(words)
+
+
+def test_weights_that_six_frameworks_exchange_are_a_table_of_80_characters_that_cuts_nothing():
+    pairs = [Pair("lenet_tutorial", one, other, 0.9712, 3.4e-6) for one in ADAPTERS for other in ADAPTERS]
+    console = Console(file=io.StringIO(), width=80)
+    for table in tables.exchanged(pairs):
+        console.print(table)
+    said = console.file.getvalue()
+    assert max(map(len, said.splitlines())) <= 80
+    assert said.count("3.4e-06") == len(pairs)
+    assert all(said.count(f"{name} ") >= 2 or said.count(f"{name}\n") for name in ADAPTERS)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_a_network_s_description_cuts_no_number_at_80_characters(name):
+    described = describe(RECIPES[name], 1000)
+    console = Console(file=io.StringIO(), width=80)
+    console.print(tables.as_table(described, 80))
+    said = console.file.getvalue()
+    assert max(map(len, said.splitlines())) <= 80
+    assert all(f"{layer['training_flops']:,}" in said for layer in described["layers"])
+    assert f"{described['training_flops']:,}" in said
