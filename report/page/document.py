@@ -165,9 +165,15 @@ def facts(inputs: Inputs) -> Iterator[str]:
 
 
 def _launches(inputs: Inputs) -> Iterator[str]:
-    """Yield how many launches there are, how many ended ok, and how many were asked for and not made, with reasons."""
-    good = int((inputs.frame["status"] == "ok").sum())
-    yield f"{count(len(inputs.frame), 'launch', 'launches')}, {good:,} ok"
+    """Yield how many launches there are, noisy and ok, and how many were asked for and not made, with reasons."""
+    tasks, good = inputs.frame["task"], inputs.frame["status"] == "ok"
+    noisy = sum("noisy" in (flags or ()) for flags in inputs.frame["flags"][tasks == "speed"])
+    made = [
+        f"{count(int((tasks == task).sum()), f'{task} launch', f'{task} launches')}{note}"
+        for task, note in (("speed", f" ({noisy:,} noisy)"), ("accuracy", ""))
+        if (tasks == task).any()
+    ]
+    yield f"{words.listed(made)}, {'all' if good.all() else f'{good.sum():,}'} ok"
     asked = _accounts(inputs)
     if missing := sum(map(_not_made, asked)):
         stops = [stop for sweep in (*inputs.used, *asked) for stop in sweep.stops]

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from benchmarks.cli.answer import batch_size
-from benchmarks.errors import plain
+from benchmarks.errors import count, plain
 from benchmarks.record.summary import Comparison
 from report.page import columns, words
 from report.page.inputs import Inputs
@@ -25,7 +25,7 @@ Pair = tuple[str, str]  # framework, mode
 CLAIMS = {  # how a standing is said of the first and of those that it does not surely lead
     ALONE: "{0} is alone", LEADS_SURELY: "{0} leads", TIE: "{0} ties with {1}",
     LEADS_UNSURELY: "{2} are not distinguished",
-    FEW: "{0} is ahead, with too few rounds for a verdict", UNJUDGED: "{0} is ahead, not judged against {1}",
+    FEW: "{0} is ahead, with {3} each and no verdict", UNJUDGED: "{0} is ahead, not judged against {1}",
 }  # fmt: skip
 
 
@@ -110,7 +110,8 @@ def _claimed(cells: pd.DataFrame) -> str:
     """Say who leads one comparison, and no more than its verdicts do."""
     sure, near = standing(cells)
     first = words.short(cells["framework"].iloc[0])
-    return CLAIMS[sure].format(first, words.listed(near), words.listed([first, *near]))
+    most = count(int(cells["launches"].max()), "launch", "launches")
+    return CLAIMS[sure].format(first, words.listed(near), words.listed([first, *near]), most)
 
 
 def _span(sizes: list[int]) -> str:

@@ -75,8 +75,8 @@ def led(winners: Mapping[tuple[str, str], Mapping[str, Iterable[str]]]) -> str:
     """Say who leads where, what is not sure last: by the words before and after, the places of each framework."""
     clauses = []
     for (verb, sure), names in sorted(winners.items(), key=lambda item: bool(item[0][1])):
-        what = [f"{name} {verb} {words.listed(places)}" for name, places in names.items()]
-        clauses.append(", ".join(what) + sure)
+        what = [f"{name} {verb} {words.listed(places)}{sure}" for name, places in names.items()]
+        clauses.append(("; " if sure else ", ").join(what))
     return "; ".join(clauses)
 
 

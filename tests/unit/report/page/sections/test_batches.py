@@ -40,7 +40,7 @@ def test_crossovers_are_named_in_words(cells):
     assert said[0].endswith(
         "from batch 64 on the GPU overtakes the CPU, up to 512 (there 10 times its speed) in torch (eager)."
     )
-    ahead = "is ahead, with too few rounds for a verdict"
+    ahead = "is ahead, with 1 launch each and no verdict"
     assert any(f"batch 8: torch {ahead}; batch 64 to 512: jax {ahead}." in sentence for sentence in said)
 
 
