@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.registry import ADAPTERS, CPU_ONLY
+from adapters.registry import FRAMEWORKS, default_frameworks, distributions
 from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.launch.process import Place, launch
 from benchmarks.machine import environments, hardware, signals
@@ -16,11 +16,6 @@ from benchmarks.plan.typed import values
 from benchmarks.worker.protocol import ProbeRequest
 
 PROBE_TIMEOUT_S = 120.0  # of its own: the first import in an environment may compile thousands of files
-DISTRIBUTIONS = {  # a package's names in a lock, where they differ from the name that adapters import
-    "tensorflow": ("tensorflow", "tensorflow-cpu"),
-    "paddle": ("paddlepaddle", "paddlepaddle-gpu"),
-    "mxnet": ("mxnet", "mxnet-cu112"),
-}
 
 
 @dataclass(frozen=True)
@@ -69,7 +64,7 @@ def probe(framework: str, device: str) -> Probe:
         place = Place.of_framework(framework, device, 1).on_all_cores()
     except EnvironmentMissing as error:
         return Probe(framework, device, str(error), missing=True)
-    request = ProbeRequest(task="probe", adapter=ADAPTERS[framework], device=hardware.kind(device))
+    request = ProbeRequest(task="probe", adapter=FRAMEWORKS[framework].adapter, device=hardware.kind(device))
     outcome = launch(place, request, PROBE_TIMEOUT_S)
     remedy = environments.recreate_hint(framework, device)
     if outcome.answer is None or outcome.status != "ok":
@@ -90,7 +85,7 @@ def _other_versions(found: Mapping[str, str], pinned: Mapping[str, str]) -> str:
     """
     wrong = []
     for package, version in found.items():
-        for distribution in DISTRIBUTIONS.get(package, (package,)):
+        for distribution in distributions(package):
             wanted = pinned.get(distribution, version)
             if wanted not in (version, version.partition("+")[0]):
                 wrong.append(f"{package} {version} in place of {wanted}")
@@ -111,18 +106,22 @@ def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[s
 
 
 def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> list[str]:
-    """Return the frameworks that a user asked for, or all that have an environment; errors hold the command to type."""
-    found = values(given, [], list(ADAPTERS), "framework")
-    if impossible := [name for name in found if name in CPU_ONLY and "gpu" in map(kind, devices)]:
+    """Return the frameworks that a user asked for, or those of a default sweep that have an environment.
+
+    Errors hold the command to type.
+    """
+    found = values(given, [], list(FRAMEWORKS), "framework")
+    kinds = set(map(kind, devices))
+    if impossible := [name for name in found if not kinds <= set(FRAMEWORKS[name].devices)]:
         raise UsageError(f"there is no such thing as {impossible[0]} on a GPU; use --device cpu")
     missing = []
-    for framework in found or ADAPTERS:
+    for framework in found or default_frameworks():
         for device in devices:
             try:
                 environments.interpreter(framework, device)
             except EnvironmentMissing as error:
                 missing.append((framework, str(error)))
-    present = [name for name in found or ADAPTERS if name not in {framework for framework, _ in missing}]
+    present = [name for name in found or default_frameworks() if name not in {framework for framework, _ in missing}]
     if not present:
         raise EnvironmentMissing("\n".join(message for _, message in missing if found) or missing[0][1])
     return found or present

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.machine import hardware, imports
 from benchmarks.worker import THREAD_VARIABLES
@@ -33,9 +33,9 @@ FIXED = {
     "PYTHONHASHSEED": "0",
     "PYTHONFAULTHANDLER": "1",
     "PYTHONUNBUFFERED": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-    "GLOG_minloglevel": "2",  # paddle announces its executor otherwise
+    **{name: value for framework in FRAMEWORKS.values() for name, value in framework.variables.items()},
 }
+THREADS = (*THREAD_VARIABLES, *(name for framework in FRAMEWORKS.values() for name in framework.thread_variables))
 
 
 OVERRIDES: dict[str, Path] = {}  # interpreters by framework, in place of tox's environments
@@ -46,8 +46,8 @@ def override_interpreters(pairs: Sequence[str]) -> None:
     """Take interpreters as they are typed, FRAMEWORK=PATH; UsageError for anything else."""
     for pair in pairs:
         framework, _, path = pair.partition("=")
-        if framework not in ADAPTERS or not path:
-            raise UsageError(f"--python {pair!r}: expected FRAMEWORK=PATH, a framework of {', '.join(ADAPTERS)}")
+        if framework not in FRAMEWORKS or not path:
+            raise UsageError(f"--python {pair!r}: expected FRAMEWORK=PATH, a framework of {', '.join(FRAMEWORKS)}")
         if not os.access(path, os.X_OK) or not Path(path).is_file():
             raise UsageError(f"--python {pair!r}: {path} is not a program that can be run")
         OVERRIDES[framework] = Path(path).absolute()
@@ -98,7 +98,7 @@ def pinned(framework: str, device: str) -> dict[str, str]:
 def variables(threads: int, device: str = "cpu") -> dict[str, str]:
     """Return the whole environment of a worker that may use `threads` threads and one device."""
     inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
-    return inherited | FIXED | hardware.variables(device) | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    return inherited | FIXED | hardware.variables(device) | dict.fromkeys(THREADS, str(threads))
 
 
 def withheld() -> list[str]:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS, Framework, distributions
 from benchmarks.launch import probe as probe_module
 from benchmarks.launch.outcome import Outcome
-from benchmarks.launch.probe import DISTRIBUTIONS, _other_versions, probe
+from benchmarks.launch.probe import _other_versions, probe
 from benchmarks.machine import environments
 
 
@@ -29,10 +29,10 @@ def test_versions_are_held_to_the_lock(found, pinned, wrong):
     assert bool(_other_versions(found, pinned)) is bool(wrong)
 
 
-@pytest.mark.parametrize("framework", ADAPTERS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_every_lock_pins_its_framework(framework):
     pinned = environments.pinned(framework, "cpu")
-    assert any(name in pinned for name in DISTRIBUTIONS.get(framework, (framework,)))
+    assert any(name in pinned for name in distributions(framework))
     assert "numpy" in pinned
 
 
@@ -41,7 +41,7 @@ def test_a_probe_that_hangs_ends(monkeypatch, tmp_path):
     """A probe has a deadline of its own; a hang in it is a broken environment."""
     monkeypatch.setattr(probe_module, "PROBE_TIMEOUT_S", 1.0)
     monkeypatch.setattr("benchmarks.launch.process.GRACE_S", 0.3)
-    monkeypatch.setitem(ADAPTERS, "slow", "tests.process.faults.fake:HangProbe")
+    monkeypatch.setitem(FRAMEWORKS, "slow", Framework("tests.process.faults.fake:HangProbe"))
     monkeypatch.setattr(environments, "interpreter", lambda framework, device: Path(sys.executable))
     begin = time.monotonic()
     found = probe("slow", "cpu")
