@@ -43,7 +43,7 @@ def _cached_network(frameworks: Sequence[str], wait: bool, say: Say) -> Checkpoi
         return checkpoint.read_checkpoint(folder)
     except DataError:
         shutil.rmtree(folder, ignore_errors=True)
-    framework = next(name for name in FRAMEWORKS if name in frameworks)
+    framework = next(name for name in (*FRAMEWORKS, *frameworks) if name in frameworks)
     data, settings = prepare(DATASET), RECIPES[RECIPE]
     with (
         checkpoint.new_folder(folder) as part,

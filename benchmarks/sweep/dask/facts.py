@@ -61,10 +61,10 @@ def other_protocol(who: str, version: object) -> str:
 
 def _named(frameworks: Sequence[str] | None, device: str) -> list[str]:
     """Return which frameworks to probe on a device."""
-    able = [name for name in frameworks or [] if kind(device) in FRAMEWORKS[name].devices]
-    if frameworks and not able:
+    never = {name for name, record in FRAMEWORKS.items() if kind(device) not in record.devices}
+    if frameworks and not (frameworks := [name for name in frameworks if name not in never]):
         return []
-    return chosen_frameworks(able or None, [device])
+    return chosen_frameworks(frameworks, [device])
 
 
 def _key(probe: Probe) -> str:
