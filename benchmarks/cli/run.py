@@ -207,8 +207,11 @@ def _show_plan(request: Request) -> None:
     """Print every cell that this machine would measure, and how many launches there would be."""
     axes, devices = request.axes, chosen(request.axes.devices)
     frameworks = chosen_frameworks(axes.frameworks, devices)
-    _, cells = _probed(axes, frameworks, [planned(name, request.data_dir) for name in request.sets], devices)
+    probes, cells = _probed(axes, frameworks, [planned(name, request.data_dir) for name in request.sets], devices)
     amount = _with_rounds(request, cells).preset
+    for probe in [probes[key] for key in dict.fromkeys((cell.framework, cell.device) for cell in cells)]:
+        if probe.problem:
+            say(f"cannot run: {probe.problem}")
     for cell in cells:
         words = plain(" ".join(str(part) for part in vars(cell).values()))
         out.print(words, markup=False, highlight=False, soft_wrap=True)

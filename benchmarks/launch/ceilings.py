@@ -46,14 +46,14 @@ class Point(NamedTuple):
 
 
 def available_frameworks(device: str) -> list[str]:
-    """Return the frameworks that have an environment for this device."""
+    """Return the frameworks that have an environment for this device, and what they need of the system."""
     available = []
     for framework, record in FRAMEWORKS.items():
         try:
             environments.interpreter(framework, device)
         except EnvironmentMissing:
             continue
-        if hardware.kind(device) in record.devices:
+        if hardware.kind(device) in record.devices and not environments.missing_packages(framework):
             available.append(framework)
     return available
 
