@@ -23,7 +23,7 @@ from adapters.weights import Weights
 
 Array = npt.NDArray[Any]
 # Goes up when adapters of before cannot be driven any more: a module moved, a method changed. `run --against` asks.
-CONTRACT_VERSION = 3
+CONTRACT_VERSION = 4
 MODES = ("eager", "compiled", "fused")
 DTYPES = ("float32", "float64", "tf32", "bfloat16", "float16")
 NARROW = ("bfloat16", "float16")  # mixed precision: matrix products and convolutions have operands of this type

@@ -1,23 +1,122 @@
-"""Which adapter serves which framework; nothing is imported until it is asked for.
+"""One record a framework: what all others of ours must know of it, so that nothing else names it.
 
-A worker of one framework's environment can import no other framework, so the table holds names only.
+Lists of frameworks, colours, patterns and packages derive from these records, and tests name a line that another file
+is missing. Nothing is imported until it is asked for: a worker of one framework's environment can import no other, and
+any Python reads this file, since it needs no more than the standard library.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from adapters.contract import Adapter
+if TYPE_CHECKING:  # the contract needs NumPy
+    from adapters.contract import Adapter
 
-ADAPTERS = {
-    "torch": "adapters.torch:TorchAdapter",
-    "tensorflow": "adapters.tensorflow:TensorflowAdapter",
-    "paddle": "adapters.paddle:PaddleAdapter",
-    "mxnet": "adapters.mxnet:MxnetAdapter",
-    "jax": "adapters.jax:JaxAdapter",
-    "numpy": "adapters.numpy:NumpyAdapter",
+
+@dataclass(frozen=True)
+class Look:
+    """How a framework is drawn: a colour (sRGB), a marker and a dash in Vega's notation, the marker as a character."""
+
+    colour: str
+    shape: str
+    dash: tuple[float, ...]
+    sign: str
+
+
+BLACK = "currentColor"  # the page's own text colour: one drawing serves light and dark
+OTHER = Look("#56B4E9", "triangle-left", (), "◀")  # of a framework that no record names
+
+
+@dataclass(frozen=True)
+class SystemPackage:
+    """What a framework needs of the system: Debian's name of a package, and a program by which it is found."""
+
+    name: str
+    program: str
+
+
+@dataclass(frozen=True)
+class Framework:
+    """What is known of a framework without importing it; a field that is left out holds for most."""
+
+    adapter: str  # module:Class
+    look: Look = OTHER
+    devices: tuple[str, ...] = ("cpu", "gpu")  # kinds that there is a build for at all
+    distributions: tuple[str, ...] = ()  # its names on the package index, where they are not its import name
+    out_of_memory: tuple[str, ...] = ()  # how it says so, where it raises no MemoryError: regular expressions
+    system_packages: tuple[SystemPackage, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)  # that its workers have besides
+    thread_variables: tuple[str, ...] = ()  # that get the number of threads besides those of every worker
+    max_threads: int | None = None  # that it can compute with; None: no bound
+    in_default: bool = True  # whether it is measured where no framework is named
+
+
+FRAMEWORKS = {
+    "torch": Framework(
+        "adapters.torch:TorchAdapter",
+        Look("#D55E00", "circle", (), "●"),
+        out_of_memory=(
+            r"CUDA out of memory\.",  # https://docs.pytorch.org/docs/stable/notes/faq.html
+            r"DefaultCPUAllocator: (can't allocate|not enough) memory",  # https://github.com/pytorch/pytorch/pull/20618
+            r"CUDA error: out of memory",
+        ),
+    ),
+    "tensorflow": Framework(
+        "adapters.tensorflow:TensorflowAdapter",
+        Look("#E69F00", "square", (8, 2), "■"),
+        distributions=("tensorflow", "tensorflow-cpu"),
+        out_of_memory=(
+            r"OOM when allocating tensor",  # tf.errors.ResourceExhaustedError; tensorflow/core/framework/op_kernel.cc
+            r"RESOURCE_EXHAUSTED: (Out of memory|Failed to allocate)",  # from XLA, as in jax
+        ),
+        variables={"TF_CPP_MIN_LOG_LEVEL": "2"},
+    ),
+    "paddle": Framework(
+        "adapters.paddle:PaddleAdapter",
+        Look("#0072B2", "triangle-up", (6, 2, 2, 2), "▲"),
+        distributions=("paddlepaddle", "paddlepaddle-gpu"),
+        out_of_memory=(
+            r"Out of memory error on GPU",  # https://github.com/PaddlePaddle/Paddle/pull/19779
+            r"Fail to alloc memory of \d+ size",  # https://github.com/PaddlePaddle/PaddleOCR/issues/2656
+        ),
+        variables={"GLOG_minloglevel": "2"},  # it announces its executor otherwise
+    ),
+    "mxnet": Framework(
+        "adapters.mxnet:MxnetAdapter",
+        Look("#009E73", "diamond", (3, 2), "◆"),
+        distributions=("mxnet", "mxnet-cu112"),
+        out_of_memory=(
+            r"cudaMalloc (retry )?failed: out of memory",  # https://github.com/apache/mxnet/issues/16803
+            r"Failed to allocate CPU Memory",  # src/storage/cpu_device_storage.h
+        ),
+    ),
+    "jax": Framework(
+        "adapters.jax:JaxAdapter",
+        Look("#CC79A7", "triangle-down", (11, 2, 2, 2), "▼"),
+        out_of_memory=(
+            r"RESOURCE_EXHAUSTED: (Out of memory|Failed to allocate)",  # https://github.com/jax-ml/jax/issues/13428
+        ),
+    ),
+    "numpy": Framework("adapters.numpy:NumpyAdapter", Look(BLACK, "cross", (1.5, 2), "✚"), devices=("cpu",)),
 }
-CPU_ONLY = frozenset({"numpy"})  # there is no such thing as these on a GPU
+
+
+def default_frameworks() -> list[str]:
+    """Return the frameworks that are measured where none is named."""
+    return [name for name, framework in FRAMEWORKS.items() if framework.in_default]
+
+
+def distributions(package: str) -> tuple[str, ...]:
+    """Return the names under which a lock may pin a package that is known by its import name."""
+    return (FRAMEWORKS[package].distributions if package in FRAMEWORKS else ()) or (package,)
+
+
+def look(framework: str) -> Look:
+    """Return how a framework is drawn; all that have no record look alike."""
+    return FRAMEWORKS[framework].look if framework in FRAMEWORKS else OTHER
 
 
 def load(target: str) -> type[Adapter]:

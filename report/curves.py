@@ -13,12 +13,12 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from adapters.recipes import PUBLISHED_ACCURACY, PUBLISHED_TRAIN_ACCURACY
+from adapters.registry import BLACK, look
 from benchmarks import files
 from benchmarks.errors import DataError, StorageError, plain, shown
 from benchmarks.models import checkpoint
 from benchmarks.worker.validate import mistake
 from report.formats import markdown_table, markdown_text
-from report.page.charts import BLACK, look
 
 SETTINGS = {
     "svg.fonttype": "none", "svg.hashsalt": "lockstep", "text.parse_math": False, "font.size": 9.5,

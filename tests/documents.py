@@ -35,9 +35,8 @@ def program_line(command: str) -> list[str] | None:
     if words[:2] != ["tox", "-e"] or len(words) < 3:
         return None
     environment, given = words[2], words[4:]
-    framework, _, device = environment.rpartition("-")
-    if device in ("cpu", "gpu"):
-        return ["benchmarks", "run", "--framework", framework, "--device", device, *given]
+    if environment.endswith(("-cpu", "-gpu")):
+        return ["benchmarks", "run", "--environment", environment, *given]
     return [*PROGRAMS[environment], *given] if environment in PROGRAMS else None
 
 

@@ -16,7 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import NamedTuple
 
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / ".tox"
 TAIL_LINES = 300  # of a part that fails: its tracebacks and the summary
@@ -61,7 +61,7 @@ STAGES: tuple[tuple[tuple[Part, ...], ...], ...] = (
         ),
         (
             tested("engine", "engine", "tests/engine", "-m", "not soak"),
-            *(tested(name, f"{name}-cpu", "tests/frameworks", "--framework", name) for name in ADAPTERS),
+            *(tested(name, f"{name}-cpu", "tests/frameworks", "--framework", name) for name in FRAMEWORKS),
         ),
     ),
 )

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from adapters.registry import ADAPTERS, CPU_ONLY
+from adapters.registry import FRAMEWORKS
 from benchmarks.checks import Finding
 from benchmarks.errors import DataError, shown
 from benchmarks.files import NoCache, default_cache
@@ -154,8 +154,8 @@ def _files(name: str, folder: Path) -> Finding:
 
 def environment_findings() -> Iterator[Finding]:
     """Yield a finding for each framework on each kind of device."""
-    for (framework, device), probe in probe_all(list(ADAPTERS), KINDS).items():
-        if not (device == "gpu" and framework in CPU_ONLY):
+    for (framework, device), probe in probe_all(list(FRAMEWORKS), KINDS).items():
+        if device in FRAMEWORKS[framework].devices:
             yield _judged(probe)
 
 

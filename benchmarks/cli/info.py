@@ -15,7 +15,7 @@ from rich.text import Text
 from adapters.contract import DTYPES, MODES
 from adapters.flops import describe
 from adapters.recipes import HEADLINE, MODELS, RECIPES
-from adapters.registry import ADAPTERS, CPU_ONLY
+from adapters.registry import FRAMEWORKS
 from benchmarks import errors
 from benchmarks.checks import LEVELS, Finding, doctor
 from benchmarks.cli import options, tables
@@ -106,8 +106,8 @@ def list_frameworks(python: options.Pythons = None, as_json: options.AsJson = Fa
     environments.override_interpreters(python or [])
     found = [
         _facts(probe)
-        for (framework, device), probe in probe_all(list(ADAPTERS), KINDS).items()
-        if not (device == "gpu" and framework in CPU_ONLY)
+        for (framework, device), probe in probe_all(list(FRAMEWORKS), KINDS).items()
+        if device in FRAMEWORKS[framework].devices
     ]
     gpus = cards() if can_be_asked() else None
     answer = {"frameworks": found, "gpus": None if gpus is None else [vars(gpu) for gpu in gpus]}

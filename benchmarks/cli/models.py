@@ -21,7 +21,7 @@ from rich.table import Table
 
 from adapters.contract import DTYPES
 from adapters.recipes import MODELS, RECIPES
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 from benchmarks.cli import options, tables
 from benchmarks.cli.options import length, what, where
 from benchmarks.cli.terminal import out, prepared, say
@@ -37,7 +37,7 @@ from benchmarks.plan.typed import MODE_NAMES, chosen_modes, chosen_recipes, is_l
 
 def train_and_save(
     save: Annotated[Path, where("The folder to make.", "DIR")],
-    framework: Annotated[str, what(f"{', '.join(ADAPTERS)}.", "NAME")] = "torch",
+    framework: Annotated[str, what(f"{', '.join(FRAMEWORKS)}.", "NAME")] = next(iter(FRAMEWORKS)),
     model: Annotated[str | None, what(f"{', '.join(MODELS)}. Default: lenet.", "NAME")] = None,
     recipe: Annotated[str | None, what("Instead of --model: published settings.", "NAME")] = None,
     dataset: options.Dataset = "mnist-5k",

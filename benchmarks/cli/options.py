@@ -10,7 +10,7 @@ import typer
 
 from adapters.contract import DTYPES
 from adapters.recipes import HEADLINE, MODELS, RECIPES
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS, default_frameworks
 from benchmarks.machine.environments import ROOT
 from benchmarks.plan.data.sources import ORIGINS
 from benchmarks.plan.typed import MODE_NAMES
@@ -33,7 +33,7 @@ Names = list[str] | None  # given repeatedly, or once with commas
 SETS = f"mnist-5k, {', '.join(ORIGINS)}, or the path of your own"
 RESULTS = ROOT / "results"
 
-Frameworks = Annotated[Names, what(f"{', '.join(ADAPTERS)}. Default: all that have an environment.", "NAME,...")]
+Frameworks = Annotated[Names, what(f"{', '.join(FRAMEWORKS)}. Default: {', '.join(default_frameworks())}.", "NAME,...")]
 Models = Annotated[Names, what(f"Networks: {', '.join(MODELS)}. Default: {', '.join(HEADLINE)}.", "NAME,...")]
 Recipes = Annotated[Names, what(f"In place of --model, published settings: {', '.join(RECIPES)}.", "NAME,...")]
 BatchSizes = Annotated[Names, what("Images in a batch. Default: 100; of a recipe its own.", "N,...")]

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from adapters.contract import DTYPES, INPUTS
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 from benchmarks.cli import options
 from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience, run_over_dask
 from benchmarks.cli.display import Display, Reportable, show_outcome, summarise_when_ended
@@ -118,6 +118,7 @@ def run(
     members: Annotated[int, cluster("With --scheduler: begin when so many joined.", "N", min=1)] = 1,
     patience: Patience = DEFAULT_PATIENCE_S,
     insecure: Insecure = False,
+    environment: Annotated[str | None, typer.Option(hidden=True)] = None,  # tox's: a framework, a dash, a device
 ) -> None:
     """Measure: every configuration in fresh processes, a row for each launch, a table at the end.
 
@@ -125,6 +126,9 @@ def run(
     75 another process measures (with --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP: what was not
     reached is `interrupted` then, and the same command with --resume goes on. A second Ctrl-C ends at once.
     """
+    if environment:
+        own, _, kind = environment.rpartition("-")
+        framework, device = framework or [own], device or [kind]
     amount = _preset_of(preset, rounds, seeds, epochs)
     difference = _difference(detect, rounds)
     if epochs == 0:
@@ -135,7 +139,7 @@ def run(
     over_several = _over_several(engine, scheduler, cluster, dry_run=dry_run, python=python, detect=detect)
     request = Request(
         axes=RequestedAxes(
-            frameworks=values(framework, [], list(ADAPTERS), "framework"),
+            frameworks=values(framework, [], list(FRAMEWORKS), "framework"),
             recipes=chosen_recipes(model, recipe),
             devices=named(device),
             batch_sizes=numbers(batch_size, [], "--batch-size", MAX_BATCH) or ([None] if recipe else [100]),
@@ -203,8 +207,11 @@ def _show_plan(request: Request) -> None:
     """Print every cell that this machine would measure, and how many launches there would be."""
     axes, devices = request.axes, chosen(request.axes.devices)
     frameworks = chosen_frameworks(axes.frameworks, devices)
-    _, cells = _probed(axes, frameworks, [planned(name, request.data_dir) for name in request.sets], devices)
+    probes, cells = _probed(axes, frameworks, [planned(name, request.data_dir) for name in request.sets], devices)
     amount = _with_rounds(request, cells).preset
+    for probe in [probes[key] for key in dict.fromkeys((cell.framework, cell.device) for cell in cells)]:
+        if probe.problem:
+            say(f"cannot run: {probe.problem}")
     for cell in cells:
         words = plain(" ".join(str(part) for part in vars(cell).values()))
         out.print(words, markup=False, highlight=False, soft_wrap=True)

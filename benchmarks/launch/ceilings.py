@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 
 import psutil
 
-from adapters.registry import ADAPTERS, CPU_ONLY
+from adapters.registry import FRAMEWORKS
 from benchmarks import files
 from benchmarks.errors import EnvironmentMissing, threads
 from benchmarks.launch.process import Place, launch
@@ -46,14 +46,14 @@ class Point(NamedTuple):
 
 
 def available_frameworks(device: str) -> list[str]:
-    """Return the frameworks that have an environment for this device."""
+    """Return the frameworks that have an environment for this device, and what they need of the system."""
     available = []
-    for framework in ADAPTERS:
+    for framework, record in FRAMEWORKS.items():
         try:
             environments.interpreter(framework, device)
         except EnvironmentMissing:
             continue
-        if device == "cpu" or framework not in CPU_ONLY:
+        if hardware.kind(device) in record.devices and not environments.missing_packages(framework):
             available.append(framework)
     return available
 
@@ -107,7 +107,7 @@ def _ask_worker(framework: str, point: Point, task: Document) -> Document:
 
     `task` is the request without the adapter and the threads.
     """
-    request = cast(Request, {"adapter": ADAPTERS[framework], "threads": point.threads, **task})
+    request = cast(Request, {"adapter": FRAMEWORKS[framework].adapter, "threads": point.threads, **task})
     outcome = launch(Place.of_framework(framework, point.device, point.threads), request, TIMEOUT_S)
     ended = {"status": outcome.status, "reason": outcome.reason, "flags": sorted(outcome.flags)}
     return {**ended, **(outcome.answer or {})}

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.registry import ADAPTERS, CPU_ONLY
+from adapters.registry import FRAMEWORKS, default_frameworks, distributions
 from benchmarks.errors import EnvironmentMissing, UsageError
+from benchmarks.launch.outcome import Outcome
 from benchmarks.launch.process import Place, launch
 from benchmarks.machine import environments, hardware, signals
 from benchmarks.machine.hardware import cpu_name, kind, physical_cpus
 from benchmarks.plan.typed import values
 from benchmarks.worker.protocol import ProbeRequest
 
+REASON_CHARACTERS = 200
 PROBE_TIMEOUT_S = 120.0  # of its own: the first import in an environment may compile thousands of files
-DISTRIBUTIONS = {  # a package's names in a lock, where they differ from the name that adapters import
-    "tensorflow": ("tensorflow", "tensorflow-cpu"),
-    "paddle": ("paddlepaddle", "paddlepaddle-gpu"),
-    "mxnet": ("mxnet", "mxnet-cu112"),
-}
 
 
 @dataclass(frozen=True)
@@ -69,18 +67,37 @@ def probe(framework: str, device: str) -> Probe:
         place = Place.of_framework(framework, device, 1).on_all_cores()
     except EnvironmentMissing as error:
         return Probe(framework, device, str(error), missing=True)
-    request = ProbeRequest(task="probe", adapter=ADAPTERS[framework], device=hardware.kind(device))
+    if problem := environments.missing_packages(framework):
+        return Probe(framework, device, problem, missing=True)
+    request = ProbeRequest(task="probe", adapter=FRAMEWORKS[framework].adapter, device=hardware.kind(device))
     outcome = launch(place, request, PROBE_TIMEOUT_S)
     remedy = environments.recreate_hint(framework, device)
     if outcome.answer is None or outcome.status != "ok":
-        return Probe(
-            framework, device, f"{framework} on {device} does not answer: {outcome.reason}; {remedy}", missing=True
-        )
+        problem = f"{framework} on {device} does not answer: {_last_line(outcome.reason)}"
+        return Probe(framework, device, f"{problem}; {remedy}" if _is_broken(outcome) else problem, missing=True)
     if other := _other_versions(outcome.answer["versions"], environments.pinned(framework, device)):
         return Probe(framework, device, f"{framework} on {device} is not as locked: {other}; {remedy}", missing=True)
     if hardware.kind(device) not in outcome.answer["devices"]:
         return Probe(framework, device, f"{framework} sees no {device} here", facts=outcome.answer)
     return Probe(framework, device, facts=outcome.answer)
+
+
+def _last_line(reason: str) -> str:
+    """Return the kind of an error and its last line, where compilers and loaders say what is wrong; cut."""
+    first, *more = [line.strip() for line in reason.splitlines() if line.strip()] or ["it gave no reason"]
+    text = f"{first.partition(':')[0]}: {more[-1]}" if more else first
+    return text if len(text) <= REASON_CHARACTERS else text[: REASON_CHARACTERS - 1] + "…"
+
+
+def _is_broken(outcome: Outcome) -> bool:
+    """Return whether a new environment may help: this one hangs, ends before it answers, or lacks a module.
+
+    An adapter's error, a processor that lacks an instruction and a library of the system that is not there stay.
+    """
+    absent = re.match(r"(ModuleNotFoundError|ImportError):", outcome.reason)
+    if absent and "cannot open shared object file" not in outcome.reason:
+        return True
+    return outcome.status == "timeout" or (outcome.status == "failed" and outcome.answer is None)
 
 
 def _other_versions(found: Mapping[str, str], pinned: Mapping[str, str]) -> str:
@@ -90,7 +107,7 @@ def _other_versions(found: Mapping[str, str], pinned: Mapping[str, str]) -> str:
     """
     wrong = []
     for package, version in found.items():
-        for distribution in DISTRIBUTIONS.get(package, (package,)):
+        for distribution in distributions(package):
             wanted = pinned.get(distribution, version)
             if wanted not in (version, version.partition("+")[0]):
                 wrong.append(f"{package} {version} in place of {wanted}")
@@ -111,18 +128,22 @@ def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[s
 
 
 def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> list[str]:
-    """Return the frameworks that a user asked for, or all that have an environment; errors hold the command to type."""
-    found = values(given, [], list(ADAPTERS), "framework")
-    if impossible := [name for name in found if name in CPU_ONLY and "gpu" in map(kind, devices)]:
+    """Return the frameworks that a user asked for, or those of a default sweep that have an environment.
+
+    Errors hold the command to type.
+    """
+    found = values(given, [], list(FRAMEWORKS), "framework")
+    kinds = set(map(kind, devices))
+    if impossible := [name for name in found if not kinds <= set(FRAMEWORKS[name].devices)]:
         raise UsageError(f"there is no such thing as {impossible[0]} on a GPU; use --device cpu")
     missing = []
-    for framework in found or ADAPTERS:
+    for framework in found or default_frameworks():
         for device in devices:
             try:
                 environments.interpreter(framework, device)
             except EnvironmentMissing as error:
                 missing.append((framework, str(error)))
-    present = [name for name in found or ADAPTERS if name not in {framework for framework, _ in missing}]
+    present = [name for name in found or default_frameworks() if name not in {framework for framework, _ in missing}]
     if not present:
         raise EnvironmentMissing("\n".join(message for _, message in missing if found) or missing[0][1])
     return found or present

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, AnswerInvalid, Outcome, decoded, judge
 from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit, MemoryWatch
@@ -118,7 +118,12 @@ def cell_request(cell: Cell, data: Prepared, inputs: Path) -> CellRequest:
     The worker sees one card at most, which is `gpu`.
     """
     axes = cast(CellAxes, {**dataclasses.asdict(cell), "device": hardware.kind(cell.device)})
-    return {"adapter": ADAPTERS[cell.framework], "cell": axes, "data": str(data.folder), "inputs": str(inputs)}
+    return {
+        "adapter": FRAMEWORKS[cell.framework].adapter,
+        "cell": axes,
+        "data": str(data.folder),
+        "inputs": str(inputs),
+    }
 
 
 def launch(place: Place, request: Request, timeout_s: float, progress: Report | None = None) -> Outcome:

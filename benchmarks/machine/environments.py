@@ -6,16 +6,19 @@ here.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
+import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS, SystemPackage
 from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.machine import hardware, imports
 from benchmarks.worker import THREAD_VARIABLES
@@ -33,9 +36,9 @@ FIXED = {
     "PYTHONHASHSEED": "0",
     "PYTHONFAULTHANDLER": "1",
     "PYTHONUNBUFFERED": "1",
-    "TF_CPP_MIN_LOG_LEVEL": "2",
-    "GLOG_minloglevel": "2",  # paddle announces its executor otherwise
+    **{name: value for framework in FRAMEWORKS.values() for name, value in framework.variables.items()},
 }
+THREADS = (*THREAD_VARIABLES, *(name for framework in FRAMEWORKS.values() for name in framework.thread_variables))
 
 
 OVERRIDES: dict[str, Path] = {}  # interpreters by framework, in place of tox's environments
@@ -46,8 +49,8 @@ def override_interpreters(pairs: Sequence[str]) -> None:
     """Take interpreters as they are typed, FRAMEWORK=PATH; UsageError for anything else."""
     for pair in pairs:
         framework, _, path = pair.partition("=")
-        if framework not in ADAPTERS or not path:
-            raise UsageError(f"--python {pair!r}: expected FRAMEWORK=PATH, a framework of {', '.join(ADAPTERS)}")
+        if framework not in FRAMEWORKS or not path:
+            raise UsageError(f"--python {pair!r}: expected FRAMEWORK=PATH, a framework of {', '.join(FRAMEWORKS)}")
         if not os.access(path, os.X_OK) or not Path(path).is_file():
             raise UsageError(f"--python {pair!r}: {path} is not a program that can be run")
         OVERRIDES[framework] = Path(path).absolute()
@@ -70,6 +73,32 @@ def interpreter(framework: str, device: str) -> Path:
             f"tox run --notest -e {environment}"
         )
     return python
+
+
+def missing_packages(framework: str) -> str:
+    """Return which system packages a framework needs that are not here, and what to type; empty where it has all."""
+    missing = [package for package in _system_packages(framework) if shutil.which(package.program) is None]
+    names = " ".join(package.name for package in missing)
+    return f"{framework} needs {names}; type: apt-get install {names}" if missing else ""
+
+
+def _system_packages(framework: str) -> tuple[SystemPackage, ...]:
+    """Return what a framework needs of the system."""
+    return FRAMEWORKS[framework].system_packages if framework in FRAMEWORKS else ()
+
+
+@functools.cache
+def system_versions(framework: str) -> dict[str, str]:
+    """Return by name what the system packages of a framework say as their version; `unknown` where they say none."""
+    return {package.name: _said_version(package.program) for package in _system_packages(framework)}
+
+
+def _said_version(program: str) -> str:
+    """Return the first line of `PROGRAM --version`."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True, timeout=60)
+        return next(iter(done.stdout.strip().splitlines()), "unknown")[:200]
+    return "unknown"
 
 
 def recreate_hint(framework: str, device: str) -> str:
@@ -98,7 +127,7 @@ def pinned(framework: str, device: str) -> dict[str, str]:
 def variables(threads: int, device: str = "cpu") -> dict[str, str]:
     """Return the whole environment of a worker that may use `threads` threads and one device."""
     inherited = {key: os.environ[key] for key in INHERITED if key in os.environ}
-    return inherited | FIXED | hardware.variables(device) | dict.fromkeys(THREAD_VARIABLES, str(threads))
+    return inherited | FIXED | hardware.variables(device) | dict.fromkeys(THREADS, str(threads))
 
 
 def withheld() -> list[str]:
@@ -110,13 +139,14 @@ def withheld() -> list[str]:
 def lock_hash(framework: str, device: str) -> str:
     """Return a hash of a framework's pinned requirements, or of the packages that an interpreter of --python has.
 
-    UsageError where the file of requirements is missing.
+    The versions of its system packages count, too. UsageError where the file of requirements is missing.
     """
+    system = json.dumps(found).encode() if (found := system_versions(framework)) else b""
     if framework in OVERRIDES:
-        return hashlib.sha256(_distributions(OVERRIDES[framework])).hexdigest()[:16]
+        return hashlib.sha256(_distributions(OVERRIDES[framework]) + system).hexdigest()[:16]
     try:
         path = _lock_file(framework, device)
-        return hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes() + b"\0").hexdigest()[:16]
+        return hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes() + b"\0" + system).hexdigest()[:16]
     except FileNotFoundError as error:
         missing = f"requirements/{name(framework, device)}.txt"
         raise UsageError(

@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from adapters.declaration import Recipe
 from adapters.recipes import RECIPES
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 from adapters.weights import Weights
 from benchmarks import files
 from benchmarks.errors import WorkerFailed, WorkerLost
@@ -61,7 +61,7 @@ class Warm:
             self.selector = undo.enter_context(selectors.DefaultSelector())
             request = ServeRequest(
                 task="serve",
-                adapter=ADAPTERS[framework],
+                adapter=FRAMEWORKS[framework].adapter,
                 device=kind(device),
                 recipe=recipe.name,
                 weights=str(folder / "weights.npz"),

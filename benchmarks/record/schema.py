@@ -286,6 +286,9 @@ BY_STEP = Annotated[dict[str, Annotated[float, _at_least_zero]], lambda found: a
 ENVIRONMENT = (
     Column("lock", "str", "", "hash of the pinned requirements"),
     Column("versions", "object", "", "version by package", check=_typed(dict[str, str])),
+    Column(
+        "system_packages", "object", "", "what those of the system say as their version", check=_typed(dict[str, str])
+    ),
     Column("numeric_libraries", "strings", "", "shared libraries that compute"),
     Column("kernels", "str", "", "which kernels the libraries chose, as they say"),
     Column("denormals", "str", "", "kept or flushed"),

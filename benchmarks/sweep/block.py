@@ -188,4 +188,6 @@ def _run_facts(launcher: Launcher) -> Row:
 def _environment_facts(probe: Probe) -> Row:
     """Return what is recorded of a framework's environment."""
     lock = environments.lock_hash(probe.framework, probe.device)
-    return {"lock": lock, "versions": probe.facts.get("versions"), **probe.facts.get("libraries", {})}
+    about = {"lock": lock, "versions": probe.facts.get("versions"), **probe.facts.get("libraries", {})}
+    system = environments.system_versions(probe.framework)
+    return about | {"system_packages": system} if system else about

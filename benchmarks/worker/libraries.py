@@ -2,8 +2,8 @@
 
 Recorded once per run, from the process itself: what a framework was built with need not be what was loaded.
 
-Also the table of messages by which frameworks report that memory is over, on a device or on the host. No other error
-that mentions memory is `oom`: that status needs evidence. Runs in a framework's environment.
+Also whether an error says that memory is over, on a device or on the host, in the words that the framework's record
+has. No other error that mentions memory is `oom`: that status needs evidence. Runs in a framework's environment.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ import numpy as np
 
 from adapters.contract import Adapter
 from adapters.recipes import RECIPES
+from adapters.registry import FRAMEWORKS
 
 NUMERIC = re.compile(r"^lib.*(blas|lapack|mkl|dnnl|blis|omp|tbb|cudnn|nccl)")
 ALLOCATORS = re.compile(r"jemalloc|tcmalloc|mimalloc")
@@ -142,34 +143,11 @@ ANYWHERE = (
     # std::bad_alloc where a binding turned it into no MemoryError: https://en.cppreference.com/w/cpp/memory/new/bad_alloc
     r"std::bad_alloc",
 )
-SAYS = {
-    "torch": (
-        r"CUDA out of memory\.",  # https://docs.pytorch.org/docs/stable/notes/faq.html
-        r"DefaultCPUAllocator: (can't allocate|not enough) memory",  # https://github.com/pytorch/pytorch/pull/20618
-        r"CUDA error: out of memory",
-    ),
-    "tensorflow": (
-        r"OOM when allocating tensor",  # tf.errors.ResourceExhaustedError; tensorflow/core/framework/op_kernel.cc
-        r"RESOURCE_EXHAUSTED: (Out of memory|Failed to allocate)",  # from XLA, as in jax
-    ),
-    "paddle": (
-        r"Out of memory error on GPU",  # https://github.com/PaddlePaddle/Paddle/pull/19779
-        r"Fail to alloc memory of \d+ size",  # https://github.com/PaddlePaddle/PaddleOCR/issues/2656
-    ),
-    "mxnet": (
-        r"cudaMalloc (retry )?failed: out of memory",  # https://github.com/apache/mxnet/issues/16803
-        r"Failed to allocate CPU Memory",  # src/storage/cpu_device_storage.h
-    ),
-    "jax": (
-        r"RESOURCE_EXHAUSTED: (Out of memory|Failed to allocate)",  # https://github.com/jax-ml/jax/issues/13428
-    ),
-    "numpy": (),  # MemoryError alone
-}
 
 
 def is_out_of_memory(error: BaseException, framework: str) -> bool:
     """Return whether an exception, or one that it was raised from, says that memory is over."""
-    patterns = (*ANYWHERE, *SAYS.get(framework, ()))
+    patterns = (*ANYWHERE, *(FRAMEWORKS[framework].out_of_memory if framework in FRAMEWORKS else ()))
     while True:
         if isinstance(error, MemoryError) or any(re.search(pattern, str(error)) for pattern in patterns):
             return True

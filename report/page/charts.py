@@ -14,43 +14,20 @@ import io
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any
 
 from PIL import Image
 
+from adapters.registry import BLACK, FRAMEWORKS, look
+
 Spec = dict[str, Any]
-BLACK = "currentColor"
 
 
-@dataclass(frozen=True)
-class Look:
-    """A colour (sRGB), a marker and a dash in Vega's notation, and the marker as a character."""
-
-    colour: str
-    shape: str
-    dash: tuple[float, ...]
-    sign: str
-
-
-LOOKS = {
-    "torch": Look("#D55E00", "circle", (), "●"),
-    "tensorflow": Look("#E69F00", "square", (8, 2), "■"),
-    "paddle": Look("#0072B2", "triangle-up", (6, 2, 2, 2), "▲"),
-    "mxnet": Look("#009E73", "diamond", (3, 2), "◆"),
-    "jax": Look("#CC79A7", "triangle-down", (11, 2, 2, 2), "▼"),
-    "numpy": Look(BLACK, "cross", (1.5, 2), "✚"),
-}
-OTHER = Look("#56B4E9", "triangle-left", (), "◀")  # a framework this version does not know
 PARTS = {  # of one launch: getting ready, first calls, work
     "start": "#2b4a7a", "import": "#4f86c6", "build": "#93bbe3", "placing": "#cadcf0", "first step": "#7b3f61",
     "first evaluation": "#c58fae", "host feeding": "#8a6d1d", "steps": "#e0b93f", "evaluation": "#f2e0a0",
 }  # fmt: skip
-
-
-def look(framework: str) -> Look:
-    """Return how a framework is drawn; all that are not known look alike."""
-    return LOOKS.get(framework, OTHER)
 
 
 def library() -> str:
@@ -105,12 +82,12 @@ CONFIG: Spec = {
     "text": {"color": BLACK}, "rule": {"color": BLACK},
 }  # fmt: skip
 # The page's script puts in for each chart: of a field its values there, a look's property in their order, a height.
-FRAMEWORKS: Spec = {"fill": "framework"}
+SHOWN: Spec = {"fill": "framework"}
 
 
 def _by_framework(channel: str, prop: str) -> Spec:
     """Return a channel that tells frameworks apart by a property of their looks."""
-    return {channel: {"field": "framework", "scale": {"domain": FRAMEWORKS, "range": {"look": prop}}}}
+    return {channel: {"field": "framework", "scale": {"domain": SHOWN, "range": {"look": prop}}}}
 
 
 COLOUR, SHAPE, DASH = (
@@ -265,5 +242,5 @@ KINDS = {
 
 def settings() -> Spec:
     """Return what the page's script draws by: specifications, their common configuration, and looks."""
-    looks = {name: asdict(made) for name, made in {"": OTHER, **LOOKS}.items()}
+    looks = {name: asdict(look(name)) for name in ("", *FRAMEWORKS)}
     return {"kinds": KINDS, "config": CONFIG, "looks": looks}

@@ -16,11 +16,12 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
+from adapters.registry import FRAMEWORKS, look
 from benchmarks.errors import count, plain
 from benchmarks.record.store import SweepFile, base_of
 from report.formats import markdown_text
 from report.page import charts, words
-from report.page.charts import LOOKS, OTHER, as_json, as_records
+from report.page.charts import as_json, as_records
 from report.page.inputs import Inputs, name_of
 from report.page.parts import FACETS, Cell, Part, Section, Table
 from report.page.sections import batches, lead, learning, repeat, roofline, subjects, sureness, times, verified
@@ -130,11 +131,11 @@ def _policy(scripts: list[str], style: str) -> str:
 
 def _signs() -> str:
     """Return the rules that put each framework's sign, in its colour, before its name in tables and filter."""
-    selectors = {name: f'="{name}"' for name in LOOKS}
+    selectors = {"": "", **{name: f'="{name}"' for name in FRAMEWORKS}}
     return "".join(
-        f"tr[data-framework{name}] > th::before, [data-sign{name}]::before "
-        f'{{ content: "{made.sign}" / ""; color: {made.colour}; }}\n'
-        for name, made in [("", OTHER), *((selectors[name], LOOKS[name]) for name in LOOKS)]
+        f"tr[data-framework{selector}] > th::before, [data-sign{selector}]::before "
+        f'{{ content: "{look(name).sign}" / ""; color: {look(name).colour}; }}\n'
+        for name, selector in selectors.items()
     )
 
 

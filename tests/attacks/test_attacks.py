@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS, Framework
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe
 from benchmarks.machine import environments
@@ -91,7 +91,7 @@ def launched(monkeypatch, tmp_path):
     data = prepare("mnist-5k")
 
     def run(name: str, task: str = "speed", recipe: str = "mlp"):
-        monkeypatch.setitem(ADAPTERS, "attack", f"tests.attacks.attacks:{name}")
+        monkeypatch.setitem(FRAMEWORKS, "attack", Framework(f"tests.attacks.attacks:{name}"))
         probe = Probe("attack", "cpu", facts={"unsupported": {"eager float32 preloaded": None}})
         launcher = Launcher({("attack", "cpu"): probe}, {data.name: data}, 0.01, 2, timeout_s=600, judged_steps=40)
         planned = Launch(task, 0, 0, Cell("attack", recipe, data.name, "cpu", 100, "eager", "float32", 1))

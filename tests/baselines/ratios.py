@@ -17,6 +17,7 @@ from __future__ import annotations
 import argparse
 import gc
 import importlib
+import inspect
 import json
 import os
 import statistics
@@ -39,10 +40,11 @@ if TYPE_CHECKING:  # the program starts itself again before it imports a framewo
 
 Array = npt.NDArray[Any]
 Run = Callable[[int, int], Any]  # train on `count` batches from `first` on, wrapping; plain loops return the last loss
-FRAMEWORKS = ("torch", "tensorflow", "paddle", "mxnet", "jax", "numpy")
+HERE = Path(__file__).parent
+WITH_LOOPS, WITH_TRAINER = (
+    sorted(path.stem.removesuffix(end) for path in HERE.glob(f"*{end}.py")) for end in ("_loop", "_trainer")
+)
 MODES = ("eager", "compiled", "fused")
-ON_A_CARD = ("torch", "jax")  # they have plain loops for it
-UNTRAINED = ("jax", "numpy")  # they bring no trainer with them
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 FORCED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they choose BLAS kernels for another machine
 SHORTEST_S = 0.2
@@ -55,9 +57,9 @@ def main() -> None:
     fix_environment(options.threads)
     warnings.simplefilter("ignore")
     from adapters.recipes import RECIPES
-    from adapters.registry import ADAPTERS, load
+    from adapters.registry import FRAMEWORKS, load
 
-    adapter_class = load(ADAPTERS[options.framework])
+    adapter_class = load(FRAMEWORKS[options.framework].adapter)
     adapter_class.set_threads(options.threads)
     pixels, labels = digits.load(options.data)
     for name in options.models.split(","):
@@ -92,7 +94,7 @@ def in_process(cell: dict[str, Any], loop: str, pairs: int) -> dict:
 
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("framework", choices=FRAMEWORKS)
+    parser.add_argument("framework", choices=WITH_LOOPS)
     parser.add_argument("--against", choices=list(COMPARE), default="plain")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--models", default="mlp,lenet")
@@ -104,8 +106,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--loop", help="only this plain loop, by the name of its function")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
-    if options.device == "gpu" and (options.framework not in ON_A_CARD or options.against != "plain"):
-        raise SystemExit(f"on a GPU there are plain loops of {' and '.join(ON_A_CARD)} alone")
+    if options.device == "gpu" and options.against != "plain":
+        raise SystemExit("on a GPU there are plain loops alone")
     return options
 
 
@@ -124,7 +126,9 @@ def against_plain(options: Any, adapter_class: type[Adapter], recipe: Recipe, mo
     weights = initial_weights(recipe.model, recipe.initialiser, 0)
     (make,) = [make for make in plain.LOOPS[mode] if make.__name__ == options.loop]
     weights = {name: array.astype(np.float32) for name, array in weights.items()}
-    place = {"device": options.device} if options.framework in ON_A_CARD else {}
+    place = {"device": options.device} if "device" in inspect.signature(make).parameters else {}
+    if options.device == "gpu" and not place:
+        raise SystemExit(f"{options.loop} of {options.framework} has no GPU to name")
     loop = make(recipe.name, *batches, weights, **place)
     expected = loop(0, CHECKED)
     batch_size = batches[1].shape[1]
@@ -143,7 +147,7 @@ def against_plain(options: Any, adapter_class: type[Adapter], recipe: Recipe, mo
 
 
 def against_trainer(options: Any, adapter_class: type[Adapter], recipe: Recipe, mode: str, batches: Any) -> dict:
-    if options.framework in UNTRAINED:
+    if options.framework not in WITH_TRAINER:
         raise SystemExit(f"{options.framework} has no trainer of its own")
     trainers = importlib.import_module(f"tests.baselines.{options.framework}_trainer")
     samples = 60_000 if recipe.name == "mlp" else 10_000  # an epoch long enough to pay for its beginning

@@ -12,7 +12,7 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.baselines.ratios import FRAMEWORKS, MODES, UNTRAINED, spread
+from tests.baselines.ratios import MODES, WITH_LOOPS, WITH_TRAINER, spread
 
 ROOT = Path(__file__).resolve().parents[2]
 HEADER = (
@@ -30,7 +30,7 @@ HEADER = (
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--rows", type=Path, required=True, help="JSON lines, appended to")
-    parser.add_argument("--frameworks", default=",".join(FRAMEWORKS))
+    parser.add_argument("--frameworks", default=",".join(WITH_LOOPS))
     parser.add_argument("--models", default="mlp,lenet")
     parser.add_argument("--batch-size", default="100,1000")
     parser.add_argument("--against", default="plain,trainer")
@@ -43,7 +43,7 @@ def main() -> None:
         for model in options.models.split(",")
         for batch_size in options.batch_size.split(",")
         for against in options.against.split(",")
-        if against == "plain" or framework not in UNTRAINED
+        if against == "plain" or framework in WITH_TRAINER
     ]
     for cell in [] if options.only_print else cells:
         with options.rows.open("a") as file:
@@ -65,7 +65,7 @@ def table(rows: list[dict]) -> str:
     """Return the newest row of each cell as Markdown; * marks the recommended mode."""
     found: dict[tuple, dict] = {}
     for row in rows:
-        cell = (FRAMEWORKS.index(row["framework"]), row["model"], MODES.index(row["mode"]), row["batch_size"])
+        cell = (WITH_LOOPS.index(row["framework"]), row["model"], MODES.index(row["mode"]), row["batch_size"])
         found.setdefault(cell, {})["plain" if row["alone"] else "trainer"] = row
     lines = [HEADER, ("---",) * len(HEADER)]
     for cell in sorted(found, key=lambda cell: (cell[0], cell[1] != "mlp", *cell[2:])):

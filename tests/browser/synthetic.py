@@ -13,16 +13,18 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from adapters import registry
 from benchmarks.record.schema import SCHEMA_VERSION
 from benchmarks.record.store import _checksum
 
 Record = dict[str, Any]
 
 SWEEP = "20260101T000000-aaaaaa"
-FRAMEWORKS = {  # GFLOP/s on the CPU, seconds to dispatch a step, seconds to import
+KNOWN = {  # GFLOP/s on the CPU, seconds to dispatch a step, seconds to import
     "torch": (80.0, 9e-5, 1.1), "tensorflow": (95.0, 3e-4, 2.2), "paddle": (45.0, 2e-4, 1.0),
     "mxnet": (65.0, 1.5e-4, 0.9), "jax": (88.0, 8e-5, 0.6), "numpy": (50.0, 2e-5, 0.1),
 }  # fmt: skip
+FRAMEWORKS = {name: KNOWN.get(name, (20.0, 5e-4, 0.5)) for name in registry.FRAMEWORKS}
 MODES = {"eager": 1.0, "compiled": 1.25, "fused": 1.4}  # and their speed
 FLOPS = {"mlp": 454_400, "lenet": 13_182_000}  # of training one sample
 BATCHES = (1, 8, 32, 100, 256, 1024)
@@ -78,7 +80,9 @@ def all_cells(models: Sequence[str]) -> Iterator[Record]:
         for device, device_name in NAMES.items():
             for framework in FRAMEWORKS:
                 for mode in MODES:
-                    if framework == "numpy" and (mode != "eager" or device == "gpu"):
+                    if device not in registry.FRAMEWORKS[framework].devices:
+                        continue
+                    if framework == "numpy" and mode != "eager":
                         continue
                     axes = {**SHARED, "model": model, "recipe": model, "framework": framework, "mode": mode}
                     axes |= {"device": device, "device_name": device_name}

@@ -13,7 +13,7 @@ import pytest
 
 from adapters.contract import Adapter, Array
 from adapters.declaration import Recipe
-from adapters.registry import ADAPTERS, load
+from adapters.registry import FRAMEWORKS, load
 from adapters.weights import initial_weights
 
 HERE = Path(__file__).parent
@@ -22,11 +22,11 @@ Batches = tuple[Array, Array]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--framework", required=True, choices=list(ADAPTERS), help="whose adapter is tested")
+    parser.addoption("--framework", required=True, choices=list(FRAMEWORKS), help="whose adapter is tested")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    other = collection_path.parent == HERE and collection_path.name in ADAPTERS
+    other = collection_path.parent == HERE and collection_path.name in FRAMEWORKS
     return True if other and collection_path.name != config.getoption("--framework") else None
 
 
@@ -38,14 +38,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def adapter_class(request: pytest.FixtureRequest) -> type[Adapter]:
     """The adapter under test; a framework that does not import here is an error, never a skip."""
-    found = load(ADAPTERS[request.config.getoption("--framework")])
+    found = load(FRAMEWORKS[request.config.getoption("--framework")].adapter)
     found.set_threads(2)
     return found
 
 
 @pytest.fixture(scope="session")
 def oracle_class() -> type[Adapter]:
-    return load(ADAPTERS["numpy"])
+    return load(FRAMEWORKS["numpy"].adapter)
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ import pytest
 from adapters.contract import DTYPES, INPUTS, MODES, NARROW, ContractError, storage
 from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
 from adapters.recipes import RECIPES
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 from adapters.weights import initial_weights
 from benchmarks.machine.imports import ROOT, _modules
 from tests.frameworks.conftest import BATCH
@@ -51,7 +51,7 @@ def test_names_itself_by_its_import_name(adapter_class, request):
 
 
 def test_what_it_loads_of_ours_is_what_hashes_of_code_cover(adapter_class):
-    target = ADAPTERS[adapter_class.framework]
+    target = FRAMEWORKS[adapter_class.framework].adapter
     program = f"import sys; from adapters.registry import load; load({target!r}); print(*sys.modules)"
     line = [sys.executable, "-c", program]
     loaded = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()[-1].split()

@@ -12,11 +12,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 from benchmarks.launch import ceilings, proof
 from benchmarks.machine import environments, imports
 from benchmarks.machine.imports import ROOT, _modules, code_hash
 
+ADAPTERS = {framework.adapter.partition(":")[0] for framework in FRAMEWORKS.values()}
 GATE = ("lockstep.bounds", "lockstep.diagnose", "inputs", "train", "lockstep.prove")
 FILES = {
     "benchmarks/__init__.py": "",
@@ -78,7 +79,7 @@ def test_the_hash_covers_exactly_what_a_fresh_worker_loads():
     loaded = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=True).stdout.split()
     ours = {name for name in loaded if name.partition(".")[0] in imports.OURS}
     found = set(_modules(environments.PROGRAM))
-    others = {name for target in ADAPTERS.values() for name in _modules(target.partition(":")[0])}
+    others = {name for adapter in ADAPTERS for name in _modules(adapter)}
     assert "benchmarks.worker.timing" in ours <= found
     assert found == ours | others  # adapters are loaded when they are asked for
 
@@ -122,8 +123,7 @@ def test_a_copy_of_the_checkout_has_its_hash_until_a_worker_would_load_something
 )  # fmt: skip
 def test_what_is_kept_depends_on_the_code_that_made_it(checkout, code, loaded):
     found = _modules(*code)
-    adapters = {target.partition(":")[0] for target in ADAPTERS.values() if target.startswith("adapters.")}
-    assert loaded | (adapters if code != ceilings.TRIAD_CODE else set()) <= found.keys()
+    assert loaded | (ADAPTERS if code != ceilings.TRIAD_CODE else set()) <= found.keys()
     assert not found.keys() & {"benchmarks.worker.__main__", "benchmarks.cli.tables", "benchmarks.cli.terminal"}
     hashes = [checkout(code, supervisor=checkout.read("supervisor") + "# changed\n")]
     assert hashes == [code_hash(*code)]

@@ -1,16 +1,21 @@
 from __future__ import annotations
 
+import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS, Framework, SystemPackage, distributions
+from benchmarks.launch import ceilings
 from benchmarks.launch import probe as probe_module
 from benchmarks.launch.outcome import Outcome
-from benchmarks.launch.probe import DISTRIBUTIONS, _other_versions, probe
+from benchmarks.launch.probe import Probe, _other_versions, probe
 from benchmarks.machine import environments
+from benchmarks.record.schema import valid
+from benchmarks.sweep.block import _environment_facts
 
 
 @pytest.mark.parametrize(
@@ -29,10 +34,10 @@ def test_versions_are_held_to_the_lock(found, pinned, wrong):
     assert bool(_other_versions(found, pinned)) is bool(wrong)
 
 
-@pytest.mark.parametrize("framework", ADAPTERS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_every_lock_pins_its_framework(framework):
     pinned = environments.pinned(framework, "cpu")
-    assert any(name in pinned for name in DISTRIBUTIONS.get(framework, (framework,)))
+    assert any(name in pinned for name in distributions(framework))
     assert "numpy" in pinned
 
 
@@ -41,7 +46,7 @@ def test_a_probe_that_hangs_ends(monkeypatch, tmp_path):
     """A probe has a deadline of its own; a hang in it is a broken environment."""
     monkeypatch.setattr(probe_module, "PROBE_TIMEOUT_S", 1.0)
     monkeypatch.setattr("benchmarks.launch.process.GRACE_S", 0.3)
-    monkeypatch.setitem(ADAPTERS, "slow", "tests.process.faults.fake:HangProbe")
+    monkeypatch.setitem(FRAMEWORKS, "slow", Framework("tests.process.faults.fake:HangProbe"))
     monkeypatch.setattr(environments, "interpreter", lambda framework, device: Path(sys.executable))
     begin = time.monotonic()
     found = probe("slow", "cpu")
@@ -58,3 +63,83 @@ def test_a_probe_that_says_nothing_of_a_combination_supports_it_not(monkeypatch)
     found = probe("numpy", "cpu")
     assert found.unsupported("eager", "float32", "preloaded") is None
     assert "does not know" in found.unsupported("eager", "float32", "host")
+
+
+CLANG = SystemPackage("clang", "clang-of-a-test")
+
+
+@pytest.fixture
+def compiled(monkeypatch, tmp_path):
+    """Let numpy need a compiler; return a function that installs a version of it."""
+    record = replace(FRAMEWORKS["numpy"], system_packages=(CLANG,))
+    monkeypatch.setitem(FRAMEWORKS, "numpy", record)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    forget = [environments.system_versions.cache_clear, environments.lock_hash.cache_clear]
+
+    def install(version):
+        (tmp_path / CLANG.program).write_text(f"#!/bin/sh\necho clang version {version}\necho Target: here\n")
+        (tmp_path / CLANG.program).chmod(0o755)
+        [clear() for clear in forget]
+
+    yield install
+    [clear() for clear in forget]
+
+
+def test_a_package_of_the_system_that_is_missing_is_one_line_with_what_to_type(compiled):
+    found = probe("numpy", "cpu")
+    assert (found.problem, found.missing) == ("numpy needs clang; type: apt-get install clang", True)
+    assert "numpy" not in ceilings.available_frameworks("cpu")  # what needs every framework goes on without it
+    compiled(1)
+    assert environments.missing_packages("numpy") == ""
+    assert "numpy" in ceilings.available_frameworks("cpu")
+
+
+def test_the_version_of_a_package_of_the_system_decides_whether_proofs_and_rows_hold(compiled):
+    before = environments.lock_hash("torch", "cpu")
+    compiled(1)
+    first = environments.lock_hash("numpy", "cpu")
+    compiled(2)
+    assert environments.lock_hash("numpy", "cpu") != first
+    assert environments.lock_hash("torch", "cpu") == before
+    facts = _environment_facts(Probe("numpy", "cpu", facts={"versions": {"numpy": "2"}}))
+    assert facts["system_packages"] == {"clang": "clang version 2"}
+    run = {"sweep": "20260101T000000-abcdef", "frameworks": {"numpy-cpu": facts}}
+    assert valid("run", run)["frameworks"] == {"numpy-cpu": facts}
+
+
+def test_a_program_that_says_no_version_is_unknown(compiled, tmp_path):
+    compiled(1)
+    (tmp_path / CLANG.program).write_text("#!/bin/sh\nexit 1\n")
+    assert environments.system_versions("numpy") == {"clang": "unknown"}
+
+
+NO_MODULE = "ModuleNotFoundError: No module named 'torch'"
+NO_LIBRARY = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
+
+
+@pytest.mark.parametrize(
+    ("outcome", "said", "remedy"),
+    [
+        (Outcome("failed", NO_MODULE, {}, ""), NO_MODULE, True),
+        (Outcome("failed", "worker exited with 1: it printed nothing", None, ""), "exited with 1", True),
+        (Outcome("timeout", "not finished after 120 s", None, ""), "not finished", True),
+        (Outcome("failed", NO_LIBRARY, {}, ""), NO_LIBRARY, False),
+        (Outcome("crashed", "ended by SIGILL; it printed nothing", None, ""), "ended by SIGILL", False),
+        (Outcome("invalid", "the worker's answer cannot be read", None, ""), "cannot be read", False),
+        (
+            Outcome("failed", "CompileError: long story\n\nclang: no\n", {}, ""),
+            "answer: CompileError: clang: no",
+            False,
+        ),
+        (Outcome("failed", "ValueError: " + "x" * 500, {}, ""), "xx…", False),
+    ],
+)
+def test_a_probe_that_fails_says_why_and_how_to_mend_it_where_that_would_help(monkeypatch, outcome, said, remedy):
+    monkeypatch.setattr(environments, "interpreter", lambda framework, device: Path("python"))
+    monkeypatch.setattr(probe_module, "launch", lambda *arguments, **named: outcome)
+    found = probe("torch", "cpu")
+    assert found.missing
+    assert said in found.problem
+    assert found.problem.isprintable()
+    assert len(found.problem) < 400
+    assert ("tox run --recreate --notest -e torch-cpu" in found.problem) == remedy

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -21,7 +21,7 @@ def test_the_parent_imports_no_framework(module):
     program = f"import sys, {module}; print(*sorted({{name.split('.')[0] for name in sys.modules}}))"
     command = [sys.executable, "-c", program]
     loaded = set(subprocess.run(command, capture_output=True, check=True, text=True, cwd=ROOT).stdout.split())
-    assert not loaded & set(ADAPTERS) - {"numpy"}
+    assert not loaded & set(FRAMEWORKS) - {"numpy"}
     assert ("pandas" in loaded) == module.startswith("report")
     if module.startswith("benchmarks"):
         assert not loaded & LATER
@@ -36,3 +36,11 @@ def test_a_worker_loads_the_standard_library_and_numpy_alone():
     loaded = set(subprocess.run(command, capture_output=True, check=True, text=True, cwd=ROOT).stdout.split())
     # Cython names its runtime modules so; NumPy's compiled parts bring them along.
     assert {name for name in loaded if "cython" not in name.lower()} == {"numpy", "adapters", "benchmarks"}
+
+
+def test_the_registry_is_read_without_any_package():
+    """What installs system packages asks it before there is any environment."""
+    program = "import sys; sys.path.insert(0, ''); from adapters.registry import FRAMEWORKS; print(*FRAMEWORKS)"
+    command = [sys.executable, "-I", "-S", "-c", program]  # -S: no site-packages
+    done = subprocess.run(command, capture_output=True, check=True, text=True, cwd=ROOT)
+    assert done.stdout.split() == list(FRAMEWORKS)

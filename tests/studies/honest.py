@@ -23,7 +23,7 @@ from typing import Any
 from adapters.contract import DTYPES, INPUTS, MODES
 from adapters.flops import model_flops
 from adapters.recipes import RECIPES
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe, probe_all
 from benchmarks.launch.proof import Gate, Wanted
@@ -120,7 +120,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--count", type=int, default=300)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--framework", default=",".join(ADAPTERS))
+    parser.add_argument("--framework", default=",".join(FRAMEWORKS))
     parser.add_argument("--threads", type=int, default=len(physical_cpus()))
     parser.add_argument("--most", type=float, default=2e10)
     parser.add_argument("--nice", type=int, default=0)

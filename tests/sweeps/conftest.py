@@ -43,8 +43,8 @@ def refused(command):
 
 PROGRAM = """
 import sys
-from adapters.registry import ADAPTERS
-ADAPTERS["numpy"] = sys.argv.pop(1)
+from adapters.registry import FRAMEWORKS, Framework
+FRAMEWORKS["numpy"] = Framework(sys.argv.pop(1))
 from benchmarks.__main__ import main
 main()
 """

@@ -8,7 +8,7 @@ from __future__ import annotations
 import time
 
 from adapters.numpy import NumpyAdapter
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS, Framework
 
 SAMPLE_S = 0.0002  # to copy, to train on or to evaluate
 
@@ -33,4 +33,4 @@ class KnownTimes(NumpyAdapter):
 
 
 def pytest_configure():  # as a plugin alone; whoever imports this file keeps numpy's own
-    ADAPTERS["numpy"] = f"{__name__}:KnownTimes"
+    FRAMEWORKS["numpy"] = Framework(f"{__name__}:KnownTimes")

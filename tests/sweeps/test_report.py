@@ -6,7 +6,7 @@ import json
 import re
 from pathlib import Path
 
-from adapters.registry import ADAPTERS
+from adapters.registry import default_frameworks
 from benchmarks.machine.environments import ROOT
 from benchmarks.record.schema import COLUMNS
 
@@ -14,7 +14,7 @@ from benchmarks.record.schema import COLUMNS
 def test_rows_tables_and_page_come_from_the_same_results(six, command, tmp_path):
     folder = str(six[2])
     lines = list(csv.DictReader(io.StringIO(command("report", "rows", "--results", folder).stdout)))
-    assert {line["framework"] for line in lines} == set(ADAPTERS)
+    assert {line["framework"] for line in lines} == set(default_frameworks())
     table = command("report", "compare", "--results", folder, "--base", "numpy").stdout
     assert "against numpy" in table
     assert "provisional: 1 launch each" in table

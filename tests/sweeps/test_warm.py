@@ -7,7 +7,7 @@ import pytest
 
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 from adapters.weights import initial_weights
 from benchmarks.models.remote import Warm
 from benchmarks.worker.inputs import pixel_values
@@ -16,7 +16,7 @@ RECIPE = RECIPES["lenet_tutorial"]
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
 
 
-@pytest.mark.parametrize("framework", ADAPTERS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 def test_outputs_are_the_declarations(framework):
     weights = initial_weights(RECIPE.model, RECIPES["lenet"].initialiser, 0)
     oracle = NumpyAdapter(RECIPE, dtype="float64")

@@ -12,7 +12,8 @@ VERDICT = {
     "oracle_sha256": "0" * 64,
 }  # fmt: skip
 ENVIRONMENT = {
-    "lock": "0" * 16, "versions": {"torch": "2"}, "numeric_libraries": ["a.so"], "kernels": "torch AVX2",
+    "lock": "0" * 16, "versions": {"torch": "2"}, "system_packages": {"clang": "clang 14"},
+    "numeric_libraries": ["a.so"], "kernels": "torch AVX2",
     "denormals": "kept",
 }  # fmt: skip
 RECORDS = {

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from adapters.recipes import RECIPES
+from adapters.registry import FRAMEWORKS
 from benchmarks.errors import DataError, EnvironmentMissing, UsageError
 from benchmarks.files import default_cache
 from benchmarks.launch.probe import probe
@@ -21,7 +22,6 @@ from benchmarks.plan.data.prepared import prepare
 
 DIGITS = 10
 RECIPE, DATASET, EPOCHS, BATCH_SIZE = "lenet", "mnist-5k", 8, 50
-QUICKEST = ("torch", "tensorflow", "jax", "mxnet", "numpy", "paddle")  # first: eager, nothing to compile
 
 Say = Callable[[str], None]
 
@@ -43,7 +43,7 @@ def _cached_network(frameworks: Sequence[str], wait: bool, say: Say) -> Checkpoi
         return checkpoint.read_checkpoint(folder)
     except DataError:
         shutil.rmtree(folder, ignore_errors=True)
-    framework = next(name for name in (*QUICKEST, *frameworks) if name in frameworks)
+    framework = next(name for name in (*FRAMEWORKS, *frameworks) if name in frameworks)
     data, settings = prepare(DATASET), RECIPES[RECIPE]
     with (
         checkpoint.new_folder(folder) as part,

@@ -37,6 +37,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from threadpoolctl import threadpool_limits
 
+from adapters.registry import FRAMEWORKS, look
 from benchmarks.errors import DataError, UsageError, plain
 from benchmarks.models.checkpoint import Checkpoint
 from benchmarks.models.demo import facts
@@ -155,9 +156,18 @@ def site(network: Sequence[str], queues: Sequence[WorkerQueue], address: str, de
     return Starlette(routes=routes, middleware=[Middleware(Guard, ours=_hosts_of(address))])
 
 
+def _signs() -> str:
+    """Return the rules that put each framework's sign, in its colour, before its name."""
+    selectors = {"": "", **{name: f'[data-framework="{name}"] ' for name in FRAMEWORKS}}
+    return "".join(
+        f'{selector}.name::before {{ content: "{look(name).sign}" / ""; color: {look(name).colour}; }}\n'
+        for name, selector in selectors.items()
+    )
+
+
 def _served(path: Path) -> Any:
     """Return a route that answers with one of the page's files, read now."""
-    content = path.read_bytes()
+    content = path.read_text() + (_signs() if path.suffix == ".css" else "")
 
     async def file(request: Request) -> Response:
         return Response(content, media_type=TYPES[path.suffix])

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from adapters.registry import CPU_ONLY
+from adapters.registry import FRAMEWORKS
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch.ceilings import Point
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
@@ -61,7 +61,8 @@ def other_protocol(who: str, version: object) -> str:
 
 def _named(frameworks: Sequence[str] | None, device: str) -> list[str]:
     """Return which frameworks to probe on a device."""
-    if frameworks and device != "cpu" and not (frameworks := [name for name in frameworks if name not in CPU_ONLY]):
+    never = {name for name, record in FRAMEWORKS.items() if kind(device) not in record.devices}
+    if frameworks and not (frameworks := [name for name in frameworks if name not in never]):
         return []
     return chosen_frameworks(frameworks, [device])
 

@@ -18,7 +18,7 @@ import pytest
 
 from adapters.contract import Adapter
 from adapters.recipes import HEADLINE, MODELS, RECIPES
-from adapters.registry import ADAPTERS, load
+from adapters.registry import FRAMEWORKS, load
 from benchmarks.worker import THREAD_VARIABLES
 from benchmarks.worker.micro.test_calls import Cell, flops, synthetic
 
@@ -34,7 +34,7 @@ def _split(text: str) -> list[str]:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the axes of a sweep that are one process's to vary."""
     add = parser.getgroup("micro", "micro-benchmarks").addoption
-    add("--framework", required=True, choices=list(ADAPTERS), help="whose adapter is timed")
+    add("--framework", required=True, choices=list(FRAMEWORKS), help="whose adapter is timed")
     add("--device", default="cpu", choices=["cpu", "gpu"])
     add("--threads", default=len(os.sched_getaffinity(0)), type=int, help="default: the CPUs this process may use")
     add("--model", default=list(HEADLINE), type=_split)
@@ -65,7 +65,7 @@ def adapter_class(framework: str, threads: int) -> type[Adapter]:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        found = load(ADAPTERS[framework])
+        found = load(FRAMEWORKS[framework].adapter)
         if (given := found.set_threads(threads)) != threads:
             raise pytest.UsageError(f"{framework} has {given} threads, asked for {threads}")
     return found

@@ -160,9 +160,10 @@ def _flat(path: str, value: Any) -> Iterator[tuple[str, str]]:
 
 def _environment(name: str, about: Mapping[str, Any]) -> dict[str, Any]:
     """Return one environment's line: versions, the hash of its lock, the libraries that compute and their kernels."""
+    versions = [f"{package} {version}" for package, version in (about.get("versions") or {}).items()]
     return {
         "environment": name,
-        "versions": ", ".join(f"{package} {version}" for package, version in (about.get("versions") or {}).items()),
+        "versions": ", ".join([*versions, *(about.get("system_packages") or {}).values()]),
         "lock": about.get("lock", words.NONE),
         "numeric libraries": ", ".join(about.get("numeric_libraries") or [words.NONE]),
         "kernels": about.get("kernels", words.NONE),

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS, Framework
 from benchmarks.__main__ import main
 from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import launcher, process
@@ -44,10 +44,10 @@ def this_python(threads: int = 1, memory: MemoryLimit = UNLIMITED) -> Place:
 def register() -> None:
     """Let the harness know these frameworks; the real ones stay."""
     interpreter, lock_hash, pinned = environments.interpreter, environments.lock_hash, environments.pinned
-    ADAPTERS.update({name: f"tests.process.faults.fake:{of}" for name, of in FAKES.items()})
-    ADAPTERS.update(dict.fromkeys([*INSTANT, "fake-broken", "fake-missing"], "tests.process.faults.fake:Fake"))
-    ADAPTERS.update(dict.fromkeys(STEADY, "steady"))
-    ADAPTERS.update({f"liar-{lie}": lie for lie in LIES})
+    targets = {name: f"tests.process.faults.fake:{of}" for name, of in FAKES.items()}
+    targets |= dict.fromkeys([*INSTANT, "fake-broken", "fake-missing"], "tests.process.faults.fake:Fake")
+    targets |= dict.fromkeys(STEADY, "steady") | {f"liar-{lie}": lie for lie in LIES}
+    FRAMEWORKS.update({name: Framework(target) for name, target in targets.items()})
     places = dict.fromkeys(FAKES, Path(sys.executable)) | {"fake-broken": Path("/bin/false")}
     places |= dict.fromkeys([*INSTANT, *STEADY, *(f"liar-{lie}" for lie in LIES)], HERE / "instant.sh")
 

@@ -4,6 +4,7 @@ import pytest
 
 import adapters.recipes
 from adapters.recipes import LENET, MODELS, RECIPES
+from adapters.registry import FRAMEWORKS
 from benchmarks.cli.display import _precision_words
 from benchmarks.errors import UsageError, count, threads
 from benchmarks.launch import probe
@@ -11,7 +12,7 @@ from benchmarks.machine.hardware import chosen
 from benchmarks.plan import typed
 from benchmarks.plan.typed import chosen_recipes
 
-NAMES = "torch, tensorflow, paddle, mxnet, jax, numpy"
+NAMES = ", ".join(FRAMEWORKS)
 
 
 @pytest.mark.parametrize(

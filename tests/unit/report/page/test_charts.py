@@ -5,6 +5,7 @@ import io
 
 from PIL import Image
 
+from adapters.registry import FRAMEWORKS, OTHER, look
 from report.page import charts
 from report.page.charts import library  # as it is, before it is left out of pages
 
@@ -19,10 +20,10 @@ def test_digits_become_images_and_what_is_none_becomes_nothing():
 
 
 def test_frameworks_look_different_in_colour_marker_and_line():
-    looks = list(charts.LOOKS.values())
-    for values in zip(*((look.colour, look.shape, str(look.dash), look.sign) for look in looks), strict=True):
-        assert len(set(values)) == len(looks) == 6
-    assert charts.look("unheard of") == charts.OTHER
+    looks = [framework.look for framework in FRAMEWORKS.values()]
+    for values in zip(*((one.colour, one.shape, str(one.dash), one.sign) for one in looks), strict=True):
+        assert len(set(values)) == len(looks), "adapters/registry.py: two frameworks look alike in this"
+    assert look("unheard of") == OTHER
 
 
 def test_records_lose_what_is_no_finite_number_and_end_no_element():

@@ -5,7 +5,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from adapters.registry import ADAPTERS
+from adapters.registry import FRAMEWORKS
 from benchmarks.worker.lockstep.bounds import (
     BOUNDS,
     REPLAY_BOUNDS,
@@ -26,7 +26,7 @@ def test_a_wider_bound_is_at_most_ten_times_and_has_its_reason(wider):
     usual = asdict(BOUNDS[wider.dtype])[wider.kind]
     assert usual < wider.bound <= 10 * usual
     assert wider.dtype != "float64"
-    assert wider.framework in ADAPTERS
+    assert wider.framework in FRAMEWORKS
     assert wider.link.startswith("https://")
     assert len(wider.reason) > 40
 

@@ -1,0 +1,88 @@
+"""A framework is a folder, a record, a requirements file and a name in tox.ini; what is missing is named here."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import re
+from pathlib import Path
+
+import pytest
+
+from adapters.registry import FRAMEWORKS, OTHER, default_frameworks, distributions
+
+ROOT = Path(__file__).resolve().parents[3]
+SECTION = re.compile(r"testenv:\{(.*)\}-\{cpu,gpu\}")
+
+
+def tox_ini():
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read(ROOT / "tox.ini")
+    return parser
+
+
+def missing(path, line):
+    """Say what somebody who adds a framework has left out."""
+    return f"{path} has no such line: {line}"
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_record_has_its_folder(framework):
+    folder = ROOT / "adapters" / framework
+    for name in ("__init__.py", "native.py"):
+        assert (folder / name).is_file(), f"adapters/{framework}/{name} is missing: CONTRIBUTING.md says what it holds"
+    assert FRAMEWORKS[framework].adapter.startswith(f"adapters.{framework}:")
+
+
+def test_a_folder_has_its_record():
+    for path in sorted((ROOT / "adapters").glob("*/__init__.py")):
+        name = path.parent.name
+        assert name in FRAMEWORKS, missing("adapters/registry.py", f'"{name}": Framework("adapters.{name}:Class", ...)')
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_record_says_how_it_is_drawn(framework):
+    assert FRAMEWORKS[framework].look != OTHER, missing("adapters/registry.py", f"a Look for {framework}")
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_record_s_patterns_can_be_read(framework):
+    for pattern in FRAMEWORKS[framework].out_of_memory:
+        re.compile(pattern)
+
+
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+def test_a_record_has_its_requirements(framework):
+    for device in FRAMEWORKS[framework].devices:
+        path = f"requirements/{framework}-{device}.in"
+        assert (ROOT / path).is_file(), missing(path, distributions(framework)[0])
+        lock = ROOT / f"requirements/{framework}-{device}.txt"
+        assert lock.is_file(), f"{lock.relative_to(ROOT)} is missing; make it: tox -e lock"
+
+
+def test_tox_knows_every_framework():
+    [section] = [found for name in tox_ini().sections() if (found := SECTION.fullmatch(name))]
+    names = section[1].split(",")
+    line = f"[testenv:{{{','.join(FRAMEWORKS)}}}-{{cpu,gpu}}]"
+    assert sorted(names) == sorted(FRAMEWORKS), missing("tox.ini", line)
+
+
+def test_tox_makes_what_a_sweep_measures_by_default():
+    line = tox_ini()["harness"]["default"].removeprefix("-e ")
+    wanted = [f"{name}-cpu" for name in default_frameworks()]
+    assert sorted(line.split(",")) == sorted(wanted), missing("tox.ini", f"default = -e {','.join(wanted)}")
+
+
+# What is one framework's own and stands beside others' of its kind, with its reason there.
+NAMED = {("benchmarks/worker/lockstep/bounds.py", "mxnet"), ("benchmarks/worker/libraries.py", "torch")}
+
+
+def test_nothing_else_names_a_framework():
+    """numpy is the reference, too, and is named as such."""
+    found = set()
+    for path in (path for folder in ("adapters", "benchmarks", "report") for path in (ROOT / folder).rglob("*.py")):
+        inside = path.relative_to(ROOT)
+        if inside.parts[1] not in (*FRAMEWORKS, "registry.py"):
+            words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
+            found |= {(str(inside), name) for name in words & (FRAMEWORKS.keys() - {"numpy"})}
+    assert found == NAMED
