@@ -140,6 +140,7 @@ def test_a_launch_is_timed_and_its_steps_are_the_reference_network_s(folder, clo
     assert "status" not in answer, answer
     assert answer["train_samples_per_s"] == pytest.approx(BATCH / STEP_S, rel=1e-3)
     assert answer["framework_version"] == "1.0"
+    assert "thread_mismatch" not in answer["flags"]
     opened = Inputs.open(folder, folder, RECIPES["mlp"].pixels, "float64")
     judged = Judge(cell(input), RECIPES["mlp"], opened).columns(evidence)
     assert "status" not in judged, judged
