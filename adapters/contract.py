@@ -242,11 +242,17 @@ class Adapter(ABC):
 
     @abstractmethod
     def build(self) -> None:
-        """Make the declared layers, loss and optimiser; leave the weights to set_weights."""
+        """Make the declared layers, loss and optimiser; leave the weights to set_weights.
+
+        get_weights answers from here on: the constructor compares its shapes with the declaration.
+        """
 
     @abstractmethod
     def set_weights(self, weights: Weights) -> None:
-        """Copy canonical arrays (by parameter name) to the device and forget the optimiser's state."""
+        """Copy canonical arrays (by parameter name) to the device and forget the optimiser's state.
+
+        They may be of another float type than self.dtype. It is called between timed chunks: nothing is compiled anew.
+        """
 
     @abstractmethod
     def get_weights(self) -> Weights:
@@ -303,7 +309,7 @@ class Adapter(ABC):
         """Take one optimiser step on one of put's or the feed's batches; return its loss before the update.
 
         train and train_fed loop over it, except where an adapter's mode has a loop of its own. float() of the loss
-        may wait for the device; step may return early.
+        may wait for the device; step may return early. The loss is read after later steps: none of them writes to it.
         """
 
     def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
