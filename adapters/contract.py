@@ -1,17 +1,30 @@
 """What every adapter must do, so that one harness can drive, prove and time all of them.
 
 Adapters compute; only the harness times. A timed call (`train`, `train_fed`, `evaluate`, the work of `products` and
-`copies`) does no I/O, no logging and no conversion of layouts. Nothing is optional: what an adapter cannot do it
-answers with a reason (`unsupported`). Needs the standard library and NumPy alone, because workers import it.
+`copies`) does no I/O, no logging and no conversion of layouts. What an adapter cannot do it answers with a reason
+(`unsupported`). A first adapter, for a CPU and the mode eager, is its names and seven methods: build, set_weights,
+get_weights, put, step, gradients and evaluate. All others have a default that is right and takes its time; override
+one, at the place that it has here, where the framework differs or is faster by it.
+
+A worker's variables are those of benchmarks/machine/environments.py: PATH, HOME, TMPDIR and the like from outside, a
+fixed PYTHONPATH and PYTHONHASHSEED, the CUDA_VISIBLE_DEVICES of its device, and OMP_NUM_THREADS,
+OPENBLAS_NUM_THREADS, MKL_NUM_THREADS and NUMEXPR_NUM_THREADS, all of them the threads of its cell. None of its user's
+other settings gets there. What a framework reads when it is imported its module sets before, by
+os.environ.setdefault. In a timed launch TMPDIR and XDG_CACHE_HOME are an empty folder, so that no kernel that an
+earlier launch compiled is found again: an adapter turns on no cache anywhere else.
+
+Needs the standard library and NumPy alone, because workers import it.
 """
 
 from __future__ import annotations
 
 import itertools
 import math
+import operator
+import os
 import platform
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -109,6 +122,15 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def _leaves(tree: Any) -> Iterator[Any]:
+    """Yield the arrays in lists and tuples; None is no array."""
+    if isinstance(tree, list | tuple):
+        for branch in tree:
+            yield from _leaves(branch)
+    elif tree is not None:
+        yield tree
+
+
 def chain(
     operation: Callable[[Any, Any], Any], first: Any, others: Sequence[Any] = (None, None)
 ) -> Callable[[int], list[Any]]:
@@ -182,9 +204,14 @@ class Adapter(ABC):
         return None
 
     @classmethod
-    @abstractmethod
     def set_threads(cls, threads: int) -> int:
-        """Ask the framework for `threads` threads, before its first computation; return what it says it has."""
+        """Ask the framework for `threads` threads, before its first computation; return how many it computes with.
+
+        That is what it says, or what is known of it, and not what was asked for: where a framework cannot obey, return
+        what it takes instead (1 where it has one thread), and the row gets the flag thread_mismatch. The default is
+        that of a framework whose libraries read the worker's variables when they are loaded.
+        """
+        return int(os.environ.get("OMP_NUM_THREADS", threads))
 
     @classmethod
     def unsupported(cls, device: str, mode: str, dtype: str, input: str = "preloaded") -> str | None:
@@ -195,34 +222,50 @@ class Adapter(ABC):
 
     @classmethod
     def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
-        """Return why this framework cannot run a combination, or None if it can; TF32 on a CPU never comes here."""
-        return None
+        """Return why this framework cannot run a combination, or None if it can; TF32 on a CPU never comes here.
+
+        Eager on a CPU in float32 and float64 is there in every framework: the proof needs float64, and what is asked
+        about a framework, not about a mode, is asked of eager: a step as the user has it who asks for no compiler.
+        """
+        if device != "cpu":
+            return f"the adapter of {cls.framework} computes on a CPU alone"
+        if dtype in NARROW:
+            return f"the adapter of {cls.framework} has no products of {dtype}"
+        return None if mode == "eager" else f"the adapter of {cls.framework} has no mode {mode}"
 
     @classmethod
-    @abstractmethod
     def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
         """Return the mode an expert would use for this model on this device, its batches coming by this input."""
+        return "eager"
 
     # The network
 
     @abstractmethod
     def build(self) -> None:
-        """Make the declared layers, loss and optimiser; leave the weights to set_weights."""
+        """Make the declared layers, loss and optimiser; leave the weights to set_weights.
+
+        get_weights answers from here on: the constructor compares its shapes with the declaration.
+        """
 
     @abstractmethod
     def set_weights(self, weights: Weights) -> None:
-        """Copy canonical arrays (by parameter name) to the device and forget the optimiser's state."""
+        """Copy canonical arrays (by parameter name) to the device and forget the optimiser's state.
+
+        They may be of another float type than self.dtype. It is called between timed chunks: nothing is compiled anew.
+        """
 
     @abstractmethod
     def get_weights(self) -> Weights:
         """Return canonical copies of the weights, by parameter name in the declaration's order."""
 
-    @abstractmethod
     def snapshot(self) -> Callable[[], Weights]:
         """Copy the weights on the device, after the work asked for so far; return what fetches them as get_weights.
 
-        May return early, and stands inside timed work: it waits for nothing and copies nothing to the host.
+        Stands inside timed work: it waits for nothing and copies nothing to the host, where the framework can do
+        without. The default does both.
         """
+        copies = self.get_weights()
+        return lambda: copies
 
     def set_rate(self, rate: float) -> None:
         """Use this learning rate from the next step on."""
@@ -232,7 +275,11 @@ class Adapter(ABC):
 
     @abstractmethod
     def put(self, images: Array, labels: Array) -> Preloaded:
-        """Place batches on the device: images (S, B, C, H, W) in self.dtype, labels (S, B) int64."""
+        """Place batches on the device: images (S, B, C, H, W) in self.dtype, labels (S, B) int64.
+
+        Of any S, B, C, H and W: the last batch of an epoch is smaller. Both arrays are the adapter's to keep; others
+        may hold them, too, so that it writes to neither.
+        """
 
     def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         """Take `count` optimiser steps on batches first, first+1, ..., wrapping round; may return early."""
@@ -240,13 +287,16 @@ class Adapter(ABC):
             index %= preloaded.steps
             preloaded.losses[index] = self.step(preloaded.images[index], preloaded.labels[index])
 
-    @abstractmethod
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         """Stream batches from host memory: images (N, C, H, W) in self.dtype, labels (N,) int64, order (S, B) int64.
 
         Batch i, from 0 without end, holds the samples order[i % S]. The first may be prepared at once. ValueError
-        where this mode cannot be fed.
+        where this mode cannot be fed. The default gathers and puts each batch when its step is to be taken.
         """
+        if reason := self.unsupported(self.device, self.mode, self.precision, "host"):
+            raise ValueError(reason)
+        one_by_one = (self.put(images[rows][None], labels[rows][None]) for rows in itertools.cycle(order))
+        return Feed(((placed.images[0], placed.labels[0]) for placed in one_by_one), len(order))
 
     def train_fed(self, feed: Feed, count: int) -> None:
         """Take `count` optimiser steps on the feed's next batches; may return early."""
@@ -259,7 +309,7 @@ class Adapter(ABC):
         """Take one optimiser step on one of put's or the feed's batches; return its loss before the update.
 
         train and train_fed loop over it, except where an adapter's mode has a loop of its own. float() of the loss
-        may wait for the device; step may return early.
+        may wait for the device; step may return early. The loss is read after later steps: none of them writes to it.
         """
 
     def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
@@ -270,42 +320,64 @@ class Adapter(ABC):
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
         """Return canonical gradients of batch `index` at the present weights, which stay; never timed.
 
-        Computed by the very function that training differentiates with in this mode, where the mode shows it.
+        Nor does the optimiser's state change. They are computed by the very function that training differentiates
+        with in this mode. Where training is compiled, with the update, into one program that shows no gradients, they
+        come from the same function of loss compiled in the same way without the update; never from another mode.
         """
 
     @abstractmethod
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
-        """Compute the outputs of batches first .. first+count-1, no wrapping, left on the device."""
+        """Compute the outputs of batches first .. first+count-1, no wrapping, left on the device; may return early.
+
+        They are the last layer's, at the weights that the work asked for so far leads to. They are good as long as
+        somebody holds them, whatever is asked for meanwhile: several calls' may be pending at once, and the last one's
+        are fetched after more work. Where the framework writes to the same memory again, copy.
+        """
 
     def fetch(self, outputs: Any) -> Array:
-        """Copy what evaluate returned to the host, (count * B, outputs), a product or a copy, in self.dtype."""
+        """Copy what evaluate returned to the host, (count * B, outputs), a product or a copy, in self.dtype.
+
+        A list of arrays on the device, joined along their first axis; by default each as NumPy converts it.
+        """
         return np.concatenate([np.asarray(output) for output in outputs]).astype(self.dtype, copy=False)
 
-    @abstractmethod
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         """Place two square arrays (N, N) on the device; return work(count): `count` products, one after another.
 
         It computes left @ right, that @ right, and so on, so that no product can be left out, moved out of a loop or
         overlap the next. It may return early; what it returns goes to synchronise and fetch, holds the last product
         alone, and is good until work is called again. Operands and products are of the type self.operands, and TF32
-        is what it is in train.
+        is what it is in train. The default is for frameworks whose arrays know `@`, and below `-`.
         """
+        factor = self.placed(right)
+        return chain(operator.matmul, self.placed(left), (factor, factor))
 
-    @abstractmethod
     def copies(self, array: Array) -> Callable[[int], Any]:
         """Place an array (N,) on the device; return work(count): `count` copies, each the negative of the one before.
 
         So none can be left out or overlap the next. A copy reads N elements and writes N. As products otherwise.
         """
+        return chain(lambda last, _: -last, self.placed(array))
+
+    def placed(self, array: Array) -> Any:
+        """Return an array on the device by way of put, as a batch of rows; only the defaults of both above need it."""
+        rows = array.reshape(1, len(array), 1, 1, -1)
+        return self.put(rows, np.zeros(rows.shape[:2], np.int64)).images[0].reshape(array.shape)
 
     def timer(self) -> DeviceTimer | None:
         """Return what reads the device's own clock; None on a CPU, and where the framework shows no events."""
         return None
 
-    @abstractmethod
     def synchronise(self, pending: Any = None) -> None:
-        """Return when all that was asked for is computed: the last update and `pending`, if given."""
+        """Return when all that was asked for is computed: the last update and `pending`, if given.
 
-    @abstractmethod
+        `pending` is what evaluate, products or copies returned, or put's images and labels, or a list of them. The
+        default copies everything to the host: what is there has been computed. Whoever can wait without copies does.
+        """
+        self.get_weights()
+        for leaf in _leaves(pending):
+            self.fetch([leaf])
+
     def placement(self) -> str:
         """Return where the parameters really are, `cpu` or `gpu`, as the framework itself says."""
+        return "cpu"

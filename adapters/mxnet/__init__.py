@@ -38,11 +38,6 @@ class MxnetAdapter(Adapter):
         return "GPU 0" if mx.context.num_gpus() else None  # mxnet 1.9 cannot name it
 
     @classmethod
-    def set_threads(cls, threads: int) -> int:
-        # mxnet reads OMP_NUM_THREADS when it is loaded and has no call to change it afterwards.
-        return int(os.environ.get("OMP_NUM_THREADS", threads))
-
-    @classmethod
     def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
         if dtype == "tf32":
             return "mxnet cannot turn TF32 on for a cell and off for another: for its process it is off"

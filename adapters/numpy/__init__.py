@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from adapters.contract import NARROW, Adapter, Array, Feed, Preloaded, chain
-from adapters.declaration import SGD, Adam, Model
+from adapters.declaration import SGD, Adam
 from adapters.numpy import layers
 from adapters.numpy.layers import LOSSES, Weighted
 from adapters.weights import Weights
@@ -37,10 +37,6 @@ class NumpyAdapter(Adapter):
             return f"NumPy's BLAS has no products of {dtype}"
         return None if mode == "eager" else "NumPy has no compiler"
 
-    @classmethod
-    def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
-        return "eager"
-
     # The network
 
     def build(self) -> None:
@@ -61,10 +57,6 @@ class NumpyAdapter(Adapter):
 
     def get_weights(self) -> Weights:
         return self.named(self.arrays())
-
-    def snapshot(self) -> Callable[[], Weights]:
-        copies = self.get_weights()
-        return lambda: copies
 
     # The work
 
@@ -105,9 +97,6 @@ class NumpyAdapter(Adapter):
 
     def synchronise(self, pending: Any = None) -> None:
         pass  # NumPy returns when it has finished
-
-    def placement(self) -> str:
-        return "cpu"
 
     # Own helpers
 

@@ -21,7 +21,7 @@ from paddle.nn import functional
 
 from adapters import declaration
 from adapters.contract import NARROW, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
-from adapters.declaration import SGD, Model, Shape
+from adapters.declaration import SGD, Shape
 from adapters.weights import Weights
 
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
@@ -51,11 +51,6 @@ class PaddleAdapter(Adapter):
             return "paddle.amp has no effect on a CPU, where paddle has no products of narrower types"
         # paddle.device.cuda.graphs.CUDAGraph is there, undocumented: not used before somebody can try it on a card.
         return "paddle has no loop of training steps in one call" if mode == "fused" else None
-
-    @classmethod
-    def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
-        # Python binds these steps, on a card above all, and running a static program takes more of it (NOTES.md).
-        return "eager"
 
     # The network
 
@@ -104,16 +99,11 @@ class PaddleAdapter(Adapter):
         return Preloaded(batches, digits, len(labels))
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
-        if self.device == "gpu":
-            # Its reader pins each batch and copies it on a stream of its own, two ahead. A CPU has no use for it.
-            loader = io.DataLoader(Batches(images, labels, order), places=[self.place], batch_size=None)
-            return Feed(iter(loader), len(order))
-
-        def batches() -> Iterator[tuple[paddle.Tensor, paddle.Tensor]]:
-            for rows in itertools.cycle(order):
-                yield paddle.to_tensor(images[rows], place=self.place), paddle.to_tensor(labels[rows], place=self.place)
-
-        return Feed(batches(), len(order))
+        if self.device == "cpu":
+            return super().feed(images, labels, order)
+        # Its reader pins each batch and copies it on a stream of its own, two ahead. A CPU has no use for it.
+        loader = io.DataLoader(Batches(images, labels, order), places=[self.place], batch_size=None)
+        return Feed(iter(loader), len(order))
 
     def step(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
         loss = self.differentiate(images, labels)

@@ -44,6 +44,10 @@ class TensorflowAdapter(Adapter):
         return int(tf.config.threading.get_intra_op_parallelism_threads())
 
     @classmethod
+    def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
+        return None
+
+    @classmethod
     def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
         # On a card XLA's loop leaves Python out and fuses what lies between products and convolutions.
         return "compiled" if device == "cpu" and convolves(model) else "fused"

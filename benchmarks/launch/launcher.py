@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import cast
 
 from adapters.recipes import RECIPES
@@ -100,7 +101,14 @@ class Launcher(RowBuilder):
         inputs, evidence = _inputs(target, planned.seed, folder), folder / f"evidence-{secrets.token_hex(4)}.npz"
         place, request = target.place, self._request(target, planned, inputs, evidence)
         timed = place.cpus if planned.task == "speed" else ()
-        with Canary(timed, self.fastest_canary) as canary, Suspend() as suspend, CardWatch(place.card) as card:
+        with (
+            Canary(timed, self.fastest_canary) as canary,
+            Suspend() as suspend,
+            CardWatch(place.card) as card,
+            TemporaryDirectory(prefix="caches-", dir=folder, ignore_cleanup_errors=True) as caches,
+        ):
+            if planned.task == "speed":  # its first step compiles, whatever was launched before
+                place = place.with_caches(Path(caches))
             outcome = process.launch(place, request, self.timeout_s).checked(target.data.test_size, len(place.cpus))
         answer = outcome.answer or {}
         judged = _judged(target, inputs, evidence, answer) if outcome.status == "ok" else {}

@@ -66,6 +66,10 @@ class Place:
             memory,
         )
 
+    def with_caches(self, folder: Path) -> Place:
+        """Return this place with kernels compiled anew: what a worker keeps of them goes to this empty folder."""
+        return dataclasses.replace(self, variables={**self.variables, **environments.caches(folder)})
+
     def on_all_cores(self) -> Place:
         """Return this place with every physical core: for a worker whose speed nobody publishes."""
         return dataclasses.replace(self, cpus=tuple(hardware.physical_cpus()))

@@ -130,6 +130,16 @@ def variables(threads: int, device: str = "cpu") -> dict[str, str]:
     return inherited | FIXED | hardware.variables(device) | dict.fromkeys(THREADS, str(threads))
 
 
+def caches(folder: Path) -> dict[str, str]:
+    """Return the variables of a worker by which what its framework compiles is kept in this folder and nowhere else.
+
+    TorchInductor and MLX keep it below TMPDIR, tinygrad below XDG_CACHE_HOME, Triton in a folder of its own; XLA
+    keeps nothing unless told to. NVIDIA's driver keeps what it compiles for cards that a package has no machine code
+    for: that takes minutes, belongs to the installation, and stays where it is.
+    """
+    return {"TMPDIR": str(folder), "XDG_CACHE_HOME": str(folder), "TRITON_CACHE_DIR": str(folder / "triton")}
+
+
 def withheld() -> list[str]:
     """Return the names of variables that are set here and choose numeric libraries' kernels: no worker sees them."""
     return sorted(name for name in os.environ if CHOICE.fullmatch(name) and name not in INHERITED)

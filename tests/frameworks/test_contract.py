@@ -134,6 +134,20 @@ def test_evaluates_only_the_batches_asked_for(adapter_class, made, digits):
         np.testing.assert_array_equal(adapter.fetch(adapter.evaluate(preloaded, 1, 2)), whole[BATCH : 3 * BATCH])
 
 
+def test_outputs_are_good_as_long_as_somebody_holds_them(adapter_class, made, digits):
+    for mode in modes(adapter_class):
+        adapter = made(adapter_class, RECIPES["mlp"], mode, "float32")
+        preloaded = adapter.put(*digits(4, BATCH, "float32"))
+        expected = adapter.fetch(adapter.evaluate(preloaded, 0, 4))
+        pending = [adapter.evaluate(preloaded, 0, 4) for _ in range(2)]
+        adapter.train(preloaded, 0, 3)
+        later = adapter.evaluate(preloaded, 0, 4)
+        adapter.synchronise([*pending, later])
+        for outputs in pending:
+            np.testing.assert_array_equal(adapter.fetch(outputs), expected, err_msg=mode)
+        assert (adapter.fetch(later) != expected).any(), mode
+
+
 def test_training_wraps_round_and_remembers_losses_by_batch(adapter_class, made, digits):
     for mode in modes(adapter_class):
         adapter = made(adapter_class, RECIPES["mlp"], mode)

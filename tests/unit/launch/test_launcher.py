@@ -95,6 +95,33 @@ def test_environment_and_machine_are_asked_once_a_cell_and_not_at_a_later_launch
     assert asked == once
 
 
+def test_what_a_timed_launch_compiles_no_other_launch_finds(monkeypatch, tmp_path):
+    launcher, seen = Launcher(PROBES, DATA, 0.1, timeout_s=1.0), []
+
+    def launch(place, request, timeout_s):
+        folder = Path(place.variables["TMPDIR"])
+        seen.append((request["task"], folder, folder.is_dir() and list(folder.iterdir()), place.variables))
+        if request["task"] == "speed":
+            (folder / "kernel.so").touch()
+        return FOUND
+
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(noise, "_run_on", lambda cpus: [1.0] * len(cpus))
+    monkeypatch.setattr(process, "launch", launch)
+    monkeypatch.setattr(launcher_module, "_judged", lambda *_: {})
+    for task in ("speed", "speed", "accuracy"):
+        launcher.measured(Launch(task, 0, 0, CELL), tmp_path)
+    (_, one, at_first, variables), (_, other, then, _), (_, its, _, shared) = seen
+    assert at_first == then == []
+    assert one != other
+    assert one.parent == other.parent == tmp_path
+    assert not one.exists()
+    assert variables["XDG_CACHE_HOME"] == str(one)
+    assert Path(variables["TRITON_CACHE_DIR"]).parent == one
+    assert its == tmp_path
+    assert "TRITON_CACHE_DIR" not in shared
+
+
 def test_rows_of_another_machine_are_built_from_what_it_reported():
     facts = {"locks": {"numpy cpu": "its lock"}, "fingerprints": {"cpu": "its kind"}, "machine": {"cpu": "its CPU"}}
     planned = Launch("speed", 0, 0, CELL)
