@@ -36,7 +36,8 @@ def test_the_table_of_proofs_has_as_many_columns_as_there_is_room_for_and_reason
     assert max(map(len, said.partition("float64 losses: of all")[0].splitlines())) <= width
     assert [figure in said for figure in FIGURES] == [True] * shown + [False] * (len(FIGURES) - shown)
     assert "lenet_tutorial" in said
-    assert "mlp tensorflow compiled float32 preloaded: unproven, the gate ended failed: [/no] memory" in said
+    reason = "mlp tensorflow compiled float32 preloaded: unproven, the gate ended failed: [/no] memory"
+    assert reason in " ".join(said.split())
     assert "tensorflow  compiled  float32" not in said  # what is alike in all stands in the title
     assert "reference, float32, preloaded" in said
 
@@ -60,11 +61,8 @@ def test_an_option_that_means_nothing_there_is_refused_even_with_its_default_val
 
 
 def test_weights_that_six_frameworks_exchange_are_a_table_of_80_characters_that_cuts_nothing():
-    pairs = [
-        Pair("lenet_tutorial", one, other, 0.9712, 3.4e-6)
-        for one in default_frameworks()
-        for other in default_frameworks()
-    ]
+    six = default_frameworks()
+    pairs = [Pair("lenet_tutorial", one, other, 0.9712, 3.4e-6) for one in six for other in six]
     console = Console(file=io.StringIO(), width=80)
     for table in tables.exchanged(pairs):
         console.print(table)
