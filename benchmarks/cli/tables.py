@@ -154,19 +154,24 @@ def checked(checks: Sequence[Check]) -> Table:
     return table
 
 
+MOST_FIGURES = 6  # beside each other in 80 characters
+
+
 def exchanged(pairs: Sequence[Pair]) -> Iterator[Table]:
-    """Yield a table per recipe: a line for each framework that trained, a column for each that evaluated."""
+    """Yield per recipe a table or more: a line for each framework that trained, a column for each that evaluated."""
     for recipe in dict.fromkeys(pair.recipe for pair in pairs):
         mine = [pair for pair in pairs if pair.recipe == recipe]
         title = (
             f"{recipe}, evaluated in each: largest difference of a logit from the one where the weights were trained"
         )
-        evaluators = dict.fromkeys(pair.evaluated_in for pair in mine)
-        table = titled(title, "trained in", *right("accuracy", *evaluators))
-        for trainer in dict.fromkeys(pair.trained_in for pair in mine):
-            line = [pair for pair in mine if pair.trained_in == trainer]
-            table.add_row(trainer, f"{line[0].accuracy:.4f}", *(f"{pair.deviation:.1e}" for pair in line))
-        yield table
+        evaluators = list(dict.fromkeys(pair.evaluated_in for pair in mine))
+        columns = math.ceil(len(evaluators) / math.ceil(len(evaluators) / MOST_FIGURES))
+        for some in (evaluators[first : first + columns] for first in range(0, len(evaluators), columns)):
+            table = titled(title, "trained in", *right("accuracy", *some))
+            for trainer in dict.fromkeys(pair.trained_in for pair in mine):
+                line = [pair for pair in mine if pair.trained_in == trainer and pair.evaluated_in in some]
+                table.add_row(trainer, f"{line[0].accuracy:.4f}", *(f"{pair.deviation:.1e}" for pair in line))
+            yield table
 
 
 def evaluated(found: Evaluation) -> Iterator[Table | str]:

@@ -240,7 +240,7 @@ def test_a_processor_s_clock_is_the_wall_s(adapter_class, made):
 def runs(adapter_class, dtype):
     """Return the modes that a dtype has; where there are none, every mode has to say so, as a test above holds."""
     if not (found := modes(adapter_class, dtype)):
-        pytest.skip(adapter_class.unsupported("cpu", MODES[0], dtype))
+        pytest.skip(f"its adapter says: {adapter_class.unsupported('cpu', MODES[0], dtype)}")
     return found
 
 

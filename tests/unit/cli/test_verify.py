@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from adapters.flops import describe
 from adapters.recipes import RECIPES
-from adapters.registry import default_frameworks
+from adapters.registry import FRAMEWORKS
 from benchmarks.__main__ import app
 from benchmarks.cli import tables, terminal
 from benchmarks.errors import UsageError
@@ -60,16 +60,17 @@ def test_an_option_that_means_nothing_there_is_refused_even_with_its_default_val
     assert str(done.exception).startswith(words)
 
 
-def test_weights_that_six_frameworks_exchange_are_a_table_of_80_characters_that_cuts_nothing():
-    six = default_frameworks()
-    pairs = [Pair("lenet_tutorial", one, other, 0.9712, 3.4e-6) for one in six for other in six]
+@pytest.mark.parametrize("more", [(), ("another",), ("another", "yet another")])
+def test_weights_that_frameworks_exchange_are_tables_of_80_characters_that_cut_nothing(more):
+    names = [*FRAMEWORKS, *more]
+    pairs = [Pair("lenet_tutorial", one, other, 0.9712, 3.4e-6) for one in names for other in names]
     console = Console(file=io.StringIO(), width=80)
     for table in tables.exchanged(pairs):
         console.print(table)
     said = console.file.getvalue()
     assert max(map(len, said.splitlines())) <= 80
     assert said.count("3.4e-06") == len(pairs)
-    assert all(said.count(f"{name} ") >= 2 or said.count(f"{name}\n") for name in six)
+    assert all(said.count(f"{name} ") >= 2 or said.count(f"{name}\n") for name in names)
 
 
 @pytest.mark.parametrize("name", RECIPES)
