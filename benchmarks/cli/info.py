@@ -87,7 +87,7 @@ def machine_peak(
     points = [ceilings.Point(*axes) for axes in itertools.product(devices, dtypes, counts)]
     memories = [point for point in points if point.dtype == dtypes[0] and ceilings.can_be_measured(point.device)]
     with lock.machine_lock(f"the machine's peak in {', '.join(frameworks)}", wait, say):
-        peaks = [ceilings.measured_peak(point, _able(frameworks, point.device), edges, fresh, say) for point in points]
+        peaks = [ceilings.measured_peak(point, _able(frameworks, point), edges, fresh, say) for point in points]
         speeds = [ceilings.measured_bandwidth(point, fresh, say) for point in memories]
     about = {"machine": hardware.facts(), "machine_kind": hardware.fingerprint()}
     deliver({**about, "peaks": peaks, "bandwidths": speeds}, tables.peaks(peaks, speeds), as_json)
@@ -95,9 +95,9 @@ def machine_peak(
     raise typer.Exit(0 if fine else 1)
 
 
-def _able(frameworks: Sequence[str], device: str) -> list[str]:
-    """Return those of the frameworks that have an environment for this device."""
-    available = ceilings.available_frameworks(device)
+def _able(frameworks: Sequence[str], point: ceilings.Point) -> list[str]:
+    """Return those of the frameworks that can compute there."""
+    available = ceilings.available_frameworks(point.device, point.threads)
     return [name for name in frameworks if name in available]
 
 

@@ -92,7 +92,8 @@ def micro_benchmarks(
     75 another process measures (with --no-wait), 130, 143, 129 interrupted by Ctrl-C, SIGTERM, SIGHUP.
     """
     devices = chosen(device)
-    frameworks, counts = chosen_frameworks(framework, devices), chosen_threads(threads)
+    frameworks = chosen_frameworks(framework, devices)
+    counts = chosen_threads(threads, environments.common_threads(frameworks))
     kinds = values(kind, CALL_KINDS, CALL_KINDS, "kind")
     axes: dict[str, Sequence[object]] = {
         "model": chosen_models(model),

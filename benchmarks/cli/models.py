@@ -64,7 +64,7 @@ def train_and_save(
     settings = RECIPES[only(chosen_recipes(_listed(wanted), _listed(recipe)), "--model")]
     wanted_mode = only(chosen_modes([mode]), "--mode")
     kind = only(values([dtype], [], DTYPES, "dtype"), "--dtype")
-    count = only(chosen_threads(_listed(threads)), "--threads")
+    count = only(chosen_threads(_listed(threads), environments.common_threads([name])), "--threads")
     data = prepared(dataset, data_dir)
     try:
         with checkpoint.new_folder(save) as part, lock.machine_lock(f"trains {settings.name} in {name}", wait, say):
@@ -89,7 +89,7 @@ def _check(found: Probe, cell: Cell) -> None:
     """Raise where a cell cannot be trained: its environment's problem, or its adapter's reason."""
     if found.problem:
         raise EnvironmentMissing(found.problem)
-    if reason := found.unsupported(cell.mode, cell.dtype, cell.input):
+    if reason := found.refusal(cell):
         raise UsageError(f"{cell.framework} cannot train {cell.words()} on {cell.device}: {reason}")
 
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from adapters.contract import DTYPES, INPUTS
-from adapters.registry import FRAMEWORKS
+from adapters.registry import FRAMEWORKS, default_frameworks
 from benchmarks.cli import options
 from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience, run_over_dask
 from benchmarks.cli.display import Display, Reportable, show_outcome, summarise_when_ended
@@ -137,15 +137,17 @@ def run(
     if names := environments.withheld():
         say(f"workers do not see {', '.join(names)} of this shell: each library decides by itself")
     over_several = _over_several(engine, scheduler, cluster, dry_run=dry_run, python=python, detect=detect)
+    frameworks = values(framework, [], list(FRAMEWORKS), "framework")
+    common = environments.common_threads(frameworks or default_frameworks())
     request = Request(
         axes=RequestedAxes(
-            frameworks=values(framework, [], list(FRAMEWORKS), "framework"),
+            frameworks=frameworks,
             recipes=chosen_recipes(model, recipe),
             devices=named(device),
             batch_sizes=numbers(batch_size, [], "--batch-size", MAX_BATCH) or ([None] if recipe else [100]),
             modes=chosen_modes(mode),
             dtypes=values(dtype, ["float32"], DTYPES, "dtype"),
-            threads=numbers(threads, [], "--threads", MAX_THREADS) if over_several else chosen_threads(threads),
+            threads=numbers(threads, [], "--threads", MAX_THREADS) if over_several else chosen_threads(threads, common),
             inputs=values(input, ["preloaded"], INPUTS, "input"),
             revisions=[""] if against is None else ["", resolved(against)],
         ),

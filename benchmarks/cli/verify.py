@@ -21,7 +21,7 @@ from benchmarks.errors import UsageError
 from benchmarks.launch.probe import chosen_frameworks, probe_all
 from benchmarks.launch.proof import STEPS, Gate, Proof, Wanted, unproven
 from benchmarks.machine import environments, lock
-from benchmarks.machine.hardware import chosen, most_threads
+from benchmarks.machine.hardware import chosen
 from benchmarks.models import checkpoint, evaluate
 from benchmarks.models.checkpoint import Checkpoint
 from benchmarks.models.evaluate import Evaluation, Pair
@@ -94,7 +94,8 @@ def verify(
         raise typer.Exit(0 if found.agreement.agreed else 1)
     data = prepared("mnist-5k" if dataset is None else dataset, data_dir)
     recipes = chosen_recipes(model, recipe) if model or recipe or exchange else chosen_recipes(list(MODELS), None)
-    axes = Axes(frameworks, recipes, [data.name], devices, [None], [None], ["float32"], [most_threads()])
+    count = environments.common_threads(frameworks)
+    axes = Axes(frameworks, recipes, [data.name], devices, [None], [None], ["float32"], [count])
     if exchange:
         pairs = _exchanged(axes, data, epochs, seed, out, wait)
         deliver([vars(pair) for pair in pairs], tables.exchanged(pairs), as_json)
@@ -128,7 +129,7 @@ def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool, wait
         found, wanted = {}, []
         for cell in cells:
             probe = probes[cell.framework, cell.device]
-            if reason := probe.problem or probe.unsupported(cell.mode, cell.dtype, cell.input):
+            if reason := probe.problem or probe.refusal(cell):
                 found[cell] = unproven(reason)
             else:
                 wanted.append(Wanted(cell, data, probe.kernels))

@@ -45,15 +45,16 @@ class Point(NamedTuple):
         return f"{self.dtype} on {self.device}, {threads(self.threads)}"
 
 
-def available_frameworks(device: str) -> list[str]:
-    """Return the frameworks that have an environment for this device, and what they need of the system."""
+def available_frameworks(device: str, threads: int = 1) -> list[str]:
+    """Return the frameworks that can compute on this device with so many threads, and have what they need here."""
     available = []
     for framework, record in FRAMEWORKS.items():
         try:
             environments.interpreter(framework, device)
         except EnvironmentMissing:
             continue
-        if hardware.kind(device) in record.devices and not environments.missing_packages(framework):
+        able = hardware.kind(device) in record.devices and threads <= (record.max_threads or threads)
+        if able and not environments.missing_packages(framework):
             available.append(framework)
     return available
 
@@ -76,7 +77,7 @@ def _peak_key(point: Point, frameworks: Sequence[str], sizes: Sequence[int]) -> 
 
 def _known_peak(point: Point) -> float | None:
     """Return the cached peak, FLOP/s, of all frameworks that have an environment here; None if there is no peak."""
-    cached = files.read_cached("peaks", _peak_key(point, available_frameworks(point.device), SIZES))
+    cached = files.read_cached("peaks", _peak_key(point, available_frameworks(point.device, point.threads), SIZES))
     return None if cached is None else cached["flops_per_s"]
 
 
@@ -159,7 +160,7 @@ def _bandwidth_key(point: Point) -> Document:
     """Return everything that a cached bandwidth depends on; no dtype, because bytes have none."""
     if point.device == "cpu":
         return _key(point, ["numpy"], TRIAD_CODE)
-    return _key(point, available_frameworks(point.device), CODE)
+    return _key(point, available_frameworks(point.device, point.threads), CODE)
 
 
 def can_be_measured(device: str) -> bool:
@@ -193,7 +194,7 @@ def _on_a_card(point: Point) -> Document:
     """Let every framework copy in a fresh process; return the fastest of each set, `failed` unless all took part."""
     device, sets_bytes = hardware.kind(point.device), list(CARD_SETS_BYTES)
     task = {"task": "copies", "device": device, "dtype": "float32", "sets_bytes": sets_bytes}
-    answers = {name: _ask_worker(name, point, task) for name in available_frameworks(point.device)}
+    answers = {name: _ask_worker(name, point, task) for name in available_frameworks(point.device, point.threads)}
     if not _all_valid(answers) or not any(map(_is_valid, answers.values())):
         wrong = [f"{name}: {answer['reason']}" for name, answer in answers.items() if not _is_valid(answer)]
         return {"status": "failed", "reason": "; ".join(wrong), "frameworks": answers}
@@ -234,7 +235,7 @@ def ceilings(at: Iterable[Point], measure: bool, report: Report) -> dict[Point, 
     """Return what is cached of this machine's peak and bandwidth for each point; with `measure`, measure it first."""
     places = list(at)
     for point in places if measure else ():
-        measured_peak(point, available_frameworks(point.device), report=report)
+        measured_peak(point, available_frameworks(point.device, point.threads), report=report)
         if can_be_measured(point.device):
             measured_bandwidth(point, report=report)
     return {point: _ceiling(point) for point in places}

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.registry import FRAMEWORKS, default_frameworks, distributions
-from benchmarks.errors import EnvironmentMissing, UsageError
+from benchmarks.errors import EnvironmentMissing, UsageError, threads
 from benchmarks.launch.outcome import Outcome
 from benchmarks.launch.process import Place, launch
 from benchmarks.machine import environments, hardware, signals
 from benchmarks.machine.hardware import cpu_name, kind, physical_cpus
+from benchmarks.plan.cells import Cell
 from benchmarks.plan.typed import values
 from benchmarks.worker.protocol import ProbeRequest
 
@@ -59,6 +60,13 @@ class Probe:
     def unsupported(self, mode: str, dtype: str, input: str) -> str | None:
         reason = self.facts["unsupported"].get(f"{mode} {dtype} {input}", "its probe does not know this combination")
         return None if reason is None else str(reason)
+
+    def refusal(self, cell: Cell) -> str | None:
+        """Return why a cell cannot run here, None if it can: its combination, or more threads than there can be."""
+        most = FRAMEWORKS[self.framework].max_threads if self.framework in FRAMEWORKS else None
+        if most is not None and cell.threads > most:
+            return f"{self.framework} computes with no more than {threads(most)}; compare all with --threads {most}"
+        return self.unsupported(cell.mode, cell.dtype, cell.input)
 
 
 def probe(framework: str, device: str) -> Probe:

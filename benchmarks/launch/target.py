@@ -83,7 +83,7 @@ class Target:
         cell, probe = self.cell, self.probe
         if probe.problem:
             return {"status": "skipped" if probe.missing else "failed", "reason": probe.problem}
-        if reason := probe.unsupported(cell.mode, cell.dtype, cell.input):
+        if reason := probe.refusal(cell):
             return {"status": "unsupported", "reason": reason, "framework_version": probe.version}
         return None
 

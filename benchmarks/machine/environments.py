@@ -75,6 +75,12 @@ def interpreter(framework: str, device: str) -> Path:
     return python
 
 
+def common_threads(frameworks: Sequence[str]) -> int:
+    """Return the largest number of threads that all these frameworks can compute with, and this process may use."""
+    bounds = [FRAMEWORKS[name].max_threads for name in frameworks if name in FRAMEWORKS]
+    return min([hardware.most_threads(), *(bound for bound in bounds if bound is not None)])
+
+
 def missing_packages(framework: str) -> str:
     """Return which system packages a framework needs that are not here, and what to type; empty where it has all."""
     missing = [package for package in _system_packages(framework) if shutil.which(package.program) is None]

@@ -72,8 +72,8 @@ def most_threads() -> int:
     return cores if quota is None else min(cores, math.ceil(quota))
 
 
-def chosen_threads(given: Sequence[str] | None) -> list[int]:
-    """Return the numbers of threads asked for, most_threads() by default; UsageError for more than that."""
+def chosen_threads(given: Sequence[str] | None, default: int | None = None) -> list[int]:
+    """Return the numbers of threads asked for, else the default, else most_threads(); UsageError for more than that."""
     most, cores, quota = most_threads(), len(physical_cpus()), cgroup.quota_cpus()
     asked = split(given, "--threads")
     if larger := [value for value in asked if value.isdecimal() and int(value) > most]:
@@ -81,7 +81,7 @@ def chosen_threads(given: Sequence[str] | None) -> list[int]:
         if quota is not None and most < cores:
             there = f"a quota lets this process use {quota:g} of {count(cores, 'core')}"
         raise UsageError(f"--threads {larger[0]}: {there}; type --threads {most}" + (" or fewer" if most > 1 else ""))
-    return numbers(asked or None, [most], "--threads", most)
+    return numbers(asked or None, [default or most], "--threads", most)
 
 
 def _caches() -> dict[str, str]:

@@ -19,7 +19,7 @@ from adapters.recipes import RECIPES
 from adapters.weights import Weights, initial_weights
 from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.launch.probe import probe_all
-from benchmarks.machine.hardware import most_threads
+from benchmarks.machine import environments
 from benchmarks.models import checkpoint, native, remote
 from benchmarks.models.checkpoint import Checkpoint
 from benchmarks.models.remote import LOGITS, Array, largest_deviation
@@ -130,7 +130,8 @@ def evaluate(
     probes = probe_all(frameworks, [device])
     if problems := [found.problem for found in probes.values() if found.problem]:
         raise EnvironmentMissing("\n".join(problems))
-    axes = Axes(frameworks, [recipe.name], [data.name], [device], [None], [None], ["float32"], [most_threads()])
+    count = environments.common_threads(frameworks)
+    axes = Axes(frameworks, [recipe.name], [data.name], [device], [None], [None], ["float32"], [count])
     cells = expand(axes, probes)
     prepare_inputs(scratch, recipe, 0, data.train_size, 1)
     images = np.load(data.folder / "test_images.npy", mmap_mode="r", allow_pickle=False)

@@ -13,7 +13,8 @@ from benchmarks.launch import ceilings
 from benchmarks.launch import probe as probe_module
 from benchmarks.launch.outcome import Outcome
 from benchmarks.launch.probe import Probe, _other_versions, probe
-from benchmarks.machine import environments
+from benchmarks.machine import environments, hardware
+from benchmarks.plan.cells import Cell
 from benchmarks.record.schema import valid
 from benchmarks.sweep.block import _environment_facts
 
@@ -143,3 +144,23 @@ def test_a_probe_that_fails_says_why_and_how_to_mend_it_where_that_would_help(mo
     assert found.problem.isprintable()
     assert len(found.problem) < 400
     assert ("tox run --recreate --notest -e torch-cpu" in found.problem) == remedy
+
+
+@pytest.fixture
+def single(monkeypatch):
+    """Let jax compute with one thread at most."""
+    monkeypatch.setitem(FRAMEWORKS, "jax", replace(FRAMEWORKS["jax"], max_threads=1))
+    monkeypatch.setattr(environments, "interpreter", lambda framework, device: Path("python"))
+    monkeypatch.setattr(hardware, "most_threads", lambda: 8)
+
+
+def test_a_framework_of_one_thread_is_compared_with_one_and_refuses_two(single):
+    assert environments.common_threads(["torch", "numpy"]) == 8
+    assert environments.common_threads(["torch", "jax"]) == 1
+    found = Probe("jax", "cpu", facts={"unsupported": {"eager float32 preloaded": None}})
+    cell = Cell("jax", "mlp", "mnist", "cpu", 100, "eager", "float32", 1)
+    assert found.refusal(cell) is None
+    two = replace(cell, threads=2)
+    assert found.refusal(two) == "jax computes with no more than 1 thread; compare all with --threads 1"
+    assert "jax" in ceilings.available_frameworks("cpu", 1)
+    assert "jax" not in ceilings.available_frameworks("cpu", 2)
