@@ -204,6 +204,11 @@ class Adapter(ABC):
         return None
 
     @classmethod
+    def kernels(cls) -> str:
+        """Return which kernels it chose for the processor, in its own words; empty where it does not say."""
+        return ""
+
+    @classmethod
     def set_threads(cls, threads: int) -> int:
         """Ask the framework for `threads` threads, before its first computation; return how many it computes with.
 

@@ -35,6 +35,11 @@ class TorchAdapter(Adapter):
         return torch.cuda.get_device_name(0) if torch.cuda.is_available() else None
 
     @classmethod
+    def kernels(cls) -> str:
+        said = getattr(torch.backends, "cpu", None)  # before 2.1 it does not say
+        return str(said.get_cpu_capability()) if said else ""
+
+    @classmethod
     def set_threads(cls, threads: int) -> int:
         torch.set_num_threads(threads)
         return torch.get_num_threads()

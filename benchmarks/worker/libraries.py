@@ -99,17 +99,16 @@ def _numpy_features() -> list[str]:
     return [name for name, is_used in getattr(core, "__cpu_features__", {}).items() if is_used]
 
 
-def _kernels(libraries: list[Path], cores: Mapping[str, str]) -> str:
-    """Return which kernels the loaded libraries chose, as they say themselves, and the settings that choose some.
+def _kernels(adapter_class: type[Adapter], libraries: list[Path], cores: Mapping[str, str]) -> str:
+    """Return which kernels framework and libraries chose, as they say themselves, and the settings that choose some.
 
     No versions and no names of files: a new build that chooses the same kernels has the same text.
     """
     said = {f"OpenBLAS {core}" for core in cores.values()}
     said |= {f"oneDNN {isa:#x}" for isa in _onednn_isas(libraries)}
     said |= {f"NumPy {name}" for name in _numpy_features()[-1:]}
-    if torch := sys.modules.get("torch"):
-        with suppress(AttributeError):  # before 2.1 it does not say
-            said.add(f"torch {torch.backends.cpu.get_cpu_capability()}")
+    if own := adapter_class.kernels():
+        said.add(f"{adapter_class.framework} {own}")
     said |= {f"{name}={value}" for name, value in os.environ.items() if CHOICE.fullmatch(name)}
     return ", ".join(sorted(said))
 
@@ -132,7 +131,7 @@ def facts(adapter_class: type[Adapter], device: str) -> dict[str, Any]:
     return {
         "numeric_libraries": sorted({path.name for path in libraries if NUMERIC.search(path.name)}),
         "openblas_cores": cores,
-        "kernels": _kernels(libraries, cores),
+        "kernels": _kernels(adapter_class, libraries, cores),
         "allocator": next((path.name for path in libraries if ALLOCATORS.search(path.name)), "libc"),
         "denormals": behaviour,
         "settings": {name: value for name, value in sorted(os.environ.items()) if SETTING.match(name)},

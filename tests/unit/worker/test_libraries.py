@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -68,11 +67,9 @@ def test_the_kernels_are_those_that_the_libraries_say_and_the_settings_that_the_
     assert after["settings"]["ATEN_CPU_CAPABILITY"] == "default"
 
 
-def test_torch_and_onednn_say_what_they_chose(monkeypatch):
-    """Libraries that pretend: the environment of this test has neither."""
-    backends = SimpleNamespace(cpu=SimpleNamespace(get_cpu_capability=lambda: "AVX2"))
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(backends=backends))
+def test_a_framework_and_onednn_say_what_they_chose(monkeypatch):
+    """They pretend: the environment of this test has neither."""
     monkeypatch.setattr(libraries.ctypes, "CDLL", lambda path: SimpleNamespace(dnnl_get_effective_cpu_isa=lambda: 7))
-    assert {"torch AVX2", "oneDNN 0x7"} <= set(libraries._kernels([Path("libdnnl.so")], {}).split(", "))
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(backends=SimpleNamespace()))  # an older one
-    assert "torch" not in libraries._kernels([], {})
+    chosen = SimpleNamespace(framework="torch", kernels=lambda: "AVX2")
+    assert {"torch AVX2", "oneDNN 0x7"} <= set(libraries._kernels(chosen, [Path("libdnnl.so")], {}).split(", "))
+    assert "numpy" not in libraries._kernels(NumpyAdapter, [], {})
