@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from adapters.registry import FRAMEWORKS
+from adapters.registry import FRAMEWORKS, default_frameworks
 from benchmarks.checks import Finding
 from benchmarks.errors import DataError, shown
 from benchmarks.files import NoCache, default_cache
@@ -164,7 +164,8 @@ def _judged(probe: Probe) -> Finding:
     what = f"{probe.framework} on {probe.device}"
     if probe.missing:
         found, _, advice = probe.problem.removeprefix(f"{what}: ").partition("; ")
-        return Finding("warning" if probe.device == "cpu" else "note", what, found, advice)
+        wanted = probe.device == "cpu" and probe.framework in default_frameworks()
+        return Finding("warning" if wanted else "note", what, found, advice)
     advice = environments.recreate_hint(probe.framework, probe.device)
     if probe.problem and not probe.facts:
         return Finding("error", what, probe.problem.removeprefix(f"{what} "), advice)

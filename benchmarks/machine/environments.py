@@ -15,7 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from adapters.registry import FRAMEWORKS, SystemPackage
@@ -75,10 +75,10 @@ def interpreter(framework: str, device: str) -> Path:
     return python
 
 
-def common_threads(frameworks: Sequence[str]) -> int:
-    """Return the largest number of threads that all these frameworks can compute with, and this process may use."""
+def common_threads(frameworks: Iterable[str], most: int | None = None) -> int:
+    """Return the largest number of threads that all these frameworks can compute with, of `most` or this process's."""
     bounds = [FRAMEWORKS[name].max_threads for name in frameworks if name in FRAMEWORKS]
-    return min([hardware.most_threads(), *(bound for bound in bounds if bound is not None)])
+    return min([most or hardware.most_threads(), *(bound for bound in bounds if bound is not None)])
 
 
 def missing_packages(framework: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from adapters.registry import FRAMEWORKS
 from benchmarks.errors import EnvironmentMissing
-from benchmarks.launch.ceilings import Point
+from benchmarks.launch.ceilings import Point, available_frameworks
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.launch.target import Environment
 from benchmarks.machine import environments, git, hardware
@@ -60,7 +60,9 @@ def other_protocol(who: str, version: object) -> str:
 
 
 def _named(frameworks: Sequence[str] | None, device: str) -> list[str]:
-    """Return which frameworks to probe on a device."""
+    """Return which frameworks to probe on a device: those that are named, else all that have an environment."""
+    if frameworks is None:
+        frameworks = available_frameworks(device) or None
     never = {name for name, record in FRAMEWORKS.items() if kind(device) not in record.devices}
     if frameworks and not (frameworks := [name for name in frameworks if name not in never]):
         return []
@@ -114,14 +116,22 @@ def _requested_devices(axes: RequestedAxes, facts: Facts) -> list[str]:
 def requested_probes(axes: RequestedAxes, facts: Facts) -> dict[tuple[str, str], Probe]:
     """Return what each framework asked for can do on each device of a machine, or that it has no environment."""
     known = probes_of(facts)
-    names = axes.frameworks or list(dict.fromkeys(framework for framework, _ in known))
+    apart = {name for name, record in FRAMEWORKS.items() if not record.in_default}
+    names = axes.frameworks or [name for name in dict.fromkeys(name for name, _ in known) if name not in apart]
     pairs = [(name, device) for name in names for device in _requested_devices(axes, facts)]
     return {pair: known.get(pair) or missing_probe(*pair) for pair in pairs}
 
 
+def _most_threads(axes: RequestedAxes, facts: Facts) -> int:
+    """Return with how many threads to measure on a machine where no number was asked for, else its cores."""
+    cores: int = facts["cores"]
+    names = {name for name, _ in requested_probes(axes, facts)}
+    return cores if axes.threads else environments.common_threads(names, cores)
+
+
 def requested_points(axes: RequestedAxes, facts: Facts) -> list[Point]:
     """Return where the peak of a machine is to be known."""
-    devices, threads = _requested_devices(axes, facts), axes.threads_of(facts["cores"])
+    devices, threads = _requested_devices(axes, facts), axes.threads_of(_most_threads(axes, facts))
     return [Point(device, dtype, number) for device in devices for dtype in axes.dtypes for number in threads]
 
 
@@ -138,5 +148,5 @@ def requested_cells(axes: RequestedAxes, facts: Facts, datasets: Sequence[str]) 
             for (name, where), probe in probes.items()
             if where == device and (axes.frameworks or not probe.missing or kind(device) == "cpu")
         ]
-        cells += expand(axes.on(names, datasets, [device], facts["cores"]), probes)
+        cells += expand(axes.on(names, datasets, [device], _most_threads(axes, facts)), probes)
     return cells

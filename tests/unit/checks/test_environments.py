@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
+from adapters.registry import FRAMEWORKS
 from benchmarks.checks import doctor
 from benchmarks.launch.probe import Probe, probe
 from benchmarks.machine import environments
@@ -65,6 +68,12 @@ def test_a_missing_environment_comes_with_the_command_that_makes_it(tmp_path, mo
     finding = doctor._judged(probe("torch", device))
     assert (finding.level, finding.found) == (level, f"no environment .tox/torch-{device}")
     assert finding.advice == f"make it with: tox run --notest -e torch-{device}"
+
+
+def test_one_that_no_default_sweep_needs_may_be_missing(tmp_path, monkeypatch):
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
+    monkeypatch.setitem(FRAMEWORKS, "torch", replace(FRAMEWORKS["torch"], in_default=False))
+    assert doctor._judged(probe("torch", "cpu")).level == "note"
 
 
 def test_one_that_does_not_answer_is_an_error_and_one_without_a_card_a_warning(environment):

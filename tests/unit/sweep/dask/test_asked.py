@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+from dataclasses import replace
 
 import pytest
 
+from adapters.registry import FRAMEWORKS
 from benchmarks.launch.probe import Probe
 from benchmarks.plan.cells import RequestedAxes
-from benchmarks.sweep.dask.facts import requested_cells, requested_probes
+from benchmarks.sweep.dask.facts import requested_cells, requested_points, requested_probes
 
 
 def facts(cores=4, **devices):
@@ -56,3 +58,13 @@ def test_a_framework_that_was_named_and_is_not_there_has_cells_that_say_so():
 @pytest.mark.parametrize(("wanted", "found"), [([], [4]), ([1, 2], [1, 2]), ([2, 64], [2]), ([64], [4])])
 def test_threads_are_at_most_a_machine_s_cores(wanted, found):
     assert asked(threads=wanted).threads_of(4) == found
+
+
+def test_a_framework_outside_a_default_sweep_is_measured_where_it_is_named_and_all_with_its_threads(monkeypatch):
+    monkeypatch.setitem(FRAMEWORKS, "jax", replace(FRAMEWORKS["jax"], in_default=False, max_threads=1))
+    here = facts(4, cpu=["numpy", "jax"])
+    assert [(c.framework, c.threads) for c in requested_cells(asked(), here, ["d"])] == [("numpy", 4)]
+    both = asked(frameworks=["numpy", "jax"])
+    assert [(c.framework, c.threads) for c in requested_cells(both, here, ["d"])] == [("numpy", 1), ("jax", 1)]
+    assert {point.threads for point in requested_points(both, here)} == {1}
+    assert {point.threads for point in requested_points(asked(frameworks=["jax"], threads=[2]), here)} == {2}
