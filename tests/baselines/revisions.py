@@ -85,12 +85,17 @@ def seconds(work: Work, amount: int) -> tuple[float, float]:
 
 
 def measure(options: argparse.Namespace) -> dict[str, Any]:
-    """Return the ratios of speeds, new over old, of pairs in this process, by both clocks."""
-    adapters = [adapter_of(root, options) for root in (options.old, HERE)]
-    old, new = (work_of(adapter, options) for adapter in adapters)
+    """Return the ratios of speeds, new over old, of pairs in this process, by both clocks.
+
+    Which adapter is made first, and gets its memory first, takes turns, too.
+    """
+    roots = {"old": options.old, "new": HERE}
+    made = {name: adapter_of(roots[name], options) for name in sorted(roots, reverse=options.here % 2 == 1)}
+    work = {name: work_of(adapter, options) for name, adapter in made.items()}
+    old, new = work["old"], work["new"]
     amount = 1
-    for work in (old, new):
-        work(1)
+    for run in (old, new):
+        run(1)
     while min(seconds(old, amount)[1], seconds(new, amount)[1]) < SHORTEST_S:
         amount *= 2
     for _ in range(WARM_UP):
@@ -100,17 +105,17 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
     gc.disable()
     ratios = []
     for pair in range(options.pairs // options.starts):
-        taken = {work: seconds(work, amount) for work in ((old, new) if pair % 2 else (new, old))}
+        taken = {run: seconds(run, amount) for run in ((old, new) if pair % 2 else (new, old))}
         ratios.append([before / after for before, after in zip(taken[old], taken[new], strict=True)])
-    return {"mode": adapters[1].mode, "ratios": ratios}
+    return {"mode": made["new"].mode, "ratios": ratios}
 
 
-def in_process(framework: str, options: argparse.Namespace) -> dict[str, Any]:
-    """Return what a process in the framework's environment measures."""
+def in_process(framework: str, options: argparse.Namespace, start: int) -> dict[str, Any]:
+    """Return what a process in the framework's environment measures, the first one or a later start."""
     from benchmarks.launch.process import Place, on_cpus
 
     place = Place.of_framework(framework, "cpu", options.threads)
-    command = [place.interpreter, *sys.argv, "--here", "--frameworks", framework]
+    command = [place.interpreter, *sys.argv, "--here", str(start), "--frameworks", framework]
     with on_cpus(place.cpus):
         done = subprocess.run(command, env=place.variables, stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(done.stdout.splitlines()[-1])
@@ -126,19 +131,19 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--starts", type=int, default=4)
-    parser.add_argument("--here", action="store_true", help="measure in this process; the program asks itself to")
+    parser.add_argument("--here", type=int, metavar="START", help="measure in this process; the program asks itself to")
     return parser.parse_args()
 
 
 def main() -> None:
     options = parse()
-    if options.here:
+    if options.here is not None:
         print(json.dumps(measure(options)))
         return
     from benchmarks import stats
 
     for framework in options.frameworks.split(","):
-        found = [in_process(framework, options) for _ in range(options.starts)]
+        found = [in_process(framework, options, start) for start in range(options.starts)]
         pairs = [pair for one in found for pair in one["ratios"]]
         cell = f"{framework:10} {found[0]['mode']:8} {options.work:8} {options.model} batch {options.batch_size}"
         clocks = [stats.speed(list(ratios)) for ratios in zip(*pairs, strict=True)]
