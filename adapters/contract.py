@@ -8,10 +8,11 @@ one, at the place that it has here, where the framework differs or is faster by 
 
 A worker's variables are those of benchmarks/machine/environments.py: PATH, HOME, TMPDIR and the like from outside, a
 fixed PYTHONPATH and PYTHONHASHSEED, the CUDA_VISIBLE_DEVICES of its device, and OMP_NUM_THREADS,
-OPENBLAS_NUM_THREADS, MKL_NUM_THREADS and NUMEXPR_NUM_THREADS, all of them the threads of its cell. None of its user's
-other settings gets there. What a framework reads when it is imported its module sets before, by
-os.environ.setdefault. In a timed launch TMPDIR and XDG_CACHE_HOME are an empty folder, so that no kernel that an
-earlier launch compiled is found again: an adapter turns on no cache anywhere else.
+OPENBLAS_NUM_THREADS, MKL_NUM_THREADS and NUMEXPR_NUM_THREADS, all of them the threads of its cell; then what records
+in registry.py add (`variables`, `thread_variables`). None of its user's other settings gets there. What a framework
+reads when it is imported its module sets before, by os.environ.setdefault. In a timed launch TMPDIR and XDG_CACHE_HOME
+are an empty folder, so that no kernel that an earlier launch compiled is found again: an adapter turns on no cache
+anywhere else.
 
 Needs the standard library and NumPy alone, because workers import it.
 """
