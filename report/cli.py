@@ -15,8 +15,8 @@ import typer
 from rich.table import Table
 
 from benchmarks import errors
-from benchmarks.cli import options, terminal
-from benchmarks.cli.answer import FIVE, Section, answers
+from benchmarks.cli import answer, options, terminal
+from benchmarks.cli.answer import Section, answers
 from benchmarks.cli.micro import MICRO_RESULTS
 from benchmarks.cli.options import what, where
 from benchmarks.cli.program import program
@@ -225,8 +225,8 @@ def _mode(
 def _show(found: Compared, asked: Metric, wide: bool, details: bool, left_out: str) -> None:
     """Print tables with as many columns as the terminal has room for, then who is fastest and what is left out."""
     width = None if wide else out.width
-    first = render.SIDES_FIRST if found.sides else FIVE
     sections = list(formats.filled(found.first(asked)))
+    first = render.SIDES_FIRST if found.sides else answer.first(*sections)
     made = list(formats.terminal(sections, render.NUMERIC, width, first, render.BELOW))
     shown = [len(table.columns) for table in made if isinstance(table, Table)]
     narrow = any(

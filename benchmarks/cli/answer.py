@@ -80,6 +80,14 @@ def _to_target(record: Record) -> str:
     return f"{_number('time_to_accuracy_s', '{:,.2f}')(record)} {reached}".strip()
 
 
+FLOAT32_ONLY = "verified in float32 only"
+
+
+def is_float32_only(record: Record) -> bool:
+    """Return whether the gate said so of any launch of a cell."""
+    return "float32 only" in str(record.get("lockstep"))
+
+
 FIVE = ("framework", "mode", "speed", "against", "accuracy")
 COLUMNS: dict[str, tuple[str, Callable[[Record], str]]] = {  # FIVE first, the others as far as there is room for them
     "framework": ("framework", _text("framework")),
@@ -143,6 +151,15 @@ def section(named: str, cells: Sequence[Record], base: str | None = None) -> Sec
     return named, headings, lines
 
 
+def first(*made: Section) -> tuple[str, ...]:
+    """Return the columns of sections that are there however narrow the terminal is.
+
+    What the gate says is one of them where it says less than `pass`: such a speed does not stand without it.
+    """
+    said = {line["lockstep"] for _, _, lines in made for line in lines}
+    return FIVE if said <= {"pass", ""} else (*FIVE, "lockstep")
+
+
 def listed(names: Iterable[str]) -> str:
     """Return `a`, `a and b`, `a, b and c`."""
     *rest, last = list(names) or [""]
@@ -199,9 +216,13 @@ def answer(one: Comparison, name: str) -> str:
 
 
 def _called(record: Record, with_mode: bool) -> str:
-    """Return a framework's name; the adapters that are not the checkout's and, where asked for, the mode beside it."""
-    mode = f" ({record['mode']})" if with_mode or record.get("revision") else ""
-    return plain(f"{record['framework']}{mode}")
+    """Return a framework's name; the adapters that are not the checkout's and, where asked for, the mode beside it.
+
+    A lesser verdict of the gate is always there.
+    """
+    beside = [str(record["mode"])] if with_mode or record.get("revision") else []
+    beside += [FLOAT32_ONLY] if is_float32_only(record) else []
+    return plain(str(record["framework"]) + (f" ({', '.join(beside)})" if beside else ""))
 
 
 def batch_size(found: Mapping[int, Comparison]) -> str:

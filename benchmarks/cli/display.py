@@ -88,9 +88,11 @@ def _name(cell: Cell) -> str:
 
 def _proof_words(proof: Proof) -> str:
     """Say what the gate says in a few words."""
+    verdict = proof.verdict
     if proof.lockstep == "pass":
-        verdict = proof.verdict
         return f"in lockstep: float64 within {verdict['float64_deviation']:.1e} over {verdict['steps']} steps"
+    if proof.lockstep == "float32 only":
+        return f"verified in float32 only, over {verdict['steps']} steps: {escape(plain(proof.reason))}"
     return f"[red]{proof.lockstep}[/red]: {escape(plain(proof.reason))}"
 
 

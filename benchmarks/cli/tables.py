@@ -24,6 +24,7 @@ from benchmarks.launch.proof import Proof
 from benchmarks.models.evaluate import Agreement, Evaluation, Pair
 from benchmarks.plan.cells import Cell
 from benchmarks.record.summary import MANY, SHOWN, comparisons
+from benchmarks.worker.lockstep.bounds import ONLY
 
 DIFFERENCES = 50  # shown of the images that frameworks read differently; --json has all
 
@@ -56,7 +57,7 @@ def sweep_tables(rows: Sequence[Mapping[str, Any]], width: int) -> Iterator[Tabl
     found = comparisons(rows)
     for one in found if len(found) <= MANY else found[:SHOWN]:
         for section in answer.sections(one):
-            yield fitted(section, answer.RIGHT, width, answer.FIVE)
+            yield fitted(section, answer.RIGHT, width, answer.first(section))
 
 
 def fitted(section: Section, right: Collection[str], width: int | None, first: Collection[str] = ()) -> Table:
@@ -132,6 +133,8 @@ def deviations(found: Sequence[tuple[Cell, Proof]], width: int | None) -> Iterat
     section = title, headings, lines
     yield fitted(section, {*GATED, *steps}, width, (*named, "verdict", "float64"))
     yield "float64 losses: of all steps, `to N` up to step N; the others: of single steps in the dtype"
+    if any(proof.lockstep == ONLY for _, proof in found):
+        yield f"{ONLY}: no float64 to show every difference; `to N` is of float32 losses, held to wider bounds"
     for cell, proof in found:
         if proof.lockstep != "pass":
             yield plain(f"{' '.join(getattr(cell, name) for name in TOLD_APART)}: {proof.lockstep}, {proof.reason}")

@@ -18,7 +18,7 @@ from benchmarks.cli.display import Display
 from benchmarks.cli.options import length, what
 from benchmarks.cli.terminal import deliver, err, prepared, say
 from benchmarks.errors import UsageError
-from benchmarks.launch.probe import chosen_frameworks, probe_all
+from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.launch.proof import STEPS, Gate, Proof, Wanted, unproven
 from benchmarks.machine import environments, lock
 from benchmarks.machine.hardware import chosen
@@ -29,6 +29,7 @@ from benchmarks.models.remote import LOGITS
 from benchmarks.plan.cells import Axes, Cell, expand
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.plan.typed import chosen_modes, chosen_recipes, only, values
+from benchmarks.record.schema import VERIFIED
 
 trained, exchanged = map(options.group, ("With FOLDER", "With --exchange"))
 _STEPS, _NETWORK = ("mode", "dtype", "input", "steps", "fresh_proof"), ("model", "recipe", "seed")
@@ -77,8 +78,8 @@ def verify(
     code are never loaded. With --exchange, each framework's weights are evaluated in every other, and the logits are
     compared.
 
-    Exit code: 0 verified, 1 something deviates or a framework failed, 2 usage or data, 75 another process measures
-    (with --no-wait).
+    Exit code: 0 verified (also in float32 only, where a framework has no float64), 1 something deviates or a framework
+    failed, 2 usage or data, 75 another process measures (with --no-wait).
     """
     _refuse(ctx, "with FOLDER" if folder else "with --exchange" if exchange else "without FOLDER and --exchange")
     environments.override_interpreters(python or [])
@@ -102,13 +103,13 @@ def verify(
         raise typer.Exit(0 if all(pair.deviation < LOGITS for pair in pairs) else 1)
     dtypes, inputs = values(dtype, ["float64"], DTYPES, "dtype"), values(input, ["preloaded"], INPUTS, "input")
     axes = replace(axes, modes=chosen_modes(mode), dtypes=dtypes, inputs=inputs)
-    proofs = _proven(axes, data, seed, steps, fresh_proof, wait)
+    proofs = _proven(axes, data, seed, steps, fresh_proof, wait, or_float32=dtype is None)
     deliver(
         [{**vars(cell), **vars(proof)} for cell, proof in proofs],
         tables.deviations(proofs, terminal.out.width),
         as_json,
     )
-    raise typer.Exit(0 if all(proof.lockstep == "pass" for _, proof in proofs) else 1)
+    raise typer.Exit(0 if all(proof.lockstep in VERIFIED for _, proof in proofs) else 1)
 
 
 def _refuse(ctx: typer.Context, how: str) -> None:
@@ -119,12 +120,16 @@ def _refuse(ctx: typer.Context, how: str) -> None:
             raise UsageError(f"--{name.replace('_', '-')} means nothing {how}; leave it out (verify --help has groups)")
 
 
-def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool, wait: bool) -> list[tuple[Cell, Proof]]:
-    """Return every cell with its proof; show the progress."""
+def _proven(
+    axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool, wait: bool, or_float32: bool
+) -> list[tuple[Cell, Proof]]:
+    """Return every cell with its proof, that of float32 where there is no other and `or_float32`; show the progress."""
     words = f"the lockstep gate, {', '.join(axes.recipes)} in {', '.join(axes.frameworks)}"
     with lock.machine_lock(words, wait, say):
         probes = probe_all(axes.frameworks, axes.devices)
         cells = expand(axes, probes)
+        if or_float32:
+            cells = list(dict.fromkeys(_in_a_dtype(cell, probes[cell.framework, cell.device]) for cell in cells))
         display = Display(err)
         found, wanted = {}, []
         for cell in cells:
@@ -139,6 +144,12 @@ def _proven(axes: Axes, data: Prepared, seed: int, steps: int, fresh: bool, wait
             found[one.cell] = proof
         display.close()
     return [(cell, found[cell]) for cell in cells]
+
+
+def _in_a_dtype(cell: Cell, probe: Probe) -> Cell:
+    """Return the cell, in float32 where its framework has that and not the cell's own dtype."""
+    lacks, has = (probe.unsupported(cell.mode, dtype, cell.input) for dtype in (cell.dtype, "float32"))
+    return replace(cell, dtype="float32") if lacks and not has else cell
 
 
 def _evaluated(

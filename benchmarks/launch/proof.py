@@ -46,7 +46,7 @@ BRIEF = ("deviations", "float64_deviation", "steps", "oracle_sha256")
 class Proof:
     """What a row says of a cell's proof; `verdict` is the gate's whole answer, empty where it gave no answer."""
 
-    lockstep: str  # pass, fail, unproven
+    lockstep: str  # pass, float32 only, fail, unproven
     reason: str
     verdict: dict[str, Any]
 

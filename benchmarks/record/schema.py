@@ -31,7 +31,8 @@ FLAGS = {
     "thread_mismatch": "other threads than asked",
     "throttled": "a quota of CPU time held the process back, or the card its clock for power or heat",
 }
-VERDICTS = ("pass", "fail", "unproven")
+VERIFIED = ("pass", "float32 only")
+VERDICTS = (*VERIFIED, "fail", "unproven")
 KINDS: dict[str, Any] = {
     "str": str,
     "int": int,
@@ -105,10 +106,10 @@ COLUMNS = (
     Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
     Column("reason", "str", "", "why the status is not ok"),
     Column("flags", "strings", "", "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items())),
-    Column("lockstep", "str", "", "the gate's verdict: pass, fail, unproven", True, lambda value: value in VERDICTS),
+    Column("lockstep", "str", "", "the gate's verdict: " + ", ".join(VERDICTS), True, lambda value: value in VERDICTS),
     Column("lockstep_max_deviation", "float", "", "largest deviation of a loss from the reference network's"),
-    Column("lockstep_float64_deviation", "float", "", "the same in float64, over lockstep_steps steps in one go"),
-    Column("lockstep_steps", "int", "steps", "steps of the float64 run", False, positive),
+    Column("lockstep_float64_deviation", "float", "", "the same in float64, of all steps; null: float32 only"),
+    Column("lockstep_steps", "int", "steps", "steps in one go, in float64 or else float32", False, positive),
     Column("oracle_sha256", "str", "", "hash of the reference network's losses that this was compared with"),
     Column("train_samples_per_s", "float", "samples/s", "training: median over the timed chunks", False, positive),
     Column("replayed_steps", "int", "steps", "timed steps that the reference network took again", False, positive),
@@ -301,7 +302,7 @@ CEILING = (
     Column("bandwidths", "floatss", "bytes/s", "pairs of a working set in bytes and its speed", check=_pairs),
 )
 VERDICT = (
-    Column("steps", "int", "steps", "steps of the float64 run"),
+    Column("steps", "int", "steps", "steps in one go, in float64 or else float32"),
     Column("float64_deviation", "float", "", "largest of a float64 loss"),
     Column("by_step", "object", "", "the same up to a step", check=_typed(BY_STEP)),
     Column("deviations", "object", "", "of single steps, by kind", check=_typed(dict[str, float | None])),

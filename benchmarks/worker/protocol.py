@@ -197,10 +197,10 @@ class ProbeAnswer(_Answer):
 class Verdict(TypedDict):
     """What the gate says of one cell (worker/lockstep/prove.py)."""
 
-    lockstep: Literal["pass", "fail"]
+    lockstep: Literal["pass", "float32 only", "fail"]
     why: str
     steps: Count
-    float64_deviation: float
+    float64_deviation: float | None
     by_step: dict[str, float]
     deviations: dict[str, float | None]
     oracle_sha256: str

@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 
+from benchmarks.cli.answer import FLOAT32_ONLY, is_float32_only
 from benchmarks.stats import bound
 from report.page import words
 from report.page.parts import Cell, Column, Group, Line, Table, facets
@@ -63,6 +64,11 @@ def out_of(text: str, name: str, whole: str) -> Column:
     return Column(text, "", True, cell)
 
 
+def verified_less(record: Any) -> str:
+    """Return what stands beside a framework whose verdict is not the full one; empty where it is."""
+    return FLOAT32_ONLY if is_float32_only(record) else ""
+
+
 def _framework_and(heading: str, name: str) -> Column:
     """Return a column of frameworks, with what records have as `name` beneath, where that is known."""
     return Column(
@@ -110,7 +116,8 @@ def _against(record: Any) -> Cell:
 
 
 NAMED, VERSIONED = _framework_and("mode", "mode"), _framework_and("version", "framework_version")
-FRAMEWORK, MODE, NETWORK = label("framework"), label("mode"), label("network", "recipe")
+FRAMEWORK = Column("framework", cell=lambda r: Cell(words.short(r["framework"]), verified_less(r)))
+MODE, NETWORK = label("mode"), label("network", "recipe")
 DEVICE, DTYPE, BATCH = label("device"), label("dtype"), figure("batch", "batch_size")
 SPEED = estimate("samples/s", "train_samples_per_s", words.speed, "", ",.0f", "launches")
 RATIO = estimate("ratio", "ratio", ".3f", "ratio_", bound)
@@ -122,6 +129,5 @@ FIVE = (  # as compare shows them first, too
     Column("against the best", "", True, _against),
     figure("accuracy", "accuracy", ".4f"),
 )
-LOCKSTEP = Column(
-    "verified", cell=lambda r: Cell(words.short(r["lockstep"]), style="good" if r["lockstep"] == "pass" else "bad")
-)
+STYLES = {"pass": "good", "float32 only": ""}
+LOCKSTEP = Column("verified", cell=lambda r: Cell(words.short(r["lockstep"]), style=STYLES.get(r["lockstep"], "bad")))

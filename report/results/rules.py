@@ -210,8 +210,9 @@ def _gate(launches: Counted) -> Broken:
     silent = ok["reason"].isna().to_numpy(bool) | equal(ok["reason"], "")
     for row in _records(ok[equal(ok["lockstep"], "fail") | unproven & silent]):
         yield "error", f"{_cell(row)}: {GATE_SAYS[row['lockstep']]}"
-    explained = Counter(_cell(row) for row in _records(ok[unproven & ~silent]))
-    yield from (("note", f"{name}: unproven, {count} launches") for name, count in explained.items())
+    explained = Counter((_cell(row), row["lockstep"]) for row in _records(ok[~equal(ok["lockstep"], "pass") & ~silent]))
+    for (name, said), number in explained.items():
+        yield "note", f"{name}: {said}, {number} launches"
 
 
 def _ceiling(launches: Counted) -> Broken:

@@ -18,7 +18,7 @@ from adapters.recipes import RECIPES
 from benchmarks.worker.inputs import prepare_inputs
 from benchmarks.worker.lockstep import prove as prove_module
 from benchmarks.worker.lockstep import reference
-from benchmarks.worker.lockstep.bounds import BOUNDS
+from benchmarks.worker.lockstep.bounds import BOUNDS, decided
 from benchmarks.worker.lockstep.reference import at_places, tie_free_batches
 from tests.sweeps import broken
 
@@ -324,5 +324,5 @@ def test_single_steps_are_taken_on_the_batches_that_no_rounding_can_flip(prove, 
 def test_a_step_of_adam_decides_only_where_the_gradient_is_more_than_its_rounding():
     gradients = {"weight": np.array([[1.0, 1e-5], [-0.5, 0.0]]), "bias": np.array([1e-9, -2e-9])}
     bounds = BOUNDS["float32"]
-    assert prove_module._decided(Adam(), gradients, bounds.gradient).tolist() == [True, False, True, False, True, True]
-    assert prove_module._decided(SGD(0.1), gradients, bounds.gradient).all()
+    assert decided(Adam(), gradients, bounds.gradient).tolist() == [True, False, True, False, True, True]
+    assert decided(SGD(0.1), gradients, bounds.gradient).all()

@@ -24,6 +24,10 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.contract import NARROW, storage
+from adapters.declaration import Adam, Optimiser
+from adapters.weights import Weights
+
+ONLY = "float32 only"  # the verdict on a framework that has no float64, whose bounds are float32_only.py's
 
 
 @dataclass(frozen=True)
@@ -184,3 +188,15 @@ def bounds_of(framework: str, dtype: str) -> Bounds:
     """Return what a framework is held to in a dtype."""
     own = {wider.kind: wider.bound for wider in WIDER if (wider.framework, wider.dtype) == (framework, dtype)}
     return replace(BOUNDS[dtype], **own)
+
+
+def decided(optimiser: Optimiser, gradients: Weights, bound: float) -> npt.NDArray[np.bool_]:
+    """Return which elements of all weights, as one vector, a step of the optimiser decides.
+
+    Adam's first step is rate * g/(|g| + epsilon): where g is no larger than its own rounding error, the error
+    becomes the rate itself. There the gradient is judged and the weight after the step is not.
+    """
+    if not isinstance(optimiser, Adam):
+        return np.ones(sum(g.size for g in gradients.values()), np.bool_)
+    share = min(10 * bound, 0.5) if bound < 1 else 1.0  # of the largest, which no honest rounding turns round
+    return np.concatenate([(np.abs(g) > share * np.abs(g).max()).ravel() for g in gradients.values()])

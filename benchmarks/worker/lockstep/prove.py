@@ -13,6 +13,8 @@ it is nearer to the oracle than any bound asks. Rounding an operand is off by up
 many such operands by a share of it that no average takes away: of the norm of gradients, of the weights' change by a
 step, and of what outputs owe to the image.
 
+Where a framework says that it has no float64, float32_only.py stands in for the float64 run: another verdict.
+
 What an adapter is handed is its own: copies, and arrays that were made for it. What the oracle sees it cannot change.
 """
 
@@ -22,6 +24,7 @@ import copy
 import hashlib
 from contextlib import closing
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,16 +32,18 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.contract import NARROW, Adapter, Preloaded
-from adapters.declaration import Adam, Optimiser, Recipe
+from adapters.declaration import Recipe
 from adapters.numpy import NumpyAdapter
 from adapters.weights import Weights
 from benchmarks.worker.inputs import WRITTEN_TO, Inputs, copied
-from benchmarks.worker.lockstep import diagnose
+from benchmarks.worker.lockstep import diagnose, float32_only
 from benchmarks.worker.lockstep.bounds import (
     BOUNDS,
     EPSILON,
+    ONLY,
     Bounds,
     bounds_of,
+    decided,
     gradient_scale,
     loss_deviations,
     step_bounds,
@@ -108,10 +113,10 @@ MILESTONES = (1, 2, 5, 10, 20, 50, 100, 200)
 class Verdict:
     """The gate's answer for one framework, mode, dtype, recipe and batch size."""
 
-    lockstep: str = "pass"  # pass, fail
+    lockstep: str = "pass"  # pass, float32 only, fail
     why: str = ""
     steps: int = 0
-    float64_deviation: float = 0.0
+    float64_deviation: float | None = 0.0  # None: nothing was computed in float64
     by_step: dict[str, float] = field(default_factory=dict)  # largest deviation of a loss up to that step
     deviations: dict[str, float] = field(default_factory=dict)  # in the cell's dtype: loss, gradient, ...
     oracle_sha256: str = ""
@@ -143,18 +148,23 @@ def prove(
     images, labels = inputs.steps(steps, FREE_BATCH)
     expected = reference(recipe, inputs, (images, labels), cell["batch_size"], folder)
 
+    lacks = adapter_class.unsupported(cell["device"], cell["mode"], "float64", cell["input"])
+    in_one_go = partial(adapter_class, recipe, cell["device"], cell["mode"], "float32" if lacks else "float64")
     same = recipe, str(data), str(folder), cell["device"], cell["mode"], cell["input"], steps
     runs = {} if known is None else known
     if same not in runs:
         verdict = Verdict(steps=steps, oracle_sha256=hashlib.sha256(expected.losses.tobytes()).hexdigest())
-        adapter = adapter_class(recipe, cell["device"], cell["mode"], "float64")
-        free_run(verdict, adapter, inputs.weights, images, labels, expected.losses, cell["input"])
+        free_run(verdict, in_one_go(), inputs.weights, images, labels, expected.losses, cell["input"])
         runs[same] = verdict
     verdict = copy.deepcopy(runs[same])
     if verdict.lockstep == "pass":
         judged = adapter_class(recipe, cell["device"], cell["mode"], cell["dtype"])
         candidates = inputs.steps(SPARE * RESTARTS, cell["batch_size"])
-        _Judge(verdict, judged, cell["input"]).restart(expected, candidates, inputs.tests(TEST_IMAGES, TEST_BATCH))
+        tests = inputs.tests(TEST_IMAGES, TEST_BATCH)
+        _Judge(verdict, judged, recipe, cell["input"]).restart(expected, candidates, tests)
+        if lacks and verdict.lockstep == "pass":
+            wrong = float32_only.short_runs(in_one_go(), recipe, expected, candidates, cell["input"])
+            verdict.lockstep, verdict.why = ("fail", wrong) if wrong else (ONLY, lacks)
     if inputs.sha256() != before:
         verdict.fail(WRITTEN_TO)
     return asdict(verdict)
@@ -180,35 +190,39 @@ def free_run(
     expected: Array,
     input: str = "preloaded",
 ) -> None:
-    """Train all steps in one go in float64 and compare every loss."""
+    """Train all steps in one go, in float64 or else in float32, and compare every loss."""
     adapter.set_weights(copied(weights))
-    with closing(BatchCursor(adapter, images.copy(), labels, input)) as training:
+    with closing(BatchCursor(adapter, images.astype(adapter.dtype), labels, input)) as training:
         training.train(len(expected))
         losses = training.losses()
-    deviations = np.nan_to_num(loss_deviations(losses, expected, "float64"), nan=HUGE, posinf=HUGE)
-    verdict.float64_deviation = float(deviations.max())
+    dtype = adapter.precision
+    deviations = np.nan_to_num(loss_deviations(losses, expected, dtype), nan=HUGE, posinf=HUGE)
+    verdict.float64_deviation = float(deviations.max()) if dtype == "float64" else None
     for step in MILESTONES:
         if step <= len(losses):
             verdict.by_step[str(step)] = float(deviations[:step].max())
-    if verdict.float64_deviation >= FLOAT64_LOSS:
-        first = int(np.argmax(deviations >= FLOAT64_LOSS))
-        cause = diagnose.locate(adapter, weights, images, labels, first, BOUNDS["float64"].loss, input)
+    bounds = np.full(len(losses), FLOAT64_LOSS)
+    if dtype != "float64":
+        bounds = float32_only.run_bounds(len(losses))
+    if (beyond := deviations >= bounds).any():
+        first = int(np.argmax(beyond))
+        cause = diagnose.locate(adapter, weights, images, labels, first, BOUNDS[dtype].loss, input)
         verdict.fail(
-            f"float64 losses part at step {first + 1} by {deviations[first]:.1e} (bound {FLOAT64_LOSS:.0e}): {cause}"
+            f"{dtype} losses part at step {first + 1} by {deviations[first]:.1e} (bound {bounds[first]:.0e}): {cause}"
         )
 
 
 class _Judge:
     """Takes single steps in the cell's dtype, each from the oracle's weights, and compares all that can be seen."""
 
-    def __init__(self, verdict: Verdict, adapter: Adapter, input: str) -> None:
+    def __init__(self, verdict: Verdict, adapter: Adapter, recipe: Recipe, input: str) -> None:
         self.verdict, self.adapter, self.input = verdict, adapter, input
+        self.recipe = recipe  # as it is declared: the adapter's own may be another
         self.bounds = bounds_of(adapter.framework, adapter.precision)
         self.exactness = PrecisionFloor(adapter.precision)
-        shapes = adapter.recipe.model.shapes()
+        shapes = recipe.model.shapes()
         self.positions = {  # at which a parameter adds to the gradient of each sample
-            parameter.name: int(np.prod(shapes[parameter.layer + 1][1:]))
-            for parameter in adapter.recipe.model.parameters()
+            parameter.name: int(np.prod(shapes[parameter.layer + 1][1:])) for parameter in recipe.model.parameters()
         }
         verdict.deviations = dict.fromkeys(asdict(self.bounds), 0.0)
 
@@ -223,7 +237,7 @@ class _Judge:
 
     def restart(self, known: Reference, candidates: tuple[Array, Array], tests: tuple[Array, Array]) -> None:
         """Take the steps from each of the weights, by name; images (S, B, C, H, W) float64, labels (S, B)."""
-        recipe, dtype = self.adapter.recipe, self.adapter.dtype  # the storage type, whatever products multiply
+        recipe, dtype = self.recipe, self.adapter.dtype  # the storage type, whatever products multiply
         test = self.adapter.put(tests[0].astype(dtype), tests[1].copy())
         for place, weights in known.starts.items():
             images, labels = at_places(*candidates, known.batches[place])
@@ -264,13 +278,13 @@ class _Judge:
         deviation = loss_deviations(training.losses()[index], np.array(step.loss), self.adapter.precision)
         self.note("loss", float(np.nan_to_num(deviation, nan=HUGE, posinf=HUGE)), f"at {place}", bounds.loss)
         found, expected, before = (_flat(weights) for weights in (self.adapter.get_weights(), step.after, step.start))
-        judged = _decided(self.adapter.recipe.optimiser, step.gradients, bounds.gradient)
+        judged = decided(self.recipe.optimiser, step.gradients, bounds.gradient)
         self.note("weights", _relative(found[judged], expected[judged]), f"after {place}", bounds.weights)
         self.exactness.note("updates", found - before, expected - before)
 
     def _outputs(self, test: Preloaded, tests: tuple[Array, Array], place: str) -> None:
         """Compare the outputs at the adapter's own weights: what they have strayed by has been judged."""
-        oracle = NumpyAdapter(self.adapter.recipe, "cpu", "eager", "float64")
+        oracle = NumpyAdapter(self.recipe, "cpu", "eager", "float64")
         oracle.set_weights(self.adapter.get_weights())
         outputs = self.adapter.fetch(self.adapter.evaluate(test, 0, test.steps))
         expected = oracle.fetch(oracle.evaluate(oracle.put(*tests), 0, len(tests[1])))
@@ -282,18 +296,6 @@ class _Judge:
         where = f"of an evaluation after a step{place}, though training agrees,"
         self.note("outputs", deviation, where, bound)
         self.exactness.note("outputs", centred, wanted)
-
-
-def _decided(optimiser: Optimiser, gradients: Weights, bound: float) -> npt.NDArray[np.bool_]:
-    """Return which elements of all weights, as one vector, a step of the optimiser decides.
-
-    Adam's first step is rate * g/(|g| + epsilon): where g is no larger than its own rounding error, the error
-    becomes the rate itself. There the gradient is judged and the weight after the step is not.
-    """
-    if not isinstance(optimiser, Adam):
-        return np.ones(sum(g.size for g in gradients.values()), np.bool_)
-    share = min(10 * bound, 0.5) if bound < 1 else 1.0  # of the largest, which no honest rounding turns round
-    return np.concatenate([(np.abs(g) > share * np.abs(g).max()).ravel() for g in gradients.values()])
 
 
 def _flat(weights: Weights) -> Array:
