@@ -101,6 +101,15 @@ FRAMEWORKS = {
         ),
     ),
     "numpy": Framework("adapters.numpy:NumpyAdapter", Look(BLACK, "cross", (1.5, 2), "✚"), devices=("cpu",)),
+    "mlx": Framework(
+        "adapters.mlx:MlxAdapter",
+        Look("#8055B0", "triangle-right", (2, 2, 8, 2), "▶"),
+        devices=("cpu",),  # mlx-cpu; for Metal and CUDA there are others
+        distributions=("mlx", "mlx-cpu"),
+        system_packages=(SystemPackage("g++", "g++"),),  # mx.compile
+        max_threads=1,
+        in_default=False,
+    ),
 }
 
 

@@ -10,9 +10,11 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 OPTIONS = [
-    "--generate-hashes", "--python-version=3.11", "--python-platform=x86_64-manylinux_2_28",
+    "--generate-hashes", "--python-version=3.11",
     "--no-emit-index-url", "--no-emit-find-links", "--custom-compile-command=tox -e lock", "--quiet",
 ]  # fmt: skip
+PLATFORM = "x86_64-manylinux_2_28"
+NEWER = {"mlx-cpu": "x86_64-manylinux_2_35"}  # it has wheels for newer systems alone
 STALE = "# NOT LOCKED by the last `tox -e lock`: "
 
 
@@ -20,7 +22,8 @@ def lock(source: Path) -> bool:
     """Lock one file; return whether it could be resolved."""
     target = source.with_suffix(".txt")
     uv = [sys.executable, str(FOLDER / "uv_torch_cpu.py")] if source.stem == "torch-cpu" else ["uv"]
-    options = [*OPTIONS, *sys.argv[1:], f"--output-file={target.name}"]
+    platform = f"--python-platform={NEWER.get(source.stem, PLATFORM)}"
+    options = [*OPTIONS, platform, *sys.argv[1:], f"--output-file={target.name}"]
     command = [*uv, "pip", "compile", source.name, *options]
     done = subprocess.run(command, cwd=FOLDER, stderr=subprocess.PIPE, text=True, check=False)
     if done.returncode == 0:
