@@ -1,4 +1,7 @@
-"""mlx: the weights of an nn.Module as safetensors, and the function that mx.export_function writes, weights and all."""
+"""mlx: the weights of an nn.Module, as its save_weights writes them.
+
+mx.export_function is of no use here: nn.MaxPool2d writes the example's batch size into it, even where it is shapeless.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import mlx.core as mx
 import numpy as np
 from mlx import nn
 
-FORMATS = ("safetensors", "export")
+FORMATS = ("safetensors",)
 ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
 
 
@@ -20,17 +23,12 @@ def write(layers: list[dict[str, Any]], weights: dict[str, Any], folder: Path, n
         layer, _, kind = key.partition(".")
         setattr(network[layer], kind, mx.array(own_layout(array)))
     network.save_weights(str(folder / f"{name}.safetensors"))
-    example = mx.zeros((2, *layers[0]["input_shape"]))
-    mx.export_function(str(folder / f"{name}.mlxfn"), network, example, shapeless=True)
 
 
 def load(form: str, layers: list[dict[str, Any]], folder: Path, name: str) -> Callable[[Any], Any]:
-    if form == "safetensors":
-        network: Any = Network(layers)
-        network.load_weights(str(folder / f"{name}.safetensors"))
-        return lambda images: np.array(network(mx.array(images)))
-    function = mx.import_function(str(folder / f"{name}.mlxfn"))
-    return lambda images: np.array(function(mx.array(images))[0])
+    network: Any = Network(layers)
+    network.load_weights(str(folder / f"{name}.safetensors"))
+    return lambda images: np.array(network(mx.array(images)))
 
 
 def own_layout(array: Any) -> Any:

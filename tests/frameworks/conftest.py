@@ -48,6 +48,11 @@ def oracle_class() -> type[Adapter]:
     return load(FRAMEWORKS["numpy"].adapter)
 
 
+def precise(cls: type[Adapter], mode: str = "eager") -> str:
+    """Return the dtype in which differences of arithmetic show best: float32 where there is no float64."""
+    return "float32" if cls.unsupported("cpu", mode, "float64") else "float64"
+
+
 @pytest.fixture(scope="session")
 def digits() -> Callable[..., Batches]:
     """Batches that can be learnt: each digit is a fixed random picture, dimmed and noisy. Pixels 0..1."""
@@ -64,10 +69,10 @@ def digits() -> Callable[..., Batches]:
 
 @pytest.fixture(scope="session")
 def made() -> Callable[..., Adapter]:
-    """Build an adapter with the recipe's initial weights."""
+    """Build an adapter with the recipe's initial weights, by default in the precise dtype."""
 
-    def make(cls: type[Adapter], recipe: Recipe, mode: str = "eager", dtype: str = "float64") -> Adapter:
-        adapter = cls(recipe, "cpu", mode, dtype)
+    def make(cls: type[Adapter], recipe: Recipe, mode: str = "eager", dtype: str = "") -> Adapter:
+        adapter = cls(recipe, "cpu", mode, dtype or precise(cls, mode))
         adapter.set_weights(initial_weights(recipe.model, recipe.initialiser, 1))
         return adapter
 

@@ -11,13 +11,16 @@ import pytest
 
 from adapters.contract import MODES
 from adapters.recipes import HEADLINE, RECIPES
-from tests.frameworks.conftest import BATCH
+from tests.frameworks.conftest import BATCH, precise
 
 STEPS = 5
 
 
-def fed_modes(adapter_class, dtype="float64"):
-    return [mode for mode in MODES if adapter_class.unsupported("cpu", mode, dtype, "host") is None]
+def fed_modes(adapter_class, dtype=""):
+    return [
+        mode for mode in MODES
+        if adapter_class.unsupported("cpu", mode, dtype or precise(adapter_class), "host") is None
+    ]  # fmt: skip
 
 
 @pytest.fixture
@@ -33,7 +36,7 @@ def memory(digits):
 
 @pytest.mark.parametrize("name", [*HEADLINE, "lenet5", "linear"])
 def test_trains_as_preloaded_batches_do_for_more_than_two_passes(adapter_class, made, memory, name):
-    images, labels, order = memory("float64")
+    images, labels, order = memory(precise(adapter_class))
     recommended = adapter_class.recommended_mode(RECIPES[name].model, "cpu", "host")
     for mode in fed_modes(adapter_class) if name == "mlp" else [recommended]:  # torch compiles for seconds
         fed, preloaded = (made(adapter_class, RECIPES[name], mode) for _ in range(2))
@@ -65,7 +68,7 @@ def test_float32_is_fed_as_float32(adapter_class, oracle_class, made, memory):
 
 
 def test_two_feeds_and_preloaded_batches_do_not_change_each_other(adapter_class, made, memory):
-    images, labels, order = memory("float64")
+    images, labels, order = memory(precise(adapter_class))
     for mode in fed_modes(adapter_class):
         alone, mixed = (made(adapter_class, RECIPES["mlp"], mode) for _ in range(2))
         batches = alone.put(images[order], labels[order])
@@ -85,17 +88,17 @@ def test_two_feeds_and_preloaded_batches_do_not_change_each_other(adapter_class,
 
 def test_a_mode_that_cannot_be_fed_says_so(adapter_class, made, memory):
     for mode in set(MODES) - set(fed_modes(adapter_class)):
-        if adapter_class.unsupported("cpu", mode, "float64") is None:
-            reason = adapter_class.unsupported("cpu", mode, "float64", "host")
+        if adapter_class.unsupported("cpu", mode, precise(adapter_class)) is None:
+            reason = adapter_class.unsupported("cpu", mode, precise(adapter_class), "host")
             with pytest.raises(ValueError, match=reason[:20]):
-                made(adapter_class, RECIPES["mlp"], mode).feed(*memory("float64"))
+                made(adapter_class, RECIPES["mlp"], mode).feed(*memory(precise(adapter_class)))
 
 
 def test_what_feeds_a_card_feeds_the_same_batches(adapter_class, made, memory):
     """Where there is no card its place is the processor; torch's streams have tests of their own."""
-    images, labels, order = memory("float64")
-    if adapter_class.unsupported("gpu", "eager", "float64", "host"):
-        return  # numpy
+    images, labels, order = memory(precise(adapter_class))
+    if adapter_class.unsupported("gpu", "eager", precise(adapter_class), "host"):
+        return  # numpy, mlx
     fed, preloaded = (made(adapter_class, RECIPES["linear"], "eager") for _ in range(2))
     fed.device = "gpu"
     feed, batches = fed.feed(images, labels, order), preloaded.put(images[order], labels[order])

@@ -10,9 +10,10 @@ import pytest
 from adapters.contract import MODES
 from adapters.declaration import SGD, Adam
 from adapters.recipes import HEADLINE, RECIPES
-from tests.frameworks.conftest import BATCH
+from tests.frameworks.conftest import BATCH, precise
 
-BOUND = 1e-12  # measured possible: 1.7e-15 (docs of the project: measurement, Equal first)
+# Measured possible: 1.7e-15. In float32, where a framework has no float64, 8e-7 of losses and 1e-5 of gradients.
+BOUND = {"float64": 1e-12, "float32": 1e-4}
 OPTIMISERS = {
     "momentum": SGD(0.05, momentum=0.9),
     "nesterov": SGD(0.05, momentum=0.9, nesterov=True),
@@ -22,7 +23,7 @@ OPTIMISERS = {
 
 def losses(adapter, batches, steps):
     """Return the loss of each step, with a change of the rate half way."""
-    preloaded = adapter.put(*batches)
+    preloaded = adapter.put(batches[0].astype(adapter.dtype), batches[1])
     adapter.train(preloaded, 0, steps // 2)
     adapter.set_rate(float(np.float32(adapter.recipe.optimiser.rate / 3)))
     adapter.train(preloaded, steps // 2, steps - steps // 2)
@@ -33,7 +34,7 @@ def check(adapter_class, oracle_class, made, batches, recipe, steps, record_prop
     """Hold every mode to the oracle: the recommended one over all steps, the others over ten at most."""
     oracles = {}
     for mode in MODES:
-        if adapter_class.unsupported("cpu", mode, "float64"):
+        if adapter_class.unsupported("cpu", mode, precise(adapter_class)):
             continue
         count = steps if mode == adapter_class.recommended_mode(recipe.model, "cpu") else min(10, steps)
         some = tuple(part[:count] for part in batches)
@@ -43,7 +44,7 @@ def check(adapter_class, oracle_class, made, batches, recipe, steps, record_prop
         worst = float(np.abs(found / expected - 1).max())
         record_property(f"{adapter_class.framework} {recipe.name} {mode}", worst)
         print(f"{adapter_class.framework} {mode} {recipe.name} {type(recipe.optimiser).__name__}: {worst:.1e}")
-        assert worst < BOUND, f"{mode}: losses part from the oracle by {worst:.1e}"
+        assert worst < BOUND[precise(adapter_class)], f"{mode}: losses part from the oracle by {worst:.1e}"
 
 
 @pytest.mark.parametrize("name", HEADLINE)
@@ -70,13 +71,13 @@ def test_gradients_and_weights_untouched_by_them(adapter_class, oracle_class, ma
     oracle = made(oracle_class, RECIPES[name])
     expected = oracle.gradients(oracle.put(*batches), 1)
     for mode in MODES:
-        if adapter_class.unsupported("cpu", mode, "float64"):
+        if adapter_class.unsupported("cpu", mode, precise(adapter_class)):
             continue
         adapter = made(adapter_class, RECIPES[name], mode)
         before = adapter.get_weights()
-        found = adapter.gradients(adapter.put(*batches), 1)
+        found = adapter.gradients(adapter.put(batches[0].astype(adapter.dtype), batches[1]), 1)
         assert list(found) == list(expected)
         for parameter, gradient in found.items():
             scale = np.linalg.norm(expected[parameter])
-            assert np.linalg.norm(gradient - expected[parameter]) < BOUND * scale, (mode, parameter)
+            assert np.linalg.norm(gradient - expected[parameter]) < BOUND[adapter.dtype] * scale, (mode, parameter)
             np.testing.assert_array_equal(adapter.get_weights()[parameter], before[parameter])
