@@ -230,8 +230,9 @@ class Adapter(ABC):
     def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
         """Return why this framework cannot run a combination, or None if it can; TF32 on a CPU never comes here.
 
-        Eager on a CPU in float32 and float64 is there in every framework: the proof needs float64, and what is asked
-        about a framework, not about a mode, is asked of eager: a step as the user has it who asks for no compiler.
+        Eager on a CPU in float32 is there in every framework: what is asked about a framework, not about a mode, is
+        asked of eager: a step as the user has it who asks for no compiler. So is float64, which the proof needs. Where
+        a framework computes some of it in float32, say so here: it is then verified in float32 only.
         """
         if device != "cpu":
             return f"the adapter of {cls.framework} computes on a CPU alone"

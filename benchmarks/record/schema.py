@@ -104,7 +104,7 @@ COLUMNS = (
     Column("seed", "int", "", "seed of initial weights and batch order; each accuracy launch has its own", True),
     Column("attempt", "int", "", "over several machines: 2 and more began again, a machine was lost", False, positive),
     Column("status", "str", "", "how the launch ended: " + ", ".join(STATUSES), True, lambda value: value in STATUSES),
-    Column("reason", "str", "", "why the status is not ok"),
+    Column("reason", "str", "", "why the status is not ok, or lockstep is not pass"),
     Column("flags", "strings", "", "; ".join(f"{flag}: {meaning}" for flag, meaning in FLAGS.items())),
     Column("lockstep", "str", "", "the gate's verdict: " + ", ".join(VERDICTS), True, lambda value: value in VERDICTS),
     Column("lockstep_max_deviation", "float", "", "largest deviation of a loss from the reference network's"),

@@ -12,8 +12,9 @@ from adapters.flops import describe
 from adapters.recipes import RECIPES
 from adapters.registry import FRAMEWORKS
 from benchmarks.__main__ import app
-from benchmarks.cli import tables, terminal
+from benchmarks.cli import tables, terminal, verify
 from benchmarks.errors import UsageError
+from benchmarks.launch.probe import Probe
 from benchmarks.launch.proof import Proof, unproven
 from benchmarks.models.evaluate import Pair
 from benchmarks.plan.cells import Cell
@@ -58,6 +59,27 @@ def test_an_option_that_means_nothing_there_is_refused_even_with_its_default_val
     done = CliRunner().invoke(app, ["verify", *line])
     assert isinstance(done.exception, UsageError), done.exception
     assert str(done.exception).startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("has", "dtype", "taken"),
+    [
+        ({"float64", "float32"}, "float64", "float64"),
+        ({"float32"}, "float64", "float32"),
+        (set(), "float64", "float64"),
+    ],
+)
+def test_what_has_no_float64_is_verified_in_float32_where_no_dtype_was_asked_for(has, dtype, taken):
+    cell = Cell("mlx", "mlp", "mnist-5k", "cpu", 100, "eager", dtype, 1)
+    reasons = {f"eager {name} preloaded": None if name in has else "none here" for name in ("float64", "float32")}
+    assert verify._in_a_dtype(cell, Probe("mlx", "cpu", facts={"unsupported": reasons})).dtype == taken
+
+
+def test_a_verdict_in_float32_only_says_why_and_has_no_float64_deviation():
+    less = Proof("float32 only", "exp is float32's", {**VERDICT, "float64_deviation": None})
+    said = [*tables.deviations([(Cell("mlx", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 1), less)], None)]
+    assert said[1:][-2].startswith("float32 only: no float64")
+    assert said[-1] == "mlp mlx eager float32 preloaded: float32 only, exp is float32's"
 
 
 @pytest.mark.parametrize("more", [(), ("another",), ("another", "yet another")])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.recipes import HEADLINE
-from benchmarks.cli import answer
+from benchmarks.cli import answer, tables
 from benchmarks.plan.cells import network_order
 from benchmarks.record.schema import COLUMNS, validate
 from benchmarks.record.summary import answering, comparisons, same_mode, sufficient
@@ -145,6 +145,15 @@ def test_few_launches_are_provisional_and_have_no_verdict(timed):
     )
     [words] = answer.answers(comparisons(timed(*STEADY[:3])))
     assert words.startswith("mlp, batch 100: torch 1,000 samples/s (± 3 %); provisional: 3 launches each")
+
+
+def test_a_lesser_verdict_of_the_gate_stands_beside_a_speed_however_narrow_the_terminal(timed):
+    rows = [*timed(*STEADY), *timed(*(speed * 0.5 for speed in STEADY), framework="mlx", lockstep="float32 only")]
+    [words] = answer.answers(comparisons(rows))
+    assert words.endswith("; mlx (verified in float32 only) 0.50 of it, slower")
+    for these, shown in ((rows, True), (rows[: len(STEADY)], False)):
+        [table] = tables.sweep_tables(these, 20)
+        assert ("verified" in [str(column.header) for column in table.columns]) == shown
 
 
 def test_a_batch_size_is_recommended_where_several_were_measured(timed):

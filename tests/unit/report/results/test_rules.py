@@ -106,6 +106,12 @@ def test_what_says_of_itself_that_it_is_unsure_is_a_note(healthy, write):
     assert [(f.what, f.level) for f in found(write(lines))] == [("rule 1.1", "note"), ("rule 1.4", "note")]
 
 
+def test_what_is_verified_in_float32_only_is_a_note(healthy, write):
+    lines = change(healthy, row_of(healthy), lockstep="float32 only", reason="it has no float64")
+    said = found(write(lines))
+    assert [(f.what, f.level, "float32 only" in str(f)) for f in said] == [("rule 1.1", "note", True)]
+
+
 def test_what_does_not_count_breaks_no_rule(healthy, write):
     again = [(kind, r | ({"sweep": LATER} if "sweep" in r else {})) for kind, r in healthy]
     for kind, record in change(healthy, row_of(healthy), lockstep="fail", mfu=3.0):
