@@ -170,7 +170,7 @@ class Adapter(ABC):
         self.operands = dtype if dtype in NARROW else self.dtype
         self.loss_scale = LOSS_SCALE if dtype == "float16" else 1.0
         self.rate = recipe.schedule.rate(recipe.optimiser, 0)
-        self.step_count = 0  # optimiser steps since set_weights; Adam's t is this plus one
+        self.step_count = 0  # optimiser steps since set_weights, for adapters that count: Adam's t is this plus one
         self.build()
         self.check_shapes()
 

@@ -65,7 +65,10 @@ class Dense:
 
 @dataclass(frozen=True)
 class MaxPool2D:
-    """Largest value of each square window; no padding, incomplete windows are dropped."""
+    """Largest value of each square window; no padding, incomplete windows are dropped.
+
+    Where several are the largest, the slope goes to any of them, or to all in parts: the gate takes no such samples.
+    """
 
     size: int
     stride: int
@@ -81,7 +84,7 @@ class AvgPool2D:
 
 @dataclass(frozen=True)
 class Activation:
-    """Elementwise `relu`, `tanh` or `sigmoid`; `softmax` runs over the last axis."""
+    """Elementwise `relu` (whose slope at 0 is 0), `tanh` or `sigmoid`; `softmax` runs over the last axis."""
 
     function: str
 

@@ -18,7 +18,10 @@ if TYPE_CHECKING:  # the contract needs NumPy
 
 @dataclass(frozen=True)
 class Look:
-    """How a framework is drawn: a colour (sRGB), a marker and a dash in Vega's notation, the marker as a character."""
+    """How a framework is drawn: a colour (sRGB), a marker and a dash in Vega's notation, the marker as a character.
+
+    Each of the four differs from every other framework's.
+    """
 
     colour: str
     shape: str

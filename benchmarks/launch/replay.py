@@ -151,7 +151,8 @@ class Judge:
             if beyond and self._is_chance(window, again, beyond):
                 continue
             row["replayed_steps"] = row.get("replayed_steps", 0) + window.steps
-            row |= {KINDS[one.kind]: max(row.get(KINDS[one.kind], 0.0), one.value) for one in found}
+            for one in found:  # one of each parameter
+                row[KINDS[one.kind]] = max(row.get(KINDS[one.kind], 0.0), one.value)
             if beyond:
                 reason = (
                     f"the timed steps are not the declared ones: {beyond.place} deviates by {beyond.value:.1e} "

@@ -65,6 +65,20 @@ def test_every_optimiser(adapter_class, oracle_class, made, digits, record_prope
     check(adapter_class, oracle_class, made, digits(20, BATCH, "float64"), recipe, 20, record_property)
 
 
+def test_a_relu_has_no_slope_at_zero(adapter_class, oracle_class, made, digits):
+    """As MNIST's black border makes of biases that are 0; a maximum(x, 0) may have half a slope there."""
+    images, labels = digits(1, BATCH, "float64", seed=6)
+    images[..., :8, :] = 0.0
+    recipe = RECIPES["cnn_20_20"]
+    oracle = made(oracle_class, recipe)
+    expected = oracle.gradients(oracle.put(images, labels), 0)
+    adapter = made(adapter_class, recipe)
+    found = adapter.gradients(adapter.put(images.astype(adapter.dtype), labels), 0)
+    for parameter, gradient in expected.items():
+        apart = np.abs(found[parameter] - gradient).max() / np.abs(gradient).max()
+        assert apart < BOUND[precise(adapter_class)], f"{parameter} by {apart:.1e}"
+
+
 @pytest.mark.parametrize("name", HEADLINE)
 def test_gradients_and_weights_untouched_by_them(adapter_class, oracle_class, made, digits, name):
     batches = digits(2, BATCH, "float64", seed=4)

@@ -41,7 +41,24 @@ def locate(
     for question in (_changed_weights, _outputs, _loss, _gradient, _update):
         if answer := question(adapter, oracle, start, batch, bound):
             return answer
+    if step and (answer := _step_before(adapter, oracle, weights, (images, labels), step - 1, bound)):
+        return answer
     return _order(adapter, oracle, start, (images, labels), step, bound, input)
+
+
+def _step_before(
+    adapter: Adapter, oracle: Adapter, weights: Weights, batches: tuple[Array, Array], step: int, bound: float
+) -> str:
+    """Does `step` itself agree? A loss stands before its update: that of the next one is the first to show a fault.
+
+    A slope of its own at 0 shows only while biases are 0 and pixels black, which is before the first step.
+    """
+    images, labels = batches
+    oracle.set_weights(weights)
+    oracle.train(oracle.put(images, labels), 0, step)
+    start, batch = oracle.get_weights(), (images[step : step + 1], labels[step : step + 1])
+    answer = _gradient(adapter, oracle, start, batch, bound) or _update(adapter, oracle, start, batch, bound)
+    return answer and f"at step {step + 1}, {answer}"
 
 
 def _part(found: Array, expected: Array) -> float:

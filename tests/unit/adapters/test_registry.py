@@ -23,7 +23,8 @@ def tox_ini():
 
 def missing(path, line):
     """Say what somebody who adds a framework has left out."""
-    return f"{path} has no such line: {line}"
+    there = f"{path} has no such line: {line}" if (ROOT / path).exists() else f"{path} is missing; its lines: {line}"
+    return f"{there} (or adapters/registry.py has no such record)"
 
 
 @pytest.mark.parametrize("framework", FRAMEWORKS)
