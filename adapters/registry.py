@@ -101,6 +101,15 @@ FRAMEWORKS = {
         ),
     ),
     "numpy": Framework("adapters.numpy:NumpyAdapter", Look(BLACK, "cross", (1.5, 2), "✚"), devices=("cpu",)),
+    "tinygrad": Framework(
+        "adapters.tinygrad:TinygradAdapter",
+        Look("#8C6D31", "triangle-right", (2, 4), "▶"),
+        devices=("cpu",),
+        out_of_memory=(r"\[Errno 12\] Cannot allocate memory",),  # of mmap, by which its CPU device allocates
+        system_packages=(SystemPackage("clang", "clang"),),
+        max_threads=1,
+        in_default=False,
+    ),
 }
 
 
