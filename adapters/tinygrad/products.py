@@ -28,20 +28,25 @@ def product(left: Tensor, right: Tensor, bias: Tensor | None = None, turned: boo
 
 
 def _kernel(turned: bool, out: UOp, left: UOp, right: UOp, *bias: UOp) -> UOp:
-    *stack, rows, columns = out.shape
-    one = [UOp.range(size, 0) for size in stack]
-    row, column = UOp.range(rows, 1), UOp.range(columns, 2)
-    inner = UOp.range(right.shape[-2], 3, AxisType.REDUCE)
+    # The compiler drops loops of one and counts the axes of its options without them.
+    places = [UOp.range(size, number) if size > 1 else 0 for number, size in enumerate(out.shape)]
+    loops = [place for place in places if isinstance(place, UOp)]
+    *stack, row, column = places
+    terms = right.shape[-2]
+    inner = UOp.range(terms, out.ndim, AxisType.REDUCE) if terms > 1 else 0
 
     def of(side: UOp) -> list[Any]:
-        return one if len(side.shape) == 3 else []
+        return stack if side.ndim == 3 else []
 
     factor = left[*of(left), inner, row] if turned else left[*of(left), row, inner]
-    total = (factor * right[*of(right), inner, column]).reduce(inner, arg=Ops.ADD)
+    total = factor * right[*of(right), inner, column]
+    total = total.reduce(inner, arg=Ops.ADD) if isinstance(inner, UOp) else total
     total = total + bias[0][column] if bias else total
-    tiles = [(len(stack) + 1, _wide(columns)), (len(stack), _tall(rows, _wide(columns)))]
-    chosen = tuple(Opt(OptOps.UPCAST, axis, size) for axis, size in tiles if size > 1)
-    end = out[*one, row, column].store(total).end(*one, row, column)
+    rows, columns = out.shape[-2:]
+    sizes = [*(1 for _ in stack), _tall(rows, _wide(columns)), _wide(columns)]
+    tiles = [size for size, place in zip(sizes, places, strict=True) if isinstance(place, UOp)]
+    chosen = tuple(Opt(OptOps.UPCAST, axis, size) for axis, size in reversed(list(enumerate(tiles))) if size > 1)
+    end = out[*stack, row, column].store(total).end(*loops)
     return end.sink(arg=KernelInfo(name="product", opts_to_apply=chosen))
 
 

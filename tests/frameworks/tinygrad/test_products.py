@@ -13,7 +13,17 @@ from tinygrad import Tensor
 from adapters.tinygrad.products import product
 from benchmarks.machine.imports import ROOT
 
-SHAPES = [((7, 5), (5, 3)), ((12, 9), (9, 32)), ((4, 6), (3, 6, 10)), ((3, 5, 6), (3, 6, 8)), ((1, 4), (4, 1))]
+SHAPES = [
+    ((7, 5), (5, 3)),
+    ((12, 9), (9, 32)),
+    ((4, 6), (3, 6, 10)),
+    ((3, 5, 6), (3, 6, 8)),
+    ((1, 4), (4, 1)),
+    ((6, 1), (1, 4)),
+    ((1, 3), (3, 8)),
+    ((1, 6, 4), (1, 4, 8)),
+    ((1, 1), (1, 1)),
+]
 
 
 @pytest.mark.parametrize(("left", "right"), SHAPES)
