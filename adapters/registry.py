@@ -29,6 +29,7 @@ class Look:
     sign: str
 
 
+STAR = "M0-1L.24-.32.95-.31.38.12.59.81 0 .4-.59.81-.38.12-.95-.31-.24-.32Z"  # a path, as Vega takes, too
 BLACK = "currentColor"  # the page's own text colour: one drawing serves light and dark
 OTHER = Look("#56B4E9", "triangle-left", (), "◀")  # of a framework that no record names
 
@@ -104,6 +105,15 @@ FRAMEWORKS = {
         ),
     ),
     "numpy": Framework("adapters.numpy:NumpyAdapter", Look(BLACK, "cross", (1.5, 2), "✚"), devices=("cpu",)),
+    "tinygrad": Framework(
+        "adapters.tinygrad:TinygradAdapter",
+        Look("#8C6D31", STAR, (2, 4), "★"),
+        devices=("cpu",),
+        out_of_memory=(r"\[Errno 12\] Cannot allocate memory",),  # of mmap, by which its CPU device allocates
+        system_packages=(SystemPackage("clang", "clang"),),
+        max_threads=1,
+        in_default=False,
+    ),
     "mlx": Framework(
         "adapters.mlx:MlxAdapter",
         Look("#8055B0", "triangle-right", (2, 2, 8, 2), "▶"),
