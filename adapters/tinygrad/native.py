@@ -18,14 +18,12 @@ class Network:
     """Layers one after another, those with weights as attributes, by which the state names them."""
 
     def __init__(self, layers: list[dict[str, Any]]) -> None:
-        self.functions = []
-        for layer in layers:
-            self.functions.append(function := function_of(layer))
+        functions = [function_of(layer) for layer in layers]
+        for layer, function in zip(layers, functions, strict=True):
             if isinstance(function, nn.Conv2d | nn.Linear):
                 setattr(self, layer["name"], function)
-
-    def __call__(self, x: Tensor) -> Tensor:
-        return x.sequential(self.functions)
+        # A list of them here would be a part of the state, too.
+        self.infer: Callable[[Tensor], Tensor] = lambda x: x.sequential(functions)
 
 
 def write(layers: list[dict[str, Any]], weights: dict[str, Any], folder: Path, name: str) -> None:
@@ -37,8 +35,8 @@ def write(layers: list[dict[str, Any]], weights: dict[str, Any], folder: Path, n
 def load(form: str, layers: list[dict[str, Any]], folder: Path, name: str) -> Callable[[Any], Any]:
     network = Network(layers)
     state = nn.state.safe_load(folder / f"{name}.safetensors")
-    nn.state.load_state_dict(network, state, strict=False, verbose=False)
-    return lambda images: network(Tensor(images)).numpy()
+    nn.state.load_state_dict(network, state, verbose=False)
+    return lambda images: network.infer(Tensor(images)).numpy()
 
 
 def function_of(layer: dict[str, Any]) -> Callable[[Tensor], Tensor]:
