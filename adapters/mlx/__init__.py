@@ -45,6 +45,7 @@ class MlxAdapter(Adapter):
     # The network
 
     def build(self) -> None:
+        self.type = getattr(mx, self.dtype)  # said of every array: MLX takes NumPy's float64 for float32 otherwise
         made: Callable[[Any], Any] = mx.compile if self.mode == "compiled" else lambda function: function
         self.one_step, self.slopes, self.infer = map(made, (self.stepped, self.differentiate, self.forward))
         self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
@@ -52,8 +53,8 @@ class MlxAdapter(Adapter):
 
     def set_weights(self, weights: Weights) -> None:
         arrays = [np.array(weights[p.name], self.dtype) for p in self.recipe.model.parameters()]
-        self.parameters = [mx.array(array) for array in arrays]
-        self.state = [[mx.array(array) for array in slot] for slot in start(self.recipe.optimiser, arrays)]
+        self.parameters = [mx.array(array, self.type) for array in arrays]
+        self.state = [[mx.array(array, self.type) for array in slot] for slot in start(self.recipe.optimiser, arrays)]
 
     def get_weights(self) -> Weights:
         return self.named(self.parameters)
@@ -63,18 +64,22 @@ class MlxAdapter(Adapter):
         return lambda: self.named(kept)
 
     def set_rate(self, rate: float) -> None:
-        self.rate = mx.array(rate, getattr(mx, self.dtype))
+        self.rate = mx.array(rate, self.type)
 
     # The work
 
     def put(self, images: Array, labels: Array) -> Preloaded:
         images = np.ascontiguousarray(images.transpose(0, 1, 3, 4, 2))  # (S, B, H, W, C)
         digits = labels.astype(np.int32)
-        return Preloaded([mx.array(batch) for batch in images], [mx.array(batch) for batch in digits], len(labels))
+        return Preloaded(
+            [mx.array(batch, self.type) for batch in images], [mx.array(batch) for batch in digits], len(labels)
+        )
 
     def feed(self, images: Array, labels: Array, order: Array) -> Feed:
         last, digits = np.ascontiguousarray(images.transpose(0, 2, 3, 1)), labels.astype(np.int32)
-        return Feed(((mx.array(last[rows]), mx.array(digits[rows])) for rows in itertools.cycle(order)), len(order))
+        return Feed(
+            ((mx.array(last[rows], self.type), mx.array(digits[rows])) for rows in itertools.cycle(order)), len(order)
+        )
 
     def step(self, images: Any, labels: Any) -> Any:
         self.parameters, self.state, loss = self.one_step(self.parameters, self.state, images, labels, self.rate)
@@ -93,14 +98,14 @@ class MlxAdapter(Adapter):
         return outputs
 
     def fetch(self, outputs: Any) -> Array:
-        return np.array(mx.concatenate(outputs).astype(getattr(mx, self.dtype)))
+        return np.array(mx.concatenate(outputs).astype(self.type))
 
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         first, factor = (mx.array(array).astype(getattr(mx, self.operands)) for array in (left, right))
         return chain(mx.matmul, first, (factor, factor))
 
     def copies(self, array: Array) -> Callable[[int], Any]:
-        return chain(lambda last, _: mx.negative(last), mx.array(array))
+        return chain(lambda last, _: mx.negative(last), mx.array(array, self.type))
 
     def synchronise(self, pending: Any = None) -> None:
         mx.eval(self.parameters, self.state, pending or [])
