@@ -81,7 +81,8 @@ def probe(framework: str, device: str) -> Probe:
     outcome = launch(place, request, PROBE_TIMEOUT_S)
     remedy = environments.recreate_hint(framework, device)
     if outcome.answer is None or outcome.status != "ok":
-        problem = f"{framework} on {device} does not answer: {_last_line(outcome.reason)}"
+        said = "does not answer" if outcome.answer is None else "fails"
+        problem = f"{framework} on {device} {said}: {_last_line(outcome.reason)}"
         return Probe(framework, device, f"{problem}; {remedy}" if _is_broken(outcome) else problem, missing=True)
     if other := _other_versions(outcome.answer["versions"], environments.pinned(framework, device)):
         return Probe(framework, device, f"{framework} on {device} is not as locked: {other}; {remedy}", missing=True)

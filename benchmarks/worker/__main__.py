@@ -14,6 +14,7 @@ import itertools
 import json
 import os
 import sys
+import traceback
 from functools import partial
 from pathlib import Path
 from typing import IO, Any
@@ -241,6 +242,15 @@ def _answer(adapter: type[Adapter], request: protocol.Request, import_s: float, 
             return peak.sweep_memory(request)
 
 
+def _in_adapter(error: Exception) -> str:
+    """Return `, at adapters/NAME/layers.py:47 (step)`, the innermost line of an adapter; empty where it has none."""
+    for frame in reversed(traceback.extract_tb(error.__traceback__)):
+        *_, adapters, name, file = ("", "", *Path(frame.filename).parts)
+        if adapters == "adapters":
+            return f", at {adapters}/{name}/{file}:{frame.lineno} ({frame.name})"
+    return ""
+
+
 def _perform(line: str, channel: int) -> Answer:
     """Do what a line of JSON asks; an exception becomes a status with its reason."""
     start_s = _since_start(os.getppid())  # the supervisor's: this process was forked from it
@@ -255,7 +265,8 @@ def _perform(line: str, channel: int) -> Answer:
         return {"status": "invalid", "reason": str(error)}
     except Exception as error:  # whatever a framework raises ends this launch and no other
         memory = is_out_of_memory(error, framework)
-        return {"status": "oom" if memory else "failed", "reason": f"{type(error).__name__}: {error}"}
+        reason = f"{type(error).__name__}: {error}{_in_adapter(error)}"
+        return {"status": "oom" if memory else "failed", "reason": reason}
     lasted = {"start_s": start_s, "worker_s": _seconds_since(start)}
     return {"status": "ok", "reason": "", **lasted, **answer}  # a task may return a status of its own
 

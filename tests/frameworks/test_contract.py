@@ -202,7 +202,7 @@ def test_a_new_rate_counts_from_the_next_step(adapter_class, made, digits):
 
 
 def test_takes_batches_of_another_size_in_between(adapter_class, oracle_class, made, digits):
-    whole, rest = digits(2, BATCH, "float64"), digits(1, 3, "float64", seed=8)
+    whole, rest = digits(2, BATCH, "float64"), digits(1, 1, "float64", seed=8)  # a compiler may drop loops of one
     bound = {"float64": 1e-12, "float32": 1e-5}[precise(adapter_class)]
 
     def losses(adapter):
@@ -218,6 +218,10 @@ def test_takes_batches_of_another_size_in_between(adapter_class, oracle_class, m
         np.testing.assert_allclose(
             losses(made(adapter_class, RECIPES["mlp"], mode)), expected, rtol=bound, err_msg=mode
         )
+
+
+def test_has_the_name_of_its_record(adapter_class, request):
+    assert adapter_class.framework == request.config.getoption("--framework")
 
 
 def test_says_where_the_parameters_are(adapter_class, made):

@@ -127,11 +127,7 @@ NO_LIBRARY = "ImportError: libGL.so.1: cannot open shared object file: No such f
         (Outcome("failed", NO_LIBRARY, {}, ""), NO_LIBRARY, False),
         (Outcome("crashed", "ended by SIGILL; it printed nothing", None, ""), "ended by SIGILL", False),
         (Outcome("invalid", "the worker's answer cannot be read", None, ""), "cannot be read", False),
-        (
-            Outcome("failed", "CompileError: long story\n\nclang: no\n", {}, ""),
-            "answer: CompileError: clang: no",
-            False,
-        ),
+        (Outcome("failed", "CompileError: long story\n\nclang: no\n", {}, ""), "fails: CompileError: clang: no", False),
         (Outcome("failed", "ValueError: " + "x" * 500, {}, ""), "xx…", False),
     ],
 )

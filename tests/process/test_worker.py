@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
 import pytest
 
+from adapters.declaration import Activation, DeclarationError
+from adapters.numpy import NumpyAdapter
+from adapters.recipes import RECIPES
 from benchmarks.machine.environments import ROOT
-from benchmarks.worker.__main__ import _mismatch, _since_start
+from benchmarks.worker.__main__ import _in_adapter, _mismatch, _since_start
 
 
 @pytest.mark.parametrize(
@@ -24,6 +28,15 @@ from benchmarks.worker.__main__ import _mismatch, _since_start
 )
 def test_threads_are_checked_in_three_ways(granted, answer, found):
     assert _mismatch(2, granted, answer) is found
+
+
+def test_an_error_says_at_which_line_of_an_adapter():
+    with pytest.raises(AttributeError) as caught:
+        NumpyAdapter(RECIPES["mlp"]).put(None, None)
+    assert re.fullmatch(r", at adapters/numpy/__init__\.py:\d+ \(put\)", _in_adapter(caught.value))
+    with pytest.raises(DeclarationError) as caught:
+        Activation("gelu")
+    assert _in_adapter(caught.value) == ""
 
 
 def test_a_process_knows_how_long_it_has_been_there():
