@@ -59,7 +59,8 @@ def show(console: Console, parts: Iterable[Table | str]) -> None:
             continue
         untitled = copy.copy(part)
         untitled.title = None
-        tell(console, str(part.title), style="italic")
+        if part.title is not None:
+            tell(console, str(part.title), style="italic")
         console.print(untitled, crop=False)
         console.print()
 
@@ -144,8 +145,8 @@ def deliver(answer: Any, shown: Iterable[RenderableType], as_json: bool) -> None
         print(json.dumps(answer, indent=1))  # noqa: T201
         return
     for part in shown:
-        if isinstance(part, str):
-            tell(out, part)
+        if isinstance(part, str | Table):
+            show(out, [part])
         else:
             out.print(part)
 

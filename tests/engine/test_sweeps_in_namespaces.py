@@ -189,7 +189,7 @@ def test_the_scheduler_s_link_is_cut_and_mended(field):
     assert driver.wait() == 0
     _, rows = field.came_out(REQUESTED)
     assert statuses(rows) == {"ok"}
-    assert 2 in attempts(rows)
+    assert max(attempts(rows)) > 1  # 3 where a machine was too busy to come back at once
 
 
 def test_the_driver_is_killed(field):
