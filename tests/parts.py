@@ -1,12 +1,13 @@
 """All tests in stages, as `tox -e test` runs them: every part runs though another fails, and the exit code says so.
 
 Parts of a stage stand in lanes, which run side by side: in the second stage the engine's tests, which mostly wait,
-beside sweeps that measure. A line says when a part begins and how it ends; what it prints is in .tox/parts/NAME.txt,
-and its end is shown where it fails. Arguments go to pytest.
+beside those that measure, and the adapters' beside the others. A line says when a part begins and how it ends; what it
+prints is in .tox/parts/NAME.txt, and its end is shown where it fails. Arguments go to pytest.
 """
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -19,6 +20,8 @@ from typing import NamedTuple
 from adapters.registry import FRAMEWORKS
 
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / ".tox"
+# Threads of adapters' tests do not spin, which would take the core from the other lane.
+WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
 TAIL_LINES = 300  # of a part that fails: its tracebacks and the summary
 COUNTED = re.compile(r"(\d+) (passed|failed|skipped|deselected|errors?)\b")
 
@@ -57,7 +60,7 @@ STAGES: tuple[tuple[tuple[Part, ...], ...], ...] = (
     (
         tuple(
             tested(name, "test", f"tests/{name}", "-m", "not soak")
-            for name in ("sweeps", "process", "fuzz", "browser", "attacks")
+            for name in ("sweeps", "attacks", "process", "fuzz", "browser")
         ),
         (
             tested("engine", "engine", "tests/engine", "-m", "not soak"),
@@ -77,7 +80,8 @@ def run(part: Part, arguments: list[str]) -> Outcome:
     print(f"######## {part.name} begins", flush=True)
     begin = time.monotonic()
     with output.open("wb") as file:
-        done = subprocess.run(line, stdout=file, stderr=subprocess.STDOUT, check=False)
+        variables = os.environ | (WAITING if part.name in FRAMEWORKS else {})
+        done = subprocess.run(line, env=variables, stdout=file, stderr=subprocess.STDOUT, check=False)
     seconds = time.monotonic() - begin
     lines = output.read_text(errors="replace").rstrip().splitlines() or [""]
     tail = ["", *lines[-TAIL_LINES:-1]] if done.returncode else []

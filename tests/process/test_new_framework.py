@@ -64,7 +64,7 @@ def add(box: str, copy: Path) -> None:
             for kind in ("in", "txt"):
                 shutil.copy(copy / f"requirements/numpy-cpu.{kind}", copy / f"requirements/made_up-cpu.{kind}")
         case "tox":
-            _replace(copy / "tox.ini", ",numpy}-{cpu,gpu}]", ",numpy,made_up}-{cpu,gpu}]")
+            _replace(copy / "tox.ini", "}-{cpu,gpu}]", ",made_up}-{cpu,gpu}]")
 
 
 def _replace(path: Path, old: str, new: str) -> None:

@@ -25,6 +25,7 @@ NEEDS_ROWS = "--by revision"  # of a sweep that measured two; tests/sweeps/test_
 STANDS_FOR = {  # what a user would type in place of it
     **dict.fromkeys(("OLD", "NEW", "BASE", "DIR"), str(ROOT / "results" / "reference")),
     **{"results/reference": str(ROOT / "results" / "reference"), "F": "pyperf", "main": "HEAD", "wide": "linear"},
+    "torch=/path/to/other/bin/python": f"torch={ROOT / '.tox' / 'torch-cpu' / 'bin' / 'python'}",
 }
 LESS = {  # options of a command that leave it less to do
     ("benchmarks", "run"): ["--dry-run"],
