@@ -8,7 +8,7 @@ import pytest
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
-from benchmarks.launch.replay import Judge, PartedOracle
+from benchmarks.launch.replay import Judge, PartedOracle, _Deviation
 from benchmarks.plan.cells import Cell
 from benchmarks.worker import replay
 from benchmarks.worker.inputs import Inputs, prepare_inputs
@@ -135,6 +135,23 @@ def test_steps_that_rounding_leads_apart_are_not_judged(tmp_path, monkeypatch):
     assert judge._trained([window]) == {}
     monkeypatch.setattr("benchmarks.launch.replay.CHANCE", 0.0)
     assert judge._trained([window])["status"] == "invalid"
+
+
+@pytest.mark.parametrize(("scale", "excused"), [(1e-3, True), (1e-5, False)])
+def test_rounding_has_to_explain_each_deviation_that_is_beyond_its_bound(tmp_path, monkeypatch, scale, excused):
+    """Half of a batch was excused in one launch of thirty: a perturbed run had moved elsewhere, and no less far."""
+    write_digits(tmp_path, 0.1)
+    recipe = RECIPES["mlp"]
+    prepare_inputs(tmp_path, recipe, 0, 250, 1)
+    inputs = Inputs.open(tmp_path, tmp_path, recipe.pixels, "float64")
+    judge = Judge(Cell("numpy", "mlp", "some", "cpu", BATCH, "eager", "float32", 1), recipe, inputs)
+    found = [_Deviation("all", 0.11, "what moved"), _Deviation("scale", 7e-3, "how far")]
+    perturbed = [_Deviation("all", 0.02, ""), _Deviation("scale", scale, "")]
+    answers = iter([found])
+    monkeypatch.setattr(judge, "_deviations", lambda *arguments: next(answers, perturbed))
+    row = judge._trained([replay.Window(0, 0, 1, inputs.weights, inputs.weights)])
+    assert row.get("status") == (None if excused else "invalid")
+    assert ("replayed_steps" in row) == (not excused)
 
 
 class EveryOther(Honest):
