@@ -35,11 +35,11 @@ def _kernel(turned: bool, out: UOp, left: UOp, right: UOp, *bias: UOp) -> UOp:
     terms = right.shape[-2]
     inner = UOp.range(terms, out.ndim, AxisType.REDUCE) if terms > 1 else 0
 
-    def of(side: UOp) -> list[Any]:
+    def image_of(side: UOp) -> list[Any]:
         return stack if side.ndim == 3 else []
 
-    factor = left[*of(left), inner, row] if turned else left[*of(left), row, inner]
-    total = factor * right[*of(right), inner, column]
+    factor = left[*image_of(left), inner, row] if turned else left[*image_of(left), row, inner]
+    total = factor * right[*image_of(right), inner, column]
     total = total.reduce(inner, arg=Ops.ADD) if isinstance(inner, UOp) else total
     total = total + bias[0][column] if bias else total
     rows, columns = out.shape[-2:]
