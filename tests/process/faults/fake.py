@@ -65,10 +65,11 @@ class KilledProbe(Fake):
 
 
 class Hang(Fake):
-    """Does not end, and does not listen to SIGTERM either."""
+    """Does not end, and does not listen to SIGTERM either; notes its id."""
 
     def train(self, preloaded, first, count):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        note("hanging", str(os.getpid()))
         while True:
             time.sleep(60)
 

@@ -20,6 +20,12 @@ def until(true: Callable[[], object], what: str, seconds: float = 120.0, every_s
         time.sleep(every_s)
 
 
+def noted(file: Path, seconds: float = 60.0) -> list[str]:
+    """Wait for what a fake notes in this file; return its lines."""
+    until(lambda: file.exists() and file.read_text().endswith("\n"), f"a line in {file.name}", seconds)
+    return file.read_text().splitlines()
+
+
 def instant_workers() -> list[psutil.Process]:
     """Return the living workers that answer at once."""
     return [p for p in psutil.process_iter(["cmdline"]) if INSTANT in (p.info["cmdline"] or [])]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import time
 
 import psutil
@@ -10,6 +9,7 @@ import pytest
 
 from benchmarks.launch.process import GRACE_S
 from tests.process.faults.conftest import ACCURACY, left, marked
+from tests.process.faults.processes import noted
 
 
 @pytest.mark.fault(6)
@@ -38,12 +38,8 @@ def test_the_grace_is_five_seconds(sweep):
 @pytest.mark.fault(7)
 def test_nothing_is_left_when_the_harness_is_killed(start, temporary):
     process = start(*ACCURACY, "--framework", "fake-daemonhang")
-    daemons = temporary / "daemons"
-    end = time.monotonic() + 60
-    while not daemons.exists() and process.poll() is None and time.monotonic() < end:
-        time.sleep(0.05)
+    daemon = int(noted(temporary / "daemons")[0])
     assert len(marked(temporary)) >= 4  # the harness, keeper, worker and its daemon
-    daemon = int(daemons.read_text())
     assert psutil.pid_exists(daemon)
     process.kill()
     process.communicate()
@@ -54,14 +50,8 @@ def test_nothing_is_left_when_the_harness_is_killed(start, temporary):
 @pytest.mark.fault(7)
 def test_a_worker_ends_with_its_keeper(start, temporary):
     process = start(*ACCURACY, "--framework", "fake-hang")
-    end = time.monotonic() + 60
-    workers = []
-    while not workers and time.monotonic() < end:
-        time.sleep(0.05)
-        with contextlib.suppress(psutil.NoSuchProcess):  # a probe's keeper or worker, which ended meanwhile
-            keepers = psutil.Process(process.pid).children()
-            workers = [worker for keeper in keepers for worker in keeper.children() if worker.cpu_times().user > 0.1]
-    [worker] = workers
+    worker = psutil.Process(int(noted(temporary / "hanging")[0]))
+    assert worker.parent().parent().pid == process.pid
     worker.parent().kill()
     psutil.wait_procs([worker], timeout=5)
     assert not worker.is_running()
