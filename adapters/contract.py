@@ -37,7 +37,7 @@ from adapters.weights import Weights
 
 Array = npt.NDArray[Any]
 # Goes up when adapters of before cannot be driven any more: a module moved, a method changed. `run --against` asks.
-CONTRACT_VERSION = 4
+CONTRACT_VERSION = 5
 MODES = ("eager", "compiled", "fused")
 DTYPES = ("float32", "float64", "tf32", "bfloat16", "float16")
 NARROW = ("bfloat16", "float16")  # mixed precision: matrix products and convolutions have operands of this type
@@ -176,14 +176,19 @@ class Adapter(ABC):
 
     def check_shapes(self) -> None:
         """Compare what the framework built with the declaration: names, order, shapes, count."""
-        declared = {parameter.name: parameter.shape for parameter in self.recipe.model.parameters()}
+        declared = {parameter.name: parameter.shape for parameter in self.recipe.model.arrays()}
         built = {name: tuple(array.shape) for name, array in self.get_weights().items()}
         if list(built.items()) != list(declared.items()):
             raise ContractError(f"{self.framework} built {built}, model {self.recipe.model.name!r} declares {declared}")
 
     def named(self, arrays: Iterable[Array]) -> Weights:
-        """Return copies of the parameters' arrays, or their gradients', in the declaration's order; by name."""
-        pairs = zip(self.recipe.model.parameters(), arrays, strict=True)
+        """Return copies by name: of the parameters' arrays or their gradients', in the declaration's order.
+
+        After the parameters the model's statistics may follow, where it has some.
+        """
+        given = list(arrays)
+        learnt, all_arrays = self.recipe.model.parameters(), self.recipe.model.arrays()
+        pairs = zip(learnt if len(given) == len(learnt) else all_arrays, given, strict=True)
         return {parameter.name: np.array(array, order="C") for parameter, array in pairs}
 
     # What there is
@@ -256,14 +261,14 @@ class Adapter(ABC):
 
     @abstractmethod
     def set_weights(self, weights: Weights) -> None:
-        """Copy canonical arrays (by parameter name) to the device and forget the optimiser's state.
+        """Copy canonical arrays (by name: parameters and statistics) to the device and forget the optimiser's state.
 
         They may be of another float type than self.dtype. It is called between timed chunks: nothing is compiled anew.
         """
 
     @abstractmethod
     def get_weights(self) -> Weights:
-        """Return canonical copies of the weights, by parameter name in the declaration's order."""
+        """Return canonical copies by name, in the order of Model.arrays(): parameters, then statistics."""
 
     def snapshot(self) -> Callable[[], Weights]:
         """Copy the weights on the device, after the work asked for so far; return what fetches them as get_weights.
@@ -315,6 +320,8 @@ class Adapter(ABC):
     def step(self, images: Any, labels: Any) -> Any:
         """Take one optimiser step on one of put's or the feed's batches; return its loss before the update.
 
+        It moves the statistics, too: only a step does.
+
         train and train_fed loop over it, except where an adapter's mode has a loop of its own. float() of the loss
         may wait for the device; step may return early. The loss is read after later steps: none of them writes to it.
         """
@@ -327,16 +334,18 @@ class Adapter(ABC):
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
         """Return canonical gradients of batch `index` at the present weights, which stay; never timed.
 
-        Nor does the optimiser's state change. They are computed by the very function that training differentiates
-        with in this mode. Where training is compiled, with the update, into one program that shows no gradients, they
-        come from the same function of loss compiled in the same way without the update; never from another mode.
+        Nor do the optimiser's state and the statistics change. They are computed by the very function that training
+        differentiates with in this mode. Where training is compiled, with the update, into one program that shows no
+        gradients, they come from the same function of loss compiled in the same way without the update; never from
+        another mode.
         """
 
     @abstractmethod
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         """Compute the outputs of batches first .. first+count-1, no wrapping, left on the device; may return early.
 
-        They are the last layer's, at the weights that the work asked for so far leads to. They are good as long as
+        They are the last layer's, at the weights and statistics that the work asked for so far leads to, by the running
+        mean and variance of a BatchNorm. They are good as long as
         somebody holds them, whatever is asked for meanwhile: several calls' may be pending at once, and the last one's
         are fetched after more work. Where the framework writes to the same memory again, copy.
         """

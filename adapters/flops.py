@@ -1,13 +1,14 @@
 """Theoretical FLOPs of a declared model: the formula in one place.
 
-One multiply-add is 2 FLOP; only convolutions and fully connected layers count in the headline figure
-(MLPerf's utilisation rule, PaLM's MFU: arXiv:2204.02311, appendix B). A convolution output with its bias is
-Ci*Kh*Kw multiplications, Ci*Kh*Kw - 1 additions and one bias addition: exactly 2*Ci*Kh*Kw, so the bias is in.
-Backward costs the forward twice, once for the weights and once for the input, except that nobody needs the
-first layer's input gradient: training = 3 * forward - forward(first counted layer).
+One multiply-add is 2 FLOP; only products of matrices count in the headline figure: convolutions, fully connected
+layers, attention's and an LSTM's (MLPerf's utilisation rule, PaLM's MFU: arXiv:2204.02311, appendix B). A convolution
+output with its bias is Ci*Kh*Kw multiplications, Ci*Kh*Kw - 1 additions and one bias addition: exactly 2*Ci*Kh*Kw, so
+the bias is in. Backward costs the forward twice, once for the weights and once for the input, except that nobody needs
+the gradient of the images: of a chain, training = 3 * forward - forward(first counted layer).
 
-`all_` figures add what the headline leaves out: pooling, activations, loss, optimiser. There an addition, comparison,
-multiplication, division, root or transcendental function of one element is 1 FLOP, whatever it takes on a machine.
+`all_` figures add what the headline leaves out: pooling, activations, norms, sums, loss, optimiser. There an addition,
+comparison, multiplication, division, root or transcendental function of one element is 1 FLOP, whatever it takes on a
+machine.
 
 `info describe` lists what each layer of a declared model is and costs.
 """
@@ -19,18 +20,24 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from adapters.declaration import (
+    LSTM,
     SGD,
-    WEIGHTED,
     Activation,
     Adam,
     AvgPool2D,
+    BatchNorm,
     Conv2D,
     Dense,
-    Flatten,
+    GlobalAvgPool,
     Layer,
+    LayerNorm,
     MaxPool2D,
     Model,
+    Place,
+    PositionEmbedding,
     Recipe,
+    Residual,
+    SelfAttention,
     Shape,
 )
 
@@ -41,52 +48,89 @@ Pair = tuple[int, int]  # forward, backward
 class LayerCost:
     """One row of `describe`: shapes without the batch axis, FLOPs for the whole batch."""
 
-    layer: Layer
+    place: Place
     weight_shape: Shape | None
     parameters: int
-    output_shape: Shape
     forward_flops: int
     training_flops: int
     all_forward_flops: int
     all_training_flops: int
 
 
-def _forward_flops(layer: Layer, before: Shape, after: Shape) -> int:
-    """Return the FLOPs of one sample's forward pass through `layer`, from shape `before` to `after`."""
-    match layer:
-        case Conv2D(_, kernel):
-            return 2 * math.prod(after) * before[0] * kernel * kernel
+def _forward_flops(place: Place) -> Pair:
+    """Return what one sample's products cost in a layer, and those of them that read its input."""
+    before, after = place.before, place.after
+    match place.layer:
+        case Conv2D(_, kernel, groups=groups):
+            products = 2 * math.prod(after) * (before[0] // groups) * kernel * kernel
+            return products, products
         case Dense(units):
-            return 2 * before[0] * units
+            products = 2 * math.prod(before) * units
+            return products, products
+        case SelfAttention():
+            tokens, width = before
+            projections = 2 * tokens * width * 3 * width
+            return projections + 2 * tokens * width * width + 2 * 2 * tokens * tokens * width, projections
+        case LSTM(units):
+            tokens, inputs = before
+            return 2 * tokens * 4 * units * (inputs + units), 2 * tokens * 4 * units * inputs
         case _:
-            return 0
+            return 0, 0
 
 
-def _other_flops(layer: Layer, after: Shape) -> Pair:
-    """Return what one sample's forward and backward pass cost in a layer that the headline does not count."""
-    size = math.prod(after)
-    match layer:
+ELEMENTWISE: dict[str, Pair] = {  # of an activation's output; softmax is a formula
+    "relu": (1, 1),
+    "tanh": (1, 3),  # backward: dy * (1 - y * y)
+    "sigmoid": (4, 3),  # 1 / (1 + exp(-x)); dy * y * (1 - y)
+    "gelu": (5, 8),  # x / sqrt(2), erf, add 1, times x / 2; dy * ((1 + erf) / 2 + x * exp(-x * x / 2) / sqrt(2 pi))
+    "gelu_tanh": (9, 13),
+}
+GATES = 18, 21  # of an LSTM's unit and step: 3 sigmoids, 2 tanh, c = f * c + i * g, h = o * tanh(c)
+
+
+def _softmax_flops(size: int) -> Pair:
+    """Return forward: largest, subtract, exp, sum, divide; backward: y * (dy - sum(dy * y))."""
+    return 5 * size - 2, 4 * size - 1
+
+
+def _other_flops(place: Place) -> Pair:
+    """Return what one sample's forward and backward pass cost in a layer, apart from its products."""
+    size = math.prod(place.after)
+    match place.layer:
         case MaxPool2D(window, _):  # compare; add each gradient at the place of the maximum
             return size * (window**2 - 1), size
         case AvgPool2D(window, _):  # add, divide; divide, add
             return size * window**2, size * (window**2 + 1)
-        case Activation("relu"):
+        case GlobalAvgPool():  # add, divide; divide
+            return math.prod(place.before), size
+        case Activation("softmax"):
+            return _softmax_flops(size)
+        case Activation(function):
+            forward, backward = ELEMENTWISE[function]
+            return forward * size, backward * size
+        case BatchNorm() | LayerNorm():  # mean 1, variance 3, scale and shift 3; sums 3, dx 4
+            return 7 * size, 7 * size
+        case PositionEmbedding() | Residual():  # add; add the gradients
             return size, size
-        case Activation("tanh"):  # backward: dy * (1 - y * y)
-            return size, 3 * size
-        case Activation("sigmoid"):  # 1 / (1 + exp(-x)); dy * y * (1 - y)
-            return 4 * size, 3 * size
-        case Activation():  # softmax: largest, subtract, exp, sum, divide; y * (dy - sum(dy * y))
-            return 5 * size - 2, 4 * size - 1
-        case Conv2D() | Dense() | Flatten():
+        case SelfAttention(heads):  # scale, softmax of each row
+            tokens = place.before[0]
+            forward, backward = _softmax_flops(tokens)
+            return heads * tokens * (forward + tokens), heads * tokens * (backward + tokens)
+        case LSTM(units):
+            steps = place.before[0] * units
+            return GATES[0] * steps, GATES[1] * steps
+        case _:
             return 0, 0
 
 
-def _loss_flops(loss: str, outputs: int) -> Pair:
+def _loss_flops(recipe: Recipe) -> Pair:
     """Return what one sample's loss and its gradient cost."""
-    if loss == "cross_entropy":  # log-sum-exp as in softmax, minus a logit, into the mean; (softmax - label) / N
-        return 4 * outputs + 1, 2 * outputs + 1
-    return 3, 1  # subtract, square, into the mean; times 2/N
+    outputs = recipe.model.outputs
+    if recipe.loss == "mean_squared_error":
+        return 3, 1  # subtract, square, into the mean; times 2/N
+    smooth = outputs if recipe.label_smoothing else 0  # the mean of all logits; its share of the label
+    # log-sum-exp as in softmax, minus a logit, into the mean; (softmax - label) / N
+    return 4 * outputs + 1 + smooth, 2 * outputs + 1 + smooth
 
 
 def _optimiser_flops(recipe: Recipe) -> int:
@@ -96,32 +140,31 @@ def _optimiser_flops(recipe: Recipe) -> int:
             each = 2
         case SGD(_, _, nesterov):
             each = 6 if nesterov else 4
-        case Adam():  # m 3, v 4, two corrections, root, epsilon, divide, rate, subtract
-            each = 14
+        case Adam(weight_decay=decay):  # m 3, v 4, two corrections, root, epsilon, divide, rate, subtract; decay
+            each = 16 if decay else 14
     return each * recipe.model.parameter_count
 
 
 def step_all_flops(recipe: Recipe, batch_size: int) -> int:
     """Return everything one training step costs: layers, loss, gradients, update."""
     layers = sum(cost.all_training_flops for cost in _layer_costs(recipe.model, batch_size))
-    return layers + batch_size * sum(_loss_flops(recipe.loss, recipe.model.outputs)) + _optimiser_flops(recipe)
+    return layers + batch_size * sum(_loss_flops(recipe)) + _optimiser_flops(recipe)
 
 
 def _layer_costs(model: Model, batch_size: int = 1) -> list[LayerCost]:
-    """Return what each layer of `model` holds and costs for one batch."""
-    shapes = model.shapes()
-    weights = {p.layer: p.shape for p in model.parameters() if p.name.endswith(".weight")}
-    first = min(weights)
+    """Return what each layer of `model` holds and costs for one batch, in the order of its places."""
+    parameters = model.parameters()
+    weights = {p.place: p.shape for p in reversed(parameters) if p.start == "drawn"}
     costs = []
-    for index, layer in enumerate(model.layers):
-        forward = batch_size * _forward_flops(layer, shapes[index], shapes[index + 1])
-        training = forward * (2 if index == first else 3) if isinstance(layer, WEIGHTED) else 0
-        count = sum(p.size for p in model.parameters() if p.layer == index)
-        other, other_back = (batch_size * flops for flops in _other_flops(layer, shapes[index + 1]))
-        if index < first:  # nobody needs a gradient there
+    for index, place in enumerate(model.places()):
+        forward, reading = (batch_size * flops for flops in _forward_flops(place))
+        training = 3 * forward - (0 if place.inner else reading)  # nobody needs the gradient of the images
+        count = sum(p.size for p in parameters if p.place == index)
+        other, other_back = (batch_size * flops for flops in _other_flops(place))
+        if not (place.inner or place.learns):
             other_back = 0
         everything = forward + other, training + other + other_back
-        costs.append(LayerCost(layer, weights.get(index), count, shapes[index + 1], forward, training, *everything))
+        costs.append(LayerCost(place, weights.get(index), count, forward, training, *everything))
     return costs
 
 
@@ -129,6 +172,11 @@ def model_flops(model: Model) -> tuple[int, int]:
     """Return (forward, training) FLOPs per sample."""
     costs = _layer_costs(model)
     return sum(cost.forward_flops for cost in costs), sum(cost.training_flops for cost in costs)
+
+
+def _settings(layer: Layer) -> dict[str, Any]:
+    """Return a layer's settings as JSON values, without the chains of a Residual, which are layers of their own."""
+    return {} if isinstance(layer, Residual) else {field.name: getattr(layer, field.name) for field in fields(layer)}
 
 
 COUNTS = ("forward_flops", "training_flops", "all_forward_flops", "all_training_flops")
@@ -147,11 +195,12 @@ def describe(recipe: Recipe, batch_size: int) -> dict[str, Any]:
         "input_shape": list(model.input_shape),
         "layers": [
             {
-                "layer": type(cost.layer).__name__,
-                "settings": {field.name: getattr(cost.layer, field.name) for field in fields(cost.layer)},
+                "at": cost.place.at,
+                "layer": type(cost.place.layer).__name__,
+                "settings": _settings(cost.place.layer),
                 "weight_shape": list(cost.weight_shape) if cost.weight_shape else None,
                 "parameters": cost.parameters,
-                "output_shape": list(cost.output_shape),
+                "output_shape": list(cost.place.after),
                 **{name: getattr(cost, name) for name in COUNTS},
             }
             for cost in costs

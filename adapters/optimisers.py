@@ -28,7 +28,9 @@ def start(optimiser: Optimiser, parameters: list[Array]) -> Slots:
             return [zeros, zeros, [np.zeros((), parameters[0].dtype)]]  # first moments, second moments, steps
 
 
-def updates(optimiser: Optimiser, gradients: list[Any], state: Slots, rate: Any, maths: Any) -> tuple[list[Any], Slots]:
+def updates(
+    optimiser: Optimiser, parameters: list[Any], gradients: list[Any], state: Slots, rate: Any, maths: Any
+) -> tuple[list[Any], Slots]:
     """Return (what to subtract from each parameter, the new state); `maths` has expm1 and sqrt. No array is changed."""
     match optimiser:
         case SGD(momentum=0.0):
@@ -38,7 +40,7 @@ def updates(optimiser: Optimiser, gradients: list[Any], state: Slots, rate: Any,
             if nesterov:
                 return [rate * (g + momentum * v) for v, g in zip(velocity, gradients, strict=True)], [velocity]
             return [rate * v for v in velocity], [velocity]
-        case Adam(_, beta1, beta2, epsilon):
+        case Adam(_, beta1, beta2, epsilon, decay):
             first = [beta1 * m + (1 - beta1) * g for m, g in zip(state[0], gradients, strict=True)]
             second = [beta2 * v + (1 - beta2) * g * g for v, g in zip(state[1], gradients, strict=True)]
             step = state[2][0] + 1
@@ -48,4 +50,6 @@ def updates(optimiser: Optimiser, gradients: list[Any], state: Slots, rate: Any,
                 rate * (m / correction1) / (maths.sqrt(v / correction2) + epsilon)
                 for m, v in zip(first, second, strict=True)
             ]
+            if decay:
+                change = [c + rate * decay * w for c, w in zip(change, parameters, strict=True)]
             return change, [first, second, [step]]

@@ -10,17 +10,27 @@ from __future__ import annotations
 from dataclasses import replace
 
 from adapters.declaration import (
+    LSTM,
     SGD,
     Activation,
     Adam,
+    BatchNorm,
     Conv2D,
+    Cosine,
     Dense,
     Exponential,
     Flatten,
+    GlobalAvgPool,
     Initialiser,
+    Layer,
+    LayerNorm,
     MaxPool2D,
     Model,
+    Patches,
+    PositionEmbedding,
     Recipe,
+    Residual,
+    SelfAttention,
 )
 
 RELU, TANH, SIGMOID, SOFTMAX = (Activation(name) for name in ("relu", "tanh", "sigmoid", "softmax"))
@@ -42,6 +52,67 @@ LENET5 = Model(
 MLP = Model("mlp", (Flatten(), Dense(128), RELU, Dense(64), RELU, Dense(10)))
 LENET = Model("lenet", (Conv2D(20, 5), TANH, POOL, Conv2D(50, 5), TANH, POOL, Flatten(), Dense(500), TANH, Dense(10)))
 
+
+def block(channels: int, stride: int) -> tuple[Residual, Activation]:
+    """Return a block of ResNet: two convolutions, and where the shape changes one of 1x1 beside them."""
+    branch = (Conv2D(channels, 3, stride, 1, bias=False), BatchNorm(), RELU, Conv2D(channels, 3, 1, 1, bias=False))
+    shortcut = () if stride == 1 else (Conv2D(channels, 1, stride, bias=False), BatchNorm())
+    return Residual((*branch, BatchNorm()), shortcut), RELU
+
+
+def encoder(units: int, heads: int, width: int) -> tuple[Residual, Residual]:
+    """Return a block of a vision transformer: attention, then two dense layers, each after a norm and beside itself."""
+    dense = (Dense(units), Activation("gelu"), Dense(width))
+    return Residual((LayerNorm(), SelfAttention(heads))), Residual((LayerNorm(), *dense))
+
+
+def separable(channels: int, inputs: int, stride: int) -> tuple[Layer, ...]:
+    """Return a depthwise convolution and one of 1x1."""
+    depthwise = Conv2D(inputs, 3, stride, 1, groups=inputs, bias=False), BatchNorm(), RELU
+    return (*depthwise, Conv2D(channels, 1, bias=False), BatchNorm(), RELU)
+
+
+RESNET = Model(
+    "resnet",
+    (
+        Conv2D(16, 3, padding=1, bias=False),
+        BatchNorm(),
+        RELU,
+        *block(16, 1),
+        *block(32, 2),
+        *block(64, 2),
+        GlobalAvgPool(),
+        Dense(10),
+    ),
+)
+VIT = Model(
+    "vit",
+    (
+        Patches(4, 4),
+        Dense(64),
+        PositionEmbedding(),
+        *encoder(128, 4, 64),
+        *encoder(128, 4, 64),
+        LayerNorm(),
+        GlobalAvgPool(),
+        Dense(10),
+    ),
+)
+LSTM_ROWS = Model("lstm", (Patches(1, 28), LSTM(128), Dense(10)))
+MOBILE = Model(
+    "mobile",
+    (
+        Conv2D(16, 3, 2, 1, bias=False),
+        BatchNorm(),
+        RELU,
+        *separable(32, 16, 1),
+        *separable(64, 32, 2),
+        *separable(64, 64, 1),
+        GlobalAvgPool(),
+        Dense(10),
+    ),
+)
+
 PADDLE1 = "Paddle 1.8 tutorial"
 MXNET = "MXNet tutorial"
 
@@ -62,6 +133,10 @@ _RECIPES = (
     Recipe("lenet5", LENET5, Adam(0.001), epochs=20, source="PyTorch tutorial"),
     Recipe("mlp", MLP, SGD(0.1), source=f"{MXNET}, Glorot initialiser"),
     Recipe("lenet", LENET, SGD(0.1), source=f"{MXNET}, Glorot initialiser"),
+    Recipe("resnet", RESNET, SGD(0.1, 0.9, True), schedule=Cosine(10, 1), source="ResNet-8 of MLPerf Tiny"),
+    Recipe("vit", VIT, Adam(0.001, weight_decay=0.01), schedule=Cosine(10, 1), source="arXiv:2010.11929, small"),
+    Recipe("lstm", LSTM_ROWS, Adam(0.001), source="arXiv:1504.00941, rows of pixels as steps"),
+    Recipe("mobile", MOBILE, SGD(0.1, 0.9, True), schedule=Cosine(10, 1), source="arXiv:1704.04861, small"),
 )
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _RECIPES}
 MODELS: dict[str, Model] = {recipe.model.name: recipe.model for recipe in _RECIPES}

@@ -41,11 +41,13 @@ def _draw(generator: np.random.Generator, initialiser: Initialiser, shape: Shape
 
 
 def initial_weights(model: Model, initialiser: Initialiser, seed: int) -> Weights:
-    """Return the model's initial weights by parameter name: float64 arrays of float32 values, biases zero."""
+    """Return all of the model's arrays as they begin, by name: float64 arrays of float32 values."""
     generator = np.random.default_rng(seed)
     weights: Weights = {}
-    for parameter in model.parameters():
-        bias = parameter.name.endswith(".bias")
-        drawn = np.zeros(parameter.shape) if bias else _draw(generator, initialiser, parameter.shape)
+    for parameter in model.arrays():
+        if parameter.start == "drawn":
+            drawn = _draw(generator, initialiser, parameter.shape)
+        else:
+            drawn = np.full(parameter.shape, float(parameter.start == "one"))
         weights[parameter.name] = drawn.astype(np.float32).astype(np.float64)
     return weights

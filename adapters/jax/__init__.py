@@ -169,7 +169,7 @@ class JaxAdapter(Adapter):
 
     def stepped(self, parameters: list[Any], state: list[Any], images: Any, labels: Any, rate: Any) -> Any:
         loss, gradients = self.differentiate(parameters, images, labels)
-        change, state = updates(self.recipe.optimiser, gradients, state, rate, jnp)
+        change, state = updates(self.recipe.optimiser, parameters, gradients, state, rate, jnp)
         return [w - d for w, d in zip(parameters, change, strict=True)], state, loss
 
     def loop(self, carried: Any, images: Any, labels: Any, rate: Any, first: Any, count: Any) -> Any:

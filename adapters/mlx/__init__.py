@@ -136,5 +136,5 @@ class MlxAdapter(Adapter):
 
     def stepped(self, parameters: list[Any], state: list[Any], images: Any, labels: Any, rate: Any) -> Any:
         loss, gradients = self.differentiate(parameters, images, labels)
-        change, state = updates(self.recipe.optimiser, gradients, state, rate, mx)
+        change, state = updates(self.recipe.optimiser, parameters, gradients, state, rate, mx)
         return [w - d for w, d in zip(parameters, change, strict=True)], state, loss

@@ -11,8 +11,8 @@ import numpy as np
 
 from adapters.contract import NARROW, Adapter, Array, Feed, Preloaded, chain
 from adapters.declaration import SGD, Adam
-from adapters.numpy import layers
-from adapters.numpy.layers import LOSSES, Weighted
+from adapters.numpy import functions, layers
+from adapters.numpy.base import Weighted
 from adapters.weights import Weights
 
 
@@ -40,23 +40,27 @@ class NumpyAdapter(Adapter):
     # The network
 
     def build(self) -> None:
-        self.layers = [layers.make(layer) for layer in self.recipe.model.layers]
-        self.weighted = [layer for layer in self.layers if isinstance(layer, Weighted)]
-        for layer in self.layers[: self.layers.index(self.weighted[0]) + 1]:
-            layer.needs_input_gradient = False
-        self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
+        self.layers = layers.chain(self.recipe.model.layers, iter(self.recipe.model.places()))
+        parts = [part for layer in self.layers for part in layer.parts()]
+        self.weighted = [part for part in parts if isinstance(part, Weighted)]
+        self.keeping = [layer for layer in self.weighted if layer.statistics]
+        self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.arrays()})
 
     def set_weights(self, weights: Weights) -> None:
-        arrays = [np.array(weights[p.name], self.dtype) for p in self.recipe.model.parameters()]
-        for layer, weight, bias in zip(self.weighted, arrays[::2], arrays[1::2], strict=True):
-            layer.weight, layer.bias = weight, bias
+        declared = iter(self.recipe.model.arrays())
+        for owners, names in ((self.weighted, "names"), (self.keeping, "statistics")):
+            for layer in owners:
+                for name in getattr(layer, names):
+                    setattr(layer, name, np.array(weights[next(declared).name], self.dtype))
+        arrays = self.arrays()
         self.velocity = [np.zeros_like(array) for array in arrays]
         self.square = [np.zeros_like(array) for array in arrays]
         self.scratch = [np.empty_like(array) for array in arrays]
         self.step_count = 0
 
     def get_weights(self) -> Weights:
-        return self.named(self.arrays())
+        statistics = [getattr(layer, name) for layer in self.keeping for name in layer.statistics]
+        return self.named([*self.arrays(), *statistics])
 
     # The work
 
@@ -85,7 +89,10 @@ class NumpyAdapter(Adapter):
         return self.named(self.gradient_arrays())
 
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
-        return [self.forward(preloaded.images[index]).copy() for index in range(first, first + count)]
+        self.train_mode(False)
+        outputs = [self.forward(preloaded.images[index]).copy() for index in range(first, first + count)]
+        self.train_mode(True)
+        return outputs
 
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         targets = np.empty_like(left), np.empty_like(left)
@@ -101,29 +108,37 @@ class NumpyAdapter(Adapter):
     # Own helpers
 
     def arrays(self) -> list[Array]:
-        return [array for layer in self.weighted for array in (layer.weight, layer.bias)]
+        return [array for layer in self.weighted for array in layer.arrays()]
 
     def gradient_arrays(self) -> list[Array]:
-        return [array for layer in self.weighted for array in (layer.weight_gradient, layer.bias_gradient)]
+        return [array for layer in self.weighted for array in layer.gradients()]
+
+    def adopt(self, other: NumpyAdapter) -> None:
+        """Take over copies of the gradients and of what comes next of the statistics: an update may write to them."""
+        for layer, found in zip(self.weighted, other.weighted, strict=True):
+            for name in (*(f"{name}_gradient" for name in layer.names), *(f"{name}_next" for name in layer.statistics)):
+                setattr(layer, name, getattr(found, name).copy())
+
+    def train_mode(self, training: bool) -> None:
+        for layer in self.keeping:
+            layer.training = training
 
     def differentiate(self, images: Array, labels: Array) -> float:
-        loss, gradient = LOSSES[self.recipe.loss](self.forward(images), labels)
+        loss, gradient = functions.loss(self.recipe, self.forward(images), labels)
         self.backward(gradient)
         return loss
 
     def forward(self, x: Array) -> Array:  # (C, B, H, W) -> (B, outputs)
-        for layer in self.layers:
-            x = layer.forward(x)
-        return x
+        return layers.forward(self.layers, x)
 
     def backward(self, dy: Array) -> None:
-        for layer in reversed(self.layers):
-            dy = layer.backward(dy)
-            if not layer.needs_input_gradient:
-                return
+        layers.backward(self.layers, dy)
 
     def update(self) -> None:
         self.step_count += 1
+        for layer in self.keeping:
+            for name in layer.statistics:
+                setattr(layer, name, getattr(layer, f"{name}_next"))
         state = zip(self.arrays(), self.gradient_arrays(), self.velocity, self.square, self.scratch, strict=True)
         for w, g, v, s, scratch in state:
             match self.recipe.optimiser:
@@ -133,7 +148,9 @@ class NumpyAdapter(Adapter):
                     v *= momentum
                     v += g
                     w -= self.rate * (g + momentum * v) if nesterov else np.multiply(v, self.rate, out=scratch)
-                case Adam(_, beta1, beta2, epsilon) as adam:
+                case Adam(_, beta1, beta2, epsilon, decay) as adam:
+                    if decay:
+                        w *= 1 - self.rate * decay
                     correction1, correction2 = adam.corrections(self.step_count)
                     v += (1 - beta1) * (g - v)
                     s += (1 - beta2) * (g * g - s)

@@ -193,16 +193,16 @@ class TensorflowAdapter(Adapter):
     def from_canonical(self, parameter: Parameter, array: Array) -> Array:
         if array.ndim == 4:
             return array.transpose(2, 3, 1, 0)  # (out, in, kh, kw) -> (kh, kw, in, out)
-        if parameter.layer in self.after_flatten and array.ndim == 2:
-            c, h, w = self.after_flatten[parameter.layer]  # NHWC flattens (H, W, C): permute the rows
+        if parameter.place in self.after_flatten and array.ndim == 2:
+            c, h, w = self.after_flatten[parameter.place]  # NHWC flattens (H, W, C): permute the rows
             return array.reshape(c, h, w, -1).transpose(1, 2, 0, 3).reshape(array.shape)
         return array
 
     def to_canonical(self, parameter: Parameter, array: Array) -> Array:
         if array.ndim == 4:
             return array.transpose(3, 2, 0, 1)
-        if parameter.layer in self.after_flatten and array.ndim == 2:
-            c, h, w = self.after_flatten[parameter.layer]
+        if parameter.place in self.after_flatten and array.ndim == 2:
+            c, h, w = self.after_flatten[parameter.place]
             return array.reshape(h, w, c, -1).transpose(2, 0, 1, 3).reshape(array.shape)
         return array
 
@@ -262,7 +262,7 @@ class TensorflowAdapter(Adapter):
             for w, g in zip(self.parameters, gradients, strict=True):
                 tf.raw_ops.ResourceApplyGradientDescent(var=w.handle, alpha=rate, delta=g)
             return
-        changes, state = updates(self.recipe.optimiser, gradients, self.state, rate, tf.math)
+        changes, state = updates(self.recipe.optimiser, self.parameters, gradients, self.state, rate, tf.math)
         for w, change in zip(self.parameters, changes, strict=True):
             w.assign_sub(change)
         for variable, value in zip(itertools.chain(*self.state), itertools.chain(*state), strict=True):

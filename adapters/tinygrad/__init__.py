@@ -135,7 +135,7 @@ class TinygradAdapter(Adapter):
     def make_step(self, images: Tensor, labels: Tensor) -> None:
         loss, gradients = self.differentiate(images, labels)
         state = [[part.tensor for part in slot] for slot in self.slots]
-        change, new = updates(self.recipe.optimiser, gradients, state, self.rate_given.tensor, _Maths)
+        change, new = updates(self.recipe.optimiser, self.parameters, gradients, state, self.rate_given.tensor, _Maths)
         changed = [w - d for w, d in zip(self.parameters, change, strict=True)]
         kept, made = itertools.chain(self.parameters, *state), itertools.chain(changed, *new)
         assigned = [old.assign(value) for old, value in zip(kept, made, strict=True)]

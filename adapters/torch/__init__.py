@@ -15,10 +15,10 @@ from torch import nn
 from torch.nn import functional
 
 from adapters.contract import NARROW, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
-from adapters.declaration import SGD, Model
+from adapters.declaration import SGD, Adam, BatchNorm, Model, Parameter
 from adapters.torch.feed import endless
 from adapters.torch.graphs import InPlace, Loop, Loops, compiled, missing_compiler
-from adapters.torch.layers import channels_last, layer_of
+from adapters.torch.layers import Arrays, channels_last, layer_of, turned
 from adapters.weights import Weights
 
 
@@ -72,37 +72,39 @@ class TorchAdapter(Adapter):
         narrow = partial(torch.autocast, self.place.type, self.type_of_operands, cache_enabled=False)
         self.autocast = narrow if self.precision in NARROW else nullcontext
         self.layers = [layer_of(layer) for layer in self.recipe.model.layers]
-        shapes = [parameter.shape for parameter in self.recipe.model.parameters()]
-        arrays = [torch.zeros(shape[::-1] if len(shape) == 2 else shape, dtype=self.type) for shape in shapes]
         # oneDNN and cuDNN are faster so: lenet, batch 100, 2 CPU threads: 9,300 samples/s against 7,000.
-        self.arrays = [channels_last(array.to(self.place)) for array in arrays]
+        self.arrays = [channels_last(self.empty(parameter)) for parameter in self.recipe.model.parameters()]
         self.parameters = [nn.Parameter(array) for array in self.arrays]  # the same memory, seen by autograd
+        self.statistics = [self.empty(parameter) for parameter in self.recipe.model.statistics()]
+        norms = [place.layer for place in self.recipe.model.places() if isinstance(place.layer, BatchNorm)]
+        self.kept = [norm.momentum for norm in norms for _ in ("mean", "variance")]
         # A number would be compiled in, and a graph reads only what lies on the card.
         self.rate_array = torch.tensor(self.rate, dtype=self.type, device=self.place)
         self.in_place = InPlace(self.recipe.optimiser, self.arrays, self.rate_array)
         self.optimiser = self.make_optimiser()
         self.slopes, self.whole = self.differentiate, None
-        self.infer: Callable[..., Any] = partial(self.network, self.arrays)
+        self.infer: Callable[..., Any] = self.inferred
         if self.mode == "compiled":
-            kept = [*self.arrays, self.rate_array]
+            kept = [*self.arrays, *self.statistics, self.rate_array]
             self.slopes, self.infer = compiled(self.trace, kept), compiled(self.infer, kept)
             self.whole = compiled(self.trace_step, kept) if self.optimiser is None else None
 
     def set_weights(self, weights: Weights) -> None:
         with torch.no_grad():
-            for parameter, target in zip(self.recipe.model.parameters(), self.parameters, strict=True):
+            targets = [*self.parameters, *self.statistics]
+            for parameter, target in zip(self.recipe.model.arrays(), targets, strict=True):
                 array = torch.from_numpy(np.array(weights[parameter.name], self.dtype))
-                target.copy_(array.T if array.ndim == 2 else array)  # nn.Linear keeps (out, in)
+                target.copy_(array.T if turned(parameter) else array)
         for state in self.optimiser.state.values() if self.optimiser else []:
             for tensor in state.values():
                 tensor.zero_()
         self.in_place.forget()
 
     def get_weights(self) -> Weights:
-        return self.canonical([parameter.detach() for parameter in self.parameters])
+        return self.canonical([*self.arrays, *self.statistics])
 
     def snapshot(self) -> Callable[[], Weights]:
-        copies = [array.clone() for array in self.arrays]
+        copies = [array.clone() for array in (*self.arrays, *self.statistics)]
         return lambda: self.canonical(copies)
 
     def set_rate(self, rate: float) -> None:
@@ -134,7 +136,8 @@ class TorchAdapter(Adapter):
     def step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if self.whole:
             return self.whole(images, labels)
-        gradients, loss = self.slopes(images, labels)
+        gradients, loss, found = self.slopes(images, labels)
+        self.keep(found)
         if self.optimiser is None:
             torch._foreach_add_(self.arrays, gradients, alpha=-self.rate)
             return loss
@@ -187,24 +190,40 @@ class TorchAdapter(Adapter):
 
     def canonical(self, tensors: list[torch.Tensor]) -> Weights:
         arrays = (tensor.cpu().contiguous().numpy() for tensor in tensors)
-        return self.named(array.T if array.ndim == 2 else array for array in arrays)
+        pairs = zip(self.recipe.model.arrays(), arrays, strict=False)  # gradients are of the parameters alone
+        return self.named(array.T if turned(parameter) else array for parameter, array in pairs)
 
-    def network(self, parameters: list[torch.Tensor], x: torch.Tensor) -> torch.Tensor:  # (B, C, H, W) -> (B, outputs)
-        rest = iter(parameters)
+    def empty(self, parameter: Parameter) -> torch.Tensor:
+        shape = parameter.shape[::-1] if turned(parameter) else parameter.shape
+        return torch.zeros(shape, dtype=self.type, device=self.place)
+
+    def keep(self, found: list[torch.Tensor]) -> None:
+        """Move the statistics by what a batch's were."""
+        if found:
+            torch._foreach_mul_(self.statistics, self.kept)
+            torch._foreach_add_(self.statistics, torch._foreach_mul(found, [1 - kept for kept in self.kept]))
+
+    def network(self, arrays: Arrays, x: torch.Tensor) -> torch.Tensor:  # (B, C, H, W) -> (B, outputs)
         with self.autocast():
             for layer in self.layers:
-                x = layer(x, rest)
+                x = layer(x, arrays)
         return x.to(self.type)
 
-    def loss(self, parameters: list[torch.Tensor], images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        outputs = self.network(parameters, images)
+    def inferred(self, images: torch.Tensor) -> torch.Tensor:
+        return self.network(Arrays(self.arrays, self.statistics), images)
+
+    def loss(self, outputs: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         if self.recipe.loss == "cross_entropy":
-            return functional.cross_entropy(outputs, labels)
+            return functional.cross_entropy(outputs, labels, label_smoothing=self.recipe.label_smoothing)
         return functional.mse_loss(outputs[:, 0], labels.to(outputs.dtype))
 
-    def scaled_loss(self, parameters: list[torch.Tensor], images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        loss = self.loss(parameters, images, labels)
-        return loss if self.loss_scale == 1 else loss * self.loss_scale
+    def scaled_loss(
+        self, parameters: list[torch.Tensor], images: torch.Tensor, labels: torch.Tensor
+    ) -> tuple[torch.Tensor, list[torch.Tensor]]:
+        """Return the loss and the batch's statistics."""
+        arrays = Arrays(parameters, None)
+        loss = self.loss(self.network(arrays, images), labels)
+        return loss if self.loss_scale == 1 else loss * self.loss_scale, arrays.found
 
     def unscaled(self, gradients: Any, loss: torch.Tensor) -> tuple[Any, torch.Tensor]:
         if self.loss_scale == 1:
@@ -216,26 +235,32 @@ class TorchAdapter(Adapter):
         losses = torch.full((len(labels),), math.nan, dtype=self.type, device=self.place)
         outputs = torch.empty((*labels.shape, self.recipe.model.outputs), dtype=self.type, device=self.place)
         evaluating = Loop(self.graphed_infer, [images], outputs, [])
-        return Loops(Loop(self.graphed_step, [images, labels], losses, self.in_place.changed), evaluating)
+        changed = [*self.in_place.changed, *self.statistics]
+        return Loops(Loop(self.graphed_step, [images, labels], losses, changed), evaluating)
 
     def graphed_infer(self, images: torch.Tensor) -> torch.Tensor:  # (B, H, W, C) -> (B, outputs)
-        return self.network(self.arrays, images.permute(0, 3, 1, 2))
+        return self.inferred(images.permute(0, 3, 1, 2))
 
     def graphed_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        gradients, loss = self.differentiate(images.permute(0, 3, 1, 2), labels)
+        gradients, loss, found = self.differentiate(images.permute(0, 3, 1, 2), labels)
+        self.keep(found)
         self.in_place.update(gradients)
         return loss
 
-    def differentiate(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[Any, torch.Tensor]:
-        loss = self.scaled_loss(self.parameters, images, labels)
-        return self.unscaled(torch.autograd.grad(loss, self.parameters), loss.detach())
+    def differentiate(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[Any, torch.Tensor, list[torch.Tensor]]:
+        """Return gradients, loss, and the statistics of the batch."""
+        loss, found = self.scaled_loss(self.parameters, images, labels)
+        return *self.unscaled(torch.autograd.grad(loss, self.parameters), loss.detach()), found
 
-    def trace(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[Any, torch.Tensor]:
+    def trace(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[Any, torch.Tensor, list[torch.Tensor]]:
         """Differentiate inside what torch.compile traces: one graph, where autograd outside of it makes two."""
-        return self.unscaled(*torch.func.grad_and_value(self.scaled_loss)(self.arrays, images, labels))
+        differentiated = torch.func.grad_and_value(self.scaled_loss, has_aux=True)
+        gradients, (loss, found) = differentiated(self.arrays, images, labels)
+        return *self.unscaled(gradients, loss), found
 
     def trace_step(self, images: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        gradients, loss = self.trace(images, labels)
+        gradients, loss, found = self.trace(images, labels)
+        self.keep(found)
         for array, gradient in zip(self.arrays, gradients, strict=True):
             array.sub_(self.rate_array * gradient)
         return loss
@@ -246,5 +271,7 @@ class TorchAdapter(Adapter):
                 return None  # one call does it, see step
             case SGD(_, momentum, nesterov):
                 return torch.optim.SGD(self.parameters, self.rate, momentum=momentum, nesterov=nesterov, fused=True)
-            case adam:
-                return torch.optim.Adam(self.parameters, self.rate, (adam.beta1, adam.beta2), adam.epsilon, fused=True)
+            case Adam(_, beta1, beta2, epsilon, 0.0):
+                return torch.optim.Adam(self.parameters, self.rate, (beta1, beta2), epsilon, fused=True)
+            case Adam(_, beta1, beta2, epsilon, decay):
+                return torch.optim.AdamW(self.parameters, self.rate, (beta1, beta2), epsilon, decay, fused=True)

@@ -130,8 +130,10 @@ class InPlace:
                     torch._foreach_add_(steps, velocity, alpha=momentum)
                 else:
                     steps = list(torch._foreach_add(velocity, 0.0))
-            case Adam(_, beta1, beta2, epsilon):
+            case Adam(_, beta1, beta2, epsilon, decay):
                 steps = self.adam(steps, beta1, beta2, epsilon)
+                if decay:
+                    torch._foreach_add_(steps, self.weights, alpha=decay)
         torch._foreach_mul_(steps, self.rate)
         torch._foreach_sub_(self.weights, steps)
 
@@ -183,8 +185,8 @@ def _replayed(function: Function, kept: Sequence[torch.Tensor]) -> Function:
         torch.compiler.cudagraph_mark_step_begin()
         found = graph(*batch)
         if isinstance(found, tuple):
-            gradients, loss = found
-            return gradients, loss.clone()
+            gradients, loss, statistics = found
+            return gradients, loss.clone(), statistics
         return found.clone()
 
     return call

@@ -184,7 +184,9 @@ class Judge:
         """Yield how far weights after a window's steps are apart: all weights, and each parameter."""
         steps = f"{window.steps} steps" if window.steps > 1 else "a step"
         place = f"{{}} {steps} of chunk {window.chunk + 1} moved {{}}"
-        norm, scale = self._apart(_flat(window.before), _flat(found), _flat(expected), window.steps)
+        learnt = [parameter.name for parameter in self.recipe.model.parameters()]
+        start, end, reached = (_flat(weights, learnt) for weights in (window.before, found, expected))
+        norm, scale = self._apart(start, end, reached, window.steps)
         yield _Deviation("all", norm, place.format("what", "the weights"))
         yield _Deviation("scale", scale, place.format("how far", "the weights"))
         for name, array in expected.items():
@@ -248,6 +250,6 @@ class Judge:
         return {"status": "invalid", "reason": reason}
 
 
-def _flat(weights: Weights) -> Array:
-    """Return all parameters as one vector."""
-    return np.concatenate([array.ravel() for array in weights.values()])
+def _flat(weights: Weights, names: list[str]) -> Array:
+    """Return the arrays of these names as one vector."""
+    return np.concatenate([weights[name].ravel() for name in names])

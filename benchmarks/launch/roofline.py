@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from adapters.contract import NARROW, storage
-from adapters.declaration import SGD, WEIGHTED, Recipe
+from adapters.declaration import COUNTED, SGD, Recipe
 from adapters.flops import model_flops
 
 
@@ -49,10 +49,8 @@ def _state_arrays(recipe: Recipe) -> int:
 
 
 def _kept_outputs(recipe: Recipe) -> int:
-    """Return the elements of one sample that forward must leave for backward: an output of each weighted layer."""
-    shapes = recipe.model.shapes()[1:]
-    layers = zip(recipe.model.layers, shapes, strict=True)
-    return sum(math.prod(shape) for layer, shape in layers if isinstance(layer, WEIGHTED))
+    """Return the elements of one sample that forward must leave for backward: an output of each layer of products."""
+    return sum(math.prod(place.after) for place in recipe.model.places() if isinstance(place.layer, COUNTED))
 
 
 def step_bytes(recipe: Recipe, batch_size: int, dtype: str) -> tuple[int, int]:

@@ -57,7 +57,7 @@ def read_weights(path: Path, model: Model) -> Weights:
         _check_header(path, model)
         with safe_open(path, framework="numpy") as file:
             _check_parameters(path, model, {name: file.get_slice(name) for name in file.keys()})  # noqa: SIM118  # no dict
-            weights = {parameter.name: file.get_tensor(parameter.name) for parameter in model.parameters()}
+            weights = {parameter.name: file.get_tensor(parameter.name) for parameter in model.arrays()}
     except (OSError, SafetensorError) as error:
         raise DataError(f"cannot read weights from {shown(path)}: {error}") from error
     if unusable := [name for name, array in weights.items() if not np.isfinite(array).all()]:
@@ -98,7 +98,7 @@ def _check_parameters(path: Path, model: Model, found: Mapping[str, Any]) -> Non
     about = {
         name: (tuple(part.get_shape()), DTYPES.get(part.get_dtype(), part.get_dtype())) for name, part in found.items()
     }
-    declared = {parameter.name: (parameter.shape, "float32") for parameter in model.parameters()}
+    declared = {parameter.name: (parameter.shape, "float32") for parameter in model.arrays()}
     for name in sorted(about.keys() | declared.keys()):
         if about.get(name) != declared.get(name):
             raise DataError(

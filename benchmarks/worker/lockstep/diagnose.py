@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.contract import Adapter
-from adapters.declaration import WEIGHTED, Flatten, Model
+from adapters.declaration import Flatten, Model
 from adapters.numpy import NumpyAdapter
 from adapters.weights import Weights
 from benchmarks.worker.inputs import copied
@@ -95,10 +95,11 @@ def _outputs(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Arr
         if _part(found, _evaluated(oracle, start, (batch[0] * factor, batch[1]))) < 1e-6:
             return f"outputs are those of pixels multiplied by {factor:g}"
     layers = adapter.recipe.model.layers
-    for end in range(next(i for i, layer in enumerate(layers) if isinstance(layer, WEIGHTED)), len(layers)):
+    first = min(parameter.place for parameter in adapter.recipe.model.parameters())
+    for end in range(int(adapter.recipe.model.places()[first].at.partition(".")[0]), len(layers)):
         prefix = _shortened(adapter.recipe.model, end)
         recipe = replace(adapter.recipe, model=prefix, loss="cross_entropy")
-        known = {parameter.name: start[parameter.name] for parameter in prefix.parameters()}
+        known = {parameter.name: start[parameter.name] for parameter in prefix.arrays()}
         pair = (
             type(adapter)(recipe, adapter.device, adapter.mode, adapter.precision),
             NumpyAdapter(recipe, dtype="float64"),

@@ -57,6 +57,7 @@ from benchmarks.worker.lockstep.reference import (
     SingleStep,
     at_places,
     outputs_apart,
+    positions,
     reference,
     single_steps,
 )
@@ -220,10 +221,11 @@ class _Judge:
         self.recipe = recipe  # as it is declared: the adapter's own may be another
         self.bounds = bounds_of(adapter.framework, adapter.precision)
         self.exactness = PrecisionFloor(adapter.precision)
-        shapes = recipe.model.shapes()
+        places = recipe.model.places()
         self.positions = {  # at which a parameter adds to the gradient of each sample
-            parameter.name: int(np.prod(shapes[parameter.layer + 1][1:])) for parameter in recipe.model.parameters()
+            parameter.name: positions(places[parameter.place]) for parameter in recipe.model.parameters()
         }
+        self.statistics = [parameter.name for parameter in recipe.model.statistics()]
         verdict.deviations = dict.fromkeys(asdict(self.bounds), 0.0)
 
     def note(self, kind: str, deviation: float, place: str, bound: float | None = None) -> None:
@@ -267,7 +269,7 @@ class _Judge:
             self.exactness.note("gradients", found[name], expected)
 
     def _bounds(self, step: SingleStep) -> Bounds:
-        moved = _relative(_flat(step.start), _flat(step.after))
+        moved = _relative(self._learnt(step.start), self._learnt(step.after))
         return step_bounds(self.bounds, self.adapter.precision, step.largest, step.loss, moved)
 
     def _step(self, step: SingleStep, training: BatchCursor, index: int, place: str) -> None:
@@ -277,10 +279,18 @@ class _Judge:
         bounds = self._bounds(step)
         deviation = loss_deviations(training.losses()[index], np.array(step.loss), self.adapter.precision)
         self.note("loss", float(np.nan_to_num(deviation, nan=HUGE, posinf=HUGE)), f"at {place}", bounds.loss)
-        found, expected, before = (_flat(weights) for weights in (self.adapter.get_weights(), step.after, step.start))
+        own = self.adapter.get_weights()
+        found, expected, before = (self._learnt(weights) for weights in (own, step.after, step.start))
         judged = decided(self.recipe.optimiser, step.gradients, bounds.gradient)
         self.note("weights", _relative(found[judged], expected[judged]), f"after {place}", bounds.weights)
         self.exactness.note("updates", found - before, expected - before)
+        for name in self.statistics:
+            apart = _relative(own[name], step.after[name])
+            self.note("weights", apart, f"in {name} after {place}", max(bounds.weights, bounds.outputs))
+
+    def _learnt(self, weights: Weights) -> Array:
+        """Return the parameters, without the statistics, as one vector."""
+        return _flat({name: array for name, array in weights.items() if name not in self.statistics})
 
     def _outputs(self, test: Preloaded, tests: tuple[Array, Array], place: str) -> None:
         """Compare the outputs at the adapter's own weights: what they have strayed by has been judged."""

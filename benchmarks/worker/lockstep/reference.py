@@ -9,17 +9,23 @@ Numerical Algorithms, section 3.3).
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from adapters.declaration import Initialiser, Recipe
+from adapters.declaration import LSTM, Initialiser, Place, Recipe, SelfAttention
 from adapters.numpy import NumpyAdapter
-from adapters.numpy.layers import Activation, Dense, Flatten, Pool2D, Weighted
+from adapters.numpy.base import Layer, Weighted
+from adapters.numpy.functions import Activation
+from adapters.numpy.images import BatchNorm, Conv2D, GlobalAvgPool, Pool2D
+from adapters.numpy.layers import Dense, Reshape, Residual
+from adapters.numpy.tokens import LayerNorm, Patches
 from adapters.weights import Weights, initial_weights
 from benchmarks.worker.inputs import Inputs, read_weights, write_weights
 from benchmarks.worker.lockstep.bounds import Bounds, outputs_bound
@@ -27,6 +33,7 @@ from benchmarks.worker.lockstep.bounds import Bounds, outputs_bound
 Array = npt.NDArray[Any]
 HUGE = 1e300  # stands for what is not finite, which JSON cannot say
 FLOAT32_EPSILON = 2.0**-23  # a sum of products is off by about this times the sum of their magnitudes
+STEEPEST, TRIALS = 1.13, 3  # the slope of a GELU; draws of what errors make
 TIED = 1e-6  # of that: float64's own rounding. Such ties come from equal patches, whose gradients are equal too
 SPARE = 3  # candidates for every sample needed
 GLOROT = Initialiser()
@@ -35,11 +42,21 @@ GLOROT = Initialiser()
 def _tie_free(oracle: NumpyAdapter, images: Array) -> npt.NDArray[np.bool_]:
     """Return which samples (B,) no rounding in float32 can flip at the oracle's weights; images (B, C, H, W)."""
     x = np.ascontiguousarray(images.transpose(1, 0, 2, 3))
-    error = np.zeros_like(x)
     unsure = np.zeros(len(images), np.bool_)
-    for layer in oracle.layers:
+    _followed(oracle.layers, x, np.zeros_like(x), unsure)
+    return ~unsure
+
+
+def _followed(layers: list[Layer], x: Array, error: Array, unsure: npt.NDArray[np.bool_]) -> tuple[Array, Array]:
+    """Return what a chain makes of its input and of its errors; note in `unsure` (B,) which samples may flip."""
+    for layer in layers:
+        if isinstance(layer, Residual):
+            parts = [_followed(side, x, error, unsure) for side in (layer.branch, layer.shortcut)]
+            x = parts[0][0] + parts[1][0]
+            error = parts[0][1] + parts[1][1] + FLOAT32_EPSILON * np.abs(x)
+            continue
         y = layer.forward(x).copy()  # a layer's buffer is its own
-        if isinstance(layer, Weighted):
+        if isinstance(layer, Conv2D | Dense):
             error = _propagated(layer, x, error)
         elif isinstance(layer, Pool2D):
             errors = layer.views(error)
@@ -47,19 +64,33 @@ def _tie_free(oracle: NumpyAdapter, images: Array) -> npt.NDArray[np.bool_]:
             for view in layer.views(x) if layer.largest else ():
                 unsure |= _doubtful(y - view, 2 * largest)
             error = largest
-        elif isinstance(layer, Flatten):
+        elif isinstance(layer, Reshape | Patches | GlobalAvgPool):
             error = layer.forward(error).copy()
-        elif isinstance(layer, Activation):  # none of them is steeper than 1
+        elif isinstance(layer, Activation):  # none of them is steeper than STEEPEST
             if layer.function == "relu":
                 unsure |= _doubtful(np.abs(x), error)
-            error = error + FLOAT32_EPSILON * np.abs(y)
+            error = (STEEPEST if "gelu" in layer.function else 1) * error + FLOAT32_EPSILON * np.abs(y)
+        else:
+            error = _tried(layer, x, error, y)
         x = y
-    return ~unsure
+    return x, error
 
 
-def _propagated(layer: Weighted, x: Array, error: Array) -> Array:
+def _tried(layer: Layer, x: Array, error: Array, y: Array) -> Array:
+    """Return what a layer of several steps makes of its input's errors: the largest change by errors of random signs.
+
+    Twice that, and its own rounding: of norms, attention and an LSTM no bound of each step would be near the truth.
+    """
+    generator = np.random.default_rng(0)
+    changes = (layer.forward(x + error * generator.choice((-1.0, 1.0), x.shape)) - y for _ in range(TRIALS))
+    largest = np.maximum.reduce([np.abs(change) for change in changes])
+    return np.asarray(2 * largest + 4 * FLOAT32_EPSILON * (np.abs(y) + float(np.abs(y).mean())))
+
+
+def _propagated(layer: Conv2D | Dense, x: Array, error: Array) -> Array:
     """Return what a weighted layer makes of its input's errors, its own rounding added."""
-    weight, bias = layer.weight, layer.bias
+    weight, biased = layer.weight, "bias" in layer.names
+    bias = layer.bias if biased else np.zeros(1)
     layer.weight, layer.bias = np.abs(weight), np.zeros_like(bias)
     inherited = layer.forward(error).copy()
     layer.bias = np.abs(bias)
@@ -71,7 +102,7 @@ def _propagated(layer: Weighted, x: Array, error: Array) -> Array:
 def _doubtful(gap: Array, error: Array) -> npt.NDArray[np.bool_]:
     """Return for each sample whether a gap lies within its error; (C, B, H, W) or (B, features)."""
     found = (gap < error) & (gap > TIED * error)
-    return np.asarray(found.any(axis=(0, 2, 3) if gap.ndim == 4 else 1))
+    return np.asarray(found.any(axis=(0, 2, 3) if gap.ndim == 4 else tuple(range(1, gap.ndim))))
 
 
 def tie_free_batches(oracle: NumpyAdapter, images: Array, labels: Array, count: int) -> Array:
@@ -189,34 +220,50 @@ def single_steps(recipe: Recipe, weights: Weights, images: Array, labels: Array)
         loss = oracle.differentiate(preloaded.images[index], preloaded.labels[index])
         gradients = oracle.named(oracle.gradient_arrays())
         stepper.set_weights(start)
-        for layer, found in zip(stepper.weighted, oracle.weighted, strict=True):  # an update may write to gradients
-            layer.weight_gradient, layer.bias_gradient = found.weight_gradient.copy(), found.bias_gradient.copy()
+        stepper.adopt(oracle)
         stepper.update()
-        terms = dict(zip(list(gradients)[1::2], reversed(oracle.terms), strict=True))
-        yield SingleStep(start, oracle.largest, loss, gradients, terms, stepper.get_weights())
+        yield SingleStep(start, oracle.largest, loss, gradients, oracle.terms(), stepper.get_weights())
         oracle.update()
+
+
+def positions(place: Place) -> int:
+    """Return at how many positions of a sample the parameters of a layer add to their gradient."""
+    if isinstance(place.layer, LSTM | SelfAttention):
+        return place.before[0]
+    return math.prod(place.after[1:] if len(place.after) == 3 else place.after[:-1])
 
 
 class _Watched(NumpyAdapter):
     """The oracle, which also keeps how large its outputs and the terms of its biases' gradients are."""
 
     largest: float
-    terms: list[float]  # from the last layer to the first
+
+    def build(self) -> None:
+        super().build()
+        self.magnitudes: dict[Weighted, float] = {}
+        for layer in self.weighted:
+            if isinstance(layer, Conv2D | Dense | BatchNorm | LayerNorm) and "bias" in layer.names:
+                layer.backward = partial(self._noted, layer, layer.backward)  # type: ignore[method-assign]
+
+    def _noted(self, layer: Weighted, backward: Callable[[Array], Array], dy: Array) -> Array:
+        axes = (1, 2, 3) if dy.ndim == 4 else tuple(range(dy.ndim - 1))  # (C, B, H, W), or features last
+        self.magnitudes[layer] = float(np.linalg.norm(np.abs(dy).sum(axis=axes)))
+        return backward(dy)
 
     def forward(self, x: Array) -> Array:
         outputs = super().forward(x)
         self.largest = float(np.abs(outputs).max())
         return outputs
 
-    def backward(self, dy: Array) -> None:
-        self.terms = []
-        for layer in reversed(self.layers):
-            if isinstance(layer, Weighted):
-                axes = (1, 2, 3) if dy.ndim == 4 else 0  # (C, B, H, W) or (B, features)
-                self.terms.append(float(np.linalg.norm(np.abs(dy).sum(axis=axes))))
-            dy = layer.backward(dy)
-            if not layer.needs_input_gradient:
-                return
+    def terms(self) -> dict[str, float]:
+        """Return by a bias's name the norm over its channels of the sum of its gradient's terms' magnitudes."""
+        names = iter(parameter.name for parameter in self.recipe.model.parameters())
+        owners = ((layer, next(names)) for layer in self.weighted for _ in layer.names)
+        return {
+            name: self.magnitudes[layer]
+            for layer, name in owners
+            if name.endswith(".bias") and layer in self.magnitudes
+        }
 
 
 def outputs_apart(
@@ -237,5 +284,7 @@ def _products(oracle: NumpyAdapter) -> Array:
 
     Their rounding errors have either sign, so that they add up as squares do, whatever the products cancel to.
     """
-    last = next(layer for layer in reversed(oracle.layers) if isinstance(layer, Dense))  # a model ends in a vector
+    last = next((layer for layer in reversed(oracle.layers) if isinstance(layer, Weighted)), None)
+    if not isinstance(last, Dense):  # a norm, an LSTM or a sum: nothing of them is large and cancels
+        return np.zeros(1)
     return np.asarray(np.sqrt(np.square(last.x) @ np.square(last.weight)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from adapters.declaration import Recipe
+from adapters.declaration import Cosine, Exponential, Recipe
 from adapters.flops import describe
 from adapters.recipes import RECIPES
 from report.page import columns, words
@@ -84,8 +84,11 @@ def _network(recipe: Recipe) -> Iterator[Part]:
     ]
     only = {"model": recipe.model.name}
     optimiser = f"{type(recipe.optimiser).__name__} at {recipe.optimiser.rate:.3g}"
-    factor = recipe.schedule.factor
-    optimiser += f", times {factor:.3g} after each epoch" if factor != 1 else ""
+    match recipe.schedule:
+        case Exponential(factor) if factor != 1:
+            optimiser += f", times {factor:.3g} after each epoch"
+        case Cosine(epochs, warmup):
+            optimiser += f", as a cosine over {epochs} epochs" + (f" after {warmup} of warm-up" if warmup else "")
     trained = f"{recipe.loss.replace('_', ' ')}, {optimiser}, batch {recipe.batch_size}, {recipe.epochs} epochs"
     title = f"{recipe.name}: {described['parameters']:,} parameters; {trained}; {recipe.source}"
     yield Flow(title, boxes, only)
