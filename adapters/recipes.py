@@ -133,10 +133,10 @@ _RECIPES = (
     Recipe("lenet5", LENET5, Adam(0.001), epochs=20, source="PyTorch tutorial"),
     Recipe("mlp", MLP, SGD(0.1), source=f"{MXNET}, Glorot initialiser"),
     Recipe("lenet", LENET, SGD(0.1), source=f"{MXNET}, Glorot initialiser"),
-    Recipe("resnet", RESNET, SGD(0.1, 0.9, True), schedule=Cosine(10, 1), source="ResNet-8 of MLPerf Tiny"),
+    Recipe("resnet", RESNET, SGD(0.02, 0.9, True), schedule=Cosine(10, 1), source="ResNet-8 of MLPerf Tiny"),
     Recipe("vit", VIT, Adam(0.001, weight_decay=0.01), schedule=Cosine(10, 1), source="arXiv:2010.11929, small"),
     Recipe("lstm", LSTM_ROWS, Adam(0.001), source="arXiv:1504.00941, rows of pixels as steps"),
-    Recipe("mobile", MOBILE, SGD(0.1, 0.9, True), schedule=Cosine(10, 1), source="arXiv:1704.04861, small"),
+    Recipe("mobile", MOBILE, SGD(0.02, 0.9, True), schedule=Cosine(10, 1), source="arXiv:1704.04861, small"),
 )
 RECIPES: dict[str, Recipe] = {recipe.name: recipe for recipe in _RECIPES}
 MODELS: dict[str, Model] = {recipe.model.name: recipe.model for recipe in _RECIPES}

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from adapters.declaration import Initialiser, layers
+from adapters.numpy import NumpyAdapter
 from adapters.recipes import MODELS, RECIPES
 from adapters.weights import initial_weights
 from benchmarks.errors import WorkerFailed
@@ -34,10 +35,11 @@ def program(monkeypatch, tmp_path, text):
 @pytest.mark.parametrize("model", MODELS.values(), ids=MODELS)
 def test_layers_go_by_the_names_of_their_parameters(model):
     described = layers(model)
-    named = {layer["name"] for layer in described}
-    assert len(named) == len(described) == len(model.layers)
-    assert {parameter.name.partition(".")[0] for parameter in model.parameters()} <= named
-    assert [tuple(layer["input_shape"]) for layer in described] == list(model.shapes()[:-1])
+    parted = [part for layer in described for part in (*layer.get("branch", ()), *layer.get("shortcut", ()), layer)]
+    named = {layer["name"] for layer in parted}
+    assert len(named) == len(parted) == len(model.places())
+    assert {parameter.name.partition(".")[0] for parameter in model.arrays()} <= named
+    assert [tuple(layer["input_shape"]) for layer in parted] == [place.before for place in model.places()]
 
 
 def test_files_are_written_loaded_and_compared(weights, tmp_path):
@@ -48,6 +50,19 @@ def test_files_are_written_loaded_and_compared(weights, tmp_path):
     found = native.outputs("numpy", "cpu", RECIPE.model, tmp_path, pixels)["npz"]
     assert native.write_and_verify("numpy", "cpu", RECIPE, weights, tmp_path, IMAGES, found)["npz"] < 1e-5
     assert [path.name for path in tmp_path.iterdir()] == ["lenet.npz"]
+
+
+@pytest.mark.parametrize("name", ["resnet", "vit", "lstm", "mobile"])
+def test_networks_of_today_compute_the_same_from_their_file(weights, tmp_path, name):
+    recipe = RECIPES[name]
+    adapter, drawn = NumpyAdapter(recipe), initial_weights(recipe.model, recipe.initialiser, 0)
+    adapter.set_weights({key: 1.1 * array + 0.001 for key, array in drawn.items()})
+    pixels = (IMAGES / np.float32(255))[:, None].astype(np.float32)
+    batch = adapter.put(pixels[None], np.zeros((1, len(pixels)), np.int64))
+    expected = adapter.fetch(adapter.evaluate(batch, 0, 1))
+    assert (
+        native.write_and_verify("numpy", "cpu", recipe, adapter.get_weights(), tmp_path, IMAGES, expected)["npz"] < 1e-4
+    )
 
 
 def test_the_other_process_finds_nothing_of_this_project(weights, tmp_path, monkeypatch):

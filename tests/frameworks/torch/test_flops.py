@@ -23,6 +23,7 @@ from adapters.declaration import (
 from adapters.flops import model_flops
 from adapters.recipes import MODELS
 from adapters.torch import TorchAdapter
+from adapters.torch.layers import Arrays
 
 
 def counted(model: Model, batch_size: int = 2) -> tuple[int, int]:
@@ -30,9 +31,9 @@ def counted(model: Model, batch_size: int = 2) -> tuple[int, int]:
     adapter = TorchAdapter(Recipe("drawn", model, SGD(0.1)), "cpu", "eager", "float32")
     images = torch.rand(batch_size, *model.input_shape)
     with FlopCounterMode(display=False) as forward:
-        adapter.network(adapter.parameters, images)
+        adapter.network(Arrays(adapter.parameters, None), images)
     with FlopCounterMode(display=False) as training:
-        adapter.network(adapter.parameters, images).sum().backward()
+        adapter.network(Arrays(adapter.parameters, None), images).sum().backward()
     return forward.get_total_flops() // batch_size, training.get_total_flops() // batch_size
 
 

@@ -3,18 +3,28 @@ from __future__ import annotations
 import pytest
 
 from adapters.declaration import (
+    LSTM,
     SGD,
     Activation,
     Adam,
+    BatchNorm,
     Conv2D,
+    Cosine,
     DeclarationError,
     Dense,
     Exponential,
     Flatten,
+    GlobalAvgPool,
     Initialiser,
+    LayerNorm,
     MaxPool2D,
     Model,
+    Patches,
     Recipe,
+    Reshape,
+    Residual,
+    SelfAttention,
+    layers,
 )
 from adapters.recipes import MODELS, RECIPES
 
@@ -27,10 +37,14 @@ PARAMETERS = {
     "cnn_28_dense": 2_424_482,
     "lenet5": 61_706,
     "lenet": 431_080,
+    "resnet": 77_754,
+    "vit": 71_434,
+    "lstm": 81_674,
+    "mobile": 9_034,
 }
 
 
-def test_the_eight_models_have_their_published_sizes():
+def test_the_models_have_their_sizes():
     assert {name: model.parameter_count for name, model in MODELS.items()} == PARAMETERS
 
 
@@ -64,6 +78,16 @@ def test_parameters_are_named_in_order_with_canonical_shapes():
         ((Conv2D(3, 29),), "does not fit"),
         ((MaxPool2D(29, 1),), "does not fit"),
         ((Activation("softmax"),), "needs a vector"),
+        ((Conv2D(4, 3, groups=3), GlobalAvgPool(), Dense(2)), "3 groups do not divide 1 and 4 channels"),
+        ((Conv2D(4, 3), BatchNorm(), GlobalAvgPool(), Dense(2)), "its bias does nothing before BatchNorm"),
+        ((Patches(5, 4), Dense(2)), "do not cut 28x28 evenly"),
+        ((Patches(4, 4), SelfAttention(3), Dense(2)), "3 heads do not divide the 16 values"),
+        ((Patches(4, 4), BatchNorm()), "take LayerNorm"),
+        ((LayerNorm(),), "take BatchNorm"),
+        ((Flatten(), LSTM(3)), "needs tokens"),
+        ((Reshape((3, 5)),), "the 784 values of .* do not fill"),
+        ((Residual((Conv2D(3, 3),)), Flatten(), Dense(2)), r"layer 0, Residual: of \(1, 28, 28\) branch makes"),
+        ((Residual((Flatten(), Conv2D(3, 3))), Dense(2)), r"layer 0\.branch\.1, Conv2D.*needs an image"),
     ],
 )
 def test_a_model_that_cannot_be_built_is_refused_with_its_layer(layers, words):
@@ -74,7 +98,7 @@ def test_a_model_that_cannot_be_built_is_refused_with_its_layer(layers, words):
 
 def test_unknown_words_are_refused():
     with pytest.raises(DeclarationError, match="expected relu"):
-        Activation("gelu")
+        Activation("swish")
     with pytest.raises(DeclarationError, match="expected one of"):
         Initialiser("orthogonal")
     with pytest.raises(DeclarationError, match="unknown"):
@@ -93,3 +117,49 @@ def test_the_tutorials_recipes_start_as_their_tutorials_did():
     assert RECIPES["lenet_tutorial"].initialiser == Initialiser("uniform", 0.01)
     assert RECIPES["cnn_32_64_softmax_twice"].model.layers[-1] == Activation("softmax")
     assert RECIPES["cnn_32_64_softmax_twice"].model.parameter_count == PARAMETERS["cnn_32_64"]
+
+
+def test_arrays_are_parameters_and_then_statistics_by_place():
+    branch = Conv2D(2, 3, padding=1, bias=False), BatchNorm()
+    model = Model("r", (Conv2D(2, 1), Residual(branch), GlobalAvgPool(), Dense(3)), (1, 4, 4))
+    assert [place.at for place in model.places()] == ["0", "1.branch.0", "1.branch.1", "1", "2", "3"]
+    assert [(p.name, p.place) for p in model.parameters()][2:5] == [
+        ("conv2.weight", 1),
+        ("batchnorm1.weight", 2),
+        ("batchnorm1.bias", 2),
+    ]
+    assert [p.name for p in model.statistics()] == ["batchnorm1.mean", "batchnorm1.variance"]
+    assert model.arrays() == model.parameters() + model.statistics()
+    assert [place.inner for place in model.places()] == [False, True, True, True, True, True]
+
+
+def test_a_description_holds_the_layers_within_a_residual():
+    branch = Conv2D(2, 3, padding=1, bias=False), BatchNorm()
+    model = Model("r", (Residual(branch, (Conv2D(2, 1),)), GlobalAvgPool(), Dense(3)), (1, 4, 4))
+    residual, *others = layers(model)
+    assert [part["name"] for part in residual["branch"] + residual["shortcut"]] == ["conv1", "batchnorm1", "conv2"]
+    assert [layer["type"] for layer in others] == ["GlobalAvgPool", "Dense"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "words"), [((Conv2D(3, 3),), "it needs a vector"), ((Flatten(),), "no layer with weights")]
+)
+def test_a_network_is_one_that_learns_and_ends_in_a_vector(layers, words):
+    with pytest.raises(DeclarationError, match=words):
+        Model("wrong", layers)
+
+
+def test_a_cosine_warms_up_and_ends_at_its_last_epoch():
+    schedule, optimiser = Cosine(5, 2), SGD(1.0)
+    rates = [schedule.rate(optimiser, epoch) for epoch in range(7)]
+    assert rates[:3] == [0.5, 1.0, 1.0]
+    assert rates[3] == pytest.approx(0.75)
+    assert rates[4] == pytest.approx(0.25)
+    assert rates[4] == rates[5] == rates[6]
+    with pytest.raises(DeclarationError, match="less than epochs"):
+        Cosine(2, 2)
+
+
+def test_label_smoothing_belongs_to_a_cross_entropy():
+    with pytest.raises(DeclarationError, match="label_smoothing is a share"):
+        Recipe("r", MODELS["linear"], SGD(0.1), "mean_squared_error", label_smoothing=0.1)

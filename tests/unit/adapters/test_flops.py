@@ -2,7 +2,25 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.declaration import SGD, Activation, Adam, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
+from adapters.declaration import (
+    LSTM,
+    SGD,
+    Activation,
+    Adam,
+    AvgPool2D,
+    BatchNorm,
+    Conv2D,
+    Dense,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool2D,
+    Model,
+    Patches,
+    Place,
+    Recipe,
+    Residual,
+    SelfAttention,
+)
 from adapters.flops import _layer_costs, _other_flops, describe, model_flops, step_all_flops
 from adapters.recipes import MODELS, RECIPES
 
@@ -18,8 +36,32 @@ PUBLISHED = {  # forward, training, per sample
 }
 
 
-def test_totals_of_all_eight_models():
-    assert {name: model_flops(model) for name, model in MODELS.items()} == PUBLISHED
+def test_totals_of_the_tutorials_models():
+    assert {name: model_flops(MODELS[name]) for name in PUBLISHED} == PUBLISHED
+
+
+def test_an_lstm_and_attention_counted_by_hand():
+    """A first layer needs no gradient of its input; of attention and an LSTM that is but a part of the products."""
+    recurrent = Model("l", (Patches(1, 6), LSTM(5), Dense(2)), (1, 4, 6))
+    gates = 2 * 4 * 4 * 5 * (6 + 5)
+    assert model_flops(recurrent) == (gates + 20, 3 * gates - 2 * 4 * 4 * 5 * 6 + 3 * 20)
+    attending = Model("a", (Patches(2, 2), SelfAttention(2), Flatten(), Dense(3)), (1, 4, 6))
+    qkv, products, out = 2 * 6 * 4 * 12, 2 * 2 * 6 * 6 * 4, 2 * 6 * 4 * 4
+    assert model_flops(attending) == (qkv + products + out + 144, 2 * qkv + 3 * (products + out + 144))
+
+
+def test_layers_side_by_side_that_read_the_images_need_no_gradient_of_them():
+    shortcut = Conv2D(3, 1, bias=False), BatchNorm()
+    model = Model("r", (Residual((Conv2D(3, 1),), shortcut), GlobalAvgPool(), Dense(2)), (2, 5, 5))
+    assert model_flops(model) == (2 * 300 + 12, 2 * 2 * 300 + 36)
+
+
+def test_groups_divide_the_products():
+    whole, parted = (
+        model_flops(Model("g", (Conv2D(8, 3, groups=groups), GlobalAvgPool(), Dense(2)), (4, 5, 5)))
+        for groups in (1, 4)
+    )
+    assert (whole[0] - 32) == 4 * (parted[0] - 32)
 
 
 def test_the_published_figures_of_cnn_20_20():
@@ -61,7 +103,9 @@ def test_what_lies_before_the_first_weights_needs_no_gradient():
         (Activation("relu"), 1, 1),
         (Activation("tanh"), 1, 3),
         (Activation("sigmoid"), 4, 3),
+        (BatchNorm(), 7, 7),
+        (Residual(()), 1, 1),
     ],
 )
 def test_cost_of_one_output_that_the_headline_leaves_out(layer, forward, backward):
-    assert _other_flops(layer, (2, 5, 5)) == (50 * forward, 50 * backward)
+    assert _other_flops(Place("0", layer, (2, 9, 9), (2, 5, 5), True)) == (50 * forward, 50 * backward)

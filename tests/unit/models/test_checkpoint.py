@@ -41,7 +41,7 @@ def test_what_is_written_is_read(folder):
     assert list(found.weights) == [parameter.name for parameter in RECIPE.model.parameters()]
     assert all(np.array_equal(found.weights[name], array) for name, array in WEIGHTS.items())
     assert found.card["dataset"] == ABOUT["dataset"]
-    assert found.card["recipe"]["model"]["layers"][1] == {"type": "Dense", "units": 128}
+    assert found.card["recipe"]["model"]["layers"][1] == {"type": "Dense", "units": 128, "bias": True}
     assert [path.name for path in folder.parent.iterdir()] == ["mlp"]
 
 
