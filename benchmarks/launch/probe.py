@@ -144,7 +144,8 @@ def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> li
     found = values(given, [], list(FRAMEWORKS), "framework")
     kinds = set(map(kind, devices))
     if impossible := [name for name in found if not kinds <= set(FRAMEWORKS[name].devices)]:
-        raise UsageError(f"there is no such thing as {impossible[0]} on a GPU; use --device cpu")
+        name = impossible[0]
+        raise UsageError(f"{name} computes on the CPU alone here: tox -e {name}-cpu, or --device cpu")
     missing = []
     for framework in found or default_frameworks():
         for device in devices:
