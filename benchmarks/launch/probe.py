@@ -19,6 +19,8 @@ from benchmarks.plan.typed import values
 from benchmarks.worker.protocol import ProbeRequest
 
 REASON_CHARACTERS = 200
+PLACE = re.compile(r", at adapters/\S+ \(\S+\)$")  # of an adapter's line, as the worker ends a reason
+ASKED_FOR = re.compile(r"(ImportError: cannot import name|ModuleNotFoundError: No module named '([^']*)').*", re.DOTALL)
 PROBE_TIMEOUT_S = 120.0  # of its own: the first import in an environment may compile thousands of files
 
 
@@ -83,7 +85,8 @@ def probe(framework: str, device: str) -> Probe:
     if outcome.answer is None or outcome.status != "ok":
         said = "does not answer" if outcome.answer is None else "fails"
         problem = f"{framework} on {device} {said}: {_last_line(outcome.reason)}"
-        return Probe(framework, device, f"{problem}; {remedy}" if _is_broken(outcome) else problem, missing=True)
+        broken = _is_broken(framework, outcome)
+        return Probe(framework, device, f"{problem}; {remedy}" if broken else problem, missing=True)
     if other := _other_versions(outcome.answer["versions"], environments.pinned(framework, device)):
         return Probe(framework, device, f"{framework} on {device} is not as locked: {other}; {remedy}", missing=True)
     if hardware.kind(device) not in outcome.answer["devices"]:
@@ -92,20 +95,26 @@ def probe(framework: str, device: str) -> Probe:
 
 
 def _last_line(reason: str) -> str:
-    """Return the kind of an error and its last line, where compilers and loaders say what is wrong; cut."""
+    """Return the kind of an error and its last line, where compilers and loaders say what is wrong; cut.
+
+    An adapter's file and line stay.
+    """
     first, *more = [line.strip() for line in reason.splitlines() if line.strip()] or ["it gave no reason"]
     text = f"{first.partition(':')[0]}: {more[-1]}" if more else first
-    return text if len(text) <= REASON_CHARACTERS else text[: REASON_CHARACTERS - 1] + "…"
+    place = found[0] if (found := PLACE.search(text)) else ""
+    return text if len(text) <= REASON_CHARACTERS else f"{text[: REASON_CHARACTERS - 1 - len(place)]}…{place}"
 
 
-def _is_broken(outcome: Outcome) -> bool:
+def _is_broken(framework: str, outcome: Outcome) -> bool:
     """Return whether a new environment may help: this one hangs, ends before it answers, or lacks a module.
 
-    An adapter's error, a processor that lacks an instruction and a library of the system that is not there stay.
+    An adapter's error, a processor that lacks an instruction and a library of the system that is not there stay. A line
+    of an adapter that imports what is not there is its error, unless that is the framework itself.
     """
     absent = re.match(r"(ModuleNotFoundError|ImportError):", outcome.reason)
     if absent and "cannot open shared object file" not in outcome.reason:
-        return True
+        asked = ASKED_FOR.match(outcome.reason) if PLACE.search(outcome.reason) else None
+        return asked is None or asked[2] == framework
     return outcome.status == "timeout" or (outcome.status == "failed" and outcome.answer is None)
 
 

@@ -115,6 +115,7 @@ def test_a_program_that_says_no_version_is_unknown(compiled, tmp_path):
 
 
 NO_MODULE = "ModuleNotFoundError: No module named 'torch'"
+AT = ", at adapters/torch/__init__.py:13 (<module>)"
 NO_LIBRARY = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
 
 
@@ -122,6 +123,12 @@ NO_LIBRARY = "ImportError: libGL.so.1: cannot open shared object file: No such f
     ("outcome", "said", "remedy"),
     [
         (Outcome("failed", NO_MODULE, {}, ""), NO_MODULE, True),
+        (Outcome("failed", NO_MODULE + AT, {}, ""), NO_MODULE, True),
+        (Outcome("failed", "ImportError: torch is not built for this machine" + AT, {}, ""), AT, True),
+        (Outcome("failed", "ImportError: cannot import name '_C' from 'torch'", {}, ""), "'_C'", True),  # within torch
+        (Outcome("failed", NO_MODULE.replace("torch", "trch") + AT, {}, ""), f"'trch'{AT}", False),
+        (Outcome("failed", f"ImportError: cannot import name 'x' from 'torch' ({'y' * 300}){AT}", {}, ""), AT, False),
+        (Outcome("failed", f"NameError: name 'tor' is not defined{AT}", {}, ""), AT, False),
         (Outcome("failed", "worker exited with 1: it printed nothing", None, ""), "exited with 1", True),
         (Outcome("timeout", "not finished after 120 s", None, ""), "not finished", True),
         (Outcome("failed", NO_LIBRARY, {}, ""), NO_LIBRARY, False),
