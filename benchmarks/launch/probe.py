@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -166,3 +166,16 @@ def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> li
     if not present:
         raise EnvironmentMissing("\n".join(message for _, message in missing if found) or missing[0][1])
     return found or present
+
+
+def with_packages(frameworks: Sequence[str], say: Callable[[str], None]) -> list[str]:
+    """Return the frameworks whose system packages are here; say of each other one what to type.
+
+    EnvironmentMissing where none is left.
+    """
+    missing = {name: problem for name in frameworks if (problem := environments.missing_packages(name))}
+    if len(missing) == len(frameworks):
+        raise EnvironmentMissing("\n".join(missing.values()))
+    for problem in missing.values():
+        say(problem)
+    return [name for name in frameworks if name not in missing]
