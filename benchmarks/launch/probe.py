@@ -145,16 +145,21 @@ def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[s
             raise
 
 
+def require_builds(frameworks: Sequence[str], devices: Sequence[str]) -> None:
+    """Raise UsageError for a framework that has no build for one of these devices; `all` are those that are here."""
+    kinds = set(map(kind, devices)) - {"all"}
+    for name in frameworks:
+        if not kinds <= set(FRAMEWORKS[name].devices):
+            raise UsageError(f"{name} computes on the CPU alone here: tox -e {name}-cpu, or --device cpu")
+
+
 def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> list[str]:
     """Return the frameworks that a user asked for, or those of a default sweep that have an environment.
 
     Errors hold the command to type.
     """
     found = values(given, [], list(FRAMEWORKS), "framework")
-    kinds = set(map(kind, devices))
-    if impossible := [name for name in found if not kinds <= set(FRAMEWORKS[name].devices)]:
-        name = impossible[0]
-        raise UsageError(f"{name} computes on the CPU alone here: tox -e {name}-cpu, or --device cpu")
+    require_builds(found, devices)
     missing = []
     for framework in found or default_frameworks():
         for device in devices:
