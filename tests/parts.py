@@ -1,8 +1,10 @@
 """All tests in stages, as `tox -e test` runs them: every part runs though another fails, and the exit code says so.
 
-Parts of a stage stand in lanes, which run side by side: in the second stage the engine's tests, which mostly wait,
-beside those that measure, and the adapters' beside the others. A line says when a part begins and how it ends; what it
-prints is in .tox/parts/NAME.txt, and its end is shown where it fails. Arguments go to pytest.
+Of each stage two parts run at a time, in the order that is written here; whichever ends makes room for the next. What
+measures real speeds (`sweeps`, `attacks`) stands far apart: two threads that spin in each of them would take each
+other's cores. Beside `sweeps` run the engine's tests, which mostly wait. Short parts come last, so that both lanes end
+together. A line says when a part begins and how it ends; what it prints is in .tox/parts/NAME.txt, and its end is shown
+where it fails. Arguments go to pytest.
 """
 
 from __future__ import annotations
@@ -20,7 +22,10 @@ from typing import NamedTuple
 from adapters.registry import FRAMEWORKS
 
 ENVIRONMENTS = Path(__file__).resolve().parents[1] / ".tox"
-# Threads of adapters' tests do not spin, which would take the core from the other lane.
+LANES = 2
+# Beside another lane threads that wait for each other take many times as long as one: NumPy has one in a test's own
+# process, and those of adapters' tests do not spin. What a sweep's workers get is the harness's to say.
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1"}
 WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "OPENBLAS_THREAD_TIMEOUT": "4"}
 TAIL_LINES = 300  # of a part that fails: its tracebacks and the summary
 COUNTED = re.compile(r"(\d+) (passed|failed|skipped|deselected|errors?)\b")
@@ -48,24 +53,19 @@ def tested(name: str, environment: str, *arguments: str) -> Part:
     return Part(name, environment, ("python", "-m", "pytest", *arguments, "--durations=20"))
 
 
-STAGES: tuple[tuple[tuple[Part, ...], ...], ...] = (
+STAGES: tuple[tuple[Part, ...], ...] = (
     (
-        (
-            Part("ruff", "lint", ("ruff", "check", ".")),
-            Part("format", "lint", ("ruff", "format", "--check", ".")),
-            Part("mypy", "lint", ("mypy",)),
-        ),
-        (tested("unit", "test", "tests/unit", "-m", "not soak", "-n", "2", "--dist", "worksteal"),),
+        tested("unit", "test", "tests/unit", "-m", "not soak", "-n", "2", "--dist", "worksteal"),
+        Part("mypy", "lint", ("mypy",)),
+        Part("ruff", "lint", ("ruff", "check", ".")),
+        Part("format", "lint", ("ruff", "format", "--check", ".")),
     ),
     (
-        tuple(
-            tested(name, "test", f"tests/{name}", "-m", "not soak")
-            for name in ("sweeps", "attacks", "process", "fuzz", "browser")
-        ),
-        (
-            tested("engine", "engine", "tests/engine", "-m", "not soak"),
-            *(tested(name, f"{name}-cpu", "tests/frameworks", "--framework", name) for name in FRAMEWORKS),
-        ),
+        tested("sweeps", "test", "tests/sweeps", "-m", "not soak"),
+        tested("engine", "engine", "tests/engine", "-m", "not soak"),
+        tested("process", "test", "tests/process", "-m", "not soak"),
+        *(tested(name, f"{name}-cpu", "tests/frameworks", "--framework", name) for name in FRAMEWORKS),
+        *(tested(name, "test", f"tests/{name}", "-m", "not soak") for name in ("browser", "attacks", "fuzz")),
     ),
 )
 
@@ -80,7 +80,7 @@ def run(part: Part, arguments: list[str]) -> Outcome:
     print(f"######## {part.name} begins", flush=True)
     begin = time.monotonic()
     with output.open("wb") as file:
-        variables = os.environ | (WAITING if part.name in FRAMEWORKS else {})
+        variables = os.environ | (WAITING if part.name in FRAMEWORKS else ONE_THREAD)
         done = subprocess.run(line, env=variables, stdout=file, stderr=subprocess.STDOUT, check=False)
     seconds = time.monotonic() - begin
     lines = output.read_text(errors="replace").rstrip().splitlines() or [""]
@@ -92,19 +92,13 @@ def run(part: Part, arguments: list[str]) -> Outcome:
     return Outcome(part.name, done.returncode, seconds, counts)
 
 
-def lane(parts: tuple[Part, ...], arguments: list[str]) -> list[Outcome]:
-    """Run parts one after another."""
-    return [run(part, arguments) for part in parts]
-
-
 def main(arguments: list[str]) -> int:
     """Run all stages; return 1 if a part failed."""
     begin = time.monotonic()
     outcomes: list[Outcome] = []
-    for lanes in STAGES:
-        with ThreadPoolExecutor(len(lanes)) as side_by_side:
-            for found in side_by_side.map(lane, lanes, [arguments] * len(lanes)):
-                outcomes += found
+    for stage in STAGES:
+        with ThreadPoolExecutor(LANES) as lanes:
+            outcomes += lanes.map(run, stage, [arguments] * len(stage))
     print("\n######## parts")
     for outcome in outcomes:
         print(f"{outcome.name:12} {'failed' if outcome.exit_code else 'passed'} {outcome.seconds:8.1f} s")

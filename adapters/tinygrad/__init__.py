@@ -19,7 +19,7 @@ import numpy as np
 from tinygrad import Device, Tensor, TinyJit, dtypes  # it reads the environment
 from tinygrad.helpers import NUM_CPU_THREADS
 
-from adapters.contract import NARROW, Adapter, Array, Feed, Preloaded, chain
+from adapters.contract import Adapter, Array, Feed, Preloaded, chain
 from adapters.declaration import Model
 from adapters.optimisers import start, updates
 from adapters.tinygrad.layers import Pullback, apply
@@ -55,8 +55,10 @@ class TinygradAdapter(Adapter):
 
     @classmethod
     def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
-        if dtype in NARROW:
-            return f"tinygrad has no {dtype} on a CPU: its kernels store that, and multiply in float32"
+        if dtype == "float16":
+            return "tinygrad's kernels on a CPU read float16, and multiply and add in float32"
+        if dtype == "bfloat16":
+            return "tinygrad's kernels of bfloat16 on a CPU need a clang that knows __bf16; clang 14 does not"
         if device == "cpu" and mode == "compiled":
             return None
         return super().missing(device, mode, dtype, input)

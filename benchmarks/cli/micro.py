@@ -16,7 +16,7 @@ from benchmarks.cli import options
 from benchmarks.cli.options import length, what, where
 from benchmarks.cli.terminal import err, out, say
 from benchmarks.errors import StorageError
-from benchmarks.launch.probe import chosen_frameworks
+from benchmarks.launch.probe import chosen_frameworks, with_packages
 from benchmarks.launch.process import on_cpus
 from benchmarks.machine import environments, lock
 from benchmarks.machine.hardware import chosen, chosen_threads, physical_cpus
@@ -93,6 +93,7 @@ def micro_benchmarks(
     """
     devices = chosen(device)
     frameworks = chosen_frameworks(framework, devices)
+    able = with_packages(frameworks, say)
     counts = chosen_threads(threads, environments.common_threads(frameworks))
     kinds = values(kind, CALL_KINDS, CALL_KINDS, "kind")
     axes: dict[str, Sequence[object]] = {
@@ -101,13 +102,13 @@ def micro_benchmarks(
         "mode": values(mode, ["recommended"], MODE_NAMES, "mode"),
         "dtype": values(dtype, ["float32"], DTYPES, "dtype"),
     }
-    processes = itertools.product(frameworks, devices, counts)
+    processes = itertools.product(able, devices, counts)
     failed = []
-    with lock.machine_lock(f"single calls in {', '.join(frameworks)}", wait, say):
+    with lock.machine_lock(f"single calls in {', '.join(able)}", wait, say):
         for process in processes:
             if code := Micro(*process, kinds, axes, max_time, results).run():
                 failed.append(f"{process[0]} on {process[1]} ({code})")
     if failed:
         err.print(f"pytest did not end well: {', '.join(failed)}", style="red", highlight=False, soft_wrap=True)
     out.print("a table of what is kept: python -m report micro", highlight=False)
-    raise typer.Exit(1 if failed else 0)
+    raise typer.Exit(1 if failed or able != frameworks else 0)

@@ -26,7 +26,7 @@ from benchmarks.cli import options, tables
 from benchmarks.cli.options import length, what, where
 from benchmarks.cli.terminal import out, prepared, say
 from benchmarks.errors import EnvironmentMissing, UsageError, plain, require, shown
-from benchmarks.launch.probe import Probe, chosen_frameworks, probe
+from benchmarks.launch.probe import Probe, chosen_frameworks, probe, with_packages
 from benchmarks.machine import environments, lock
 from benchmarks.machine.hardware import chosen, chosen_threads
 from benchmarks.machine.signals import Interrupted
@@ -172,7 +172,7 @@ def draw(
 
     environments.override_interpreters(python or [])
     place = only(chosen([device]), "--device")
-    names = _frameworks(framework, place)
+    names = with_packages(_frameworks(framework, place), say)
     with contextlib.ExitStack() as stack:
         listening = stack.enter_context(bound(host, port))  # before seconds of training
         saved = network(weights, names, wait, say)

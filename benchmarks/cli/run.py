@@ -20,7 +20,7 @@ from benchmarks.cli.terminal import err, out, planned, prepared, say
 from benchmarks.errors import UsageError, count, plain
 from benchmarks.launch.ceilings import ceilings, points
 from benchmarks.launch.launcher import Launcher
-from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
+from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all, require_builds
 from benchmarks.launch.proof import TIMEOUT_S
 from benchmarks.machine import environments, lock
 from benchmarks.machine.git import resolved
@@ -138,6 +138,7 @@ def run(
         say(f"workers do not see {', '.join(names)} of this shell: each library decides by itself")
     over_several = _over_several(engine, scheduler, cluster, dry_run=dry_run, python=python, detect=detect)
     frameworks = values(framework, [], list(FRAMEWORKS), "framework")
+    require_builds(frameworks, named(device))  # before a card is looked for
     common = environments.common_threads(frameworks or default_frameworks())
     request = Request(
         axes=RequestedAxes(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -19,6 +19,8 @@ from benchmarks.plan.typed import values
 from benchmarks.worker.protocol import ProbeRequest
 
 REASON_CHARACTERS = 200
+PLACE = re.compile(r", at adapters/\S+ \(\S+\)$")  # of an adapter's line, as the worker ends a reason
+ASKED_FOR = re.compile(r"(ImportError: cannot import name|ModuleNotFoundError: No module named '([^']*)').*", re.DOTALL)
 PROBE_TIMEOUT_S = 120.0  # of its own: the first import in an environment may compile thousands of files
 
 
@@ -83,7 +85,8 @@ def probe(framework: str, device: str) -> Probe:
     if outcome.answer is None or outcome.status != "ok":
         said = "does not answer" if outcome.answer is None else "fails"
         problem = f"{framework} on {device} {said}: {_last_line(outcome.reason)}"
-        return Probe(framework, device, f"{problem}; {remedy}" if _is_broken(outcome) else problem, missing=True)
+        broken = _is_broken(framework, outcome)
+        return Probe(framework, device, f"{problem}; {remedy}" if broken else problem, missing=True)
     if other := _other_versions(outcome.answer["versions"], environments.pinned(framework, device)):
         return Probe(framework, device, f"{framework} on {device} is not as locked: {other}; {remedy}", missing=True)
     if hardware.kind(device) not in outcome.answer["devices"]:
@@ -92,20 +95,26 @@ def probe(framework: str, device: str) -> Probe:
 
 
 def _last_line(reason: str) -> str:
-    """Return the kind of an error and its last line, where compilers and loaders say what is wrong; cut."""
+    """Return the kind of an error and its last line, where compilers and loaders say what is wrong; cut.
+
+    An adapter's file and line stay.
+    """
     first, *more = [line.strip() for line in reason.splitlines() if line.strip()] or ["it gave no reason"]
     text = f"{first.partition(':')[0]}: {more[-1]}" if more else first
-    return text if len(text) <= REASON_CHARACTERS else text[: REASON_CHARACTERS - 1] + "…"
+    place = found[0] if (found := PLACE.search(text)) else ""
+    return text if len(text) <= REASON_CHARACTERS else f"{text[: REASON_CHARACTERS - 1 - len(place)]}…{place}"
 
 
-def _is_broken(outcome: Outcome) -> bool:
+def _is_broken(framework: str, outcome: Outcome) -> bool:
     """Return whether a new environment may help: this one hangs, ends before it answers, or lacks a module.
 
-    An adapter's error, a processor that lacks an instruction and a library of the system that is not there stay.
+    An adapter's error, a processor that lacks an instruction and a library of the system that is not there stay. A line
+    of an adapter that imports what is not there is its error, unless that is the framework itself.
     """
     absent = re.match(r"(ModuleNotFoundError|ImportError):", outcome.reason)
     if absent and "cannot open shared object file" not in outcome.reason:
-        return True
+        asked = ASKED_FOR.match(outcome.reason) if PLACE.search(outcome.reason) else None
+        return asked is None or asked[2] == framework
     return outcome.status == "timeout" or (outcome.status == "failed" and outcome.answer is None)
 
 
@@ -136,15 +145,21 @@ def probe_all(frameworks: Sequence[str], devices: Sequence[str]) -> dict[tuple[s
             raise
 
 
+def require_builds(frameworks: Sequence[str], devices: Sequence[str]) -> None:
+    """Raise UsageError for a framework that has no build for one of these devices; `all` are those that are here."""
+    kinds = set(map(kind, devices)) - {"all"}
+    for name in frameworks:
+        if not kinds <= set(FRAMEWORKS[name].devices):
+            raise UsageError(f"{name} computes on the CPU alone here: tox -e {name}-cpu, or --device cpu")
+
+
 def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> list[str]:
     """Return the frameworks that a user asked for, or those of a default sweep that have an environment.
 
     Errors hold the command to type.
     """
     found = values(given, [], list(FRAMEWORKS), "framework")
-    kinds = set(map(kind, devices))
-    if impossible := [name for name in found if not kinds <= set(FRAMEWORKS[name].devices)]:
-        raise UsageError(f"there is no such thing as {impossible[0]} on a GPU; use --device cpu")
+    require_builds(found, devices)
     missing = []
     for framework in found or default_frameworks():
         for device in devices:
@@ -156,3 +171,16 @@ def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> li
     if not present:
         raise EnvironmentMissing("\n".join(message for _, message in missing if found) or missing[0][1])
     return found or present
+
+
+def with_packages(frameworks: Sequence[str], say: Callable[[str], None]) -> list[str]:
+    """Return the frameworks whose system packages are here; say of each other one what to type.
+
+    EnvironmentMissing where none is left.
+    """
+    missing = {name: problem for name in frameworks if (problem := environments.missing_packages(name))}
+    if len(missing) == len(frameworks):
+        raise EnvironmentMissing("\n".join(missing.values()))
+    for problem in missing.values():
+        say(problem)
+    return [name for name in frameworks if name not in missing]

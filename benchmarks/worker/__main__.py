@@ -243,11 +243,16 @@ def _answer(adapter: type[Adapter], request: protocol.Request, import_s: float, 
 
 
 def _in_adapter(error: Exception) -> str:
-    """Return `, at adapters/NAME/layers.py:47 (step)`, the innermost line of an adapter; empty where it has none."""
+    """Return `, at adapters/NAME/layers.py:47 (step)`, the innermost line of an adapter; empty where it has none.
+
+    Empty, too, where an import fails within what an adapter imports: that is not its line's doing.
+    """
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
         adapters, name, file = ("", "", *Path(frame.filename).parts)[-3:]
         if adapters == "adapters":
             return f", at {adapters}/{name}/{file}:{frame.lineno} ({frame.name})"
+        if isinstance(error, ImportError):
+            return ""
     return ""
 
 

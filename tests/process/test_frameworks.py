@@ -7,13 +7,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import typer
 
 from adapters.registry import FRAMEWORKS, Framework, SystemPackage, distributions
+from benchmarks.cli.micro import Micro, micro_benchmarks
+from benchmarks.cli.models import draw
+from benchmarks.errors import EnvironmentMissing
 from benchmarks.launch import ceilings
 from benchmarks.launch import probe as probe_module
 from benchmarks.launch.outcome import Outcome
 from benchmarks.launch.probe import Probe, _other_versions, probe
 from benchmarks.machine import environments, hardware
+from benchmarks.models import demo
 from benchmarks.plan.cells import Cell
 from benchmarks.record.schema import valid
 from benchmarks.sweep.block import _environment_facts
@@ -95,6 +100,20 @@ def test_a_package_of_the_system_that_is_missing_is_one_line_with_what_to_type(c
     assert "numpy" in ceilings.available_frameworks("cpu")
 
 
+def test_single_calls_and_the_demo_ask_for_packages_before_they_start(compiled, monkeypatch, capsys):
+    line = "numpy needs clang; type: apt-get install clang"
+    monkeypatch.setattr(demo, "network", lambda *arguments: pytest.fail("it trains, or reads weights"))
+    for start in (lambda: micro_benchmarks(["numpy"]), lambda: draw(framework=["numpy"])):
+        with pytest.raises(EnvironmentMissing, match=f"^{line}$"):
+            start()
+    ran = []
+    monkeypatch.setattr(Micro, "run", lambda asked: ran.append(asked.framework))
+    with pytest.raises(typer.Exit) as ended:  # the others are timed
+        micro_benchmarks(["numpy,torch"])
+    assert (ended.value.exit_code, ran) == (1, ["torch"])
+    assert line in capsys.readouterr().err
+
+
 def test_the_version_of_a_package_of_the_system_decides_whether_proofs_and_rows_hold(compiled):
     before = environments.lock_hash("torch", "cpu")
     compiled(1)
@@ -115,6 +134,7 @@ def test_a_program_that_says_no_version_is_unknown(compiled, tmp_path):
 
 
 NO_MODULE = "ModuleNotFoundError: No module named 'torch'"
+AT = ", at adapters/torch/__init__.py:13 (<module>)"
 NO_LIBRARY = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
 
 
@@ -122,6 +142,12 @@ NO_LIBRARY = "ImportError: libGL.so.1: cannot open shared object file: No such f
     ("outcome", "said", "remedy"),
     [
         (Outcome("failed", NO_MODULE, {}, ""), NO_MODULE, True),
+        (Outcome("failed", NO_MODULE + AT, {}, ""), NO_MODULE, True),
+        (Outcome("failed", "ImportError: torch is not built for this machine" + AT, {}, ""), AT, True),
+        (Outcome("failed", "ImportError: cannot import name '_C' from 'torch'", {}, ""), "'_C'", True),  # within torch
+        (Outcome("failed", NO_MODULE.replace("torch", "trch") + AT, {}, ""), f"'trch'{AT}", False),
+        (Outcome("failed", f"ImportError: cannot import name 'x' from 'torch' ({'y' * 300}){AT}", {}, ""), AT, False),
+        (Outcome("failed", f"NameError: name 'tor' is not defined{AT}", {}, ""), AT, False),
         (Outcome("failed", "worker exited with 1: it printed nothing", None, ""), "exited with 1", True),
         (Outcome("timeout", "not finished after 120 s", None, ""), "not finished", True),
         (Outcome("failed", NO_LIBRARY, {}, ""), NO_LIBRARY, False),

@@ -8,9 +8,11 @@ import sys
 
 import pytest
 
+import adapters
 from adapters.declaration import Activation, DeclarationError
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
+from adapters.registry import load
 from benchmarks.machine.environments import ROOT
 from benchmarks.worker.__main__ import _in_adapter, _mismatch, _since_start
 
@@ -37,6 +39,31 @@ def test_an_error_says_at_which_line_of_an_adapter():
     with pytest.raises(DeclarationError) as caught:
         Activation("gelu")
     assert _in_adapter(caught.value) == ""
+
+
+@pytest.mark.parametrize(
+    ("line", "place"),
+    [
+        ("import numpyy", ", at adapters/typed/__init__.py:2 (<module>)"),
+        ("from numpy import arrray", ", at adapters/typed/__init__.py:2 (<module>)"),
+        ("from adapters.typed import layers", ", at adapters/typed/__init__.py:2 (<module>)"),
+        ("from adapters.typed.own import x", ", at adapters/typed/own.py:1 (<module>)"),
+        ("arrray", ", at adapters/typed/__init__.py:2 (<module>)"),
+        ("import a_framework_that_is_broken", ""),  # a line of its own fails: that is not the adapter's doing
+    ],
+)
+def test_what_an_adapter_cannot_import_is_at_its_line_unless_it_fails_within(monkeypatch, tmp_path, line, place):
+    (folder := tmp_path / "adapters" / "typed").mkdir(parents=True)
+    (folder / "__init__.py").write_text(f"import json\n{line}\n")
+    (folder / "own.py").write_text("from numpy import arrray\n")
+    (tmp_path / "a_framework_that_is_broken.py").write_text("from numpy import arrray\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(adapters, "__path__", [*adapters.__path__, str(tmp_path / "adapters")])
+    with pytest.raises((ImportError, NameError)) as caught:
+        load("adapters.typed:Adapter")
+    for name in [name for name in sys.modules if name.startswith("adapters.typed")]:
+        del sys.modules[name]
+    assert _in_adapter(caught.value) == place
 
 
 def test_a_process_knows_how_long_it_has_been_there():

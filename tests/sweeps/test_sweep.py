@@ -123,6 +123,7 @@ def test_a_launch_that_takes_too_long_is_a_row_and_the_sweep_goes_on(sweep):
         (("--threads", "4096"), "--threads 4096: "),
         (("--mode", "fast"), "unknown mode"),
         (("--device", "tpu"), "unknown device 'tpu'"),
+        (("--environment", "numpy-gpu"), "numpy computes on the CPU alone here: tox -e numpy-cpu, or --device cpu"),
         (("--dataset", "/absent"), "no data set"),
         (("--model", "mlp", "--recipe", "mlp"), "give one of them"),
         (("--rounds", "0", "--epochs", "0"), "nothing to do"),

@@ -68,6 +68,15 @@ def test_tox_knows_every_framework():
     assert sorted(names) == sorted(FRAMEWORKS), missing("tox.ini", line)
 
 
+def test_tox_knows_which_frameworks_have_no_build_for_a_gpu():
+    [section] = [tox_ini()[name] for name in tox_ini().sections() if SECTION.fullmatch(name)]
+    [line] = [line for line in section["deps"].splitlines() if "-gpu:" in line]
+    alone = [f"!{name}" for name, framework in FRAMEWORKS.items() if "gpu" not in framework.devices]
+    wanted = [*alone, "gpu"]
+    found = line.partition(":")[0].split("-")
+    assert sorted(found) == sorted(wanted), missing("tox.ini", f"{'-'.join(wanted)}: -r ...")
+
+
 def test_tox_makes_what_a_sweep_measures_by_default():
     line = tox_ini()["harness"]["default"].removeprefix("-e ")
     wanted = [f"{name}-cpu" for name in default_frameworks()]
