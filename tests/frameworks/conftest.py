@@ -26,8 +26,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
-    other = collection_path.parent == HERE and collection_path.name in FRAMEWORKS
-    return True if other and collection_path.name != config.getoption("--framework") else None
+    framework = config.getoption("--framework")
+    other = collection_path.parent == HERE and collection_path.name in FRAMEWORKS and collection_path.name != framework
+    no_example = collection_path.name == "test_examples.py" and not (HERE / f"examples/{framework}.py").exists()
+    return True if other or no_example else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
