@@ -281,12 +281,13 @@ def widest(speeds: Mapping[str, Mapping[int, float]]) -> float:
 
 
 def above_chance(confusion: Sequence[int]) -> bool:
-    """Return whether more test images were read right than by always saying the commonest digit, noise apart.
+    """Return whether more test images were read right than by always saying the commonest class, noise apart.
 
-    `confusion` holds counts by label (10 rows) and digit read (10 columns), as in a row; noise is three binomial
+    `confusion` holds counts by label (K rows) and class read (K columns), as in a row; noise is three binomial
     standard errors.
     """
-    counts = np.asarray(confusion, float).reshape(10, 10)
+    classes = math.isqrt(len(confusion))
+    counts = np.asarray(confusion, float).reshape(classes, classes)
     images = counts.sum()
     commonest = counts.sum(axis=1).max() / images
     return bool(np.trace(counts) / images > commonest + 3 * math.sqrt(commonest * (1 - commonest) / images))

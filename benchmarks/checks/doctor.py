@@ -27,6 +27,7 @@ from benchmarks.launch.probe import Probe, probe_all
 from benchmarks.machine import environments, hardware
 from benchmarks.machine.hardware import KINDS
 from benchmarks.plan.data import ARRAY_NAMES, content_sha256
+from benchmarks.plan.data.prepared import FOLDER
 from benchmarks.plan.data.sources import FILES, ORIGINS, check, load_mnist_5k
 from benchmarks.worker import cgroup
 
@@ -104,7 +105,7 @@ def data_findings() -> Iterator[Finding]:
     caches = []
     with suppress(NoCache):  # disk_findings says so
         caches.append(default_cache())
-    for folder in sorted(path for cache in caches for path in (cache / "prepared").glob("*") if path.is_dir()):
+    for folder in sorted(path for cache in caches for path in (cache / FOLDER).glob("*") if path.is_dir()):
         yield _prepared(folder)
     for name, origin in ORIGINS.items():
         for folder in (*(cache / "downloads" / name for cache in caches), *origin.folders):

@@ -13,9 +13,11 @@ import contextlib
 import json
 import signal
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 from rich.table import Table
 
@@ -31,7 +33,9 @@ from benchmarks.machine import environments, lock
 from benchmarks.machine.hardware import chosen, chosen_threads
 from benchmarks.machine.signals import Interrupted
 from benchmarks.models import checkpoint, predict, train
+from benchmarks.plan import fit
 from benchmarks.plan.cells import Cell
+from benchmarks.plan.data import size
 from benchmarks.plan.typed import MODE_NAMES, chosen_modes, chosen_recipes, is_loopback, only, values
 
 
@@ -66,6 +70,7 @@ def train_and_save(
     kind = only(values([dtype], [], DTYPES, "dtype"), "--dtype")
     count = only(chosen_threads(_listed(threads), environments.common_threads([name])), "--threads")
     data = prepared(dataset, data_dir)
+    fit.check([settings.name], [data])
     try:
         with checkpoint.new_folder(save) as part, lock.machine_lock(f"trains {settings.name} in {name}", wait, say):
             found = probe(name, place)
@@ -98,6 +103,7 @@ def _frameworks(framework: list[str] | None, device: str) -> list[str]:
     return chosen_frameworks(None if framework == ["all"] else framework, [device])
 
 
+LARGEST_DRAWN = 64  # pixels: a character each on a terminal
 WORDS = {"seen": "as MNIST has it", "naive": "merely made 28x28"}
 
 
@@ -113,14 +119,17 @@ def predict_digits(
 ) -> None:
     """Read the digit in each picture with saved weights, in every framework; show what the network sees of it.
 
-    Any size, colour, dark on light or light on dark. Exit code: 0 all read, 1 a picture or a framework failed, 2 no
+    Any size, colour, dark on light or light on dark. For a network that reads other images than 1x28x28 the picture is
+    resized, and the class is read. Exit code: 0 all read, 1 a picture or a framework failed, 2 no
     picture could be read, usage or data.
     """
     environments.override_interpreters(python or [])
     place = only(chosen([device]), "--device")
     frameworks = _frameworks(framework, place)
     kept = checkpoint.read_checkpoint(weights)
-    pictures = [predict.picture(name, naive) for name in images]
+    model = kept.recipe.model
+    predict.check(model, naive)
+    pictures = [predict.picture(name, model, naive) for name in images]
     for problem in (found.problem for found in pictures if found.problem):
         say(problem)
     lost = predict.predict(pictures, kept, frameworks, place, say)
@@ -129,24 +138,27 @@ def predict_digits(
         print(json.dumps([found.as_json() for found in pictures], indent=1))  # noqa: T201
     else:
         for found in good:
-            _show(found, ascii_only or out.color_system is None)
+            _show(found, model.input_shape, kept.class_names, ascii_only or out.color_system is None)
     raise typer.Exit(2 if not good else 1 if lost or len(good) < len(pictures) else 0)
 
 
-def _show(found: predict.Picture, plainly: bool) -> None:
-    """Print one picture's digit and who reads it as what."""
+def _show(found: predict.Picture, shape: Sequence[int], names: Sequence[str], plainly: bool) -> None:
+    """Print one picture and who reads it as what; one of a shape that fits no terminal is not drawn."""
     out.print(plain(found.name), markup=False, highlight=False, soft_wrap=True)
-    draw = tables.ascii_art if plainly else tables.blocks
-    out.print(draw(list(found.views.values())), end="", soft_wrap=True)
-    table = Table("framework", *(WORDS[view] for view in found.views))
+    if max(shape) <= LARGEST_DRAWN and shape[1] % 2 == 0:
+        draw = tables.ascii_art if plainly else tables.blocks
+        out.print(draw([view.mean(0).astype(np.uint8) for view in found.views.values()]), end="", soft_wrap=True)
+    words = {**WORDS, "seen": f"resized to {size(shape)}"} if tuple(shape) != predict.DIGITS else WORDS
+    table = Table("framework", *(words[view] for view in found.views))
     for framework, read in found.read.items():
-        table.add_row(framework, *(_ranking(read[view]) for view in found.views))
+        table.add_row(framework, *(_ranking(read[view], names) for view in found.views))
     out.print(table)
 
 
-def _ranking(shares: list[float]) -> str:
-    """Return the three most probable digits in a few words."""
-    return "   ".join(f"{which} {100 * share:.1f} %" for which, share in predict.best(shares))
+def _ranking(shares: list[float], names: Sequence[str]) -> str:
+    """Return the three most probable classes in a few words."""
+    ranked = [(names[which] if which < len(names) else str(which), share) for which, share in predict.best(shares)]
+    return "   ".join(f"{plain(name)} {100 * share:.1f} %" for name, share in ranked)
 
 
 PORT = 8765

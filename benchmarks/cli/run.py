@@ -26,6 +26,7 @@ from benchmarks.machine import environments, lock
 from benchmarks.machine.git import resolved
 from benchmarks.machine.hardware import chosen, chosen_threads, most_threads, named
 from benchmarks.machine.memory import MemoryLimit, size_bytes
+from benchmarks.plan import fit
 from benchmarks.plan.cells import PRESETS, Cell, Preset, Request, RequestedAxes, expand
 from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
 from benchmarks.record import store
@@ -183,6 +184,7 @@ def _run_on_this_machine(request: Request, wait: bool) -> LocalSweep:
     axes, devices = request.axes, chosen(request.axes.devices)
     frameworks = chosen_frameworks(axes.frameworks, devices)
     data = {one.name: one for one in (prepared(name, request.data_dir) for name in request.sets)}
+    fit.check(axes.recipes, data.values())
     store.check(request.results)
     with lock.machine_lock(f"{', '.join(axes.recipes)} in {', '.join(frameworks)}", wait, say):
         probes, cells = _probed(axes, frameworks, list(data), devices)
@@ -210,7 +212,8 @@ def _show_plan(request: Request) -> None:
     """Print every cell that this machine would measure, and how many launches there would be."""
     axes, devices = request.axes, chosen(request.axes.devices)
     frameworks = chosen_frameworks(axes.frameworks, devices)
-    probes, cells = _probed(axes, frameworks, [planned(name, request.data_dir) for name in request.sets], devices)
+    names = [planned(name, request.data_dir, axes.recipes) for name in request.sets]
+    probes, cells = _probed(axes, frameworks, names, devices)
     amount = _with_rounds(request, cells).preset
     for probe in [probes[key] for key in dict.fromkeys((cell.framework, cell.device) for cell in cells)]:
         if probe.problem:

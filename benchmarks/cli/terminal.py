@@ -13,7 +13,7 @@ import os
 import re
 import signal
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from benchmarks import errors
 from benchmarks.errors import LockstepError, StorageError, UsageError, plain, shown
 from benchmarks.files import FULL, ROOM, default_cache
 from benchmarks.machine.signals import Interrupted
+from benchmarks.plan import fit
 from benchmarks.plan.data.prepared import Prepared, prepare
 from benchmarks.plan.data.sources import ORIGINS, to_download
 
@@ -163,9 +164,14 @@ def prepared(name: str, data_dir: Path | None) -> Prepared:
     return data
 
 
-def planned(name: str, data_dir: Path | None) -> str:
-    """Return what rows would call a data set; say what a run would download, and download nothing."""
+def planned(name: str, data_dir: Path | None, recipes: Sequence[str]) -> str:
+    """Return what rows would call a data set; say what a run would download, and download nothing.
+
+    UsageError where it is here and one of these recipes does not fit it.
+    """
     if files := to_download(name, data_dir, default_cache()):
         say(f"{name}: a run would download {', '.join(files)}")
         return name
-    return prepared(name, data_dir).name
+    data = prepared(name, data_dir)
+    fit.check(recipes, [data])
+    return data.name

@@ -26,6 +26,7 @@ from benchmarks.models import checkpoint, evaluate
 from benchmarks.models.checkpoint import Checkpoint
 from benchmarks.models.evaluate import Evaluation, Pair
 from benchmarks.models.remote import LOGITS
+from benchmarks.plan import fit
 from benchmarks.plan.cells import Axes, Cell, expand
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.plan.typed import chosen_modes, chosen_recipes, only, values
@@ -90,11 +91,13 @@ def verify(
     if folder:
         kept = checkpoint.read_checkpoint(folder)
         data = prepared(evaluate.trained_on(kept) if dataset is None else dataset, data_dir)
+        fit.check([kept.recipe.name], [data])
         found = _evaluated(kept, frameworks, devices[0], data, native, wait)
         deliver(found.as_json(), tables.evaluated(found), as_json)
         raise typer.Exit(0 if found.agreement.agreed else 1)
     data = prepared("mnist-5k" if dataset is None else dataset, data_dir)
     recipes = chosen_recipes(model, recipe) if model or recipe or exchange else chosen_recipes(list(MODELS), None)
+    fit.check(recipes, [data])
     count = environments.common_threads(frameworks)
     axes = Axes(frameworks, recipes, [data.name], devices, [None], [None], ["float32"], [count])
     if exchange:

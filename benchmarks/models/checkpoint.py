@@ -186,6 +186,12 @@ class Checkpoint:
     weights: Weights
     card: Card
 
+    @property
+    def class_names(self) -> list[str]:
+        """What the classes are called, as the card says; empty where it does not."""
+        found = self.card.get("dataset", {}).get("class_names")
+        return found if isinstance(found, list) and all(isinstance(name, str) for name in found) else []
+
 
 def fill(part: Path, recipe: Recipe, weights: Weights, about: Card) -> None:
     """Put weights and their card into a folder that is being made; DataError if the weights are not the declared ones.

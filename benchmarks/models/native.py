@@ -34,11 +34,11 @@ def write_and_verify(
 ) -> dict[str, float]:
     """Write a framework's own files into a folder and load them; return each format's deviation from `expected`.
 
-    images (N, 28, 28) uint8, expected (N, outputs): the framework's outputs through its adapter. WorkerFailed where it
+    images (N, C, H, W) uint8, expected (N, outputs): the framework's outputs through its adapter. WorkerFailed where it
     does not write or load them, or where an output is LOGITS or more away.
     """
     write(framework, device, recipe.model, weights, folder)
-    pixels = inputs.pixel_values(recipe.pixels, "float32")[images[:MAX_IMAGES]][:, None]
+    pixels = inputs.pixel_values(recipe.pixels, "float32")[images[:MAX_IMAGES]]
     found = outputs(framework, device, recipe.model, folder, pixels)
     deviations = {form: largest_deviation(values, expected[:MAX_IMAGES]) for form, values in found.items()}
     for form, deviation in deviations.items():

@@ -30,13 +30,13 @@ def mnist_like(image: Grey) -> Grey:
     return _centred(_fitted(_cropped(_ink(image))))
 
 
-def resized(image: Grey) -> Grey:
-    """Return the picture squeezed into (28, 28), as tutorials have it: no inversion, no box, no centre of mass.
+def resized(image: Grey, size: tuple[int, int] = (SIDE, SIDE)) -> Grey:
+    """Return a picture, (H, W) or (H, W, 3), squeezed into another size: no inversion, no box, no centre of mass.
 
     Source: load_image of https://github.com/PaddlePaddle/book/tree/develop/02.recognize_digits, convert("L") and
     resize((28, 28), Image.ANTIALIAS), since Pillow 10 named LANCZOS.
     """
-    return np.asarray(Image.fromarray(image).resize((SIDE, SIDE), Image.Resampling.LANCZOS))
+    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.LANCZOS))
 
 
 def _ink(image: Grey) -> Floats:

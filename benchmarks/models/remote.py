@@ -1,8 +1,9 @@
 """Networks in a framework's worker: trained or evaluated in one launch, or held warm to answer image by image.
 
 A launch answers once, after seconds of importing and building. A warm worker is supervised and checked in the same way,
-but its stdin stays open and every line there is one image (worker/__main__.py). One image a line is less than the
-smallest pipe takes, so that writing to a worker that hangs cannot block; reading has a deadline. Weights cross as .npz.
+but its stdin stays open and every line there is one image (worker/__main__.py). A line goes into the pipe a piece at a
+time, each when there is room for it, so that a worker that hangs cannot block us: reading and writing have deadlines.
+Weights cross as .npz.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import base64
 import contextlib
 import json
 import os
+import select
 import selectors
 import time
 from collections.abc import Mapping
@@ -91,13 +93,14 @@ class Warm:
             self.about = self._answer("serving", READY_S)
 
     def outputs(self, images: Array) -> tuple[Array, Array]:
-        """Return the network's outputs (N, K) for images uint8 (N, 28, 28), and the seconds of each, (N,).
+        """Return the network's outputs (N, K) for images uint8 (N, C, H, W), and the seconds of each, (N,).
 
         Outputs are what the last layer gives: logits in most recipes. WorkerLost, now and ever after, when the worker
         has ended, does not answer within ANSWER_S or answers nonsense.
         """
-        if images.dtype != np.uint8 or images.shape[1:] != (28, 28):
-            raise ValueError(f"images: expected uint8 (N, 28, 28), found {images.dtype} {images.shape}")
+        shape = self.recipe.model.input_shape
+        if images.dtype != np.uint8 or images.shape[1:] != shape:
+            raise ValueError(f"images: expected uint8 (N, *{shape}), found {images.dtype} {images.shape}")
         self.ready()
         found = [self._ask(image) for image in images]
         outputs = np.array([each["outputs"] for each in found], np.float64)
@@ -130,10 +133,15 @@ class Warm:
     def _send(self, message: ImageRequest) -> None:
         """Write one line; a worker that has ended is noticed where its answer is awaited."""
         self.check()
-        stdin = cast(IO[bytes], self.process.stdin)
+        descriptor = cast(IO[bytes], self.process.stdin).fileno()
+        room = select.poll()
+        room.register(descriptor, select.POLLOUT)
+        line, deadline = memoryview(json.dumps(checked_image(message)).encode() + b"\n"), time.monotonic() + ANSWER_S
         with contextlib.suppress(BrokenPipeError):
-            stdin.write(json.dumps(checked_image(message)).encode() + b"\n")
-            stdin.flush()
+            while line:
+                if not room.poll(1000 * max(0.0, deadline - time.monotonic())):
+                    raise self._loss(f"took no image within {ANSWER_S:g} s")
+                line = line[os.write(descriptor, line[: select.PIPE_BUF]) :]  # so much has room: pipe(7)
 
     def _answer(self, kind: str, seconds: float) -> dict[str, Any]:
         """Return the worker's next answer, checked."""

@@ -55,7 +55,8 @@ def save(part: Path, cell: Cell, probe: Probe, data: Prepared, epochs: int, seed
 
 def _card_facts(cell: Cell, probe: Probe, data: Prepared, seed: int, answer: dict[str, Any]) -> Card:
     """Return what a card holds beside the declaration; no names of hosts, users or paths."""
-    dataset = {name: getattr(data, name) for name in ("name", "sha256", "source", "train_size", "test_size")}
+    about = ("name", "sha256", "source", "train_size", "test_size", "image_shape", "classes", "class_names")
+    dataset = {name: getattr(data, name) for name in about}
     axes = ("framework", "device", "mode", "dtype", "threads", "batch_size", "input")
     facts = hardware.facts()
     return {

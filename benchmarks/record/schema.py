@@ -17,6 +17,7 @@ from adapters.contract import INPUTS
 from benchmarks.errors import SchemaError
 from benchmarks.machine import hardware
 from benchmarks.plan.cells import APART, SHARED
+from benchmarks.plan.data import MAX_CLASSES
 from benchmarks.worker.validate import Check, fraction, mistake, positive
 
 SCHEMA_VERSION = 5
@@ -170,7 +171,7 @@ COLUMNS = (
     Column("accuracy", "float", "", "on the test images after the last epoch", False, fraction),
     Column("loss", "float", "", "on the test images after the last epoch"),
     Column("train_accuracy", "float", "", "on the training images after the last epoch", False, fraction),
-    Column("confusion", "ints", "", "test images by label (10 rows) and digit read (10 columns), row after row"),
+    Column("confusion", "ints", "", "test images by label (row) and class read (column), row by row; up to 20 classes"),
     Column("mistakes", "ints", "", "indices of the misread test images with the largest losses, largest first"),
     Column("mistakes_read_as", "ints", "", "what each of them was read as"),
     Column("epochs", "int", "", "epochs trained for the accuracy, fewer where the recipe stops early", False, positive),
@@ -212,7 +213,6 @@ def _checked(columns: Sequence[Column], record: Mapping[str, Any], what: str) ->
 
 
 DEEPEST = 6  # objects and lists inside of each other; ours have 3
-DIGITS = 10
 LARGEST_STEP = 10**9  # of a proof
 
 
@@ -274,8 +274,8 @@ def _pairs(found: Any) -> bool:
 
 
 def _is_counts(found: Any) -> bool:
-    """Return whether there is a number of images for each digit."""
-    return len(found) == DIGITS and all(0 <= count < 2**31 for count in found)
+    """Return whether there is a number of images for each of the classes that a data set may have."""
+    return 2 <= len(found) <= MAX_CLASSES and all(0 <= count < 2**31 for count in found)
 
 
 def _is_step(name: str) -> bool:
@@ -351,17 +351,19 @@ LINES: dict[str, tuple[Column, ...]] = {
     "dataset": (
         Column("name", "str", "", "data set", True),
         Column("sha256", "str", "", "of its arrays", True),
-        Column("train_counts", "ints", "images", "to train on, by digit", True, _is_counts),
-        Column("test_counts", "ints", "images", "to test on, by digit", True, _is_counts),
+        Column("train_counts", "ints", "images", "to train on, by class", True, _is_counts),
+        Column("test_counts", "ints", "images", "to test on, by class", True, _is_counts),
+        Column("class_names", "strings", "", "what classes are called, where that is known"),
+        Column("channels", "int", "", "of an image; absent: 1", check=positive),
         Column("height", "int", "pixels", "of an image", True, positive),
         Column("width", "int", "pixels", "of an image", True, positive),
-        Column("samples", "strings", "", "an image of each digit that there is, base64"),
+        Column("samples", "strings", "", "an image of each class that there is, of the first 20, base64: (C, H, W)"),
     ),
     "image": (
         Column("dataset", "str", "", "data set", True),
         Column("sha256", "str", "", "of its arrays"),
         Column("index", "int", "", "place among the test images", True, _at_least_zero),
-        Column("label", "int", "", "the right digit", True, lambda value: 0 <= value < DIGITS),
-        Column("pixels", "str", "", "base64", True),
+        Column("label", "int", "", "the right class", True, lambda value: 0 <= value < MAX_CLASSES),
+        Column("pixels", "str", "", "base64: (C, H, W)", True),
     ),
 }  # fmt: skip

@@ -1,7 +1,7 @@
 """Measures launches on this machine into one results file: for a sweep here, and for a member of a larger one.
 
 The order of launches is the caller's. Here each becomes one line, whatever happens to its worker. The file also
-records the machine, the code, the environments and a few digits of the data: a page is made from it alone.
+records the machine, the code, the environments and a few images of the data: a page is made from it alone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import itertools
+import math
 import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
@@ -28,7 +29,7 @@ from benchmarks.plan.data.prepared import Prepared
 from benchmarks.record import store
 from benchmarks.sweep.ledger import Key, Ledger
 from benchmarks.sweep.stopping import Stopping
-from benchmarks.worker.train import DIGITS
+from benchmarks.worker.train import MOST_CLASSES
 
 Row = dict[str, Any]
 Report = Callable[[int, int, Launch, Row | None], None]  # done, of how many; row is None: it begins
@@ -123,17 +124,20 @@ class BlockRunner:
     def _keep_pictures(self, planned: Launch, row: Row) -> None:
         """Append the test images that a cell's first accuracy launch misread worst, each once in a sweep."""
         data = self.launcher.data[planned.cell.dataset]
+        if math.prod(data.image_shape) > KEPT_BYTES:
+            return
         for index in (row["mistakes"] or []) if planned.round == 0 else []:
             if (data.name, index) not in self.pictured:
                 self.pictured.add((data.name, index))
                 store.append(self.path, "image", _test_image(data, index))
 
 
-Array = npt.NDArray[np.uint8]
+Array = npt.NDArray[Any]
+KEPT_BYTES = 1 << 15  # of an image in a record: MOST_CLASSES of them fit into a line
 
 
 def _arrays(data: Prepared, part: str) -> tuple[Array, Array]:
-    """Return images (N, H, W) and labels (N,) of `train` or `test`, mapped from the disk."""
+    """Return images (N, C, H, W) and labels (N,) of `train` or `test`, mapped from the disk."""
     images, labels = (
         np.load(data.folder / f"{part}_{kind}.npy", mmap_mode="r", allow_pickle=False) for kind in ("images", "labels")
     )
@@ -141,21 +145,28 @@ def _arrays(data: Prepared, part: str) -> tuple[Array, Array]:
 
 
 def _pixels(image: Array) -> str:
-    """Return an image's bytes, row after row, as base64."""
+    """Return an image's bytes, channel after channel and row after row, as base64."""
     return base64.b64encode(image.tobytes()).decode()
 
 
 def _dataset_facts(data: Prepared) -> dict[str, Any]:
-    """Return a data set's record: class balance, and the first training image of each class that has one."""
+    """Return a data set's record: class balance, and the first training image of each class that has one.
+
+    No images of more than KEPT_BYTES, and none beyond MOST_CLASSES classes.
+    """
     images, labels = _arrays(data, "train")
-    firsts = [int(np.argmax(labels == digit)) for digit in range(DIGITS) if (labels == digit).any()]
+    channels, height, width = data.image_shape
+    kept = min(data.classes, MOST_CLASSES) if math.prod(data.image_shape) <= KEPT_BYTES else 0
+    firsts = [int(np.argmax(labels == label)) for label in range(kept) if (labels == label).any()]
     return {
         "name": data.name,
         "sha256": data.sha256,
-        "train_counts": np.bincount(labels, minlength=DIGITS).tolist(),
-        "test_counts": np.bincount(_arrays(data, "test")[1], minlength=DIGITS).tolist(),
-        "height": images.shape[1],
-        "width": images.shape[2],
+        "train_counts": np.bincount(labels, minlength=data.classes).tolist(),
+        "test_counts": np.bincount(_arrays(data, "test")[1], minlength=data.classes).tolist(),
+        "class_names": list(data.class_names) or None,
+        "channels": channels,
+        "height": height,
+        "width": width,
         "samples": [_pixels(images[first]) for first in firsts],
     }
 

@@ -198,21 +198,22 @@ def _serve(adapter_class: type[Adapter], request: protocol.ServeRequest, descrip
     adapter = adapter_class(recipe, request["device"], mode, "float32")
     adapter.set_weights(read_weights(Path(request["weights"])))
     values = pixel_values(recipe.pixels, "float32")
+    shape = recipe.model.input_shape
     for _ in range(WARM_UP):
-        _outputs(adapter, values, np.zeros((28, 28), np.uint8))
+        _outputs(adapter, values, np.zeros(shape, np.uint8))
     with open(descriptor, "w", closefd=False) as channel:
         _send(channel, {"mode": mode, "version": adapter.versions()[adapter.framework]})
         for line in sys.stdin:
             pixels = base64.b64decode(protocol.checked_image(json.loads(line))["image"], validate=True)
             start = time.perf_counter_ns()
-            found = _outputs(adapter, values, np.frombuffer(pixels, np.uint8).reshape(28, 28))
+            found = _outputs(adapter, values, np.frombuffer(pixels, np.uint8).reshape(shape))
             _send(channel, {"outputs": found.tolist(), "seconds": (time.perf_counter_ns() - start) / 1e9})
     return {}
 
 
 def _outputs(adapter: Adapter, values: Array, image: Array) -> Array:
-    """Return the network's outputs, (K,), for one image uint8 (28, 28): to the device, through it and back."""
-    batch = adapter.put(values[image][None, None, None], NO_LABEL)  # (S, B, C, H, W), all but H and W 1
+    """Return the network's outputs, (K,), for one image uint8 (C, H, W): to the device, through it and back."""
+    batch = adapter.put(values[image][None, None], NO_LABEL)  # (S, B, C, H, W), S and B are 1
     found: Array = adapter.fetch(adapter.evaluate(batch, 0, 1))[0]
     return found
 

@@ -59,7 +59,7 @@ def pixel_values(pixels: Pixels, dtype: str) -> Array:
 
 @dataclass(frozen=True)
 class Inputs:
-    """What a worker trains and evaluates on; images uint8 (N, 28, 28), labels uint8 (N,), by memory map."""
+    """What a worker trains and evaluates on; images uint8 (N, C, H, W), labels unsigned (N,), by memory map."""
 
     train_images: Array
     train_labels: Array
@@ -79,6 +79,11 @@ class Inputs:
         orders = np.load(folder / "orders.npy", mmap_mode="r", allow_pickle=False)
         return cls(**arrays, orders=orders, weights=weights, pixels=pixel_values(pixels, dtype))
 
+    @property
+    def classes(self) -> int:
+        """How many classes the labels are of: one more than the largest."""
+        return 1 + int(max(self.train_labels.max(), self.test_labels.max()))
+
     def sha256(self) -> str:
         """Return a hash of all of it, as the files have it now; only files and weights can change."""
         found = hashlib.sha256()
@@ -90,7 +95,7 @@ class Inputs:
     def train(self, epoch: int, batch_size: int) -> Iterator[tuple[Array, Array]]:
         """Yield (images, labels) of the epoch's full batches, then of its remainder, if there is one.
 
-        images (S, B, 1, 28, 28) in its storage type, labels (S, B) int64. A batch larger than the data set
+        images (S, B, C, H, W) in its storage type, labels (S, B) int64. A batch larger than the data set
         wraps round.
         """
         yield from self.cut(self.train_images, self.train_labels, self.order(epoch, batch_size), batch_size)
@@ -101,18 +106,18 @@ class Inputs:
         return np.resize(order, batch_size) if batch_size > len(order) else order
 
     def in_memory(self, batch_size: int) -> tuple[Array, Array, Array]:
-        """Return what the first full batches are gathered from: images (N, 1, 28, 28), labels (N,), rows (S, B)."""
+        """Return what the first full batches are gathered from: images (N, C, H, W), labels (N,), rows (S, B)."""
         order = self.order(0, batch_size).astype(np.int64)
         rows = order[: len(order) // batch_size * batch_size].reshape(-1, batch_size)
-        return self.pixels[self.train_images][:, None], self.train_labels.astype(np.int64), rows
+        return self.pixels[self.train_images], self.train_labels.astype(np.int64), rows
 
     def steps(self, count: int, batch_size: int) -> tuple[Array, Array]:
-        """Return the first `count` batches, epoch after epoch without a break: (S, B, 1, 28, 28), (S, B)."""
+        """Return the first `count` batches, epoch after epoch without a break: (S, B, C, H, W), (S, B)."""
         order = np.resize(self.orders.ravel(), count * batch_size)
         return next(self.cut(self.train_images, self.train_labels, order, batch_size))
 
     def tests(self, count: int, batch_size: int) -> tuple[Array, Array]:
-        """Return the first `count` test images as full batches, wrapping round: (S, B, 1, 28, 28), (S, B)."""
+        """Return the first `count` test images as full batches, wrapping round: (S, B, C, H, W), (S, B)."""
         order = np.resize(np.arange(len(self.test_labels)), count)
         return next(self.cut(self.test_images, self.test_labels, order, batch_size))
 
@@ -126,4 +131,4 @@ class Inputs:
         for part, width in ((order[:whole], size), (order[whole:], len(order) - whole)):
             if len(part):
                 pixels = self.pixels[images[part]]
-                yield pixels.reshape(-1, width, 1, *images.shape[1:]), labels[part].astype(np.int64).reshape(-1, width)
+                yield pixels.reshape(-1, width, *images.shape[1:]), labels[part].astype(np.int64).reshape(-1, width)

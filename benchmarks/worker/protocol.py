@@ -157,7 +157,7 @@ Request = (
 
 
 class ImageRequest(TypedDict):
-    """One image for a worker that serves: base64 of 784 bytes."""
+    """One image for a worker that serves: base64 of a byte for each pixel, in the order (C, H, W)."""
 
     image: str
 

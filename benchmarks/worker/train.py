@@ -64,7 +64,7 @@ def _feed(adapter: Adapter, images: Array, labels: Array) -> Feed:
     return adapter.feed(samples, np.ascontiguousarray(labels.reshape(-1)[::-1]), order)
 
 
-DIGITS = 10
+MOST_CLASSES = 20  # of a confusion matrix in a row: that of a thousand classes has a million numbers
 SHOWN = 12
 
 
@@ -77,18 +77,24 @@ def _outputs(adapter: Adapter, stacks: Iterable[tuple[Preloaded, Array]]) -> tup
     return np.concatenate(outputs), np.concatenate(labels)
 
 
-def _columns(outputs: Array, labels: Array, loss: str) -> dict[str, Any]:
-    """Return confusion, mistakes and what they were read as, from outputs (N, K) and labels (N,)."""
+def _columns(outputs: Array, labels: Array, loss: str, classes: int) -> dict[str, Any]:
+    """Return confusion, mistakes and what they were read as, from outputs (N, K) and labels (N,) of so many classes.
+
+    No confusion of more than MOST_CLASSES; what was read as no class is left out of it.
+    """
     read_as, losses = readings(outputs, labels, loss)
-    digits = (read_as >= 0) & (read_as < DIGITS)
-    confusion = np.bincount((labels * DIGITS + read_as)[digits], minlength=DIGITS**2)
     wrong = np.flatnonzero(read_as != labels)
     worst = wrong[np.argsort(-losses[wrong], kind="stable")][:SHOWN]
-    return {"confusion": confusion.tolist(), "mistakes": worst.tolist(), "mistakes_read_as": read_as[worst].tolist()}
+    found = {"mistakes": worst.tolist(), "mistakes_read_as": read_as[worst].tolist()}
+    if classes > MOST_CLASSES:
+        return found
+    known = (read_as >= 0) & (read_as < classes)
+    confusion = np.bincount((labels * classes + read_as)[known], minlength=classes**2)
+    return {"confusion": confusion.tolist(), **found}
 
 
 def readings(outputs: Array, labels: Array, loss: str) -> tuple[Array, Array]:
-    """Return (class, loss) of each output; a regression's is rounded, and may be no digit."""
+    """Return (class, loss) of each output; a regression's is rounded, and may be no class."""
     if loss == "mean_squared_error":
         return np.rint(outputs[:, 0]).astype(np.int64), np.square(outputs[:, 0] - labels)
     largest = outputs.max(axis=1)
@@ -237,7 +243,7 @@ def learn(
         **by_epoch,
         "epochs": len(by_epoch["accuracy_by_epoch"]),
         "train_accuracy": _evaluate(adapter, _placed(adapter, inputs.train(0, batch_size)))[0],
-        **_columns(outputs.astype(np.float64), labels, adapter.recipe.loss),
+        **_columns(outputs.astype(np.float64), labels, adapter.recipe.loss, inputs.classes),
         "accuracy": by_epoch["accuracy_by_epoch"][-1],
         "loss": by_epoch["loss_by_epoch"][-1],
         "accuracy_target": target,

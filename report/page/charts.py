@@ -37,21 +37,26 @@ def library() -> str:
     return str(vl_convert.javascript_bundle())
 
 
-LARGEST = 256  # pixels a side; what is larger is no digit
+LARGEST = 256  # pixels a side; records keep no larger images
 
 
-def uri(pixels: Any, height: Any, width: Any) -> str:
-    """Return a grey image as a data URI from its base64 bytes, empty if they are not height * width bytes."""
-    if not (isinstance(pixels, str) and isinstance(height, int) and isinstance(width, int)):
+MODES = {1: "L", 3: "RGB"}  # Pillow's, by channels
+
+
+def uri(pixels: Any, dataset: Mapping[str, Any]) -> str:
+    """Return an image as a data URI from its base64 bytes, (C, H, W); empty if they are not as many as its set says."""
+    channels, height, width = dataset.get("channels", 1), dataset.get("height"), dataset.get("width")
+    if not (isinstance(pixels, str) and isinstance(height, int) and isinstance(width, int) and channels in MODES):
         return ""
     try:
         raw = base64.b64decode(pixels, validate=True)
     except ValueError:
         return ""
-    if not (0 < height <= LARGEST and 0 < width <= LARGEST and len(raw) == height * width):
+    if not (0 < height <= LARGEST and 0 < width <= LARGEST and len(raw) == channels * height * width):
         return ""
-    written = io.BytesIO()
-    Image.frombytes("L", (width, height), raw).save(written, "PNG", optimize=True)
+    written, side = io.BytesIO(), height * width
+    bands = [Image.frombytes("L", (width, height), raw[at * side : (at + 1) * side]) for at in range(channels)]
+    Image.merge(MODES[channels], bands).save(written, "PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(written.getvalue()).decode()
 
 
@@ -197,7 +202,7 @@ def _roof() -> Spec:
 
 def _classes() -> Spec:
     """Return images by digit, two bars each."""
-    x = {"field": "digit", "type": "ordinal", "axis": {"labelAngle": 0}}
+    x = {"field": "class", "type": "ordinal", "axis": {"labelAngle": 0}}
     shade = {"field": "set", "type": "nominal", "scale": {"domain": ["training", "test"], "range": [BLACK, "#808080"]}}
     return {
         "height": 150, "mark": {"type": "bar"},

@@ -57,5 +57,7 @@ def parse(path: Path) -> None:
     grey = decode(path.read_bytes(), MAX_PIXELS)
     assert grey.ndim == 2
     assert grey.dtype == np.uint8
+    whole = decode(path.read_bytes(), MAX_PIXELS, colours=True, whole=True)
+    assert whole.shape[2:] in ((), (3,))
     assert resized(grey).shape == (28, 28)
     assert mnist_like(grey).shape == (28, 28)

@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,8 @@ from benchmarks.models import remote
 
 ROOT = Path(__file__).resolve().parents[2]
 RECIPE = RECIPES["mlp"]
-IMAGES = np.arange(3 * 784, dtype=np.uint32).astype(np.uint8).reshape(3, 28, 28)
+LARGE = replace(RECIPES["linear"], model=replace(RECIPES["linear"].model, input_shape=(3, 256, 256)))
+IMAGES = np.arange(3 * 784, dtype=np.uint32).astype(np.uint8).reshape(3, 1, 28, 28)
 HEAD = """
 import base64, json, os, signal, sys, time
 fd = int(sys.argv[1])
@@ -74,7 +76,7 @@ def lost(worker: remote.Warm) -> str:
 
 def test_each_image_is_answered_in_order(start):
     outputs, seconds = start(ANSWER).outputs(IMAGES)
-    assert outputs.tolist() == IMAGES[:, 0, :10].tolist()
+    assert outputs.tolist() == IMAGES[:, 0, 0, :10].tolist()
     assert seconds.tolist() == [0.5] * 3
 
 
@@ -110,6 +112,20 @@ def test_its_end_leaves_nothing(start):
 )
 def test_a_worker_that_fails_is_lost_and_says_why(start, program, words):
     assert words in lost(start(program))
+
+
+def test_one_that_takes_no_image_larger_than_a_pipe_is_lost(start, monkeypatch):
+    monkeypatch.setitem(globals(), "RECIPE", LARGE)
+    worker = start("", HEAD.partition("for line")[0] + "time.sleep(600)\n")
+    with pytest.raises(WorkerLost, match="took no image within 1 s"):
+        worker.outputs(np.zeros((1, 3, 256, 256), np.uint8))
+
+
+def test_an_image_larger_than_a_pipe_comes_whole(start, monkeypatch):
+    monkeypatch.setitem(globals(), "RECIPE", LARGE)
+    image = np.random.default_rng(0).integers(0, 256, (1, 3, 256, 256), np.uint8)
+    outputs, _ = start("    say(outputs=[float(sum(image[::2]))], seconds=0.5)\n").outputs(image)
+    assert outputs.tolist() == [[image.ravel()[::2].sum(dtype=float)]]
 
 
 def test_one_that_never_gets_ready_is_lost(start, monkeypatch):

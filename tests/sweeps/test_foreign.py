@@ -64,7 +64,7 @@ def test_frameworks_are_measured_with_what_is_there(foreign, digits, tmp_path):
     [written] = (tmp_path / "rows").glob("*.jsonl")
     [row] = [found for line in written.read_text().splitlines() if (found := json.loads(line))["kind"] == "row"]
     assert (row["status"], row["lockstep"]) == ("ok", "pass")
-    assert (tmp_path / "caches" / "lockstep" / "prepared").is_dir()
+    assert (tmp_path / "caches" / "lockstep" / "arrays").is_dir()
 
 
 @pytest.mark.parametrize(

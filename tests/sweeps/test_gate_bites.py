@@ -83,10 +83,10 @@ REFUSED = {"same for valid padding"}  # another number of weights: the contract 
 def prove(tmp_path):
     def go(adapter_class, recipe, dtype="float64", input="preloaded", steps=STEPS):
         generator = np.random.default_rng(0)
-        pictures = np.random.default_rng(9).random((10, 28, 28)) > 0.8
+        pictures = np.random.default_rng(9).random((10, 1, 28, 28)) > 0.8
         for part, size in (("train", 700), ("test", 200)):
             labels = (np.arange(size) % 10).astype(np.uint8)
-            noise = generator.integers(100, 256, (size, 28, 28))
+            noise = generator.integers(100, 256, (size, 1, 28, 28))
             np.save(tmp_path / f"{part}_images.npy", (pictures[labels] * noise).astype(np.uint8))
             np.save(tmp_path / f"{part}_labels.npy", labels)
         prepare_inputs(tmp_path, recipe, 3, 700, 2)

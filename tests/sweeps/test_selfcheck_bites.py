@@ -21,7 +21,7 @@ from benchmarks.worker.lockstep import prove
 def inputs(tmp_path):
     recipe = selfcheck.RECIPE
     for part, size in (("train", 400), ("test", 200)):
-        images = np.random.default_rng(0).integers(0, 256, (size, 28, 28), np.uint8)
+        images = np.random.default_rng(0).integers(0, 256, (size, 1, 28, 28), np.uint8)
         np.save(tmp_path / f"{part}_images.npy", images)
         np.save(tmp_path / f"{part}_labels.npy", (np.arange(size) % 10).astype(np.uint8))
     prepare_inputs(tmp_path, recipe, 0, 400, 1)

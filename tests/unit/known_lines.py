@@ -34,7 +34,7 @@ RECORDS = {
     },
     "dataset": {
         "name": "mnist-5k", "sha256": "0" * 64, "train_counts": [400] * 10, "test_counts": [100] * 10, "height": 28,
-        "width": 28, "samples": ["AAAA"],
+        "width": 28, "channels": 1, "class_names": ["nought"], "samples": ["AAAA"],
     },
     "image": {"dataset": "mnist-5k", "sha256": "0" * 64, "index": 7, "label": 3, "pixels": "AAAA"},
 }  # fmt: skip

@@ -109,6 +109,11 @@ def test_what_can_be_learnt_is_told_from_chance(right, above):
     assert above_chance(confusion.ravel().tolist()) == above
 
 
+def test_any_number_of_classes_has_a_chance():
+    assert above_chance([90, 10, 20, 80])
+    assert not above_chance([60, 40, 50, 50])
+
+
 def test_saying_the_commonest_digit_is_no_more_than_chance():
     confusion = np.zeros((10, 10))
     confusion[:, 1] = [10, 910, *[10] * 8]

@@ -11,16 +11,17 @@ from pathlib import Path
 
 from adapters.recipes import RECIPES
 from adapters.registry import FRAMEWORKS
-from benchmarks.errors import DataError, EnvironmentMissing, UsageError
+from benchmarks.errors import DataError, EnvironmentMissing, UsageError, count
 from benchmarks.files import default_cache
 from benchmarks.launch.probe import probe
 from benchmarks.machine import lock
 from benchmarks.models import checkpoint, train
 from benchmarks.models.checkpoint import Checkpoint
 from benchmarks.plan.cells import Cell
+from benchmarks.plan.data import size
 from benchmarks.plan.data.prepared import prepare
 
-DIGITS = 10
+DIGITS, SHAPE = 10, (1, 28, 28)
 RECIPE, DATASET, EPOCHS, BATCH_SIZE = "lenet", "mnist-5k", 8, 50
 
 Say = Callable[[str], None]
@@ -29,9 +30,11 @@ Say = Callable[[str], None]
 def network(folder: Path | None, frameworks: Sequence[str], wait: bool, say: Say) -> Checkpoint:
     """Return the weights to show; UsageError for a network that does not tell ten digits apart, DataError."""
     found = _cached_network(frameworks, wait, say) if folder is None else checkpoint.read_checkpoint(folder)
-    if found.recipe.model.outputs != DIGITS:
+    model = found.recipe.model
+    if model.outputs != DIGITS or model.input_shape != SHAPE:
         raise UsageError(
-            f"the page shows {DIGITS} probabilities; {found.recipe.name} has {found.recipe.model.outputs} output"
+            f"the page draws {size(SHAPE)} pixels and shows {DIGITS} probabilities; {found.recipe.name} reads"
+            f" {size(model.input_shape)} and has {count(model.outputs, 'output')}"
         )
     return found
 

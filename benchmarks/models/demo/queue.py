@@ -101,7 +101,7 @@ class WorkerQueue:
             image, future = job
             if future.set_running_or_notify_cancel():  # it may have been cancelled: the page is gone
                 try:
-                    outputs, seconds = worker.outputs(image[None])
+                    outputs, seconds = worker.outputs(image[None, None])
                 except LockstepError as error:
                     future.set_result({"state": "lost", "reason": plain(str(error))})
                     raise

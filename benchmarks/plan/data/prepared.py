@@ -14,19 +14,21 @@ import numpy as np
 
 from benchmarks.errors import DataError, shown
 from benchmarks.files import default_cache, locked
-from benchmarks.plan.data import ARRAY_NAMES, Dataset
+from benchmarks.plan.data import ARRAY_NAMES, Dataset, Shape
 from benchmarks.plan.data.own import load_own
 from benchmarks.plan.data.sources import NAMES, load_named
 
+FOLDER = "arrays"  # in the cache; `prepared` was the name while images had no axis of channels
 LOCK_TIMEOUT_S = 60.0  # writing takes about a second
 RETRY_S = 0.05  # flock(2) knows no deadline: another process writes for some seconds at most
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """`folder` holds train_images.npy, train_labels.npy, test_images.npy and test_labels.npy, uint8.
+    """`folder` holds train_images.npy, train_labels.npy, test_images.npy and test_labels.npy.
 
-    Images (N, 28, 28), labels (N,); N is train_size or test_size. `sha256`, `source` and `notes` are the Dataset's.
+    Images uint8 (N, *image_shape), labels (N,) of `classes` classes, uint8, or uint16 where there are more than 256; N
+    is train_size or test_size. The other fields are the Dataset's.
     """
 
     name: str
@@ -35,6 +37,9 @@ class Prepared:
     train_size: int
     test_size: int
     source: str
+    image_shape: Shape  # channels, height, width
+    classes: int
+    class_names: tuple[str, ...] = ()  # where they are known
     notes: tuple[str, ...] = ()
 
 
@@ -46,10 +51,20 @@ def prepare(name: str, data_dir: Path | None = None, cache: Path | None = None) 
     """
     cache = cache or default_cache()
     data = load_named(name, data_dir, cache) if name in NAMES else load_own(Path(name))
-    folder = cache / "prepared" / data.sha256[:16]
+    folder = cache / FOLDER / data.sha256[:16]
     _write_once(folder, data)
-    sizes = len(data.train_labels), len(data.test_labels)
-    return Prepared(data.name, data.sha256, folder, *sizes, data.source, data.notes)
+    return Prepared(
+        name=data.name,
+        sha256=data.sha256,
+        folder=folder,
+        train_size=len(data.train_labels),
+        test_size=len(data.test_labels),
+        source=data.source,
+        image_shape=data.image_shape,
+        classes=data.classes,
+        class_names=data.class_names,
+        notes=data.notes,
+    )
 
 
 def _write_once(folder: Path, data: Dataset) -> None:

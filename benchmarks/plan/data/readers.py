@@ -11,7 +11,7 @@ import json
 import math
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,16 +19,27 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks.errors import DataError, shown
-from benchmarks.plan.data import ARRAY_NAMES, MAX_IMAGES, Array, Digits
+from benchmarks.plan.data import (
+    ARRAY_NAMES,
+    LABEL,
+    MAX_BYTES,
+    MAX_CLASSES,
+    MAX_IMAGES,
+    MAX_SIDE,
+    Array,
+    Labelled,
+    Labels,
+    Shape,
+    as_labels,
+)
 from benchmarks.plan.data.opening import File, corrupt, open_data, unfit, written
 
 BLOCK_BYTES = 1 << 18
-PIXELS = 28 * 28
-DIMENSIONS = {0x00000803: (28, 28), 0x00000801: ()}  # magic numbers: unsigned bytes in three dimensions and in one
+DIMENSIONS = {0x00000803: 2, 0x00000801: 0}  # magic numbers: unsigned bytes of images and of labels; an item's axes
 
 
 def read_idx(path: Path) -> Array:
-    """Return the content of an IDX file, gzipped or not: images uint8 (N, 28, 28) or labels uint8 (N,).
+    """Return the content of an IDX file, gzipped or not: images uint8 (N, H, W) or labels uint8 (N,).
 
     Raises DataError with the offset in the decoded file. Source: http://yann.lecun.com/exdb/mnist/, "file formats".
     """
@@ -39,16 +50,22 @@ def read_idx(path: Path) -> Array:
         count = _word(handle, path, 4)
         if not 1 <= count <= MAX_IMAGES:
             raise corrupt(path, "offset 4", f"1 to {MAX_IMAGES} items", count)
-        shape = DIMENSIONS[magic]
-        for offset, size, side in zip((8, 12), shape, ("rows", "columns"), strict=False):
-            if (found := _word(handle, path, offset)) != size:
-                raise unfit(path, f"offset {offset}", f"{size} {side} of pixels", found)
-        content = _content(handle, path, 4 + 4 * (1 + len(shape)), count * math.prod(shape))
-    array = np.frombuffer(content, dtype=np.uint8).reshape(count, *shape)
-    if array.ndim == 1 and array.max() > 9:
-        at = int(np.argmax(array > 9))
-        raise unfit(path, f"offset {8 + at}", "a label 0-9", array[at])
-    return array
+        shape = [_word(handle, path, 8 + 4 * axis) for axis in range(DIMENSIONS[magic])]
+        for axis, side in enumerate(shape):
+            if not 1 <= side <= MAX_SIDE:
+                what = ("rows", "columns")[axis]
+                raise unfit(path, f"offset {8 + 4 * axis}", f"1 to {MAX_SIDE} {what} of pixels", side)
+        judge_size(path, "offset 4", count, shape)
+        content = _content(handle, path, 8 + 4 * len(shape), count * math.prod(shape))
+    return np.frombuffer(content, dtype=np.uint8).reshape(count, *shape)
+
+
+def judge_size(path: Path, place: str, count: int, shape: Sequence[int]) -> None:
+    """Raise DataError for more images, or more pixels in all, than a part of a data set has."""
+    if count > MAX_IMAGES:
+        raise corrupt(path, place, f"at most {MAX_IMAGES} images", "more")
+    if (found := count * math.prod(shape)) > MAX_BYTES:
+        raise corrupt(path, place, f"at most {MAX_BYTES:,} pixels in all", f"{found:,}; give a part of the images")
 
 
 def _word(handle: File, path: Path, offset: int) -> int:
@@ -72,7 +89,9 @@ def _content(handle: File, path: Path, start: int, size: int) -> bytearray:
 MAX_ARRAY_BYTES = 512 << 20  # 70,000 images of float64, or 250,000 of uint8
 MAX_READ_BYTES = 1 << 20  # at once: zipfile reads an archive's whole list of names so
 SETS = (("x_train", "y_train", "x_test", "y_test"), ARRAY_NAMES)  # Keras's mnist.npz; MedMNIST's
-SHAPES = ((28, 28), (28, 28, 1), (1, 28, 28), (PIXELS,))
+LISTS = (("images", "labels"), ("images", "target"))  # still to be split; the second are scikit-learn's
+CHANNELS = 4  # at most, or the axis is none of channels
+FORMS = "(N, H, W), (N, H, W, C), (N, C, H, W) or square (N, H*W)"
 
 
 class _Pieces(io.FileIO):
@@ -86,19 +105,20 @@ class _Pieces(io.FileIO):
         return piece
 
 
-def read_npz(path: Path) -> tuple[Digits, Digits]:
-    """Return what is to train on and to test on of an .npz of four arrays, named as SETS has them.
+def read_npz(path: Path) -> tuple[Labelled, Labelled | None]:
+    """Return what is to train on and to test on of an .npz of four arrays, named as SETS has them, or one list of two.
 
-    Images are (N, 28, 28), also with an axis of one channel, or (N, 784), of 0-255 or 0..1; labels (N,) or (N, 1).
-    Raises DataError with the array's name. An array of objects would be a pickle and is refused.
+    Images are as FORMS says, with at most CHANNELS channels, of 0-255 or 0..1; labels (N,) or (N, 1). Raises DataError
+    with the array's name. An array of objects would be a pickle and is refused.
     """
     with open_data(path, (b"PK\x03\x04",)):
         pass  # says what else it is
     try:
         with _Pieces(path) as file, np.load(file, allow_pickle=False) as archive:
-            names = next((names for names in SETS if set(names) <= set(archive.files)), None)
+            names = next((names for names in (*SETS, *LISTS) if set(names) <= set(archive.files)), None)
             if names is None:
-                raise corrupt(path, "its names", f"arrays {', '.join(SETS[0])}", _list(archive.files))
+                wanted = f"arrays {', '.join(SETS[0])}, or {' and '.join(LISTS[0])}"
+                raise corrupt(path, "its names", wanted, _list(archive.files))
             found = [_array(archive, path, name, name in names[::2]) for name in names]
             others = sorted({*archive.files} - {*names})
     except DataError:
@@ -106,14 +126,15 @@ def read_npz(path: Path) -> tuple[Digits, Digits]:
     except Exception as error:  # numpy and zipfile let out whatever their parsing meets: zlib.error, KeyError, ...
         raise DataError(f"dataset corrupt: {shown(path)}: damaged or cut short ({shown(str(error)[:200])})") from error
     remarks = (f"{_list(others)} left out",) if others else ()
-    return Digits(found[0], found[1], remarks), Digits(found[2], found[3])
+    train = Labelled(found[0], found[1], remarks)
+    return train, Labelled(found[2], found[3]) if len(found) == 4 else None
 
 
 def _list(names: list[str]) -> str:
     return ", ".join(written(name) for name in names[:6]) + ", ..." * (len(names) > 6) or "none"
 
 
-def _array(archive: Any, path: Path, name: str, images: bool) -> Array:
+def _array(archive: Any, path: Path, name: str, images: bool) -> Any:
     """Return one array of an archive, after its header and the entry's compression were judged."""
     entry = archive.zip.getinfo(f"{name}.npy" if f"{name}.npy" in archive.zip.namelist() else name)
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # LZMA reserves what its header claims
@@ -122,14 +143,31 @@ def _array(archive: Any, path: Path, name: str, images: bool) -> Array:
         shape, dtype = _header(member)
     if dtype.hasobject:
         raise corrupt(path, name, "numbers", "Python objects: a pickle, which can run code and is not opened")
-    rest = SHAPES if images else ((), (1,))
-    if dtype.kind not in "buif" or shape[1:] not in rest or not 1 <= shape[0] <= MAX_IMAGES:
-        wanted = "images (N, 28, 28)" if images else "labels (N,)"
-        raise unfit(path, name, f"{wanted} of numbers, N from 1 to {MAX_IMAGES}", f"{dtype} {shape}")
+    axes = _image_axes(shape[1:]) if images else () if shape[1:] in ((), (1,)) else None
+    if dtype.kind not in "buif" or axes is None or not 1 <= shape[0] <= MAX_IMAGES:
+        wanted = f"{f'images {FORMS}' if images else 'labels (N,)'} of numbers, N from 1 to {MAX_IMAGES}"
+        raise unfit(path, name, wanted, f"{dtype} {shape}")
     if math.prod(shape) * dtype.itemsize > MAX_ARRAY_BYTES:
         raise corrupt(path, name, f"at most {MAX_ARRAY_BYTES >> 20} MiB", f"{dtype} {shape}; save it as uint8")
+    judge_size(path, name, shape[0], axes)
     array = archive[name].reshape(shape[0], -1)
-    return _pixels(array, path, name).reshape(-1, 28, 28) if images else _classes(array[:, 0], path, name)
+    return _images(_pixels(array, path, name), axes) if images else _classes(array[:, 0], path, name)
+
+
+def _image_axes(axes: Shape) -> Shape | None:
+    """Return what lies behind the first axis of images: (H, W), (H, W, C) or (C, H, W); None where these are none."""
+    if len(axes) == 1:
+        axes = (math.isqrt(axes[0]),) * 2 if math.isqrt(axes[0]) ** 2 == axes[0] else ()
+    many = len(axes) == 3 and axes[2] > CHANNELS and axes[0] > CHANNELS
+    return axes if len(axes) in (2, 3) and min(axes) >= 1 and max(axes) <= MAX_SIDE and not many else None
+
+
+def _images(pixels: Array, axes: Shape) -> Array:
+    """Return pixels (N, P) as images (N, H, W), or (N, C, H, W) where there are several channels."""
+    images = pixels.reshape(-1, *axes)
+    if len(axes) == 3 and axes[2] <= CHANNELS:
+        images = np.moveaxis(images, 3, 1)
+    return np.ascontiguousarray(images[:, 0] if images.ndim == 4 and images.shape[1] == 1 else images)
 
 
 def _header(member: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -139,7 +177,7 @@ def _header(member: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def _pixels(array: npt.NDArray[Any], path: Path, name: str) -> Array:
-    """Return (N, 784) of 0-255 or 0..1 as uint8, a block at a time."""
+    """Return (N, P) of 0-255 or 0..1 as uint8, a block at a time."""
     blocks = [array[at : at + 1000] for at in range(0, len(array), 1000)]
     for number, block in enumerate(blocks):
         if (bad := ~((block >= 0) & (block <= 255))).any():
@@ -167,20 +205,21 @@ def as_bytes(pixels: npt.NDArray[Any], unit: bool) -> Array:
     return np.rint(pixels * np.float32(255 if unit else 1)).astype(np.uint8)
 
 
-def _classes(array: npt.NDArray[Any], path: Path, name: str) -> Array:
-    if (bad := ~((array >= 0) & (array <= 9) & (array == np.rint(array)))).any():
+def _classes(array: npt.NDArray[Any], path: Path, name: str) -> Labels:
+    if (bad := ~((array >= 0) & (array < MAX_CLASSES) & (array == np.rint(array)))).any():
         at = int(np.argmax(bad))
-        raise unfit(path, f"{name}, label {at}", "a label 0-9", f"{array[at]:g}")
-    return array.astype(np.uint8)
+        raise unfit(path, f"{name}, label {at}", LABEL, f"{array[at]:g}")
+    return as_labels(array)
 
 
+PIXELS = 28 * 28  # of an image in mnist.json.gz
 MAX_LIST_BYTES = 4 << 20  # 250,000 labels with generous white space
 NUMBERS = re.compile(rb"[-+.,0-9eE \t\r\n]*")  # what json.loads takes beyond numbers (NaN, true, strings) is refused
 
 Lists = Iterator[tuple[int, bytes, bytes]]  # of each "]": offset, the commas and brackets before it, its numbers
 
 
-def read_json(path: Path) -> tuple[Digits, Digits]:
+def read_json(path: Path) -> tuple[Labelled, Labelled]:
     """Return what is to train on and to test on of [[images, labels] x 3], gzipped or not.
 
     The three are train, validation and test; the validation images are checked and left out, not merged into
@@ -193,7 +232,7 @@ def read_json(path: Path) -> tuple[Digits, Digits]:
         _expect(lists, path, b"")
         for offset, _, _ in lists:
             raise corrupt(path, f"offset {offset}", "the end of the file", "another list")
-    return Digits(*train, (f"{len(validation[1]):,} images to validate on are left out",)), Digits(*test)
+    return Labelled(*train, (f"{len(validation[1]):,} images to validate on are left out",)), Labelled(*test)
 
 
 def _lists(handle: File, path: Path) -> Lists:

@@ -20,6 +20,7 @@ from benchmarks.errors import SchemaError
 from benchmarks.machine import environments, git, signals
 from benchmarks.plan.cells import Cell, Launch, Request
 from benchmarks.plan.data.prepared import Prepared
+from benchmarks.plan.fit import misfits
 from benchmarks.record import store
 from benchmarks.sweep.block import append_rows
 from benchmarks.sweep.dask.copies import Copy
@@ -222,6 +223,8 @@ class Events:
             wrong = "its data are not those of the others"
         elif key not in kinds and self.account.begun:
             wrong = "it is of a kind that was not there when the sweep began; it can take part in the next"
+        elif misfit := misfits(self.request.axes.recipes, prepared.values()):
+            wrong = misfit
         elif key in kinds and (differing := kinds[key].differs(machine.facts)):
             wrong = f"its environments differ from those of the others of its kind: {differing}; make them again"
         if wrong:

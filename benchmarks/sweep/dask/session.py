@@ -81,7 +81,7 @@ class Session:
 
     def data(self) -> list[Json]:
         """Return what the driver is to know of each data set, in the order in which they were asked for."""
-        names = ("name", "sha256", "train_size", "test_size", "source")
+        names = ("name", "sha256", "train_size", "test_size", "source", "image_shape", "classes")
         return [{name: getattr(data, name) for name in names} for data in self.runner.launcher.data.values()]
 
     def measure(self, order: Mapping[str, Any]) -> None:

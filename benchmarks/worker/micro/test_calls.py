@@ -42,7 +42,7 @@ class Cell:
 def synthetic(recipe: Recipe, dtype: str) -> Inputs:
     """Return noise in the shapes of mnist-5k: what is timed depends on shapes alone, and nothing has to be prepared."""
     generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (TRAIN_IMAGES, *recipe.model.input_shape[1:]), np.uint8)
+    images = generator.integers(0, 256, (TRAIN_IMAGES, *recipe.model.input_shape), np.uint8)
     labels = generator.integers(0, 10, TRAIN_IMAGES, np.uint8)
     order = np.arange(TRAIN_IMAGES, dtype=np.int32)[None]
     weights = initial_weights(recipe.model, recipe.initialiser, 0)

@@ -1,10 +1,11 @@
 """What each framework learns: how soon it reaches its accuracy, and by epoch.
 
-And what it does not: which digit is taken for which, and the images that most frameworks get wrong.
+And what it does not: which class is taken for which, and the images that most frameworks get wrong.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -42,8 +43,7 @@ MEASURES = {  # kind of chart: (column of a row, caption)
 }
 BY_EPOCH = ("accuracy_by_epoch", "loss_by_epoch", "seconds_by_epoch")
 LARGEST_DRAWN = 1e30  # of a loss or a second: no axis has ticks up to the largest float
-CLASSES = 10
-LEVELS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.2)  # shares of a digit's images from which a shade begins
+LEVELS = (0.0, 0.002, 0.005, 0.01, 0.02, 0.05, 0.2)  # shares of a class's images from which a shade begins
 CONFUSION, READ_AS, INDICES = "confusion", "mistakes_read_as", "mistakes"
 MISSING = "These results hold neither confusions nor mistakes."
 Floats = npt.NDArray[np.float64]
@@ -143,7 +143,7 @@ def by_epoch(inputs: Inputs) -> Section:
     parts: list[Part] = [Charts(charts)] if charts else []
     if len(inputs.learnt) and not charts:
         parts.append(Words(["Only one epoch was trained, which makes no curve."]))
-    return Section("epochs", "By epoch, and which digits are taken for which", [*parts, *_mistakes(inputs)])
+    return Section("epochs", "By epoch, and which classes are taken for which", [*parts, *_mistakes(inputs)])
 
 
 def _by_cell(launches: pd.DataFrame) -> dict[tuple[Any, ...], pd.DataFrame]:
@@ -196,15 +196,15 @@ def _mistakes(inputs: Inputs) -> list[Part]:
         return [Words([MISSING])] if len(launches) else []
     found: list[Part] = []
     images = {(image.get("dataset"), image.get("index")): image for image in inputs.records("images")}
-    shapes = {d.get("name"): (d.get("height"), d.get("width")) for d in inputs.records("datasets")}
+    datasets = {dataset.get("name"): dataset for dataset in inputs.records("datasets")}
     for _, group in launches[launches[CONFUSION].map(_complete)].groupby(COMPARISON, sort=False):
         if not any(alike(group, cells.iloc[0], COMPARISON).all() for cells in inputs.headline):
             continue
         first, name = group.iloc[0], words.comparison(group.iloc[0], "threads", "dtype", "input")
         (table, *others) = [_matrix(lines) for _, lines in group.groupby("framework")]
-        found.append(Grid(f"Which digit is taken for which: {name}; sums over seeds", [table]))
+        found.append(Grid(f"Which class is taken for which: {name}; sums over seeds", [table]))
         found += [Grid(f"The same in {count(len(others), 'other framework')}", others, folded=True)] if others else []
-        if shown := _worst(group, images, shapes):
+        if shown := _worst(group, images, datasets.get(first["dataset"], {})):
             caption = f"Most often among the worst mistakes, by loss: {name}; label → read as (frameworks)"
             found.append(Digits(caption, shown, facets(first, "model", "device", "batch")))
     return found
@@ -212,7 +212,7 @@ def _mistakes(inputs: Inputs) -> list[Part]:
 
 def _complete(matrix: Any) -> bool:
     """Return whether a row has a whole confusion matrix."""
-    return isinstance(matrix, list) and len(matrix) == CLASSES**2
+    return isinstance(matrix, list) and len(matrix) > 1 and math.isqrt(len(matrix)) ** 2 == len(matrix)
 
 
 def _matrix(launches: pd.DataFrame) -> tuple[Table, Facets]:
@@ -221,7 +221,9 @@ def _matrix(launches: pd.DataFrame) -> tuple[Table, Facets]:
     With it what it is filtered by.
     """
     launches = launches[launches["mode"] == launches["mode"].min()]
-    counts = np.sum([np.reshape(found, (CLASSES, CLASSES)) for found in launches[CONFUSION]], axis=0)
+    size = launches[CONFUSION].map(len).max()  # one data set has one, unless somebody wrote to the file
+    alike = launches[CONFUSION][launches[CONFUSION].map(len) == size]
+    counts = np.sum([np.reshape(found, (math.isqrt(size), -1)) for found in alike], axis=0)
     lines = []
     for label, row in enumerate(counts):
         cells = [
@@ -232,21 +234,19 @@ def _matrix(launches: pd.DataFrame) -> tuple[Table, Facets]:
     wrong = int(counts.sum() - np.trace(counts))
     name = f"{words.short(launches['framework'].iloc[0])}, {words.short(launches['mode'].iloc[0])}"
     caption = f"{name}: {wrong:,} of {int(counts.sum()):,} wrong"
-    columns = [Column("label"), *(Column(str(n), number=True) for n in range(CLASSES))]
+    columns = [Column("label"), *(Column(str(n), number=True) for n in range(len(counts)))]
     return Table(caption, columns, [Group(lines)], style="matrix"), facets(launches.iloc[0])
 
 
 def _shade(share: float) -> int:
-    """Return which of the shades a share of a digit's images has, from 0 for none."""
+    """Return which of the shades a share of a class's images has, from 0 for none."""
     return sum(share > level for level in LEVELS)
 
 
-def _worst(
-    launches: pd.DataFrame, images: dict[tuple[Any, Any], Record], shapes: dict[Any, tuple[Any, Any]]
-) -> list[Digit]:
+def _worst(launches: pd.DataFrame, images: dict[tuple[Any, Any], Record], about: Record) -> list[Digit]:
     """Return the images that most frameworks name among their worst mistakes, at most twelve, with what was read.
 
-    `shapes` are (height, width) by data set, as their records say.
+    `about` is the record of their data set.
     """
     seen: dict[int, dict[int, set[str]]] = {}
     columns = ["framework", INDICES, READ_AS]
@@ -258,7 +258,7 @@ def _worst(
     dataset, shown = launches["dataset"].iloc[0], []
     for index in order:
         image = images.get((dataset, index), {})
-        if picture := uri(image.get("pixels"), *shapes.get(dataset, (None, None))):
+        if picture := uri(image.get("pixels"), about):
             guesses = sorted(seen[index].items(), key=lambda item: (-len(item[1]), item[0]))
             what = ", ".join(f"{digit} ({len(names)})" for digit, names in guesses)
             shown.append(Digit(picture, f"{image.get('label')} → {what}"))

@@ -1,4 +1,4 @@
-"""What was trained on what: the data with its class balance and sample digits, the networks layer by layer."""
+"""What was trained on what: the data with its class balance and sample images, the networks layer by layer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from report.page.charts import uri
 from report.page.inputs import Inputs, Record
 from report.page.parts import Cell, Chart, Charts, Column, Digit, Digits, Flow, Group, Line, Part, Section, Table, Words
 
-CLASSES = 10
+MOST_COUNTED = 20  # classes with a column each
 
 
 def _amount(text: str, name: str | int) -> Column:
@@ -50,28 +50,37 @@ def section(inputs: Inputs) -> Section:
 
 
 def _data(dataset: Record) -> Iterator[Part]:
-    """Yield a data set's class balance and one sample of each digit."""
-    train, test = dataset["train_counts"], dataset["test_counts"]
+    """Yield a data set's class balance and one sample of each class."""
+    classes, what = min(len(dataset["train_counts"]), len(dataset["test_counts"])), _class_word(dataset)
+    train, test = dataset["train_counts"][:classes], dataset["test_counts"][:classes]
     title = f"{words.short(dataset['name'], 60)}: {sum(train):,} images to train on, {sum(test):,} to test on"
-    summary = f"Of each digit {min(train):,} to {max(train):,} to train on, {min(test):,} to {max(test):,} to test on."
+    summary = f"Of each {what} {min(train):,} to {max(train):,} to train on, {min(test):,} to {max(test):,} to test on."
     records = [
-        {"digit": digit, "set": name, "images": images, "hint": f"{name}, digit {digit}: {images:,} images"}
-        for name, counts in (("training", train), ("test", test)) for digit, images in enumerate(counts)
+        {"class": label, "set": name, "images": images, "hint": f"{name}, {what} {label}: {images:,} images"}
+        for name, counts in (("training", train), ("test", test)) for label, images in enumerate(counts)
     ]  # fmt: skip
     yield Charts([Chart("classes", records, title, summary)])
-    yield _counted(train, test)
-    shape, samples = (dataset["height"], dataset["width"]), dataset.get("samples", [])
-    present = [digit for digit, images in enumerate(train) if images]  # a class without images has no sample
-    found = [(digit, uri(sample, *shape)) for digit, sample in zip(present, samples, strict=False)]
-    if shown := [Digit(uri, f"{digit}") for digit, uri in found if uri]:
-        yield Digits("One training image of each digit", shown)
+    if len(train) <= MOST_COUNTED:
+        yield _counted(train, test, what)
+    names, samples = dataset.get("class_names", []), dataset.get("samples", [])
+    present = [label for label, images in enumerate(train) if images]  # a class without images has no sample
+    found = [(label, uri(sample, dataset)) for label, sample in zip(present, samples, strict=False)]
+    if shown := [
+        Digit(uri, words.short(names[label]) if label < len(names) else f"{label}") for label, uri in found if uri
+    ]:
+        yield Digits(f"One training image of each {what}", shown)
 
 
-def _counted(train: list[int], test: list[int]) -> Table:
+def _class_word(dataset: Record) -> str:
+    """Return what a class is called: a digit where ten have no names of their own."""
+    return "digit" if len(dataset["train_counts"]) == 10 and not dataset.get("class_names") else "class"
+
+
+def _counted(train: list[int], test: list[int], what: str) -> Table:
     """Return the class balance as numbers."""
-    digits = [columns.label("images"), *(_amount(str(n), n) for n in range(CLASSES))]
+    digits = [columns.label("images"), *(_amount(str(n), n) for n in range(len(train)))]
     records = [{"images": name, **dict(enumerate(counts))} for name, counts in (("training", train), ("test", test))]
-    return columns.folded("Images by digit", digits, records)
+    return columns.folded(f"Images by {what}", digits, records)
 
 
 def _network(recipe: Recipe) -> Iterator[Part]:

@@ -51,10 +51,13 @@ def test_a_file_cut_short(tmp_path, refused, cut):
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"image": CELLS, "label": [0, 10, 1]}, "row 2: expected a label 0-9, found 10; the networks here read"),
-        ({"image": CELLS, "label": [0, 1, None]}, "row 3: expected a label 0-9, found nothing"),
+        ({"image": CELLS, "label": [0, 1000, 1]}, "row 2: expected a label 0-999, found 1000; images of one"),
+        ({"image": CELLS, "label": [0, 1, None]}, "row 3: expected a label 0-999, found nothing"),
         ({"image": [picture(), b"", picture()], "label": [0, 1, 2]}, "row 2: an empty file"),
-        ({"image": [picture(), picture(32), b""], "label": [0, 1, 2]}, "row 2: expected 28x28, found 32x32"),
+        (
+            {"image": [picture(), picture(32), b""], "label": [0, 1, 2]},
+            "row 2: expected 28x28 as the first picture has, found 32x32",
+        ),
         ({"image": [picture()], "label": ["seven"]}, "found image (binary), label (string)"),
         ({"pixels": [[1, 2]], "label": [1]}, "expected one of picture bytes and one of labels"),
         ({"image": [], "label": []}, "its columns"),
@@ -62,6 +65,17 @@ def test_a_file_cut_short(tmp_path, refused, cut):
 )
 def test_what_are_no_digits(tmp_path, refused, columns, words):
     refused(lambda: read_parquet(write(tmp_path / "d.parquet", **columns)), words)
+
+
+def test_colours_and_many_classes(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (3, 20, 30, 3), np.uint8)
+    cells = []
+    for image in pixels:
+        Image.fromarray(image).save(file := io.BytesIO(), "PNG")
+        cells.append({"bytes": file.getvalue(), "path": ""})
+    found = read_parquet(write(tmp_path / "d.parquet", image=cells, label=[0, 999, 256]))
+    np.testing.assert_array_equal(found.images, pixels.transpose(0, 3, 1, 2))
+    assert found.labels.tolist() == [0, 999, 256]
 
 
 def test_other_columns_are_said(tmp_path):

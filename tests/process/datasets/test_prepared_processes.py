@@ -34,7 +34,7 @@ def test_preparing_mnist_stays_within_its_memory(mnist_folder, tmp_path):
     command = [sys.executable, "-W", "error", "-c", code, mnist_folder, tmp_path]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert int(done.stdout) < 300 * 2**20
-    assert len(list(Path(tmp_path).glob("prepared/*/*.npy"))) == 4
+    assert len(list(Path(tmp_path).glob("arrays/*/*.npy"))) == 4
 
 
 def test_a_lock_that_is_held_is_one_line(tmp_path, own, refused, monkeypatch):

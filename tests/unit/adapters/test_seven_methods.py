@@ -81,10 +81,10 @@ class Seven(Adapter):
 @pytest.fixture
 def folder(tmp_path):
     """A folder with digits that can be learnt, and with the inputs of mlp."""
-    generator, pictures = np.random.default_rng(5), np.random.default_rng(99).random((10, 28, 28)) > 0.8
+    generator, pictures = np.random.default_rng(5), np.random.default_rng(99).random((10, 1, 28, 28)) > 0.8
     for part, size in (("train", 250), ("test", 70)):
         labels = generator.integers(0, 10, size)
-        images = pictures[labels] * 0.9 + generator.random((size, 28, 28)) * 0.1
+        images = pictures[labels] * 0.9 + generator.random((size, 1, 28, 28)) * 0.1
         np.save(tmp_path / f"{part}_images.npy", (255 * images).astype(np.uint8))
         np.save(tmp_path / f"{part}_labels.npy", labels.astype(np.uint8))
     prepare_inputs(tmp_path, RECIPES["mlp"], 0, 250, 1)

@@ -15,7 +15,7 @@ def prepared(tmp_path):
     """Return the folder of a small prepared data set."""
     shapes = ((20, 28, 28), (20,), (10, 28, 28), (10,))
     arrays = tuple(np.full(shape, 3, np.uint8) for shape in shapes)
-    folder = tmp_path / "prepared" / content_sha256(arrays)[:16]
+    folder = tmp_path / "arrays" / content_sha256(arrays)[:16]
     folder.mkdir(parents=True)
     for name, array in zip(ARRAY_NAMES, arrays, strict=True):
         np.save(folder / f"{name}.npy", array, allow_pickle=False)

@@ -51,7 +51,7 @@ def test_settings_of_the_shell_that_no_worker_sees_are_said(monkeypatch):
 
 
 def test_a_plan_says_what_a_run_would_download_and_downloads_nothing(nowhere, capsys):
-    assert terminal.planned("mnist", None) == "mnist"
+    assert terminal.planned("mnist", None, ["mlp"]) == "mnist"
     said = capsys.readouterr().err
     assert said == f"mnist: a run would download {', '.join(FILES)}\n"
     assert not (nowhere / "cache").exists()
@@ -68,7 +68,9 @@ def test_what_became_of_own_images_is_said_once(nowhere, capsys):
     (nowhere / "own.csv").write_bytes(csv_bytes(*random_digits(100), header=True))
     name = terminal.prepared(str(nowhere / "own.csv"), None).name
     first, *more = capsys.readouterr().err.splitlines()
-    assert first.startswith(f"{name}: 80 of 100 images to train on, 20 to test on, every fifth of each digit; row 1 is")
+    assert first.startswith(
+        f"{name}: 80 of 100 images to train on, 20 to test on, every fifth of each class; 1x28x28 in"
+    )
     assert not more
 
 

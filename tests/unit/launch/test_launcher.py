@@ -23,7 +23,7 @@ from benchmarks.sweep.dask.facts import environment_of
 
 CELL = Cell("numpy", "mlp", "some", "cpu", 100, "eager", "float32", 1)
 PROBES = {("numpy", "cpu"): Probe("numpy", "cpu", facts={"unsupported": {"eager float32 preloaded": None}})}
-DATA = {"some": Prepared("some", "0" * 64, Path("data"), 40, 10, "")}
+DATA = {"some": Prepared("some", "0" * 64, Path("data"), 40, 10, "", (1, 28, 28), 10)}
 SPEED = {"framework_version": "1.0", "train_samples_per_s": 1000.0}
 FOUND = Outcome("ok", "", SPEED, "", flags=frozenset({"thread_mismatch", "drifting"}))
 

@@ -26,7 +26,7 @@ def row_of(monkeypatch):
 
     def make(peaks, status="ok"):
         probe = Probe("numpy", "cpu", facts={"unsupported": {"eager float32 preloaded": None}, "devices": {}})
-        data = Prepared("some", "0" * 64, Path(), 4000, 1000, "")
+        data = Prepared("some", "0" * 64, Path(), 4000, 1000, "", (1, 28, 28), 10)
         launcher = Launcher({("numpy", "cpu"): probe}, {"some": data}, 0.2, timeout_s=1.0)
         launcher.ceilings = {point: Ceiling(peak) for point, peak in peaks.items()}
         launcher.proofs = {CELL: Proof("pass", "", {})}

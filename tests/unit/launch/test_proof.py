@@ -18,7 +18,7 @@ from benchmarks.plan.data.prepared import Prepared
 
 CELL = Cell("torch", "mlp", "tiny", "cpu", 100, "eager", "float32", 1)
 LENET = replace(CELL, recipe="lenet")
-DATA = Prepared("tiny", "0" * 64, Path("unused"), 200, 100, "made up")
+DATA = Prepared("tiny", "0" * 64, Path("unused"), 200, 100, "made up", (1, 28, 28), 10)
 PASSED = {"lockstep": "pass", "why": "", "deviations": {}, "float64_deviation": 0.0, "steps": 2, "oracle_sha256": ""}
 
 

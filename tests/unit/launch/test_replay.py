@@ -21,10 +21,10 @@ BATCH = 20
 def write_digits(folder, noise):
     """Write 250 training and 70 test images: each digit is a picture of its own, dark but for a fifth, with noise."""
     generator = np.random.default_rng(5)
-    pictures = np.random.default_rng(99).random((10, 28, 28)) > 0.8
+    pictures = np.random.default_rng(99).random((10, 1, 28, 28)) > 0.8
     for part, size in (("train", 250), ("test", 70)):
         labels = generator.integers(0, 10, size)
-        images = pictures[labels] * (1 - noise) + generator.random((size, 28, 28)) * noise
+        images = pictures[labels] * (1 - noise) + generator.random((size, 1, 28, 28)) * noise
         np.save(folder / f"{part}_images.npy", (255 * images).astype(np.uint8))
         np.save(folder / f"{part}_labels.npy", labels.astype(np.uint8))
 

@@ -86,7 +86,7 @@ def test_a_worker_sees_its_card_alone_and_as_the_first():
     assert environments.variables(1, "gpu")["CUDA_VISIBLE_DEVICES"] == "GPU-000"
     assert "CUDA_VISIBLE_DEVICES" not in environments.variables(1, "cpu")
     cell = Cell("torch", "mlp", "mnist", "gpu:1", 100, "eager", "float32", 1)
-    data = Prepared("some", "0" * 64, Path("data"), 40, 10, "")
+    data = Prepared("some", "0" * 64, Path("data"), 40, 10, "", (1, 28, 28), 10)
     assert cell_request(cell, data, Path("inputs"))["cell"]["device"] == "gpu"
 
 

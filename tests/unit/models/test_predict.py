@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from adapters.recipes import RECIPES
+from adapters.declaration import SGD, Dense, Flatten, Model, Recipe
+from adapters.recipes import MODELS, RECIPES
 from adapters.weights import initial_weights
 from benchmarks.__main__ import app
 from benchmarks.cli import tables
@@ -31,7 +33,7 @@ class Fake:
     def outputs(self, images):
         if self.framework == "torch":
             raise WorkerLost("torch: gone")
-        assert images.shape[1:] == (28, 28)
+        assert images.shape[1:] == (1, 28, 28)
         return np.tile(np.where(np.arange(10) == 3, 9.0, 0.0), (len(images), 1)), np.zeros(len(images))
 
 
@@ -86,7 +88,7 @@ def test_nothing_read_is_2(folder):
 
 
 def test_a_framework_that_is_lost_leaves_the_others(folder):
-    one = predict.picture(str(folder / "one.png"), naive=False)
+    one = predict.picture(str(folder / "one.png"), MODELS["mlp"], naive=False)
     said = []
     lost = predict.predict([one], checkpoint.read_checkpoint(folder / "net"), ["torch", "numpy"], "cpu", said.append)
     assert (lost, said, list(one.read)) == (["torch"], ["torch: gone"], ["numpy"])
@@ -95,13 +97,14 @@ def test_a_framework_that_is_lost_leaves_the_others(folder):
 def test_a_network_that_gives_a_number_is_refused(folder):
     recipe = RECIPES["linear"]
     write_checkpoint(folder / "line", recipe, initial_weights(recipe.model, recipe.initialiser, 0), {})
-    with pytest.raises(UsageError, match="gives a number"):
-        predict.predict([], checkpoint.read_checkpoint(folder / "line"), ["numpy"], "cpu", print)
+    done = CliRunner().invoke(app, ["predict", "-", "--weights", str(folder / "line"), "--framework", "numpy"])
+    assert isinstance(done.exception, UsageError)
+    assert "gives a number" in str(done.exception)
 
 
 def test_a_folder_and_a_name_that_cannot_be_are_one_line(folder):
-    assert "not a file" in predict.picture(str(folder), naive=False).problem
-    assert predict.picture("a\0b\n", naive=False).problem.isprintable()
+    assert "not a file" in predict.picture(str(folder), MODELS["mlp"], naive=False).problem
+    assert predict.picture("a\0b\n", MODELS["mlp"], naive=False).problem.isprintable()
 
 
 def test_the_digit_is_drawn_in_plain_characters():
@@ -117,3 +120,49 @@ def test_half_blocks_have_a_row_of_pixels_each():
     text = tables.blocks([image])
     assert str(text.spans[0].style) == "rgb(255,255,255) on rgb(0,0,0)"
     assert len(text.plain.splitlines()) == 14
+
+
+COLOURS = Model("colours", (Flatten(), Dense(4)), (3, 6, 8))
+
+
+def test_another_shape_gets_the_picture_resized_with_its_colours(tmp_path):
+    picture = np.zeros((60, 80, 3), np.uint8)
+    picture[:, 40:, 0] = 255
+    Image.fromarray(picture).save(tmp_path / "half.png")
+    Image.fromarray(picture[..., 0]).save(tmp_path / "grey.png")
+    seen = predict.picture(str(tmp_path / "half.png"), COLOURS, naive=False).views["seen"]
+    assert seen.shape == (3, 6, 8)
+    assert seen[0, :, :3].max() < 5
+    assert seen[0, :, 5:].min() > 250
+    assert seen[1:].max() == 0
+    grey = predict.picture(str(tmp_path / "grey.png"), COLOURS, naive=False).views["seen"]
+    np.testing.assert_array_equal(grey, np.repeat(seen[:1], 3, axis=0))
+    one = predict.picture(str(tmp_path / "half.png"), replace(COLOURS, input_shape=(1, 6, 8)), naive=False)
+    assert one.views["seen"].shape == (1, 6, 8)
+
+
+@pytest.mark.parametrize(
+    ("model", "naive", "words"),
+    [
+        (replace(COLOURS, input_shape=(2, 6, 8)), False, "'colours' reads 2x6x8; a picture has 1 channel or 3"),
+        (COLOURS, True, "--naive is for networks that read 1x28x28; 'colours' reads 3x6x8"),
+        (MODELS["linear"], False, "'linear' gives a number, not the probability of each class"),
+    ],
+)
+def test_networks_that_read_no_pictures_are_refused(model, naive, words):
+    with pytest.raises(UsageError, match=words):
+        predict.check(model, naive)
+
+
+def test_classes_with_names_are_shown_by_them(folder, monkeypatch):
+    recipe = Recipe("colours", COLOURS, SGD(0.1))
+    monkeypatch.setitem(RECIPES, "colours", recipe)
+    weights, card = initial_weights(COLOURS, recipe.initialiser, 0), {"dataset": {"class_names": ["cat", "dog", "owl"]}}
+    write_checkpoint(folder / "own", recipe, weights, card)
+    line = ["predict", str(folder / "one.png"), "--weights", str(folder / "own"), "--framework", "numpy", "--ascii"]
+    monkeypatch.setattr(Fake, "outputs", lambda _, images: (np.array([[0.0, 9.0, 5.0, 1.0]]), np.zeros(1)))
+    done = CliRunner().invoke(app, line)
+    assert done.exit_code == 0, done.exception
+    assert "resized to 3x6x8" in done.stdout
+    [shown] = [line for line in done.stdout.splitlines() if "numpy" in line]
+    assert "dog 98.2 %   owl 1.8 %   3 0.0 %" in shown

@@ -26,11 +26,13 @@ BROKEN = [  # (kind, field, a value of the right type that means nothing)
     ("proof", "verdict", {"by_step": {"٣": 0.0}}),
     ("proof", "verdict", {"by_step": {"9" * 5000: 0.0}}),
     ("proof", "verdict", {"by_step": {"1": None}}),
-    ("dataset", "train_counts", [1] * 9),
+    ("dataset", "train_counts", [1]),
+    ("dataset", "test_counts", [1] * 1001),
+    ("dataset", "channels", 0),
     ("dataset", "test_counts", [-1] * 10),
     ("dataset", "height", 0),
     ("image", "index", -1),
-    ("image", "label", 10),
+    ("image", "label", 1000),
 ]
 
 

@@ -56,9 +56,9 @@ def pretend(tmp_path, monkeypatch):
         ]
         probes = {(name, "cpu"): Probe(name, "cpu", facts=FACTS) for name in frameworks}
         for part in ("train", "test"):
-            np.save(tmp_path / f"{part}_images.npy", np.zeros((20, 28, 28), np.uint8))
+            np.save(tmp_path / f"{part}_images.npy", np.zeros((20, 1, 28, 28), np.uint8))
             np.save(tmp_path / f"{part}_labels.npy", np.arange(20, dtype=np.uint8) % 10)
-        data = {"tiny": Prepared("tiny", "0" * 64, tmp_path, 20, 20, "made up")}
+        data = {"tiny": Prepared("tiny", "0" * 64, tmp_path, 20, 20, "made up", (1, 28, 28), 10)}
         launcher = Pretended(probes, data, preset.chunk_s, timeout_s=60.0)
         launcher.speed = speed
         axes = RequestedAxes(frameworks, recipes, ["cpu"], [100], ["eager"], ["float32"], [1], ["preloaded"], revisions)

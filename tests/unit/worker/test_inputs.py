@@ -14,7 +14,7 @@ from benchmarks.worker.inputs import WRITTEN_TO, Inputs, prepare_inputs
 def inputs(tmp_path):
     generator = np.random.default_rng(0)
     for part, size in (("train", 25), ("test", 7)):
-        np.save(tmp_path / f"{part}_images.npy", generator.integers(0, 256, (size, 28, 28), np.uint8))
+        np.save(tmp_path / f"{part}_images.npy", generator.integers(0, 256, (size, 1, 28, 28), np.uint8))
         np.save(tmp_path / f"{part}_labels.npy", np.arange(size, dtype=np.uint8) % 10)
     prepare_inputs(tmp_path, RECIPES["mlp"], 3, 25, 4)
     return Inputs.open(tmp_path, tmp_path, Pixels(), "float32")
@@ -28,7 +28,7 @@ def test_an_epoch_has_every_sample_once_full_batches_first(inputs):
     order = inputs.orders[0]
     assert sorted(order) == list(range(25))
     np.testing.assert_array_equal(np.concatenate([labels.ravel(), rest_labels.ravel()]), inputs.train_labels[order])
-    np.testing.assert_array_equal(images[1, 3, 0], (inputs.train_images[order[13]] / 255).astype("float32"))
+    np.testing.assert_array_equal(images[1, 3], (inputs.train_images[order[13]] / 255).astype("float32"))
 
 
 def test_each_epoch_has_an_order_of_its_own(inputs):
@@ -62,7 +62,7 @@ def test_test_images_are_never_wrapped(inputs):
 def test_pixels_are_scaled_as_declared(tmp_path, inputs):
     scaled = Inputs.open(tmp_path, tmp_path, Pixels(-1, 1), "float64")
     images, _ = next(scaled.test(7))
-    np.testing.assert_allclose(images[0, :, 0], scaled.test_images / 255 * 2 - 1, atol=1e-15)
+    np.testing.assert_allclose(images[0], scaled.test_images / 255 * 2 - 1, atol=1e-15)
 
 
 @pytest.mark.parametrize("name", ["train_images", "test_labels", "orders"])

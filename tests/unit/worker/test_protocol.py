@@ -206,7 +206,7 @@ def test_an_image_that_is_none_is_refused():
 
 def test_a_request_holds_a_cell_as_the_plan_has_it():
     cell = Cell("numpy", "mlp", "mnist-5k", "cpu", 100, "eager", "float32", 2)
-    data = Prepared("some", "0" * 64, Path("data"), 40, 10, "")
+    data = Prepared("some", "0" * 64, Path("data"), 40, 10, "", (1, 28, 28), 10)
     request = process.cell_request(cell, data, Path("inputs")) | {"task": "evaluate", "weights": {}, "outputs": {}}
     assert checked_request(request) is request
 

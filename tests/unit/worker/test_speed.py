@@ -17,7 +17,7 @@ def simulated(clock, monkeypatch, tmp_path):
     """Measure a simulated adapter by the simulated clock: 250 training and 70 test digits, batches of 20."""
     recipe = RECIPES["linear"]
     for part, size in (("train", 250), ("test", 70)):
-        np.save(tmp_path / f"{part}_images.npy", np.zeros((size, 28, 28), np.uint8))
+        np.save(tmp_path / f"{part}_images.npy", np.zeros((size, 1, 28, 28), np.uint8))
         np.save(tmp_path / f"{part}_labels.npy", np.zeros(size, np.uint8))
     prepare_inputs(tmp_path, recipe, 0, 250, 1)
     inputs = Inputs.open(tmp_path, tmp_path, recipe.pixels, "float32")

@@ -19,7 +19,7 @@ RECIPE = replace(RECIPES["mlp"], stop_when_accuracy_falls=True)
 
 @pytest.fixture
 def inputs(tmp_path):
-    pictures = np.random.default_rng(0).integers(0, 256, (10, 28, 28), np.uint8)
+    pictures = np.random.default_rng(0).integers(0, 256, (10, 1, 28, 28), np.uint8)
     for part, size in (("train", 105), ("test", 30)):
         labels = (np.arange(size) % 10).astype(np.uint8)
         shown = (labels + (np.arange(size) % 3 == 0)) % 10 if part == "test" else labels  # a third is mislabelled
@@ -111,9 +111,9 @@ def test_accuracies_and_losses_are_means_over_their_own_images(inputs, optimiser
         (inputs.test_images, inputs.test_labels, learnt["accuracy"]),
         (inputs.train_images, inputs.train_labels, learnt["train_accuracy"]),
     ):
-        outputs = adapter.forward(inputs.pixels[images][None])
+        outputs = adapter.forward(inputs.pixels[images].transpose(1, 0, 2, 3))
         assert accuracy == pytest.approx((outputs.argmax(axis=1) == labels).mean())
-    outputs = adapter.forward(inputs.pixels[inputs.test_images][None]).astype(float)
+    outputs = adapter.forward(inputs.pixels[inputs.test_images].transpose(1, 0, 2, 3)).astype(float)
     likelihood = np.exp(outputs) / np.exp(outputs).sum(axis=1, keepdims=True)
     found = likelihood[np.arange(len(outputs)), inputs.test_labels]
     assert learnt["loss"] == pytest.approx(-np.log(found).mean(), rel=1e-5)

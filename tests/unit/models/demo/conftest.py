@@ -46,7 +46,7 @@ class Puppet:
     def outputs(self, images):
         self.begun.set()
         self.go.wait(20)
-        self.seen.append(int(images[0, 0, 0]))
+        self.seen.append(int(images[0, 0, 0, 0]))
         if self.dies or self.stopped:
             raise WorkerLost("puppet: ended by SIGKILL")
         return np.eye(10)[[3]] * 9, np.array([0.001])

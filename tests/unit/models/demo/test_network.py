@@ -27,7 +27,7 @@ def test_the_cards_facts_are_told_as_far_as_there_are_any(tmp_path):
 
 def test_a_network_that_tells_no_ten_digits_apart_is_refused(tmp_path):
     keep(tmp_path / "linear", "linear")
-    with pytest.raises(UsageError, match="the page shows 10 probabilities; linear has 1"):
+    with pytest.raises(UsageError, match="shows 10 probabilities; linear reads 1x28x28 and has 1 output"):
         network(tmp_path / "linear", ["numpy"], True, print)
 
 

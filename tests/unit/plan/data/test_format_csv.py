@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from benchmarks.plan.data import csv_file
+from benchmarks.plan.data import readers
 from benchmarks.plan.data.csv_file import read_csv
 from tests.unit.conftest import examples
 
@@ -61,7 +61,7 @@ GOOD = [with_field(1, str(digit)) for digit in range(10)] * 2
 @pytest.mark.parametrize(
     ("row", "place", "found"),
     [
-        (with_field(1, "10"), "column 1:", "found 10; the networks here read"),
+        (with_field(1, "1000"), "column 1:", "expected a label 0-999, found 1000; images of one size fit"),
         (with_field(1, "1.5"), "column 1:", "found 1.5"),
         (with_field(1, ""), "column 1:", "found nothing"),
         (with_field(5, "256"), "column 5:", "found 256"),
@@ -97,7 +97,7 @@ def test_a_line_without_an_end(tmp_path, refused):
     path.write_bytes("\n".join([*GOOD, with_field(4, "7" * 10_000_000)]).encode())
     refused(lambda: read_csv(path), path, "a line of at most 262144 bytes")
     path.write_bytes(with_field(4, "7" * 10_000_000).encode())
-    refused(lambda: read_csv(path), path, "row 1: expected a line of at most 65536 bytes")
+    refused(lambda: read_csv(path), path, "row 1: expected a line of at most 262144 bytes")
 
 
 def test_a_first_row_of_floats_is_no_header(tmp_path, make):
@@ -147,7 +147,8 @@ def test_no_rows(tmp_path, refused, data, words):
         (["label", *[f"p{at}" for at in range(783)], "class"], "785 columns, 2 called label"),
         (["a", "label", *[f"p{at}" for at in range(784)]], "786 columns, 1 called label, none that counts the rows"),
         (["id", *[f"p{at}" for at in range(784)]], "has no labels, but 784 columns of pixels"),
-        (["label", *[f"p{at}" for at in range(1024)]], "found 1025; the networks here read grey images of 28x28"),
+        (["label", *[f"p{at}" for at in range(1000)]], "785 columns of 28x28, 65 of 8x8, 4,097 of 64x64), found 1001"),
+        (["a", "b", "c", "d", "class"], "expected a label and the pixels of a square image"),
     ],
 )
 def test_columns_that_are_not_a_label_and_784_pixels(tmp_path, refused, head, words):
@@ -167,7 +168,33 @@ def test_black_and_white_may_be_0_and_1(tmp_path, make):
 def test_more_images_than_the_bound(tmp_path, make, refused, monkeypatch):
     path = tmp_path / "digits.csv"
     path.write_bytes(make.csv(*make.digits(3)))
-    monkeypatch.setattr(csv_file, "MAX_IMAGES", 3)
+    monkeypatch.setattr(readers, "MAX_IMAGES", 3)
     assert len(read_csv(path).labels) == 3
-    monkeypatch.setattr(csv_file, "MAX_IMAGES", 2)
+    monkeypatch.setattr(readers, "MAX_IMAGES", 2)
     refused(lambda: read_csv(path), "row 3", "at most 2 images")
+    monkeypatch.setattr(readers, "MAX_IMAGES", 3)
+    monkeypatch.setattr(readers, "MAX_BYTES", 3 * 784 - 1)
+    refused(lambda: read_csv(path), "row 3", "at most 2,351 pixels in all, found 2,352")
+
+
+@pytest.mark.parametrize("header", [False, True])
+@pytest.mark.parametrize("side", [4, 8, 64])
+def test_square_images_of_another_size(tmp_path, header, side):
+    images = np.random.default_rng(0).integers(0, 256, (40, side, side), np.uint8)
+    images[:, 0, 0] = images[:, -1, -1] = 0
+    labels = np.arange(40) if header else np.arange(40) % 10  # without a header digits alone are known as labels
+    names = ["", *range(side**2), "label"] if header else []  # as pandas writes them
+    rows = [[at, *image.ravel(), label] for at, (image, label) in enumerate(zip(images, labels, strict=True))]
+    path = tmp_path / "d.csv"
+    path.write_text("".join(",".join(map(str, row)) + "\n" for row in [names] * header + rows))
+    found = read_csv(path)
+    np.testing.assert_array_equal(found.images, images)
+    np.testing.assert_array_equal(found.labels, labels)
+    assert "column 1 has row numbers and is left out" in found.remarks
+
+
+def test_labels_beyond_a_byte_where_the_header_names_their_column(tmp_path):
+    path = tmp_path / "d.csv"
+    rows = [[at % 2 * 600, *([at] * 16)] for at in range(20)]
+    path.write_text("".join(",".join(map(str, row)) + "\n" for row in [["label", *"abcdefghijklmnop"], *rows]))
+    assert read_csv(path).labels.tolist() == [at % 2 * 600 for at in range(20)]

@@ -22,12 +22,13 @@ def test_names():
 
 def test_four_files_that_a_worker_can_map(tmp_path, own, make):
     found = prepare(str(own), None, tmp_path / "cache")
-    assert found == Prepared(found.name, found.sha256, found.folder, 10, 5, "the user's own IDX files", found.notes)
+    said, shape, classes = "the user's own IDX files", (1, 28, 28), 10
+    assert found == Prepared(found.name, found.sha256, found.folder, 10, 5, said, shape, classes, (), found.notes)
     assert "10 of 15 images to train on, 5 to test on" in found.notes[0]
     assert found.name == f"own digits é-{found.sha256[:8]}"
-    assert found.folder == tmp_path / "cache" / "prepared" / found.sha256[:16]
+    assert found.folder == tmp_path / "cache" / "arrays" / found.sha256[:16]
     for read, wanted in zip(arrays(found.folder), (*make.digits(10), *make.digits(5, 1)), strict=True):
-        np.testing.assert_array_equal(read, wanted)
+        np.testing.assert_array_equal(read, wanted if wanted.ndim == 1 else wanted[:, None])
         assert read.dtype == np.uint8
     assert sorted(path.name for path in found.folder.parent.iterdir())[0] == found.sha256[:16]
     assert not list(found.folder.parent.glob("*.tmp"))
@@ -70,7 +71,7 @@ def test_a_damaged_folder_is_written_again(tmp_path, own, make, damage):
 
 def test_the_cache_follows_the_environment(tmp_path, own, monkeypatch):
     monkeypatch.setenv("LOCKSTEP_CACHE", str(tmp_path / "elsewhere"))
-    assert prepare(str(own)).folder.parent == tmp_path / "elsewhere" / "prepared"
+    assert prepare(str(own)).folder.parent == tmp_path / "elsewhere" / "arrays"
     monkeypatch.delenv("LOCKSTEP_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert files.default_cache() == tmp_path / "xdg" / "lockstep"

@@ -16,7 +16,7 @@ def test_mnist_5k_is_balanced():
     data = load_named("mnist-5k", None, Path("unused"))
     assert np.bincount(data.train_labels).tolist() == [400] * 10
     assert np.bincount(data.test_labels).tolist() == [100] * 10
-    assert data.train_images.shape == (4000, 28, 28)
+    assert data.train_images.shape == (4000, 1, 28, 28)
     assert data.test_images.max() == 255
     assert data.train_images[:, 0, 0].max() == 0  # a corner: the labels were not taken for pixels
 
@@ -29,8 +29,8 @@ def test_mnist_5k_that_was_changed_is_refused(monkeypatch, refused):
 @pytest.mark.mnist
 def test_the_real_mnist(mnist_folder, tmp_path):
     data = load_named("mnist", mnist_folder, tmp_path)
-    assert data.train_images.shape == (60000, 28, 28)
-    assert data.test_images.shape == (10000, 28, 28)
+    assert data.train_images.shape == (60000, 1, 28, 28)
+    assert data.test_images.shape == (10000, 1, 28, 28)
     assert data.train_labels[:10].tolist() == [5, 0, 4, 1, 9, 2, 1, 3, 1, 4]
     assert np.bincount(data.test_labels).tolist() == [980, 1135, 1032, 1010, 982, 892, 958, 1028, 974, 1009]
     assert round(float(data.train_images.mean()) / 255, 4) == 0.1307  # the mean that tutorials subtract

@@ -12,11 +12,26 @@ from report.page.charts import library  # as it is, before it is left out of pag
 
 def test_digits_become_images_and_what_is_none_becomes_nothing():
     pixels = bytes(range(12))
-    uri = charts.uri(base64.b64encode(pixels).decode(), 3, 4)
+    uri = charts.uri(base64.b64encode(pixels).decode(), {"height": 3, "width": 4})
     image = Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,"))))
     assert (image.size, image.tobytes()) == ((4, 3), pixels)
-    for wrong in (("!", 3, 4), (None, 3, 4), ("AAAA", 3, 4), ("", 0, 0), ("AAAA", 3, "1"), ("A" * 400_000, 500, 600)):
-        assert charts.uri(*wrong) == ""
+    for wrong in (
+        ("!", 3, 4),
+        (None, 3, 4),
+        ("AAAA", 3, 4),
+        ("", 0, 0),
+        ("AAAA", 3, "1"),
+        ("A" * 400_000, 500, 600),
+        ("AAAA", 3, 1, 2),
+    ):
+        assert charts.uri(wrong[0], dict(zip(("height", "width", "channels"), wrong[1:], strict=False))) == ""
+
+
+def test_colours_stay():
+    pixels = bytes(range(24))  # (C, H, W)
+    uri = charts.uri(base64.b64encode(pixels).decode(), {"channels": 3, "height": 2, "width": 4})
+    image = Image.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:image/png;base64,"))))
+    assert [band.tobytes() for band in image.split()] == [pixels[:8], pixels[8:16], pixels[16:]]
 
 
 def test_frameworks_look_different_in_colour_marker_and_line():

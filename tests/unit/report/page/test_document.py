@@ -102,7 +102,7 @@ def test_what_failed_stands_there_with_its_reason(text):
 
 
 def test_confusions_mistakes_digits_and_class_balance_are_shown(text):
-    assert "Which digit is taken for which" in text
+    assert "Which class is taken for which" in text
     assert text.count('src="data:image/png') == 2 * 6 + 10  # two devices' mistakes, a sample of each digit
     assert "60,000 images to train on" in text
 
