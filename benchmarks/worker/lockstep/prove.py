@@ -23,7 +23,7 @@ from __future__ import annotations
 import copy
 import hashlib
 from contextlib import closing
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -48,6 +48,7 @@ from benchmarks.worker.lockstep.bounds import (
     loss_deviations,
     step_bounds,
     summed_bound,
+    swayed_bound,
 )
 from benchmarks.worker.lockstep.reference import (
     HUGE,
@@ -244,14 +245,15 @@ class _Judge:
         for place, weights in known.starts.items():
             images, labels = at_places(*candidates, known.batches[place])
             preloaded = self.adapter.put(images.astype(dtype), labels.copy())
-            steps = single_steps(recipe, weights, images, labels)
+            sure = known.sure[place]
+            steps = single_steps(recipe, weights, images, labels, sure)
             with closing(BatchCursor(self.adapter, images.astype(dtype), labels, self.input)) as training:
                 for index, step in enumerate(steps):
                     self.adapter.set_weights(copied(step.start))
                     gradients = self.adapter.gradients(preloaded, index)
                     self._gradients(step, gradients, labels.shape[1], f"at step {index + 1}{place}")
                     self._step(step, training, index, f"step {index + 1}{place}")
-                [again] = single_steps(recipe, weights, images[:1], labels[:1])
+                [again] = single_steps(recipe, weights, images[:1], labels[:1], sure)
                 self._step(again, training, 0, f"step 1{place}, its batch used again,")
             self._outputs(test, tests, place)
         if (complaint := self.exactness.complaint()) and self.verdict.lockstep == "pass":
@@ -264,13 +266,16 @@ class _Judge:
             norm = float(np.linalg.norm(expected))
             scale = gradient_scale(norm, step.terms.get(name, 0.0)) or 1.0
             deviation = _relative(found[name], expected) * (norm or 1.0) / scale
-            bound = summed_bound(bounds, self.adapter.dtype, batch * self.positions[name])
+            summed = summed_bound(bounds, self.adapter.dtype, batch * self.positions[name])
+            bound = swayed_bound(summed, step.sway.get(name, 0.0) * (norm or 1.0) / scale)
             self.note("gradient", deviation, f"of {name} {place}", bound)
             self.exactness.note("gradients", found[name], expected)
 
     def _bounds(self, step: SingleStep) -> Bounds:
         moved = _relative(self._learnt(step.start), self._learnt(step.after))
-        return step_bounds(self.bounds, self.adapter.precision, step.largest, step.loss, moved)
+        own = replace(self.bounds, loss=swayed_bound(self.bounds.loss, step.sway.get("loss", 0.0)))
+        own = replace(own, gradient=swayed_bound(own.gradient, step.sway.get("all", 0.0)))
+        return step_bounds(own, self.adapter.precision, step.largest, step.loss, moved)
 
     def _step(self, step: SingleStep, training: BatchCursor, index: int, place: str) -> None:
         """Train on the next batch, the one at `index`, and compare loss and weights."""
@@ -285,8 +290,14 @@ class _Judge:
         self.note("weights", _relative(found[judged], expected[judged]), f"after {place}", bounds.weights)
         self.exactness.note("updates", found - before, expected - before)
         for name in self.statistics:
-            apart = _relative(own[name], step.after[name])
-            self.note("weights", apart, f"in {name} after {place}", max(bounds.weights, bounds.outputs))
+            self._statistic(name, own, step.after, f"after {place}", max(bounds.weights, bounds.outputs))
+
+    def _statistic(self, name: str, found: Weights, expected: Weights, place: str, bound: float) -> None:
+        """Compare a mean with what it is the mean of, which may cancel; a variance with itself."""
+        layer, _, kind = name.rpartition(".")
+        scale = np.sqrt(expected[f"{layer}.variance"]) + np.abs(expected[name]) if kind == "mean" else expected[name]
+        difference = _relative(found[name] - expected[name] + scale, scale)
+        self.note("weights", difference, f"in {name} {place}", bound)
 
     def _learnt(self, weights: Weights) -> Array:
         """Return the parameters, without the statistics, as one vector."""

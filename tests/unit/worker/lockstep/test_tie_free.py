@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
+from adapters.declaration import SGD, Activation, AvgPool2D, BatchNorm, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
 from adapters.numpy import NumpyAdapter
-from benchmarks.worker.lockstep.reference import _tie_free, at_places, tie_free_batches
+from adapters.weights import initial_weights
+from benchmarks.worker.lockstep.reference import _tie_free, at_places, single_steps, tie_free_batches
 
 
 def built(*layers, image=(1, 2, 2), **weights):
@@ -62,11 +63,28 @@ def test_batches_are_the_sure_samples_in_order_and_others_only_where_these_run_o
     adapter = built(
         Flatten(), Dense(1), Activation("relu"), Dense(10), dense1_weight=RELU.get_weights()["dense1.weight"]
     )
-    places = tie_free_batches(adapter, stacked, labels, 2)
+    places, sure = tie_free_batches(adapter, stacked, labels, 2)
+    assert sure.all()
     assert places.tolist() == [[1, 2], [4, 5]]
     chosen, digits = at_places(stacked, labels, places)
     np.testing.assert_array_equal(chosen[0], candidates[1:3])
     np.testing.assert_array_equal(digits, places)  # its labels are numbered
     assert adapter.step_count == 2
     few = images(doubtful, doubtful, clear[0], clear[1]).reshape(2, 2, 1, 2, 2)
-    assert tie_free_batches(RELU, few, labels[:2], 2).tolist() == [[0, 1], [2, 3]]
+    places, sure = tie_free_batches(RELU, few, labels[:2], 2)
+    assert places.tolist() == [[0, 1], [2, 3]]
+    assert sure.tolist() == [False, True]
+
+
+def test_no_batch_of_a_batch_norm_is_sure_and_what_rounding_does_to_it_is_known():
+    adapter = built(Flatten(), Dense(3, bias=False), BatchNorm(), Activation("relu"), Dense(10))
+    adapter.set_weights(initial_weights(adapter.recipe.model, adapter.recipe.initialiser, 0))
+    drawn = np.random.default_rng(0).random((2, 8, 1, 2, 2))
+    labels = np.arange(16).reshape(2, 8) % 10
+    _, sure = tie_free_batches(adapter, drawn, labels, 1)
+    assert sure.tolist() == [False]
+    start = initial_weights(adapter.recipe.model, adapter.recipe.initialiser, 0)
+    for surely in (True, False):
+        [step] = single_steps(adapter.recipe, start, drawn[:1], labels[:1], np.array([surely]))
+        assert list(step.sway) == ([] if surely else ["loss", *step.gradients, "all"])
+        assert all(0 < sway < 1e-3 for sway in step.sway.values())
