@@ -6,13 +6,15 @@ import json
 
 import pytest
 
+from tests.sweeps.conftest import ONE_THREAD
+
 
 @pytest.fixture
 def swept(broken_command, command, tmp_path):
     """Sweep mlp in numpy, replaced by another adapter, and torch; return (process, rows by framework)."""
 
     def run(adapter, *arguments):
-        options = ("--framework", "numpy,torch", "--model", "mlp", "--rounds", "1", "--epochs", "0")
+        options = ("--framework", "numpy,torch", "--model", "mlp", "--rounds", "1", "--epochs", "0", *ONE_THREAD)
         done = broken_command(adapter, "run", *options, "--results", str(tmp_path / "results"), *arguments)
         lines = command("report", "rows", "--format", "jsonl", "--results", str(tmp_path / "results")).stdout
         return done, {row["framework"]: row for row in map(json.loads, lines.splitlines())}
