@@ -17,11 +17,10 @@ import mxnet as mx  # it reads the environment
 import numpy as np
 import numpy.typing as npt
 from mxnet import autograd
-from mxnet.gluon import nn
 
 from adapters.contract import NARROW, Adapter, Array, Feed, Preloaded, chain
-from adapters.declaration import SGD, Adam, Model
-from adapters.mxnet.layers import Loss, layer_of
+from adapters.declaration import SGD, Adam, Model, Parameter
+from adapters.mxnet.layers import Loss, blocks_of, sequential
 from adapters.weights import Weights
 
 
@@ -53,25 +52,27 @@ class MxnetAdapter(Adapter):
 
     def build(self) -> None:
         self.place = mx.gpu(0) if self.device == "gpu" else mx.cpu()
-        shapes = self.recipe.model.shapes()
-        self.network = nn.HybridSequential()
-        for layer, shape in zip(self.recipe.model.layers, shapes, strict=False):
-            self.network.add(layer_of(layer, shape))
+        model = self.recipe.model
+        self.network = sequential(blocks_of(model.layers, iter(model.places())))
         self.network.cast(self.dtype)
         self.network.initialize(mx.init.Zero(), ctx=self.place)
-        self.loss = Loss(self.network, self.recipe.loss)
+        self.loss = Loss(self.network, self.recipe)
         if self.mode == "compiled":
             self.network.hybridize(static_alloc=True, static_shape=True)
         self.bound: dict[tuple[int, ...], mx.executor.Executor] = {}  # by shape of a batch
-        self.blocks = [block.data(self.place) for block in self.network.collect_params().values()]
-        self.slopes = [block.grad(self.place) for block in self.network.collect_params().values()]
+        found = self.network.collect_params().values()
+        self.learnt = [parameter for parameter in found if parameter.grad_req != "null"]
+        self.kept = [parameter for parameter in found if parameter.grad_req == "null"]  # running means and variances
+        self.blocks, self.statistics = ([array.data(self.place) for array in part] for part in (self.learnt, self.kept))
+        self.arrays = [*self.blocks, *self.statistics]
+        self.slopes = [array.grad(self.place) for array in self.learnt]
         self.pairs = [array for pair in zip(self.blocks, self.slopes, strict=True) for array in pair]
-        self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
+        self.set_weights({p.name: np.zeros(p.shape) for p in model.arrays()})
 
     def set_weights(self, weights: Weights) -> None:
-        for parameter, target in zip(self.recipe.model.parameters(), self.blocks, strict=True):
+        for parameter, target in zip(self.recipe.model.arrays(), self.arrays, strict=True):
             array = np.asarray(weights[parameter.name], self.dtype)
-            source = mx.nd.array(array.T if array.ndim == 2 else array, self.place, self.dtype)  # nn.Dense: (out, in)
+            source = mx.nd.array(array.T if _turned(parameter) else array, self.place, self.dtype)
             # Not target[:] = array: an evaluation may have left a filter in oneDNN's layout, which is not written to
             # from outside (src/ndarray/ndarray.cc, IsMKLDNNData): no launch of lenet5 could be timed.
             source.copyto(target)
@@ -81,10 +82,10 @@ class MxnetAdapter(Adapter):
         self.step_count = 0
 
     def get_weights(self) -> Weights:
-        return self.canonical(self.blocks)
+        return self.canonical(self.arrays)
 
     def snapshot(self) -> Callable[[], Weights]:
-        copies = [array.copy() for array in self.blocks]
+        copies = [array.copy() for array in self.arrays]
         return lambda: self.canonical(copies)
 
     # The work
@@ -136,8 +137,12 @@ class MxnetAdapter(Adapter):
         return np.array([loss.asscalar() for loss in batches.losses], np.float64)
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
+        before = [array.copy() for array in self.statistics]
         self.differentiate(preloaded.images[index], preloaded.labels[index])
-        return self.canonical(self.slopes)
+        found = self.canonical(self.slopes)
+        for array, kept in zip(self.statistics, before, strict=True):
+            kept.copyto(array)
+        return found
 
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         return [self.network(preloaded.images[index]) for index in range(first, first + count)]
@@ -185,7 +190,7 @@ class MxnetAdapter(Adapter):
 
         A hybridized block records again, at each step, what it is to differentiate: mlp, batch 100: 0.81 of this speed.
         """
-        names = [parameter.name for parameter in self.network.collect_params().values()]
+        names = [parameter.name for parameter in self.learnt]
         given = {"images": images.copy(), "labels": labels.copy()}
         self.one = mx.nd.ones(1, self.place, self.dtype)
         self.bound[images.shape] = self.loss(*map(mx.sym.Variable, given)).bind(
@@ -193,12 +198,13 @@ class MxnetAdapter(Adapter):
             dict(zip(names, self.blocks, strict=True)) | given,
             dict(zip(names, self.slopes, strict=True)),
             dict.fromkeys(names, "write") | dict.fromkeys(given, "null"),
+            {parameter.name: array for parameter, array in zip(self.kept, self.statistics, strict=True)},
         )
         return self.bound[images.shape]
 
     def canonical(self, arrays: list[mx.nd.NDArray]) -> Weights:
-        copies = (array.asnumpy() for array in arrays)
-        return self.named(copy.T if copy.ndim == 2 else copy for copy in copies)
+        pairs = zip(self.recipe.model.arrays(), arrays, strict=False)  # gradients are of the parameters alone
+        return self.named(array.asnumpy().T if _turned(parameter) else array.asnumpy() for parameter, array in pairs)
 
     def update(self) -> None:
         """Apply the declared update with mxnet's operators: its own keep the rate inside the momentum buffer."""
@@ -213,7 +219,7 @@ class MxnetAdapter(Adapter):
                 if nesterov:
                     _combine(v, momentum, g, 1.0, out=t)
                 _combine(w, 1.0, t if nesterov else v, -self.rate)
-            case Adam(_, beta1, beta2, epsilon) as adam:
+            case Adam(_, beta1, beta2, epsilon, decay) as adam:
                 correction1, correction2 = adam.corrections(self.step_count)
                 _combine(v, beta1, g, 1 - beta1)
                 for gradient, scratch in zip(g, t, strict=True):
@@ -223,20 +229,28 @@ class MxnetAdapter(Adapter):
                     mx.nd.sqrt(second / correction2, out=scratch)
                     scratch += epsilon
                     mx.nd.elemwise_div(first, scratch, out=scratch)
-                    scratch *= self.rate / correction1  # here, not below, where it would be rounded to float32
-                _combine(w, 1.0, t, -1.0)
+                    scratch *= 1 / correction1  # here, not below, where it would be rounded to float32
+                _update(w, t, self.rate, decay)
 
 
 Arrays = list[mx.nd.NDArray]
 
 
-def _combine(arrays: Arrays, factor: float, others: Arrays, share: float, out: Arrays | None = None) -> None:
-    """Make every array factor * array + share * other, in one call of the operator that plain SGD has.
+def _turned(parameter: Parameter) -> bool:
+    """Return whether mxnet keeps a weight the other way round: (out, in), as FullyConnected and RNN have it."""
+    return len(parameter.shape) == 2 and not parameter.name.startswith("position")
 
-    It computes (1 - lr * wd) * weight - lr * gradient with scalars of float32; the declared ones are that, and so are
-    1 - factor and its products here.
+
+def _combine(arrays: Arrays, factor: float, others: Arrays, share: float, out: Arrays | None = None) -> None:
+    """Make every array factor * array + share * other; the scalars, 1 - factor and its products are of float32."""
+    _update(arrays, others, -share, (factor - 1) / share if factor != 1 else 0.0, out)  # a rate of 0 is a share of 0
+
+
+def _update(arrays: Arrays, others: Arrays, rate: float, decay: float, out: Arrays | None = None) -> None:
+    """Make every array (1 - rate * decay) * array - rate * other, in one call of the operator that plain SGD has.
+
+    Its scalars are of float32, their product is of the arrays' type.
     """
     n = len(arrays)
     pairs = [array for pair in zip(arrays, others, strict=True) for array in pair]
-    decay = (factor - 1) / share if factor != 1 else 0.0  # a rate of 0 is a share of 0
-    mx.nd.multi_sgd_update(*pairs, lrs=[-share] * n, wds=[decay] * n, num_weights=n, out=out or arrays)
+    mx.nd.multi_sgd_update(*pairs, lrs=[rate] * n, wds=[decay] * n, num_weights=n, out=out or arrays)

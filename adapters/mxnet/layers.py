@@ -1,45 +1,177 @@
-"""The declared layers as gluon's blocks, one line each, and the loss as one more block around the network."""
+"""The declared layers as gluon's blocks, and the loss as one more block around the network.
+
+What mxnet computes in float32 when asked for float64 is written from operators that do not.
+"""
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import mxnet as mx
+import numpy as np
 from mxnet.gluon import nn
 
 from adapters import declaration
-from adapters.declaration import Shape
+from adapters.declaration import Place, Recipe, Shape
 
 
 class Loss(mx.gluon.HybridBlock):
     """Network and mean loss as one block, so that hybridizing makes one graph of a whole forward pass."""
 
-    def __init__(self, network: mx.gluon.HybridBlock, loss: str) -> None:
+    def __init__(self, network: mx.gluon.HybridBlock, recipe: Recipe) -> None:
         super().__init__()
         self.network = network
-        self.cross_entropy = loss == "cross_entropy"
+        self.cross_entropy, self.smoothing = recipe.loss == "cross_entropy", recipe.label_smoothing
 
     def hybrid_forward(self, F: Any, images: Any, labels: Any) -> Any:
         outputs = self.network(images)
-        if self.cross_entropy:
-            return -F.pick(F.log_softmax(outputs), labels).mean()
-        return F.square(outputs.reshape((-1,)) - labels).mean()  # gluon's L2Loss halves it
+        if not self.cross_entropy:
+            return F.square(outputs.reshape((-1,)) - labels).mean()  # gluon's L2Loss halves it
+        logs = F.log_softmax(outputs)
+        if not self.smoothing:
+            return -F.pick(logs, labels).mean()
+        return -((1 - self.smoothing) * F.pick(logs, labels).mean() + self.smoothing * logs.mean())
 
 
-def layer_of(layer: declaration.Layer, shape: Shape) -> mx.gluon.HybridBlock:
-    """Return the block that a declared layer means for one sample of `shape`."""
-    match layer:
-        case declaration.Conv2D(channels, kernel, stride, padding):
-            return nn.Conv2D(channels, kernel, stride, padding, in_channels=shape[0])
-        case declaration.Dense(units):
-            return nn.Dense(units, flatten=False, in_units=shape[0])
+class PositionEmbedding(mx.gluon.HybridBlock):
+    def __init__(self, shape: Shape) -> None:
+        super().__init__()
+        self.weight = self.params.get("weight", shape=shape)
+
+    def hybrid_forward(self, F: Any, x: Any, weight: Any) -> Any:
+        return F.broadcast_add(x, weight.expand_dims(0))
+
+
+class SelfAttention(mx.gluon.HybridBlock):
+    """interleaved_matmul_selfatt_qk, mxnet's own, is for float32 alone (src/operator/contrib/transformer.cc)."""
+
+    def __init__(self, heads: int, shape: Shape) -> None:
+        super().__init__()
+        self.heads, (self.tokens, self.width) = heads, shape
+        self.weight = self.params.get("weight", shape=(3 * self.width, self.width))
+        self.output_weight = self.params.get("output_weight", shape=(self.width, self.width))
+
+    def hybrid_forward(self, F: Any, x: Any, weight: Any, output_weight: Any) -> Any:  # (B, T, D), the same
+        tokens, width, size = self.tokens, self.width, self.width // self.heads
+        mixed = F.FullyConnected(x, weight, no_bias=True, num_hidden=3 * width, flatten=False)
+        parted = mixed.reshape((-1, tokens, 3, self.heads, size)).transpose((2, 0, 3, 1, 4))
+        q, k, v = F.split(parted.reshape((3, -1, tokens, size)), 3, axis=0, squeeze_axis=True)  # (B*heads, T, d) each
+        share = F.softmax(F.batch_dot(q / math.sqrt(size), k, transpose_b=True))
+        y = F.batch_dot(share, v).reshape((-1, self.heads, tokens, size)).transpose((0, 2, 1, 3))
+        joined = y.reshape((-1, tokens, width))
+        return F.FullyConnected(joined, output_weight, no_bias=True, num_hidden=width, flatten=False)
+
+
+class LSTM(mx.gluon.HybridBlock):
+    """The RNN operator, as in gluon.rnn.LSTM, which has a second bias and states of float32 in its graph."""
+
+    def __init__(self, inputs: int, units: int, sequence: bool) -> None:
+        super().__init__()
+        self.units, self.sequence = units, sequence
+        self.weight = self.params.get("weight", shape=(4 * units, inputs))
+        self.recurrent_weight = self.params.get("recurrent_weight", shape=(4 * units, units))
+        self.bias = self.params.get("bias", shape=(4 * units,))
+
+    def hybrid_forward(self, F: Any, x: Any, weight: Any, recurrent_weight: Any, bias: Any) -> Any:
+        """Compute (B, T, I) to (B, H) or (B, T, H)."""
+        x = x.swapaxes(0, 1)
+        parts = weight.reshape(-1), recurrent_weight.reshape(-1), bias, F.zeros_like(bias)
+        flat = F._internal._rnn_param_concat(*parts, dim=0)
+        zeros = F.zeros_like(F.slice(x, begin=(0, 0, 0), end=(1, None, 1))).broadcast_axes(axis=2, size=self.units)
+        settings = {"state_size": self.units, "num_layers": 1, "mode": "lstm", "state_outputs": True}
+        y, last, _ = F.RNN(x, flat, zeros, zeros, **settings)
+        return y.swapaxes(0, 1) if self.sequence else last.reshape((-1, self.units))
+
+
+class Residual(mx.gluon.HybridBlock):
+    def __init__(self, branch: Iterable[nn.HybridBlock], shortcut: Iterable[nn.HybridBlock]) -> None:
+        super().__init__()
+        self.branch, self.shortcut = sequential(branch), sequential(shortcut)
+
+    def hybrid_forward(self, F: Any, x: Any) -> Any:
+        return self.branch(x) + self.shortcut(x)
+
+
+def sequential(blocks: Iterable[nn.HybridBlock]) -> nn.HybridSequential:
+    """Return blocks as one."""
+    made = nn.HybridSequential()
+    made.add(*blocks)
+    return made
+
+
+Operator = Callable[[Any, Any], Any]  # of (mx.nd or mx.sym, array or symbol)
+
+# The slope of mxnet's erf is too small by this factor: it takes the root of pi in float32 (src/operator/mshadow_op.h).
+ERF_SLOPE = float(np.sqrt(np.float32(math.pi))) / math.sqrt(math.pi)
+
+
+def _gelu(F: Any, x: Any) -> Any:
+    """Compute LeakyReLU(act_type="gelu") with constants of float64."""
+    return (F.erf(F.contrib.gradientmultiplier(x * math.sqrt(0.5), scalar=ERF_SLOPE)) + 1) * (x * 0.5)
+
+
+def _gelu_tanh(F: Any, x: Any) -> Any:
+    return (F.tanh((F.square(x) * 0.044715 + 1) * x * math.sqrt(2 / math.pi)) + 1) * (x * 0.5)
+
+
+def _patches(layer: declaration.Patches, shape: Shape) -> Operator:
+    channels, rows, columns = shape
+    parts = (-1, channels, rows // layer.height, layer.height, columns // layer.width, layer.width)
+    tokens = (-1, *layer.after(shape))
+    return lambda F, x: x.reshape(parts).transpose((0, 2, 4, 1, 3, 5)).reshape(tokens)
+
+
+FUNCTIONS: dict[str, Operator] = {"softmax": lambda F, x: F.softmax(x), "gelu": _gelu, "gelu_tanh": _gelu_tanh}
+
+
+def blocks_of(layers: Iterable[declaration.Layer], places: Iterator[Place]) -> list[nn.HybridBlock]:
+    """Return the blocks that declared layers mean; `places` are theirs, in order."""
+    return [
+        _residual(layer, places) if isinstance(layer, declaration.Residual) else _block_of(next(places))
+        for layer in layers
+    ]
+
+
+def _residual(layer: declaration.Residual, places: Iterator[Place]) -> Residual:
+    made = Residual(blocks_of(layer.branch, places), blocks_of(layer.shortcut, places))
+    next(places)  # its own comes last
+    return made
+
+
+def _block_of(place: Place) -> nn.HybridBlock:
+    shape = place.before
+    match place.layer:
+        case declaration.Conv2D(channels, kernel, stride, padding, groups, bias):
+            return nn.Conv2D(channels, kernel, stride, padding, 1, groups, use_bias=bias, in_channels=shape[0])
+        case declaration.Dense(units, bias):
+            return nn.Dense(units, use_bias=bias, flatten=False, in_units=shape[-1])
         case declaration.MaxPool2D(size, stride):
             return nn.MaxPool2D(size, stride)
         case declaration.AvgPool2D(size, stride):
             return nn.AvgPool2D(size, stride)
-        case declaration.Activation("softmax"):
-            return nn.HybridLambda(lambda F, x: F.softmax(x))
+        case declaration.GlobalAvgPool():
+            axes = (2, 3) if len(shape) == 3 else 1
+            return nn.HybridLambda(lambda F, x: x.mean(axis=axes))
+        case declaration.Activation(function) if function in FUNCTIONS:
+            return nn.HybridLambda(FUNCTIONS[function])
         case declaration.Activation(function):
             return nn.Activation(function)
         case declaration.Flatten():
             return nn.Flatten()
+        case declaration.Reshape(after):
+            return nn.HybridLambda(lambda F, x: x.reshape((-1, *after)))
+        case declaration.Patches() as layer:
+            return nn.HybridLambda(_patches(layer, shape))
+        case declaration.PositionEmbedding():
+            return PositionEmbedding(shape)
+        case declaration.BatchNorm(momentum, epsilon):
+            return nn.BatchNorm(momentum=momentum, epsilon=epsilon, in_channels=shape[0])
+        case declaration.LayerNorm(epsilon):
+            return nn.LayerNorm(epsilon=epsilon, in_channels=shape[-1])
+        case declaration.SelfAttention(heads):
+            return SelfAttention(heads, shape)
+        case declaration.LSTM(units, sequence):
+            return LSTM(shape[1], units, sequence)
+    raise TypeError(place.layer)

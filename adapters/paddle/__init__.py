@@ -19,12 +19,10 @@ import paddle
 from paddle import io, nn
 from paddle.nn import functional
 
-from adapters import declaration
 from adapters.contract import NARROW, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
-from adapters.declaration import SGD, Shape
+from adapters.declaration import SGD, Adam, Parameter, Recipe
+from adapters.paddle.layers import LSTM, BatchNorm, layers_of
 from adapters.weights import Weights
-
-ACTIVATIONS = {"relu": nn.ReLU, "tanh": nn.Tanh, "sigmoid": nn.Sigmoid, "softmax": nn.Softmax}
 
 
 class PaddleAdapter(Adapter):
@@ -61,31 +59,39 @@ class PaddleAdapter(Adapter):
         if self.device == "gpu":  # TF32 is on by default (github.com/PaddlePaddle/Paddle/pull/28732); not unless asked
             paddle.base.core.set_cublas_switch(self.precision == "tf32")
             paddle.base.core.set_cudnn_switch(self.precision == "tf32")
-        shapes = self.recipe.model.shapes()
-        modules = [_layer_of(layer, shape) for layer, shape in zip(self.recipe.model.layers, shapes, strict=False)]
+        model = self.recipe.model
+        modules = layers_of(model.layers, iter(model.places()))
         if self.precision in NARROW:
             modules.append(Float32())
         mixed = partial(paddle.amp.auto_cast, level="O1", dtype=self.operands)
         self.autocast = mixed if self.precision in NARROW else nullcontext
         self.network = nn.Sequential(*modules)
-        self.parameters = self.network.parameters()
-        self.forward, self.infer = _loss_of(self.network, self.recipe.loss), self.network
+        norms = [part for part in self.network.sublayers() if isinstance(part, BatchNorm)]
+        recurrent = [part for part in self.network.sublayers() if isinstance(part, LSTM)]
+        self.zeros = [part.bias_hh_l0 for part in recurrent]
+        self.statistics = [array for norm in norms for array in (norm._mean, norm._variance)]
+        untrained = {array.name for array in (*self.zeros, *self.statistics)}
+        self.parameters = [array for array in self.network.parameters() if array.name not in untrained]
+        self.arrays = [*self.parameters, *self.statistics]
+        self.moded = norms + recurrent  # these alone compute in an evaluation otherwise than in training
+        self.forward, self.infer = _loss_of(self.network, self.recipe), self.network
         if self.mode == "compiled":
             self.forward = paddle.jit.to_static(self.forward, full_graph=True)
             self.infer = paddle.jit.to_static(self.network, full_graph=True)
         self.optimiser = self.make_optimiser()
 
     def set_weights(self, weights: Weights) -> None:
-        for parameter, target in zip(self.recipe.model.parameters(), self.parameters, strict=True):
-            target.set_value(np.array(weights[parameter.name], self.dtype))  # nn.Linear keeps (in, out), as we do
+        for parameter, target in zip(self.recipe.model.arrays(), self.arrays, strict=True):
+            array = np.array(weights[parameter.name], self.dtype)
+            target.set_value(np.ascontiguousarray(array.T) if _turned(parameter) else array)
         self.optimiser = self.make_optimiser()
 
     def get_weights(self) -> Weights:
-        return self.named(target.numpy() for target in self.parameters)
+        return self.canonical(self.arrays)
 
     def snapshot(self) -> Callable[[], Weights]:
-        copies = [target.detach().clone() for target in self.parameters]
-        return lambda: self.named(copy.numpy() for copy in copies)
+        copies = [target.detach().clone() for target in self.arrays]
+        return lambda: self.canonical(copies)
 
     def set_rate(self, rate: float) -> None:
         super().set_rate(rate)
@@ -113,18 +119,26 @@ class PaddleAdapter(Adapter):
     def step(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
         loss = self.differentiate(images, labels)
         self.optimiser.step()
-        self.optimiser.clear_grad(set_to_zero=False)
+        self.clear()
         return loss.detach()
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
+        kept = [array.clone() for array in self.statistics]
         self.differentiate(preloaded.images[index], preloaded.labels[index])
-        found = self.named(parameter.grad.numpy() for parameter in self.parameters)
-        self.optimiser.clear_grad(set_to_zero=False)
+        for array, before in zip(self.statistics, kept, strict=True):
+            array.set_value(before)
+        found = self.canonical([parameter.grad for parameter in self.parameters])
+        self.clear()
         return found
 
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
+        for layer in self.moded:
+            layer.eval()
         with paddle.no_grad(), self.autocast():
-            return [self.infer(preloaded.images[index]) for index in range(first, first + count)]
+            found = [self.infer(preloaded.images[index]) for index in range(first, first + count)]
+        for layer in self.moded:
+            layer.train()
+        return found
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate([output.astype(self.dtype).numpy() for output in outputs])
@@ -154,6 +168,10 @@ class PaddleAdapter(Adapter):
 
     # Own helpers
 
+    def canonical(self, tensors: list[paddle.Tensor]) -> Weights:
+        pairs = zip(self.recipe.model.arrays(), tensors, strict=False)  # gradients are of the parameters alone
+        return self.named(tensor.numpy().T if _turned(parameter) else tensor.numpy() for parameter, tensor in pairs)
+
     def differentiate(self, images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
         with self.autocast():
             loss = self.forward(images, labels)
@@ -165,16 +183,23 @@ class PaddleAdapter(Adapter):
             parameter.grad.scale_(1 / self.loss_scale)
         return loss
 
+    def clear(self) -> None:
+        self.optimiser.clear_grad(set_to_zero=False)
+        for bias in self.zeros:
+            bias.clear_gradient(False)
+
     def make_optimiser(self) -> paddle.optimizer.Optimizer:
         match self.recipe.optimiser:
             case SGD(momentum=0.0):
                 return paddle.optimizer.SGD(self.rate, self.parameters)
             case SGD(_, momentum, nesterov):
                 return paddle.optimizer.Momentum(self.rate, momentum, self.parameters, use_nesterov=nesterov)
-            case adam:
-                settings = (self.rate, adam.beta1, adam.beta2, adam.epsilon, self.parameters)
+            case Adam(_, beta1, beta2, epsilon, 0.0):
+                settings = (self.rate, beta1, beta2, epsilon, self.parameters)
                 # One kernel for all parameters; it refuses float64 (its error names the dtypes it takes).
                 return paddle.optimizer.Adam(*settings, use_multi_tensor=self.dtype == "float32")
+            case Adam(_, beta1, beta2, epsilon, decay):
+                return paddle.optimizer.AdamW(self.rate, beta1, beta2, epsilon, self.parameters, decay)
 
 
 class Float32(nn.Layer):
@@ -184,17 +209,22 @@ class Float32(nn.Layer):
         return x.astype("float32")
 
 
-def _loss_of(network: nn.Layer, loss: str) -> Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor]:
+def _turned(parameter: Parameter) -> bool:
+    """Return whether paddle keeps a weight the other way round: nn.LSTM has (out, in), nn.Linear (in, out) as we do."""
+    return len(parameter.shape) == 2 and parameter.name.startswith("lstm")
+
+
+def _loss_of(network: nn.Layer, recipe: Recipe) -> Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor]:
     """Return the loss as a function of (images, labels); to_static takes functions, no methods and no lambdas."""
 
     def cross_entropy(images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
-        return functional.cross_entropy(network(images), labels)
+        return functional.cross_entropy(network(images), labels, label_smoothing=recipe.label_smoothing)
 
     def mean_squared_error(images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
         outputs = network(images)
         return functional.mse_loss(outputs[:, 0], labels.astype(outputs.dtype))
 
-    return cross_entropy if loss == "cross_entropy" else mean_squared_error
+    return cross_entropy if recipe.loss == "cross_entropy" else mean_squared_error
 
 
 class Batches(io.IterableDataset):
@@ -207,32 +237,3 @@ class Batches(io.IterableDataset):
     def __iter__(self) -> Iterator[tuple[Array, Array]]:
         for rows in itertools.cycle(self.order):
             yield self.images[rows], self.labels[rows]
-
-
-class Conv2D(nn.Conv2D):
-    """nn.Conv2D with its bias added in three dimensions, (B, C, H*W) + (C, 1).
-
-    Paddle's own four-dimensional broadcast is slow on a CPU, above all its gradient: lenet, batch 100, conv1: 16 ms
-    against 3 ms.
-    """
-
-    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
-        y = functional.conv2d(x, self.weight, None, self._stride, self._padding)
-        return (y.flatten(2) + self.bias.unsqueeze(-1)).reshape(y.shape)
-
-
-def _layer_of(layer: declaration.Layer, shape: Shape) -> nn.Layer:
-    """Return the layer that a declared layer means for one sample of `shape`."""
-    match layer:
-        case declaration.Conv2D(channels, kernel, stride, padding):
-            return Conv2D(shape[0], channels, kernel, stride, padding)
-        case declaration.Dense(units):
-            return nn.Linear(shape[0], units)
-        case declaration.MaxPool2D(size, stride):
-            return nn.MaxPool2D(size, stride)
-        case declaration.AvgPool2D(size, stride):
-            return nn.AvgPool2D(size, stride)
-        case declaration.Activation(function):
-            return ACTIVATIONS[function]()
-        case declaration.Flatten():
-            return nn.Flatten()

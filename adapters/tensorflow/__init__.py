@@ -15,12 +15,12 @@ import numpy.typing as npt
 import tensorflow as tf  # it reads the environment
 
 from adapters.contract import Adapter, Array, Feed, Preloaded, chain
-from adapters.declaration import Model, Parameter
+from adapters.declaration import BatchNorm, Model, Parameter
 from adapters.optimisers import start, updates
-from adapters.tensorflow.layers import apply, convolves, flattened_image
+from adapters.tensorflow.layers import Arrays, applied, depthwise_kernels, flattened_images, network, suits_xla
 from adapters.weights import Weights
 
-# Where nothing convolves XLA pays on a CPU up to this batch size; above it a graph's products are faster (NOTES.md).
+# Where XLA suits a model it pays on a CPU up to this batch size; above it a graph's products are faster (NOTES.md).
 XLA_UP_TO = {"compiled": 200, "fused": 2_000}
 
 
@@ -50,7 +50,7 @@ class TensorflowAdapter(Adapter):
     @classmethod
     def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
         # On a card XLA's loop leaves Python out and fuses what lies between products and convolutions.
-        return "compiled" if device == "cpu" and convolves(model) else "fused"
+        return "compiled" if device == "cpu" and not suits_xla(model) else "fused"
 
     # The network
 
@@ -58,11 +58,15 @@ class TensorflowAdapter(Adapter):
         self.place = "/GPU:0" if self.device == "gpu" else "/CPU:0"
         # On by default, XLA's products too; no TF32 unless asked.
         tf.config.experimental.enable_tensor_float_32_execution(self.precision == "tf32")
-        parameters = self.recipe.model.parameters()
-        self.after_flatten = flattened_image(self.recipe.model)
+        model = self.recipe.model
+        self.layers = network(model, self.operands)
+        self.after_flatten = {index: place.before for index, place in flattened_images(model).items()}
+        self.depthwise = depthwise_kernels(model)
+        self.kept = [place.layer.momentum for place in model.places() if isinstance(place.layer, BatchNorm)]
         with tf.device(self.place):
-            zeros = [self.from_canonical(p, np.zeros(p.shape, self.dtype)) for p in parameters]
+            zeros = [self.from_canonical(p, np.zeros(p.shape, self.dtype)) for p in model.parameters()]
             self.parameters = [tf.Variable(array) for array in zeros]
+            self.statistics = [tf.Variable(np.zeros(p.shape, self.dtype)) for p in model.statistics()]
             self.rate_variable = tf.Variable(self.rate, dtype=self.dtype)
             self.state = [[tf.Variable(array) for array in slot] for slot in start(self.recipe.optimiser, zeros)]
         self.one_step = self.compile(self.step)
@@ -71,24 +75,24 @@ class TensorflowAdapter(Adapter):
         self.many_fed = tf.function(self.fed_loop, autograph=False)
         self.slopes = self.compile(self.differentiate)
         graph = partial(tf.function, jit_compile=self.pays(1), autograph=False)
-        self.infer = self.forward if self.mode == "eager" else graph(self.forward)
+        self.infer = self.inferred if self.mode == "eager" else graph(self.inferred)
         # tf.gather, because XLA compiles a slice again for every index: 100 batches took 29 s the first time.
-        self.infer_at = graph(lambda images, index: self.forward(tf.gather(images, index)))
+        self.infer_at = graph(lambda images, index: self.inferred(tf.gather(images, index)))
         # All batches in one call, as training has it: mlp, batch 100: 287,000 samples/s against 152,000.
-        outputs = self.recipe.model.outputs
-        self.infer_all = graph(lambda images: tf.reshape(tf.map_fn(self.forward, images), [-1, outputs]))
+        self.infer_all = graph(lambda images: tf.reshape(tf.map_fn(self.inferred, images), [-1, model.outputs]))
 
     def set_weights(self, weights: Weights) -> None:
-        for parameter, variable in zip(self.recipe.model.parameters(), self.parameters, strict=True):
+        variables = [*self.parameters, *self.statistics]
+        for parameter, variable in zip(self.recipe.model.arrays(), variables, strict=True):
             variable.assign(self.from_canonical(parameter, weights[parameter.name]).astype(self.dtype))
         for variable in itertools.chain(*self.state):
             variable.assign(tf.zeros_like(variable))
 
     def get_weights(self) -> Weights:
-        return self.canonical(self.parameters)
+        return self.canonical([*self.parameters, *self.statistics])
 
     def snapshot(self) -> Callable[[], Weights]:
-        copies = [tf.identity(variable) for variable in self.parameters]
+        copies = [tf.identity(variable) for variable in (*self.parameters, *self.statistics)]
         return lambda: self.canonical(copies)
 
     def set_rate(self, rate: float) -> None:
@@ -138,8 +142,9 @@ class TensorflowAdapter(Adapter):
             feed.taken += 1
 
     def step(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
-        loss, gradients = self.differentiate(images, labels)
+        loss, gradients, found = self.differentiate(images, labels)
         self.update(gradients)
+        self.keep(found)
         return loss
 
     def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
@@ -187,12 +192,13 @@ class TensorflowAdapter(Adapter):
         return placed
 
     def canonical(self, tensors: list[Any]) -> Weights:
-        pairs = zip(self.recipe.model.parameters(), tensors, strict=True)
+        pairs = zip(self.recipe.model.arrays(), tensors, strict=False)  # gradients are of the parameters alone
         return self.named(self.to_canonical(parameter, tensor.numpy()) for parameter, tensor in pairs)
 
     def from_canonical(self, parameter: Parameter, array: Array) -> Array:
         if array.ndim == 4:
-            return array.transpose(2, 3, 1, 0)  # (out, in, kh, kw) -> (kh, kw, in, out)
+            kernel = array.transpose(2, 3, 1, 0)  # (out, in, kh, kw) -> (kh, kw, in, out)
+            return kernel.reshape(self.depthwise.get(parameter.place, kernel.shape))
         if parameter.place in self.after_flatten and array.ndim == 2:
             c, h, w = self.after_flatten[parameter.place]  # NHWC flattens (H, W, C): permute the rows
             return array.reshape(c, h, w, -1).transpose(1, 2, 0, 3).reshape(array.shape)
@@ -200,42 +206,44 @@ class TensorflowAdapter(Adapter):
 
     def to_canonical(self, parameter: Parameter, array: Array) -> Array:
         if array.ndim == 4:
-            return array.transpose(3, 2, 0, 1)
+            return array.reshape(*array.shape[:2], -1, parameter.shape[0]).transpose(3, 2, 0, 1)
         if parameter.place in self.after_flatten and array.ndim == 2:
             c, h, w = self.after_flatten[parameter.place]
             return array.reshape(h, w, c, -1).transpose(2, 0, 1, 3).reshape(array.shape)
         return array
 
-    def forward(self, x: tf.Tensor) -> tf.Tensor:  # (B, H, W, C) -> (B, outputs)
-        rest = iter(self.parameters)
-        for layer in self.recipe.model.layers:
-            x = apply(layer, x, rest, self.operands)
-        return x
+    def inferred(self, images: tf.Tensor) -> tf.Tensor:  # (B, H, W, C) -> (B, outputs)
+        return applied(self.layers, images, Arrays(self.parameters, self.statistics))
 
     def loss(self, outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         if self.recipe.loss == "cross_entropy":
-            return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs))
+            if not (smoothing := self.recipe.label_smoothing):
+                return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, outputs))
+            off = smoothing / outputs.shape[1]
+            targets = tf.one_hot(labels, outputs.shape[1], 1 - smoothing + off, off, dtype=outputs.dtype)
+            return tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, outputs))
         return tf.reduce_mean(tf.square(outputs[:, 0] - tf.cast(labels, outputs.dtype)))
 
-    def differentiate(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor]]:
+    def differentiate(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
+        """Return loss, gradients, and the statistics of the batch."""
+        arrays = Arrays(self.parameters, None)
         with tf.GradientTape() as tape:
-            loss = self.loss(self.forward(images), labels)
+            loss = self.loss(applied(self.layers, images, arrays), labels)
             scaled = loss if self.loss_scale == 1 else loss * self.loss_scale
         gradients = tape.gradient(scaled, self.parameters)
-        return loss, gradients if self.loss_scale == 1 else [gradient / self.loss_scale for gradient in gradients]
+        if self.loss_scale != 1:
+            gradients = [gradient / self.loss_scale for gradient in gradients]
+        return loss, gradients, arrays.found
 
     def no_losses(self, steps: int) -> tf.Variable:
         with tf.device(self.place):
             return tf.Variable(tf.fill([steps], tf.constant(np.nan, self.dtype)))
 
     def pays(self, batch_size: int) -> bool:
-        """Return whether XLA is the faster compiler for batches of this size.
-
-        Its convolutions crawl on a CPU: lenet, batch 100: 441 samples/s in an XLA loop, 10,200 as a graph.
-        """
+        """Return whether XLA is the faster compiler for batches of this size."""
         if self.device == "gpu":
             return True
-        return not convolves(self.recipe.model) and batch_size <= XLA_UP_TO.get(self.mode, 0)
+        return suits_xla(self.recipe.model) and batch_size <= XLA_UP_TO.get(self.mode, 0)
 
     def compile(self, function: Callable[..., Any]) -> dict[bool, Any]:
         """Return the function as XLA compiles it (True) and as a graph (False); as it is in eager mode."""
@@ -255,6 +263,12 @@ class TensorflowAdapter(Adapter):
     def fed_loop(self, batches: Any, losses: tf.Variable, first: tf.Tensor, end: tf.Tensor) -> None:
         step = self.one_step[self.pays(batches.element_spec[1].shape[0])]
         _repeat(lambda index: step(*next(batches)), losses, first, end)
+
+    def keep(self, found: list[tf.Tensor]) -> None:
+        """Move the statistics by what a batch's were."""
+        for index, (variable, new) in enumerate(zip(self.statistics, found, strict=True)):
+            kept = self.kept[index // 2]  # of mean and variance
+            variable.assign(kept * variable + (1 - kept) * new)
 
     def update(self, gradients: list[tf.Tensor]) -> None:
         rate = self.rate_variable.value()

@@ -193,7 +193,7 @@ def show_outcome(sweep: Reportable) -> int:
     for name in ledger.unlearnable():
         tell(
             err,
-            f"warning: {name}: no launch read more digits right than chance would; its labels may be shuffled or"
+            f"warning: {name}: no launch read more images right than chance would; its labels may be shuffled or"
             " belong to other images: look at some together, or train for more --epochs",
             style="yellow",
         )

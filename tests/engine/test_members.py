@@ -106,6 +106,16 @@ def test_other_data_are_no_part(field, tmp_path):
     assert not list((tmp_path / "missing").glob("*.jsonl"))
 
 
+def test_data_that_the_network_does_not_fit_take_no_machine(field, tmp_path):
+    field.schedule()
+    field.join("m1", *FAKES)
+    (tmp_path / "own.csv").write_text("\n".join([f"{digit}," + "9," * 63 + "0" for digit in range(10)] * 9))
+    driver = field.run(*AMOUNT, "--dataset", str(tmp_path / "own.csv"), "--patience", "3")
+    assert driver.wait() == 69
+    assert "reads 1x28x28 images, data set 'own-" in driver.said()
+    assert "has 1x8x8: declare input_shape = [1, 8, 8]" in driver.said()
+
+
 def test_a_worker_of_dask_s_that_did_not_join_is_no_member(field):
     field.schedule()
     line = [sys.executable, "-m", "distributed.cli.dask_worker", field.address, "--no-nanny", "--nthreads", "1"]

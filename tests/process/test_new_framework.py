@@ -56,7 +56,9 @@ def add(box: str, copy: Path) -> None:
     match box:
         case "folder":
             shutil.copytree(copy / "adapters/numpy", copy / "adapters/made_up")
-            (copy / "adapters/made_up/layers.py").unlink()
+            for path in (copy / "adapters/made_up").glob("*.py"):
+                if path.name != "native.py":
+                    path.unlink()
             (copy / "adapters/made_up/__init__.py").write_text(ADAPTER)
         case "record":
             _replace(copy / "adapters/registry.py", '    "numpy": Framework(', RECORD)

@@ -37,7 +37,7 @@ def test_an_error_says_at_which_line_of_an_adapter():
         NumpyAdapter(RECIPES["mlp"]).put(None, None)
     assert re.fullmatch(r", at adapters/numpy/__init__\.py:\d+ \(put\)", _in_adapter(caught.value))
     with pytest.raises(DeclarationError) as caught:
-        Activation("gelu")
+        Activation("step")
     assert _in_adapter(caught.value) == ""
 
 

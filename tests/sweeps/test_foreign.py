@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from benchmarks.machine.environments import ROOT
+from tests.sweeps.conftest import ONE_THREAD
 
 PROGRAM = """
 import runpy, sys
@@ -56,10 +57,10 @@ def test_frameworks_are_measured_with_what_is_there(foreign, digits, tmp_path):
     assert json.loads(listed.stdout)["gpus"] is None
     proof = foreign("benchmarks", "verify", *axes, "--model", "linear", "--steps", "5", "--dataset", str(digits))
     assert (proof.returncode, "pass" in proof.stdout) == (0, True), proof.stderr
-    peak = foreign("benchmarks", "info", "peak", *axes, "--sizes", "64", "--json")
+    peak = foreign("benchmarks", "info", "peak", *axes, *ONE_THREAD, "--sizes", "64", "--json")
     assert json.loads(peak.stdout)["peaks"][0]["flops_per_s"] > 0, peak.stderr
     cells = ("--model", "linear", "--batch-size", "10", "--rounds", "1", "--seeds", "0", "--dataset", str(digits))
-    swept = foreign("benchmarks", "run", *axes, *cells, "--no-peak", "--results", str(tmp_path / "rows"))
+    swept = foreign("benchmarks", "run", *axes, *cells, *ONE_THREAD, "--no-peak", "--results", str(tmp_path / "rows"))
     assert swept.returncode == 0, swept.stderr
     [written] = (tmp_path / "rows").glob("*.jsonl")
     [row] = [found for line in written.read_text().splitlines() if (found := json.loads(line))["kind"] == "row"]

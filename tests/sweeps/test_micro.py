@@ -14,6 +14,7 @@ from benchmarks.launch.process import on_cpus
 from benchmarks.machine import environments
 from benchmarks.machine.hardware import physical_cpus
 from report import micro
+from tests.sweeps.conftest import ONE_THREAD
 from tests.sweeps.known_times import SAMPLE_S
 
 AGREE = 1.5  # what two quiet measurements of one step may differ by on a shared machine, the README's 20 % and room
@@ -49,7 +50,7 @@ def test_a_step_takes_as_long_as_in_a_sweep(sweep, command, tmp_path, framework)
     """A launch before and one after, so that what drifts on the machine between them widens the sweep's interval."""
     cell = ("--framework", framework, "--model", "mlp", "--batch-size", "100")
     sweep(*cell, "--rounds", "1", "--epochs", "0")
-    done = command("benchmarks", "micro", *cell, "--kind", "step", "--results", str(tmp_path / "micro"))
+    done = command("benchmarks", "micro", *cell, *ONE_THREAD, "--kind", "step", "--results", str(tmp_path / "micro"))
     assert done.returncode == 0, done.stderr + done.stdout
     _, rows = sweep(*cell, "--rounds", "1", "--epochs", "0")
     assert len(rows) == 2

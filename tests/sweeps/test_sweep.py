@@ -13,6 +13,7 @@ from adapters.registry import default_frameworks
 from benchmarks.machine.environments import ROOT
 from benchmarks.machine.hardware import cards
 from tests.kept import read_file
+from tests.sweeps.conftest import ONE_THREAD
 
 
 def test_six_frameworks_learn_the_same(six):
@@ -79,7 +80,7 @@ def test_both_inputs_are_proven_and_timed_each_in_a_table_of_its_own(sweep):
     learnt = {(row["framework"], row["input"]): row["accuracy"] for row in rows if row["task"] == "accuracy"}
     assert learnt["numpy", "host"] == learnt["numpy", "preloaded"]
     assert learnt["torch", "host"] == learnt["torch", "preloaded"]
-    for words in (" threads, preloaded data", " threads, data fed from host memory"):
+    for words in (" 1 thread, preloaded data", " 1 thread, data fed from host memory"):
         assert words in done.stdout
 
 
@@ -152,7 +153,8 @@ def test_results_that_cannot_be_written_stop_the_sweep_at_once(command, tmp_path
 @pytest.mark.fault(26)
 def test_interrupted_rows_are_kept_and_no_process_is_left(command, tmp_path):
     line = [sys.executable, "-m", "benchmarks", "run", "--framework", "numpy", "--model", "mlp", "--rounds", "50"]
-    process = subprocess.Popen([*line, "--results", str(tmp_path)], cwd=ROOT, stderr=subprocess.PIPE, text=True)
+    line += [*ONE_THREAD, "--results", str(tmp_path)]
+    process = subprocess.Popen(line, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     children, lines = [], 0
     while not (children and lines > 1):
         time.sleep(0.2)
@@ -177,7 +179,7 @@ main()
 
 def test_the_parent_stays_small(tmp_path):
     line = [sys.executable, "-c", MAIN_AND_ITS_SIZE, "run", "--framework", "numpy", "--model", "mlp"]
-    line += ["--rounds", "1", "--seeds", "1", "--epochs", "1", "--results", str(tmp_path)]
+    line += [*ONE_THREAD, "--rounds", "1", "--seeds", "1", "--epochs", "1", "--results", str(tmp_path)]
     done = subprocess.run(line, cwd=ROOT, capture_output=True, text=True, check=False)
     [file] = tmp_path.glob("*.jsonl")
     assert [row["task"] for row in read_file(file).rows] == ["speed", "accuracy"], done.stderr

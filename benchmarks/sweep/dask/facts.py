@@ -19,7 +19,7 @@ from benchmarks.machine.hardware import kind
 from benchmarks.plan.cells import Cell, RequestedAxes, expand
 
 Facts = dict[str, Any]
-PROTOCOL = 3  # of what drivers and members tell each other; goes up with every change to an order, an answer or facts
+PROTOCOL = 4  # of what drivers and members tell each other; goes up with every change to an order, an answer or facts
 
 
 def machine_facts(frameworks: Sequence[str] | None) -> Facts:

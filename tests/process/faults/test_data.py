@@ -49,7 +49,6 @@ def refused(start, tmp_path, *arguments, **variables):
     [
         pytest.param(0, lambda old: old[:-100], "more gzip data, found the end", marks=pytest.mark.fault(12)),
         pytest.param(0, lambda _: zipped(IMAGES, 0x0D03), "offset 0: expected magic", marks=pytest.mark.fault(14)),
-        pytest.param(1, lambda _: zipped(np.full(300, 10, np.uint8)), "found 10", marks=pytest.mark.fault(15)),
         pytest.param(1, lambda _: zipped(np.zeros(299, np.uint8)), "300 images and 299", marks=pytest.mark.fault(15)),
     ],
 )
@@ -59,6 +58,15 @@ def test_nothing_trains_on_a_corrupt_set_of_the_user_s_own(start, tmp_path, fold
     said = refused(start, tmp_path, "--dataset", str(folder))
     assert re.search("^dataset (corrupt|does not fit): ", said)
     assert words in said
+
+
+@pytest.mark.fault(15)
+def test_a_label_of_a_class_that_the_network_has_no_output_for(start, tmp_path, folder):
+    labels = np.arange(300, dtype=np.uint8) % 10
+    labels[7] = 10
+    (folder / FILES[1]).write_bytes(zipped(labels))
+    said = refused(start, tmp_path, "--model", "mlp", "--dataset", str(folder))
+    assert re.search("^model 'mlp' has 10 outputs, data set 'own-.*' has 11 classes", said, re.MULTILINE)
 
 
 @pytest.mark.mnist
@@ -98,4 +106,4 @@ def test_own_data_whose_labels_say_nothing_end_with_a_warning(sweep, tmp_path):
     code, said, rows = sweep("--framework", "fake-fake", "--dataset", str(folder), "--rounds", "0", "--seeds", "1")
     assert code == 0, said
     assert [row["task"] for row in rows] == ["accuracy"]
-    assert re.search(r"warning: own-[0-9a-f]{8}: no launch read more digits right than chance", said)
+    assert re.search(r"warning: own-[0-9a-f]{8}: no launch read more images right than chance", said)
