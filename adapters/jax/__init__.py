@@ -16,8 +16,8 @@ import numpy.typing as npt
 from jax import lax
 
 from adapters.contract import Adapter, Array, Feed, Preloaded, chain
-from adapters.declaration import Conv2D, Model
-from adapters.jax.layers import apply
+from adapters.declaration import BatchNorm, Conv2D, Model
+from adapters.jax.layers import Arrays, compute
 from adapters.optimisers import start, updates
 from adapters.weights import Weights
 
@@ -47,7 +47,7 @@ class JaxAdapter(Adapter):
     @classmethod
     def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
         # Convolutions inside an XLA loop crawl on a CPU: lenet, batch 100: 1,640 samples/s fused, 4,500 compiled.
-        convolves = any(isinstance(layer, Conv2D) for layer in model.layers)
+        convolves = any(isinstance(place.layer, Conv2D) for place in model.places())
         return "compiled" if input == "host" or (device == "cpu" and convolves) else "fused"
 
     # The network
@@ -62,19 +62,22 @@ class JaxAdapter(Adapter):
         self.many_steps = jax.jit(self.loop, donate_argnums=0)
         self.slopes = self.differentiate if self.mode == "eager" else jax.jit(self.differentiate)
         self.infer = self.forward if self.mode == "eager" else jax.jit(self.forward)
-        self.infer_at = jax.jit(lambda parameters, images, index: self.forward(parameters, images[index]))
-        self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
+        self.infer_at = jax.jit(lambda arrays, images, index: self.forward(arrays, images[index]))
+        self.learnt = len(self.recipe.model.parameters())
+        norms = [place.layer for place in self.recipe.model.places() if isinstance(place.layer, BatchNorm)]
+        self.kept = [norm.momentum for norm in norms for _ in ("mean", "variance")]
+        self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.arrays()})
         self.set_rate(self.recipe.schedule.rate(self.recipe.optimiser, 0))
 
     def set_weights(self, weights: Weights) -> None:
-        arrays = [np.array(weights[p.name], self.dtype) for p in self.recipe.model.parameters()]
-        self.parameters, self.state = self.device_put((arrays, start(self.recipe.optimiser, arrays)))
+        arrays = [np.array(weights[p.name], self.dtype) for p in self.recipe.model.arrays()]
+        self.arrays, self.state = self.device_put((arrays, start(self.recipe.optimiser, arrays[: self.learnt])))
 
     def get_weights(self) -> Weights:
-        return self.named(self.parameters)
+        return self.named(self.arrays)
 
     def snapshot(self) -> Callable[[], Weights]:
-        copies = [jnp.copy(array) for array in self.parameters]  # the arrays themselves are donated to the next step
+        copies = [jnp.copy(array) for array in self.arrays]  # the arrays themselves are donated to the next step
         return lambda: self.named(copies)
 
     def set_rate(self, rate: float) -> None:
@@ -94,9 +97,9 @@ class JaxAdapter(Adapter):
 
     def train(self, preloaded: Preloaded, first: int, count: int) -> None:
         if self.mode == "fused":
-            carried = self.parameters, self.state, preloaded.losses
+            carried = self.arrays, self.state, preloaded.losses
             carried = self.many_steps(carried, preloaded.images, preloaded.labels, self.rate, first, count)
-            self.parameters, self.state, preloaded.losses = carried
+            self.arrays, self.state, preloaded.losses = carried
         else:
             super().train(preloaded, first, count)
 
@@ -111,20 +114,20 @@ class JaxAdapter(Adapter):
         return Feed(batches, len(order))
 
     def step(self, images: Any, labels: Any) -> Any:
-        self.parameters, self.state, loss = self.one_step(self.parameters, self.state, images, labels, self.rate)
+        self.arrays, self.state, loss = self.one_step(self.arrays, self.state, images, labels, self.rate)
         return loss
 
     def losses(self, batches: Preloaded | Feed) -> npt.NDArray[np.float64]:
         return np.array(batches.losses, np.float64)
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
-        return self.named(self.slopes(self.parameters, preloaded.images[index], preloaded.labels[index])[1])
+        return self.named(self.slopes(self.arrays, preloaded.images[index], preloaded.labels[index])[2])
 
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         if self.mode == "fused":
             batches = range(first, first + count)
-            return [self.infer_at(self.parameters, preloaded.images, index) for index in batches]
-        return [self.infer(self.parameters, preloaded.images[index]) for index in range(first, first + count)]
+            return [self.infer_at(self.arrays, preloaded.images, index) for index in batches]
+        return [self.infer(self.arrays, preloaded.images[index]) for index in range(first, first + count)]
 
     def products(self, left: Array, right: Array) -> Callable[[int], Any]:
         first, factor = self.device_put((left.astype(self.operands), right.astype(self.operands)))
@@ -136,10 +139,10 @@ class JaxAdapter(Adapter):
         return chain(lambda last, _: negate(last), first)
 
     def synchronise(self, pending: Any = None) -> None:
-        jax.block_until_ready((self.parameters, self.state, pending))
+        jax.block_until_ready((self.arrays, self.state, pending))
 
     def placement(self) -> str:
-        kinds = {device.platform for array in self.parameters for device in array.devices()}
+        kinds = {device.platform for array in self.arrays for device in array.devices()}
         return "+".join(sorted(kinds))
 
     # Own helpers
@@ -147,47 +150,58 @@ class JaxAdapter(Adapter):
     def device_put(self, tree: Any) -> Any:
         return jax.device_put(tree, self.place)
 
-    def forward(self, parameters: list[Any], x: Any) -> Any:  # (B, H, W, C) -> (B, outputs)
-        rest = iter(parameters)
-        as_matmuls = self.device == "cpu" and self.mode != "eager"
-        for layer in self.recipe.model.layers:
-            x = apply(layer, x, rest, as_matmuls, self.operands)
-        return x
+    def forward(self, arrays: list[Any], x: Any) -> Any:  # (B, H, W, C) -> (B, outputs)
+        return self.network(Arrays(arrays[: self.learnt], arrays[self.learnt :]), x)
 
-    def loss(self, parameters: list[Any], images: Any, labels: Any) -> Any:
-        outputs = self.forward(parameters, images)
+    def network(self, arrays: Arrays, x: Any) -> Any:
+        as_matmuls = self.device == "cpu" and self.mode != "eager"
+        return compute(self.recipe.model.layers, x, arrays, as_matmuls, self.operands)
+
+    def loss(self, parameters: list[Any], images: Any, labels: Any) -> tuple[Any, list[Any]]:
+        """Return the loss, by what the adapter scales it, and the statistics of the batch."""
+        arrays = Arrays(parameters, None)
+        loss = self.loss_of(self.network(arrays, images), labels)
+        return loss if self.loss_scale == 1 else loss * self.loss_scale, arrays.found
+
+    def loss_of(self, outputs: Any, labels: Any) -> Any:
         if self.recipe.loss == "cross_entropy":
             # log_softmax is jitted, logsumexp is not: op by op, mlp runs at 0.6 of the speed with it.
-            return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(outputs), labels[:, None], axis=1))
+            logarithms, smoothing = jax.nn.log_softmax(outputs), self.recipe.label_smoothing
+            loss = -jnp.mean(jnp.take_along_axis(logarithms, labels[:, None], axis=1))
+            return (1 - smoothing) * loss - smoothing * jnp.mean(logarithms) if smoothing else loss
         return jnp.mean(jnp.square(outputs[:, 0] - labels.astype(outputs.dtype)))
 
-    def differentiate(self, parameters: list[Any], images: Any, labels: Any) -> tuple[Any, list[Any]]:
-        if self.loss_scale == 1:
-            return jax.value_and_grad(self.loss)(parameters, images, labels)
-        scaled = jax.value_and_grad(lambda *given: self.loss(*given) * self.loss_scale)(parameters, images, labels)
-        return jax.tree.map(lambda part: part / self.loss_scale, scaled)
+    def differentiate(self, arrays: list[Any], images: Any, labels: Any) -> tuple[Any, list[Any], list[Any]]:
+        """Return the loss, the statistics of the batch, and the gradients."""
+        parameters = arrays[: self.learnt]
+        (loss, found), gradients = jax.value_and_grad(self.loss, has_aux=True)(parameters, images, labels)
+        if self.loss_scale != 1:
+            loss, gradients = jax.tree.map(lambda part: part / self.loss_scale, (loss, gradients))
+        return loss, found, gradients
 
-    def stepped(self, parameters: list[Any], state: list[Any], images: Any, labels: Any, rate: Any) -> Any:
-        loss, gradients = self.differentiate(parameters, images, labels)
-        change, state = updates(self.recipe.optimiser, parameters, gradients, state, rate, jnp)
-        return [w - d for w, d in zip(parameters, change, strict=True)], state, loss
+    def stepped(self, arrays: list[Any], state: list[Any], images: Any, labels: Any, rate: Any) -> Any:
+        loss, found, gradients = self.differentiate(arrays, images, labels)
+        change, state = updates(self.recipe.optimiser, arrays[: self.learnt], gradients, state, rate, jnp)
+        moved = [w - d for w, d in zip(arrays, change, strict=False)]  # the parameters come first
+        statistics = zip(self.kept, arrays[self.learnt :], found, strict=True)
+        return [*moved, *(kept * old + (1 - kept) * new for kept, old, new in statistics)], state, loss
 
     def loop(self, carried: Any, images: Any, labels: Any, rate: Any, first: Any, count: Any) -> Any:
-        parameters, state, losses = carried
+        arrays, state, losses = carried
 
         def note(losses: Any, loss: Any, index: Any) -> Any:
             return lax.dynamic_update_index_in_dim(losses, loss, index % len(labels), 0)
 
         def body(index: Any, carried: Any) -> Any:
-            parameters, state, last, losses = carried
+            arrays, state, last, losses = carried
             losses = note(losses, last, index - 1)  # a step late: at once it is fused with the loss, mlp at 0.96
             batch = index % len(labels)
-            return *self.stepped(parameters, state, images[batch], labels[batch], rate), losses
+            return *self.stepped(arrays, state, images[batch], labels[batch], rate), losses
 
         end = first + count
-        begin = parameters, state, losses[(first - 1) % len(labels)], losses
-        parameters, state, last, losses = lax.fori_loop(first, end, body, begin)
-        return parameters, state, note(losses, last, end - 1)
+        begin = arrays, state, losses[(first - 1) % len(labels)], losses
+        arrays, state, last, losses = lax.fori_loop(first, end, body, begin)
+        return arrays, state, note(losses, last, end - 1)
 
 
 def _ahead(batches: Iterator[Any]) -> Iterator[Any]:

@@ -11,8 +11,8 @@ import numpy as np
 from mlx.nn import losses
 
 from adapters.contract import Adapter, Array, Feed, Preloaded, chain
-from adapters.declaration import Model
-from adapters.mlx.layers import apply
+from adapters.declaration import BatchNorm, Model
+from adapters.mlx.layers import Arrays, compute
 from adapters.optimisers import start, updates
 from adapters.weights import Weights
 
@@ -48,19 +48,23 @@ class MlxAdapter(Adapter):
         self.type = getattr(mx, self.dtype)  # said of every array: MLX takes NumPy's float64 for float32 otherwise
         made: Callable[[Any], Any] = mx.compile if self.mode == "compiled" else lambda function: function
         self.one_step, self.slopes, self.infer = map(made, (self.stepped, self.differentiate, self.forward))
-        self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.parameters()})
+        self.learnt = len(self.recipe.model.parameters())
+        norms = [place.layer for place in self.recipe.model.places() if isinstance(place.layer, BatchNorm)]
+        self.kept = [norm.momentum for norm in norms for _ in ("mean", "variance")]
+        self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.arrays()})
         self.set_rate(self.recipe.schedule.rate(self.recipe.optimiser, 0))
 
     def set_weights(self, weights: Weights) -> None:
-        arrays = [np.array(weights[p.name], self.dtype) for p in self.recipe.model.parameters()]
-        self.parameters = [mx.array(array, self.type) for array in arrays]
-        self.state = [[mx.array(array, self.type) for array in slot] for slot in start(self.recipe.optimiser, arrays)]
+        arrays = [np.array(weights[p.name], self.dtype) for p in self.recipe.model.arrays()]
+        self.arrays = [mx.array(array, self.type) for array in arrays]
+        state = start(self.recipe.optimiser, arrays[: self.learnt])
+        self.state = [[mx.array(array, self.type) for array in slot] for slot in state]
 
     def get_weights(self) -> Weights:
-        return self.named(self.parameters)
+        return self.named(self.arrays)
 
     def snapshot(self) -> Callable[[], Weights]:
-        kept = self.parameters  # a step makes new arrays, and a new list of them
+        kept = self.arrays  # a step makes new arrays, and a new list of them
         return lambda: self.named(kept)
 
     def set_rate(self, rate: float) -> None:
@@ -82,18 +86,18 @@ class MlxAdapter(Adapter):
         )
 
     def step(self, images: Any, labels: Any) -> Any:
-        self.parameters, self.state, loss = self.one_step(self.parameters, self.state, images, labels, self.rate)
+        self.arrays, self.state, loss = self.one_step(self.arrays, self.state, images, labels, self.rate)
         # On one CPU async_eval gains nothing: mlp 0.95 of this, while the next graph is made on the same CPU.
-        mx.eval(self.parameters, self.state, loss)
+        mx.eval(self.arrays, self.state, loss)
         return loss
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
-        return self.named(self.slopes(self.parameters, preloaded.images[index], preloaded.labels[index])[1])
+        return self.named(self.slopes(self.arrays, preloaded.images[index], preloaded.labels[index])[2])
 
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
         outputs = []
         for index in range(first, first + count):
-            outputs.append(self.infer(self.parameters, preloaded.images[index]))
+            outputs.append(self.infer(self.arrays, preloaded.images[index]))
             mx.eval(outputs[-1])  # one graph of all batches would keep many activations at once
         return outputs
 
@@ -108,33 +112,41 @@ class MlxAdapter(Adapter):
         return chain(lambda last, _: mx.negative(last), mx.array(array, self.type))
 
     def synchronise(self, pending: Any = None) -> None:
-        mx.eval(self.parameters, self.state, pending or [])
+        mx.eval(self.arrays, self.state, pending or [])
 
     def placement(self) -> str:
         return str(mx.default_device().type.name)  # its arrays are no device's own: memory is shared
 
     # Own helpers
 
-    def forward(self, parameters: list[Any], x: Any) -> Any:  # (B, H, W, C) -> (B, outputs)
-        rest, operands = iter(parameters), getattr(mx, self.operands)
-        for layer in self.recipe.model.layers:
-            x = apply(layer, x, rest, operands)
-        return x
+    def forward(self, arrays: list[Any], x: Any) -> Any:  # (B, H, W, C) -> (B, outputs)
+        return self.network(Arrays(arrays[: self.learnt], arrays[self.learnt :]), x)
 
-    def loss(self, parameters: list[Any], images: Any, labels: Any) -> Any:
-        outputs = self.forward(parameters, images)
+    def network(self, arrays: Arrays, x: Any) -> Any:
+        return compute(self.recipe.model.layers, x, arrays, getattr(mx, self.operands))
+
+    def loss(self, parameters: list[Any], images: Any, labels: Any) -> tuple[Any, list[Any]]:
+        """Return the loss, by what the adapter scales it, and the statistics of the batch."""
+        arrays = Arrays(parameters, None)
+        loss = self.loss_of(self.network(arrays, images), labels)
+        return loss if self.loss_scale == 1 else loss * self.loss_scale, arrays.found
+
+    def loss_of(self, outputs: Any, labels: Any) -> Any:
         if self.recipe.loss == "cross_entropy":
-            return losses.cross_entropy(outputs, labels, reduction="mean")
+            smoothing = self.recipe.label_smoothing
+            return losses.cross_entropy(outputs, labels, label_smoothing=smoothing, reduction="mean")
         return losses.mse_loss(outputs[:, 0], labels.astype(outputs.dtype))
 
-    def differentiate(self, parameters: list[Any], images: Any, labels: Any) -> tuple[Any, list[Any]]:
+    def differentiate(self, arrays: list[Any], images: Any, labels: Any) -> tuple[Any, list[Any], list[Any]]:
+        """Return the loss, the statistics of the batch, and the gradients."""
+        (loss, found), gradients = mx.value_and_grad(self.loss)(arrays[: self.learnt], images, labels)
         if self.loss_scale == 1:
-            return mx.value_and_grad(self.loss)(parameters, images, labels)
-        scaled = mx.value_and_grad(lambda *given: self.loss(*given) * self.loss_scale)
-        loss, gradients = scaled(parameters, images, labels)
-        return loss / self.loss_scale, [gradient / self.loss_scale for gradient in gradients]
+            return loss, found, gradients
+        return loss / self.loss_scale, found, [gradient / self.loss_scale for gradient in gradients]
 
-    def stepped(self, parameters: list[Any], state: list[Any], images: Any, labels: Any, rate: Any) -> Any:
-        loss, gradients = self.differentiate(parameters, images, labels)
-        change, state = updates(self.recipe.optimiser, parameters, gradients, state, rate, mx)
-        return [w - d for w, d in zip(parameters, change, strict=True)], state, loss
+    def stepped(self, arrays: list[Any], state: list[Any], images: Any, labels: Any, rate: Any) -> Any:
+        loss, found, gradients = self.differentiate(arrays, images, labels)
+        change, state = updates(self.recipe.optimiser, arrays[: self.learnt], gradients, state, rate, mx)
+        moved = [w - d for w, d in zip(arrays, change, strict=False)]  # the parameters come first
+        statistics = zip(self.kept, arrays[self.learnt :], found, strict=True)
+        return [*moved, *(kept * old + (1 - kept) * new for kept, old, new in statistics)], state, loss
