@@ -70,21 +70,25 @@ class MxnetAdapter(Adapter):
         self.set_weights({p.name: np.zeros(p.shape) for p in model.arrays()})
 
     def set_weights(self, weights: Weights) -> None:
+        self.settle()
         for parameter, target in zip(self.recipe.model.arrays(), self.arrays, strict=True):
             array = np.asarray(weights[parameter.name], self.dtype)
             source = mx.nd.array(array.T if _turned(parameter) else array, self.place, self.dtype)
             # Not target[:] = array: an evaluation may have left a filter in oneDNN's layout, which is not written to
             # from outside (src/ndarray/ndarray.cc, IsMKLDNNData): no launch of lenet5 could be timed.
             source.copyto(target)
+        self.settle()
         self.velocity = [mx.nd.zeros_like(target) for target in self.blocks]
         self.square = [mx.nd.zeros_like(target) for target in self.blocks]
         self.scratch = [mx.nd.zeros_like(target) for target in self.blocks]
         self.step_count = 0
 
     def get_weights(self) -> Weights:
+        self.settle()
         return self.canonical(self.arrays)
 
     def snapshot(self) -> Callable[[], Weights]:
+        self.settle()
         copies = [array.copy() for array in self.arrays]
         return lambda: self.canonical(copies)
 
@@ -137,15 +141,20 @@ class MxnetAdapter(Adapter):
         return np.array([loss.asscalar() for loss in batches.losses], np.float64)
 
     def gradients(self, preloaded: Preloaded, index: int) -> Weights:
+        self.settle()
         before = [array.copy() for array in self.statistics]
         self.differentiate(preloaded.images[index], preloaded.labels[index])
         found = self.canonical(self.slopes)
         for array, kept in zip(self.statistics, before, strict=True):
             kept.copyto(array)
+        self.settle()
         return found
 
     def evaluate(self, preloaded: Preloaded, first: int, count: int) -> Any:
-        return [self.network(preloaded.images[index]) for index in range(first, first + count)]
+        self.settle()
+        found = [self.network(preloaded.images[index]) for index in range(first, first + count)]
+        self.settle()
+        return found
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate([output.asnumpy() for output in outputs])
@@ -168,6 +177,14 @@ class MxnetAdapter(Adapter):
         return "+".join(sorted({target.context.device_type for target in self.blocks}))
 
     # Own helpers
+
+    def settle(self) -> None:
+        """Wait for all work, where there are statistics: mxnet's engine does not know that backward passes move them.
+
+        Neither do later reads wait for those, nor those for earlier reads: github.com/apache/mxnet/issues/15296, 18610.
+        """
+        if self.statistics:
+            mx.nd.waitall()
 
     def no_losses(self, steps: int) -> list[mx.nd.NDArray]:
         return [mx.nd.full(1, np.nan, self.place, self.dtype) for _ in range(steps)]

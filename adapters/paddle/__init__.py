@@ -218,13 +218,22 @@ def _loss_of(network: nn.Layer, recipe: Recipe) -> Callable[[paddle.Tensor, padd
     """Return the loss as a function of (images, labels); to_static takes functions, no methods and no lambdas."""
 
     def cross_entropy(images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
-        return functional.cross_entropy(network(images), labels, label_smoothing=recipe.label_smoothing)
+        return functional.cross_entropy(network(images), labels)
+
+    def smoothed(images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
+        outputs = network(images)
+        count, smoothing = outputs.shape[1], recipe.label_smoothing  # label_smoothing=, as plain numbers, is of float32
+        kept, share = (paddle.full([], part, outputs.dtype) for part in (1 - smoothing, smoothing / count))
+        soft = functional.one_hot(labels, count).astype(outputs.dtype) * kept + share
+        return functional.cross_entropy(outputs, soft, soft_label=True)
 
     def mean_squared_error(images: paddle.Tensor, labels: paddle.Tensor) -> paddle.Tensor:
         outputs = network(images)
         return functional.mse_loss(outputs[:, 0], labels.astype(outputs.dtype))
 
-    return cross_entropy if recipe.loss == "cross_entropy" else mean_squared_error
+    if recipe.loss == "mean_squared_error":
+        return mean_squared_error
+    return smoothed if recipe.label_smoothing else cross_entropy
 
 
 class Batches(io.IterableDataset):

@@ -58,7 +58,10 @@ class PositionEmbedding(nn.Layer):
 
 
 class SelfAttention(nn.Layer):
-    """nn.MultiHeadAttention has biases, three products for one, and its own softmax(q k) v, not that of a card."""
+    """nn.MultiHeadAttention has three products for one; it and scaled_dot_product_attention scale by a plain number.
+
+    A static program keeps such a number in float32. And before paddle 3 the latter is there for a card's float16 alone.
+    """
 
     def __init__(self, heads: int, width: int) -> None:
         super().__init__()
@@ -68,9 +71,12 @@ class SelfAttention(nn.Layer):
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:  # (B, T, D), the same
         _, tokens, width = x.shape
-        mixed = functional.linear(x, self.weight).reshape([-1, tokens, 3, self.heads, width // self.heads])
-        y = functional.scaled_dot_product_attention(*mixed.unbind(2))  # (B, T, heads, d) each
-        return functional.linear(y.flatten(2), self.output_weight)
+        size = width // self.heads
+        mixed = functional.linear(x, self.weight).reshape([-1, tokens, 3, self.heads, size])
+        q, k, v = mixed.transpose([2, 0, 3, 1, 4]).unbind(0)  # (B, heads, T, d) each
+        scale = paddle.full([], size**-0.5, q.dtype)
+        y = functional.softmax(paddle.matmul(q * scale, k, transpose_y=True)) @ v
+        return functional.linear(y.transpose([0, 2, 1, 3]).flatten(2), self.output_weight)
 
 
 class BatchNorm(nn.BatchNorm2D):
