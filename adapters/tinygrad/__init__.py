@@ -20,9 +20,10 @@ from tinygrad import Device, Tensor, TinyJit, dtypes  # it reads the environment
 from tinygrad.helpers import NUM_CPU_THREADS
 
 from adapters.contract import Adapter, Array, Feed, Preloaded, chain
-from adapters.declaration import Model
+from adapters.declaration import BatchNorm, Model
 from adapters.optimisers import start, updates
-from adapters.tinygrad.layers import Pullback, apply
+from adapters.tinygrad import layers
+from adapters.tinygrad.arrays import Arrays, Pullback
 from adapters.tinygrad.products import product
 from adapters.weights import Weights
 
@@ -70,9 +71,14 @@ class TinygradAdapter(Adapter):
     # The network
 
     def build(self) -> None:
-        zeros = [np.zeros(parameter.shape, self.dtype) for parameter in self.recipe.model.parameters()]
-        self.weights = _placed(zeros)
-        self.parameters = [weight.tensor for weight in self.weights]
+        model = self.recipe.model
+        zeros = [np.zeros(parameter.shape, self.dtype) for parameter in model.parameters()]
+        running = [np.zeros(statistic.shape, self.dtype) for statistic in model.statistics()]
+        self.weights = _placed([*zeros, *running])
+        self.parameters = [weight.tensor for weight in self.weights[: len(zeros)]]
+        self.statistics = [weight.tensor for weight in self.weights[len(zeros) :]]
+        norms = [place.layer for place in model.places() if isinstance(place.layer, BatchNorm)]
+        self.kept = [norm.momentum for norm in norms for _ in ("mean", "variance")]
         self.slots = [_placed(map(np.atleast_1d, slot)) for slot in start(self.recipe.optimiser, zeros)]
         self.rate_given, self.loss_made = _shared((1,), self.dtype), _shared((1,), self.dtype)
         self.outputs: dict[int, Shared] = {}  # by batch size
@@ -81,7 +87,7 @@ class TinygradAdapter(Adapter):
         self.stepped, self.slopes, self.infer = wrap(self.make_step), wrap(self.make_gradients), wrap(self.make_outputs)
 
     def set_weights(self, weights: Weights) -> None:
-        for parameter, weight in zip(self.recipe.model.parameters(), self.weights, strict=True):
+        for parameter, weight in zip(self.recipe.model.arrays(), self.weights, strict=True):
             weight.array[...] = weights[parameter.name]
         for state in itertools.chain(*self.slots):
             state.array[...] = 0
@@ -135,41 +141,37 @@ class TinygradAdapter(Adapter):
     # Own helpers
 
     def make_step(self, images: Tensor, labels: Tensor) -> None:
-        loss, gradients = self.differentiate(images, labels)
+        loss, gradients, found = self.differentiate(images, labels)
         state = [[part.tensor for part in slot] for slot in self.slots]
         change, new = updates(self.recipe.optimiser, self.parameters, gradients, state, self.rate_given.tensor, _Maths)
         changed = [w - d for w, d in zip(self.parameters, change, strict=True)]
-        kept, made = itertools.chain(self.parameters, *state), itertools.chain(changed, *new)
+        moved = [k * s + (1 - k) * f for k, s, f in zip(self.kept, self.statistics, found, strict=True)]
+        kept = itertools.chain(self.parameters, self.statistics, *state)
+        made = itertools.chain(changed, moved, *new)
         assigned = [old.assign(value) for old, value in zip(kept, made, strict=True)]
         Tensor.realize(self.loss_made.tensor.assign(loss.reshape(1)), *assigned)
 
     def make_gradients(self, images: Tensor, labels: Tensor) -> list[Tensor]:
-        _, gradients = self.differentiate(images, labels)
+        _, gradients, _ = self.differentiate(images, labels)
         Tensor.realize(*gradients)
         return gradients
 
-    def differentiate(self, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor]]:
-        outputs, pullbacks = self.forward(images)
+    def differentiate(self, images: Tensor, labels: Tensor) -> tuple[Tensor, list[Tensor], list[Tensor]]:
+        """Return the loss, its gradients, and the statistics of the batch."""
+        arrays = Arrays(self.parameters, None)
+        outputs, pull = self.forward(images, arrays)
         outputs = outputs.contiguous()
         loss = self.loss(outputs, labels)
-        (slope,) = loss.gradient(outputs)
-        gradients: list[Tensor] = []
-        for pull in reversed(pullbacks):
-            slope, found = pull(slope)
-            gradients = [*found, *gradients]
-        return loss, gradients
+        _, gradients = pull(*loss.gradient(outputs))
+        return loss, gradients, arrays.found
 
     def loss(self, outputs: Tensor, labels: Tensor) -> Tensor:
         if self.recipe.loss == "cross_entropy":
-            return outputs.sparse_categorical_crossentropy(labels)
+            return outputs.sparse_categorical_crossentropy(labels, label_smoothing=self.recipe.label_smoothing)
         return (outputs[:, 0] - labels.cast(outputs.dtype)).square().mean()
 
-    def forward(self, x: Tensor) -> tuple[Tensor, list[Pullback]]:  # (B, C, H, W) -> (B, outputs)
-        rest, pullbacks = iter(self.parameters), []
-        for layer in self.recipe.model.layers:
-            x, pull = apply(layer, x, rest)
-            pullbacks.append(pull)
-        return x, pullbacks
+    def forward(self, x: Tensor, arrays: Arrays) -> tuple[Tensor, Pullback]:  # (B, C, H, W) -> (B, outputs)
+        return layers.chain(self.recipe.model.layers, x, arrays)
 
     def output(self, images: Tensor) -> Array:
         size = int(images.shape[0])
@@ -179,7 +181,8 @@ class TinygradAdapter(Adapter):
         return self.outputs[size].array.copy()
 
     def make_outputs(self, images: Tensor) -> None:
-        self.outputs[int(images.shape[0])].tensor.assign(self.forward(images)[0]).realize()
+        outputs, _ = self.forward(images, Arrays(self.parameters, self.statistics))
+        self.outputs[int(images.shape[0])].tensor.assign(outputs).realize()
 
     def chained(self, function: Callable[..., Tensor], first: Array, *others: Array) -> Callable[[int], list[Array]]:
         """Return work(count) as products and copies want it, of a function of the result before and `others`."""

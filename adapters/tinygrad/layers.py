@@ -2,19 +2,22 @@
 
 `Tensor.backward` would derive kernels from conv2d's and max_pool2d's that read memory in a bad order and compute tanh
 again for each use: lenet, batch 100, one thread: 580 samples/s, with these 1,940.
+
+Here the layers that read any shape; images.py and tokens.py have the others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import reduce
+import math
+from collections.abc import Callable, Sequence
 
 from tinygrad import Tensor
 
 from adapters import declaration
+from adapters.numpy.functions import CUBE, ERF_IS_ONE, LARGE, SLOPE, SMALL
+from adapters.tinygrad import images, tokens
+from adapters.tinygrad.arrays import Arrays, Pullback, total
 from adapters.tinygrad.products import product
-
-Pullback = Callable[[Tensor], tuple[Tensor, list[Tensor]]]  # of an output's gradient: the input's, the parameters'
 
 ACTIVATIONS = {"relu": Tensor.relu, "tanh": Tensor.tanh, "sigmoid": Tensor.sigmoid, "softmax": Tensor.softmax}
 SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of output and its gradient
@@ -25,76 +28,122 @@ SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of output and its g
 }
 
 
-def apply(layer: declaration.Layer, x: Tensor, parameters: Iterator[Tensor]) -> tuple[Tensor, Pullback]:
-    """Return what a declared layer makes of a batch, and its pullback; weighted layers take their parameters off."""
+def apply(layer: declaration.Layer, x: Tensor, arrays: Arrays) -> tuple[Tensor, Pullback]:
+    """Return what a declared layer makes of a batch, and its pullback; it takes what arrays it has off `arrays`."""
     match layer:
-        case declaration.Conv2D(_, _, stride, padding):
-            return _convolution(x, next(parameters), next(parameters), stride, padding)
-        case declaration.Dense():
-            return _dense(x.contiguous(), next(parameters), next(parameters))
+        case declaration.Conv2D(groups=groups, bias=bias):
+            given = next(arrays.parameters), next(arrays.parameters) if bias else None
+            return (
+                images.convolution(x, *given, layer) if groups == 1 else images.grouped(x.contiguous(), *given, layer)
+            )
+        case declaration.Dense(_, bias):
+            return _dense(x.contiguous(), next(arrays.parameters), next(arrays.parameters) if bias else None)
         case declaration.MaxPool2D(size, stride):
-            return _pooling(x.contiguous(), size, stride, lambda windows: windows.max((3, 5)))
+            return images.pooling(x.contiguous(), size, stride, lambda windows: windows.max((3, 5)))
         case declaration.AvgPool2D(size, stride):
-            return _pooling(x.contiguous(), size, stride, lambda windows: windows.mean((3, 5)))
+            return images.pooling(x.contiguous(), size, stride, lambda windows: windows.mean((3, 5)))
+        case declaration.GlobalAvgPool():
+            return _mean(x)
+        case declaration.Activation("gelu" | "gelu_tanh" as function):
+            return _gelu(x.contiguous(), function)
         case declaration.Activation(function):
             y = ACTIVATIONS[function](x).contiguous()
             return y, lambda dy: (SLOPES[function](y, dy), [])
         case declaration.Flatten():
             return x.flatten(1), lambda dy: (dy.reshape(x.shape), [])
+        case declaration.Reshape(shape):
+            return x.reshape(-1, *shape), lambda dy: (dy.reshape(x.shape), [])
+        case declaration.Patches(height, width):
+            return images.patches(x, height, width)
+        case declaration.PositionEmbedding():
+            return x + next(arrays.parameters), lambda dy: (dy, [dy.sum(0)])
+        case declaration.BatchNorm(_, epsilon):
+            return images.batch_norm(x.contiguous(), arrays, epsilon)
+        case declaration.LayerNorm(epsilon):
+            return tokens.layer_norm(x.contiguous(), next(arrays.parameters), next(arrays.parameters), epsilon)
+        case declaration.SelfAttention(heads):
+            return tokens.attention(x.contiguous(), next(arrays.parameters), next(arrays.parameters), heads)
+        case declaration.LSTM(_, sequence):
+            return tokens.lstm(x, arrays, sequence)
+        case declaration.Residual(branch, shortcut):
+            return _residual(branch, shortcut, x.contiguous(), arrays)
 
 
-def _dense(x: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Pullback]:
+def chain(declared: Sequence[declaration.Layer], x: Tensor, arrays: Arrays) -> tuple[Tensor, Pullback]:
+    """Return what layers one after another make of a batch, and the pullback of them all."""
+    pullbacks = []
+    for layer in declared:
+        x, pull = apply(layer, x, arrays)
+        pullbacks.append(pull)
+
+    def pull_all(slope: Tensor) -> tuple[Tensor, list[Tensor]]:
+        gradients: list[Tensor] = []
+        for pull in reversed(pullbacks):
+            slope, found = pull(slope)
+            gradients = [*found, *gradients]
+        return slope, gradients
+
+    return x, pull_all
+
+
+def _residual(
+    branch: Sequence[declaration.Layer], shortcut: Sequence[declaration.Layer], x: Tensor, arrays: Arrays
+) -> tuple[Tensor, Pullback]:
+    y, pull = chain(branch, x, arrays)
+    straight, pull_straight = chain(shortcut, x, arrays)
+
+    def pull_both(dy: Tensor) -> tuple[Tensor, list[Tensor]]:
+        dy = dy.contiguous()
+        (dx, gradients), (straight_dx, others) = pull(dy), pull_straight(dy)
+        return dx + straight_dx, [*gradients, *others]
+
+    return y + straight, pull_both
+
+
+def _dense(x: Tensor, weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Pullback]:  # (B, I) or (B, T, I)
+    rows = x.reshape(-1, x.shape[-1])
+
     def pull(dy: Tensor) -> tuple[Tensor, list[Tensor]]:
         dy = dy.contiguous()
-        return product(dy, weight.T.contiguous()), [product(x, dy, turned=True), dy.sum(0)]
+        flat = dy.reshape(-1, dy.shape[-1])
+        dx = product(flat, weight.T.contiguous()).reshape(x.shape)
+        return dx, [product(rows, flat, turned=True), *([] if bias is None else [total(dy, dy.ndim - 1)])]
 
-    return product(x, weight, bias), pull
+    return product(rows, weight, bias).reshape(*x.shape[:-1], -1), pull
 
 
-def _convolution(x: Tensor, weight: Tensor, bias: Tensor, stride: int, padding: int) -> tuple[Tensor, Pullback]:
-    """Return the cross-correlation as a product for each image: (O, C*K*K) @ (C*K*K, H*W), O filled up to eights."""
-    outputs, inputs, size, _ = weight.shape
-    batch, _, *extents = x.shape
-    spread = x.pad((None, None, (padding, padding), (padding, padding)))
-    windows = spread.unfold(2, size, stride).unfold(3, size, stride)  # (B, C, H, W, K, K)
-    height, width = windows.shape[2:4]
-    columns = windows.permute(0, 1, 4, 5, 2, 3).reshape(batch, -1, height * width).contiguous()
-    more = -outputs % 8
-    rows = weight.reshape(outputs, -1).pad(((0, more), None)).contiguous()
+def _mean(x: Tensor) -> tuple[Tensor, Pullback]:  # (B, C, H, W) -> (B, C), (B, T, D) -> (B, D)
+    axes = (2, 3) if x.ndim == 4 else (1,)
+    count = math.prod(x.shape[axis] for axis in axes)
+    kept = tuple(1 if axis in axes else size for axis, size in enumerate(x.shape))
+    return x.mean(axes), lambda dy: ((dy / count).reshape(kept).expand(x.shape), [])
 
+
+def _gelu(x: Tensor, function: str) -> tuple[Tensor, Pullback]:
     def pull(dy: Tensor) -> tuple[Tensor, list[Tensor]]:
-        slope = dy.reshape(batch, outputs, -1).pad((None, (0, more), None)).contiguous()
-        by_image = product(columns, slope.transpose(1, 2).contiguous())  # (B, C*K*K, O)
-        parts = product(rows, slope, turned=True).reshape(batch, inputs, size, size, height, width)
-        dx = _scatter(_scatter(parts, 2, 4, stride, extents[0], padding), 2, 4, stride, extents[1], padding)
-        return dx, [by_image.sum(0).T[:outputs].reshape(weight.shape), slope.sum((0, 2))[:outputs]]
+        if function == "gelu":
+            slope = (-0.5 * x * x).exp() / math.sqrt(2 * math.pi)
+        else:
+            slope = 2 * share * (1 - share) * SLOPE * (1 + 3 * CUBE * x * x)
+        return dy * (share + x * slope), []
 
-    y = product(rows, columns)[:, :outputs].reshape(batch, outputs, height, width)
-    return y + bias.reshape(-1, 1, 1), pull
-
-
-def _scatter(parts: Tensor, axis: int, places: int, stride: int, extent: int, padding: int) -> Tensor:
-    """Return the sum over `axis`, K parts of windows, each element added where along axis `places` it came from."""
-
-    def along(which: int, room: tuple[int, int]) -> tuple[tuple[int, int] | None, ...]:
-        return tuple(room if index == which else None for index in range(parts.ndim))
-
-    if stride > 1:  # zeros between what the windows have
-        spread = parts.unsqueeze(places + 1)
-        spread = spread.pad(tuple((0, stride - 1) if a == places + 1 else None for a in range(spread.ndim)))
-        parts = spread.flatten(places, places + 1)
-    over = extent + 2 * padding - parts.shape[places]
-    moved = [part.pad(along(places, (index, over - index))) for index, part in enumerate(parts.split(1, axis))]
-    total = reduce(Tensor.add, moved).shrink(along(places, (padding, padding + extent)))
-    return total.squeeze(axis).contiguous()
+    inner = _erf(x * math.sqrt(0.5)) if function == "gelu" else (SLOPE * (x + CUBE * x * x * x)).tanh()
+    share = ((1 + inner) / 2).contiguous()
+    return x * share, pull
 
 
-def _pooling(x: Tensor, size: int, stride: int, combine: Callable[[Tensor], Tensor]) -> tuple[Tensor, Pullback]:
-    """Return what `combine` makes of windows (B, C, H, K, W, K); windows that do not overlap are a view."""
-    height, width = ((extent - size) // stride + 1 for extent in x.shape[2:])
-    if size == stride:
-        windows = x[:, :, : height * size, : width * size].reshape(*x.shape[:2], height, size, width, size)
-    else:
-        windows = x.unfold(2, size, stride).unfold(3, size, stride).permute(0, 1, 2, 4, 3, 5)
-    y = combine(windows).contiguous()
-    return y, lambda dy: (y.gradient(x, gradient=dy.contiguous())[0], [])
+def _erf(x: Tensor) -> Tensor:
+    """Return the error function as the reference has it: Tensor.erf is off by 1.5e-7."""
+    y = x.abs().minimum(ERF_IS_ONE)
+    square = y * y
+    small = y * _polynomial(SMALL[0], square) / _polynomial(SMALL[1], square)
+    large = 1 - (-square).exp() * _polynomial(LARGE[0], y) / _polynomial(LARGE[1], y)
+    found = (y > 1).where(large, small)
+    return (x < 0).where(-found, found)
+
+
+def _polynomial(coefficients: tuple[float, ...], x: Tensor) -> Tensor:
+    total = x * coefficients[0] + coefficients[1]
+    for coefficient in coefficients[2:]:
+        total = total * x + coefficient
+    return total

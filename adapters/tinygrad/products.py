@@ -15,19 +15,19 @@ from tinygrad.codegen.opt import Opt, OptOps
 from tinygrad.uop.ops import AxisType, KernelInfo, Ops, UOp
 
 
-def product(left: Tensor, right: Tensor, bias: Tensor | None = None, turned: bool = False) -> Tensor:
-    """Return left (N, K) @ right (K, M) + bias (M,); `turned` where left is (K, N).
+def product(left: Tensor, right: Tensor, added: Tensor | None = None, turned: bool = False) -> Tensor:
+    """Return left (N, K) @ right (K, M) + added (M,) or (N, M); `turned` where left is (K, N).
 
     Either may be a stack (B, ...) of such, the result is one then. What varies along M lies together in memory.
     """
     stack = next((side.shape[:1] for side in (left, right) if side.ndim == 3), ())
     rows, columns = left.shape[-1 if turned else -2], right.shape[-1]
     empty = Tensor.empty(*stack, rows, columns, dtype=left.dtype, device=left.device)
-    given = [left, right] if bias is None else [left, right, bias]
+    given = [left, right] if added is None else [left, right, added]
     return empty.custom_kernel(*given, fxn=partial(_kernel, turned))[0]
 
 
-def _kernel(turned: bool, out: UOp, left: UOp, right: UOp, *bias: UOp) -> UOp:
+def _kernel(turned: bool, out: UOp, left: UOp, right: UOp, *added: UOp) -> UOp:
     # The compiler drops loops of one and counts the axes of its options without them.
     places = [UOp.range(size, number) if size > 1 else 0 for number, size in enumerate(out.shape)]
     loops = [place for place in places if isinstance(place, UOp)]
@@ -41,7 +41,8 @@ def _kernel(turned: bool, out: UOp, left: UOp, right: UOp, *bias: UOp) -> UOp:
     factor = left[*image_of(left), inner, row] if turned else left[*image_of(left), row, inner]
     total = factor * right[*image_of(right), inner, column]
     total = total.reduce(inner, arg=Ops.ADD) if isinstance(inner, UOp) else total
-    total = total + bias[0][column] if bias else total
+    for term in added:
+        total = total + (term[row, column] if term.ndim == 2 else term[column])
     rows, columns = out.shape[-2:]
     sizes = [*(1 for _ in stack), _tall(rows, _wide(columns)), _wide(columns)]
     tiles = [size for size, place in zip(sizes, places, strict=True) if isinstance(place, UOp)]
