@@ -37,7 +37,7 @@ def test_an_error_says_at_which_line_of_an_adapter():
         NumpyAdapter(RECIPES["mlp"]).put(None, None)
     assert re.fullmatch(r", at adapters/numpy/__init__\.py:\d+ \(put\)", _in_adapter(caught.value))
     with pytest.raises(DeclarationError) as caught:
-        Activation("gelu")
+        Activation("swish")
     assert _in_adapter(caught.value) == ""
 
 
@@ -86,7 +86,7 @@ def test_the_largest_memory_is_the_worker_s_own_and_not_its_parent_s():
     assert 95 << 20 < after - before < 110 << 20
 
 
-PROBE = {"task": "probe", "adapter": "adapters.numpy:NumpyAdapter", "device": "cpu"}
+PROBE = {"task": "probe", "adapter": "adapters.numpy:NumpyAdapter", "device": "cpu", "networks": []}
 
 
 @pytest.mark.parametrize(
