@@ -458,7 +458,7 @@ def _walk(layers: tuple[Layer, ...], shape: Shape, within: str, inner: bool) -> 
                 if isinstance(layer, Conv2D | Dense) and layer.bias and isinstance(_next(layers, index), BatchNorm):
                     raise DeclarationError("its bias does nothing before BatchNorm; take bias=False")
             except DeclarationError as error:
-                raise DeclarationError(f"layer {at}, {layer}: {error}") from None
+                raise DeclarationError(f"layer {at}, {type(layer).__name__}: {error}") from None
         yield Place(at, layer, shape, after, inner)
         shape, inner = after, inner or learns
 
@@ -567,6 +567,9 @@ class Pixels:
     high: float = 1.0
 
 
+LOSSES = ("cross_entropy", "mean_squared_error")
+
+
 @dataclass(frozen=True)
 class Recipe:
     """A model and everything that decides how it is trained.
@@ -597,8 +600,8 @@ class Recipe:
             raise DeclarationError(
                 f"recipe {self.name!r}: label_smoothing is a share from 0, below 1, of a cross_entropy"
             )
-        if self.loss not in ("cross_entropy", "mean_squared_error"):
-            raise DeclarationError(f"recipe {self.name!r}: loss {self.loss!r} is unknown")
+        if self.loss not in LOSSES:
+            raise DeclarationError(f"recipe {self.name!r}: loss {self.loss!r} is not known; known: {', '.join(LOSSES)}")
         if self.loss == "mean_squared_error" and self.model.outputs != 1:
             raise DeclarationError(
                 f"recipe {self.name!r}: mean_squared_error needs 1 output, the model has {self.model.outputs}"

@@ -12,5 +12,5 @@ from adapters.declaration import DeclarationError
 try:
     import adapters.recipes  # noqa: F401
 except DeclarationError as error:
-    print(f"adapters/recipes.py: {error}", file=sys.stderr)  # noqa: T201
+    print(error, file=sys.stderr)  # noqa: T201
     sys.exit(2)

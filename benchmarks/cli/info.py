@@ -14,7 +14,7 @@ from rich.text import Text
 
 from adapters.contract import DTYPES, MODES
 from adapters.flops import describe
-from adapters.recipes import HEADLINE, MODELS, RECIPES
+from adapters.recipes import HEADLINE, RECIPES
 from adapters.registry import FRAMEWORKS
 from benchmarks import errors
 from benchmarks.checks import LEVELS, Finding, doctor
@@ -27,7 +27,7 @@ from benchmarks.launch import ceilings
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.machine import environments, hardware, lock
 from benchmarks.machine.hardware import KINDS, Card, can_be_asked, cards, chosen, chosen_threads, gpu_name
-from benchmarks.plan.typed import chosen_models, numbers, values
+from benchmarks.plan.typed import chosen_models, numbers, only, values
 
 STYLES = dict(zip(LEVELS, ("green", "cyan", "yellow", "red"), strict=True))
 
@@ -154,12 +154,12 @@ def _card_table(gpus: Sequence[Card] | None) -> Table | str:
 
 
 def describe_model(
-    model: Annotated[str, typer.Argument(help=f"{', '.join(MODELS)}.")],
+    model: Annotated[str, typer.Argument(help=f"{options.NETWORKS}.")],
     batch_size: Annotated[int, what("Images in a batch.", "N", min=1)] = 1,
     as_json: options.AsJson = False,
 ) -> None:
     """Show each layer's weight shape, parameters, output shape and FLOPs, and the totals."""
-    [name] = chosen_models([model])
+    name = only(chosen_models([model]), "describe")
     described = describe(RECIPES[name], batch_size)
     deliver(described, [tables.as_table(described, out.width)], as_json)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import subprocess
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from typing import Annotated
 import typer
 
 from adapters.contract import DTYPES
+from adapters.recipes import declared_own
+from benchmarks import files
 from benchmarks.cli import options
 from benchmarks.cli.options import length, what, where
 from benchmarks.cli.terminal import err, out, say
@@ -66,7 +69,10 @@ class Micro:
         except OSError as error:
             raise StorageError(f"cannot make the results folder {self.folder}: {error.strerror}") from error
         command = [str(python), "-m", "pytest", *self.options()]
-        with on_cpus(physical_cpus()[: self.threads]):
+        with files.scratch() as folder, on_cpus(physical_cpus()[: self.threads]):
+            if networks := declared_own(map(str, self.axes["model"])):
+                (folder / "networks.json").write_text(json.dumps(networks))
+                command.append(f"--networks={folder / 'networks.json'}")
             variables = environments.variables(self.threads)
             return subprocess.run(command, env=variables, cwd=environments.ROOT, check=False).returncode
 

@@ -22,7 +22,7 @@ import typer
 from rich.table import Table
 
 from adapters.contract import DTYPES
-from adapters.recipes import MODELS, RECIPES
+from adapters.recipes import RECIPES
 from adapters.registry import FRAMEWORKS
 from benchmarks.cli import options, tables
 from benchmarks.cli.options import length, what, where
@@ -42,8 +42,8 @@ from benchmarks.plan.typed import MODE_NAMES, chosen_modes, chosen_recipes, is_l
 def train_and_save(
     save: Annotated[Path, where("The folder to make.", "DIR")],
     framework: Annotated[str, what(f"{', '.join(FRAMEWORKS)}.", "NAME")] = next(iter(FRAMEWORKS)),
-    model: Annotated[str | None, what(f"{', '.join(MODELS)}. Default: lenet.", "NAME")] = None,
-    recipe: Annotated[str | None, what("Instead of --model: published settings.", "NAME")] = None,
+    model: Annotated[str | None, what(f"{options.NETWORKS}. Default: lenet.", "NAME")] = None,
+    recipe: Annotated[str | None, what("Instead of --model: published settings, or a FILE.toml.", "NAME")] = None,
     dataset: options.Dataset = "mnist-5k",
     data_dir: options.DataDir = None,
     mode: Annotated[str, what(f"{', '.join(MODE_NAMES)}.", "NAME")] = "recommended",

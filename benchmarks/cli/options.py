@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from adapters.contract import DTYPES
-from adapters.recipes import HEADLINE, MODELS, RECIPES
+from adapters.recipes import HEADLINE, MODELS, MODERN, OURS
 from adapters.registry import FRAMEWORKS, default_frameworks
 from benchmarks.machine.environments import ROOT
 from benchmarks.plan.data.sources import ORIGINS
@@ -34,8 +34,11 @@ SETS = f"mnist-5k, {', '.join(ORIGINS)}, or the path of your own"
 RESULTS = ROOT / "results"
 
 Frameworks = Annotated[Names, what(f"{', '.join(FRAMEWORKS)}. Default: {', '.join(default_frameworks())}.", "NAME,...")]
-Models = Annotated[Names, what(f"Networks: {', '.join(MODELS)}. Default: {', '.join(HEADLINE)}.", "NAME,...")]
-Recipes = Annotated[Names, what(f"In place of --model, published settings: {', '.join(RECIPES)}.", "NAME,...")]
+NETWORKS = f"{', '.join(MODELS)}; modern: {', '.join(MODERN)}; or a FILE.toml of your own (docs/networks.md)"
+Models = Annotated[Names, what(f"Networks: {NETWORKS}. Default: {', '.join(HEADLINE)}.", "NAME,...")]
+Recipes = Annotated[
+    Names, what(f"In place of --model, with its own settings: {', '.join(OURS)}, FILE.toml.", "NAME,...")
+]
 BatchSizes = Annotated[Names, what("Images in a batch. Default: 100; of a recipe its own.", "N,...")]
 Modes = Annotated[
     Names, what(f"{', '.join(MODE_NAMES)}. Default: recommended, what an expert would choose.", "NAME,...")

@@ -293,9 +293,14 @@ def as_table(described: dict[str, Any], width: int | None) -> Table:
     return fitted((title, LAYER, lines), {"parameters", *COUNTS}, width, LAYER_FIRST)
 
 
+def _brief(value: object) -> str:
+    """Return a setting as it was written, not as float32 holds it."""
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
 def _layer(layer: Mapping[str, Any]) -> dict[str, str]:
     """Return what flops.describe() says of a layer as text by column."""
-    settings = " ".join(f"{name}={value}" for name, value in layer["settings"].items())
+    settings = " ".join(f"{name}={_brief(value)}" for name, value in layer["settings"].items())
     shapes = {name: "x".join(map(str, layer[name] or [])) for name in ("weight_shape", "output_shape")}
     figures = {name: f"{layer[name]:,}" for name in ("parameters", *COUNTS)}
-    return {"layer": f"{layer['layer']} {settings}".strip(), **shapes, **figures}
+    return {"layer": f"{layer['at']} {layer['layer']} {settings}".strip(), **shapes, **figures}

@@ -49,7 +49,7 @@ def verify(
     ] = False,
     framework: options.Frameworks = None,
     model: Annotated[
-        options.Names, what(f"Networks: {', '.join(MODELS)}. Default: all; with --exchange mlp, lenet.", "NAME,...")
+        options.Names, what(f"Networks: {options.NETWORKS}. Default: all; with --exchange mlp, lenet.", "NAME,...")
     ] = None,
     recipe: options.Recipes = None,
     mode: options.Modes = None,

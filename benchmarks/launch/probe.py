@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters.recipes import RECIPES, declared_own
 from adapters.registry import FRAMEWORKS, default_frameworks, distributions
 from benchmarks.errors import EnvironmentMissing, UsageError, threads
 from benchmarks.launch.outcome import Outcome
@@ -79,7 +80,8 @@ def probe(framework: str, device: str) -> Probe:
         return Probe(framework, device, str(error), missing=True)
     if problem := environments.missing_packages(framework):
         return Probe(framework, device, problem, missing=True)
-    request = ProbeRequest(task="probe", adapter=FRAMEWORKS[framework].adapter, device=hardware.kind(device))
+    adapter, where = FRAMEWORKS[framework].adapter, hardware.kind(device)
+    request = ProbeRequest(task="probe", adapter=adapter, device=where, networks=declared_own(RECIPES))
     outcome = launch(place, request, PROBE_TIMEOUT_S)
     remedy = environments.recreate_hint(framework, device)
     if outcome.answer is None or outcome.status != "ok":

@@ -23,6 +23,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast
 
+from adapters.networks import declared
+from adapters.recipes import RECIPES
 from adapters.registry import FRAMEWORKS
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, AnswerInvalid, Outcome, decoded, judge
 from benchmarks.machine import environments, git, hardware
@@ -113,6 +115,7 @@ def _parse_progress(line: bytes) -> Progress:
 
 GRACE_S = 5.0  # from SIGTERM to SIGKILL
 LOWEST_DESCRIPTOR = 200  # of an answer: what guesses at descriptors, or closes all low ones, does not meet it
+PIPE_BYTES = 1 << 16  # that a pipe holds unless it is told otherwise
 PIPE_READS = 64  # of 64 KiB: more than a pipe holds, so that a writer nobody can end does not keep us reading
 
 
@@ -125,6 +128,7 @@ def cell_request(cell: Cell, data: Prepared, inputs: Path) -> CellRequest:
     return {
         "adapter": FRAMEWORKS[cell.framework].adapter,
         "cell": axes,
+        "network": declared(RECIPES[cell.recipe]),
         "data": str(data.folder),
         "inputs": str(inputs),
     }
@@ -169,6 +173,8 @@ def start(place: Place, request: Request, watch: MemoryWatch) -> tuple[subproces
             os.close(writer)
         undo.callback(stop, process)
         stdin = cast(IO[bytes], process.stdin)
+        with contextlib.suppress(OSError):  # writing to a worker that hangs must not block, however large a network is
+            fcntl.fcntl(stdin, fcntl.F_SETPIPE_SZ, max(PIPE_BYTES, len(line)))
         with contextlib.suppress(BrokenPipeError):  # it died before it could read; its exit code tells
             stdin.write(line)
             stdin.flush()

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from adapters.networks import digest
 from adapters.recipes import RECIPES
 from benchmarks import files
 from benchmarks.launch.outcome import Outcome
@@ -150,7 +151,10 @@ class Gate:
         place = Place.of_framework(cell.framework, cell.device, cell.threads, cell.revision, self.memory)
         place = replace(place, variables={**place.variables, **WAITING})
         requests = [cell_request(_proven_as(one.cell), one.data, inputs[one]) for one in group]
-        proofs = [ToProve(cell=r["cell"], data=r["data"], inputs=r["inputs"], steps=self.steps) for r in requests]
+        proofs = [
+            ToProve(cell=r["cell"], network=r["network"], data=r["data"], inputs=r["inputs"], steps=self.steps)
+            for r in requests
+        ]
         request = ProveRequest(task="prove", adapter=requests[0]["adapter"], proofs=proofs)
         return launch(place, request, self.timeout_s * len(group))
 
@@ -161,8 +165,8 @@ class Gate:
 
     def _shared_key(self, wanted: Wanted) -> dict[str, Any]:
         """Return what a proof and the reference network's part of it depend on."""
-        recipe = repr(RECIPES[wanted.cell.recipe])
-        return {"recipe": recipe, "data": wanted.data.sha256, "seed": self.seed, "steps": self.steps}
+        network = digest(RECIPES[wanted.cell.recipe])
+        return {"network": network, "data": wanted.data.sha256, "seed": self.seed, "steps": self.steps}
 
     def _reference(self, wanted: Wanted) -> tuple[str, str, int]:
         """Return what tells apart what the reference network finds, among the cells of one gate."""

@@ -70,16 +70,15 @@ class PartedOracle(NumpyAdapter):
 
     def differentiate(self, images: Array, labels: Array) -> float:
         """Leave the gradients of a batch, images (C, B, H, W), and return its loss."""
-        if self.keeping:
+        if self.keeping:  # the statistics of a batch are of all its samples
             return super().differentiate(images, labels)
         parts = min(len(labels), max(self.cores, math.ceil(len(labels) / PART)))
         edges = np.linspace(0, len(labels), parts + 1).astype(int)
         with ThreadPoolExecutor(self.cores) as pool:
             found = list(pool.map(partial(self._part, images, labels), edges[:-1], edges[1:]))
-        gradients = [np.sum(arrays, axis=0) for arrays in zip(*(arrays for _, arrays in found), strict=True)]
-        owners = ((layer, name) for layer in self.weighted for name in layer.names)
-        for (layer, name), gradient in zip(owners, gradients, strict=True):
-            setattr(layer, f"{name}_gradient", gradient)
+        gradients = (np.sum(arrays, axis=0) for arrays in zip(*(arrays for _, arrays in found), strict=True))
+        for layer, name in ((owner, name) for owner in self.weighted for name in owner.names):
+            setattr(layer, f"{name}_gradient", next(gradients))
         return sum(loss for loss, _ in found)
 
     def _part(self, images: Array, labels: Array, first: int, last: int) -> tuple[float, list[Array]]:

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from adapters.declaration import Recipe
 from adapters.flops import model_flops, step_all_flops
+from adapters.networks import digest
 from adapters.recipes import RECIPES
 from benchmarks.launch.probe import Probe
 from benchmarks.launch.process import Place
@@ -94,6 +95,7 @@ class Target:
             is_speed = planned.task == "speed"
             self.identities[key] = self.cell.identity(
                 task=planned.task,
+                network=digest(self.recipe),
                 code=self.code,
                 adapters=self.adapters,
                 lock=self.environment.lock,

@@ -8,7 +8,6 @@ parent uses these files: a worker reads and writes the same arrays as .npz, for 
 
 from __future__ import annotations
 
-import dataclasses
 import errno
 import json
 import os
@@ -21,8 +20,9 @@ from typing import Any
 
 import numpy as np
 
-from adapters.declaration import Model, Recipe
-from adapters.recipes import RECIPES
+from adapters.declaration import DeclarationError, Model, Recipe
+from adapters.networks import declared, recipe_of
+from adapters.recipes import OURS, RECIPES, known
 from adapters.weights import Weights
 from benchmarks import files
 from benchmarks.errors import DataError, StorageError, UsageError, require, shown
@@ -113,20 +113,12 @@ def _parameter_words(entry: tuple[tuple[int, ...], str] | None) -> str:
 
 
 Card = dict[str, Any]
-CARD_VERSION = 1
+CARD_VERSION = 2
 MAX_CARD_BYTES = 1 << 20  # one of fifty epochs has 10 kB
 MEANING = ("model", "loss", "pixels")  # the parts of a recipe that decide what its weights compute
 WHAT: dict[type, str] = {str: "a text", dict: "an object"}
 CARD_FIELDS: dict[str, type] = {"weights_sha256": str, "recipe": dict}
 OPTIONAL: dict[str, type] = {"dataset": dict, "training": dict, "scores": dict, "versions": dict, "commit": str}
-
-
-def _declared(value: Any) -> Any:
-    """Return a declaration as plain JSON values; `type` names the class of each part that is a class of ours."""
-    if dataclasses.is_dataclass(value):
-        fields = {field.name: _declared(getattr(value, field.name)) for field in dataclasses.fields(value)}
-        return {"type": type(value).__name__, **fields}
-    return [_declared(item) for item in value] if isinstance(value, tuple) else value
 
 
 def _read_card(path: Path) -> tuple[Card, Recipe]:
@@ -135,14 +127,17 @@ def _read_card(path: Path) -> tuple[Card, Recipe]:
     for name, kind in (*CARD_FIELDS.items(), *((name, kind) for name, kind in OPTIONAL.items() if name in card)):
         if not isinstance(card.get(name), kind):
             raise DataError(f"{shown(path)}: expected {name!r} to be {WHAT[kind]}, found {_brief(card.get(name))}")
-    name = card["recipe"].get("name")
-    if not isinstance(name, str) or name not in RECIPES:
-        raise DataError(f"{shown(path)}: no recipe {_brief(name)} here; known: {', '.join(RECIPES)}")
-    ours = _declared(RECIPES[name])
+    try:
+        recipe = recipe_of(card["recipe"])
+        ours = RECIPES[recipe.name] if recipe.name in OURS else known(recipe)
+    except DeclarationError as error:
+        raise DataError(f"{shown(path)}: its recipe: {shown(str(error))}") from None
     for part in MEANING:
-        if card["recipe"].get(part) != ours[part]:
-            raise DataError(f"{shown(path)}: its {part} is not the one that {name!r} declares here; train it again")
-    return card, RECIPES[name]
+        if getattr(recipe, part) != getattr(ours, part):
+            raise DataError(
+                f"{shown(path)}: its {part} is not the one that {ours.name!r} declares here; train it again"
+            )
+    return card, ours
 
 
 def _parsed(path: Path) -> Card:
@@ -201,7 +196,7 @@ def fill(part: Path, recipe: Recipe, weights: Weights, about: Card) -> None:
     with _writing(part):
         write_weights(part / WEIGHTS, weights, recipe=recipe.name)
         read_weights(part / WEIGHTS, recipe.model)
-        card = {"card_version": CARD_VERSION, **about, "recipe": _declared(recipe)}
+        card = {"card_version": CARD_VERSION, **about, "recipe": declared(recipe)}
         card["weights_sha256"] = file_sha256(part / WEIGHTS)
         (part / CARD).write_text(json.dumps(card, indent=1, allow_nan=False) + "\n")
 

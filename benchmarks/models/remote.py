@@ -23,6 +23,7 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.declaration import Recipe
+from adapters.networks import declared
 from adapters.recipes import RECIPES
 from adapters.registry import FRAMEWORKS
 from adapters.weights import Weights
@@ -65,7 +66,7 @@ class Warm:
                 task="serve",
                 adapter=FRAMEWORKS[framework].adapter,
                 device=kind(device),
-                recipe=recipe.name,
+                network=declared(recipe),
                 weights=str(folder / "weights.npz"),
                 threads=threads,
             )

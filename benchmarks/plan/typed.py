@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TypeVar
 
-import adapters.recipes
+from adapters import networks
 from adapters.contract import MODES
-from adapters.declaration import Model
-from adapters.recipes import HEADLINE, MODELS, RECIPES
-from benchmarks.errors import UsageError
+from adapters.declaration import DeclarationError
+from adapters.recipes import HEADLINE, MODELS, MODERN, OURS, own
+from benchmarks.errors import UsageError, shown
+from benchmarks.files import NotRegular, open_regular
 
 T = TypeVar("T")
 MODE_NAMES = (*MODES, "recommended")
@@ -51,25 +54,43 @@ def chosen_recipes(models: Sequence[str] | None, recipes: Sequence[str] | None) 
     if models and recipes:
         raise UsageError("--model and --recipe together: a recipe names its model; give one of them")
     if recipes:
-        return values(recipes, [], list(RECIPES), "recipe")
-    return [recipe for name in chosen_models(models) for recipe in _recipes_of(name)]
+        return _networks(recipes, [], OURS, "recipe")
+    return chosen_models(models)  # each has a recipe of its own name
 
 
 def chosen_models(given: Sequence[str] | None) -> list[str]:
-    """Return names of networks, the headline's by default; UsageError for one that is declared and has no recipe."""
-    declared = {model.name for model in vars(adapters.recipes).values() if isinstance(model, Model)}
-    for name in split(given, "model"):
-        if name in declared - MODELS.keys():
+    """Return names of networks, the headline's by default; `modern` stands for MODERN."""
+    asked = [name for one in split(given, "model") for name in (MODERN if one == "modern" else [one])]
+    return _networks(asked, HEADLINE, [*MODELS, "modern"], "model")
+
+
+def _networks(given: Sequence[str], default: Sequence[str], known: Sequence[str], what: str) -> list[str]:
+    """Return names of networks; a FILE.toml is read, and its network known from here on by the name it gets."""
+    found = {name: read_network(Path(name)) for name in split(given, what) if name.endswith(".toml")}
+    asked = [found.get(name, name) for name in split(given, what)]
+    stems: dict[str, str] = {}
+    for path, name in found.items():
+        stem = name.rpartition("-")[0] or name
+        if name not in OURS and found[stems.setdefault(stem, path)] != name:
             raise UsageError(
-                f"model {name!r} has no recipe: add Recipe({name!r}, ...), with its optimiser and loss, to _RECIPES in"
-                " adapters/recipes.py"
+                f"{shown(stems[stem])} and {shown(path)} are two networks of one name, {stem}; rename one in its file"
             )
-    return values(given, HEADLINE, list(MODELS), "model")
+    return values(asked, default, [*known, *found.values(), "FILE.toml"], what)
 
 
-def _recipes_of(model: str) -> list[str]:
-    """Return the recipe of a model's own name; of a model without it all that it has."""
-    return [model] if model in RECIPES else [name for name, recipe in RECIPES.items() if recipe.model.name == model]
+def read_network(path: Path) -> str:
+    """Read a network of the user's own and return the name by which it is known here; UsageError, one line."""
+    try:
+        with open_regular(Path(os.path.realpath(path))) as file:
+            content = file.read(networks.MAX_BYTES + 1)
+        return own(networks.parsed(content, shown(path))).name
+    except NotRegular as error:
+        raise UsageError(shown(str(error))) from None
+    except OSError as error:
+        raise UsageError(f"cannot read {shown(path)}: {error.strerror or error}; docs/networks.md has one") from None
+    except DeclarationError as error:
+        message = str(error)
+        raise UsageError(message if message.startswith(shown(path)) else f"{shown(path)}: {message}") from None
 
 
 def chosen_modes(given: Sequence[str] | None) -> list[str | None]:

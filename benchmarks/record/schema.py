@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 from adapters.contract import INPUTS
+from adapters.declaration import DeclarationError
+from adapters.networks import recipe_of
 from benchmarks.errors import SchemaError
 from benchmarks.machine import hardware
 from benchmarks.plan.cells import APART, SHARED
@@ -283,6 +285,14 @@ def _is_step(name: str) -> bool:
     return name.isascii() and name.isdigit() and len(name) < 12 and 0 < int(name) <= LARGEST_STEP
 
 
+def _is_network(found: Any) -> bool:
+    """Return whether an object declares a network."""
+    try:
+        return bool(recipe_of(found))
+    except DeclarationError:
+        return False
+
+
 BY_STEP = Annotated[dict[str, Annotated[float, _at_least_zero]], lambda found: all(map(_is_step, found))]
 ENVIRONMENT = (
     Column("lock", "str", "", "hash of the pinned requirements"),
@@ -358,6 +368,10 @@ LINES: dict[str, tuple[Column, ...]] = {
         Column("height", "int", "pixels", "of an image", True, positive),
         Column("width", "int", "pixels", "of an image", True, positive),
         Column("samples", "strings", "", "an image of each class that there is, of the first 20, base64: (C, H, W)"),
+    ),
+    "network": (
+        Column("name", "str", "", "recipe of the user's own", True),
+        Column("declaration", "object", "", "as networks.declared has it", True, _is_network),
     ),
     "image": (
         Column("dataset", "str", "", "data set", True),

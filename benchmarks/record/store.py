@@ -1,9 +1,9 @@
 """Rows on disk: append-only JSON lines, one file per sweep, one write and one fsync per line.
 
-The first line of a file is the run's record (machine, versions, what was requested). The others are data sets, proofs,
-rows, misread images, a stop for each comparison that was measured enough, and at the end where the time went. Each
-line carries the schema's version and a checksum of itself. Readers never rewrite: a torn last line is ignored, and a
-damaged line is reported with its number.
+The first line of a file is the run's record (machine, versions, what was requested). The others are data sets,
+networks of the user's own, proofs, rows, misread images, a stop for each comparison that was measured enough, and at
+the end where the time went. Each line carries the schema's version and a checksum of itself. Readers never rewrite: a
+torn last line is ignored, and a damaged line is reported with its number.
 
 Sweeps that resumed one another count as one session, and so do the members of one sweep. A sweep BASE over several
 machines has a file for each member, whose own sweep is named BASE.m01, BASE.m02 and so on; the file BASE itself is the
@@ -154,6 +154,7 @@ class SweepFile:
     stops: list[Record] = field(default_factory=list)  # why each comparison was measured no further
     proofs: list[Record] = field(default_factory=list)  # the gate's whole answers, one for each cell that has one
     datasets: list[Record] = field(default_factory=list)  # class balance and sample digits
+    networks: list[Record] = field(default_factory=list)  # declarations of the user's own
     images: list[Record] = field(default_factory=list)  # test images that rows name as mistakes
     end: Record = field(default_factory=dict)  # empty where it was killed
     problems: list[str] = field(default_factory=list)
@@ -171,7 +172,9 @@ class OtherVersion(SchemaError):
 
 
 ADVICE = "read it with the version of Lockstep that wrote it"
-LISTS = {"row": "rows", "stop": "stops", "proof": "proofs", "dataset": "datasets", "image": "images"}
+LISTS = {
+    "row": "rows", "stop": "stops", "proof": "proofs", "dataset": "datasets", "network": "networks", "image": "images",
+}  # fmt: skip
 KINDS = ("row", *LINES)
 
 

@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from adapters.recipes import declared_own
 from benchmarks.launch.launcher import Launcher
 from benchmarks.launch.probe import Probe
 from benchmarks.launch.proof import STEPS, Gate, Proof, Wanted
@@ -48,6 +49,11 @@ def append_rows(path: Path, made: Iterable[tuple[Launch, Row]], report: Callable
             report(planned, row)
 
 
+def network_records(recipes: Iterable[str]) -> list[dict[str, Any]]:
+    """Return the records of those networks that are the user's own: nothing else could say what they were."""
+    return [{"name": network["name"], "declaration": network} for network in declared_own(recipes)]
+
+
 @dataclass
 class BlockRunner:
     """What all blocks of a sweep share: what makes their rows, the file that takes these, when to stop."""
@@ -65,12 +71,14 @@ class BlockRunner:
     completed: dict[Key, Row] = field(default_factory=dict)  # by earlier sweeps
     pictured: set[tuple[str, int]] = field(default_factory=set)  # test images in the file: data set, index
 
-    def begin(self, about: Mapping[str, Any]) -> None:
-        """Make the results file: the run's record, `about` included, and one of each data set."""
+    def begin(self, about: Mapping[str, Any], recipes: Iterable[str]) -> None:
+        """Make the results file: the run's record, `about` included, and one of each data set and own network."""
         facts = _run_facts(self.launcher)
         store.create(self.path, {"sweep": self.sweep, **facts, **about, "memory_limit": self.launcher.memory.about()})
         for data in self.launcher.data.values():
             store.append(self.path, "dataset", _dataset_facts(data))
+        for network in network_records(recipes):
+            store.append(self.path, "network", network)
 
     def prove(self, cells: Iterable[Cell]) -> None:
         """Put every cell that can run through the lockstep gate, once, or take the proof that is in the cache."""

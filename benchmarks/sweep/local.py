@@ -111,7 +111,8 @@ class LocalSweep:
         store.check(self.results)
         requested = self.ledger.requested | ({"modes": "recommended"} if self.recommended() else {})
         resumes = sorted({row["sweep"] for row in self.runner.completed.values()})
-        self.runner.begin({**self.request.record(), "resumes": resumes, "requested": requested})
+        about = {**self.request.record(), "resumes": resumes, "requested": requested}
+        self.runner.begin(about, [cell.recipe for cell in self.cells])
 
     def _reported(self, done: int, total: int, planned: Launch, row: Row | None) -> None:
         """Report a launch, and the rows so far once every cell has one and more are to come."""

@@ -22,7 +22,8 @@ from typing import IO, Any
 import numpy as np
 
 from adapters.contract import DTYPES, INPUTS, MODES, Adapter, Array, ContractError
-from adapters.recipes import ACCURACY_TARGETS, MODELS, RECIPES
+from adapters.networks import recipe_of
+from adapters.recipes import ACCURACY_TARGETS, MODELS
 from adapters.registry import load
 from benchmarks.worker import clocks as time
 from benchmarks.worker import interference, libraries, peak, protocol, timing
@@ -60,6 +61,7 @@ def _probe(adapter: type[Adapter], request: protocol.ProbeRequest) -> Answer:
     """Return versions, devices, libraries, why a combination cannot run, and the recommended modes."""
     device = request["device"]
     devices = adapter.devices()
+    models = MODELS | {recipe.name: recipe.model for recipe in map(recipe_of, request["networks"])}
     return {
         "versions": adapter.versions(),
         "devices": devices,
@@ -69,7 +71,7 @@ def _probe(adapter: type[Adapter], request: protocol.ProbeRequest) -> Answer:
             for combination in itertools.product(MODES, DTYPES, INPUTS)
         },
         "recommended": {
-            input: {name: adapter.recommended_mode(model, device, input) for name, model in MODELS.items()}
+            input: {name: adapter.recommended_mode(model, device, input) for name, model in models.items()}
             for input in INPUTS
         },
     }
@@ -129,7 +131,7 @@ def _measured(adapter_class: type[Adapter], request: Measurement, import_s: floa
     """Build the cell's adapter, do the task with it, and add what is known of every launch."""
     cell = request["cell"]
     granted = adapter_class.set_threads(cell["threads"])
-    recipe = RECIPES[cell["recipe"]]
+    recipe = recipe_of(request["network"])
     inputs = Inputs.open(Path(request["data"]), Path(request["inputs"]), recipe.pixels, cell["dtype"])
 
     before = inputs.sha256()
@@ -177,7 +179,7 @@ def _prove(adapter_class: type[Adapter], request: protocol.ProveRequest) -> Answ
             cell = one["cell"]
             adapter_class.set_threads(cell["threads"])
             data, inputs = Path(one["data"]), Path(one["inputs"])
-            recipe = RECIPES[cell["recipe"]]
+            recipe = recipe_of(one["network"])
             verdicts.append(prove.prove(adapter_class, recipe, cell, data, inputs, one["steps"], known))
     return {"verdicts": verdicts}
 
@@ -193,7 +195,7 @@ def _serve(adapter_class: type[Adapter], request: protocol.ServeRequest, descrip
     first line says that the adapter is warm. MessageInvalid for a line that is no request.
     """
     adapter_class.set_threads(request["threads"])
-    recipe = RECIPES[request["recipe"]]
+    recipe = recipe_of(request["network"])
     mode = adapter_class.recommended_mode(recipe.model, request["device"])
     adapter = adapter_class(recipe, request["device"], mode, "float32")
     adapter.set_weights(read_weights(Path(request["weights"])))

@@ -14,6 +14,7 @@ from benchmarks.worker.validate import mistake, positive, shown
 Count = Annotated[int, positive]
 Rate = Annotated[float, positive]
 Device = Annotated[str, lambda value: value in ("cpu", "gpu")]  # a worker sees one card at most
+Network = dict[str, object]  # a recipe as networks.declared has it, whole: a worker looks no name up
 
 
 class CellAxes(TypedDict):
@@ -47,21 +48,24 @@ class CellRequest(_Request):
     """What every task on a cell needs."""
 
     cell: CellAxes
+    network: Network
     data: str  # a folder of prepared arrays
     inputs: str  # a folder that inputs.write_inputs filled
 
 
 class ProbeRequest(_Request):
-    """What can the environment do on a device?"""
+    """What can the environment do on a device? `networks` are those of the user's own, whose modes are asked for."""
 
     task: Literal["probe"]
     device: Device
+    networks: list[Network]
 
 
 class ToProve(TypedDict):
     """A cell to put through the gate; what the reference network finds is kept beside its inputs."""
 
     cell: CellAxes
+    network: Network
     data: str
     inputs: str
     steps: Count
@@ -110,7 +114,7 @@ class ServeRequest(_Request):
 
     task: Literal["serve"]
     device: Device
-    recipe: str
+    network: Network
     weights: str
     threads: Count
 

@@ -16,7 +16,7 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from adapters.declaration import DeclarationError
+from adapters.networks import recipe_of
+from adapters.recipes import known
 from benchmarks import files
 from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine import git
@@ -240,8 +243,12 @@ def wanted(columns: Sequence[str] | None) -> list[str]:
 def _parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
     """Return the columns and the sweep of each file of `source` by the files' names, a few files at a time."""
     with _files(source) as paths, ThreadPoolExecutor(READERS) as readers:
-        parts = readers.map(lambda path: arrow.read(path, columns), paths)
-        return sorted(parts, key=lambda part: part[1].path.name)
+        parts = sorted(readers.map(lambda path: arrow.read(path, columns), paths), key=lambda part: part[1].path.name)
+    for _, sweep in parts:
+        for network in sweep.networks:
+            with suppress(DeclarationError):  # of a name that is not its content's: a table knows the name alone
+                known(recipe_of(network["declaration"]))
+    return parts
 
 
 @contextmanager

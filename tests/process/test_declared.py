@@ -10,7 +10,7 @@ import pytest
 
 from benchmarks.machine.environments import ROOT
 
-FLATTEN = "POOL, Flatten(), Dense(500)"
+FLATTEN = '  { type = "Flatten" },\n'
 
 
 @pytest.mark.parametrize("program", [("benchmarks", "info", "list"), ("report", "columns")])
@@ -18,15 +18,15 @@ def test_a_forgotten_flatten_names_the_layer_and_what_would_fit(program, tmp_pat
     shutil.copytree(ROOT / "adapters", tmp_path / "adapters")
     for name in ("benchmarks", "report"):
         (tmp_path / name).symlink_to(ROOT / name)
-    recipes = tmp_path / "adapters" / "recipes.py"
-    before = recipes.read_text()
+    file = tmp_path / "adapters" / "networks" / "lenet.toml"
+    before = file.read_text()
     assert before.count(FLATTEN) == 1
-    recipes.write_text(before.replace(FLATTEN, "POOL, Dense(500)"))
+    file.write_text(before.replace(FLATTEN, ""))
     line = [sys.executable, "-m", *program]
     done = subprocess.run(line, env={"PYTHONPATH": str(tmp_path)}, cwd=tmp_path, capture_output=True, check=False)
     [words] = done.stderr.decode().splitlines()
     assert (done.returncode, done.stdout) == (2, b"")
     assert words == (
-        "adapters/recipes.py: model 'lenet', layer 6, Dense(units=500): Dense needs a vector, got (50, 4, 4); "
-        "put Flatten() before it"
+        "adapters/networks/lenet.toml: model 'lenet', layer 6, Dense: needs a vector, got (50, 4, 4); put Flatten()"
+        " before it"
     )

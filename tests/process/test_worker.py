@@ -86,7 +86,7 @@ def test_the_largest_memory_is_the_worker_s_own_and_not_its_parent_s():
     assert 95 << 20 < after - before < 110 << 20
 
 
-PROBE = {"task": "probe", "adapter": "adapters.numpy:NumpyAdapter", "device": "cpu"}
+PROBE = {"task": "probe", "adapter": "adapters.numpy:NumpyAdapter", "device": "cpu", "networks": []}
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from adapters.networks import declared
+from adapters.recipes import RECIPES
+
 CELL = {
     "recipe": "mlp", "dataset": "mnist-5k", "device": "cpu", "batch_size": 100, "dtype": "float32", "threads": 2,
     "input": "preloaded",
@@ -36,5 +39,6 @@ RECORDS = {
         "name": "mnist-5k", "sha256": "0" * 64, "train_counts": [400] * 10, "test_counts": [100] * 10, "height": 28,
         "width": 28, "channels": 1, "class_names": ["nought"], "samples": ["AAAA"],
     },
+    "network": {"name": "mlp", "declaration": declared(RECIPES["mlp"])},
     "image": {"dataset": "mnist-5k", "sha256": "0" * 64, "index": 7, "label": 3, "pixels": "AAAA"},
 }  # fmt: skip

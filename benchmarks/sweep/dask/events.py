@@ -22,7 +22,7 @@ from benchmarks.plan.cells import Cell, Launch, Request
 from benchmarks.plan.data.prepared import Prepared
 from benchmarks.plan.fit import misfits
 from benchmarks.record import store
-from benchmarks.sweep.block import append_rows
+from benchmarks.sweep.block import append_rows, network_records
 from benchmarks.sweep.dask.copies import Copy
 from benchmarks.sweep.dask.plan import Kind, Series
 from benchmarks.sweep.dask.workers import Answer, Machine, Workers, ask, requested_modes
@@ -68,6 +68,8 @@ class Account:
         requested = self.ledger.requested | requested_modes(request)
         engine = {"name": "dask", "members": list(members)}
         store.create(self.path, {**about, "requested": requested, "engine": engine})
+        for network in network_records(request.axes.recipes):
+            store.append(self.path, "network", network)
         self.begun = True
 
     def write(self, kind: Kind, series: Series, launches: Iterable[Launch], reason: str) -> None:
@@ -197,6 +199,7 @@ class Events:
         elif not self.fetched(machine, int(answer.content["lines"])):
             return
         elif machine.kind is None:
+            machine.facts["probes"] = answer.content["probes"]  # they say more where networks are a user's own
             self.enrol(machine, answer.content["data"])
         else:
             self.finish(machine, machine.kind)

@@ -9,8 +9,11 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from adapters.declaration import DeclarationError
+from adapters.networks import Values, recipe_of
+from adapters.recipes import known
 from adapters.registry import FRAMEWORKS
-from benchmarks.errors import EnvironmentMissing
+from benchmarks.errors import EngineError, EnvironmentMissing
 from benchmarks.launch.ceilings import Point, available_frameworks
 from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.launch.target import Environment
@@ -84,6 +87,25 @@ def probes_of(facts: Facts) -> dict[tuple[str, str], Probe]:
     """Return the probes in a machine's facts."""
     made = [Probe(**probe) for probe in facts["probes"]]
     return {(probe.framework, probe.device): probe for probe in made}
+
+
+def with_networks(facts: Facts, declared: Sequence[Values], pairs: Sequence[tuple[str, str]]) -> Facts:
+    """Return a machine's facts once it knows networks of a user's own: its frameworks say in which mode they run.
+
+    EngineError for what is no network of a user's own.
+    """
+    try:
+        for values in declared:
+            known(recipe_of(values))
+    except DeclarationError as error:
+        raise EngineError(f"the driver's network cannot be read here: {error}") from None
+    if not declared:
+        return facts
+    found = probes_of(facts)
+    for pair in pairs:
+        if pair in found and not found[pair].problem:
+            found |= probe_all([pair[0]], [pair[1]])
+    return {**facts, "probes": [dataclasses.asdict(probe) for probe in found.values()]}
 
 
 def missing_probe(framework: str, device: str) -> Probe:

@@ -30,7 +30,7 @@ from benchmarks.errors import EngineError, LockstepError
 from benchmarks.machine import signals
 from benchmarks.machine.signals import Interrupted
 from benchmarks.sweep.dask.copies import some_lines, whole_lines
-from benchmarks.sweep.dask.facts import Facts, missing_probe, other_protocol, probes_of
+from benchmarks.sweep.dask.facts import Facts, missing_probe, other_protocol, probes_of, with_networks
 from benchmarks.sweep.dask.scheduler import Background, security
 from benchmarks.sweep.dask.session import Session
 
@@ -112,14 +112,15 @@ class Member:
         base = order["part_of"]
         if any(part.base == base and part.driver != order["driver"] for part in self.parts.values()):
             raise EngineError(f"this machine knows a sweep {base} of another driver; start this one again")
-        probes = probes_of(self.facts)
         pairs = [(framework, device) for framework, device in order["probes"]]
+        facts = with_networks(self.facts, order["networks"], pairs)
+        probes = probes_of(facts)
         known = {pair: probes.get(pair) or missing_probe(*pair) for pair in pairs}
         self.folder.mkdir(parents=True, exist_ok=True)
         path = self.file(order["sweep"])
         self.say(f"{order['sweep']}: begins")
         self.parts[order["sweep"]] = part = Session(order, known, path, partial(self.send, order["driver"]))
-        return {"data": part.data(), "lines": part.lines_sent}
+        return {"data": part.data(), "lines": part.lines_sent, "probes": facts["probes"]}
 
     def measure(self, order: Mapping[str, Any]) -> Json:
         """Measure a block."""

@@ -54,7 +54,8 @@ class Session:
             report=self._report,
             report_proof=self._report_proof,
         )
-        self.runner.begin({name: order[name] for name in ("part_of", "preset", "seed", "requested")})
+        about = {name: order[name] for name in ("part_of", "preset", "seed", "requested")}
+        self.runner.begin(about, [network["name"] for network in order["networks"]])
         self._publish()
         self.undo = ExitStack()
         self.folder = self.undo.enter_context(files.scratch())  # what workers are handed

@@ -19,6 +19,7 @@ from typing import Any
 
 from distributed import Client, Future
 
+from adapters.recipes import declared_own
 from benchmarks.errors import EngineError
 from benchmarks.machine import environments, git
 from benchmarks.plan.cells import Block, Cell, Launch, Request
@@ -90,6 +91,7 @@ def opening(request: Request, sweep: str, base: str, facts: Facts) -> Json:
         **{name: getattr(request, name) for name in SENT_FIELDS},
         "data_dir": str(request.data_dir.absolute()) if request.data_dir else None,
         "sets": list(request.sets),
+        "networks": declared_own(request.axes.recipes),
     }
 
 

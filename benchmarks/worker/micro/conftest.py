@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import functools
 import itertools
+import json
 import os
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
 from adapters.contract import Adapter
-from adapters.recipes import HEADLINE, MODELS, RECIPES
+from adapters.networks import recipe_of
+from adapters.recipes import HEADLINE, RECIPES, known
 from adapters.registry import FRAMEWORKS, load
 from benchmarks.worker import THREAD_VARIABLES
 from benchmarks.worker.micro.test_calls import Cell, flops, synthetic
@@ -31,6 +34,12 @@ def _split(text: str) -> list[str]:
     return text.split(",")
 
 
+def _read(path: str) -> None:
+    """Make the networks of a file known that `python -m benchmarks micro` wrote."""
+    for values in json.loads(Path(path).read_bytes()):
+        known(recipe_of(values))
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the axes of a sweep that are one process's to vary."""
     add = parser.getgroup("micro", "micro-benchmarks").addoption
@@ -38,6 +47,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--device", default="cpu", choices=["cpu", "gpu"])
     add("--threads", default=len(os.sched_getaffinity(0)), type=int, help="default: the CPUs this process may use")
     add("--model", default=list(HEADLINE), type=_split)
+    add("--networks", type=_read, help="a file of networks of the user's own, as JSON")
     add("--batch-size", default=[100], type=lambda text: [int(size) for size in _split(text)])
     add("--mode", default=["recommended"], type=_split)
     add("--dtype", default=["float32"], type=_split)
@@ -80,7 +90,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         works = [DISPATCH]
     cells = []
     for (model, batch_size), mode, dtype in itertools.product(works, options.mode, options.dtype):
-        resolved = framework.recommended_mode(MODELS[model], options.device) if mode == "recommended" else mode
+        resolved = framework.recommended_mode(RECIPES[model].model, options.device) if mode == "recommended" else mode
         cells.append((options.framework, model, batch_size, resolved, dtype))
     metafunc.parametrize(AXES, list(dict.fromkeys(cells)))
 

@@ -114,18 +114,18 @@ def _by(shape: list[int]) -> str:
 
 
 def _layer_name(layer: dict[str, Any]) -> str:
-    """Return a layer's kind with its settings, those that are not the usual ones."""
-    settings = layer["settings"]
+    """Return a layer's kind with its settings, those that are not the usual ones; within a Residual with its place."""
+    settings, within = layer["settings"], f"{layer['at']} " if "." in layer["at"] else ""
     match layer["layer"]:
         case "Conv2D":
             padding = f", padding {settings['padding']}" if settings["padding"] else ""
-            return f"Conv {settings['kernel']} × {settings['kernel']}{padding}"
+            return f"{within}Conv {settings['kernel']} × {settings['kernel']}{padding}"
         case "MaxPool2D" | "AvgPool2D":
-            return f"{layer['layer'][:3]} pool {settings['size']} × {settings['size']}"
+            return f"{within}{layer['layer'][:3]} pool {settings['size']} × {settings['size']}"
         case "Activation":
-            return str(settings["function"])
+            return f"{within}{settings['function']}"
         case kind:
-            return str(kind)
+            return f"{within}{kind}"
 
 
 def _parameters(amount: int) -> str:

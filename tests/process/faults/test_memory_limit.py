@@ -16,7 +16,7 @@ from tests.process.faults.conftest import ACCURACY, ROOT
 from tests.process.faults.harness import this_python
 
 WHERE = memory._where_children_may_be()
-PROBE = {"task": "probe", "adapter": "tests.process.faults.fake:DevoursProbe", "device": "cpu"}
+PROBE = {"task": "probe", "adapter": "tests.process.faults.fake:DevoursProbe", "device": "cpu", "networks": []}
 FAKES = "fake-devours,fake-nomemory"
 
 

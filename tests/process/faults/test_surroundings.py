@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from adapters.networks import declared
 from adapters.recipes import RECIPES
 from benchmarks import worker
 from benchmarks.launch import process
@@ -24,7 +25,7 @@ from benchmarks.worker.speed import PLAN
 from tests.process.faults.conftest import ACCURACY, QUICK, ROOT
 from tests.process.faults.harness import this_python
 
-PROBE = {"task": "probe", "adapter": "adapters.numpy:NumpyAdapter", "device": "cpu"}
+PROBE = {"task": "probe", "adapter": "adapters.numpy:NumpyAdapter", "device": "cpu", "networks": []}
 
 BURN = "while True: pass"
 
@@ -57,6 +58,7 @@ def timed(tmp_path):
         asked = {
             "task": "speed",
             "cell": vars(cell),
+            "network": declared(recipe),
             "plan": plan,
             "chunk_s": 0.1,
             "judged_steps": 1,

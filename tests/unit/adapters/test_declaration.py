@@ -101,7 +101,7 @@ def test_unknown_words_are_refused():
         Activation("swish")
     with pytest.raises(DeclarationError, match="expected one of"):
         Initialiser("orthogonal")
-    with pytest.raises(DeclarationError, match="unknown"):
+    with pytest.raises(DeclarationError, match="'hinge' is not known"):
         Recipe("r", MODELS["mlp"], SGD(0.1), "hinge")
     with pytest.raises(DeclarationError, match="needs 1 output"):
         Recipe("r", MODELS["mlp"], SGD(0.1), "mean_squared_error")

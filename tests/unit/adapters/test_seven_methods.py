@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from adapters.contract import INPUTS, MODES, Adapter, Preloaded
+from adapters.networks import declared
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from adapters.weights import initial_weights
@@ -133,6 +134,7 @@ def test_a_launch_is_timed_and_its_steps_are_the_reference_network_s(folder, clo
 
     evidence = folder / "evidence.npz"
     request = {"task": "speed", "adapter": "seven:Timed", "data": str(folder), "inputs": str(folder)}
+    request["network"] = declared(RECIPES["mlp"])
     timing = {"plan": None, "chunk_s": 0.1, "judged_steps": 20, "evidence": str(evidence)}
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr("benchmarks.worker.interference.computing", lambda adapter: 1)  # it waits for real time
@@ -149,7 +151,7 @@ def test_a_launch_is_timed_and_its_steps_are_the_reference_network_s(folder, clo
 
 def test_what_is_asked_of_a_framework_has_an_answer(monkeypatch):
     monkeypatch.setattr("platform.processor", lambda: "some")  # it starts uname
-    facts = _probe(Seven, {"task": "probe", "adapter": "seven:Seven", "device": "cpu"})
+    facts = _probe(Seven, {"task": "probe", "adapter": "seven:Seven", "device": "cpu", "networks": []})
     assert {"seven", "numpy", "python"} == facts["versions"].keys()
     assert facts["devices"].keys() == {"cpu"}
     assert {mode for mode in MODES if facts["unsupported"][f"{mode} float64 host"] is None} == {"eager"}

@@ -41,7 +41,7 @@ def test_what_is_written_is_read(folder):
     assert list(found.weights) == [parameter.name for parameter in RECIPE.model.parameters()]
     assert all(np.array_equal(found.weights[name], array) for name, array in WEIGHTS.items())
     assert found.card["dataset"] == ABOUT["dataset"]
-    assert found.card["recipe"]["model"]["layers"][1] == {"type": "Dense", "units": 128, "bias": True}
+    assert found.card["recipe"]["layers"][1] == {"type": "Dense", "units": 128, "bias": True}
     assert [path.name for path in folder.parent.iterdir()] == ["mlp"]
 
 
@@ -62,14 +62,20 @@ DAMAGES = {
     "huge": (lambda f: (f / checkpoint.CARD).write_text(" " * (2 << 20)), "is larger than"),
     "NaN": (lambda f: change(f, lambda c: c.update(scores={"loss": float("nan")})), "NaN is not JSON"),
     "a key twice": (lambda f: (f / checkpoint.CARD).write_text('{"a": 1, "a": 2}'), "a key occurs twice"),
-    "version": (lambda f: change(f, lambda c: c.update(card_version=2)), "expected card_version 1, found 2"),
+    "version": (lambda f: change(f, lambda c: c.update(card_version=1)), "expected card_version 2, found 1"),
     "true for 1": (lambda f: change(f, lambda c: c.update(card_version=True)), "found True"),
     "no recipe": (lambda f: change(f, lambda c: c.pop("recipe")), "'recipe' to be an object"),
     "dataset a text": (lambda f: change(f, lambda c: c.update(dataset="x")), "'dataset' to be an object"),
-    "unknown recipe": (lambda f: change(f, lambda c: c["recipe"].update(name="\x1b[31m")), r"no recipe '\x1b"),
-    "list for a name": (lambda f: change(f, lambda c: c["recipe"].update(name=[])), "no recipe []"),
-    "layers": (lambda f: change(f, lambda c: c["recipe"]["model"]["layers"].pop()), "its model is not the one"),
-    "pixels": (lambda f: change(f, lambda c: c["recipe"]["pixels"].update(low=-1.0)), "its pixels is not the one"),
+    "unknown recipe": (
+        lambda f: change(f, lambda c: c["recipe"].update(name="\x1b[31m")),
+        r"name: expected a text of at most 200 characters, found '\x1b[31m'",
+    ),
+    "list for a name": (lambda f: change(f, lambda c: c["recipe"].update(name=[])), "name: expected a text"),
+    "layers": (lambda f: change(f, lambda c: c["recipe"]["layers"].pop()), "its model is not the one"),
+    "pixels": (
+        lambda f: change(f, lambda c: c["recipe"]["recipe"]["pixels"].update(low=-1.0)),
+        "its pixels is not the one",
+    ),
     "another recipe": (lambda f: change(f, lambda c: c["recipe"].update(name="lenet")), "its model is not the one"),
     "no weights": (lambda f: (f / checkpoint.WEIGHTS).unlink(), "no such file"),
     "weights cut": (lambda f: os.truncate(f / checkpoint.WEIGHTS, 1000), "weights.safetensors"),

@@ -1,9 +1,10 @@
-from dataclasses import replace
+import os
+import re
 
 import pytest
 
-import adapters.recipes
-from adapters.recipes import LENET, MODELS, RECIPES
+from adapters import networks
+from adapters.recipes import RECIPES
 from adapters.registry import FRAMEWORKS
 from benchmarks.cli.display import _precision_words
 from benchmarks.errors import UsageError, count, threads
@@ -58,14 +59,55 @@ def test_a_ratio_that_may_be_twice_as_much_is_not_known():
     assert _precision_words(0.0123) == "ratios known to 1.2 %"
 
 
-def test_a_model_without_a_recipe_is_told_to_get_one(monkeypatch):
-    monkeypatch.setattr(adapters.recipes, "MINE", replace(LENET, name="mine"), raising=False)
-    with pytest.raises(
-        UsageError, match=r"^model 'mine' has no recipe: add Recipe\('mine', \.\.\.\), .* to _RECIPES in"
-    ):
-        chosen_recipes(["mlp,mine"], None)
-    recipe = replace(RECIPES["lenet"], name="mine_fast", model=adapters.recipes.MINE)
-    monkeypatch.setitem(RECIPES, "mine_fast", recipe)
-    monkeypatch.setitem(MODELS, "mine", recipe.model)
-    assert chosen_recipes(["mlp", "mine"], None) == ["mlp", "mine_fast"]
-    assert chosen_recipes(["lenet"], None) == ["lenet"]
+@pytest.fixture
+def file(tmp_path):
+    """Write a network of the user's own; what is read is known in this test alone."""
+    before = dict(RECIPES)
+
+    def write(name, units=12, folder="."):
+        (tmp_path / folder).mkdir(exist_ok=True)
+        path = tmp_path / folder / f"{name}.toml"
+        layers = f'{{ type = "Flatten" }}, {{ type = "Dense", units = {units} }}'
+        path.write_text(f'name = "{name}"\nlayers = [{layers}]\n')
+        return str(path)
+
+    yield write
+    for new in RECIPES.keys() - before.keys():
+        del RECIPES[new]
+
+
+def test_a_file_is_a_network_named_by_its_content_beside_ours(file):
+    tiny, [mine] = file("tiny"), chosen_recipes([file("tiny")], None)
+    assert re.fullmatch("tiny-[0-9a-f]{8}", mine)
+    assert RECIPES[mine].model.outputs == 12
+    assert chosen_recipes([f"mlp,{tiny}", tiny], None) == ["mlp", mine]
+    assert chosen_recipes(None, [tiny, "mlp_tutorial"]) == [mine, "mlp_tutorial"]
+    assert chosen_recipes([file("tiny", 13)], None) != [mine]
+
+
+def test_modern_stands_for_three_networks():
+    assert chosen_recipes(["modern,mlp"], None) == ["resnet", "vit", "lstm", "mlp"]
+
+
+def test_names_that_would_mean_two_networks_are_refused(file):
+    with pytest.raises(UsageError, match="two networks of one name, tiny; rename one"):
+        chosen_recipes([file("tiny"), file("tiny", 13, "other")], None)
+    with pytest.raises(UsageError, match=r"mlp\.toml: name 'mlp' is another network's, which is built in"):
+        chosen_recipes([file("mlp")], None)
+    assert chosen_recipes([str(networks.FOLDER / "mlp.toml")], None) == ["mlp"]  # the same
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda path: None, r"cannot read .*x\.toml: No such file or directory"),
+        (lambda path: path.mkdir(), "not a regular file"),
+        (os.mkfifo, "a pipe, not a regular file"),
+        (lambda path: path.write_text("name = "), r"x\.toml: not TOML: "),
+    ],
+)
+def test_what_is_no_file_of_a_network_is_one_line(tmp_path, make, words):
+    make(tmp_path / "x.toml")
+    with pytest.raises(UsageError, match=words) as caught:
+        chosen_recipes([str(tmp_path / "x.toml")], None)
+    assert str(caught.value).isprintable()

@@ -31,6 +31,7 @@ BROKEN = [  # (kind, field, a value of the right type that means nothing)
     ("dataset", "channels", 0),
     ("dataset", "test_counts", [-1] * 10),
     ("dataset", "height", 0),
+    ("network", "declaration", {"name": "tiny", "layers": []}),
     ("image", "index", -1),
     ("image", "label", 1000),
 ]

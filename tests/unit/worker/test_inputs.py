@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from adapters.declaration import Pixels
+from adapters.networks import declared
 from adapters.numpy import NumpyAdapter
 from adapters.recipes import RECIPES
 from benchmarks.worker.__main__ import _measured
@@ -74,6 +75,7 @@ def test_a_launch_whose_inputs_were_written_to_is_invalid(tmp_path, inputs, name
 
     cell = {"threads": 1, "recipe": "mlp", "device": "cpu", "mode": "eager", "dtype": "float32", "batch_size": 5}
     folders = {"data": str(tmp_path), "inputs": str(tmp_path)}
-    request = {"task": "evaluate", "cell": cell, "weights": {}, "outputs": {}, **folders}
+    about = {"cell": cell, "network": declared(RECIPES["mlp"])}
+    request = {"task": "evaluate", **about, "weights": {}, "outputs": {}, **folders}
     assert "status" not in _measured(NumpyAdapter, request, 0.0, 1)
     assert _measured(Writes, request, 0.0, 1) == {"status": "invalid", "reason": WRITTEN_TO}

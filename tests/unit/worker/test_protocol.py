@@ -52,6 +52,7 @@ WRONG = {
     int: [None, True, 0.5, "word", 2**63, [], {}],
     float: [None, True, "word", nan, inf, [], {}],
     bool: [None, 0, "word", [], {}],
+    object: [],
 }
 
 
