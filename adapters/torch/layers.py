@@ -137,7 +137,21 @@ def _attended(x: torch.Tensor, arrays: Arrays, heads: int) -> torch.Tensor:  # (
 
 def _recurred(x: torch.Tensor, arrays: Arrays, units: int, sequence: bool) -> torch.Tensor:
     weight, recurrent, bias = (next(arrays.parameters) for _ in range(3))
+    if torch.compiler.is_compiling():
+        return _unrolled(functional.linear(x, weight, bias), recurrent, sequence)
     zeros = x.new_zeros(1, len(x), units)
     both = weight, recurrent, bias, torch.zeros_like(bias)  # cuDNN and oneDNN have two biases
     y, last, _ = torch.lstm(x, (zeros, zeros), both, True, 1, 0.0, torch.is_grad_enabled(), False, True)
     return y if sequence else last[0]
+
+
+def _unrolled(gates: torch.Tensor, recurrent: torch.Tensor, sequence: bool) -> torch.Tensor:  # (B, T, 4H)
+    """An LSTM as single steps: of oneDNN's layer torch.func has no gradient that torch.compile can trace in 2.13."""
+    h = c = gates.new_zeros(len(gates), recurrent.shape[1])
+    outputs = []
+    for added in gates.unbind(1):
+        i, f, g, o = (added + functional.linear(h, recurrent)).chunk(4, 1)
+        c = f.sigmoid() * c + i.sigmoid() * g.tanh()
+        h = o.sigmoid() * c.tanh()
+        outputs.append(h)
+    return torch.stack(outputs, 1) if sequence else h

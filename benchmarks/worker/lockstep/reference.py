@@ -263,7 +263,10 @@ def _swayed(
         drawn = off * generator.uniform(-1, 1, array.shape)
         moved[name] = array + drawn * np.abs(start[name.replace("bias", "weight")] if name in norms else array)
     oracle.set_weights(moved)
-    found = {"loss": abs(oracle.differentiate(*batch) - loss) / (loss or 1.0)}
+    oracle.differentiate(*batch)
+    # One number, which may move by little as chance has it: all slopes with the sign that moves it.
+    sloped = sum(float(np.abs(gradients[name] * start[name]).sum()) for name in norms)
+    found = {"loss": off * sloped / (loss or 1.0)}
     changes = {name: array - gradients[name] for name, array in oracle.named(oracle.gradient_arrays()).items()}
     squares = np.array([[np.vdot(part[name], part[name]) for part in (changes, gradients)] for name in changes])
     found |= {name: float(part) for name, part in zip(changes, _ratio(*squares.T), strict=True)}
