@@ -48,6 +48,7 @@ class Arrays:
 
 
 Function = Callable[[tf.Tensor, Arrays], tf.Tensor]
+Multiply = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
 def suits_xla(model: Model) -> bool:
@@ -150,9 +151,7 @@ def _function(layer: declaration.Layer, place: Place, as_it_lies: bool, operands
     raise TypeError(layer)
 
 
-def _product(
-    multiply: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], x: tf.Tensor, weight: tf.Variable, operands: str
-) -> tf.Tensor:
+def _product(multiply: Multiply, x: tf.Tensor, weight: tf.Variable, operands: str) -> tf.Tensor:
     """Return multiply(x, weight) with operands of this type, in the type of x.
 
     Biases stay as they are: op by op their gradient, a sum over the batch, is taken in the type it has, and in
@@ -167,10 +166,16 @@ def _product(
 
 
 def _convolution(layer: Conv2D, inputs: int, operands: str) -> Function:
-    amounts = [[0, 0], [layer.padding] * 2, [layer.padding] * 2, [0, 0]] if layer.padding else "VALID"
-    convolve = partial(tf.nn.conv2d, strides=layer.stride, padding=amounts)
+    amounts = [[0, 0], [layer.padding] * 2, [layer.padding] * 2, [0, 0]]
+    padding = amounts if layer.padding else "VALID"
+    convolve = partial(tf.nn.conv2d, strides=layer.stride, padding=padding)
     if _depthwise(layer, inputs):
-        convolve = partial(tf.nn.depthwise_conv2d, strides=[1, layer.stride, layer.stride, 1], padding=amounts)
+        strides = [1, layer.stride, layer.stride, 1]
+        convolve = partial(tf.nn.depthwise_conv2d, strides=strides, padding=padding)
+        if layer.bias and layer.padding:
+            # Where a graph joins a convolution of explicit padding with bias and activation, the process ends
+            # (tensorflow 2.21 on a CPU, core/util/tensor_format.h: "Invalid index from the dimension").
+            convolve = partial(_padded, partial(tf.nn.depthwise_conv2d, strides=strides, padding="VALID"), amounts)
     elif layer.groups > 1:
         convolve = partial(_by_group, convolve, layer.groups)
     if layer.bias:
@@ -180,9 +185,11 @@ def _convolution(layer: Conv2D, inputs: int, operands: str) -> Function:
     return lambda x, arrays: _product(convolve, x, next(arrays.parameters), operands)
 
 
-def _by_group(
-    convolve: Callable[[tf.Tensor, tf.Tensor], tf.Tensor], groups: int, x: tf.Tensor, kernel: tf.Variable
-) -> tf.Tensor:
+def _padded(convolve: Multiply, amounts: list[list[int]], x: tf.Tensor, kernel: tf.Variable) -> tf.Tensor:
+    return convolve(tf.pad(x, amounts), kernel)
+
+
+def _by_group(convolve: Multiply, groups: int, x: tf.Tensor, kernel: tf.Variable) -> tf.Tensor:
     """tf.nn.conv2d takes groups, but on a CPU it has no gradient of them (core/kernels/conv_grad_input_ops.cc)."""
     parts = zip(tf.split(x, groups, -1), tf.split(kernel, groups, -1), strict=True)
     return tf.concat([convolve(part, own) for part, own in parts], -1)
@@ -208,13 +215,25 @@ def _patches(x: tf.Tensor, height: int, width: int) -> tf.Tensor:  # (B, H, W, C
 
 
 def _batch_norm(epsilon: float, x: tf.Tensor, arrays: Arrays) -> tf.Tensor:
+    """By tensorflow's fused operation where it has one: mobile, batch 100: 17.6 ms a step for 24.4, resnet 133 for 159.
+
+    It knows float32 and images alone, and gives the variance divided by one less than the number of values.
+    """
     weight, bias = next(arrays.parameters), next(arrays.parameters)
-    if arrays.statistics is not None:
-        mean, variance = next(arrays.statistics), next(arrays.statistics)
-    else:
-        mean, variance = tf.nn.moments(x, list(range(x.shape.rank - 1)))
-        arrays.found += [mean, variance]
-    return tf.nn.batch_normalization(x, mean, variance, bias, weight, epsilon)
+    statistics = None if arrays.statistics is None else (next(arrays.statistics), next(arrays.statistics))
+    if x.dtype != tf.float32 or x.shape.rank != 4:
+        mean, variance = statistics or tf.nn.moments(x, list(range(x.shape.rank - 1)))
+        if statistics is None:
+            arrays.found += [mean, variance]
+        return tf.nn.batch_normalization(x, mean, variance, bias, weight, epsilon)
+    # Not tf.compat.v1.nn.fused_batch_norm: that takes no epsilon below 1.001e-5 (tensorflow/python/ops/nn_impl.py).
+    fused = partial(tf.raw_ops.FusedBatchNormV3, x=x, scale=weight, offset=bias, epsilon=epsilon)
+    if statistics:
+        return fused(mean=statistics[0], variance=statistics[1], is_training=False).y
+    found = fused(mean=[], variance=[], is_training=True)
+    count = x.shape.num_elements() // x.shape[3]
+    arrays.found += [found.batch_mean, found.batch_variance * ((count - 1) / count)]
+    return found.y
 
 
 def _residual(branch: list[Function], shortcut: list[Function], x: tf.Tensor, arrays: Arrays) -> tf.Tensor:
