@@ -210,7 +210,9 @@ class MxnetAdapter(Adapter):
         names = [parameter.name for parameter in self.learnt]
         given = {"images": images.copy(), "labels": labels.copy()}
         self.one = mx.nd.ones(1, self.place, self.dtype)
-        self.bound[images.shape] = self.loss(*map(mx.sym.Variable, given)).bind(
+        with autograd.train_mode():
+            graph = self.loss(*map(mx.sym.Variable, given))
+        self.bound[images.shape] = graph.bind(
             self.place,
             dict(zip(names, self.blocks, strict=True)) | given,
             dict(zip(names, self.slopes, strict=True)),
