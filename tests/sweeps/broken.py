@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 
 from adapters.contract import Preloaded
-from adapters.declaration import Activation, Model
+from adapters.declaration import Model
 from adapters.numpy import NumpyAdapter, layers
+from adapters.numpy.functions import Activation
 
 
 def with_layer(old, new):
@@ -89,7 +90,7 @@ class WrongFlatten(NumpyAdapter):
     def forward(self, x):
         for layer in self.layers:
             x = layer.forward(x)
-            if type(layer).__name__ == "Flatten":
+            if isinstance(layer, layers.Reshape):
                 c, n, h, w = layer.x_shape
                 x = np.ascontiguousarray(x.reshape(n, c, h, w).transpose(0, 2, 3, 1)).reshape(n, -1)
         return x
@@ -253,7 +254,7 @@ class SoftmaxTwice(NumpyAdapter):
     def build(self):
         super().build()
         if len(self.recipe.model.shapes()[-1]) == 1 and self.recipe.model.outputs == 10:
-            self.layers.append(layers.make(Activation("softmax")))
+            self.layers.append(Activation("softmax"))
 
 
 class OwnInitialiser(NumpyAdapter):

@@ -6,6 +6,7 @@ order in which a step computes: weights, outputs layer by layer, loss, gradients
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
 from typing import Any
@@ -14,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 
 from adapters.contract import Adapter
-from adapters.declaration import Flatten, Model
-from adapters.numpy import NumpyAdapter
+from adapters.declaration import SGD, Adam, Dense, Flatten, Layer, Model, Optimiser, Place, Residual
+from adapters.numpy import NumpyAdapter, functions
 from adapters.weights import Weights
 from benchmarks.worker.inputs import copied
 from benchmarks.worker.lockstep.bounds import loss_deviations
@@ -94,30 +95,60 @@ def _outputs(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Arr
     for factor in (255.0, 1 / 255.0):
         if _part(found, _evaluated(oracle, start, (batch[0] * factor, batch[1]))) < 1e-6:
             return f"outputs are those of pixels multiplied by {factor:g}"
-    layers = adapter.recipe.model.layers
-    first = min(parameter.place for parameter in adapter.recipe.model.parameters())
-    for end in range(int(adapter.recipe.model.places()[first].at.partition(".")[0]), len(layers)):
-        prefix = _shortened(adapter.recipe.model, end)
+    for place, prefix, known in _prefixes(adapter.recipe.model, start):
         recipe = replace(adapter.recipe, model=prefix, loss="cross_entropy")
-        known = {parameter.name: start[parameter.name] for parameter in prefix.arrays()}
         pair = (
             type(adapter)(recipe, adapter.device, adapter.mode, adapter.precision),
             NumpyAdapter(recipe, dtype="float64"),
         )
-        # Sorted, because a framework may flatten an image in its own order as long as the next layer knows it.
-        some, wanted = (np.sort(_evaluated(a, known, batch), axis=1) for a in pair)
+        some, wanted = (_sorted(_evaluated(a, known, batch), place) for a in pair)
         if (deviation := _part(some, wanted)) > 100 * bound:
-            return f"outputs part at layer {end}, {layers[end]}, by {_describe(deviation)}"
+            layer = "the sum of its Residual" if isinstance(place.layer, Residual) else place.layer
+            return f"outputs part at layer {place.at}, {layer}, by {_describe(deviation)}"
     return (
         f"outputs part by {_describe(deviation)}, though every layer alone agrees: is there another layer at the end?"
     )
 
 
-def _shortened(model: Model, end: int) -> Model:
-    """Return the model up to and including layer `end`, flattened at its end."""
-    kept = model.layers[: end + 1]
-    flat = () if len(model.shapes()[end + 1]) == 1 else (Flatten(),)
-    return replace(model, name=f"{model.name}[:{end + 1}]", layers=(*kept, *flat))
+def _prefixes(model: Model, start: Weights) -> Iterator[tuple[Place, Model, Weights]]:
+    """Yield for each place what is computed up to it as a model that ends there, flattened, and its weights.
+
+    What has no weights of its own is no model; tokens get a Dense that changes nothing.
+    """
+    places = model.places()
+    for place in places:
+        path = place.at.split(".")
+        kept = [start[p.name] for p in model.arrays() if _stands_before(places[p.place].at.split("."), path)]
+        tokens, ends = len(place.after) == 2, () if len(place.after) == 1 else (Flatten(),)
+        if tokens and not kept:
+            kept, ends = [np.eye(place.after[1])], (Dense(place.after[1], bias=False), *ends)
+        if kept:
+            prefix = replace(model, name=f"{model.name}[:{place.at}]", layers=(*_up_to(model.layers, path), *ends))
+            yield place, prefix, dict(zip((p.name for p in prefix.arrays()), kept, strict=True))
+
+
+def _up_to(layers: tuple[Layer, ...], path: list[str]) -> tuple[Layer, ...]:
+    """Return what is computed up to a place as one chain: of a Residual that it is within, one side."""
+    index = int(path[0])
+    if len(path) == 1:
+        return layers[: index + 1]
+    return (*layers[:index], *_up_to(getattr(layers[index], path[1]), path[2:]))
+
+
+def _stands_before(place: list[str], last: list[str]) -> bool:
+    """Return whether a place is part of the chain that _up_to makes of the last one's path."""
+    for own, other in zip(place, last, strict=False):
+        if own != other:
+            return own.isdigit() and int(own) < int(other)
+    return len(place) >= len(last)
+
+
+def _sorted(outputs: Array, place: Place) -> Array:
+    """Return outputs (N, K) sorted, tokens each for itself.
+
+    A framework may flatten an image in its own order, as long as the next layer knows it.
+    """
+    return np.sort(outputs.reshape(len(outputs), *place.after) if len(place.after) == 2 else outputs, axis=-1)
 
 
 def _evaluated(adapter: Adapter, weights: Weights, batch: tuple[Array, Array]) -> Array:
@@ -143,7 +174,29 @@ def _loss(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array,
     if np.isnan(found):
         return "there is no loss: the batch was not trained on"
     deviation = float(loss_deviations(found, np.array(expected), adapter.precision))
-    return f"outputs agree, the loss is {found / expected:.9g} times the declared one" if deviation > 10 * bound else ""
+    if deviation <= 10 * bound:
+        return ""
+    said = f"outputs agree, the loss is {found / expected:.9g} times the declared one"
+    return said + _loss_instead(adapter, start, batch, found, bound)
+
+
+def _loss_instead(adapter: Adapter, start: Weights, batch: tuple[Array, Array], found: float, bound: float) -> str:
+    """Return what the loss is the right one of, if that is a known one."""
+    recipe = adapter.recipe
+    oracle = NumpyAdapter(recipe, "cpu", "eager", "float64")
+    oracle.set_weights(start)
+    images = oracle.put(*batch).images[0]
+    if oracle.keeping:
+        oracle.train_mode(False)
+        running, _ = functions.loss(recipe, oracle.forward(images), batch[1][0])
+        oracle.train_mode(True)
+        if loss_deviations(found, np.array(running), adapter.precision) < 10 * bound:
+            return ", and that of the running statistics: training has to normalise by its batch's"
+    if not recipe.label_smoothing:
+        return ""
+    outputs = oracle.forward(images)
+    none, whole = (functions.cross_entropy(outputs, batch[1][0], smoothing)[0] for smoothing in (0.0, 1.0))
+    return f", and that of a label_smoothing of {(found - none) / (whole - none):.6g}"
 
 
 def _gradient(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Array, Array], bound: float) -> str:
@@ -170,11 +223,33 @@ def _update(adapter: Adapter, oracle: Adapter, start: Weights, batch: tuple[Arra
                 which = (
                     "the first update" if steps == 1 else f"update {steps}, after equal ones: the optimiser's state,"
                 )
-                return (
+                said = (
                     f"gradients agree, {which} of {name} differs by {difference:.1e} of its length"
                     f" ({factor:.9g} times the declared one)"
                 )
+                return said + _update_instead(adapter, start, batch, steps, name, found[name])
     return ""
+
+
+def _update_instead(
+    adapter: Adapter, start: Weights, batch: tuple[Array, Array], steps: int, name: str, found: Array
+) -> str:
+    """Return which other update makes of a parameter what was found, if that is a known one."""
+    for words, optimiser in _others(adapter.recipe.optimiser):
+        oracle = NumpyAdapter(replace(adapter.recipe, optimiser=optimiser), "cpu", "eager", "float64")
+        oracle.set_rate(adapter.rate)
+        if _part(found - start[name], _trained(oracle, start, batch, steps)[1][name] - start[name]) < 1e-6:
+            return f": it is that {words}"
+    return ""
+
+
+def _others(optimiser: Optimiser) -> Iterator[tuple[str, Optimiser]]:
+    """Yield optimisers that are taken for this one, and what they are."""
+    match optimiser:
+        case SGD(nesterov=True):
+            yield "of momentum without Nesterov's step", replace(optimiser, nesterov=False)
+        case Adam(weight_decay=decay) if decay:
+            yield "without weight decay", replace(optimiser, weight_decay=0.0)
 
 
 def _order(
@@ -205,3 +280,11 @@ def _order(
         if fits(step, factor):
             return f"the pixels that are fed are multiplied by {factor:g}"
     return "one step from the oracle's weights agrees: look at what is kept from step to step"
+
+
+def evaluation_instead(oracle: NumpyAdapter, tests: tuple[Array, Array], found: Array) -> str:
+    """Return what an evaluation's outputs (N, K) are the right ones of, if that is known."""
+    if not oracle.keeping:
+        return ""
+    by_batch = np.concatenate([oracle.forward(images).copy() for images in oracle.put(*tests).images])
+    return " by its batches' own statistics" if _part(found, by_batch) < 1e-3 else ""

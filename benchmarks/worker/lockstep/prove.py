@@ -306,7 +306,8 @@ class _Judge:
     def _outputs(self, test: Preloaded, tests: tuple[Array, Array], place: str) -> None:
         """Compare the outputs at the adapter's own weights: what they have strayed by has been judged."""
         oracle = NumpyAdapter(self.recipe, "cpu", "eager", "float64")
-        oracle.set_weights(self.adapter.get_weights())
+        before = self.adapter.get_weights()
+        oracle.set_weights(before)
         outputs = self.adapter.fetch(self.adapter.evaluate(test, 0, test.steps))
         expected = oracle.fetch(oracle.evaluate(oracle.put(*tests), 0, len(tests[1])))
         if outputs.shape != expected.shape:
@@ -314,8 +315,14 @@ class _Judge:
             return
         deviation, bound = outputs_apart(oracle, outputs, expected, self.bounds, self.adapter.precision)
         centred, wanted = (part - part.mean(axis=0) for part in (outputs, expected))  # a bias is not rounded
-        where = f"of an evaluation after a step{place}, though training agrees,"
-        self.note("outputs", deviation, where, bound)
+        instead = "" if deviation < bound else diagnose.evaluation_instead(oracle, tests, outputs)
+        self.note(
+            "outputs", deviation, f"of an evaluation{instead} after a step{place}, though training agrees,", bound
+        )
+        for name, array in self.adapter.get_weights().items():
+            self.note(
+                "weights", _relative(array, before[name]), f"in {name} after an evaluation{place}, which moves it,"
+            )
         self.exactness.note("outputs", centred, wanted)
 
 
