@@ -63,6 +63,7 @@ def test_two_kinds_of_machine_measure_everything_each(field):
     assert "another" in kinds
 
 
+@pytest.mark.fault(52)
 def test_a_network_of_one_s_own_goes_to_members_that_have_never_seen_its_file(field):
     """Two of one name at the same time: each sweep has its own."""
     field.schedule()
