@@ -63,6 +63,33 @@ def test_two_kinds_of_machine_measure_everything_each(field):
     assert "another" in kinds
 
 
+@pytest.mark.fault(52)
+def test_a_network_of_one_s_own_goes_to_members_that_have_never_seen_its_file(field):
+    """Two of one name at the same time: each sweep has its own."""
+    field.schedule()
+    field.join("m1", *FAKES)
+    drivers = []
+    for units in (11, 12):
+        (field.folder / str(units)).mkdir()
+        own = field.folder / str(units) / "own.toml"
+        layers = f'{{ type = "Flatten" }}, {{ type = "Dense", units = {units} }}'
+        own.write_text(f'name = "own"\nlayers = [{layers}]\n')
+        amount = ("--framework", FAKES[0], "--model", str(own), "--rounds", "2", "--seeds", "1")
+        drivers.append(field.run(*amount, results=field.folder / "results" / str(units)))
+    assert [driver.wait() for driver in drivers] == [0, 0]
+    names = set()
+    for units in (11, 12):
+        found = sweeps(field.folder / "results" / str(units)).values()
+        [name] = {row["recipe"] for sweep in found for row in sweep.rows}
+        names.add(name)
+        assert {row["status"] for sweep in found for row in sweep.rows} == {"ok"}
+        declared = [network for sweep in found for network in sweep.networks]
+        assert len(declared) == 2, "the driver's file and the member's have one each"
+        assert {network["name"] for network in declared} == {name}
+        assert {network["declaration"]["layers"][1]["units"] for network in declared} == {units}
+    assert len(names) == 2
+
+
 def settled_of_kinds(field, requested):
     found = sweeps(field.results)
     [base] = [name for name, sweep in found.items() if sweep.run.get("engine")]

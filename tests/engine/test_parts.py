@@ -122,7 +122,7 @@ def test_a_member_refuses_a_sweep_that_it_knows_from_another_driver(joined, monk
     ))  # fmt: skip
 
     def opened(driver, sweep, base):
-        order = {"protocol": PROTOCOL, "driver": driver, "sweep": sweep, "part_of": base, "probes": []}
+        order = {"protocol": PROTOCOL, "driver": driver, "sweep": sweep, "part_of": base, "probes": [], "networks": []}
         member.carry_out(json.dumps({"order": "open", **order}))
         return Answer(joined.told.pop()[1]["answer"]).error
 

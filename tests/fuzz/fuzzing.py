@@ -42,7 +42,7 @@ def prepare(target: ModuleType, folder: Path) -> list[str]:
 def main() -> None:
     """Run until the time is up or something is found."""
     name, folder, seconds, *more = sys.argv[1], Path(sys.argv[2]), *sys.argv[3:]
-    with atheris.instrument_imports(include=["benchmarks"]):
+    with atheris.instrument_imports(include=["adapters", "benchmarks", "tomllib"]):
         target = importlib.import_module(f"tests.fuzz.target_{name}")
     path = folder / "input"
 

@@ -51,6 +51,7 @@ FAULTS = {
     45: "another kernel, libc or microcode",
     47: "two data sets of one stem",
     51: "two sweeps that begin in one millisecond",
+    52: "two networks of one name",
 }
 
 

@@ -76,6 +76,7 @@ def file(tmp_path):
         del RECIPES[new]
 
 
+@pytest.mark.fault(52)
 def test_a_file_is_a_network_named_by_its_content_beside_ours(file):
     tiny, [mine] = file("tiny"), chosen_recipes([file("tiny")], None)
     assert re.fullmatch("tiny-[0-9a-f]{8}", mine)
@@ -89,6 +90,7 @@ def test_modern_stands_for_three_networks():
     assert chosen_recipes(["modern,mlp"], None) == ["resnet", "vit", "lstm", "mlp"]
 
 
+@pytest.mark.fault(52)
 def test_names_that_would_mean_two_networks_are_refused(file):
     with pytest.raises(UsageError, match="two networks of one name, tiny; rename one"):
         chosen_recipes([file("tiny"), file("tiny", 13, "other")], None)

@@ -1,8 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
+import adapters.recipes
+from adapters.declaration import SGD
+from adapters.networks import declared, digest
+from adapters.recipes import RECIPES
 from benchmarks.errors import LockstepError, StorageError, UsageError
 from benchmarks.machine.environments import ROOT
 from benchmarks.record.schema import COLUMNS
@@ -113,6 +119,28 @@ def test_data_sets_of_one_stem_are_told_apart_by_what_the_records_say_of_them(tm
     names = ["digits-11111111", "digits-11111111", "digits-22222222", "digits-11111111", "mnist"]
     assert load(tmp_path)["dataset"].tolist() == names
     assert load(tmp_path, categories=True)["dataset"].tolist() == names
+
+
+@pytest.mark.fault(52)
+def test_networks_of_one_s_own_are_known_by_what_the_records_declare(tmp_path, row, monkeypatch):
+    """A name that is not its content's, and one of ours that another network has taken, are left as they are."""
+    monkeypatch.setattr("adapters.recipes.RECIPES", dict(RECIPES))
+    small = replace(RECIPES["mlp"], optimiser=SGD(0.3))
+    names = []
+    for batch_size in (7, 8):
+        one = replace(small, batch_size=batch_size)
+        name = f"own-{digest(one)[:8]}"
+        names.append(name)
+        declaration = {**declared(one), "name": name}
+        append(tmp_path / f"{batch_size}.jsonl", "network", {"name": name, "declaration": declaration})
+        append(tmp_path / f"{batch_size}.jsonl", "row", {**row, "recipe": name, "model": name})
+    for name in ("own-00000000", "mlp"):
+        append(tmp_path / "7.jsonl", "network", {"name": name, "declaration": {**declared(small), "name": name}})
+    assert load(tmp_path)["recipe"].tolist() == names
+    known = adapters.recipes.RECIPES
+    assert [known[name].batch_size for name in names] == [7, 8]
+    assert known.keys() - RECIPES.keys() == set(names)
+    assert known["mlp"] == RECIPES["mlp"]
 
 
 def test_records_stand_beside_the_rows(results, row):
