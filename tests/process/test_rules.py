@@ -52,7 +52,10 @@ def test_no_file_of_the_product_is_left_out():
     left_out = {
         files: [rule for rule in rules if rule[0] in "ST"] for files, rules in settings["per-file-ignores"].items()
     }
-    assert {files for files, rules in left_out.items() if rules} == {"tests/**"}
+    # The examples are programs of their own, which print.
+    assert {files: rules for files, rules in left_out.items() if rules and files != "tests/**"} == {
+        "docs/examples/*": ["T20"]
+    }
     # Workers are started from argument lists of our own; the order of cells is no secret.
     assert {rule for rule in settings["ignore"] if rule.startswith("S")} == {"S603", "S607", "S311"}
 

@@ -289,8 +289,9 @@ class _Judge:
         judged = decided(self.recipe.optimiser, step.gradients, bounds.gradient)
         self.note("weights", _relative(found[judged], expected[judged]), f"after {place}", bounds.weights)
         self.exactness.note("updates", found - before, expected - before)
+        kept = swayed_bound(max(bounds.weights, bounds.outputs), step.sway.get("statistics", 0.0))
         for name in self.statistics:
-            self._statistic(name, own, step.after, f"after {place}", max(bounds.weights, bounds.outputs))
+            self._statistic(name, own, step.after, f"after {place}", kept)
 
     def _statistic(self, name: str, found: Weights, expected: Weights, place: str, bound: float) -> None:
         """Compare a mean with what it is the mean of, which may cancel; a variance with itself."""

@@ -215,7 +215,7 @@ class SingleStep(NamedTuple):
     gradients: Weights
     terms: dict[str, float]  # of a bias or a norm, the norm of the sums of its gradient's terms' magnitudes
     after: Weights
-    sway: dict[str, float]  # of each gradient, of `all` and of `loss`: how far ROUNDINGS move it; empty where sure
+    sway: dict[str, float]  # of each gradient, `all`, `loss`, `statistics`: how far ROUNDINGS move it; empty if sure
 
 
 ROUNDINGS = 16  # of float32, of each weight at once: so many flips that their cost shows in one draw
@@ -266,7 +266,7 @@ def _swayed(
     oracle.differentiate(*batch)
     # One number, which may move by little as chance has it: all slopes with the sign that moves it.
     sloped = sum(float(np.abs(gradients[name] * start[name]).sum()) for name in norms)
-    found = {"loss": off * sloped / (loss or 1.0)}
+    found = {"loss": off * sloped / (loss or 1.0), "statistics": off}
     changes = {name: array - gradients[name] for name, array in oracle.named(oracle.gradient_arrays()).items()}
     squares = np.array([[np.vdot(part[name], part[name]) for part in (changes, gradients)] for name in changes])
     found |= {name: float(part) for name, part in zip(changes, _ratio(*squares.T), strict=True)}

@@ -86,5 +86,5 @@ def test_no_batch_of_a_batch_norm_is_sure_and_what_rounding_does_to_it_is_known(
     start = initial_weights(adapter.recipe.model, adapter.recipe.initialiser, 0)
     for surely in (True, False):
         [step] = single_steps(adapter.recipe, start, drawn[:1], labels[:1], np.array([surely]))
-        assert list(step.sway) == ([] if surely else ["loss", *step.gradients, "all"])
+        assert list(step.sway) == ([] if surely else ["loss", "statistics", *step.gradients, "all"])
         assert all(0 < sway < 1e-3 for sway in step.sway.values())
