@@ -254,7 +254,7 @@ def _swayed(
     generator = np.random.default_rng(0)
     places = oracle.recipe.model.places()
     summed = len(batch[1]) * max(positions(place) for place in places if place.learns)
-    off = max(ROUNDINGS, summed / 32) * FLOAT32_EPSILON
+    off = max(ROUNDINGS, summed / 4) * FLOAT32_EPSILON
     norms = {
         p.name for p in oracle.recipe.model.parameters() if isinstance(places[p.place].layer, declaration.BatchNorm)
     }
