@@ -183,7 +183,7 @@ def test_steps_that_are_fed_move_the_statistics_as_well(adapter_class, mode):
     adapter.train_fed(feed, 3)
     adapter.synchronise()
     feed.close()
-    assert apart(adapter.get_weights(), expected)[0] < BOUND[dtype]
+    assert apart(adapter.get_weights(), expected)[0] < BOUND[dtype] < apart(beginning(RECIPES["groups"]), expected)[0]
 
 
 @pytest.mark.parametrize("dtype", NARROW)
