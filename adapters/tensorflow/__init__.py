@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Callable
 from functools import partial
@@ -17,11 +18,20 @@ import tensorflow as tf  # it reads the environment
 from adapters.contract import Adapter, Array, Feed, Preloaded, chain
 from adapters.declaration import BatchNorm, Model, Parameter
 from adapters.optimisers import start, updates
-from adapters.tensorflow.layers import Arrays, applied, depthwise_kernels, flattened_images, network, suits_xla
+from adapters.tensorflow.layers import (
+    Arrays,
+    applied,
+    convolves,
+    depthwise_kernels,
+    flattened_images,
+    network,
+    reads_tokens,
+)
 from adapters.weights import Weights
 
-# Where XLA suits a model it pays on a CPU up to this batch size; above it a graph's products are faster (NOTES.md).
+# Where nothing convolves XLA pays on a CPU up to this batch size; above it a graph's products are faster (NOTES.md).
 XLA_UP_TO = {"compiled": 200, "fused": 2_000}
+XLA_UP_TO_OF_TOKENS = 50
 
 
 class TensorflowAdapter(Adapter):
@@ -50,7 +60,7 @@ class TensorflowAdapter(Adapter):
     @classmethod
     def recommended_mode(cls, model: Model, device: str, input: str = "preloaded") -> str:
         # On a card XLA's loop leaves Python out and fuses what lies between products and convolutions.
-        return "compiled" if device == "cpu" and not suits_xla(model) else "fused"
+        return "compiled" if device == "cpu" and convolves(model) else "fused"
 
     # The network
 
@@ -59,6 +69,7 @@ class TensorflowAdapter(Adapter):
         # On by default, XLA's products too; no TF32 unless asked.
         tf.config.experimental.enable_tensor_float_32_execution(self.precision == "tf32")
         model = self.recipe.model
+        self.xla_up_to = self.most_for_xla()
         self.layers = network(model, self.operands)
         self.after_flatten = {index: place.before for index, place in flattened_images(model).items()}
         self.depthwise = depthwise_kernels(model)
@@ -213,7 +224,7 @@ class TensorflowAdapter(Adapter):
         return array
 
     def inferred(self, images: tf.Tensor) -> tf.Tensor:  # (B, H, W, C) -> (B, outputs)
-        return applied(self.layers, images, Arrays(self.parameters, self.statistics))
+        return applied(self.layers, images, Arrays(self.parameters, self.statistics, not self.pays(1)))
 
     def loss(self, outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         if self.recipe.loss == "cross_entropy":
@@ -226,7 +237,8 @@ class TensorflowAdapter(Adapter):
 
     def differentiate(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
         """Return loss, gradients, and the statistics of the batch."""
-        arrays = Arrays(self.parameters, None)
+        unrolls = self.mode == "eager" or not self.pays(labels.shape[0])
+        arrays = Arrays(self.parameters, None, unrolls)
         with tf.GradientTape() as tape:
             loss = self.loss(applied(self.layers, images, arrays), labels)
             scaled = loss if self.loss_scale == 1 else loss * self.loss_scale
@@ -239,11 +251,20 @@ class TensorflowAdapter(Adapter):
         with tf.device(self.place):
             return tf.Variable(tf.fill([steps], tf.constant(np.nan, self.dtype)))
 
+    def most_for_xla(self) -> float:
+        """Return up to which batch size XLA is the faster compiler.
+
+        Its convolutions crawl on a CPU: lenet, batch 100: 441 samples/s in an XLA loop, 10,200 as a graph.
+        """
+        if self.device == "gpu":
+            return math.inf
+        if self.mode == "eager" or convolves(self.recipe.model):
+            return 0
+        return XLA_UP_TO_OF_TOKENS if reads_tokens(self.recipe.model) else XLA_UP_TO[self.mode]
+
     def pays(self, batch_size: int) -> bool:
         """Return whether XLA is the faster compiler for batches of this size."""
-        if self.device == "gpu":
-            return True
-        return suits_xla(self.recipe.model) and batch_size <= XLA_UP_TO.get(self.mode, 0)
+        return batch_size <= self.xla_up_to
 
     def compile(self, function: Callable[..., Any]) -> dict[bool, Any]:
         """Return the function as XLA compiles it (True) and as a graph (False); as it is in eager mode."""

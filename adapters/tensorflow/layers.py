@@ -10,7 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from adapters import declaration
-from adapters.declaration import LSTM, Activation, Conv2D, Dense, Flatten, Model, Place, Shape
+from adapters.declaration import Activation, Conv2D, Dense, Flatten, Model, Place, Shape
 
 
 def _gelu(x: tf.Tensor) -> tf.Tensor:
@@ -38,10 +38,14 @@ UNROLLED = 64  # steps of an LSTM: a loop takes a tenth longer (28 steps, batch 
 class Arrays:
     """What layers take one after another: parameters, and of a BatchNorm its statistics in an evaluation.
 
-    In training there are none to take, and `found` gets the batch's mean and variance instead.
+    In training there are none to take, and `found` gets the batch's mean and variance instead. `unrolls` is whether
+    the steps of an LSTM are: XLA takes ten times as long to compile them as it does for a loop that is as fast.
     """
 
-    def __init__(self, parameters: Sequence[tf.Variable], statistics: Sequence[tf.Variable] | None) -> None:
+    def __init__(
+        self, parameters: Sequence[tf.Variable], statistics: Sequence[tf.Variable] | None, unrolls: bool
+    ) -> None:
+        self.unrolls = unrolls
         self.parameters = iter(parameters)
         self.statistics = None if statistics is None else iter(statistics)
         self.found: list[tf.Tensor] = []
@@ -51,13 +55,14 @@ Function = Callable[[tf.Tensor, Arrays], tf.Tensor]
 Multiply = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
-def suits_xla(model: Model) -> bool:
-    """Return whether XLA compiles the model well for a CPU.
+def convolves(model: Model) -> bool:
+    """Return whether the model has a convolution."""
+    return any(isinstance(place.layer, Conv2D) for place in model.places())
 
-    Its convolutions crawl there: lenet, batch 100: 441 samples/s in an XLA loop, 10,200 as a graph. An LSTM's steps
-    are as fast as a graph, and take ten times as long to compile.
-    """
-    return not any(isinstance(place.layer, Conv2D | LSTM) for place in model.places())
+
+def reads_tokens(model: Model) -> bool:
+    """Return whether a sample of the model is several rows somewhere, as attention and an LSTM have it."""
+    return any(len(place.after) == 2 for place in model.places())
 
 
 def flattened_images(model: Model) -> dict[int, Place]:
@@ -122,7 +127,8 @@ def _function(layer: declaration.Layer, place: Place, as_it_lies: bool, operands
         case declaration.Conv2D():
             return _convolution(layer, place.before[0], operands)
         case declaration.Dense(_, bias):
-            return partial(_dense, bias, operands)
+            multiply = _matmul if len(place.before) == 2 else partial(_product, tf.matmul)
+            return partial(_dense, multiply, bias, operands)
         case declaration.MaxPool2D(size, stride):
             return lambda x, arrays: tf.nn.max_pool2d(x, size, stride, "VALID")
         case declaration.AvgPool2D(size, stride):
@@ -134,8 +140,10 @@ def _function(layer: declaration.Layer, place: Place, as_it_lies: bool, operands
             activation = ACTIVATIONS[function]
             return lambda x, arrays: activation(x)
         case declaration.Flatten() | declaration.Reshape():
-            before = () if as_it_lies else place.before
-            return lambda x, arrays: _reshaped(x, before, place.after)
+            after = place.after
+            if len(after) == 1 and (as_it_lies or not _turns(place.before)):
+                return lambda x, arrays: tf.reshape(x, [x.shape[0], *after])
+            return lambda x, arrays: _reshaped(x, place.before, after)
         case declaration.Patches(height, width):
             return lambda x, arrays: _patches(x, height, width)
         case declaration.PositionEmbedding():
@@ -251,15 +259,13 @@ def applied(functions: list[Function], x: tf.Tensor, arrays: Arrays) -> tf.Tenso
 # Tokens ---------------------------------------------------------------------------------------------------
 
 
-def _dense(bias: bool, operands: str, x: tf.Tensor, arrays: Arrays) -> tf.Tensor:
-    y = _matmul(x, next(arrays.parameters), operands)
+def _dense(multiply: Callable[..., tf.Tensor], bias: bool, operands: str, x: tf.Tensor, arrays: Arrays) -> tf.Tensor:
+    y = multiply(x, next(arrays.parameters), operands)
     return tf.nn.bias_add(y, next(arrays.parameters)) if bias else y
 
 
 def _matmul(x: tf.Tensor, weight: tf.Variable, operands: str) -> tf.Tensor:
-    """Return x @ weight over the last axis: of tokens as one product, a batch of them has one gradient a sample."""
-    if x.shape.rank == 2:
-        return _product(tf.matmul, x, weight, operands)
+    """Return tokens @ weight as one product: that of a batch of matrices takes one gradient a sample and adds them."""
     flat = tf.reshape(x, [-1, x.shape[-1]])
     return tf.reshape(_product(tf.matmul, flat, weight, operands), [*x.shape[:-1], weight.shape[-1]])
 
@@ -287,7 +293,7 @@ def _lstm(units: int, sequence: bool, operands: str, x: tf.Tensor, arrays: Array
     given = tf.nn.bias_add(_matmul(tf.transpose(x, [1, 0, 2]), weight, operands), bias)
     step = partial(_lstm_step, tf.convert_to_tensor(recurrent), operands)
     h = c = tf.zeros([x.shape[0], units], x.dtype)
-    if given.shape[0] > UNROLLED:
+    if given.shape[0] > UNROLLED or not arrays.unrolls:
         return _lstm_loop(step, given, h, sequence)
     outputs = []
     for gates in tf.unstack(given):
