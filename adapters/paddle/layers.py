@@ -25,8 +25,10 @@ class Conv2D(nn.Conv2D):
 
 
 class GlobalAvgPool(nn.Layer):
+    """Over one axis at a time: the gradient of a mean over two is slow: 64 channels of 7x7: 5.0 ms for 0.3."""
+
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:  # (B, C, H, W) -> (B, C), (B, T, D) -> (B, D)
-        return x.mean([2, 3] if x.ndim == 4 else 1)
+        return x.flatten(2).mean(-1) if x.ndim == 4 else x.mean(1)
 
 
 class Reshape(nn.Layer):
@@ -72,8 +74,9 @@ class SelfAttention(nn.Layer):
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:  # (B, T, D), the same
         _, tokens, width = x.shape
         size = width // self.heads
-        mixed = functional.linear(x, self.weight).reshape([-1, tokens, 3, self.heads, size])
-        q, k, v = mixed.transpose([2, 0, 3, 1, 4]).unbind(0)  # (B, heads, T, d) each
+        mixed = functional.linear(x, self.weight).reshape([-1, tokens, 3 * self.heads, size])
+        # Not with the three parts in front, to be unbound: vit's attention, batch 100: 55 to 61 ms for 41.
+        q, k, v = mixed.transpose([0, 2, 1, 3]).split(3, 1)  # (B, heads, T, d) each
         scale = paddle.full([], size**-0.5, q.dtype)
         y = functional.softmax(paddle.matmul(q * scale, k, transpose_y=True)) @ v
         return functional.linear(y.transpose([0, 2, 1, 3]).flatten(2), self.output_weight)
