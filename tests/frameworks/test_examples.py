@@ -48,7 +48,7 @@ def folder(digits, tmp_path_factory):
         archive[f"y_{part}"] = labels[0].astype(np.uint8)
         if part == "train":
             archive[f"x_{part}"][::5] = archive[f"x_{part}"][1::5]
-        np.save(folder / f"{part}_images.npy", archive[f"x_{part}"])
+        np.save(folder / f"{part}_images.npy", archive[f"x_{part}"][:, None])
         np.save(folder / f"{part}_labels.npy", archive[f"y_{part}"])
     np.savez(folder / "mnist.npz", **{name: array[:PRINTED] for name, array in archive.items()})
     prepare_inputs(folder, RECIPE, 0, TRAIN, 2)
