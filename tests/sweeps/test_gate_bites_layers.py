@@ -24,16 +24,31 @@ from adapters.declaration import (
     Patches,
     PositionEmbedding,
     Recipe,
+    Residual,
+    SelfAttention,
 )
 from adapters.numpy import NumpyAdapter
-from adapters.recipes import block, encoder, separable
 from benchmarks.worker.inputs import prepare_inputs
 from benchmarks.worker.lockstep import prove as prove_module
 from tests.sweeps import broken_layers as broken
 
 STEPS, SIZE, IMAGES = 20, 8, 800
-NORMED = Conv2D(4, 3, padding=1, bias=False), BatchNorm(), Activation("relu")
+RELU = Activation("relu")
+NORMED = Conv2D(4, 3, padding=1, bias=False), BatchNorm(), RELU
 TAIL = GlobalAvgPool(), Dense(10)
+
+
+def block(channels, stride):
+    branch = Conv2D(channels, 3, stride, 1, bias=False), BatchNorm(), RELU, Conv2D(channels, 3, 1, 1, bias=False)
+    shortcut = () if stride == 1 else (Conv2D(channels, 1, stride, bias=False), BatchNorm())
+    return Residual((*branch, BatchNorm()), shortcut), RELU
+
+
+ENCODER = (Residual((LayerNorm(), SelfAttention(2))), Residual((LayerNorm(), Dense(16), Activation("gelu"), Dense(8))))
+SEPARABLE = (
+    *(Conv2D(4, 3, 2, 1, groups=4, bias=False), BatchNorm(), RELU),
+    *(Conv2D(8, 1, bias=False), BatchNorm(), RELU),
+)
 
 
 def recipe(name, optimiser, *layers, smoothing=0.0):
@@ -47,12 +62,12 @@ VIT = recipe(
     Patches(2, 2),
     Dense(8),
     PositionEmbedding(),
-    *encoder(16, 2, 8),
+    *ENCODER,
     LayerNorm(),
     *TAIL,
 )
 RECURRENT = recipe("small_lstm", Adam(0.001), Patches(1, SIZE), LSTM(6), Dense(10))
-MOBILE = recipe("small_mobile", SGD(0.02, 0.9, True), *NORMED, *separable(8, 4, 2), *TAIL)
+MOBILE = recipe("small_mobile", SGD(0.02, 0.9, True), *NORMED, *SEPARABLE, *TAIL)
 
 CASES = {
     "momentum of running statistics reversed": (
