@@ -57,7 +57,7 @@ def test_it_goes_from_its_file_through_proof_speed_and_training_to_a_page(comman
     page = tmp_path / "page.html"
     assert command("report", "page", "--results", str(tmp_path / "results"), "--out", str(page)).returncode == 0
     text = page.read_text()
-    assert f"{name}: 4,462 parameters" in text
+    assert f"{name}: 4,298 parameters" in text
     assert "2.shortcut.0 Conv 1 × 1" in text
 
 

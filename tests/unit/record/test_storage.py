@@ -94,12 +94,12 @@ def test_every_kind_of_line_comes_back(path, row):
     append(path, "riddle", {})
     found = read_file(path)
     assert len(found.rows) == 1
-    lists = ([found.run], [found.end], found.stops, found.proofs, found.datasets, found.images)
-    names = ("run", "end", "stop", "proof", "dataset", "image")
+    lists = ([found.run], [found.end], found.stops, found.proofs, found.datasets, found.networks, found.images)
+    names = ("run", "end", "stop", "proof", "dataset", "network", "image")
     for kind, [record] in zip(names, lists, strict=True):
         assert record.items() >= RECORDS[kind].items()
     assert len(found.problems) == 1
-    assert "line 8: unknown kind 'riddle'" in found.problems[0]
+    assert "line 9: unknown kind 'riddle'" in found.problems[0]
 
 
 def test_where_the_time_went_stands_at_the_end(tmp_path):
