@@ -46,6 +46,19 @@ class Unbiased(BatchNorm):
 UnbiasedRunningVariance = making(declaration.BatchNorm, Unbiased)
 
 
+class SlightlyLarger(BatchNorm):
+    """As an unbiased variance is of ten million values."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        if self.training:
+            self.variance_next = self.variance_next * (1 + 1e-8)
+        return y
+
+
+SlightlyLargerVariance = making(declaration.BatchNorm, SlightlyLarger)
+
+
 class OutsideTheRoot(BatchNorm):
     def __init__(self, declared):
         super().__init__(declared)

@@ -143,6 +143,7 @@ class Reference(NamedTuple):
     """What the gate holds all frameworks to: a cell's recipe, data, seed, steps and batch size decide it alone."""
 
     losses: Array  # of the free run, (S,) float64
+    statistics: Weights  # at its end
     starts: dict[str, Weights]  # from which single steps are taken, by what their place is called
     batches: dict[str, Array]  # the places of their samples among the candidates, (RESTARTS, B)
     sure: dict[str, Array]  # whether no rounding flips anything in a batch, (RESTARTS,)
@@ -150,7 +151,7 @@ class Reference(NamedTuple):
 
 def reference(recipe: Recipe, inputs: Inputs, free: tuple[Array, Array], batch_size: int, folder: Path) -> Reference:
     """Return what the reference network finds on the batches of the free run, or what an earlier call has kept."""
-    losses, moved = trained(recipe, inputs, *free, folder)
+    losses, statistics, moved = trained(recipe, inputs, *free, folder)
     starts = {"": inputs.weights, " from trained weights": moved}
     kept = folder / f"batches-{batch_size}.npz"
     if not kept.exists():
@@ -166,13 +167,14 @@ def reference(recipe: Recipe, inputs: Inputs, free: tuple[Array, Array], batch_s
         part.rename(kept)
     with np.load(kept, allow_pickle=False) as archive:
         by_start = (dict(zip(starts, archive[name], strict=True)) for name in ("places", "sure"))
-        return Reference(losses, starts, *by_start)
+        return Reference(losses, statistics, starts, *by_start)
 
 
 class Trained(NamedTuple):
     """What the oracle's run gives to all frameworks: the loss of each step, (S,) float64, and weights it has moved."""
 
     losses: Array
+    statistics: Weights  # of a BatchNorm, after the last of these steps
     weights: Weights  # of float32 values, as the initial ones are
 
 
@@ -182,9 +184,13 @@ def trained(recipe: Recipe, inputs: Inputs, images: Array, labels: Array, folder
     The weights are those at the end of the run. From a tutorial's initialiser nothing moves for an epoch (a loss of
     2.304 after 200 steps, activations up to 0.01), so there they come from a run that Glorot's begins.
     """
-    moved, losses = folder / "trained.npz", folder / "losses.npy"
+    moved, kept, losses = folder / "trained.npz", folder / "statistics.npz", folder / "losses.npy"
     if not losses.exists():
         oracle, found = _run(recipe, inputs.weights, images, labels)
+        part = folder / f"statistics.{os.getpid()}.npz"
+        ends = oracle.get_weights()
+        write_weights(part, {parameter.name: ends[parameter.name] for parameter in recipe.model.statistics()})
+        part.rename(kept)
         if recipe.initialiser != GLOROT:
             oracle, _ = _run(recipe, initial_weights(recipe.model, GLOROT, 0), images, labels)
         part = folder / f"trained.{os.getpid()}.npz"
@@ -192,9 +198,9 @@ def trained(recipe: Recipe, inputs: Inputs, images: Array, labels: Array, folder
         part.rename(moved)
         part = folder / f"losses.{os.getpid()}.npy"
         np.save(part, found)
-        part.rename(losses)  # the last, so that both are there where it is
+        part.rename(losses)  # the last, so that all are there where it is
     weights: Weights = {name: array.astype(np.float64) for name, array in read_weights(moved).items()}
-    return Trained(np.load(losses, allow_pickle=False), weights)
+    return Trained(np.load(losses, allow_pickle=False), read_weights(kept), weights)
 
 
 def _run(recipe: Recipe, weights: Weights, images: Array, labels: Array) -> tuple[NumpyAdapter, Array]:
