@@ -17,7 +17,7 @@ from benchmarks.machine import environments
 from benchmarks.models import native
 
 RECIPE = RECIPES["lenet"]
-IMAGES = np.random.default_rng(0).integers(0, 256, (4, 28, 28), np.uint8)
+IMAGES = np.random.default_rng(0).integers(0, 256, (4, 1, 28, 28), np.uint8)
 
 
 @pytest.fixture
@@ -46,7 +46,7 @@ def test_files_are_written_loaded_and_compared(weights, tmp_path):
     expected = np.zeros((4, 10), np.float32)
     with pytest.raises(WorkerFailed, match="numpy's own npz, loaded, computes something else"):
         native.write_and_verify("numpy", "cpu", RECIPE, weights, tmp_path, IMAGES, expected)
-    pixels = (IMAGES / np.float32(255))[:, None].astype(np.float32)
+    pixels = (IMAGES / np.float32(255)).astype(np.float32)
     found = native.outputs("numpy", "cpu", RECIPE.model, tmp_path, pixels)["npz"]
     assert native.write_and_verify("numpy", "cpu", RECIPE, weights, tmp_path, IMAGES, found)["npz"] < 1e-5
     assert [path.name for path in tmp_path.iterdir()] == ["lenet.npz"]
@@ -57,7 +57,7 @@ def test_networks_of_today_compute_the_same_from_their_file(weights, tmp_path, n
     recipe = RECIPES[name]
     adapter, drawn = NumpyAdapter(recipe), initial_weights(recipe.model, recipe.initialiser, 0)
     adapter.set_weights({key: 1.1 * array + 0.001 for key, array in drawn.items()})
-    pixels = (IMAGES / np.float32(255))[:, None].astype(np.float32)
+    pixels = (IMAGES / np.float32(255)).astype(np.float32)
     batch = adapter.put(pixels[None], np.zeros((1, len(pixels)), np.int64))
     expected = adapter.fetch(adapter.evaluate(batch, 0, 1))
     assert (
@@ -92,7 +92,7 @@ def test_the_first_thousand_images_are_enough(weights, tmp_path, monkeypatch):
     monkeypatch.setattr(native, "MAX_IMAGES", 2)
     weights = initial_weights(RECIPE.model, Initialiser(), 1)
     native.write("numpy", "cpu", RECIPE.model, weights, tmp_path)
-    pixels = (IMAGES / np.float32(255))[:, None].astype(np.float32)
+    pixels = (IMAGES / np.float32(255)).astype(np.float32)
     expected = native.outputs("numpy", "cpu", RECIPE.model, tmp_path, pixels)["npz"]
     expected[2:] = 99  # not looked at
     assert native.write_and_verify("numpy", "cpu", RECIPE, weights, tmp_path, IMAGES, expected)["npz"] < 1e-5

@@ -23,7 +23,7 @@ NOT_HERE = ("gpu", "cluster", "--engine", "NAME")
 NEEDS_ROWS = "--by revision"  # of a sweep that measured two; tests/sweeps/test_compare.py does
 STANDS_FOR = {  # what a user would type in place of it
     **dict.fromkeys(("OLD", "NEW", "BASE", "DIR"), str(ROOT / "results" / "reference")),
-    **{"results/reference": str(ROOT / "results" / "reference"), "F": "pyperf", "main": "HEAD", "wide": "linear"},
+    **{"results/reference": str(ROOT / "results" / "reference"), "F": "pyperf", "main": "HEAD"},
     "torch=/path/to/other/bin/python": f"torch={ROOT / '.tox' / 'torch-cpu' / 'bin' / 'python'}",
 }
 LESS = {  # options of a command that leave it less to do
@@ -47,13 +47,14 @@ NOW = {  # each once, named by the last document that has it
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Where everything is typed: a photograph of a digit and a data set lie there, and a network that is trained."""
+    """Where everything is typed: a photograph of a digit, a data set and a network's file, and one that is trained."""
     made = tmp_path_factory.mktemp("typed")
     photo = Image.new("L", (200, 200), 255)
     ImageDraw.Draw(photo).line([(100, 40), (100, 160)], fill=0, width=18)
     photo.save(made / "photo.png")
     pixels, labels = np.random.default_rng(0).integers(0, 256, (100, 28, 28), np.uint8), np.arange(100) % 10
     np.savez(made / "mnist.npz", x_train=pixels, y_train=labels, x_test=255 - pixels, y_test=labels)
+    (made / "wide.toml").write_text(files_in(ROOT / "docs" / "networks.md")[0])
     return made
 
 
@@ -82,12 +83,12 @@ def environment(folder):
 
 @pytest.fixture(scope="module")
 def trained(folder):
-    """The network that docs/networks.md trains."""
-    [line] = {tuple(line) for _, _, line in COMMANDS if line[1] == "train"}
-    command = [sys.executable, "-m", *as_typed(line)]
-    done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert (folder / "lenet" / "weights.safetensors").exists()
+    """The networks that docs/networks.md trains."""
+    for line in {tuple(line) for _, _, line in COMMANDS if line[1] == "train"}:
+        command = [sys.executable, "-m", *as_typed(line)]
+        done = subprocess.run(command, cwd=folder, env=environment(folder), capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+    assert all((folder / name / "weights.safetensors").exists() for name in ("lenet", "wide"))
 
 
 @pytest.mark.parametrize("line", list(NOW), ids=list(NOW.values()))

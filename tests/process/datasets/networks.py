@@ -1,13 +1,13 @@
-"""`python -m tests.process.datasets.networks ...` is `python -m benchmarks ...` with three small networks declared.
-
-They read images of other sizes than MNIST's. A worker declares them when it loads its adapter from here.
-"""
+"""Three small networks for images of other sizes than MNIST's, and their files."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import tomli_w
+
+from adapters import networks
 from adapters.declaration import SGD, Activation, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
-from adapters.recipes import MODELS, RECIPES
-from tests.process.faults.fake import Fake
 
 RELU = Activation("relu")
 OWN = (
@@ -20,24 +20,11 @@ OWN = (
         batch_size=20,
     ),
 )
-RECIPES.update({recipe.name: recipe for recipe in OWN})
-MODELS.update({recipe.model.name: recipe.model for recipe in OWN})
 
 
-class Networks(Fake):
-    """The adapter of NumPy, in a process that knows these networks."""
-
-
-def main() -> None:
-    """Run the command line with the framework `fake-fake` of the faults' harness, from here."""
-    from adapters.registry import FRAMEWORKS, Framework
-    from benchmarks.__main__ import main as run
-    from tests.process.faults.harness import register
-
-    register()
-    FRAMEWORKS["fake-fake"] = Framework("tests.process.datasets.networks:Networks")
-    run()
-
-
-if __name__ == "__main__":
-    main()
+def file(folder: Path, name: str) -> str:
+    """Write one of these as a user's file; return its path."""
+    [recipe] = (recipe for recipe in OWN if recipe.name == name)
+    path = folder / f"{name}.toml"
+    path.write_text(tomli_w.dumps(networks.declared(recipe)))
+    return str(path)
