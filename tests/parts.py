@@ -64,7 +64,10 @@ STAGES: tuple[tuple[Part, ...], ...] = (
         tested("sweeps", "test", "tests/sweeps", "-m", "not soak"),
         tested("engine", "engine", "tests/engine", "-m", "not soak"),
         tested("process", "test", "tests/process", "-m", "not soak"),
-        *(tested(name, f"{name}-cpu", "tests/frameworks", "--framework", name) for name in FRAMEWORKS),
+        *(
+            tested(name, f"{name}-cpu", "tests/frameworks", "--framework", name, "-m", "not soak")
+            for name in FRAMEWORKS
+        ),
         *(tested(name, "test", f"tests/{name}", "-m", "not soak") for name in ("browser", "attacks", "fuzz")),
     ),
 )

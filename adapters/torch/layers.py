@@ -124,7 +124,8 @@ def _normalised(x: torch.Tensor, arrays: Arrays, epsilon: float) -> torch.Tensor
         mean, variance = next(arrays.statistics), next(arrays.statistics)
         return functional.batch_norm(x, mean, variance, weight, bias, eps=epsilon)
     y, mean, inverse = torch.native_batch_norm(x, weight, bias, None, None, True, 0.0, epsilon)
-    arrays.found += [mean.detach(), inverse.detach().pow(-2) - epsilon]
+    inverse = inverse.detach()
+    arrays.found += [mean.detach(), 1 / (inverse * inverse) - epsilon]
     return y
 
 
@@ -137,7 +138,7 @@ def _attended(x: torch.Tensor, arrays: Arrays, heads: int) -> torch.Tensor:  # (
 
 def _recurred(x: torch.Tensor, arrays: Arrays, units: int, sequence: bool) -> torch.Tensor:
     weight, recurrent, bias = (next(arrays.parameters) for _ in range(3))
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or _in_halves(x):
         return _unrolled(functional.linear(x, weight, bias), recurrent, sequence)
     zeros = x.new_zeros(1, len(x), units)
     both = weight, recurrent, bias, torch.zeros_like(bias)  # cuDNN and oneDNN have two biases
@@ -145,12 +146,21 @@ def _recurred(x: torch.Tensor, arrays: Arrays, units: int, sequence: bool) -> to
     return y if sequence else last[0]
 
 
+def _in_halves(x: torch.Tensor) -> bool:
+    """Return whether products are of float16 on a CPU, for which oneDNN has no LSTM on most processors."""
+    narrow = torch.is_autocast_enabled("cpu") and torch.get_autocast_dtype("cpu") == torch.float16
+    return narrow and x.device.type == "cpu"
+
+
 def _unrolled(gates: torch.Tensor, recurrent: torch.Tensor, sequence: bool) -> torch.Tensor:  # (B, T, 4H)
-    """An LSTM as single steps: of oneDNN's layer torch.func has no gradient that torch.compile can trace in 2.13."""
-    h = c = gates.new_zeros(len(gates), recurrent.shape[1])
+    """An LSTM as single steps: of oneDNN's layer torch.func has no gradient that torch.compile can trace in 2.13.
+
+    What is carried is of the weights' type, whatever products multiply.
+    """
+    h = c = recurrent.new_zeros(len(gates), recurrent.shape[1])
     outputs = []
     for added in gates.unbind(1):
-        i, f, g, o = (added + functional.linear(h, recurrent)).chunk(4, 1)
+        i, f, g, o = (added + functional.linear(h, recurrent)).to(recurrent.dtype).chunk(4, 1)
         c = f.sigmoid() * c + i.sigmoid() * g.tanh()
         h = o.sigmoid() * c.tanh()
         outputs.append(h)

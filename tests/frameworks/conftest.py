@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from adapters.contract import Adapter, Array
 from adapters.declaration import Recipe
+from adapters.recipes import MODERN
 from adapters.registry import FRAMEWORKS, load
 from adapters.weights import initial_weights
 
@@ -35,6 +37,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:  # what the frameworks warn of is theirs to mend; errors stay errors for our own packages
         item.add_marker(pytest.mark.filterwarnings("default"))
+
+
+def long_of_today(name: str) -> Any:
+    """Return a recipe as a parameter; networks of today take minutes, and test_modern.py has all their layers."""
+    return pytest.param(name, marks=pytest.mark.soak) if name in (*MODERN, "mobile") else name
 
 
 @pytest.fixture(scope="session")

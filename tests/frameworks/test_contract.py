@@ -13,7 +13,7 @@ from adapters.recipes import RECIPES
 from adapters.registry import FRAMEWORKS
 from adapters.weights import initial_weights
 from benchmarks.machine.imports import ROOT, _modules
-from tests.frameworks.conftest import BATCH, precise
+from tests.frameworks.conftest import BATCH, long_of_today, precise
 
 # Everything the language has that the published recipes do not use: strides, odd sizes, overlapping and
 # incomplete windows, average pooling, sigmoid after a convolution, softmax in front of the loss.
@@ -107,7 +107,7 @@ def test_refuses_a_network_that_is_not_the_declared_one(adapter_class):
         OneUnitMore(recipe, "cpu", modes(adapter_class)[0], "float32")
 
 
-@pytest.mark.parametrize("name", ALL)
+@pytest.mark.parametrize("name", [long_of_today(name) for name in ALL])
 def test_outputs_equal_the_oracle_s(adapter_class, oracle_class, made, digits, name):
     images, labels = digits(3, BATCH, "float64", seed=5)
     oracle = made(oracle_class, ALL[name])

@@ -18,7 +18,7 @@ from benchmarks.worker.lockstep.prove import prove
 from tests.frameworks.conftest import BATCH
 from tests.frameworks.examples.adapter import EXAMPLES, RECIPE, load
 
-STEPS = 200
+STEPS = 40
 TRAIN, TEST = 1000, 100
 PRINTED = 400  # images that a program trains on, which shows nothing more with all
 CELL = {"device": "cpu", "mode": "eager", "dtype": "float32", "input": "preloaded", "batch_size": BATCH}

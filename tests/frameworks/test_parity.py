@@ -10,7 +10,7 @@ import pytest
 from adapters.contract import MODES
 from adapters.declaration import SGD, Adam
 from adapters.recipes import HEADLINE, RECIPES
-from tests.frameworks.conftest import BATCH, precise
+from tests.frameworks.conftest import BATCH, long_of_today, precise
 
 # Measured possible: 1.7e-15. In float32, where a framework has no float64, 8e-7 of losses and 1e-5 of gradients.
 BOUND = {"float64": 1e-12, "float32": 1e-4}
@@ -53,7 +53,7 @@ def test_fifty_steps_of_the_headline_models(adapter_class, oracle_class, made, d
     check(adapter_class, oracle_class, made, batches, RECIPES[name], 50, record_property)
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in HEADLINE])
+@pytest.mark.parametrize("name", [long_of_today(name) for name in RECIPES if name not in HEADLINE])
 def test_every_recipe(adapter_class, oracle_class, made, digits, record_property, name):
     batches = digits(8, BATCH, "float64")
     check(adapter_class, oracle_class, made, batches, RECIPES[name], 8, record_property)

@@ -40,7 +40,7 @@ def test_a_replayed_step_trains_as_the_oracle_does(monkeypatch, optimiser):
 def test_a_replay_spares_what_the_one_before_returned(monkeypatch):
     """A graph returns the same memory each time: here it is pretended to."""
     loss, gradient, begun = torch.zeros(()), torch.zeros(2), []
-    monkeypatch.setattr(torch, "compile", lambda function, mode: lambda x: ([gradient], loss.add_(x)))
+    monkeypatch.setattr(torch, "compile", lambda function, mode: lambda x: ([gradient], loss.add_(x), []))
     monkeypatch.setattr(torch.compiler, "cudagraph_mark_step_begin", lambda: begun.append(True))
     weight = torch.ones(2)
     step = graphs._replayed(lambda x: x, [weight])
