@@ -34,8 +34,8 @@ from benchmarks.plan.cells import Cell
 from benchmarks.worker import replay
 from benchmarks.worker.inputs import Inputs
 from benchmarks.worker.libraries import numpy_on_one_thread
-from benchmarks.worker.lockstep.bounds import EPSILON, bounds_of, replay_bounds
-from benchmarks.worker.lockstep.reference import HUGE, outputs_apart
+from benchmarks.worker.lockstep.bounds import EPSILON, SWAY, bounds_of, replay_bounds
+from benchmarks.worker.lockstep.reference import HUGE, off_by, off_by_sums, outputs_apart
 from benchmarks.worker.replay import Evaluation, Window
 from benchmarks.worker.train import readings
 
@@ -172,16 +172,16 @@ class Judge:
         The reference network shows it: from weights that are off by no more than rounding it comes to others.
         """
         generator, largest = np.random.default_rng(), dict.fromkeys(KINDS, 0.0)
-        off = EPSILON.get(self.cell.dtype, SUMS * float(np.finfo(storage(self.cell.dtype)).eps)) / 2
+        off, times = EPSILON.get(self.cell.dtype, SUMS * float(np.finfo(storage(self.cell.dtype)).eps)) / 2, CHANCE
+        if self.recipe.model.statistics() and self.cell.dtype == "float32":
+            off, times = off_by_sums(self.recipe, self.cell.batch_size), SWAY
         for _ in range(PERTURBED):
-            before: Weights = {
-                name: array * (1 + off * generator.uniform(-1, 1, array.shape)) for name, array in window.before.items()
-            }
+            before = off_by(self.recipe, window.before, off, generator)
             after = self._taken_again(window, before)
             moved: Weights = {name: window.before[name] + (after[name] - before[name]) for name in after}
             for one in self._deviations(window, moved, again):
                 largest[one.kind] = max(largest[one.kind], one.value)
-        return all(one.value < CHANCE * largest[one.kind] for one in beyond)
+        return all(one.value < times * largest[one.kind] for one in beyond)
 
     def _deviations(self, window: Window, found: Weights, expected: Weights) -> Iterator[_Deviation]:
         """Yield how far weights after a window's steps are apart: all weights, and each parameter."""

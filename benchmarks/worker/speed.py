@@ -112,7 +112,7 @@ def speeds(
     steps = plan["chunk_steps"]
     recorder = replay.Recorder(adapter, batches, start, steps, CHUNKS, judged_steps, device.start, device.stop)
     timed = timing.time_chunks(recorder.work, steps, CHUNKS, adapter.get_weights, device, recorder)
-    timing.check_pauses(timed, recorder.copied_bytes, adapter.device)
+    timing.check_pauses(timed, recorder.copied_bytes, len(recorder.start), adapter.device)
     between_s = [began_ns / 1e9, time.perf_counter_ns() / 1e9]  # CLOCK_MONOTONIC, which the parent reads, too
     hot = interference.heat() > heat
     waited_for = _latencies(train)

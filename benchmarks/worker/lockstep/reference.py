@@ -257,18 +257,9 @@ def _swayed(
     share of their number. torch's inverse deviation of 19,600 values, channels last, is off by 6.6e-5, 7e-8 otherwise.
     What a norm subtracts is off by as much of what it divides by, so that its bias is, too.
     """
-    generator = np.random.default_rng(0)
-    places = oracle.recipe.model.places()
-    summed = len(batch[1]) * max(positions(place) for place in places if place.learns)
-    off = max(ROUNDINGS, summed / 4) * FLOAT32_EPSILON
-    norms = {
-        p.name for p in oracle.recipe.model.parameters() if isinstance(places[p.place].layer, declaration.BatchNorm)
-    }
-    moved: Weights = {}
-    for name, array in start.items():
-        drawn = off * generator.uniform(-1, 1, array.shape)
-        moved[name] = array + drawn * np.abs(start[name.replace("bias", "weight")] if name in norms else array)
-    oracle.set_weights(moved)
+    off = off_by_sums(oracle.recipe, len(batch[1]))
+    oracle.set_weights(off_by(oracle.recipe, start, off, np.random.default_rng(0)))
+    norms = _norms(oracle.recipe)
     oracle.differentiate(*batch)
     # One number, which may move by little as chance has it: all slopes with the sign that moves it.
     sloped = sum(float(np.abs(gradients[name] * start[name]).sum()) for name in norms)
@@ -277,6 +268,28 @@ def _swayed(
     squares = np.array([[np.vdot(part[name], part[name]) for part in (changes, gradients)] for name in changes])
     found |= {name: float(part) for name, part in zip(changes, _ratio(*squares.T), strict=True)}
     return found | {"all": float(_ratio(*squares.sum(axis=0)))}
+
+
+def off_by_sums(recipe: Recipe, batch_size: int) -> float:
+    """Return by which share of themselves float32 may be off that are computed of sums over a batch."""
+    places = [place for place in recipe.model.places() if place.learns]
+    return max(ROUNDINGS, batch_size * max(map(positions, places)) / 4) * FLOAT32_EPSILON
+
+
+def off_by(recipe: Recipe, weights: Weights, off: float, generator: np.random.Generator) -> Weights:
+    """Return weights that are off by at most this share of themselves; a BatchNorm's bias by that of its weight."""
+    norms = _norms(recipe)
+    moved: Weights = {}
+    for name, array in weights.items():
+        scale = np.abs(weights[name.replace("bias", "weight")]) if name in norms else array
+        moved[name] = array + off * generator.uniform(-1, 1, array.shape) * scale
+    return moved
+
+
+def _norms(recipe: Recipe) -> set[str]:
+    """Return the names of the parameters of BatchNorms."""
+    places = recipe.model.places()
+    return {p.name for p in recipe.model.parameters() if isinstance(places[p.place].layer, declaration.BatchNorm)}
 
 
 def _ratio(change: Any, whole: Any) -> Any:
