@@ -424,6 +424,11 @@ class Model:
         """Return what training keeps besides: `batchnorm1.mean`, `batchnorm1.variance`, ..."""
         return tuple(self._arrays("statistics"))
 
+    def momenta(self) -> list[float]:
+        """Return of each of the statistics which share of it a step keeps."""
+        norms = [place.layer for place in self.places() if isinstance(place.layer, BatchNorm)]
+        return [norm.momentum for norm in norms for _ in ("mean", "variance")]
+
     def arrays(self) -> tuple[Parameter, ...]:
         """Return all that makes a trained network: parameters, then statistics."""
         return self.parameters() + self.statistics()

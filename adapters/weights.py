@@ -1,11 +1,13 @@
-"""Initial weights, made once in NumPy so that every framework starts from the same numbers.
+"""Initial weights, made once in NumPy so that every framework starts from the same numbers; and arrays for layers.
 
-They are drawn in float64 and rounded once to float32: every dtype can then hold the same start.
+The first are drawn in float64 and rounded once to float32: every dtype can then hold the same start.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +15,18 @@ import numpy.typing as npt
 from adapters.declaration import Initialiser, Model, Shape
 
 Weights = dict[str, npt.NDArray[np.floating]]
+
+
+class Arrays:
+    """What layers take one after another: parameters, and of a BatchNorm its statistics in an evaluation.
+
+    In training there are none to take, and `found` gets the batch's mean and variance instead.
+    """
+
+    def __init__(self, parameters: Sequence[Any], statistics: Sequence[Any] | None) -> None:
+        self.parameters = iter(parameters)
+        self.statistics = None if statistics is None else iter(statistics)
+        self.found: list[Any] = []
 
 
 def _fans(shape: Shape) -> tuple[int, int]:

@@ -16,10 +16,10 @@ import numpy.typing as npt
 from jax import lax
 
 from adapters.contract import Adapter, Array, Feed, Preloaded, chain
-from adapters.declaration import BatchNorm, Conv2D, Model
-from adapters.jax.layers import Arrays, compute
+from adapters.declaration import Conv2D, Model
+from adapters.jax.layers import compute
 from adapters.optimisers import start, updates
-from adapters.weights import Weights
+from adapters.weights import Arrays, Weights
 
 
 class JaxAdapter(Adapter):
@@ -64,8 +64,7 @@ class JaxAdapter(Adapter):
         self.infer = self.forward if self.mode == "eager" else jax.jit(self.forward)
         self.infer_at = jax.jit(lambda arrays, images, index: self.forward(arrays, images[index]))
         self.learnt = len(self.recipe.model.parameters())
-        norms = [place.layer for place in self.recipe.model.places() if isinstance(place.layer, BatchNorm)]
-        self.kept = [norm.momentum for norm in norms for _ in ("mean", "variance")]
+        self.kept = self.recipe.model.momenta()
         self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.arrays()})
         self.set_rate(self.recipe.schedule.rate(self.recipe.optimiser, 0))
 

@@ -12,6 +12,7 @@ import jax.numpy as jnp
 from jax import lax
 
 from adapters import declaration
+from adapters.weights import Arrays
 
 ACTIVATIONS = {
     "relu": jax.nn.relu,
@@ -23,18 +24,6 @@ ACTIVATIONS = {
 }
 
 NHWC = ("NHWC", "OIHW", "NHWC")
-
-
-class Arrays:
-    """What layers take one after another: parameters, and of a BatchNorm its statistics in an evaluation.
-
-    In training there are none to take, and `found` gets the batch's mean and variance instead.
-    """
-
-    def __init__(self, parameters: Sequence[Any], statistics: Sequence[Any] | None) -> None:
-        self.parameters = iter(parameters)
-        self.statistics = None if statistics is None else iter(statistics)
-        self.found: list[Any] = []
 
 
 def compute(layers: Sequence[declaration.Layer], x: Any, arrays: Arrays, as_matmuls: bool, operands: str) -> Any:

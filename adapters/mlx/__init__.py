@@ -11,10 +11,10 @@ import numpy as np
 from mlx.nn import losses
 
 from adapters.contract import Adapter, Array, Feed, Preloaded, chain
-from adapters.declaration import BatchNorm, Model
-from adapters.mlx.layers import Arrays, compute
+from adapters.declaration import Model
+from adapters.mlx.layers import compute
 from adapters.optimisers import start, updates
-from adapters.weights import Weights
+from adapters.weights import Arrays, Weights
 
 
 class MlxAdapter(Adapter):
@@ -49,8 +49,7 @@ class MlxAdapter(Adapter):
         made: Callable[[Any], Any] = mx.compile if self.mode == "compiled" else lambda function: function
         self.one_step, self.slopes, self.infer = map(made, (self.stepped, self.differentiate, self.forward))
         self.learnt = len(self.recipe.model.parameters())
-        norms = [place.layer for place in self.recipe.model.places() if isinstance(place.layer, BatchNorm)]
-        self.kept = [norm.momentum for norm in norms for _ in ("mean", "variance")]
+        self.kept = self.recipe.model.momenta()
         self.set_weights({p.name: np.zeros(p.shape) for p in self.recipe.model.arrays()})
         self.set_rate(self.recipe.schedule.rate(self.recipe.optimiser, 0))
 

@@ -10,6 +10,7 @@ import mlx.core as mx
 from mlx import nn
 
 from adapters import declaration
+from adapters.weights import Arrays
 
 ACTIVATIONS = {
     "relu": nn.relu,
@@ -19,18 +20,6 @@ ACTIVATIONS = {
     "gelu_tanh": nn.gelu_approx,
     "softmax": nn.softmax,
 }
-
-
-class Arrays:
-    """What layers take one after another: parameters, and of a BatchNorm its statistics in an evaluation.
-
-    In training there are none to take, and `found` gets the batch's mean and variance instead.
-    """
-
-    def __init__(self, parameters: Sequence[Any], statistics: Sequence[Any] | None) -> None:
-        self.parameters = iter(parameters)
-        self.statistics = None if statistics is None else iter(statistics)
-        self.found: list[Any] = []
 
 
 def compute(layers: Sequence[declaration.Layer], x: Any, arrays: Arrays, operands: Any) -> Any:

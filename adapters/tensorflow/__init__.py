@@ -16,10 +16,10 @@ import numpy.typing as npt
 import tensorflow as tf  # it reads the environment
 
 from adapters.contract import Adapter, Array, Feed, Preloaded, chain
-from adapters.declaration import BatchNorm, Model, Parameter
+from adapters.declaration import Model, Parameter
 from adapters.optimisers import start, updates
 from adapters.tensorflow.layers import (
-    Arrays,
+    Unrolled,
     applied,
     convolves,
     depthwise_kernels,
@@ -73,7 +73,7 @@ class TensorflowAdapter(Adapter):
         self.layers = network(model, self.operands)
         self.after_flatten = {index: place.before for index, place in flattened_images(model).items()}
         self.depthwise = depthwise_kernels(model)
-        self.kept = [place.layer.momentum for place in model.places() if isinstance(place.layer, BatchNorm)]
+        self.kept = model.momenta()
         with tf.device(self.place):
             zeros = [self.from_canonical(p, np.zeros(p.shape, self.dtype)) for p in model.parameters()]
             self.parameters = [tf.Variable(array) for array in zeros]
@@ -224,7 +224,7 @@ class TensorflowAdapter(Adapter):
         return array
 
     def inferred(self, images: tf.Tensor) -> tf.Tensor:  # (B, H, W, C) -> (B, outputs)
-        return applied(self.layers, images, Arrays(self.parameters, self.statistics, not self.pays(1)))
+        return applied(self.layers, images, Unrolled(self.parameters, self.statistics, not self.pays(1)))
 
     def loss(self, outputs: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         if self.recipe.loss == "cross_entropy":
@@ -238,7 +238,7 @@ class TensorflowAdapter(Adapter):
     def differentiate(self, images: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, list[tf.Tensor], list[tf.Tensor]]:
         """Return loss, gradients, and the statistics of the batch."""
         unrolls = self.mode == "eager" or not self.pays(labels.shape[0])
-        arrays = Arrays(self.parameters, None, unrolls)
+        arrays = Unrolled(self.parameters, None, unrolls)
         with tf.GradientTape() as tape:
             loss = self.loss(applied(self.layers, images, arrays), labels)
             scaled = loss if self.loss_scale == 1 else loss * self.loss_scale
@@ -287,8 +287,7 @@ class TensorflowAdapter(Adapter):
 
     def keep(self, found: list[tf.Tensor]) -> None:
         """Move the statistics by what a batch's were."""
-        for index, (variable, new) in enumerate(zip(self.statistics, found, strict=True)):
-            kept = self.kept[index // 2]  # of mean and variance
+        for variable, new, kept in zip(self.statistics, found, self.kept, strict=True):
             variable.assign(kept * variable + (1 - kept) * new)
 
     def update(self, gradients: list[tf.Tensor]) -> None:

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from adapters import declaration
 from adapters.declaration import Activation, Conv2D, Dense, Flatten, Model, Place, Shape
+from adapters.weights import Arrays
 
 
 def _gelu(x: tf.Tensor) -> tf.Tensor:
@@ -35,23 +36,17 @@ ACTIVATIONS = {
 UNROLLED = 64  # steps of an LSTM: a loop takes a tenth longer (28 steps, batch 100), and a third of the time to trace
 
 
-class Arrays:
-    """What layers take one after another: parameters, and of a BatchNorm its statistics in an evaluation.
-
-    In training there are none to take, and `found` gets the batch's mean and variance instead. `unrolls` is whether
-    the steps of an LSTM are: XLA takes ten times as long to compile them as it does for a loop that is as fast.
-    """
+class Unrolled(Arrays):
+    """`unrolls` is whether the steps of an LSTM are: XLA compiles a loop in a tenth of the time, and it is as fast."""
 
     def __init__(
         self, parameters: Sequence[tf.Variable], statistics: Sequence[tf.Variable] | None, unrolls: bool
     ) -> None:
+        super().__init__(parameters, statistics)
         self.unrolls = unrolls
-        self.parameters = iter(parameters)
-        self.statistics = None if statistics is None else iter(statistics)
-        self.found: list[tf.Tensor] = []
 
 
-Function = Callable[[tf.Tensor, Arrays], tf.Tensor]
+Function = Callable[[tf.Tensor, Unrolled], tf.Tensor]
 Multiply = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 
 
@@ -222,7 +217,7 @@ def _patches(x: tf.Tensor, height: int, width: int) -> tf.Tensor:  # (B, H, W, C
     return tf.reshape(tf.transpose(grid, [0, 1, 3, 5, 2, 4]), [batch, -1, channels * height * width])
 
 
-def _batch_norm(epsilon: float, x: tf.Tensor, arrays: Arrays) -> tf.Tensor:
+def _batch_norm(epsilon: float, x: tf.Tensor, arrays: Unrolled) -> tf.Tensor:
     """By tensorflow's fused operation where it has one: mobile, batch 100: 17.6 ms a step for 24.4, resnet 133 for 159.
 
     It knows float32 and images alone, and gives the variance divided by one less than the number of values.
@@ -244,12 +239,12 @@ def _batch_norm(epsilon: float, x: tf.Tensor, arrays: Arrays) -> tf.Tensor:
     return found.y
 
 
-def _residual(branch: list[Function], shortcut: list[Function], x: tf.Tensor, arrays: Arrays) -> tf.Tensor:
+def _residual(branch: list[Function], shortcut: list[Function], x: tf.Tensor, arrays: Unrolled) -> tf.Tensor:
     y = applied(branch, x, arrays)
     return y + applied(shortcut, x, arrays)
 
 
-def applied(functions: list[Function], x: tf.Tensor, arrays: Arrays) -> tf.Tensor:
+def applied(functions: list[Function], x: tf.Tensor, arrays: Unrolled) -> tf.Tensor:
     """Return what layers one after another make of a batch."""
     for function in functions:
         x = function(x, arrays)
@@ -259,7 +254,7 @@ def applied(functions: list[Function], x: tf.Tensor, arrays: Arrays) -> tf.Tenso
 # Tokens ---------------------------------------------------------------------------------------------------
 
 
-def _dense(multiply: Callable[..., tf.Tensor], bias: bool, operands: str, x: tf.Tensor, arrays: Arrays) -> tf.Tensor:
+def _dense(multiply: Callable[..., tf.Tensor], bias: bool, operands: str, x: tf.Tensor, arrays: Unrolled) -> tf.Tensor:
     y = multiply(x, next(arrays.parameters), operands)
     return tf.nn.bias_add(y, next(arrays.parameters)) if bias else y
 
@@ -270,13 +265,13 @@ def _matmul(x: tf.Tensor, weight: tf.Variable, operands: str) -> tf.Tensor:
     return tf.reshape(_product(tf.matmul, flat, weight, operands), [*x.shape[:-1], weight.shape[-1]])
 
 
-def _layer_norm(epsilon: float, x: tf.Tensor, arrays: Arrays) -> tf.Tensor:
+def _layer_norm(epsilon: float, x: tf.Tensor, arrays: Unrolled) -> tf.Tensor:
     mean, variance = tf.nn.moments(x, [-1], keepdims=True)
     weight, bias = next(arrays.parameters), next(arrays.parameters)
     return tf.nn.batch_normalization(x, mean, variance, bias, weight, epsilon)
 
 
-def _attention(heads: int, operands: str, x: tf.Tensor, arrays: Arrays) -> tf.Tensor:  # (B, T, D), the same
+def _attention(heads: int, operands: str, x: tf.Tensor, arrays: Unrolled) -> tf.Tensor:  # (B, T, D), the same
     batch, tokens, width = x.shape
     mixed = _matmul(x, next(arrays.parameters), operands)
     parted = tf.transpose(tf.reshape(mixed, [batch, tokens, 3, heads, width // heads]), [2, 0, 3, 1, 4])
@@ -287,7 +282,7 @@ def _attention(heads: int, operands: str, x: tf.Tensor, arrays: Arrays) -> tf.Te
     return _matmul(joined, next(arrays.parameters), operands)
 
 
-def _lstm(units: int, sequence: bool, operands: str, x: tf.Tensor, arrays: Arrays) -> tf.Tensor:
+def _lstm(units: int, sequence: bool, operands: str, x: tf.Tensor, arrays: Unrolled) -> tf.Tensor:
     """What the tokens give to all gates is one product of all steps; the steps are unrolled where they are few."""
     weight, recurrent, bias = (next(arrays.parameters) for _ in range(3))
     given = tf.nn.bias_add(_matmul(tf.transpose(x, [1, 0, 2]), weight, operands), bias)

@@ -20,12 +20,12 @@ from tinygrad import Device, Tensor, TinyJit, dtypes  # it reads the environment
 from tinygrad.helpers import NUM_CPU_THREADS
 
 from adapters.contract import Adapter, Array, Feed, Preloaded, chain
-from adapters.declaration import BatchNorm, Model
+from adapters.declaration import Model
 from adapters.optimisers import start, updates
 from adapters.tinygrad import layers
-from adapters.tinygrad.arrays import Arrays, Pullback
+from adapters.tinygrad.arrays import Pullback
 from adapters.tinygrad.products import product
-from adapters.weights import Weights
+from adapters.weights import Arrays, Weights
 
 
 @dataclass
@@ -77,8 +77,7 @@ class TinygradAdapter(Adapter):
         self.weights = _placed([*zeros, *running])
         self.parameters = [weight.tensor for weight in self.weights[: len(zeros)]]
         self.statistics = [weight.tensor for weight in self.weights[len(zeros) :]]
-        norms = [place.layer for place in model.places() if isinstance(place.layer, BatchNorm)]
-        self.kept = [norm.momentum for norm in norms for _ in ("mean", "variance")]
+        self.kept = self.recipe.model.momenta()
         self.slots = [_placed(map(np.atleast_1d, slot)) for slot in start(self.recipe.optimiser, zeros)]
         self.rate_given, self.loss_made = _shared((1,), self.dtype), _shared((1,), self.dtype)
         self.outputs: dict[int, Shared] = {}  # by batch size

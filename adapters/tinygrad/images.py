@@ -8,8 +8,9 @@ from functools import reduce
 from tinygrad import Tensor
 
 from adapters import declaration
-from adapters.tinygrad.arrays import Arrays, Pullback, total
+from adapters.tinygrad.arrays import Pullback, total
 from adapters.tinygrad.products import product
+from adapters.weights import Arrays
 
 
 def _windows(x: Tensor, size: int, stride: int, padding: int) -> Tensor:  # (B, C, H, W) -> (B, C, Ho, Wo, K, K)

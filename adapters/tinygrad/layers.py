@@ -16,8 +16,9 @@ from tinygrad import Tensor
 from adapters import declaration
 from adapters.numpy.functions import CUBE, ERF_IS_ONE, LARGE, SLOPE, SMALL
 from adapters.tinygrad import images, tokens
-from adapters.tinygrad.arrays import Arrays, Pullback, total
+from adapters.tinygrad.arrays import Pullback, total
 from adapters.tinygrad.products import product
+from adapters.weights import Arrays
 
 ACTIVATIONS = {"relu": Tensor.relu, "tanh": Tensor.tanh, "sigmoid": Tensor.sigmoid, "softmax": Tensor.softmax}
 SLOPES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {  # of output and its gradient

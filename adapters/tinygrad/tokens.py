@@ -6,8 +6,9 @@ import math
 
 from tinygrad import Tensor
 
-from adapters.tinygrad.arrays import Arrays, Pullback, total
+from adapters.tinygrad.arrays import Pullback, total
 from adapters.tinygrad.products import product
+from adapters.weights import Arrays
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> tuple[Tensor, Pullback]:

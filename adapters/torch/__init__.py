@@ -15,11 +15,11 @@ from torch import nn
 from torch.nn import functional
 
 from adapters.contract import NARROW, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
-from adapters.declaration import SGD, Adam, BatchNorm, Model, Parameter
+from adapters.declaration import SGD, Adam, Model, Parameter
 from adapters.torch.feed import endless
 from adapters.torch.graphs import InPlace, Loop, Loops, compiled, missing_compiler
-from adapters.torch.layers import Arrays, channels_last, layer_of, turned
-from adapters.weights import Weights
+from adapters.torch.layers import channels_last, layer_of, turned
+from adapters.weights import Arrays, Weights
 
 
 class TorchAdapter(Adapter):
@@ -76,8 +76,7 @@ class TorchAdapter(Adapter):
         self.arrays = [channels_last(self.empty(parameter)) for parameter in self.recipe.model.parameters()]
         self.parameters = [nn.Parameter(array) for array in self.arrays]  # the same memory, seen by autograd
         self.statistics = [self.empty(parameter) for parameter in self.recipe.model.statistics()]
-        norms = [place.layer for place in self.recipe.model.places() if isinstance(place.layer, BatchNorm)]
-        self.kept = [norm.momentum for norm in norms for _ in ("mean", "variance")]
+        self.kept = self.recipe.model.momenta()
         # A number would be compiled in, and a graph reads only what lies on the card.
         self.rate_array = torch.tensor(self.rate, dtype=self.type, device=self.place)
         self.in_place = InPlace(self.recipe.optimiser, self.arrays, self.rate_array)

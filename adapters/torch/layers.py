@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 
 import torch
 from torch.nn import functional
 
 from adapters import declaration
+from adapters.weights import Arrays
 
 Function = Callable[[torch.Tensor], torch.Tensor]
 
@@ -36,18 +37,6 @@ def channels_last(tensor: torch.Tensor) -> torch.Tensor:
 def turned(parameter: declaration.Parameter) -> bool:
     """Return whether torch keeps a weight the other way round: (out, in), as nn.Linear and nn.LSTM have it."""
     return len(parameter.shape) == 2 and not parameter.name.startswith("position")
-
-
-class Arrays:
-    """What layers take one after another: parameters, and of a BatchNorm its statistics in an evaluation.
-
-    In training there are none to take, and `found` gets the batch's mean and variance instead.
-    """
-
-    def __init__(self, parameters: Sequence[torch.Tensor], statistics: Sequence[torch.Tensor] | None) -> None:
-        self.parameters = iter(parameters)
-        self.statistics = None if statistics is None else iter(statistics)
-        self.found: list[torch.Tensor] = []
 
 
 def layer_of(layer: declaration.Layer) -> Callable[[torch.Tensor, Arrays], torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+from abc import abstractmethod
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,9 +37,9 @@ class ExampleAdapter(Adapter):
         self.example.RATE = float(np.float32(self.example.RATE))
         self.start()
 
+    @abstractmethod
     def start(self) -> None:
         """Make the example's network, of self.dtype, and its optimiser."""
-        raise NotImplementedError
 
     def put(self, images: Array, labels: Array) -> Preloaded:
         placed = [[self.place(batch) for batch in part] for part in (images, labels)]
@@ -56,6 +57,6 @@ class ExampleAdapter(Adapter):
         self.set_weights(before)
         return found
 
+    @abstractmethod
     def slopes(self) -> list[Array]:
         """Return the gradients of the last step, canonical."""
-        raise NotImplementedError

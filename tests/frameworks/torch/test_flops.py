@@ -27,7 +27,7 @@ from adapters.declaration import (
 from adapters.flops import model_flops
 from adapters.recipes import MODELS
 from adapters.torch import TorchAdapter
-from adapters.torch.layers import Arrays
+from adapters.weights import Arrays
 
 
 @contextmanager

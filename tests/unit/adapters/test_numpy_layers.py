@@ -69,7 +69,7 @@ def sample_of(shape):
     return (shape[0], *shape[2:]) if len(shape) == 4 else shape[1:]
 
 
-def made(declared, shape, generator):
+def layer_of(declared, shape, generator):
     places = list(declaration._walk((declared,), sample_of(shape), "", True))
     layer = layers.make(declared, iter(places))
     for part, place in zip(layer.parts(), places, strict=True):
@@ -97,7 +97,7 @@ def central_difference(function, x, step=1e-6):
 @pytest.mark.parametrize(("declared", "shape"), LAYERS, ids=str)
 def test_backward_is_the_derivative_of_forward(declared, shape):
     generator = np.random.default_rng(0)
-    layer, x = made(declared, shape, generator), generator.normal(size=shape)
+    layer, x = layer_of(declared, shape, generator), generator.normal(size=shape)
     direction = generator.normal(size=layer.forward(x).shape)
 
     def value():
@@ -230,7 +230,7 @@ def slow(declared, layer, x):
 @pytest.mark.parametrize(("declared", "shape"), LAYERS, ids=str)
 def test_forward_equals_a_slower_one_written_as_loops(declared, shape):
     generator = np.random.default_rng(1)
-    layer, x = made(declared, shape, generator), generator.normal(size=shape)
+    layer, x = layer_of(declared, shape, generator), generator.normal(size=shape)
     layer.training = False
     found = layer.forward(x)
     samples = x.transpose(1, 0, 2, 3) if x.ndim == 4 else x
@@ -243,7 +243,7 @@ def test_forward_equals_a_slower_one_written_as_loops(declared, shape):
 def test_a_batch_norm_takes_the_batch_s_statistics_and_keeps_a_share_of_them(shape):
     generator = np.random.default_rng(2)
     declared = declaration.BatchNorm(0.7, 0.01)
-    layer, x = made(declared, shape, generator), generator.normal(size=shape)
+    layer, x = layer_of(declared, shape, generator), generator.normal(size=shape)
     found, before = layer.forward(x), (layer.mean.copy(), layer.variance.copy())
     channels = x if x.ndim == 4 else x.T
     for index, channel in enumerate(channels):
@@ -278,7 +278,7 @@ def test_the_error_function_is_that_of_the_standard_library():
 
 def test_of_tied_maxima_the_first_takes_the_gradient():
     x = np.ones((1, 1, 2, 2))
-    layer = made(declaration.MaxPool2D(2, 2), x.shape, np.random.default_rng(0))
+    layer = layer_of(declaration.MaxPool2D(2, 2), x.shape, np.random.default_rng(0))
     layer.forward(x)
     assert layer.backward(np.full((1, 1, 1, 1), 3.0)).ravel().tolist() == [3, 0, 0, 0]
 
@@ -293,5 +293,5 @@ def test_extreme_logits_stay_finite():
         assert np.isfinite(loss)
         assert np.isfinite(gradient).all()
     for function in ("sigmoid", "softmax", "tanh"):
-        layer = made(declaration.Activation(function), (1, 2), np.random.default_rng(0))
+        layer = layer_of(declaration.Activation(function), (1, 2), np.random.default_rng(0))
         assert np.isfinite(layer.forward(np.array([[1e4, -1e4]]))).all()

@@ -123,3 +123,13 @@ def test_a_device_without_events_has_no_seconds_of_its_own(clock, timer):
     device = timing.DeviceClock(queue if timer else None)
     work = timing.training(queue, timing.PreloadedBatches(queue, contract.Preloaded(None, None, 7)), device)
     assert timing.time_chunks(work, 100, 3, settle=lambda: None, device=device).device_s == ()
+
+
+def test_a_pause_may_copy_many_arrays_and_do_no_more():
+    for pause_s, arrays, bound in ((0.009, 6, None), (0.02, 6, "0.01"), (0.02, 41, None), (0.05, 41, "0.041")):
+        timed = timing.Timed([0.1] * 10, 1.0, 1.0, True, pause_s=(pause_s,) * 10, pause_cpu_s=(pause_s,) * 10)
+        if bound is None:
+            timing.check_pauses(timed, 0, arrays, "cpu")
+        else:
+            with pytest.raises(timing.Inconsistent, match=f"in {pause_s} CPU seconds, bound {bound}:"):
+                timing.check_pauses(timed, 0, arrays, "cpu")
