@@ -20,6 +20,13 @@ KEYS = {  # of the parameters, where gluon has another name for an array
 
 
 def write(layers: list[dict[str, Any]], weights: dict[str, Any], folder: Path, name: str) -> None:
+    network = filled(layers, weights)
+    network.hybridize()
+    network(mx.nd.zeros((1, *layers[0]["input_shape"])))  # export writes the graph of a forward pass
+    network.export(str(folder / name))
+
+
+def filled(layers: list[dict[str, Any]], weights: dict[str, Any]) -> nn.HybridSequential:
     network = sequential(layers)
     network.initialize(ctx=mx.cpu())
     parameters = network.collect_params()
@@ -28,9 +35,7 @@ def write(layers: list[dict[str, Any]], weights: dict[str, Any], folder: Path, n
         named = KEYS.get(owner.rstrip("0123456789"), {}).get(part, part)
         turned = array.ndim == 2 and not owner.startswith("position")  # nn.Dense and rnn.LSTM keep (out, in)
         parameters[f"{owner}_{named}"].set_data(mx.nd.array(array.T if turned else array))
-    network.hybridize()
-    network(mx.nd.zeros((1, *layers[0]["input_shape"])))  # export writes the graph of a forward pass
-    network.export(str(folder / name))
+    return network
 
 
 def load(form: str, layers: list[dict[str, Any]], folder: Path, name: str) -> Callable[[Any], Any]:

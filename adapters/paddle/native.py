@@ -33,6 +33,14 @@ KEYS = {  # of the state_dict, where paddle has another name for an array
 
 
 def write(layers: list[dict[str, Any]], weights: dict[str, Any], folder: Path, name: str) -> None:
+    network = filled(layers, weights)
+    network.eval()
+    paddle.save(network.state_dict(), str(folder / f"{name}.pdparams"))
+    images = InputSpec([None, *layers[0]["input_shape"]], "float32", "images")
+    paddle.jit.save(network, str(folder / name), input_spec=[images])
+
+
+def filled(layers: list[dict[str, Any]], weights: dict[str, Any]) -> nn.Sequential:
     paddle.device.set_device("cpu")
     network = sequential(layers)
     state = network.state_dict()
@@ -41,10 +49,7 @@ def write(layers: list[dict[str, Any]], weights: dict[str, Any], folder: Path, n
         owner, _, part = key.partition(".")
         for named, own in parts(owner.rstrip("0123456789"), part, array):
             state[f"{paths[owner]}.{named}"].set_value(own)
-    network.eval()
-    paddle.save(network.state_dict(), str(folder / f"{name}.pdparams"))
-    images = InputSpec([None, *layers[0]["input_shape"]], "float32", "images")
-    paddle.jit.save(network, str(folder / name), input_spec=[images])
+    return network
 
 
 def parts(kind: str, part: str, array: Any) -> list[tuple[str, Any]]:

@@ -17,6 +17,12 @@ FORMATS = ("keras", "saved_model")
 
 
 def write(layers: list[dict[str, Any]], weights: dict[str, Any], folder: Path, name: str) -> None:
+    network = filled(layers, weights, name)
+    network.save(folder / f"{name}.keras")
+    network.export(str(folder / f"{name}_saved_model"), verbose=False)
+
+
+def filled(layers: list[dict[str, Any]], weights: dict[str, Any], name: str) -> tf.keras.Model:
     channels, *size = layers[0]["input_shape"]
     images = nn.Input((*size, channels))
     network = tf.keras.Model(images, chain(layers, images), name=name)
@@ -27,8 +33,7 @@ def write(layers: list[dict[str, Any]], weights: dict[str, Any], folder: Path, n
         layer = network.get_layer(owner)
         pairs = zip(own_arrays(layer, arrays), layer.weights, strict=True)
         layer.set_weights([array.reshape(variable.shape) for array, variable in pairs])
-    network.save(folder / f"{name}.keras")
-    network.export(str(folder / f"{name}_saved_model"), verbose=False)
+    return network
 
 
 def load(form: str, layers: list[dict[str, Any]], folder: Path, name: str) -> Callable[[Any], Any]:

@@ -28,6 +28,14 @@ KEYS = {  # of the state_dict, where torch has another name for an array
 
 
 def write(layers: list[dict[str, Any]], weights: dict[str, Any], folder: Path, name: str) -> None:
+    network = filled(layers, weights)
+    torch.save(network.state_dict(), folder / f"{name}.pt")
+    example = torch.zeros(2, *layers[0]["input_shape"])  # of 2: a batch of 1 would be taken for a constant
+    program = torch.export.export(network.eval(), (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
+    torch.export.save(program, folder / f"{name}.pt2")
+
+
+def filled(layers: list[dict[str, Any]], weights: dict[str, Any]) -> nn.Sequential:
     network = sequential(layers)
     state = network.state_dict()
     owners = {key.rpartition(".")[0].rpartition(".")[2]: key.rpartition(".")[0] for key in state}
@@ -37,10 +45,7 @@ def write(layers: list[dict[str, Any]], weights: dict[str, Any], folder: Path, n
         path = f"{owners[owner]}.{named}" if owner in owners else named
         turned = array.ndim == 2 and not owner.startswith("position")  # nn.Linear and nn.LSTM keep (out, in)
         state[path].copy_(torch.from_numpy(array.T if turned else array))
-    torch.save(state, folder / f"{name}.pt")
-    example = torch.zeros(2, *layers[0]["input_shape"])  # of 2: a batch of 1 would be taken for a constant
-    program = torch.export.export(network.eval(), (example,), dynamic_shapes=({0: torch.export.Dim("batch")},))
-    torch.export.save(program, folder / f"{name}.pt2")
+    return network
 
 
 def load(form: str, layers: list[dict[str, Any]], folder: Path, name: str) -> Callable[[Any], Any]:

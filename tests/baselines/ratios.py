@@ -4,12 +4,13 @@ Run it with the python of that framework's environment and PYTHONPATH at the che
 same weights and train the same network on the same batches in turn, A B then B A, so that a machine others use disturbs
 both alike; only the ratio means anything. Their losses must agree after five steps, else nothing is timed.
 
-`--against plain`: NAME_loop.py holds one or several loops a mode, each as an expert would write it; a pilot picks the
+`--against plain`: loops/NAME.py holds one or several loops a mode, each as an expert would write it; a pilot picks the
 fastest and the line names it. Every loop has a process of its own: mxnet's hybridized loops leave threads behind that
 slow all after them by a third. The last figure is its speed before any adapter was built: if it is far above its speed
 beside the adapter, the adapter slows the whole process and the ratio hides it (an array copy of over 200,000 elements
-on mxnet's main thread halved lenet so). `--against trainer`: NAME_trainer.py holds what users call instead (Keras fit,
-DataLoaders), an epoch a call, fed as its API is; the adapter still trains on preloaded batches.
+on mxnet's main thread halved lenet so). `--against layers`: the same for the networks of today; layers/NAME.py holds
+loops around the framework's own layers and optimisers. `--against trainer`: trainers/NAME.py holds what users call
+instead (Keras fit, DataLoaders), an epoch a call, fed as its API is; the adapter still trains on preloaded batches.
 """
 
 from __future__ import annotations
@@ -41,9 +42,11 @@ if TYPE_CHECKING:  # the program starts itself again before it imports a framewo
 Array = npt.NDArray[Any]
 Run = Callable[[int, int], Any]  # train on `count` batches from `first` on, wrapping; plain loops return the last loss
 HERE = Path(__file__).parent
-WITH_LOOPS, WITH_TRAINER = (
-    sorted(path.stem.removesuffix(end) for path in HERE.glob(f"*{end}.py")) for end in ("_loop", "_trainer")
-)
+FOLDERS = {"plain": "loops", "layers": "layers", "trainer": "trainers"}
+WITH = {  # the frameworks that have one
+    against: sorted(path.stem for path in (HERE / folder).glob("*.py")) for against, folder in FOLDERS.items()
+}
+WITH_LOOPS = WITH["plain"]
 MODES = ("eager", "compiled", "fused")
 POOLS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 FORCED = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # they choose BLAS kernels for another machine
@@ -67,20 +70,25 @@ def main() -> None:
             batches = digits.batches(pixels, labels, batch_size)
             recipe = RECIPES[name]
             for mode in options.modes.split(","):
-                if not adapter_class.unsupported(options.device, mode, "float32"):
+                lacks = options.against != "trainer" and not loops(options.framework, options.against).get(mode)
+                if not lacks and not adapter_class.unsupported(options.device, mode, "float32"):
                     cell = {"framework": options.framework, "model": name, "mode": mode, "batch_size": batch_size}
-                    if options.against == "plain" and options.loop is None:
-                        row = fastest_loop(cell, options.pairs)
+                    if options.against != "trainer" and options.loop is None:
+                        row = fastest_loop(cell, options.against, options.pairs)
                     else:
                         row = cell | COMPARE[options.against](options, adapter_class, recipe, mode, batches)
                         row["recommended"] = adapter_class.recommended_mode(recipe.model, options.device) == mode
                     print(json.dumps(row) if options.json else line(row), flush=True)
 
 
-def fastest_loop(cell: dict[str, Any], pairs: int) -> dict:
-    """Try every plain loop of a cell alone, then return the row of the fastest, each from a process of its own."""
-    plain = importlib.import_module(f"tests.baselines.{cell['framework']}_loop")
-    names = [make.__name__ for make in plain.LOOPS[cell["mode"]]]
+def loops(framework: str, against: str) -> dict[str, tuple[Callable[..., Run], ...]]:
+    """Return the loops by hand of a framework, by mode."""
+    return importlib.import_module(f"tests.baselines.{FOLDERS[against]}.{framework}").LOOPS
+
+
+def fastest_loop(cell: dict[str, Any], against: str, pairs: int) -> dict:
+    """Try every loop of a cell alone, then return the row of the fastest, each from a process of its own."""
+    names = [make.__name__ for make in loops(cell["framework"], against)[cell["mode"]]]
     alone = {name: rate for name in names for rate in in_process(cell, name, 0)["alone"].values()}
     return in_process(cell, max(alone, key=alone.get), pairs) | {"alone": alone}
 
@@ -106,8 +114,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--loop", help="only this plain loop, by the name of its function")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
-    if options.device == "gpu" and options.against != "plain":
-        raise SystemExit("on a GPU there are plain loops alone")
+    if options.device == "gpu" and options.against == "trainer":
+        raise SystemExit("on a GPU there are loops alone")
+    if options.framework not in WITH[options.against]:
+        raise SystemExit(f"{options.framework} has no {options.against} here; {', '.join(WITH[options.against])} have")
     return options
 
 
@@ -119,12 +129,11 @@ def fix_environment(threads: int) -> None:
         os.execve(sys.executable, [sys.executable, *sys.argv], wanted)  # noqa: S606  # itself, no shell
 
 
-def against_plain(options: Any, adapter_class: type[Adapter], recipe: Recipe, mode: str, batches: Any) -> dict:
+def against_loop(options: Any, adapter_class: type[Adapter], recipe: Recipe, mode: str, batches: Any) -> dict:
     from adapters.weights import initial_weights
 
-    plain = importlib.import_module(f"tests.baselines.{options.framework}_loop")
     weights = initial_weights(recipe.model, recipe.initialiser, 0)
-    (make,) = [make for make in plain.LOOPS[mode] if make.__name__ == options.loop]
+    (make,) = [make for make in loops(options.framework, options.against)[mode] if make.__name__ == options.loop]
     weights = {name: array.astype(np.float32) for name, array in weights.items()}
     place = {"device": options.device} if "device" in inspect.signature(make).parameters else {}
     if options.device == "gpu" and not place:
@@ -147,9 +156,7 @@ def against_plain(options: Any, adapter_class: type[Adapter], recipe: Recipe, mo
 
 
 def against_trainer(options: Any, adapter_class: type[Adapter], recipe: Recipe, mode: str, batches: Any) -> dict:
-    if options.framework not in WITH_TRAINER:
-        raise SystemExit(f"{options.framework} has no trainer of its own")
-    trainers = importlib.import_module(f"tests.baselines.{options.framework}_trainer")
+    trainers = importlib.import_module(f"tests.baselines.trainers.{options.framework}")
     samples = 60_000 if recipe.name == "mlp" else 10_000  # an epoch long enough to pay for its beginning
     images, labels = (array.reshape(-1, *array.shape[2:])[:samples] for array in batches)
     batch_size = batches[1].shape[1]
@@ -166,7 +173,7 @@ def against_trainer(options: Any, adapter_class: type[Adapter], recipe: Recipe, 
     return {"against": trainers.NAME, "rates": rates, "alone": {}}
 
 
-COMPARE = {"plain": against_plain, "trainer": against_trainer}
+COMPARE = {"plain": against_loop, "layers": against_loop, "trainer": against_trainer}
 
 
 def placed(adapter: Adapter, recipe: Recipe, images: Array, labels: Array) -> Preloaded:

@@ -12,19 +12,10 @@ import os
 import subprocess
 from pathlib import Path
 
-from tests.baselines.ratios import MODES, WITH_LOOPS, WITH_TRAINER, spread
+from tests.baselines.ratios import MODES, WITH, WITH_LOOPS, spread
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADER = (
-    "framework",
-    "model",
-    "mode",
-    "batch size",
-    "adapter / plain loop",
-    "plain loop",
-    "adapter / trainer",
-    "trainer",
-)
+HEADER = ("framework", "model", "mode", "batch size", "adapter / loop", "loop", "adapter / trainer", "trainer")
 
 
 def main() -> None:
@@ -33,7 +24,7 @@ def main() -> None:
     parser.add_argument("--frameworks", default=",".join(WITH_LOOPS))
     parser.add_argument("--models", default="mlp,lenet")
     parser.add_argument("--batch-size", default="100,1000")
-    parser.add_argument("--against", default="plain,trainer")
+    parser.add_argument("--against", default="plain,trainer", help="networks of today: layers")
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--only-print", action="store_true")
     options = parser.parse_args()
@@ -43,7 +34,7 @@ def main() -> None:
         for model in options.models.split(",")
         for batch_size in options.batch_size.split(",")
         for against in options.against.split(",")
-        if against == "plain" or framework in WITH_TRAINER
+        if framework in WITH[against]
     ]
     for cell in [] if options.only_print else cells:
         with options.rows.open("a") as file:
@@ -66,13 +57,13 @@ def table(rows: list[dict]) -> str:
     found: dict[tuple, dict] = {}
     for row in rows:
         cell = (WITH_LOOPS.index(row["framework"]), row["model"], MODES.index(row["mode"]), row["batch_size"])
-        found.setdefault(cell, {})["plain" if row["alone"] else "trainer"] = row
+        found.setdefault(cell, {})["loop" if row["alone"] else "trainer"] = row
     lines = [HEADER, ("---",) * len(HEADER)]
     for cell in sorted(found, key=lambda cell: (cell[0], cell[1] != "mlp", *cell[2:])):
         sides = found[cell]
         one = next(iter(sides.values()))
         shown = [one["framework"], one["model"], one["mode"] + "*" * one["recommended"], f"{one['batch_size']:,}"]
-        for side in ("plain", "trainer"):
+        for side in ("loop", "trainer"):
             shown += (
                 [f"{spread(sides[side])} n={len(sides[side]['rates'])}", sides[side]["against"]]
                 if side in sides

@@ -30,12 +30,16 @@ def network(model: str, weights: dict[str, Any] | None = None) -> nn.HybridSeque
 
 def with_trainer(model: str, images: Any, labels: Any, weights: Any, hybrid: bool) -> Run:
     """As the tutorials have it: gluon's loss and Trainer."""
+    return trained(network(model, weights), "sgd", {"learning_rate": RATE}, images, labels, hybrid)
+
+
+def trained(net: Any, optimizer: str, settings: dict[str, Any], images: Any, labels: Any, hybrid: bool) -> Run:
     batches = [(mx.nd.array(x), mx.nd.array(y)) for x, y in zip(images, labels, strict=True)]
-    net, criterion = network(model, weights), gluon.loss.SoftmaxCrossEntropyLoss()
+    criterion = gluon.loss.SoftmaxCrossEntropyLoss()
     if hybrid:
         net.hybridize(static_alloc=True, static_shape=True)
         criterion.hybridize(static_alloc=True, static_shape=True)
-    trainer = gluon.Trainer(net.collect_params(), "sgd", {"learning_rate": RATE}, kvstore=None)
+    trainer = gluon.Trainer(net.collect_params(), optimizer, settings, kvstore=None)
 
     def run(first: int, count: int) -> float:
         for index in range(first, first + count):

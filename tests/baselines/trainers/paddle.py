@@ -8,7 +8,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from tests.baselines.paddle_loop import network
+from tests.baselines.loops.paddle import network
 
 NAME = "Model.fit"
 

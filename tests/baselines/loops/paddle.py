@@ -32,11 +32,14 @@ def network(model: str, convolution: Any) -> nn.Sequential:
 
 def dygraph(model: str, images: Any, labels: Any, weights: Any, convolution: Any = nn.Conv2D, wrap: Any = None) -> Run:
     paddle.set_device("cpu")
-    batches = [(paddle.to_tensor(x), paddle.to_tensor(y)) for x, y in zip(images, labels, strict=True)]
     net = network(model, convolution)
     for own, given in zip(net.parameters(), weights.values(), strict=True):
         own.set_value(given)
-    optimizer = paddle.optimizer.SGD(RATE, net.parameters())
+    return trained(net, paddle.optimizer.SGD(RATE, net.parameters()), images, labels, wrap)
+
+
+def trained(net: Any, optimizer: Any, images: Any, labels: Any, wrap: Any = None) -> Run:
+    batches = [(paddle.to_tensor(x), paddle.to_tensor(y)) for x, y in zip(images, labels, strict=True)]
 
     def loss_of(x: Any, y: Any) -> Any:
         return F.cross_entropy(net(x), y)
@@ -54,16 +57,20 @@ def dygraph(model: str, images: Any, labels: Any, weights: Any, convolution: Any
     return run
 
 
+def whole_graph(function: Any) -> Any:
+    return paddle.jit.to_static(function, full_graph=True)
+
+
 def dygraph_flat_bias(model: str, images: Any, labels: Any, weights: Any) -> Run:
     return dygraph(model, images, labels, weights, Conv2D)
 
 
 def to_static(model: str, images: Any, labels: Any, weights: Any) -> Run:
-    return dygraph(model, images, labels, weights, nn.Conv2D, lambda f: paddle.jit.to_static(f, full_graph=True))
+    return dygraph(model, images, labels, weights, nn.Conv2D, whole_graph)
 
 
 def to_static_flat_bias(model: str, images: Any, labels: Any, weights: Any) -> Run:
-    return dygraph(model, images, labels, weights, Conv2D, lambda f: paddle.jit.to_static(f, full_graph=True))
+    return dygraph(model, images, labels, weights, Conv2D, whole_graph)
 
 
 def program(model: str, images: Any, labels: Any, weights: Any) -> Run:

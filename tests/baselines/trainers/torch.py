@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch.utils.data import DataLoader, TensorDataset
 
-from tests.baselines.torch_loop import network
+from tests.baselines.loops.torch import network
 
 NAME = "DataLoader"
 

@@ -8,7 +8,7 @@ from typing import Any
 import mxnet as mx
 from mxnet import autograd, gluon
 
-from tests.baselines.mxnet_loop import network
+from tests.baselines.loops.mxnet import network
 
 NAME = "gluon DataLoader"
 

@@ -80,11 +80,11 @@ def placed(convolve: Callable[..., Any], images: Any, labels: Any) -> tuple[Any,
 
 
 def by_step(
-    step: Callable[..., Any], convolve: Callable[..., Any], images: Any, labels: Any, weights: Any, device: str
+    step: Callable[..., Any], convolve: Callable[..., Any], images: Any, labels: Any, parameters: Any, device: str
 ) -> Run:
     put = partial(jax.device_put, device=jax.devices(device)[0])
     batches = [(put(x), put(y)) for x, y in zip(*placed(convolve, images, labels), strict=True)]
-    parameters = [put(array) for array in weights.values()]
+    parameters = put(parameters)
 
     def run(first: int, count: int) -> float:
         nonlocal parameters
@@ -97,11 +97,11 @@ def by_step(
 
 
 def by_loop(
-    step: Callable[..., Any], convolve: Callable[..., Any], images: Any, labels: Any, weights: Any, device: str
+    step: Callable[..., Any], convolve: Callable[..., Any], images: Any, labels: Any, parameters: Any, device: str
 ) -> Run:
     put = partial(jax.device_put, device=jax.devices(device)[0])
     images, labels = (put(array) for array in placed(convolve, images, labels))
-    parameters, loss = [put(array) for array in weights.values()], put(jnp.zeros(()))
+    parameters, loss = put(parameters), put(jnp.zeros(()))
 
     @partial(jax.jit, donate_argnums=(0,))
     def steps(carried: Any, images: Any, labels: Any, first: Any, count: Any) -> Any:
@@ -120,27 +120,31 @@ def by_loop(
 
 
 def op_by_op(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
-    return by_step(make_step(model, built_in), built_in, images, labels, weights, device)
+    return by_step(make_step(model, built_in), built_in, images, labels, list(weights.values()), device)
 
 
 def op_by_op_nhwc(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
-    return by_step(make_step(model, built_in_nhwc), built_in_nhwc, images, labels, weights, device)
+    return by_step(make_step(model, built_in_nhwc), built_in_nhwc, images, labels, list(weights.values()), device)
 
 
 def jit(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
-    return by_step(jax.jit(make_step(model, built_in), donate_argnums=0), built_in, images, labels, weights, device)
+    return by_step(
+        jax.jit(make_step(model, built_in), donate_argnums=0), built_in, images, labels, list(weights.values()), device
+    )
 
 
 def jit_matmuls(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
-    return by_step(jax.jit(make_step(model, matmuls), donate_argnums=0), matmuls, images, labels, weights, device)
+    return by_step(
+        jax.jit(make_step(model, matmuls), donate_argnums=0), matmuls, images, labels, list(weights.values()), device
+    )
 
 
 def fori_loop(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
-    return by_loop(make_step(model, built_in), built_in, images, labels, weights, device)
+    return by_loop(make_step(model, built_in), built_in, images, labels, list(weights.values()), device)
 
 
 def fori_loop_matmuls(model: str, images: Any, labels: Any, weights: Any, device: str) -> Run:
-    return by_loop(make_step(model, matmuls), matmuls, images, labels, weights, device)
+    return by_loop(make_step(model, matmuls), matmuls, images, labels, list(weights.values()), device)
 
 
 LOOPS = {"eager": (op_by_op, op_by_op_nhwc), "compiled": (jit, jit_matmuls), "fused": (fori_loop, fori_loop_matmuls)}

@@ -62,8 +62,7 @@ def by_step(step: Callable[[Any, Any], Any], images: Any, labels: Any) -> Run:
     return run
 
 
-def by_loop(compile: Any, images: Any, labels: Any, weights: Any) -> Run:
-    step = make_step(weights)
+def by_loop(compile: Any, step: Callable[[Any, Any], Any], images: Any, labels: Any) -> Run:
     images, labels = tf.constant(images.transpose(0, 1, 3, 4, 2)), tf.constant(labels.astype("int32"))
 
     @compile
@@ -98,11 +97,11 @@ def graph_xla(_model: str, images: Any, labels: Any, weights: Any) -> Run:
 
 
 def loop(_model: str, images: Any, labels: Any, weights: Any) -> Run:
-    return by_loop(function, images, labels, weights)
+    return by_loop(function, make_step(weights), images, labels)
 
 
 def loop_xla(_model: str, images: Any, labels: Any, weights: Any) -> Run:
-    return by_loop(xla, images, labels, weights)
+    return by_loop(xla, make_step(weights), images, labels)
 
 
 LOOPS = {"eager": (op_by_op,), "compiled": (graph, graph_xla), "fused": (loop, loop_xla)}
