@@ -3,6 +3,9 @@
 Lists of frameworks, colours, patterns and packages derive from these records, and tests name a line that another file
 is missing. Nothing is imported until it is asked for: a worker of one framework's environment can import no other, and
 any Python reads this file, since it needs no more than the standard library.
+
+An arm is a framework as it is measured beside another release of itself, such as `jax@0.7.2`. It has an environment of
+its own, and is otherwise named wherever a framework is.
 """
 
 from __future__ import annotations
@@ -126,6 +129,19 @@ FRAMEWORKS = {
 }
 
 
+_UNKNOWN = Framework("")
+
+
+def framework_of(arm: str) -> str:
+    """Return the framework that an arm is a release of: jax of `jax@0.7.2`, and of `jax`."""
+    return arm.partition("@")[0]
+
+
+def record(arm: str) -> Framework:
+    """Return what is known of a framework, or of an arm's; of an unknown one what holds for most."""
+    return FRAMEWORKS.get(framework_of(arm), _UNKNOWN)
+
+
 def default_frameworks() -> list[str]:
     """Return the frameworks that are measured where none is named."""
     return [name for name, framework in FRAMEWORKS.items() if framework.in_default]
@@ -133,12 +149,7 @@ def default_frameworks() -> list[str]:
 
 def distributions(package: str) -> tuple[str, ...]:
     """Return the names under which a lock may pin a package that is known by its import name."""
-    return (FRAMEWORKS[package].distributions if package in FRAMEWORKS else ()) or (package,)
-
-
-def look(framework: str) -> Look:
-    """Return how a framework is drawn; all that have no record look alike."""
-    return FRAMEWORKS[framework].look if framework in FRAMEWORKS else OTHER
+    return record(package).distributions or (package,)
 
 
 def load(target: str) -> type[Adapter]:

@@ -77,7 +77,7 @@ def _deliver(content: str | bytes, path: Path | None) -> None:
     err.print(errors.plain(f"wrote {path}"), markup=False, highlight=False, soft_wrap=True)
 
 
-BY = ("sets", "framework", "revision")
+BY = ("sets", "framework", "revision", "version")
 SET = "A folder, a file, or a git revision of results/."
 shown = options.group("How it is shown")
 
@@ -192,6 +192,8 @@ def _compared(
         table, sides = between.frameworks(frames[0], name, base), ("reference", "this")
     elif how == "revision":
         table, sides = between.revisions(frames[0], name), ("revision", "checkout")
+    elif how == "version":
+        table, sides = between.versions(frames[0], name, base == "newest"), (base or "oldest", "this")
     else:
         sweeps = records(sets[0]), records(sets[1])
         table, sides = between.between(frames[0], frames[1], name, axes, sweeps), ("BASE", "NEW")
@@ -214,10 +216,14 @@ def _mode(
     if how != "sets" and new_set:
         raise UsageError(f"--by {how} looks inside one set, two were given; leave NEW out, or leave --by {how} out")
     if how == "framework" and fail_on is not None:
-        raise UsageError("--fail-on: a gate needs BASE and NEW, or --by revision; frameworks are no regressions")
+        raise UsageError(
+            "--fail-on: a gate needs BASE and NEW, or --by revision or version; frameworks are no regressions"
+        )
     if how != "sets" and axes:
         raise UsageError("--across is about BASE and NEW; inside one set it means nothing")
-    if how != "framework" and base:
+    if how == "version" and base not in (None, "oldest", "newest"):
+        raise UsageError(f"--base {base}: with --by version it is oldest or newest")
+    if how not in ("framework", "version") and base:
         raise UsageError(f"--base names a framework of one set; leave it out with --by {how}")
     return how
 

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from adapters.recipes import PUBLISHED_ACCURACY, PUBLISHED_TRAIN_ACCURACY
-from adapters.registry import BLACK, look
+from adapters.registry import BLACK, record
 from benchmarks import files
 from benchmarks.errors import DataError, StorageError, plain, shown
 from benchmarks.models import checkpoint
@@ -43,7 +43,7 @@ def draw(folder: Path) -> Path:
     )
     target = folder / checkpoint.CURVES
     with mpl.rc_context(SETTINGS):  # type: ignore[arg-type]  # its keys are literal types there
-        figure = _drawn(title, scores, look(str(training.get("framework"))).colour.replace(BLACK, "black"))
+        figure = _drawn(title, scores, record(str(training.get("framework"))).look.colour.replace(BLACK, "black"))
         drawn = io.BytesIO()
         figure.savefig(drawn, format="svg", metadata={"Date": None, "Creator": None})
         try:

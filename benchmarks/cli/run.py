@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from adapters.contract import DTYPES, INPUTS
-from adapters.registry import FRAMEWORKS, default_frameworks
+from adapters.registry import default_frameworks
 from benchmarks.cli import options
 from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience, run_over_dask
 from benchmarks.cli.display import Display, Reportable, show_outcome, summarise_when_ended
@@ -28,7 +28,7 @@ from benchmarks.machine.hardware import chosen, chosen_threads, most_threads, na
 from benchmarks.machine.memory import MemoryLimit, size_bytes
 from benchmarks.plan import fit
 from benchmarks.plan.cells import PRESETS, Cell, Preset, Request, RequestedAxes, expand
-from benchmarks.plan.typed import chosen_modes, chosen_recipes, numbers, values
+from benchmarks.plan.typed import arms, chosen_modes, chosen_recipes, numbers, values
 from benchmarks.record import store
 from benchmarks.sweep.detect import experience, planned_rounds, words
 from benchmarks.sweep.local import LocalSweep
@@ -138,7 +138,7 @@ def run(
     if names := environments.withheld():
         say(f"workers do not see {', '.join(names)} of this shell: each library decides by itself")
     over_several = _over_several(engine, scheduler, cluster, dry_run=dry_run, python=python, detect=detect)
-    frameworks = values(framework, [], list(FRAMEWORKS), "framework")
+    frameworks = arms(framework)
     require_builds(frameworks, named(device))  # before a card is looked for
     common = environments.common_threads(frameworks or default_frameworks())
     request = Request(

@@ -9,14 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.recipes import RECIPES, declared_own
-from adapters.registry import FRAMEWORKS, default_frameworks, distributions
+from adapters.registry import default_frameworks, distributions, framework_of, record
 from benchmarks.errors import EnvironmentMissing, UsageError, threads
 from benchmarks.launch.outcome import Outcome
 from benchmarks.launch.process import Place, launch
 from benchmarks.machine import environments, hardware, signals
 from benchmarks.machine.hardware import cpu_name, kind, physical_cpus
 from benchmarks.plan.cells import Cell
-from benchmarks.plan.typed import values
+from benchmarks.plan.typed import arms
 from benchmarks.worker.protocol import ProbeRequest
 
 REASON_CHARACTERS = 200
@@ -40,7 +40,7 @@ class Probe:
 
     @property
     def version(self) -> str:
-        return str(self.facts.get("versions", {}).get(self.framework, ""))
+        return str(self.facts.get("versions", {}).get(framework_of(self.framework), ""))
 
     @property
     def device_name(self) -> str:
@@ -66,7 +66,7 @@ class Probe:
 
     def refusal(self, cell: Cell) -> str | None:
         """Return why a cell cannot run here, None if it can: its combination, or more threads than there can be."""
-        most = FRAMEWORKS[self.framework].max_threads if self.framework in FRAMEWORKS else None
+        most = record(self.framework).max_threads
         if most is not None and cell.threads > most:
             return f"{self.framework} computes with no more than {threads(most)}; compare all with --threads {most}"
         return self.unsupported(cell.mode, cell.dtype, cell.input)
@@ -80,7 +80,7 @@ def probe(framework: str, device: str) -> Probe:
         return Probe(framework, device, str(error), missing=True)
     if problem := environments.missing_packages(framework):
         return Probe(framework, device, problem, missing=True)
-    adapter, where = FRAMEWORKS[framework].adapter, hardware.kind(device)
+    adapter, where = record(framework).adapter, hardware.kind(device)
     request = ProbeRequest(task="probe", adapter=adapter, device=where, networks=declared_own(RECIPES))
     outcome = launch(place, request, PROBE_TIMEOUT_S)
     remedy = environments.recreate_hint(framework, device)
@@ -116,7 +116,7 @@ def _is_broken(framework: str, outcome: Outcome) -> bool:
     absent = re.match(r"(ModuleNotFoundError|ImportError):", outcome.reason)
     if absent and "cannot open shared object file" not in outcome.reason:
         asked = ASKED_FOR.match(outcome.reason) if PLACE.search(outcome.reason) else None
-        return asked is None or asked[2] == framework
+        return asked is None or asked[2] == framework_of(framework)
     return outcome.status == "timeout" or (outcome.status == "failed" and outcome.answer is None)
 
 
@@ -151,7 +151,7 @@ def require_builds(frameworks: Sequence[str], devices: Sequence[str]) -> None:
     """Raise UsageError for a framework that has no build for one of these devices; `all` are those that are here."""
     kinds = set(map(kind, devices)) - {"all"}
     for name in frameworks:
-        if not kinds <= set(FRAMEWORKS[name].devices):
+        if not kinds <= set(record(name).devices):
             raise UsageError(f"{name} computes on the CPU alone here: tox -e {name}-cpu, or --device cpu")
 
 
@@ -160,7 +160,7 @@ def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> li
 
     Errors hold the command to type.
     """
-    found = values(given, [], list(FRAMEWORKS), "framework")
+    found = arms(given)
     require_builds(found, devices)
     missing = []
     for framework in found or default_frameworks():

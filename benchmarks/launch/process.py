@@ -25,7 +25,7 @@ from typing import IO, cast
 
 from adapters.networks import declared
 from adapters.recipes import RECIPES
-from adapters.registry import FRAMEWORKS
+from adapters.registry import record
 from benchmarks.launch.outcome import MAX_ANSWER_BYTES, MAX_REASON_CHARACTERS, AnswerInvalid, Outcome, decoded, judge
 from benchmarks.machine import environments, git, hardware
 from benchmarks.machine.memory import UNLIMITED, MemoryLimit, MemoryWatch
@@ -126,7 +126,7 @@ def cell_request(cell: Cell, data: Prepared, inputs: Path) -> CellRequest:
     """
     axes = cast(CellAxes, {**dataclasses.asdict(cell), "device": hardware.kind(cell.device)})
     return {
-        "adapter": FRAMEWORKS[cell.framework].adapter,
+        "adapter": record(cell.framework).adapter,
         "cell": axes,
         "network": declared(RECIPES[cell.recipe]),
         "data": str(data.folder),

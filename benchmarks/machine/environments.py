@@ -1,7 +1,7 @@
 """Where each framework's interpreter is, and what a worker in it may see of this process's environment.
 
-tox makes the environments, or --python names an interpreter that has the framework already; nothing is installed from
-here.
+tox makes the environments, those of arms such as jax@0.7.2 too, or --python names an interpreter that has the framework
+already; nothing is installed from here. Wherever a framework is named an arm may be.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from adapters.registry import FRAMEWORKS, SystemPackage
+from adapters.registry import FRAMEWORKS, framework_of, record
 from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.machine import hardware, imports
 from benchmarks.worker import THREAD_VARIABLES
@@ -46,57 +46,73 @@ DISTRIBUTIONS = "import importlib.metadata as m; print(sorted({(d.name or '', d.
 
 
 def override_interpreters(pairs: Sequence[str]) -> None:
-    """Take interpreters as they are typed, FRAMEWORK=PATH; UsageError for anything else."""
+    """Take interpreters as they are typed, FRAMEWORK=PATH or jax@old=PATH; UsageError for anything else."""
+    given: dict[str, Path] = {}
     for pair in pairs:
-        framework, _, path = pair.partition("=")
-        if framework not in FRAMEWORKS or not path:
-            raise UsageError(f"--python {pair!r}: expected FRAMEWORK=PATH, a framework of {', '.join(FRAMEWORKS)}")
+        arm, _, path = pair.partition("=")
+        if framework_of(arm) not in FRAMEWORKS or arm.endswith("@") or not path:
+            raise UsageError(
+                f"--python {pair!r}: expected FRAMEWORK=PATH or FRAMEWORK@LABEL=PATH, a framework of"
+                f" {', '.join(FRAMEWORKS)}"
+            )
         if not os.access(path, os.X_OK) or not Path(path).is_file():
             raise UsageError(f"--python {pair!r}: {path} is not a program that can be run")
-        OVERRIDES[framework] = Path(path).absolute()
+        if arm in given:
+            raise UsageError(
+                f"--python names {arm} twice, {given[arm]} and {path}; call one of them otherwise, {arm}@other={path}"
+            )
+        given[arm] = Path(path).absolute()
+    OVERRIDES.update(given)
 
 
-def name(framework: str, device: str) -> str:
-    """Return the tox environment that serves a framework on a device."""
-    return f"{framework}-{hardware.kind(device)}"
+def name(arm: str, device: str) -> str:
+    """Return the name of the environment that serves a framework or an arm on a device, and of its lock."""
+    return f"{arm}-{hardware.kind(device)}"
+
+
+def make_hint(arm: str, device: str) -> str:
+    """Return the command that makes an environment."""
+    if "@" not in arm:
+        return f"tox run --notest -e {name(arm, device)}"
+    return f"tox -e arms -- {arm}" + (" --device gpu" if hardware.kind(device) == "gpu" else "")
 
 
 def interpreter(framework: str, device: str) -> Path:
     """Return the Python of a framework's environment; EnvironmentMissing holds the command that makes it."""
     if framework in OVERRIDES:
         return OVERRIDES[framework]
-    environment = name(framework, device)
-    python = ROOT / ".tox" / environment / "bin" / "python"
+    folder = _folder(framework, device)
+    python = folder / "bin" / "python"
     if not python.exists():
         raise EnvironmentMissing(
-            f"{framework} on {device}: no environment .tox/{environment}; make it with: "
-            f"tox run --notest -e {environment}"
+            f"{framework} on {device}: no environment {folder.relative_to(ROOT)}; make it with: "
+            f"{make_hint(framework, device)}"
         )
     return python
 
 
+def _folder(arm: str, device: str) -> Path:
+    """Return where the environment of a framework or an arm is, or would be."""
+    return ROOT / ".tox" / ("arms" * ("@" in arm)) / name(arm, device)
+
+
 def common_threads(frameworks: Iterable[str], most: int | None = None) -> int:
     """Return the largest number of threads that all these frameworks can compute with, of `most` or this process's."""
-    bounds = [FRAMEWORKS[name].max_threads for name in frameworks if name in FRAMEWORKS]
+    bounds = [record(name).max_threads for name in frameworks]
     return min([most or hardware.most_threads(), *(bound for bound in bounds if bound is not None)])
 
 
 def missing_packages(framework: str) -> str:
     """Return which system packages a framework needs that are not here, and what to type; empty where it has all."""
-    missing = [package for package in _system_packages(framework) if shutil.which(package.program) is None]
+    missing = [package for package in record(framework).system_packages if shutil.which(package.program) is None]
     names = " ".join(package.name for package in missing)
     return f"{framework} needs {names}; type: apt-get install {names}" if missing else ""
-
-
-def _system_packages(framework: str) -> tuple[SystemPackage, ...]:
-    """Return what a framework needs of the system."""
-    return FRAMEWORKS[framework].system_packages if framework in FRAMEWORKS else ()
 
 
 @functools.cache
 def system_versions(framework: str) -> dict[str, str]:
     """Return by name what the system packages of a framework say as their version; `unknown` where they say none."""
-    return {package.name: _said_version(package.program) for package in _system_packages(framework)}
+    return {package.name: _said_version(package.program) for package in record(framework).system_packages}
 
 
 def _said_version(program: str) -> str:
@@ -111,12 +127,12 @@ def recreate_hint(framework: str, device: str) -> str:
     """Return the advice that replaces an environment which does not work."""
     if framework in OVERRIDES:
         return f"give another interpreter with --python {framework}=PATH"
-    return f"make it again with: tox run --recreate --notest -e {name(framework, device)}"
+    return f"make it again with: {make_hint(framework, device).replace('tox run', 'tox run --recreate')}"
 
 
 def _lock_file(framework: str, device: str) -> Path:
     """Return the file with the pinned requirements of a framework's environment."""
-    return ROOT / "requirements" / f"{name(framework, device)}.txt"
+    return ROOT / "requirements" / ("arms" * ("@" in framework)) / f"{name(framework, device)}.txt"
 
 
 def pinned(framework: str, device: str) -> dict[str, str]:
@@ -155,19 +171,21 @@ def withheld() -> list[str]:
 def lock_hash(framework: str, device: str) -> str:
     """Return a hash of a framework's pinned requirements, or of the packages that an interpreter of --python has.
 
-    The versions of its system packages count, too. UsageError where the file of requirements is missing.
+    The versions of its system packages count, too. UsageError where the file of requirements is missing, unless it is
+    that of an arm which nobody made.
     """
     system = json.dumps(found).encode() if (found := system_versions(framework)) else b""
     if framework in OVERRIDES:
         return hashlib.sha256(_distributions(OVERRIDES[framework]) + system).hexdigest()[:16]
+    path = _lock_file(framework, device)
     try:
-        path = _lock_file(framework, device)
         return hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes() + b"\0" + system).hexdigest()[:16]
     except FileNotFoundError as error:
-        missing = f"requirements/{name(framework, device)}.txt"
-        raise UsageError(
-            f"{missing} is missing; restore it (git checkout {missing}) or make it: tox -e lock"
-        ) from error
+        if "@" in framework and not _folder(framework, device).exists():
+            return hashlib.sha256(path.name.encode()).hexdigest()[:16]
+        missing = path.relative_to(ROOT)
+        make = make_hint(framework, device) if "@" in framework else "tox -e lock"
+        raise UsageError(f"{missing} is missing; restore it (git checkout {missing}) or make it: {make}") from error
 
 
 @functools.cache

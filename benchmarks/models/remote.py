@@ -25,7 +25,7 @@ import numpy.typing as npt
 from adapters.declaration import Recipe
 from adapters.networks import declared
 from adapters.recipes import RECIPES
-from adapters.registry import FRAMEWORKS
+from adapters.registry import record
 from adapters.weights import Weights
 from benchmarks import files
 from benchmarks.errors import WorkerFailed, WorkerLost
@@ -64,7 +64,7 @@ class Warm:
             self.selector = undo.enter_context(selectors.DefaultSelector())
             request = ServeRequest(
                 task="serve",
-                adapter=FRAMEWORKS[framework].adapter,
+                adapter=record(framework).adapter,
                 device=kind(device),
                 network=declared(recipe),
                 weights=str(folder / "weights.npz"),

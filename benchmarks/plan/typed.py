@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -13,11 +14,13 @@ from adapters import networks
 from adapters.contract import MODES
 from adapters.declaration import DeclarationError
 from adapters.recipes import HEADLINE, MODELS, MODERN, OURS, own
+from adapters.registry import FRAMEWORKS
 from benchmarks.errors import UsageError, shown
 from benchmarks.files import NotRegular, open_regular
 
 T = TypeVar("T")
 MODE_NAMES = (*MODES, "recommended")
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]{0,19}")  # of an arm: its environment's folder is called so
 
 
 def values(given: Sequence[str] | None, default: Sequence[str], known: Sequence[str] = (), what: str = "") -> list[str]:
@@ -38,6 +41,18 @@ def nearest(value: str, known: Sequence[str]) -> str:
     near = difflib.get_close_matches(value.lower(), by_case, 1)
     hint = f"; did you mean {by_case[near[0]]}? Known: " if near else "; known: "
     return hint + ", ".join(known)
+
+
+def arms(given: Sequence[str] | None) -> list[str]:
+    """Return frameworks as they were typed, each of which may name a release or a label: jax, jax@0.7.2, jax@old."""
+    found = values(given, [], what="framework")
+    for arm in found:
+        framework, at, label = arm.partition("@")
+        if framework not in FRAMEWORKS:
+            raise UsageError(f"unknown framework {framework!r}{nearest(framework, list(FRAMEWORKS))}")
+        if at and not LABEL.fullmatch(label):
+            raise UsageError(f"framework {arm!r}: expected {framework}@VERSION, such as {framework}@1.2.3")
+    return found
 
 
 def numbers(given: Sequence[str] | None, default: Sequence[int], what: str, largest: int) -> list[int]:

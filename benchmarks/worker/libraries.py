@@ -22,7 +22,7 @@ import numpy as np
 
 from adapters.contract import Adapter
 from adapters.recipes import RECIPES
-from adapters.registry import FRAMEWORKS
+from adapters.registry import record
 
 NUMERIC = re.compile(r"^lib.*(blas|lapack|mkl|dnnl|blis|omp|tbb|cudnn|nccl)")
 ALLOCATORS = re.compile(r"jemalloc|tcmalloc|mimalloc")
@@ -146,7 +146,7 @@ ANYWHERE = (
 
 def is_out_of_memory(error: BaseException, framework: str) -> bool:
     """Return whether an exception, or one that it was raised from, says that memory is over."""
-    patterns = (*ANYWHERE, *(FRAMEWORKS[framework].out_of_memory if framework in FRAMEWORKS else ()))
+    patterns = (*ANYWHERE, *record(framework).out_of_memory)
     while True:
         if isinstance(error, MemoryError) or any(re.search(pattern, str(error)) for pattern in patterns):
             return True

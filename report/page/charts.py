@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from adapters.registry import BLACK, FRAMEWORKS, look
+from adapters.registry import BLACK, FRAMEWORKS, record
 
 Spec = dict[str, Any]
 
@@ -247,5 +247,5 @@ KINDS = {
 
 def settings() -> Spec:
     """Return what the page's script draws by: specifications, their common configuration, and looks."""
-    looks = {name: asdict(look(name)) for name in ("", *FRAMEWORKS)}
+    looks = {name: asdict(record(name).look) for name in ("", *FRAMEWORKS)}
     return {"kinds": KINDS, "config": CONFIG, "looks": looks}

@@ -16,7 +16,7 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from adapters.registry import FRAMEWORKS, look
+from adapters.registry import FRAMEWORKS, record
 from benchmarks.errors import count, plain
 from benchmarks.record.store import SweepFile, base_of
 from report.formats import markdown_text
@@ -131,11 +131,11 @@ def _policy(scripts: list[str], style: str) -> str:
 
 def _signs() -> str:
     """Return the rules that put each framework's sign, in its colour, before its name in tables and filter."""
-    selectors = {"": "", **{name: f'="{name}"' for name in FRAMEWORKS}}
+    selectors = [("", ""), *((name, made) for name in FRAMEWORKS for made in (f'="{name}"', f'^="{name}@"'))]
     return "".join(
         f"tr[data-framework{selector}] > th::before, [data-sign{selector}]::before "
-        f'{{ content: "{look(name).sign}" / ""; color: {look(name).colour}; }}\n'
-        for name, selector in selectors.items()
+        f'{{ content: "{record(name).look.sign}" / ""; color: {record(name).look.colour}; }}\n'
+        for name, selector in selectors
     )
 
 

@@ -2,17 +2,22 @@
 
 between(load(base), load(new))          two sets, measured at different times
 revisions(load(set))                    two checkouts of the adapters, interleaved in one sweep: the strong form
+versions(load(set))                     releases of frameworks, interleaved likewise: `run --framework jax@0.7.2,jax`
 frameworks(load(set), metric)           the frameworks of one set, by any metric
 """
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from packaging.version import InvalidVersion, Version
 
+from adapters.registry import framework_of
 from benchmarks import stats
 from benchmarks.errors import UsageError
 from benchmarks.machine.noise import DRIFT
@@ -26,7 +31,7 @@ from report.tables.sides import AXES, MACHINE_FACTS, Side, matched, origins, sid
 NAMES = {
     "threads": "threads", "mode": "mode", "device_name": "machine", "machine_kind": "kind of machine",
     "framework_version": "version", "revision": "adapters", "commit": "commit", "code": "code", "lock": "lock",
-    **{name: name for name in ("kernels", *MACHINE_FACTS)},
+    "lockstep_float64_deviation": "float64 deviation", **{name: name for name in ("kernels", *MACHINE_FACTS)},
 }  # fmt: skip
 ENDINGS = ("tried", "ok", "statuses", "reason")
 CHECKOUT = "checkout"  # the revision of adapters that no revision is named for
@@ -57,6 +62,8 @@ def _as_text(name: str, value: object) -> str:
     """Return a value as text, hashes and commits short."""
     if pd.isna(value):  # type: ignore[call-overload]
         return CHECKOUT if name == "revision" else "unknown"
+    if name == "lockstep_float64_deviation":
+        return f"{value:.1e}"
     return str(value)[:12] if name in ("commit", "code", "lock", "machine_kind") else str(value)
 
 
@@ -114,6 +121,39 @@ def revisions(frame: pd.DataFrame, name: str = DEFAULT) -> pd.DataFrame:
     theirs = frame[frame["revision"].notna()]
     base, new = side(theirs, asked), side(frame[frame["sweep"].isin(theirs["sweep"]) & frame["revision"].isna()], asked)
     return _compared(base, new, matched(base.cells, new.cells), asked, "same rounds")
+
+
+def versions(frame: pd.DataFrame, name: str = DEFAULT, newest: bool = False) -> pd.DataFrame:
+    """Return the same table of one set: each release of a framework against its oldest, or its newest, as base.
+
+    The base is one that has launches which count, where there is one. What changed says whether the release computes
+    otherwise: by how much each parts from the reference in float64. UsageError where no framework has two releases.
+    """
+    asked = metric(name)
+    found = side(own_rows(frame), asked, facts=["lockstep_float64_deviation"])
+    cells = found.cells.assign(own=[framework_of(arm) for arm in found.cells["framework"]])
+    cells = cells[cells.groupby("own")["framework"].transform("nunique") > 1]
+    if cells.empty:
+        raise UsageError(
+            "no two releases of a framework; measure some: `run --framework jax@0.7.2,jax`, docs/releases.md"
+        )
+    ages = [_age(version, arm) for version, arm in zip(cells["framework_version"], cells["framework"], strict=True)]
+    cells = cells.assign(bad=cells["ok"] == 0, age=[sorted(set(ages)).index(age) for age in ages])
+    shared = [*COMPARISON, "own", "mode"]
+    cells = cells.sort_values("age", ascending=not newest, kind="stable").sort_values("bad", kind="stable")
+    bases = cells.drop_duplicates(shared)
+    paired = cells[[*shared, "age"]].reset_index().merge(bases[shared].assign(base=bases.index), on=shared)
+    paired = paired[paired["cell"] != paired["base"]].sort_values("age", kind="stable")
+    pairs = paired[["base", "cell"]].rename(columns={"cell": "new"}).reset_index(drop=True).astype("Int64")
+    return _compared(found, replace(found), pairs, asked, "same rounds")
+
+
+def _age(version: object, arm: str) -> tuple[Version, str]:
+    """Return what releases are sorted by: the version, else the arm's label where that is one, then the arm."""
+    for text in (version, arm.partition("@")[2]):
+        with contextlib.suppress(InvalidVersion):
+            return Version(str(text)), arm
+    return Version("0"), arm
 
 
 def frameworks(frame: pd.DataFrame, name: str = DEFAULT, base: str | None = None) -> pd.DataFrame:

@@ -132,7 +132,7 @@ def _change(axis: str, pair: Any) -> str:
 
 
 READ = [  # beside load.KEYS and the metric
-    "framework_version", "revision", "reason", "epochs", "accuracy", *busy.READ,
+    "framework_version", "revision", "reason", "epochs", "accuracy", "lockstep_float64_deviation", *busy.READ,
 ]  # fmt: skip
 MACHINE_FACTS = ["microcode", "kernel", "libc", "hypervisor"]  # that change while a machine stays of its kind
 # What a sweep's record says about where its rows come from.
@@ -154,14 +154,14 @@ class Side:
     learnt: pd.DataFrame
 
 
-def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = None) -> Side:
-    """Return the newest launches of each cell of these rows as a side."""
+def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = None, facts: Sequence[str] = ()) -> Side:
+    """Return the newest launches of each cell of these rows as a side; `facts` are more columns that cells keep."""
     frame = newest(frame)
     frame = frame.assign(cell=frame.groupby(CELL).ngroup().astype("Int64"), ok=frame["status"] == "ok")
     described = frame.drop_duplicates("cell", keep="last").set_index("cell").sort_index()
     measured, trained = (frame[frame["task"] == task] for task in (metric.task, "accuracy"))
-    facts = ["machine", "framework_version", "revision", "sweep"]
-    cells = described[[*CELL, *facts]].join([_endings(measured, ""), _endings(trained, "accuracy_")])
+    known = ["machine", "framework_version", "revision", "sweep", *facts]
+    cells = described[[*CELL, *known]].join([_endings(measured, ""), _endings(trained, "accuracy_")])
     if origins is not None:
         cells = cells.join(origins, on=["sweep", "framework", "device"])
     cells = cells.assign(kernels=cells.get("kernels", pd.Series(pd.NA, cells.index, "string")))

@@ -54,7 +54,7 @@
     if (part === null || typeof part !== "object") return part;
     if (part.fill) return [...new Set(records.map((record) => record[part.fill]).filter((value) => value !== undefined))].sort((a, b) => (a < b ? -1 : 1));
     if (part.rows) return part.each * filled({ fill: part.rows }, records).length;
-    if (part.look) return filled({ fill: "framework" }, records).map((name) => (Object.hasOwn(looks, name) ? looks[name] : looks[""])[part.look]);
+    if (part.look) return filled({ fill: "framework" }, records).map((name) => (looks[name.split("@")[0]] ?? looks[""])[part.look]);
     return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, filled(value, records)]));
   };
   const draw = (figure) => {

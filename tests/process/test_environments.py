@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.errors import UsageError
+from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.machine import environments
 
 
@@ -39,7 +39,31 @@ def test_what_it_has_decides_in_place_of_a_lock(monkeypatch):
     assert environments.lock_hash("torch", "cpu") != given
 
 
-@pytest.mark.parametrize("typed", ["torch", "torch=", "torhc=/bin/sh", "torch=/absent", "torch=/tmp"])
+def test_arms_have_interpreters_of_their_own_and_no_name_twice():
+    environments.override_interpreters([f"jax={sys.executable}", f"jax@old={sys.executable}"])
+    assert set(environments.OVERRIDES) == {"jax", "jax@old"}
+    with pytest.raises(UsageError, match=f"names jax twice, {sys.executable} and /bin/sh; .*jax@other=/bin/sh"):
+        environments.override_interpreters([f"jax={sys.executable}", "jax=/bin/sh"])
+
+
+def test_an_arm_that_nobody_made_has_a_line_and_a_hash():
+    with pytest.raises(
+        EnvironmentMissing, match=r"no environment \.tox/arms/jax@0\.0\.1-cpu; .*: tox -e arms -- jax@0\.0\.1$"
+    ):
+        environments.interpreter("jax@0.0.1", "cpu")
+    with pytest.raises(EnvironmentMissing, match=r"tox -e arms -- jax@0\.0\.1 --device gpu$"):
+        environments.interpreter("jax@0.0.1", "gpu")
+    assert environments.lock_hash("jax@0.0.1", "cpu") != environments.lock_hash("jax@0.0.2", "cpu")
+
+
+def test_an_arm_whose_lock_is_lost_is_one_line(monkeypatch, tmp_path):
+    monkeypatch.setattr(environments, "ROOT", tmp_path)
+    (tmp_path / ".tox/arms/jax@0.7.2-cpu").mkdir(parents=True)
+    with pytest.raises(UsageError, match=r"requirements/arms/jax@0\.7\.2-cpu\.txt is missing; .*tox -e arms -- jax@0"):
+        environments.lock_hash("jax@0.7.2", "cpu")
+
+
+@pytest.mark.parametrize("typed", ["torch", "torch=", "torhc=/bin/sh", "torch=/absent", "torch=/tmp", "torch@=/bin/sh"])
 def test_what_is_no_interpreter_is_one_line(typed):
     with pytest.raises(UsageError, match="--python"):
         environments.override_interpreters([typed])

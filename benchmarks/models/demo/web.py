@@ -37,7 +37,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from threadpoolctl import threadpool_limits
 
-from adapters.registry import FRAMEWORKS, look
+from adapters.registry import FRAMEWORKS, record
 from benchmarks.errors import DataError, UsageError, plain
 from benchmarks.models.checkpoint import Checkpoint
 from benchmarks.models.demo import facts
@@ -160,7 +160,7 @@ def _signs() -> str:
     """Return the rules that put each framework's sign, in its colour, before its name."""
     selectors = {"": "", **{name: f'[data-framework="{name}"] ' for name in FRAMEWORKS}}
     return "".join(
-        f'{selector}.name::before {{ content: "{look(name).sign}" / ""; color: {look(name).colour}; }}\n'
+        f'{selector}.name::before {{ content: "{record(name).look.sign}" / ""; color: {record(name).look.colour}; }}\n'
         for name, selector in selectors.items()
     )
 

@@ -113,3 +113,24 @@ def test_what_is_no_file_of_a_network_is_one_line(tmp_path, make, words):
     with pytest.raises(UsageError, match=words) as caught:
         chosen_recipes([str(tmp_path / "x.toml")], None)
     assert str(caught.value).isprintable()
+
+
+def test_arms_are_frameworks_of_a_release_or_a_label():
+    assert typed.arms(["jax@0.7.2,jax", "torch@old_1,jax"]) == ["jax@0.7.2", "jax", "torch@old_1"]
+    assert typed.arms(None) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ("jxa@0.7.2", "unknown framework 'jxa'; did you mean jax? Known: torch"),
+        ("jax@", "framework 'jax@': expected jax@VERSION, such as jax@1.2.3"),
+        ("jax@../up", "expected jax@VERSION"),
+        ("jax@a-b", "expected jax@VERSION"),
+        ("jax@0.7.2@x", "expected jax@VERSION"),
+    ],
+)
+def test_what_is_no_arm_is_one_sentence(given, words):
+    with pytest.raises(UsageError) as error:
+        typed.arms([given])
+    assert words in str(error.value)

@@ -5,7 +5,7 @@ import io
 
 from PIL import Image
 
-from adapters.registry import FRAMEWORKS, OTHER, look
+from adapters.registry import FRAMEWORKS, OTHER, record
 from report.page import charts
 from report.page.charts import library  # as it is, before it is left out of pages
 
@@ -38,7 +38,7 @@ def test_frameworks_look_different_in_colour_marker_and_line():
     looks = [framework.look for framework in FRAMEWORKS.values()]
     for values in zip(*((one.colour, one.shape, str(one.dash), one.sign) for one in looks), strict=True):
         assert len(set(values)) == len(looks), "adapters/registry.py: two frameworks look alike in this"
-    assert look("unheard of") == OTHER
+    assert record("unheard of").look == OTHER
 
 
 def test_records_lose_what_is_no_finite_number_and_end_no_element():

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.errors import UsageError
 from report.results.load import load
 from report.tables import gate, render
-from report.tables.between import between, frameworks, revisions
+from report.tables.between import between, frameworks, revisions, versions
 from report.tables.metrics import metric
 from tests.kept import read_all
 from tests.unit.report.known import LATER, SLOWER, STEADY
@@ -160,6 +160,46 @@ def test_revisions_are_paired_by_the_rounds_of_their_sweep(write_set, launches):
 def test_launches_of_a_revision_do_not_count_as_the_checkout_s(compare, launches):
     base = [*launches(*STEADY), *launches(1, 1, 1, 1, 1, 1, revision="abc1234")]
     assert verdicts(compare(base, launches(*STEADY, **LATER))) == {"torch": "equivalent"}
+
+
+def test_releases_of_a_framework_against_its_oldest_or_newest(write_set, launches):
+    drift = (1.0, 1.3, 0.7, 1.1, 0.9, 1.2)
+
+    def arm(speed, name, version, **changes):
+        return launches(*(speed * d for d in drift), framework=name, framework_version=version, **changes)
+
+    rows = [
+        *arm(1000, "jax@0.10.0", "0.10.0", lockstep_float64_deviation=1e-15),
+        *arm(900, "jax", "0.10.2", lockstep_float64_deviation=2e-15),
+        *arm(1000, "jax@0.9.1", "0.9.1", lockstep_float64_deviation=1e-15),  # older, though greater as text
+        *arm(500, "torch", "2.13.0"),
+    ]
+    frame = load(write_set("one", *rows))
+    table = versions(frame).set_index("framework")
+    assert list(table["base_framework"]) == ["jax@0.9.1"] * 2
+    assert dict(table["ratio"]) == pytest.approx({"jax": 0.9, "jax@0.10.0": 1})
+    assert dict(table["verdict"]) == {"jax": "slower", "jax@0.10.0": "equivalent"}
+    assert table.loc["jax", "changes"] == "version: 0.9.1 -> 0.10.2; float64 deviation: 1.0e-15 -> 2.0e-15"
+    assert table.loc["jax@0.10.0", "changes"] == "version: 0.9.1 -> 0.10.0"
+    assert dict(versions(frame, newest=True).set_index("framework")["base_framework"].items()) == {
+        "jax@0.10.0": "jax",
+        "jax@0.9.1": "jax",
+    }
+    with pytest.raises(UsageError, match=r"run --framework jax@0\.7\.2,jax"):
+        versions(load(write_set("two", *launches(1))))
+
+
+def test_a_release_that_is_invalid_harms_no_other(write_set, launches, make):
+    wrong = {"status": "invalid", "reason": "parts from the reference", "train_samples_per_s": None}
+    rows = [
+        *(make(round=n, framework="jax@0.4.38", framework_version="0.4.38", **wrong) for n in range(6)),
+        *launches(*STEADY, framework="jax@0.7.2", framework_version="0.7.2"),
+        *launches(*STEADY, framework="jax@again", framework_version="0.7.2"),
+    ]
+    table = versions(load(write_set("one", *rows))).set_index("framework")
+    assert dict(table["base_framework"]) == {"jax@0.4.38": "jax@0.7.2", "jax@again": "jax@0.7.2"}
+    assert dict(table["verdict"]) == {"jax@0.4.38": "no longer valid", "jax@again": "equivalent"}
+    assert "parts from the reference" in table.loc["jax@0.4.38", "notes"]
 
 
 def test_frameworks_by_any_metric_against_the_best_or_a_base(write_set, make):

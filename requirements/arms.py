@@ -1,0 +1,89 @@
+"""Make the environments of releases to be measured side by side: python requirements/arms.py jax@0.4.38 jax@0.7.2.
+
+Each arm gets .tox/arms/NAME@VERSION-cpu, from a lock with hashes in requirements/arms/ that is made if it is not there
+and can be committed: with it, the same environment is made again. It has what the framework's own environment has, in
+the newest versions that this release accepts, on Python 3.11, or on the nearest that the release has wheels for. Where
+one cannot be made, a line says why, and the others are made.
+"""
+
+import argparse
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+ROOT = HERE.parent
+LOCKS, ENVIRONMENTS = HERE / "arms", ROOT / ".tox" / "arms"
+PYTHONS = ("3.11", "3.12", "3.13", "3.10")
+FIRST_PIN = re.compile(r"^([a-z0-9-]+)==[^\s+]+", re.MULTILINE)  # of the framework itself; a local part (+cpu) stays
+SAID_PYTHON = re.compile(r"^# .* on Python (\S+)$", re.MULTILINE)
+OPTIONS = ["--generate-hashes", "--only-binary=:all:", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate"]
+PLATFORM = "--python-platform=x86_64-manylinux_2_28"
+ARM = re.compile(r"[a-z]+@[A-Za-z0-9][A-Za-z0-9._]{0,19}")
+
+
+def main() -> int:
+    """Make every arm that is named; return the exit code."""
+    parser = argparse.ArgumentParser(prog="tox -e arms --", description=__doc__.partition("\n")[0])
+    parser.add_argument("arms", nargs="+", metavar="NAME@VERSION")
+    parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
+    parser.add_argument("--relock", action="store_true", help="resolve anew, though there is a lock")
+    options = parser.parse_args()
+    return max([made(arm, options.device, options.relock) for arm in options.arms])
+
+
+def made(arm: str, device: str, relock: bool) -> int:
+    """Make one arm, and say how it went; return 0 or 1."""
+    framework, _, version = arm.partition("@")
+    source, lock = HERE / f"{framework}-{device}.in", LOCKS / f"{arm}-{device}.txt"
+    if not ARM.fullmatch(arm) or not source.exists():
+        return said(f"{arm}: expected NAME@VERSION, such as jax@0.7.2, of a framework that has {source.name}")
+    if (relock or not lock.exists()) and (reason := locked(source, lock, version)):
+        return said(f"{arm}: cannot be locked: {reason}")
+    python = SAID_PYTHON.search(lock.read_text())
+    folder = ENVIRONMENTS / f"{arm}-{device}"
+    venv = ["venv", "--quiet", "--clear", f"--python={python[1] if python else PYTHONS[0]}", str(folder)]
+    install = ["pip", "install", "--quiet", "--require-hashes", f"--python={folder}", f"--requirement={lock}"]
+    for command in (venv, install):
+        if reason := failed(framework, command):
+            return said(f"{arm}: cannot be made: {reason}")
+    print(f"{arm}: {folder.relative_to(ROOT)}, from {lock.relative_to(ROOT)}", flush=True)  # noqa: T201
+    return 0
+
+
+def said(words: str) -> int:
+    """Print why an arm is not there, and return the exit code for it."""
+    print(words, file=sys.stderr, flush=True)  # noqa: T201
+    return 1
+
+
+def locked(source: Path, lock: Path, version: str) -> str:
+    """Lock a release on the first Python that has wheels of it; return why not, empty if it is locked."""
+    LOCKS.mkdir(exist_ok=True)
+    wanted = FIRST_PIN.sub(rf"\g<1>=={version}", source.read_text(), count=1)
+    draft = lock.with_suffix(".in")
+    draft.write_text(wanted)
+    reasons = []
+    for python in PYTHONS:
+        said_so = f"--custom-compile-command=tox -e arms -- {lock.stem.rpartition('-')[0]} on Python {python}"
+        compile = ["pip", "compile", "--quiet", str(draft), *OPTIONS, PLATFORM, said_so, f"--python-version={python}"]
+        reason = failed(source.stem.partition("-")[0], [*compile, f"--output-file={lock}"])
+        if not reason:
+            break
+        reasons.append(reason)
+        lock.unlink(missing_ok=True)
+    draft.unlink()
+    return "" if len(reasons) < len(PYTHONS) else reasons[0]
+
+
+def failed(framework: str, arguments: list[str]) -> str:
+    """Run uv; return why it failed, in one line, empty if it did not."""
+    uv = [sys.executable, str(HERE / "uv_torch_cpu.py")] if framework == "torch" else ["uv"]
+    environment = os.environ | {"UV_COMPILE_BYTECODE": "1"}
+    done = subprocess.run([*uv, *arguments], stderr=subprocess.PIPE, text=True, env=environment, check=False)
+    return "" if done.returncode == 0 else " ".join(done.stderr.split())[-300:]
+
+
+sys.exit(main())
