@@ -147,7 +147,7 @@ def _slips(inputs: Inputs) -> Iterator[Check]:
     reference.set_weights(inputs.weights)
     preloaded = reference.put(images, labels)
     reference.train(preloaded, 0, 10)
-    prove.free_run(verdict, adapter, inputs.weights, images, labels, reference.losses(preloaded))
+    prove.free_run(verdict, adapter, RECIPE, inputs.weights, images, labels, reference.losses(preloaded))
     yield Check("slips", "a chunk of half the steps", verdict.why or "not caught", "caught", verdict.lockstep == "fail")
 
 

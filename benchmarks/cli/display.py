@@ -24,6 +24,7 @@ from benchmarks.plan.cells import Cell, Launch
 from benchmarks.record import busy
 from benchmarks.record.summary import MANY, SHOWN, comparisons
 from benchmarks.sweep.ledger import Ledger
+from benchmarks.worker.lockstep.bounds import BOUNDS
 
 if TYPE_CHECKING:
     from benchmarks.sweep.dask.workers import Machine
@@ -90,7 +91,10 @@ def _proof_words(proof: Proof) -> str:
     """Say what the gate says in a few words."""
     verdict = proof.verdict
     if proof.lockstep == "pass":
-        return f"in lockstep: float64 within {verdict['float64_deviation']:.1e} over {verdict['steps']} steps"
+        grows = " (rounding alone moves the reference by as much)" * (
+            verdict["float64_deviation"] >= BOUNDS["float64"].loss
+        )
+        return f"in lockstep: float64 within {verdict['float64_deviation']:.1e} over {verdict['steps']} steps{grows}"
     if proof.lockstep == "float32 only":
         return f"verified in float32 only, over {verdict['steps']} steps: {escape(plain(proof.reason))}"
     return f"[red]{proof.lockstep}[/red]: {escape(plain(proof.reason))}"

@@ -31,6 +31,31 @@ def making(kind, make):
 ReversedMomentum = making(declaration.BatchNorm, lambda norm: BatchNorm(replace(norm, momentum=1 - norm.momentum)))
 
 
+class SumsOneByOne(BatchNorm):
+    """Is honest: sums many values one after another, so that its deviations are off as torch's are, channels last."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        if self.training and y.dtype == np.float64:
+            share = 6e-14 * np.random.default_rng(len(self.mean)).uniform(-1, 1, len(self.mean))
+            y += self.along(self.weight * share) * self.normal
+        return y
+
+
+OneByOne = making(declaration.BatchNorm, SumsOneByOne)
+
+
+class RateALittleOff(OneByOne):
+    """Has a rate that is off by 1e-8 besides."""
+
+    def set_rate(self, rate):
+        super().set_rate(rate * (1 + 1e-8))
+
+    def build(self):
+        super().build()
+        self.rate *= 1 + 1e-8
+
+
 class Unbiased(BatchNorm):
     """Keeps the variance divided by one less than the number, as torch and paddle do."""
 

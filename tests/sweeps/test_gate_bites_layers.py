@@ -69,6 +69,8 @@ VIT = recipe(
 RECURRENT = recipe("small_lstm", Adam(0.001), Patches(1, SIZE), LSTM(6), Dense(10))
 MOBILE = recipe("small_mobile", SGD(0.02, 0.9, True), *NORMED, *SEPARABLE, *TAIL)
 
+QUICK = recipe("quick_resnet", SGD(0.3, 0.9), *NORMED, *block(4, 1), *block(8, 2), *TAIL)  # rounding grows in it
+
 CASES = {
     "momentum of running statistics reversed": (
         broken.ReversedMomentum,
@@ -160,13 +162,13 @@ def data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def prove(data):
-    def go(adapter_class, recipe):
+    def go(adapter_class, recipe, steps=STEPS):
         folder = data / recipe.name
         if not folder.exists():
             folder.mkdir()
             prepare_inputs(folder, recipe, 3, IMAGES, 2)
         cell = {"device": "cpu", "mode": "eager", "dtype": "float32", "batch_size": 20, "input": "preloaded"}
-        return prove_module.prove(adapter_class, recipe, cell, data, folder, STEPS)
+        return prove_module.prove(adapter_class, recipe, cell, data, folder, steps)
 
     return go
 
@@ -183,3 +185,12 @@ def test_a_broken_convention_is_caught_and_the_cause_is_named(prove, name):
     print(f"{name}: {verdict['why']}")
     assert verdict["lockstep"] == "fail"
     assert re.search(words, verdict["why"]), verdict["why"]
+
+
+def test_where_rounding_grows_the_reference_itself_is_the_measure_and_a_fault_still_shows(prove):
+    """At a stranger's rate torch parted from the reference by 1.1e-12 at step 57, and was refused."""
+    honest = prove(broken.OneByOne, QUICK, 100)
+    assert (honest["lockstep"], honest["why"]) == ("pass", "")
+    assert 1e-12 < honest["float64_deviation"] < 1e-9
+    wrong = prove(broken.RateALittleOff, QUICK, 100)
+    assert re.search(r"float64 losses part at step \d+ by .* \(bound \de-\d+\)", wrong["why"]), wrong["why"]

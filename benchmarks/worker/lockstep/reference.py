@@ -29,7 +29,7 @@ from adapters.numpy.layers import Dense, Reshape, Residual
 from adapters.numpy.tokens import LayerNorm, Patches
 from adapters.weights import Weights, initial_weights
 from benchmarks.worker.inputs import Inputs, read_weights, write_weights
-from benchmarks.worker.lockstep.bounds import Bounds, outputs_bound
+from benchmarks.worker.lockstep.bounds import Bounds, loss_deviations, outputs_bound
 
 Array = npt.NDArray[Any]
 HUGE = 1e300  # stands for what is not finite, which JSON cannot say
@@ -290,6 +290,24 @@ def _norms(recipe: Recipe) -> set[str]:
     """Return the names of the parameters of BatchNorms."""
     places = recipe.model.places()
     return {p.name for p in recipe.model.parameters() if isinstance(places[p.place].layer, declaration.BatchNorm)}
+
+
+FLOAT64_EPSILON = 2.0**-52
+EACH_STEP = 10.0  # rounding at each step adds to that of the first
+UNSTABLE = 1e-9  # where the reference parts further from itself, nothing could be told
+
+
+def parted(recipe: Recipe, weights: Weights, images: Array, labels: Array, losses: Array) -> Array:
+    """Return how far rounding alone may part the reference's losses up to each step: (S,), at most UNSTABLE.
+
+    Its weights begin off by the rounding of float64, of its sums over a batch where there is a BatchNorm: training at a
+    high rate may make a thousand times as much of that.
+    """
+    roundings = off_by_sums(recipe, labels.shape[1]) / FLOAT32_EPSILON if recipe.model.statistics() else ROUNDINGS
+    begun = off_by(recipe, weights, roundings * FLOAT64_EPSILON, np.random.default_rng(0))
+    _, found = _run(recipe, begun, images, labels)
+    deviations = np.nan_to_num(loss_deviations(found, losses, "float64"), nan=HUGE, posinf=HUGE)
+    return np.minimum(EACH_STEP * np.maximum.accumulate(deviations), UNSTABLE)
 
 
 def _ratio(change: Any, whole: Any) -> Any:
