@@ -51,14 +51,14 @@ class _Rounded:
 def _image(shape: Shape) -> Shape:
     """Return `shape` if it is (C, H, W); DeclarationError otherwise."""
     if len(shape) != 3:
-        raise DeclarationError(f"needs an image (C, H, W), got {shape}; put it before Flatten() or Patches()")
+        raise DeclarationError(f"needs an image (C, H, W), got {shape}; put it before Flatten or Patches")
     return shape
 
 
 def _tokens(shape: Shape) -> Shape:
     """Return `shape` if it is (T, D); DeclarationError otherwise."""
     if len(shape) != 2:
-        raise DeclarationError(f"needs tokens (T, D), got {shape}; put Patches() or Reshape() before it")
+        raise DeclarationError(f"needs tokens (T, D), got {shape}; put Patches or Reshape before it")
     return shape
 
 
@@ -121,7 +121,7 @@ class Dense(_Layer):
 
     def after(self, shape: Shape) -> Shape:
         if len(shape) > 2:
-            raise DeclarationError(f"needs a vector, got {shape}; put Flatten() before it")
+            raise DeclarationError(f"needs a vector, got {shape}; put Flatten before it")
         return (*shape[:-1], self.units)
 
     def parameters(self, shape: Shape) -> Arrays:
@@ -181,7 +181,7 @@ class Activation(_Layer):
 
     def after(self, shape: Shape) -> Shape:
         if self.function == "softmax" and len(shape) != 1:
-            raise DeclarationError(f"softmax needs a vector, got {shape}; put Flatten() before it")
+            raise DeclarationError(f"softmax needs a vector, got {shape}; put Flatten before it")
         return shape
 
 
@@ -396,7 +396,9 @@ class Model:
 
     def __post_init__(self) -> None:
         if len(self.shapes()[-1]) != 1:  # this walk refuses what no network can follow
-            raise DeclarationError(f"model {self.name!r} ends with {self.shapes()[-1]}; it needs a vector: Flatten()")
+            raise DeclarationError(
+                f"model {self.name!r} ends with {self.shapes()[-1]}; it needs a vector; put Flatten before its end"
+            )
         if not self.parameters():
             raise DeclarationError(f"model {self.name!r} has no layer with weights")
 
@@ -455,17 +457,24 @@ def _walk(layers: tuple[Layer, ...], shape: Shape, within: str, inner: bool) -> 
             yield from (place for part in parts for place in part)
             after, straight = (part[-1].after if part else shape for part in parts)
             if after != straight:
-                raise DeclarationError(f"layer {at}, Residual: of {shape} branch makes {after}, shortcut {straight}")
+                raise DeclarationError(f"layer {at}, Residual: {_unlike(shape, after, straight, layer)}")
             learns = any(place.learns for part in parts for place in part)
         else:
             try:
                 after, learns = layer.after(shape), type(layer) in NAMES
                 if isinstance(layer, Conv2D | Dense) and layer.bias and isinstance(_next(layers, index), BatchNorm):
-                    raise DeclarationError("its bias does nothing before BatchNorm; take bias=False")
+                    raise DeclarationError("its bias does nothing before BatchNorm; say bias = false")
             except DeclarationError as error:
                 raise DeclarationError(f"layer {at}, {type(layer).__name__}: {error}") from None
         yield Place(at, layer, shape, after, inner)
         shape, inner = after, inner or learns
+
+
+def _unlike(shape: Shape, after: Shape, straight: Shape, layer: Residual) -> str:
+    """Say that two sides cannot be added, and what would fit."""
+    if layer.shortcut:
+        return f"of {shape} branch makes {after}, shortcut {straight}; give both the same channels and strides"
+    return f"of {shape} branch makes {after}; keep the shape, or add a shortcut that makes {after} too"
 
 
 def _sides(layer: Residual) -> tuple[tuple[str, tuple[Layer, ...]], ...]:

@@ -53,6 +53,13 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
     **dict.fromkeys(("momentum", "beta1", "beta2"), (lambda value: 0 <= value < 1, "from 0, below 1")),
     "weight_decay": (lambda value: value >= 0, "0 or more"),
 }
+ELSEWHERE = {  # what libraries call it, in lower case
+    **dict.fromkeys(("relu", "tanh", "sigmoid", "gelu", "softmax"), "Activation"), "linear": "Dense",
+    **dict.fromkeys(("lr", "learning_rate"), "rate"), **dict.fromkeys(("filters", "out_channels"), "channels"),
+    **dict.fromkeys(("kernel_size", "pool_size"), "kernel"), "out_features": "units", "strides": "stride",
+    **dict.fromkeys(("num_heads", "n_heads"), "heads"), "hidden_size": "units", "adamw": "Adam",
+}  # fmt: skip
+NO_DROPOUT = "; there is no dropout, as each framework draws by a generator of its own and no two would train alike"
 LARGEST_FLOAT = 3.4e38  # all are rounded to float32
 Values = dict[str, Any]
 
@@ -155,12 +162,15 @@ def _hints(kind: type) -> dict[str, Any]:
 
 def _record(kind: Any, table: object, at: str, **given: Any) -> Any:
     """Return an instance of a dataclass; the table's keys are its fields but for those that are given."""
-    if not isinstance(table, Mapping):
-        raise _unfit(at, "a table", table)
     fields = {field.name: field for field in dataclasses.fields(kind) if field.name not in given}
+    if not isinstance(table, Mapping):
+        raise _unfit(at, f"a table of {', '.join(fields)}", table)
     for key in table:
+        if key not in fields and kind is _File and key in _hints(Recipe):
+            raise DeclarationError(f"{_shown(key)} at the top; put it below a line [recipe]")
         if key not in fields:
-            raise DeclarationError(f"{_begin(at)}unknown {_shown(key)}{nearest(str(key), fields)}")
+            known = [name for name in fields if kind is not _File or name != "model"]
+            raise DeclarationError(f"{_begin(at)}unknown {_shown(key)}{nearest(str(key), known)}")
     for name, field in fields.items():
         required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
         if required and name not in table:
@@ -219,7 +229,8 @@ def _one_of(hint: Any, table: object, at: str) -> Any:
     if not isinstance(table, Mapping) or not isinstance(name := table.get("type"), str):
         raise _unfit(at, f'a table with its type, such as {{ type = "{next(iter(classes))}" }}', table)
     if name not in classes:
-        raise DeclarationError(f"{at}: unknown type {_shown(name)}{nearest(name, classes)}")
+        reason = NO_DROPOUT if "dropout" in name.lower() else nearest(name, classes)
+        raise DeclarationError(f"{at}: unknown type {_shown(name)}{reason}")
     return _record(classes[name], {key: table[key] for key in table if key != "type"}, f"{at}, {name}")
 
 
@@ -244,6 +255,8 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return the end of an error about a name: the one that may have been meant, and all."""
     by_case = {other.lower(): other for other in known}
     near = difflib.get_close_matches(name[:60].lower(), by_case, 1)
+    if (other := ELSEWHERE.get(name.lower(), "")) in by_case.values():
+        near = [other.lower()]
     hint = f"; did you mean {by_case[near[0]]}? Known: " if near else "; known: "
     return hint + (", ".join(by_case.values()) or "none")
 

@@ -33,7 +33,14 @@ Names = list[str] | None  # given repeatedly, or once with commas
 SETS = f"mnist-5k, {', '.join(ORIGINS)}, or the path of your own"
 RESULTS = ROOT / "results"
 
-Frameworks = Annotated[Names, what(f"{', '.join(FRAMEWORKS)}. Default: {', '.join(default_frameworks())}.", "NAME,...")]
+Frameworks = Annotated[
+    Names,
+    what(
+        f"{', '.join(FRAMEWORKS)}; jax@0.7.2: that release (docs/compare.md). "
+        f"Default: {', '.join(default_frameworks())}.",
+        "NAME,...",
+    ),
+]
 NETWORKS = f"{', '.join(MODELS)}; modern: {', '.join(MODERN)}; or a FILE.toml of your own (docs/networks.md)"
 Models = Annotated[Names, what(f"Networks: {NETWORKS}. Default: {', '.join(HEADLINE)}.", "NAME,...")]
 Recipes = Annotated[
@@ -54,7 +61,9 @@ FreshProof = Annotated[bool, length("Prove again what has a kept proof.", name="
 Devices = Annotated[Names, where("cpu, gpu, gpu:1 (the second card), or all. Default: cpu.", "NAME,...")]
 Device = Annotated[str, where("cpu, gpu, or gpu:1 (the second card).", "NAME")]
 Threads = Annotated[Names, where("Of a process. Default: all physical cores, up to the CPU quota.", "N,...")]
-Pythons = Annotated[Names, where("An interpreter in place of the environment that tox makes.", "FRAMEWORK=PATH")]
+Pythons = Annotated[
+    Names, where("An interpreter in place of the environment that tox makes; also jax@mine=PATH.", "FRAMEWORK=PATH")
+]
 Results = Annotated[Path, where("Folder that rows are kept in.", "DIR", show_default="results/")]
 Wait = Annotated[
     bool, where("While another process measures here: wait, or end with exit code 75.", name="--wait/--no-wait")

@@ -135,7 +135,7 @@ def versions(frame: pd.DataFrame, name: str = DEFAULT, newest: bool = False) -> 
     cells = cells[cells.groupby("own")["framework"].transform("nunique") > 1]
     if cells.empty:
         raise UsageError(
-            "no two releases of a framework; measure some: `run --framework jax@0.7.2,jax`, docs/releases.md"
+            "no two releases of a framework; measure some: `run --framework jax@0.7.2,jax`, docs/compare.md"
         )
     ages = [_age(version, arm) for version, arm in zip(cells["framework_version"], cells["framework"], strict=True)]
     cells = cells.assign(bad=cells["ok"] == 0, age=[sorted(set(ages)).index(age) for age in ages])

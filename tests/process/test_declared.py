@@ -27,6 +27,6 @@ def test_a_forgotten_flatten_names_the_layer_and_what_would_fit(program, tmp_pat
     [words] = done.stderr.decode().splitlines()
     assert (done.returncode, done.stdout) == (2, b"")
     assert words == (
-        "adapters/networks/lenet.toml: model 'lenet', layer 6, Dense: needs a vector, got (50, 4, 4); put Flatten()"
+        "adapters/networks/lenet.toml: model 'lenet', layer 6, Dense: needs a vector, got (50, 4, 4); put Flatten"
         " before it"
     )

@@ -86,7 +86,7 @@ def test_it_is_trained_kept_and_read_by_another_framework(command, file, tmp_pat
 def test_what_cannot_be_is_one_line_in_every_command(refused, file, tmp_path):
     wrong = tmp_path / "wrong.toml"
     wrong.write_text(FILE.replace('  { type = "Flatten" },\n', ""))
-    words = "wrong.toml: model 'small', layer 3, Dense: needs a vector, got (8, 7, 7); put Flatten() before it"
+    words = "wrong.toml: model 'small', layer 3, Dense: needs a vector, got (8, 7, 7); put Flatten before it"
     for line in (("info", "describe"), ("run", "--model"), ("verify", "--recipe"), ("micro", "--model")):
         refused(words, "benchmarks", *line, str(wrong))
     refused(words, "benchmarks", "train", "--model", str(wrong), "--save", str(tmp_path / "kept"))

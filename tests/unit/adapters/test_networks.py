@@ -132,18 +132,28 @@ def with_recipe(line):
 
 DEEP = '{ type = "Residual", branch = ['
 WRONG = {
-    layers(CONV, TEN): "model 'a', layer 1, Dense: needs a vector, got (4, 26, 26); put Flatten() before it",
+    layers(CONV, TEN): "model 'a', layer 1, Dense: needs a vector, got (4, 26, 26); put Flatten before it",
     layers(f"{DEEP}{CONV}] }}", FLAT, TEN): (
-        "model 'a', layer 0, Residual: of (1, 28, 28) branch makes (4, 26, 26), shortcut (1, 28, 28)"
+        "model 'a', layer 0, Residual: of (1, 28, 28) branch makes (4, 26, 26); keep the shape, or add a shortcut"
     ),
     layers(f"{DEEP}{FLAT}, {CONV}] }}"): (
-        "model 'a', layer 0.branch.1, Conv2D: needs an image (C, H, W), got (784,); put it before Flatten() or"
-        " Patches()"
+        "model 'a', layer 0.branch.1, Conv2D: needs an image (C, H, W), got (784,); put it before Flatten or Patches"
     ),
     layers(FLAT, '{ type = "Dence", units = 3 }'): "layer 1: unknown type 'Dence'; did you mean Dense? Known: Conv2D, ",
     layers(FLAT, '{ type = "Dense", unit = 3 }'): (
         "layer 1, Dense: unknown 'unit'; did you mean units? Known: units, bias"
     ),
+    layers(
+        FLAT, '{ type = "Linear", out_features = 3 }'
+    ): "layer 1: unknown type 'Linear'; did you mean Dense? Known: ",
+    layers(FLAT, '{ type = "ReLU" }'): "layer 1: unknown type 'ReLU'; did you mean Activation? Known: ",
+    layers(FLAT, '{ type = "Dropout" }'): "layer 1: unknown type 'Dropout'; there is no dropout, as each framework",
+    layers(FLAT, '{ type = "Dense", out_features = 3 }'): "unknown 'out_features'; did you mean units?",
+    layers(f'{{ type = "Residual", branch = [{CONV}], shortcut = [{CONV}, {CONV}] }}'): (
+        "branch makes (4, 26, 26), shortcut (4, 24, 24); give both the same channels and strides"
+    ),
+    layers(CONV, '{ type = "BatchNorm" }'): "layer 0, Conv2D: its bias does nothing before BatchNorm; say bias = false",
+    layers(FLAT, TEN, more="epochs = 3"): "'epochs' at the top; put it below a line [recipe]",
     layers(FLAT, '{ type = "Dense" }'): "layer 1, Dense: lacks 'units', a whole number from 1 to 1,048,576",
     layers(f'{{ type = "Residual", branch = [{FLAT}, {{ type = "Dense", units = 0.5 }}] }}'): (
         "layer 0.branch.1, Dense: units: expected a whole number from 1 to 1,048,576, found 0.5"
@@ -159,7 +169,7 @@ WRONG = {
     layers('{ type = "Conv2D", channels = 4, kernel = 3, stride = 0 }'): "layer 0, Conv2D: stride: expected a whole",
     layers('{ type = "BatchNorm", momentum = 1.5 }'): "layer 0, BatchNorm: momentum: expected a number from 0, below 1",
     layers(FLAT): "model 'a' has no layer with weights",
-    layers(CONV): "model 'a' ends with (4, 26, 26); it needs a vector: Flatten()",
+    layers(CONV): "model 'a' ends with (4, 26, 26); it needs a vector; put Flatten before",
     'name = "a"\nlayers = []': "layers: expected 1 to 1,000, found 0",
     layers(FLAT, TEN, more="input_shape = [28, 28]"): "input_shape: expected channels, height, width, found",
     layers(FLAT, TEN, more="input_shape = [1, 28, -28]"): "input_shape: expected a whole number from 1",
@@ -172,6 +182,10 @@ WRONG = {
     with_recipe("optimiser = { type = 'SGD', rate = 0 }"): "recipe.optimiser, SGD: rate: expected a number above 0",
     with_recipe("optimiser = { type = 'SGD', rate = nan }"): "recipe.optimiser, SGD: rate: expected a number above 0",
     with_recipe("optimiser = { type = 'Lion', rate = 1 }"): "recipe.optimiser: unknown type 'Lion'; known: SGD, Adam",
+    with_recipe("optimiser = { type = 'SGD', lr = 0.1 }"): "recipe.optimiser, SGD: unknown 'lr'; did you mean rate?",
+    with_recipe(
+        "initialiser = 'he_normal'"
+    ): "recipe.initialiser: expected a table of distribution, scale, found 'he_n",
     with_recipe("optimiser = 0.1"): 'recipe.optimiser: expected a table with its type, such as { type = "SGD" }',
     with_recipe("schedule = { type = 'Cosine', epochs = 2, warmup_epochs = 3 }"): "recipe.schedule, Cosine: Cosine(",
     with_recipe("initialiser = { distribution = 'he' }"): "recipe.initialiser: Initialiser('he'): expected one of",
