@@ -238,6 +238,7 @@ KINDS = {
     "seconds": _unnamed(_lines(_number("at", SECONDS, log=10), _number("value", "test accuracy, %"), height=175)),
     "epochs": _lines(_number("at", "epoch", form="d"), _number("value", "test accuracy, %")),
     "losses": _lines(_number("at", "epoch", form="d"), _number("value", "test loss")),
+    "pays": _lines(_number("at", "steps", log=10, form="~s"), _number("value", "seconds", log=10)),
     "parts": _parts(),
     "roof": _roof(),
     "classes": _classes(),

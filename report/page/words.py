@@ -76,6 +76,13 @@ def seconds(value: Any) -> str:
     return f"{value / 60:,.1f} min"
 
 
+def steps(value: Any) -> str:
+    """Return a number of training steps: at once, never, or the number."""
+    if not known(value):
+        return NONE
+    return "at once" if value <= 0 else "never" if value == float("inf") else f"{float(value):,.0f}"
+
+
 def size(value: Any) -> str:
     """Return bytes in the binary unit that suits them."""
     if not known(value):

@@ -1,7 +1,11 @@
-"""Where the time goes: one launch from the start of its process to the end of one epoch, in its parts."""
+"""Where the time goes: one launch from the start of its process to the end of one epoch, in its parts.
+
+And when compiling pays: after how many steps a mode has won back what its first step took longer than eager's.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,8 +13,9 @@ import pandas as pd
 
 from report.page import columns, words
 from report.page.inputs import Inputs, alike
-from report.page.parts import Chart, Charts, Section, Words, facets
-from report.tables.compare import CELL
+from report.page.parts import Chart, Charts, Part, Section, Table, Words, facets
+from report.tables.compare import CELL, COMPARISON
+from report.tables.pays import pays
 
 DEFAULT = (60_000, 10_000)  # images of an epoch and of a test, of data whose sizes no file tells
 MEASURED = {  # part: column of a row
@@ -34,11 +39,26 @@ COLUMNS = (
     columns.figure("peak memory", "peak_rss_bytes", words.size),
 )
 SHARED = [name for name in CELL if name not in ("framework", "mode", "input")]
+STEPS = tuple(10**power for power in range(7))
 NOTE = (
     "From the start of the process to the end of one epoch and one evaluation, medians over launches: starting Python, "
     "importing, building, placing the batches, the first step and the first evaluation (which hold compilation), then "
     "the steps and the evaluation at their measured speed. Host feeding is what an epoch takes longer when its batches "
     "come from host memory; warm-up belongs to the measuring and is in the table alone."
+)
+
+
+PAYS = (
+    columns.NAMED,
+    columns.NETWORK,
+    columns.DEVICE,
+    columns.BATCH,
+    columns.label("input"),
+    columns.estimate("steps until it pays", "steps", words.steps, "", words.steps, "rounds"),
+)
+WHEN = (
+    "A mode that compiles loses time at its first step and wins some at each later one. It pays after so many training "
+    "steps as win back what its first step took longer than eager's; one epoch of MNIST has 600 steps of 100 images."
 )
 
 
@@ -49,7 +69,35 @@ def section(inputs: Inputs) -> Section:
     cells = _spent(inputs)
     charts = [_chart(cells[alike(cells, headline.iloc[0], SHARED)], inputs) for headline in inputs.headline]
     table = columns.folded("The parts of every configuration", COLUMNS, cells)
-    return Section("times", "Where the time goes", [Charts(charts), Words([NOTE], style="note"), table])
+    parts: list[Part] = [Charts(charts), Words([NOTE], style="note"), table]
+    return Section("times", "Where the time goes", [*parts, *_compiling(inputs)])
+
+
+def _compiling(inputs: Inputs) -> list[Part]:
+    """Return when compiling pays, as lines of seconds by steps and as a table; nothing where only one mode ran."""
+    found = pays(inputs.speeds)
+    if found.empty:
+        return []
+    charts = [made for headline in inputs.headline for made in _caught_up(inputs.timed, headline.iloc[0])]
+    table = Table("When compiling pays", PAYS, [columns.grouped(PAYS, found)])
+    return [Charts(charts), Words([WHEN], style="note"), table]
+
+
+def _caught_up(timed: pd.DataFrame, first: pd.Series[Any]) -> Iterator[Chart]:
+    """Yield the chart of one comparison: how long so many steps take, the first of them included, in each mode."""
+    cells = timed[alike(timed, first, COMPARISON)].dropna(subset=["first_step_s"])
+    cells = cells[cells.groupby("framework")["mode"].transform("nunique") > 1]
+    records = []
+    for line in cells.to_dict("records"):
+        each = line["batch_size"] / float(line["train_samples_per_s"])
+        for steps in STEPS:
+            seconds = float(line["first_step_s"]) + (steps - 1) * each
+            shown = f"{_bar_name(line)}, {steps:,} steps: {words.seconds(seconds)}"
+            records.append(facets(line, "framework", "mode") | {"at": steps, "value": seconds, "hint": shown})
+    if records:
+        caption = f"{words.short(first['model'])}, batch {int(first['batch_size']):,}: seconds until a step has ended"
+        summary = "Where two lines of a framework cross, the mode that compiles has caught up with eager."
+        yield Chart("pays", records, caption, summary, facets(first, "model", "device", "batch"))
 
 
 def _spent(inputs: Inputs) -> pd.DataFrame:
