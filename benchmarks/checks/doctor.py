@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
-from importlib import metadata
 from pathlib import Path
 
 import numpy as np
@@ -172,10 +170,8 @@ def _judged(probe: Probe) -> Finding:
         return Finding("error", what, probe.problem.removeprefix(f"{what} "), advice)
     if probe.problem:
         return Finding("warning", what, probe.problem, "check the driver, and CUDA_VISIBLE_DEVICES")
-    folder = environments.interpreter(probe.framework, probe.device).parents[1]
     pins = environments.pinned(probe.framework, probe.device)
-    packages = metadata.distributions(path=[str(path) for path in folder.glob("lib/python3.*/site-packages")])
-    installed = {re.sub(r"[-_.]+", "-", package.name).lower(): package.version for package in packages}  # PEP 503
+    installed = environments.packages(probe.framework, probe.device)
     wrong = [name for name in pins if installed.get(name) != pins[name]]
     differ = [f"{name} {installed.get(name, 'missing')} in place of {pins[name]}" for name in wrong]
     if differ:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -15,7 +16,7 @@ from rich.text import Text
 from adapters.contract import DTYPES, MODES
 from adapters.flops import describe
 from adapters.recipes import HEADLINE, RECIPES
-from adapters.registry import FRAMEWORKS
+from adapters.registry import FRAMEWORKS, framework_of
 from benchmarks import errors
 from benchmarks.checks import LEVELS, Finding, doctor
 from benchmarks.cli import options, tables
@@ -28,6 +29,7 @@ from benchmarks.launch.probe import Probe, chosen_frameworks, probe_all
 from benchmarks.machine import environments, hardware, lock
 from benchmarks.machine.hardware import KINDS, Card, can_be_asked, cards, chosen, chosen_threads, gpu_name
 from benchmarks.plan.typed import chosen_models, numbers, only, values
+from benchmarks.record import difference
 
 STYLES = dict(zip(LEVELS, ("green", "cyan", "yellow", "red"), strict=True))
 
@@ -153,6 +155,33 @@ def _card_table(gpus: Sequence[Card] | None) -> Table | str:
     return table
 
 
+def differences_of(
+    one: Annotated[str, typer.Argument(metavar="A", help="A results file or folder, or a framework or arm.")],
+    other: Annotated[str, typer.Argument(metavar="B", help="The like.")],
+    results: options.Results = options.RESULTS,
+    as_json: options.AsJson = False,
+) -> None:
+    """Show in what two runs differ: packages, libraries, kernels, settings, machine, code.
+
+    Of folders the newest run counts. Two frameworks, or arms such as jax@0.7.2, are those of the newest run in
+    --results. Exit code: 0 no difference, 1 a difference, 2 usage.
+    """
+    by_name = [framework_of(name) in FRAMEWORKS and not Path(name).exists() for name in (one, other)]
+    if any(by_name) and not all(by_name):
+        raise UsageError(f"{one} and {other}: expected two results, or two frameworks of the newest run in --results")
+    if all(by_name):
+        first, second = difference.environments_of(difference.newest_run(results), (one, other))
+    else:
+        first, second = (difference.newest_run(Path(place)) for place in (one, other))
+    found = difference.differences(first, second)
+    table = tables.titled("", "what", plain(one), plain(other))
+    for line in found:
+        table.add_row(*(escape(plain(text)) for text in line))
+    answer = [{"what": what, "a": was, "b": became} for what, was, became in found]
+    deliver(answer, [table if found else "no difference"], as_json)
+    raise typer.Exit(1 if found else 0)
+
+
 def describe_model(
     model: Annotated[str, typer.Argument(help=f"{options.NETWORKS}.")],
     batch_size: Annotated[int, what("Images in a batch.", "N", min=1)] = 1,
@@ -164,5 +193,13 @@ def describe_model(
     deliver(described, [tables.as_table(described, out.width)], as_json)
 
 
-COMMANDS = {"list": list_frameworks, "describe": describe_model, "check": check_up, "peak": machine_peak}
-info_commands = program(COMMANDS, "What is here: frameworks and cards, networks, what is wrong, the machine's peak.")
+COMMANDS = {
+    "list": list_frameworks,
+    "describe": describe_model,
+    "diff": differences_of,
+    "check": check_up,
+    "peak": machine_peak,
+}
+info_commands = program(
+    COMMANDS, "What is here: frameworks and cards, networks, what is wrong, how two runs differ, the machine's peak."
+)

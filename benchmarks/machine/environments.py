@@ -16,6 +16,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from importlib import metadata
 from pathlib import Path
 
 from adapters.registry import FRAMEWORKS, framework_of, record
@@ -144,6 +145,13 @@ def pinned(framework: str, device: str) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     return dict(re.findall(r"^([a-z0-9-]+)(?:\[.*\])?==([^\s;\\]+)", lines, re.MULTILINE))
+
+
+def packages(framework: str, device: str) -> dict[str, str]:
+    """Return the version of each package in a framework's environment, by its normal name (PEP 503)."""
+    folder = interpreter(framework, device).parents[1]
+    found = metadata.distributions(path=[str(path) for path in sorted(folder.glob("lib/python3.*/site-packages"))])
+    return {re.sub(r"[-_.]+", "-", package.name).lower(): package.version for package in found}
 
 
 def variables(threads: int, device: str = "cpu") -> dict[str, str]:

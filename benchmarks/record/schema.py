@@ -296,7 +296,8 @@ def _is_network(found: Any) -> bool:
 BY_STEP = Annotated[dict[str, Annotated[float, _at_least_zero]], lambda found: all(map(_is_step, found))]
 ENVIRONMENT = (
     Column("lock", "str", "", "hash of the pinned requirements"),
-    Column("versions", "object", "", "version by package", check=_typed(dict[str, str])),
+    Column("versions", "object", "", "version of Python, NumPy and the framework", check=_typed(dict[str, str])),
+    Column("packages", "object", "", "version of every package there", check=_typed(dict[str, str])),
     Column(
         "system_packages", "object", "", "what those of the system say as their version", check=_typed(dict[str, str])
     ),

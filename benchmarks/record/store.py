@@ -211,6 +211,14 @@ def rows(path: Path) -> Iterator[Record]:
         sweep = SweepFile(path)
 
 
+def run_of(path: Path) -> Record:
+    """Return the run's record, which is a file's first line; empty where that cannot be read."""
+    sweep = SweepFile(path)
+    for number, line in itertools.islice(_numbered(path, sweep), 1):
+        judge(sweep, number, line)
+    return sweep.run
+
+
 def _numbered(path: Path, sweep: SweepFile) -> Iterator[tuple[int, bytes]]:
     """Yield the lines of one file, newlines apart, with their numbers from 1; a torn last line is not among them.
 

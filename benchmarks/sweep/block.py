@@ -208,5 +208,7 @@ def _environment_facts(probe: Probe) -> Row:
     """Return what is recorded of a framework's environment."""
     lock = environments.lock_hash(probe.framework, probe.device)
     about = {"lock": lock, "versions": probe.facts.get("versions"), **probe.facts.get("libraries", {})}
+    if not probe.missing:
+        about["packages"] = environments.packages(probe.framework, probe.device)
     system = environments.system_versions(probe.framework)
     return about | {"system_packages": system} if system else about

@@ -21,8 +21,8 @@ def pays(speeds: pd.DataFrame) -> pd.DataFrame:
     """Return a line for each cell whose mode is not eager, where rounds have an eager launch, too.
 
     Of speed launches that ended ok: CELLS, `rounds`, and `steps` with `low` and `high`, the geometric mean of steps and
-    its interval, which three rounds or more have. `steps` is infinite where a later step is not faster on the mean, else
-    0 where the first one is not slower. Where single rounds say otherwise there is no interval.
+    its interval, which three rounds or more have. `steps` is infinite where a later step is not faster on the mean,
+    else 0 where the first one is not slower. Where single rounds say otherwise there is no interval.
     """
     eager, others = (speeds[(speeds["mode"] == "eager") == wanted] for wanted in (True, False))
     pairs = others.merge(eager[[*PAIRED, *FIGURES]], on=PAIRED, suffixes=("", "_eager"))
