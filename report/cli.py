@@ -35,6 +35,7 @@ from report.page.sections.machines import machines
 from report.results import rules
 from report.results.load import load, records
 from report.tables import between, render
+from report.tables import history as steps
 from report.tables.compare import REQUIRED_COLUMNS, busy_words, compare, comparisons, first_comparisons, only, own_rows
 from report.tables.gate import RULES, Outcome, gate_rules, judge
 from report.tables.metrics import DEFAULT, Metric, metric
@@ -262,6 +263,41 @@ def _conclude(outcome: Outcome) -> None:
         raise UsageError("--fail-on: nothing could be judged; measure more rounds, or compare sets that share cells")
 
 
+def history(
+    results: options.Results = options.RESULTS,
+    name: Annotated[str, what("Any numeric column of a row.", "COLUMN", name="--metric")] = DEFAULT,
+    show_all: Annotated[bool, shown("Every configuration, however many.", name="--all")] = False,
+    form: Annotated[str, shown(f"{', '.join(FORMATS)}.", "NAME", name="--format")] = "table",
+    out_file: Annotated[Path | None, shown("File to write in place of showing.", "FILE", name="--out")] = None,
+    framework: Only = None,
+    model: Only = None,
+    batch_size: Only = None,
+    mode: Only = None,
+) -> None:
+    """Show what each session measured of every configuration, and since when one is faster or slower.
+
+    In 95 % of tables without a step none is found. Where none is, a line says how small a one would have been.
+    """
+    asked, form = metric(name), formats.known_form(form)
+    wanted = _wanted(framework, model, batch_size, mode)
+    table = steps.history(only(_loaded(results, [*steps.COLUMNS, name]), wanted), name, records(results))
+    on_screen, left_out = form == "table" and not out_file, ""
+    if on_screen and not show_all:
+        table, left_out = first_comparisons(table)
+    sections = list(formats.filled(render.sessions(table, asked)))
+    if not on_screen:
+        is_table = form == "table"
+        lines = "".join(f"{words}\n" for words in steps.sentences(table)) if is_table else ""
+        made = formats.plain_tables(sections, render.NUMERIC) if is_table else ""
+        _deliver(made + lines or formats.text(form, table, sections, render.NUMERIC), out_file)
+        return
+    terminal.show(out, formats.terminal(sections, render.NUMERIC, out.width, render.SESSIONS_FIRST))
+    for words in steps.sentences(table):
+        terminal.tell(out, words)
+    if left_out:
+        terminal.tell(out, left_out, style="dim")
+
+
 def page(
     results: options.Results = options.RESULTS,
     out: Annotated[
@@ -335,7 +371,7 @@ def curves_by_epoch(
     print(curves.draw(folder) if folder else curves.as_markdown(curves.curves(_loaded(results))))  # noqa: T201
 
 
-COMMANDS = {"compare": compare_sets, "page": page, "rows": rows, "curves": curves_by_epoch}
+COMMANDS = {"compare": compare_sets, "history": history, "page": page, "rows": rows, "curves": curves_by_epoch}
 HIDDEN = {"micro": micro_benchmarks, "columns": columns, "check": check_results}  # for programs and documents
 app = program(
     {**COMMANDS, **HIDDEN}, "Read rows: compare frameworks, sets or releases, write the page, and export.", HIDDEN

@@ -239,6 +239,7 @@ KINDS = {
     "epochs": _lines(_number("at", "epoch", form="d"), _number("value", "test accuracy, %")),
     "losses": _lines(_number("at", "epoch", form="d"), _number("value", "test loss")),
     "pays": _lines(_number("at", "steps", log=10, form="~s"), _number("value", "seconds", log=10)),
+    "history": _lines(_number("at", "session", form="d"), _number("value", "speed, its first session = 1")),
     "parts": _parts(),
     "roof": _roof(),
     "classes": _classes(),

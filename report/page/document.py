@@ -24,11 +24,11 @@ from report.page import charts, words
 from report.page.charts import as_json, as_records
 from report.page.inputs import Inputs, name_of
 from report.page.parts import FACETS, Cell, Part, Section, Table
-from report.page.sections import batches, lead, learning, repeat, roofline, subjects, sureness, times, verified
+from report.page.sections import batches, history, lead, learning, repeat, roofline, subjects, sureness, times, verified
 from report.page.sections.machines import Machine, Summary, machines, table
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-SECTIONS = (batches.section, learning.section, times.section, verified.section)
+SECTIONS = (batches.section, learning.section, times.section, history.section, verified.section)
 APPENDIX = (sureness.section, learning.by_epoch, roofline.section, verified.deviations, repeat.section)
 COMMON = (subjects.section,)  # to all machines
 CHOICES = {"model": "network", "device": "device", "batch": "batch size", "mode": "mode"}  # facets chosen one at a time
@@ -69,14 +69,17 @@ def _link(path: Path, folder: Path | None) -> str:
 
 def _single_machine(inputs: Inputs, appendix: Iterable[Any]) -> dict[str, Any]:
     """Return what a page, or its part on one machine, is filled with."""
-    made = {"sections": [make(inputs) for make in SECTIONS], "appendix": [make(inputs) for make in appendix]}
+    found: dict[str, list[Section]] = {
+        kind: [section for make in makers if (section := make(inputs)) is not None]
+        for kind, makers in (("sections", SECTIONS), ("appendix", appendix))
+    }
     return {
         "title": lead.title(inputs),
         "warning": inputs.warning,
         "sentences": [] if inputs.headline else list(lead.sentences(inputs)),
         "lead": lead.parts(inputs),
         "facts": list(facts(inputs)),
-        **{kind: [Section(inputs.part + s.name, s.title, s.parts) for s in found] for kind, found in made.items()},
+        **{kind: [Section(inputs.part + s.name, s.title, s.parts) for s in made] for kind, made in found.items()},
     }
 
 

@@ -37,7 +37,7 @@ ENDINGS = ("tried", "ok", "statuses", "reason")
 CHECKOUT = "checkout"  # the revision of adapters that no revision is named for
 
 
-def _changes(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
+def changes(base: pd.DataFrame, new: pd.DataFrame) -> pd.Series:
     """Return what differs between two cells, "" where one is alone: `threads: 1 -> 2; version: 2.12.0 -> 2.13.0`.
 
     Where the machine itself changed its speed between two times, as the canary tells, it says so first: by how much
@@ -206,7 +206,7 @@ def _compared(
             words = _validity(cells["base"], cells["new"], task)
             table[f"{task}verdict"] = words.where(words != "", table[f"{task}verdict"])
     tasks = [""] if asked.task == "accuracy" else ["", "accuracy_"]
-    table["changes"] = _changes(cells["base"], cells["new"]) if base is not new else ""
+    table["changes"] = changes(cells["base"], cells["new"]) if base is not new else ""
     table["notes"] = _notes(
         {"BASE": cells["base"], "NEW": cells["new"]} if base is not new else {"": cells["new"]}, tasks
     )

@@ -16,6 +16,7 @@ from benchmarks.errors import plain
 from benchmarks.record.summary import Comparison
 from benchmarks.stats import FEWEST, bound
 from report.tables.compare import COMPARISON, MEDIANS
+from report.tables.history import change
 from report.tables.metrics import Metric
 
 HEADINGS = {  # of columns, where it is not their name
@@ -76,7 +77,9 @@ SIDES_INTERVALS: dict[str, Interval] = {
     "ratio_interval": INTERVALS["ratio_interval"],
     "difference_interval": INTERVALS["difference_interval"],
 }
-NUMERIC = {*FORMATS, *INTERVALS, *answer.RIGHT, "launches", "quiet", "seeds", "reached", "base", "new"} - {"ratio"}
+NUMERIC = {*FORMATS, *INTERVALS, *answer.RIGHT, "launches", "quiet", "seeds", "reached", "base", "new", "value"} - {
+    "ratio"
+}
 
 
 def are_several(table: pd.DataFrame) -> bool:
@@ -129,6 +132,30 @@ def sides(table: pd.DataFrame, asked: Metric, names: tuple[str, str] = ("BASE", 
         yield "Changed in every cell of both sides", {"change": "change"}, [{"change": plain(c)} for c in everywhere]
 
 
+SESSIONS = _headings("framework", "mode", "day", "version", "commit", "value", "launches", "step", "changes")
+SESSIONS_FIRST = ("framework", "mode", "day", "value", "step")
+
+
+def sessions(table: pd.DataFrame, asked: Metric) -> Iterator[Section]:
+    """Yield a section per comparison of what report/tables/history.py found, a line per cell and session."""
+    headings = SESSIONS | {"value": asked.column.unit or asked.name}
+    for _, group in table.groupby(COMPARISON, sort=False):
+        shared = answer.title(dict(group.iloc[0]), machine_of(group, table))
+        yield f"{shared}: {asked.name}", headings, [_session(record, asked) for record in group.to_dict("records")]
+
+
+def _session(record: dict[Any, Any], asked: Metric) -> dict[str, str]:
+    """Return the figures of one cell in one session as text."""
+    commit = record.get("commit")
+    return {name: plain(str(record[name])) for name in ("framework", "mode", "launches", "changes")} | {
+        "day": plain(record["day"] or record["session"]),
+        "version": plain(str(record["framework_version"])) if pd.notna(record["framework_version"]) else "",
+        "commit": plain(str(commit)[:7]) if pd.notna(commit) else "",
+        "value": _with_reach(asked.form.format(record["middle"]), record),
+        "step": change(record) if pd.notna(record["step"]) else "",
+    }
+
+
 def _common(table: pd.DataFrame) -> list[str]:
     """Return the changes that all cells of both sides share, if there are several."""
     both = table[(table["base_framework"].notna()) & (table["times"] != "")]
@@ -143,17 +170,20 @@ def _side_line(record: dict[Any, Any], asked: Metric, everywhere: list[str]) -> 
     record["changes"] = "; ".join(change for change in record["changes"].split("; ") if change not in everywhere)
     line = _line(record, SIDES, FORMATS | {"base": asked.form, "new": asked.form}, SIDES_INTERVALS)
     for side in ("base", "new"):
-        line[side] = _with_reach(line[side], record, side)
+        line[side] = _with_reach(line[side], record, f"{side}_")
     ratio = bound(record["ratio"]) if pd.notna(record["ratio"]) else ""
     return line | {"ratio": plain(f"{ratio} {record['verdict'] or ''}".strip())}
 
 
-def _with_reach(value: str, record: dict[Any, Any], side: str) -> str:
-    """Return a side's value with the reach of its interval, or how many launches where these are too few."""
-    if pd.notna(record[f"{side}_low"]):
-        return f"{value} {plus_minus(record[f'{side}_low'], record[f'{side}_high'])}"
-    few = 0 < record[f"{side}_launches"] < FEWEST
-    return f"{value} (n = {record[f'{side}_launches']})" if few and value else value
+def _with_reach(value: str, record: dict[Any, Any], prefix: str = "") -> str:
+    """Return a value with the reach of its interval, or how many launches where these are too few.
+
+    `prefix` begins the names of its bounds and launches.
+    """
+    if pd.notna(record[f"{prefix}low"]):
+        return f"{value} {plus_minus(record[f'{prefix}low'], record[f'{prefix}high'])}"
+    few = 0 < record[f"{prefix}launches"] < FEWEST
+    return f"{value} (n = {record[f'{prefix}launches']})" if few and value else value
 
 
 def _line(

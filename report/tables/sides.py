@@ -19,8 +19,8 @@ from benchmarks.record import busy
 from benchmarks.record.ratios import spread
 from benchmarks.record.store import SweepFile
 from benchmarks.stats import judged_accuracies, simultaneous
-from report.tables.compare import CELL, newest
-from report.tables.groups import floats
+from report.tables.compare import CELL
+from report.tables.groups import floats, is_newest, number
 from report.tables.intervals import by_seed, in_common
 from report.tables.metrics import Metric
 
@@ -154,14 +154,23 @@ class Side:
     learnt: pd.DataFrame
 
 
-def side(frame: pd.DataFrame, metric: Metric, origins: pd.DataFrame | None = None, facts: Sequence[str] = ()) -> Side:
-    """Return the newest launches of each cell of these rows as a side; `facts` are more columns that cells keep."""
-    frame = newest(frame)
-    frame = frame.assign(cell=frame.groupby(CELL).ngroup().astype("Int64"), ok=frame["status"] == "ok")
+def side(
+    frame: pd.DataFrame,
+    metric: Metric,
+    origins: pd.DataFrame | None = None,
+    facts: Sequence[str] = (),
+    keys: Sequence[str] = CELL,
+) -> Side:
+    """Return the newest launches of each cell of these rows as a side; `facts` are more columns that cells keep.
+
+    `keys` are what tells cells apart: with the session among them, each session has cells of its own.
+    """
+    frame = frame[is_newest(frame, number(frame, keys))]
+    frame = frame.assign(cell=frame.groupby(list(keys)).ngroup().astype("Int64"), ok=frame["status"] == "ok")
     described = frame.drop_duplicates("cell", keep="last").set_index("cell").sort_index()
     measured, trained = (frame[frame["task"] == task] for task in (metric.task, "accuracy"))
     known = ["machine", "framework_version", "revision", "sweep", *facts]
-    cells = described[[*CELL, *known]].join([_endings(measured, ""), _endings(trained, "accuracy_")])
+    cells = described[[*keys, *known]].join([_endings(measured, ""), _endings(trained, "accuracy_")])
     if origins is not None:
         cells = cells.join(origins, on=["sweep", "framework", "device"])
     cells = cells.assign(kernels=cells.get("kernels", pd.Series(pd.NA, cells.index, "string")))

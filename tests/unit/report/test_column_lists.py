@@ -11,13 +11,14 @@ from report.page import inputs
 from report.page.sections import batches, repeat, roofline, times
 from report.results import load, rules
 from report.results.load import COLUMN_NAMES, KEYS
-from report.tables import metrics, over_machines, sides
+from report.tables import history, metrics, over_machines, sides
 from report.tables.compare import APART, CELL, COMPARISON, MACHINE, REQUIRED_COLUMNS
 
 CHOSEN = {
     "load.KEYS": KEYS,
     "compare.REQUIRED_COLUMNS": REQUIRED_COLUMNS,
     "sides.READ": sides.READ,
+    "history.COLUMNS": history.COLUMNS,
     "families.READ": load.READ,
     "rules.AXES": rules.AXES,
     "rules.READ": rules.READ,

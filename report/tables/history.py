@@ -1,0 +1,219 @@
+"""The speed of each cell from session to session, and the steps in it: since when is it slower, by how much?
+
+A session is one sample here, whatever it holds of launches: two nights on one machine differ by more than their
+launches do, so that intervals over launches say nothing about a step. Steps are found in the logarithms of the
+sessions' geometric means: for each number of steps up to one in PER_STEP sessions the segmentation with the least
+squares (exact, by dynamic programming: ruptures, Truong et al. 2020, Signal Processing 167), and of these the one with
+the least n log(squares) + steps * penalty (Yao 1988, Statistics & Probability Letters 6). That needs no noise to be
+known beforehand, and the penalty alone decides how often a step is found where there is none: PENALTIES.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import special
+
+from benchmarks.errors import UsageError, count, plain
+from benchmarks.record.store import SweepFile
+from benchmarks.stats import CONFIDENCE, POWER, Floats, Means, Numbers
+from report.tables import intervals
+from report.tables.between import changes
+from report.tables.compare import CELL, in_order, own_rows
+from report.tables.groups import floats, number
+from report.tables.metrics import DEFAULT, metric
+from report.tables.sides import READ, origins, side
+
+COLUMNS = [*READ, "started_at"]  # beside load.KEYS and the metric
+FEWEST_SESSIONS = 5  # of a cell, below which no step is looked for
+MOST_SESSIONS = 200  # of a cell in which steps are looked for, the newest; the penalty is known up to here
+SHORTEST = 2  # sessions between two steps: one strange session is no step
+PER_STEP = 5
+ROUNDING = 1e-18  # of a square, which is what is left of equal values
+# By number of sessions: the penalty at which a step is found in 5 % of cells without one, and what it grows by where
+# that shall be e times as rare. From 50,000 series of normal noise each: `tests/studies/history.py --penalties`.
+PENALTIES = {
+    5: (9.76, 3.40), 6: (9.48, 3.21), 7: (9.45, 2.71), 8: (9.30, 2.58), 9: (9.22, 2.58), 10: (9.45, 2.48),
+    12: (9.38, 2.44), 15: (9.26, 2.17), 20: (9.42, 2.17), 25: (9.41, 2.18), 30: (9.43, 2.13), 40: (9.54, 2.15),
+    60: (9.71, 2.01), 100: (10.03, 2.03), 200: (10.55, 2.01),
+}  # fmt: skip
+
+
+def history(frame: pd.DataFrame, name: str = DEFAULT, records: Iterable[SweepFile] = ()) -> pd.DataFrame:
+    """Return one line per session of each cell that several sessions measured, oldest first.
+
+    `frame` is as load gives it, with COLUMNS; `records` are its sweeps, for what changed. Columns: CELL, machine,
+    session, `day` (of its last launch), framework_version, commit; middle of the metric `name`, the geometric mean over
+    `launches`, with low and high, its 95 % interval over them; `sessions` of the cell that have a value.
+    Of cells with FEWEST_SESSIONS also: `level`, the geometric mean of the sessions between two steps; `noise`, the
+    standard deviation of log means about it; `smallest`, the share by which a step in the middle of the sessions must
+    slow a cell down to be found nine times in ten. The session that begins a step has `step`, the ratio of the levels
+    after and before it, with step_low, step_high, and `changes`, what differs between it and the session before.
+    In 95 % of tables without a step none is found, and steps' intervals are simultaneous. UsageError for an unknown
+    metric, and where no cell has two sessions.
+    """
+    asked, keys = metric(name), [*CELL, "session"]
+    nothing = UsageError(f"no configuration with {name} in two sessions; measure again later, into the same folder")
+    if (own := own_rows(frame)).empty:
+        raise nothing
+    found = side(own, asked, origins(records), ["started_at"], keys)
+    sums = intervals.summary(found.launches, len(found.cells))
+    cells = found.cells.join(sums).rename(columns={"n": "launches"})
+    cells = cells[cells["middle"].notna()].assign(series=lambda lines: number(lines, CELL))
+    cells = cells.sort_values(["series", "session"], kind="stable").reset_index(drop=True)
+    cells["sessions"] = cells.groupby("series")["session"].transform("size").astype("Int64")
+    cells = cells[cells["sessions"] > 1].reset_index(drop=True)
+    if cells.empty:
+        raise nothing
+    cells["day"] = cells["started_at"].str[:10].fillna("")
+    table = cells[[*keys, "machine", "day", "framework_version", *(c for c in ["commit"] if c in cells)]]
+    table = table.join(cells[["middle", "low", "high"]].astype("Float64"))
+    table = table.join(cells[["launches", "sessions"]].astype("Int64"))
+    table = table.join(_with_steps(cells))
+    begins = np.flatnonzero(table["step"].notna())
+    words = changes(*(cells.loc[places].reset_index(drop=True) for places in (begins - 1, begins)))
+    table["changes"] = pd.Series(words.to_numpy(), begins, "string").reindex(table.index).fillna("")
+    return in_order(table, {"framework": True, "mode": True, "session": True})
+
+
+FIGURES = ["level", "noise", "smallest", "step", "step_low", "step_high"]
+
+
+def _with_steps(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return FIGURES of each line; `mean` are the logarithms of the sessions of a `series`, in order."""
+    table = pd.DataFrame(np.nan, cells.index, FIGURES)
+    groups = [
+        group.index[-MOST_SESSIONS:].to_numpy()
+        for _, group in cells[cells["mean"].notna()].groupby("series")
+        if len(group) >= FEWEST_SESSIONS
+    ]
+    alpha = 1 - CONFIDENCE ** (1 / max(1, len(groups)))  # Sidak's, as stats.simultaneous
+    found = [(places, _steps(floats(cells.loc[places, "mean"]), alpha)) for places in groups]
+    confidence = CONFIDENCE ** (1 / max(1, sum(len(begins) for _, begins in found)))
+    for places, begins in found:
+        logs = floats(cells.loc[places, "mean"])
+        levels, noise = _levels(logs, begins)
+        table.loc[places, "level"] = np.exp(levels)
+        table.loc[places, "noise"] = noise
+        table.loc[places, "smallest"] = -np.expm1(-_findable(len(logs), noise, alpha))
+        if len(begins):
+            low, high = _sizes(logs, begins, noise).bounds(confidence)
+            sizes = levels[begins] - levels[begins - 1]
+            table.loc[places[begins], ["step", "step_low", "step_high"]] = np.exp(np.column_stack([sizes, low, high]))
+    return table.astype("Float64")
+
+
+def _steps(logs: Floats, alpha: float = 1 - CONFIDENCE) -> Numbers:
+    """Return the places at which steps begin in logarithms of sessions, in order; none found is the rule.
+
+    In a series of normal noise without a step one is found with the probability `alpha`.
+    """
+    import ruptures  # noqa: PLC0415  # takes half a second, for histories alone
+
+    most = len(logs) // PER_STEP
+    if not most:
+        return np.empty(0, np.int64)
+    search = ruptures.KernelCPD(kernel="linear", min_size=SHORTEST).fit((logs - logs.mean())[:, None])
+    search.predict(n_bkps=most)  # finds those of fewer steps, too
+    begins = [
+        np.array(search.predict(n_bkps=n)[:-1], np.int64) if n else np.empty(0, np.int64) for n in range(most + 1)
+    ]
+    costs = [_cost(logs, places) + len(places) * _penalty(len(logs), alpha) for places in begins]
+    return begins[int(np.argmin(costs))]
+
+
+def _cost(logs: Floats, begins: Numbers) -> float:
+    """Return n log(squares) about the levels between steps."""
+    squares = float(((logs - _levels(logs, begins)[0]) ** 2).sum())
+    return len(logs) * float(np.log(max(squares, len(logs) * ROUNDING)))
+
+
+def _penalty(sessions: int, alpha: float) -> float:
+    """Return what a step must lower the cost by, so that noise of so many sessions makes one with this probability."""
+    known = np.log(list(PENALTIES))
+    base, slope = (np.interp(np.log(sessions), known, figures) for figures in zip(*PENALTIES.values(), strict=True))
+    return float(base + slope * np.log((1 - CONFIDENCE) / alpha))
+
+
+def _levels(logs: Floats, begins: Numbers) -> tuple[Floats, float]:
+    """Return for each session the mean between the steps about it, and the standard deviation about these means."""
+    segment = np.searchsorted(begins, np.arange(len(logs)), side="right")
+    levels = (np.bincount(segment, logs) / np.bincount(segment))[segment]
+    return levels, float(np.sqrt(((logs - levels) ** 2).sum() / (len(logs) - len(begins) - 1)))
+
+
+def _sizes(logs: Floats, begins: Numbers, noise: float) -> Means:
+    """Return each step's size, a difference of logarithms, with the freedom of the noise about all levels."""
+    lengths = np.diff([0, *begins, len(logs)])
+    levels = _levels(logs, begins)[0]
+    errors = noise * np.sqrt(1 / lengths[:-1] + 1 / lengths[1:])
+    n = np.full(len(begins), float(len(logs)))
+    return Means(levels[begins] - levels[begins - 1], errors * np.sqrt(n), n, n - len(begins) - 1)
+
+
+def _findable(sessions: int, noise: float, alpha: float) -> float:
+    """Return the smallest step in the middle, as a difference of logarithms, that is found with POWER.
+
+    By the noncentral t distribution of the split at the true place: others can only find more.
+    """
+    freedom, half = sessions - 2, sessions // 2
+    reach = np.sqrt(freedom * np.expm1(_penalty(sessions, alpha) / sessions))
+    shift = float(special.nctdtrinc(freedom, 1 - POWER, reach))
+    return shift * noise * float(np.sqrt(1 / half + 1 / (sessions - half)))
+
+
+def sentences(table: pd.DataFrame) -> Iterator[str]:
+    """Yield a line for each step, oldest first within a cell, and for each cell without one what would have been seen.
+
+    `jax mlp batch 100 fused: since 2026-11-29 (0.10.2, commit abc1234): -6.0 % [-7.1, -4.9]; version: 0.7.2 -> 0.10.2`.
+    """
+    for _, cell in table.groupby(CELL, sort=False):
+        lines: list[Any] = cell.to_dict("records")
+        begun = [line for line in lines if pd.notna(line["step"])]
+        for line in begun:
+            told = f"since {origin(line)}: {change(line)}"
+            yield plain("; ".join(filter(None, [f"{_named(line)}: {told}", line["changes"]])))
+        if not begun:
+            yield plain(f"{_named(lines[0])}: {_without(lines[-1])}")
+
+
+def _named(line: Any) -> str:
+    """Return a cell in a few words: `jax mlp batch 100 fused`."""
+    return f"{line['framework']} {line['recipe']} batch {line['batch_size']:,} {line['mode']}"
+
+
+def origin(line: Any) -> str:
+    """Return a session's day with its version and commit: `2026-11-29 (0.10.2, commit abc1234)`."""
+    commit = line.get("commit")
+    about = [line["framework_version"], f"commit {str(commit)[:7]}" if _known(commit) else ""]
+    words = ", ".join(str(part) for part in about if _known(part) and part)
+    return f"{line['day'] or line['session']}{f' ({words})' if words else ''}"
+
+
+def _known(value: Any) -> bool:
+    """Return whether there is a value."""
+    return bool(pd.notna(value))
+
+
+def change(line: Any) -> str:
+    """Return a step's size with its interval: `-6.0 % [-7.1, -4.9]`."""
+    size, low, high = (f"{100 * (line[name] - 1):+.1f}" for name in ("step", "step_low", "step_high"))
+    return f"{size} % [{low}, {high}]"
+
+
+def _without(line: Any) -> str:
+    """Return what can be said of a cell in which no step was found, from its newest session's line."""
+    sessions = count(line["sessions"], "session")
+    if line["sessions"] < FEWEST_SESSIONS:
+        return f"{sessions}; steps are looked for in {FEWEST_SESSIONS} or more"
+    if pd.isna(line["smallest"]):
+        return f"{sessions}; no step is looked for where values of 0 have no logarithm"
+    return f"no step in {sessions}; one of {seen(line)} would have been found nine times in ten"
+
+
+def seen(line: Any) -> str:
+    """Return the smallest step in the middle of a cell's sessions that would have been found, `1.3 %`."""
+    return f"{100 * line['smallest']:.1f} %"
