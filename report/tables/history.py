@@ -56,10 +56,7 @@ def history(frame: pd.DataFrame, name: str = DEFAULT, records: Iterable[SweepFil
     metric, and where no cell has two sessions.
     """
     asked, keys = metric(name), [*CELL, "session"]
-    nothing = UsageError(f"no configuration with {name} in two sessions; measure again later, into the same folder")
-    if (own := own_rows(frame)).empty:
-        raise nothing
-    found = side(own, asked, origins(records), ["started_at"], keys)
+    found = side(own_rows(frame), asked, origins(records), ["started_at"], keys)
     sums = intervals.summary(found.launches, len(found.cells))
     cells = found.cells.join(sums).rename(columns={"n": "launches"})
     cells = cells[cells["middle"].notna()].assign(series=lambda lines: number(lines, CELL))
@@ -67,7 +64,7 @@ def history(frame: pd.DataFrame, name: str = DEFAULT, records: Iterable[SweepFil
     cells["sessions"] = cells.groupby("series")["session"].transform("size").astype("Int64")
     cells = cells[cells["sessions"] > 1].reset_index(drop=True)
     if cells.empty:
-        raise nothing
+        raise UsageError(f"no configuration with {name} in two sessions; measure again later, into the same folder")
     cells["day"] = cells["started_at"].str[:10].fillna("")
     table = cells[[*keys, "machine", "day", "framework_version", *(c for c in ["commit"] if c in cells)]]
     table = table.join(cells[["middle", "low", "high"]].astype("Float64"))
@@ -79,7 +76,8 @@ def history(frame: pd.DataFrame, name: str = DEFAULT, records: Iterable[SweepFil
     return in_order(table, {"framework": True, "mode": True, "session": True})
 
 
-FIGURES = ["level", "noise", "smallest", "step", "step_low", "step_high"]
+OF_A_CELL = ["noise", "smallest"]
+FIGURES = ["level", *OF_A_CELL, "step", "step_low", "step_high"]
 
 
 def _with_steps(cells: pd.DataFrame) -> pd.DataFrame:
@@ -103,6 +101,7 @@ def _with_steps(cells: pd.DataFrame) -> pd.DataFrame:
             low, high = _sizes(logs, begins, noise).bounds(confidence)
             sizes = levels[begins] - levels[begins - 1]
             table.loc[places[begins], ["step", "step_low", "step_high"]] = np.exp(np.column_stack([sizes, low, high]))
+    table[OF_A_CELL] = table[OF_A_CELL].groupby(cells["series"]).transform("max")  # also where a session has no mean
     return table.astype("Float64")
 
 
@@ -211,6 +210,8 @@ def _without(line: Any) -> str:
         return f"{sessions}; steps are looked for in {FEWEST_SESSIONS} or more"
     if pd.isna(line["smallest"]):
         return f"{sessions}; no step is looked for where values of 0 have no logarithm"
+    if line["sessions"] > MOST_SESSIONS:
+        sessions = f"the newest {MOST_SESSIONS} of {sessions}"
     return f"no step in {sessions}; one of {seen(line)} would have been found nine times in ten"
 
 

@@ -136,6 +136,7 @@ def test_cells_that_one_session_measured_are_left_out(sessions):
 
 
 def test_equal_sessions_have_no_step_and_steps_without_noise_are_exact(sessions):
+    assert len(_steps(np.array([0.1 + 0.2] * 4 + [0.3] * 4))) == 0
     assert found(sessions(*[1000] * 8, name="equal", **JAX))["step"].isna().all()
     table = found(sessions(*[1000] * 4, *[960] * 4, name="stepped", rounds=(1.0,) * 3, **JAX))
     assert table[["step", "step_low", "step_high"]].dropna().to_numpy().tolist() == [pytest.approx([0.96] * 3)]
@@ -146,6 +147,15 @@ def test_launches_that_did_not_end_ok_count_in_no_session(sessions, launches):
     for row in launches(1, 1, status="crashed", reason="x", sweep=day(1), **JAX):
         append(folder / f"{day(1)}.jsonl", "row", {**row, "round": row["round"] + 3})
     assert found(folder)["launches"].tolist() == [3, 3]
+
+
+def test_a_session_without_a_logarithm_is_left_out_of_the_search(sessions):
+    sessions(*[1000] * 6, stolen_share=0.1, **JAX)
+    table = found(sessions(*[None] * 6, 1000, stolen_share=0.0, **JAX), "stolen_share")
+    assert table["level"].notna().tolist() == [True] * 6 + [False]
+    assert list(sentences(table)) == [
+        "jax mlp batch 100 fused: no step in 7 sessions; one of 0.0 % would have been found nine times in ten"
+    ]
 
 
 def test_values_without_a_logarithm_are_not_searched(sessions):
@@ -185,6 +195,7 @@ def test_only_the_newest_sessions_are_searched_where_there_are_very_many(monkeyp
     table = found(sessions(*[1000] * 4, *[500] * 8, **JAX))
     assert table["level"].notna().tolist() == [False] * 4 + [True] * 8
     assert table["step"].isna().all()
+    assert "no step in the newest 8 of 12 sessions" in next(sentences(table))
 
 
 def typed(*arguments):
