@@ -286,10 +286,12 @@ def history(
         table, left_out = first_comparisons(table)
     sections = list(formats.filled(render.sessions(table, asked)))
     if not on_screen:
+        made = [*sections, render.findings(table)]
         is_table = form == "table"
-        lines = "".join(f"{words}\n" for words in steps.sentences(table)) if is_table else ""
-        made = formats.plain_tables(sections, render.NUMERIC) if is_table else ""
-        _deliver(made + lines or formats.text(form, table, sections, render.NUMERIC), out_file)
+        _deliver(
+            formats.plain_tables(made, render.NUMERIC) if is_table else formats.text(form, table, made, render.NUMERIC),
+            out_file,
+        )
         return
     terminal.show(out, formats.terminal(sections, render.NUMERIC, out.width, render.SESSIONS_FIRST))
     for words in steps.sentences(table):

@@ -223,6 +223,13 @@ def _deviation() -> Spec:
     return made
 
 
+def _history() -> Spec:
+    """Return each cell's speed by session, against that of its first."""
+    x = _number("at", "session", form="d")
+    x["axis"] |= {"tickMinStep": 1}  # there are no halves
+    return _lines(x, _number("value", "speed, its first session = 1"))
+
+
 def _unnamed(spec: Spec) -> Spec:
     """Return a chart without its legend: the table beside it has the signs."""
     for encoding in (spec["encoding"], *(layer["encoding"] for layer in spec["layer"])):
@@ -239,7 +246,7 @@ KINDS = {
     "epochs": _lines(_number("at", "epoch", form="d"), _number("value", "test accuracy, %")),
     "losses": _lines(_number("at", "epoch", form="d"), _number("value", "test loss")),
     "pays": _lines(_number("at", "steps", log=10, form="~s"), _number("value", "seconds", log=10)),
-    "history": _lines(_number("at", "session", form="d"), _number("value", "speed, its first session = 1")),
+    "history": _history(),
     "parts": _parts(),
     "roof": _roof(),
     "classes": _classes(),

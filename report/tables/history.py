@@ -81,26 +81,23 @@ FIGURES = ["level", *OF_A_CELL, "step", "step_low", "step_high"]
 
 
 def _with_steps(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return FIGURES of each line; `mean` are the logarithms of the sessions of a `series`, in order."""
-    table = pd.DataFrame(np.nan, cells.index, FIGURES)
-    groups = [
-        group.index[-MOST_SESSIONS:].to_numpy()
-        for _, group in cells[cells["mean"].notna()].groupby("series")
-        if len(group) >= FEWEST_SESSIONS
-    ]
+    """Return FIGURES of each line; `mean` are the logarithms of the sessions of a `series`, together and in order."""
+    logs, found = floats(cells["mean"]), {name: np.full(len(cells), np.nan) for name in FIGURES}
+    known = np.flatnonzero(~np.isnan(logs))
+    ends = np.flatnonzero(np.diff(cells["series"].to_numpy()[known])) + 1
+    groups = [places[-MOST_SESSIONS:] for places in np.split(known, ends) if len(places) >= FEWEST_SESSIONS]
     alpha = 1 - CONFIDENCE ** (1 / max(1, len(groups)))  # Sidak's, as stats.simultaneous
-    found = [(places, _steps(floats(cells.loc[places, "mean"]), alpha)) for places in groups]
-    confidence = CONFIDENCE ** (1 / max(1, sum(len(begins) for _, begins in found)))
-    for places, begins in found:
-        logs = floats(cells.loc[places, "mean"])
-        levels, noise = _levels(logs, begins)
-        table.loc[places, "level"] = np.exp(levels)
-        table.loc[places, "noise"] = noise
-        table.loc[places, "smallest"] = -np.expm1(-_findable(len(logs), noise, alpha))
+    begun = [(places, _steps(logs[places], alpha)) for places in groups]
+    confidence = CONFIDENCE ** (1 / max(1, sum(len(begins) for _, begins in begun)))
+    for places, begins in begun:
+        levels, noise = _levels(logs[places], begins)
+        found["level"][places], found["noise"][places] = np.exp(levels), noise
+        found["smallest"][places] = -np.expm1(-_findable(len(places), noise, alpha))
         if len(begins):
-            low, high = _sizes(logs, begins, noise).bounds(confidence)
-            sizes = levels[begins] - levels[begins - 1]
-            table.loc[places[begins], ["step", "step_low", "step_high"]] = np.exp(np.column_stack([sizes, low, high]))
+            sizes = _sizes(logs[places], begins, noise)
+            for name, values in zip(FIGURES[-3:], (sizes.mean, *sizes.bounds(confidence)), strict=True):
+                found[name][places[begins]] = np.exp(values)
+    table = pd.DataFrame(found, cells.index)
     table[OF_A_CELL] = table[OF_A_CELL].groupby(cells["series"]).transform("max")  # also where a session has no mean
     return table.astype("Float64")
 

@@ -16,7 +16,7 @@ from benchmarks.errors import plain
 from benchmarks.record.summary import Comparison
 from benchmarks.stats import FEWEST, bound
 from report.tables.compare import COMPARISON, MEDIANS
-from report.tables.history import change
+from report.tables.history import change, sentences
 from report.tables.metrics import Metric
 
 HEADINGS = {  # of columns, where it is not their name
@@ -142,6 +142,11 @@ def sessions(table: pd.DataFrame, asked: Metric) -> Iterator[Section]:
     for _, group in table.groupby(COMPARISON, sort=False):
         shared = answer.title(dict(group.iloc[0]), machine_of(group, table))
         yield f"{shared}: {asked.name}", headings, [_session(record, asked) for record in group.to_dict("records")]
+
+
+def findings(table: pd.DataFrame) -> Section:
+    """Return the section of what was found in each of these cells, or how small a step would have been found."""
+    return "Steps", {"found": "found"}, [{"found": words} for words in sentences(table)]
 
 
 def _session(record: dict[Any, Any], asked: Metric) -> dict[str, str]:

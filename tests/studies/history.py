@@ -1,9 +1,9 @@
 """How often `report history` finds a step where none is, and how small a one: `python -m tests.studies.history`.
 
-`--results DIR` takes the noise from rows: of each cell that three sessions of one version measured, how much sessions
-differ by beyond what their launches explain. Series of sessions are then made with that noise, as normal and as
-heavy-tailed (Student's t of 4 degrees), and searched by report/tables/history.py itself. `--penalties` makes its
-PENALTIES anew.
+`--results DIR` takes the noise from rows: of each cell that several sweeps of one version measured, how much sweeps
+differ by beyond what their launches explain. Series of sessions are then made with that noise, as normal, heavy-tailed
+(Student's t of 4 degrees) and drifting, and searched by report/tables/history.py itself. `--penalties` makes its
+PENALTIES anew; they are from `--draws 50000`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import ruptures
 
-from benchmarks.stats import CONFIDENCE, Floats
+from benchmarks.stats import CONFIDENCE, POWER, Floats
 from report.results.load import load
 from report.tables import history as searched
 from report.tables.compare import CELL, own_rows
@@ -27,18 +27,22 @@ from report.tables.sides import side
 SESSIONS = (6, 10, 20, 40)
 KNOWN = (5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 60, 100, 200)
 TAILS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)  # of which the penalty's slope is made
+KINDS = ("normal", "heavy tails", "drifting")
+ALIKE = 0.5  # the correlation of a drifting session with the one before
 CELLS = 20  # of the table beside that of a single cell
-FEWEST = 3  # sessions of a cell, to tell how much they differ by
+FEWEST = 2  # sessions of a cell, to tell how much they differ by
+STEPPED = 1000  # series with a step
 TOO_SMALL, LARGE = 0.0, 12.0  # steps in standard deviations between which the smallest is searched
 
 
 def noise(folder: Path) -> pd.DataFrame:
-    """Return of each cell and version that FEWEST sessions measured: sessions, within, between, means.
+    """Return of each cell and version that FEWEST sweeps, here sessions, measured: sessions, within, between, means.
 
     These are standard deviations of log speeds: of launches about their session's mean, of sessions beyond what their
     launches explain (random effects, by moments), and of sessions' means, which is both.
     """
     frame = own_rows(load(folder, [*searched.COLUMNS, DEFAULT]))
+    frame = frame.assign(session=frame["sweep"])  # those that resumed one another were measured at different times, too
     sessions = side(frame, metric(DEFAULT), None, (), [*CELL, "session"])
     found = sessions.cells.join(summary(sessions.launches, len(sessions.cells)))
     found = found.assign(within=found["std"] ** 2, error=found["std"] ** 2 / found["n"]).dropna(subset="within")
@@ -51,10 +55,16 @@ def noise(folder: Path) -> pd.DataFrame:
     return cells.assign(within=np.sqrt(cells["within"]), between=between).reset_index()
 
 
-def series(rng: np.random.Generator, draws: int, sessions: int, heavy: bool = False) -> Floats:
-    """Return noise of standard deviation 1, (draws, sessions)."""
+def series(rng: np.random.Generator, draws: int, sessions: int, kind: str = "normal") -> Floats:
+    """Return noise of standard deviation 1, (draws, sessions): one of KINDS."""
     shape = (draws, sessions)
-    return rng.standard_t(4, shape) / np.sqrt(2) if heavy else rng.standard_normal(shape)
+    if kind == "heavy tails":
+        return rng.standard_t(4, shape) / np.sqrt(2)
+    made = rng.standard_normal(shape)
+    if kind == "drifting":
+        for session in range(1, sessions):
+            made[:, session] = ALIKE * made[:, session - 1] + np.sqrt(1 - ALIKE**2) * made[:, session]
+    return made
 
 
 def alarms(made: Floats, alpha: float) -> float:
@@ -62,18 +72,18 @@ def alarms(made: Floats, alpha: float) -> float:
     return float(np.mean([len(searched._steps(line, alpha)) > 0 for line in made]))
 
 
-def found(made: Floats, size: float, place: int, alpha: float) -> float:
-    """Return in what share of series a step of this size is found, within one session of its place."""
+def found(made: Floats, size: float, place: int, alpha: float, off: int) -> float:
+    """Return in what share of series a step of this size is found, at most `off` sessions from its place."""
     stepped = made + size * (np.arange(made.shape[1]) >= place)
-    return float(np.mean([(np.abs(searched._steps(line, alpha) - place) <= 1).any() for line in stepped]))
+    return float(np.mean([(np.abs(searched._steps(line, alpha) - place) <= off).any() for line in stepped]))
 
 
-def smallest(made: Floats, place: int, alpha: float) -> float:
+def smallest(made: Floats, place: int, alpha: float, off: int) -> float:
     """Return the smallest step in standard deviations of a session that is found nine times in ten."""
     low, high = TOO_SMALL, LARGE
     while high - low > 0.02:
         middle = (low + high) / 2
-        low, high = (low, middle) if found(made, middle, place, alpha) >= 0.9 else (middle, high)
+        low, high = (low, middle) if found(made, middle, place, alpha, off) >= POWER else (middle, high)
     return high
 
 
@@ -98,43 +108,49 @@ def _drop(logs: Floats) -> float:
 
 
 def study(session: float, draws: int) -> Iterator[str]:
-    """Yield the table's lines; `session` is the standard deviation of a session's log mean."""
-    yield "| sessions | cells | false alarms, normal | heavy tails | found 9 of 10, middle | 3 before the end | said |"
-    yield "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
+    """Yield a table: false alarms, and which steps are found nine times in ten.
+
+    These stand in the middle (anywhere found, then within a session of its place) and 3 sessions before the end; what
+    the report itself would say of the middle is the last column. `session` is the standard deviation of a session.
+    """
+    yield f"| sessions | cells | {' | '.join(KINDS)} | middle | at its place | near the end | said |"
+    yield "| ---: " * (6 + len(KINDS)) + "|"
     for sessions in SESSIONS:
         for cells in (1, CELLS):
             rng = np.random.default_rng(sessions)
             alpha = 1 - CONFIDENCE ** (1 / cells)
-            shares = [
-                1 - (1 - alarms(series(rng, draws * cells, sessions, heavy), alpha)) ** cells for heavy in (False, True)
-            ]
-            made = series(rng, 2000, sessions)
-            sizes = [smallest(made, place, alpha) for place in (sessions // 2, sessions - 3)]
-            sizes.append(searched._findable(sessions, 1.0, alpha))
-            shown = [f"{1 - np.exp(-size * session):.1%}" for size in sizes]
-            yield f"| {sessions} | {cells} | {' | '.join([*(f'{share:.1%}' for share in shares), *shown])} |"
+            each = [alarms(series(rng, draws, sessions, kind), alpha) for kind in KINDS]
+            made, middle = series(rng, STEPPED, sessions), sessions // 2
+            sizes = [smallest(made, *asked) for asked in ((middle, alpha, sessions), (middle, alpha, 1))]
+            sizes += [smallest(made, sessions - 3, alpha, sessions), searched._findable(sessions, 1.0, alpha)]
+            shown = [f"{1 - (1 - share) ** cells:.1%}" for share in each]
+            shown += [f"{1 - np.exp(-size * session):.1%}" for size in sizes]
+            yield f"| {sessions} | {cells} | {' | '.join(shown)} |"
 
 
 def main() -> None:
     """Print what was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--results", type=Path, help="sessions of the same code, whose noise is taken")
-    parser.add_argument("--noise", type=float, default=0.02, help="a session's standard deviation, without --results")
-    parser.add_argument("--draws", type=int, default=10_000)
+    parser.add_argument("--noise", type=float, default=0.01, help="a session's standard deviation, without --results")
+    parser.add_argument("--draws", type=int, default=20_000)
     parser.add_argument("--penalties", action="store_true")
     given = parser.parse_args()
     session = given.noise
     if given.penalties:
-        print("\n".join(penalties(given.draws)))
+        for line in penalties(given.draws):
+            print(line, flush=True)
         return
     if given.results:
         cells = noise(given.results)
         print(
             cells[["framework", "recipe", "batch_size", "mode", "sessions", "within", "between", "means"]].to_string()
         )
-        session = float(cells["means"].median())
+        freedom = cells["sessions"] - 1
+        session = float(np.sqrt((cells["means"] ** 2 * freedom).sum() / freedom.sum()))
     print(f"a session's standard deviation: {session:.2%}")
-    print("\n".join(study(session, given.draws)))
+    for line in study(session, given.draws):
+        print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks.errors import UsageError
@@ -209,10 +210,23 @@ def test_the_command_shows_sessions_and_steps(sessions, monkeypatch):
     folder = sessions(*[1000] * 4, *[960] * 4, **JAX)
     text = typed("--results", folder, "--format", "table", "--out", folder / "a.txt", "--framework", "jax")
     assert text.exit_code == 0
-    lines = (folder / "a.txt").read_text().splitlines()
+    lines = [line for line in (folder / "a.txt").read_text().splitlines() if line]
     assert lines[-1].startswith("jax mlp batch 100 fused: since 2026-01-05 (2.13.0): -4.0 % [")
     assert sum("1,000 ± 3 %" in line for line in lines) == 4
     assert sum("960 ± 3 %" in line for line in lines) == 4
+
+
+def test_what_was_found_stands_in_markdown_too_and_on_a_screen(sessions, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli, "out", Console(emoji=False))
+    folder = sessions(*[1000] * 4, *[960] * 4, **JAX)
+    words = "jax mlp batch 100 fused: since 2026-01-05 (2.13.0): -4.0 %"
+    text = typed("--results", folder, "--format", "markdown").stdout
+    assert f"### Steps\n\n| found |\n| --- |\n| {words}" in text
+    lines = typed("--results", folder).stdout.splitlines()
+    assert lines[-1].startswith(words)
+    assert sum("2026-01-0" in line for line in lines) == 8 + 1
+    assert sum("-4.0 % [" in line for line in lines) == 2
 
 
 def test_the_command_s_csv_has_a_line_per_session_with_all_figures(sessions):
