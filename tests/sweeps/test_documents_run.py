@@ -20,7 +20,8 @@ from PIL import Image, ImageDraw
 from tests.documents import COMMANDS, ROOT
 
 NOT_HERE = ("gpu", "cluster", "--engine", "NAME")
-NEEDS_ROWS = "--by revision"  # of a sweep that measured two; tests/sweeps/test_compare.py does
+# Of a sweep that measured two, as tests/sweeps/test_compare.py does; of sessions, as those of `report history` do.
+NEEDS_ROWS = ("--by revision", "report history")
 STANDS_FOR = {  # what a user would type in place of it
     **dict.fromkeys(("OLD", "NEW", "BASE", "DIR"), str(ROOT / "results" / "reference")),
     **{"results/reference": str(ROOT / "results" / "reference"), "F": "pyperf", "main": "HEAD"},
@@ -41,7 +42,7 @@ ROWS = ["--results", str(ROOT / "results" / "reference")]
 NOW = {  # each once, named by the last document that has it
     tuple(line): f"{document}: {command}"
     for document, command, line in COMMANDS
-    if not any(word in command for word in (*NOT_HERE, NEEDS_ROWS))
+    if not any(word in command for word in (*NOT_HERE, *NEEDS_ROWS))
 }
 
 

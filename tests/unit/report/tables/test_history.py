@@ -81,7 +81,8 @@ def test_a_step_is_found_at_its_place_with_its_size_and_what_changed(sessions):
     assert line["changes"] == f"version: 2.13.0 -> 2.14.0; commit: {'0' * 12} -> abc1234abc12"
     [words] = sentences(table)
     assert words.startswith("jax mlp batch 100 fused: since 2026-01-08 (2.14.0, commit abc1234): -")
-    assert words.endswith(f"]; {line['changes']}")
+    smallest = f"{100 * line['smallest']:.1f}"
+    assert words.endswith(f"], where {smallest} % would have been found; {line['changes']}")
     assert table["level"].nunique() == 2
     assert table["noise"].iloc[0] == pytest.approx(0.005, rel=0.4)
 
