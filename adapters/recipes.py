@@ -96,6 +96,10 @@ PUBLISHED_ACCURACY = {
 # After the last epoch, on the very images trained on, which its tutorial does not say:
 PUBLISHED_TRAIN_ACCURACY = {"lenet5": 0.9986}
 
-# The accuracy on the test images whose first reaching is the time to accuracy, by (recipe, data set). Both are a little
-# below what the recipe reaches in the end, so that not the last tenth of a per cent decides.
-ACCURACY_TARGETS = {("mlp", "mnist"): 0.97, ("lenet", "mnist"): 0.985}
+# The accuracy on the test images whose first reaching is the time to accuracy, by (recipe, data set). Those of mlp and
+# lenet are a little below what the recipe reaches in the end, so that not the last tenth of a per cent decides; those
+# of today's networks below what torch reached at one seed after 2 epochs (resnet, 0.983) or 3 (0.975, 0.977, 0.961).
+ACCURACY_TARGETS = {
+    **{("mlp", "mnist"): 0.97, ("lenet", "mnist"): 0.985, ("resnet", "mnist"): 0.98, ("lstm", "mnist"): 0.97},
+    **{("mobile", "mnist"): 0.97, ("vit", "mnist"): 0.96},
+}
