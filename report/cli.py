@@ -81,6 +81,9 @@ def _deliver(content: str | bytes, path: Path | None) -> None:
 BY = ("sets", "framework", "revision", "version")
 SET = "A folder, a file, or a git revision of results/."
 shown = options.group("How it is shown")
+MetricName = Annotated[str, what("Any numeric column of a row.", "COLUMN", name="--metric")]
+Form = Annotated[str, shown(f"{', '.join(FORMATS)}.", "NAME", name="--format")]
+OutFile = Annotated[Path | None, shown("File to write in place of showing.", "FILE", name="--out")]
 
 
 def compare_sets(
@@ -91,12 +94,12 @@ def compare_sets(
     by: Annotated[
         str | None, what(f"{', '.join(BY)}. Default: sets where two are given, else framework.", "NAME")
     ] = None,
-    name: Annotated[str, what("Any numeric column of a row.", "COLUMN", name="--metric")] = DEFAULT,
+    name: MetricName = DEFAULT,
     across: Annotated[list[str] | None, what(f"Compare although these differ: {', '.join(AXES)}.", "NAME,...")] = None,
     fail_on: Annotated[str | None, what(f"A gate: {', '.join(RULES)}, slower:5%.", "RULE,...")] = None,
     show_all: Annotated[bool, shown("Every comparison, however many.", name="--all")] = False,
-    form: Annotated[str, shown(f"{', '.join(FORMATS)}.", "NAME", name="--format")] = "table",
-    out_file: Annotated[Path | None, shown("File to write in place of showing.", "FILE", name="--out")] = None,
+    form: Form = "table",
+    out_file: OutFile = None,
     framework: Only = None,
     model: Only = None,
     batch_size: Only = None,
@@ -265,10 +268,10 @@ def _conclude(outcome: Outcome) -> None:
 
 def history(
     results: options.Results = options.RESULTS,
-    name: Annotated[str, what("Any numeric column of a row.", "COLUMN", name="--metric")] = DEFAULT,
+    name: MetricName = DEFAULT,
     show_all: Annotated[bool, shown("Every configuration, however many.", name="--all")] = False,
-    form: Annotated[str, shown(f"{', '.join(FORMATS)}.", "NAME", name="--format")] = "table",
-    out_file: Annotated[Path | None, shown("File to write in place of showing.", "FILE", name="--out")] = None,
+    form: Form = "table",
+    out_file: OutFile = None,
     framework: Only = None,
     model: Only = None,
     batch_size: Only = None,

@@ -31,29 +31,30 @@ def main() -> int:
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--relock", action="store_true", help="resolve anew, though there is a lock")
     options = parser.parse_args()
-    return max([made(arm, options.device, options.relock) for arm in options.arms])
+    return max([make(arm, options.device, options.relock) for arm in options.arms])
 
 
-def made(arm: str, device: str, relock: bool) -> int:
+def make(arm: str, device: str, relock: bool) -> int:
     """Make one arm, and say how it went; return 0 or 1."""
     framework, _, version = arm.partition("@")
     source, lock = HERE / f"{framework}-{device}.in", LOCKS / f"{arm}-{device}.txt"
     if not ARM.fullmatch(arm) or not source.exists():
-        return said(f"{arm}: expected NAME@VERSION, such as jax@0.7.2, of a framework that has {source.name}")
+        known = ", ".join(sorted(path.stem.rpartition("-")[0] for path in HERE.glob(f"*-{device}.in")))
+        return complain(f"{arm}: expected NAME@VERSION, such as jax@0.7.2; a name of {known}")
     if (relock or not lock.exists()) and (reason := locked(source, lock, version)):
-        return said(f"{arm}: cannot be locked: {reason}")
+        return complain(f"{arm}: cannot be locked: {reason}")
     python = SAID_PYTHON.search(lock.read_text())
     folder = ENVIRONMENTS / f"{arm}-{device}"
     venv = ["venv", "--quiet", "--clear", f"--python={python[1] if python else PYTHONS[0]}", str(folder)]
     install = ["pip", "install", "--quiet", "--require-hashes", f"--python={folder}", f"--requirement={lock}"]
     for command in (venv, install):
         if reason := failed(framework, command):
-            return said(f"{arm}: cannot be made: {reason}")
+            return complain(f"{arm}: cannot be made: {reason}")
     print(f"{arm}: {folder.relative_to(ROOT)}, from {lock.relative_to(ROOT)}", flush=True)  # noqa: T201
     return 0
 
 
-def said(words: str) -> int:
+def complain(words: str) -> int:
     """Print why an arm is not there, and return the exit code for it."""
     print(words, file=sys.stderr, flush=True)  # noqa: T201
     return 1
@@ -67,8 +68,8 @@ def locked(source: Path, lock: Path, version: str) -> str:
     draft.write_text(wanted)
     reasons = []
     for python in PYTHONS:
-        said_so = f"--custom-compile-command=tox -e arms -- {lock.stem.rpartition('-')[0]} on Python {python}"
-        compile = ["pip", "compile", "--quiet", str(draft), *OPTIONS, PLATFORM, said_so, f"--python-version={python}"]
+        made_by = f"--custom-compile-command=tox -e arms -- {lock.stem.rpartition('-')[0]} on Python {python}"
+        compile = ["pip", "compile", "--quiet", str(draft), *OPTIONS, PLATFORM, made_by, f"--python-version={python}"]
         reason = failed(source.stem.partition("-")[0], [*compile, f"--output-file={lock}"])
         if not reason:
             break

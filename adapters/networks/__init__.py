@@ -56,7 +56,7 @@ RANGES: dict[str, tuple[Callable[[float], bool], str]] = {
 ELSEWHERE = {  # what libraries call it, in lower case
     **dict.fromkeys(("relu", "tanh", "sigmoid", "gelu", "softmax"), "Activation"), "linear": "Dense",
     **dict.fromkeys(("lr", "learning_rate"), "rate"), **dict.fromkeys(("filters", "out_channels"), "channels"),
-    **dict.fromkeys(("kernel_size", "pool_size"), "kernel"), "out_features": "units", "strides": "stride",
+    **dict.fromkeys(("kernel_size",), "kernel"), "pool_size": "size", "out_features": "units", "strides": "stride",
     **dict.fromkeys(("num_heads", "n_heads"), "heads"), "hidden_size": "units", "adamw": "Adam",
 }  # fmt: skip
 NO_DROPOUT = "; there is no dropout, as each framework draws by a generator of its own and no two would train alike"

@@ -153,7 +153,9 @@ class Judge:
         for window in windows:
             again = self._taken_again(window, window.before)
             found = list(self._deviations(window, window.after, again))
-            if _beyond(found, bounds):  # what chance does from the weights of another window is often the same
+            # What chance does from the weights of another window is often the same. Where it is so much that steps
+            # would not be judged, it has to be that of these very steps.
+            if _beyond(found, bounds if bounds["scale"] <= SHOWN else usual):
                 chance = self._by_chance(window, again)
                 bounds = {kind: max(usual[kind], chance[kind]) for kind in KINDS}
             wrong = _beyond(found, bounds)

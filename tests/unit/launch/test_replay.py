@@ -181,6 +181,20 @@ def test_what_chance_does_is_found_again_only_where_it_does_not_explain_another_
     assert not list(chances)
 
 
+def test_what_excuses_one_window_excuses_no_other(tmp_path, monkeypatch):
+    """The first is not stable; the second is, and its steps have a wrong rate."""
+    write_digits(tmp_path, 0.1)
+    recipe = RECIPES["mlp"]
+    prepare_inputs(tmp_path, recipe, 0, 250, 1)
+    inputs = Inputs.open(tmp_path, tmp_path, recipe.pixels, "float64")
+    judge = Judge(Cell("numpy", "mlp", "some", "cpu", BATCH, "eager", "float32", 1), recipe, inputs)
+    monkeypatch.setattr(judge, "_deviations", lambda *_: [_Deviation("scale", 0.05, "how far")])
+    chances = iter([{"all": 1.0, "scale": 0.5, "parameter": 1.0}, {"all": 0.0, "scale": 0.0, "parameter": 0.0}])
+    monkeypatch.setattr(judge, "_by_chance", lambda *_: next(chances))
+    window = replay.Window(0, 0, 1, inputs.weights, inputs.weights)
+    assert judge._trained([window] * 2)["status"] == "invalid"
+
+
 class EveryOther(Honest):
     """Trains honestly for 60 steps, then takes every other one: the proof, which came before, is passed."""
 
@@ -250,7 +264,10 @@ class SumsOneByOne(Honest):
 
 @pytest.mark.parametrize(
     ("adapter", "words"),
-    [(Honest, None), (SumsOneByOne, None), (RateOff, "what"), (EveryOther, "what"), (Stale, "what 3 steps")],
+    [
+        *((Honest, None), (SumsOneByOne, None), (RateOff, "what"), (EveryOther, "what"), (Stale, "what 3 steps")),
+        (HalfOfABatch, "what"),
+    ],
 )
 def test_steps_of_a_batch_norm_may_part_as_sums_do_and_no_further(judged, monkeypatch, adapter, words):
     monkeypatch.setattr("benchmarks.worker.lockstep.bounds.FLIPPED_MOST", 0.1)  # of a small batch are wider
