@@ -1,9 +1,9 @@
 """Make the environments of releases to be measured side by side: python requirements/arms.py jax@0.4.38 jax@0.7.2.
 
-Each arm gets .tox/arms/NAME@VERSION-cpu, from a lock with hashes in requirements/arms/ that is made if it is not there
-and can be committed: with it, the same environment is made again. It has what the framework's own environment has, in
-the newest versions that this release accepts, on Python 3.11, or on the nearest that the release has wheels for. Where
-one cannot be made, a line says why, and the others are made.
+Each arm gets .tox/releases/NAME@VERSION-cpu, from a lock with hashes in requirements/arms/ that is made if it is not
+there and can be committed: with it, the same environment is made again. It has what the framework's own environment
+has, in the newest versions that this release accepts, on Python 3.11, or on the nearest that the release has wheels
+for. Where one cannot be made, a line says why, and the others are made.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from pathlib import Path
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
-LOCKS, ENVIRONMENTS = HERE / "arms", ROOT / ".tox" / "arms"
+LOCKS, ENVIRONMENTS = HERE / "arms", ROOT / ".tox" / "releases"  # tox empties .tox/arms, its own for this
 PYTHONS = ("3.11", "3.12", "3.13", "3.10")
 FIRST_PIN = re.compile(r"^([a-z0-9-]+)==[^\s+]+", re.MULTILINE)  # of the framework itself; a local part (+cpu) stays
 SAID_PYTHON = re.compile(r"^# .* on Python (\S+)$", re.MULTILINE)

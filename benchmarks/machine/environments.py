@@ -94,7 +94,7 @@ def interpreter(framework: str, device: str) -> Path:
 
 def _folder(arm: str, device: str) -> Path:
     """Return where the environment of a framework or an arm is, or would be."""
-    return ROOT / ".tox" / ("arms" * ("@" in arm)) / name(arm, device)
+    return ROOT / ".tox" / ("releases" * ("@" in arm)) / name(arm, device)
 
 
 def common_threads(frameworks: Iterable[str], most: int | None = None) -> int:

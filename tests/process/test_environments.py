@@ -48,7 +48,7 @@ def test_arms_have_interpreters_of_their_own_and_no_name_twice():
 
 def test_an_arm_that_nobody_made_has_a_line_and_a_hash():
     with pytest.raises(
-        EnvironmentMissing, match=r"no environment \.tox/arms/jax@0\.0\.1-cpu; .*: tox -e arms -- jax@0\.0\.1$"
+        EnvironmentMissing, match=r"no environment \.tox/releases/jax@0\.0\.1-cpu; .*: tox -e arms -- jax@0\.0\.1$"
     ):
         environments.interpreter("jax@0.0.1", "cpu")
     with pytest.raises(EnvironmentMissing, match=r"tox -e arms -- jax@0\.0\.1 --device gpu$"):
@@ -58,7 +58,7 @@ def test_an_arm_that_nobody_made_has_a_line_and_a_hash():
 
 def test_an_arm_whose_lock_is_lost_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(environments, "ROOT", tmp_path)
-    (tmp_path / ".tox/arms/jax@0.7.2-cpu").mkdir(parents=True)
+    (tmp_path / ".tox/releases/jax@0.7.2-cpu").mkdir(parents=True)
     with pytest.raises(UsageError, match=r"requirements/arms/jax@0\.7\.2-cpu\.txt is missing; .*tox -e arms -- jax@0"):
         environments.lock_hash("jax@0.7.2", "cpu")
 
@@ -80,3 +80,9 @@ def test_a_missing_lock_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     with pytest.raises(UsageError, match=r"requirements/torch-cpu\.txt is missing; restore it"):
         environments.lock_hash("torch", "cpu")
+
+
+def test_tox_empties_no_arm():
+    """An environment of tox that has the name of the folder they lie in would take them with it."""
+    tox = (environments.ROOT / "tox.ini").read_text()
+    assert f"[testenv:{environments._folder('jax@0.7.2', 'cpu').parent.name}" not in tox
