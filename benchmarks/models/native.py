@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from adapters.declaration import Model, Recipe, layers
+from adapters.registry import framework_of
 from adapters.weights import Weights
 from benchmarks import files
 from benchmarks.errors import WorkerFailed, plain
@@ -71,7 +72,7 @@ def run_standalone(framework: str, device: str, model: Model, folder: Path, requ
     """Run adapters/standalone.py in a framework's environment for a device, but on the CPU, isolated from us."""
     python = environments.interpreter(framework, device)
     order = {
-        "module": str(ADAPTERS / framework / "native.py"),
+        "module": str(ADAPTERS / framework_of(framework) / "native.py"),
         "layers": layers(model),
         "name": model.name,
         "folder": str(folder.absolute()),

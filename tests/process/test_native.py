@@ -52,6 +52,11 @@ def test_files_are_written_loaded_and_compared(weights, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["lenet.npz"]
 
 
+def test_an_arm_writes_as_its_framework_does(weights, tmp_path):
+    native.write("numpy@1.26.4", "cpu", RECIPE.model, weights, tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["lenet.npz"]
+
+
 @pytest.mark.parametrize("name", ["resnet", "vit", "lstm", "mobile"])
 def test_networks_of_today_compute_the_same_from_their_file(weights, tmp_path, name):
     recipe = RECIPES[name]

@@ -139,3 +139,12 @@ def test_other_threads_than_a_worker_s_are_refused():
     done = run(line, variables)
     assert done.returncode != 0
     assert "OPENBLAS_NUM_THREADS is not 1" in done.stdout + done.stderr
+
+
+def test_an_arm_is_timed_as_its_framework_is_and_keeps_its_name(tmp_path):
+    asked = Micro("numpy@1.26.4", "cpu", 1, ["dispatch"], {"model": ["linear"]}, 0.02, tmp_path)
+    python = str(environments.interpreter("numpy", "cpu"))
+    with on_cpus(physical_cpus()[:1]):
+        done = run([python, "-m", "pytest", *asked.options()], environments.variables(1))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert list(micro.load(tmp_path)["framework"]) == ["numpy@1.26.4"]

@@ -21,7 +21,7 @@ import pytest
 from adapters.contract import Adapter
 from adapters.networks import recipe_of
 from adapters.recipes import HEADLINE, RECIPES, known
-from adapters.registry import FRAMEWORKS, load
+from adapters.registry import load, record
 from benchmarks.worker import THREAD_VARIABLES
 from benchmarks.worker.micro.test_calls import Cell, flops, synthetic
 
@@ -43,7 +43,7 @@ def _read(path: str) -> None:
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Take the axes of a sweep that are one process's to vary."""
     add = parser.getgroup("micro", "micro-benchmarks").addoption
-    add("--framework", required=True, choices=list(FRAMEWORKS), help="whose adapter is timed")
+    add("--framework", required=True, help="whose adapter is timed; or an arm, such as jax@0.7.2")
     add("--device", default="cpu", choices=["cpu", "gpu"])
     add("--threads", default=len(os.sched_getaffinity(0)), type=int, help="default: the CPUs this process may use")
     add("--model", default=list(HEADLINE), type=_split)
@@ -75,7 +75,7 @@ def adapter_class(framework: str, threads: int) -> type[Adapter]:
         )
     with warnings.catch_warnings():
         warnings.simplefilter("default")
-        found = load(FRAMEWORKS[framework].adapter)
+        found = load(record(framework).adapter)
         if (given := found.set_threads(threads)) != threads:
             raise pytest.UsageError(f"{framework} has {given} threads, asked for {threads}")
     return found
@@ -119,7 +119,7 @@ def cell(
         pytest.fail(f"asked for {device}, the parameters are on {adapter.placement()}")
     kind = request.function.__name__.removeprefix("test_")
     benchmark.extra_info |= dict(zip(AXES, (framework, model, batch_size, mode, dtype), strict=True))
-    benchmark.extra_info |= {"kind": kind, "device": device, "threads": threads, "version": made.versions()[framework]}
+    benchmark.extra_info |= {"kind": kind, "device": device, "threads": threads, "version": made.version}
     benchmark.extra_info |= {"device_name": made.devices()[device], "flops": flops(kind, recipe, batch_size)}
     benchmark.group = f"{kind} {model}, batch {batch_size}, {dtype}, {device}, {threads} threads"
     yield Cell(adapter, inputs, batch_size)
