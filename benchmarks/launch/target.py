@@ -85,7 +85,7 @@ class Target:
         if probe.problem:
             return {"status": "skipped" if probe.missing else "failed", "reason": probe.problem}
         if reason := probe.refusal(cell):
-            return {"status": "unsupported", "reason": reason, "framework_version": probe.version}
+            return {"status": "unsupported", "reason": reason}
         return None
 
     def identity(self, planned: Launch) -> str:
@@ -155,6 +155,7 @@ class RowBuilder:
             "started_at": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             "model": cell.model,
             "device_name": target.environment.device_name,
+            "framework_version": target.probe.version or None,
             "task": planned.task,
             "round": planned.round,
             "seed": planned.seed,

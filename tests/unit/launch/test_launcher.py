@@ -22,7 +22,8 @@ from benchmarks.record.schema import FLAGS
 from benchmarks.sweep.dask.facts import environment_of
 
 CELL = Cell("numpy", "mlp", "some", "cpu", 100, "eager", "float32", 1)
-PROBES = {("numpy", "cpu"): Probe("numpy", "cpu", facts={"unsupported": {"eager float32 preloaded": None}})}
+FACTS = {"unsupported": {"eager float32 preloaded": None}, "versions": {"numpy": "0.9"}}
+PROBES = {("numpy", "cpu"): Probe("numpy", "cpu", facts=FACTS)}
 DATA = {"some": Prepared("some", "0" * 64, Path("data"), 40, 10, "", (1, 28, 28), 10)}
 SPEED = {"framework_version": "1.0", "train_samples_per_s": 1000.0}
 FOUND = Outcome("ok", "", SPEED, "", flags=frozenset({"thread_mismatch", "drifting"}))
@@ -64,9 +65,12 @@ def test_fewer_steps_of_a_launch_are_judged_where_they_would_take_longer_than_it
     assert request["judged_steps"] == steps
 
 
-def test_a_launch_that_ends_badly_keeps_the_machine_s_flags(launched):
+def test_a_launch_that_ends_badly_keeps_the_machine_s_flags_and_the_version_that_was_probed(launched):
     [row] = launched(Outcome("crashed", "ended by SIGSEGV", None, "", 11), seconds=[(1.0, 1.5)])
     assert (row["status"], row["reason"], row["flags"]) == ("crashed", "ended by SIGSEGV", ["noisy"])
+    assert row["framework_version"] == "0.9"
+    [row] = launched(FOUND)
+    assert row["framework_version"] == "1.0"
 
 
 def test_a_test_image_that_does_not_exist_makes_an_answer_invalid(launched):
