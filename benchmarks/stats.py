@@ -18,6 +18,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -73,7 +74,7 @@ class Means:
 
     def half_widths(self, confidence: float = CONFIDENCE) -> Floats:
         """Return half the widths of the intervals by Student's t, infinite for a sample of fewer than FEWEST values."""
-        half = special.stdtrit(self._degrees, (1 + confidence) / 2) * self.std / np.sqrt(self.n)
+        half = special.stdtrit(self.degrees, (1 + confidence) / 2) * self.std / np.sqrt(self.n)
         return np.where(np.isnan(half) | (self.n < FEWEST), np.inf, half)
 
     def bounds(self, confidence: float = CONFIDENCE) -> tuple[Floats, Floats]:
@@ -83,7 +84,7 @@ class Means:
         return self.mean - half, self.mean + half
 
     @property
-    def _degrees(self) -> Floats:
+    def degrees(self) -> Floats:
         """The degrees of freedom; 1 where nothing varies, where Welch's are 0/0 and any give the same result."""
         return np.where(self.std == 0, 1.0, self.n - 1 if self.freedom is None else self.freedom)
 
@@ -227,6 +228,18 @@ def power(difference: float, noise: float, rounds: int, confidence: float) -> fl
 
 
 POWER = 0.9  # with which a difference that was asked for is found
+
+
+def findable(found: Means, confidence: float) -> Floats:
+    """Return the difference that intervals of this confidence leave 0 out for with POWER; NaN below FEWEST values."""
+    reach = special.stdtrit(found.degrees, (1 + confidence) / 2)
+    errors = found.std / np.sqrt(found.n)
+    return np.where(found.n < FEWEST, np.nan, shift_found(found.degrees, reach) * errors)
+
+
+def shift_found(freedom: Any, reach: Any) -> Floats:
+    """Return how many standard errors a mean must be off for its t to be beyond `reach` with POWER: noncentral t."""
+    return np.asarray(special.nctdtrinc(freedom, 1 - POWER, reach), np.float64)
 
 
 def rounds_needed(difference: float, noise: float, comparisons: Sequence[int], most: int) -> int | None:

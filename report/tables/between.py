@@ -97,9 +97,10 @@ def between(
 
     Columns: CELL as NEW has it (BASE where that is alone); base_framework and what else may differ, base_threads and
     so on; base_middle of the metric `name`, its geometric mean, and base_low, base_high, its 95 % interval over
-    base_launches launches, of which base_noisy were noisy, and the same of new; ratio (new over base),
-    ratio_low, ratio_high, verdict; `times` (different times, same launches, same rounds); base_accuracy, new_accuracy,
-    difference, difference_low, difference_high, seeds (that both have), accuracy_verdict; `changes`, `notes`, text.
+    base_launches launches, of which base_noisy were noisy, and the same of new; ratio (new over base), ratio_low,
+    ratio_high, findable (the slow-down that so many launches find nine times in ten), verdict; `times` (different
+    times, same launches, same rounds); base_accuracy, new_accuracy, difference, difference_low, difference_high, seeds
+    (that both have), accuracy_verdict; `changes`, `notes`, text.
     The ratios' intervals are simultaneous, verdicts are read off them. `records` are the sweeps of each side, for what
     changed.
     UsageError for an unknown metric or axis, and for cells that only a difference not in `across` keeps apart.
@@ -222,16 +223,19 @@ def _judged(
     shared: str,
     was_chosen: bool,
 ) -> pd.DataFrame:
-    """Return RATIO, verdict and times: paired where launches share sweep and round, else by Welch's test."""
+    """Return RATIO, findable, verdict and times: paired where launches share sweep and round, else by Welch's test."""
     same = intervals.paired(intervals.in_common(both["base"].launches, both["new"].launches, pairs), len(pairs))
     found = same.where(same["n"] > 0, intervals.welch(sums["base"], sums["new"]))
     complete = np.logical_and(*((sums[name]["n"] == cells[name]["ok"]).to_numpy() for name in both))
     reference = (pairs["base"] == pairs["new"]).fillna(False).to_numpy(bool) & (both["base"] is both["new"])
     pairs_found = means(found.mask(pd.Series(reference, found.index)))  # a reference is no pair with itself
     family = pd.factorize(pairs["base"])[0] if was_chosen else None
-    judged = stats.judged_ratios(pairs_found, stats.simultaneous(pairs_found, family))
+    confidence = stats.simultaneous(pairs_found, family)
+    judged = stats.judged_ratios(pairs_found, confidence)
     figures = [np.exp(found["mean"].astype(float)), judged.low, judged.high]
     result = pd.DataFrame(dict(zip(RATIO, figures, strict=True)), found.index).astype("Float64")
+    slower = -np.expm1(-stats.findable(pairs_found, confidence))
+    result["findable"] = pd.Series(slower, found.index, "Float64").where(judged.verdict != "")
     verdicts = pd.Series(judged.verdict, found.index, "string").where(complete & asked.judged, "")
     result["verdict"] = verdicts.map(lambda word: {"faster": asked.above, "slower": asked.below}.get(word, word))
     result["times"] = pd.Series("different times", found.index, "string").where(result["ratio"].notna(), "")

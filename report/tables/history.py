@@ -15,11 +15,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import special
 
 from benchmarks.errors import UsageError, count, plain
 from benchmarks.record.store import SweepFile
-from benchmarks.stats import CONFIDENCE, POWER, Floats, Means, Numbers
+from benchmarks.stats import CONFIDENCE, Floats, Means, Numbers, shift_found
 from report.tables import intervals
 from report.tables.between import changes
 from report.tables.compare import CELL, in_order, own_rows
@@ -157,8 +156,7 @@ def _findable(sessions: int, noise: float, alpha: float) -> float:
     """
     freedom, half = sessions - 2, sessions // 2
     reach = np.sqrt(freedom * np.expm1(_penalty(sessions, alpha) / sessions))
-    shift = float(special.nctdtrinc(freedom, 1 - POWER, reach))
-    return shift * noise * float(np.sqrt(1 / half + 1 / (sessions - half)))
+    return float(shift_found(freedom, reach)) * noise * float(np.sqrt(1 / half + 1 / (sessions - half)))
 
 
 def sentences(table: pd.DataFrame) -> Iterator[str]:

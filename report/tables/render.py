@@ -29,7 +29,7 @@ HEADINGS = {  # of columns, where it is not their name
     "difference_interval": "95 % interval of the difference", "accuracy_verdict": "verdict",
     "accuracy_target": "target", "time_to_accuracy_s": "s to target", "reached": "reached by",
     "base_interval": "95 % interval", "new_interval": "95 % interval", "times": "measured at", "changes": "changed",
-    "notes": "not ok",
+    "notes": "not ok", "findable": "would be found",
 }  # fmt: skip
 
 
@@ -52,14 +52,14 @@ ACCURACIES = _headings(
     "difference_interval", "accuracy_verdict", "accuracy_target", "time_to_accuracy_s", "reached", "lockstep",
 )  # fmt: skip
 SIDES = _headings(  # of what report/tables/between.py found; the first are there however narrow the terminal is
-    "framework", "mode", "base", "new", "ratio", "ratio_interval", "times", "noisy", "difference",
+    "framework", "mode", "base", "new", "ratio", "ratio_interval", "findable", "times", "noisy", "difference",
     "difference_interval", "accuracy_verdict", "changes", "notes",
 ) | {"difference": "accuracy difference", "difference_interval": "95 % interval"}  # fmt: skip
 SIDES_FIRST = ("framework", "mode", "base", "new", "ratio", "change")
 BELOW = ("changes", "notes")  # told beneath a table that has no room for them
 FORMATS = {
     "train_samples_per_s": "{:,.0f}", "eval_samples_per_s": "{:,.0f}", "gflops_per_s": "{:,.1f}", "mfu": "{:.1%}",
-    "accuracy": "{:.4f}", "ratio": "{:.3f}", "difference": "{:+z.4f}",
+    "accuracy": "{:.4f}", "ratio": "{:.3f}", "findable": "{:.1%}", "difference": "{:+z.4f}",
     "accuracy_target": "{:.3f}", "time_to_accuracy_s": "{:,.2f}", "roofline_share": "{:.1%}",
     "quiet_samples_per_s": "{:,.0f}", "peak_rss_bytes": "{:,.0f}", "warm_up_chunks": "{:.0f}",
     **{name: "{:.2f}" for name in MEDIANS if name.endswith("_s")},

@@ -11,10 +11,13 @@ from scipy import special, stats
 from benchmarks.stats import (
     CONFIDENCE,
     EQUIVALENT,
+    POWER,
     Means,
     bound,
+    findable,
     judged_ratios,
     paired,
+    power,
     sample,
     simultaneous,
     speed,
@@ -70,6 +73,16 @@ def test_many_samples_at_once_are_judged_as_scipy_judges_each():
         interval = each.confidence_interval(confidence)
         assert found.half_widths(confidence) == pytest.approx((interval.high - interval.low) / 2)
     np.testing.assert_allclose(found.bounds(), each.confidence_interval(0.95))
+
+
+@pytest.mark.parametrize("rounds", [6, 20])
+@pytest.mark.parametrize("noise", [0.01, 0.2])
+def test_what_would_be_found_is_found_nine_times_in_ten(rounds, noise):
+    found = Means(np.array([0.5, 0.0]), np.array([noise, 0.0]), np.array([rounds, rounds]))
+    smallest, none = findable(found, 0.99)
+    assert power(-math.expm1(-smallest), noise, rounds, 0.99) == pytest.approx(POWER, abs=1e-6)
+    assert none == 0
+    assert np.isnan(findable(Means(np.zeros(1), np.ones(1), np.array([2])), 0.99))
 
 
 def test_what_does_not_vary_is_sure_by_any_degrees_of_freedom():

@@ -85,7 +85,7 @@ def test_noisy_launches_are_counted_on_both_sides(compare, launches):
 def test_columns_with_nothing_to_say_are_left_out(compare, launches):
     table = compare(launches(*STEADY), launches(*STEADY[::-1], **LATER))
     [(_, headings, [cells])] = formats.filled(render.sides(table, SPEED))
-    assert list(headings) == ["framework", "mode", "base", "new", "ratio", "ratio_interval", "times"]
+    assert list(headings) == ["framework", "mode", "base", "new", "ratio", "ratio_interval", "findable", "times"]
     shown = ("1,000 ± 0.7 %", "1,000 ± 0.7 %", "1.000 equivalent")
     assert (cells["base"], cells["new"], cells["ratio"]) == shown
 

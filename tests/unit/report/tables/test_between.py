@@ -45,10 +45,14 @@ def test_each_verdict_is_found(compare, launches):
     torch = table[table["framework"] == "torch"].iloc[0]
     assert torch["ratio"] == pytest.approx(0.9)
     assert torch["ratio_low"] < 0.9 < torch["ratio_high"]
+    assert 1 - torch["ratio_low"] / 0.9 < torch["findable"] < 0.05
     assert (torch["base_middle"], torch["new_middle"]) == pytest.approx((1000.3122, 900.2810))  # geometric means
     assert (torch["base_launches"], torch["new_launches"]) == (6, 6)
     assert torch["times"] == "different times"
     assert table[table["framework"] == "paddle"]["ratio"].notna().all()
+    assert table.set_index("framework")["findable"].drop("tensorflow").isna().to_dict() == {
+        "torch": False, "jax": False, "mxnet": False, "numpy": False, "paddle": True,
+    }  # fmt: skip
 
 
 def test_the_same_launches_on_both_sides_are_no_news(compare, launches):
