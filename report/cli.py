@@ -23,6 +23,7 @@ from benchmarks.cli.program import program
 from benchmarks.errors import StorageError, UsageError, plain
 from benchmarks.machine import git
 from benchmarks.machine.environments import ROOT
+from benchmarks.plan import suspects
 from benchmarks.plan.typed import numbers, values
 from benchmarks.record.schema import COLUMNS
 from benchmarks.record.summary import Comparison
@@ -97,6 +98,12 @@ def compare_sets(
     name: MetricName = DEFAULT,
     across: Annotated[list[str] | None, what(f"Compare although these differ: {', '.join(AXES)}.", "NAME,...")] = None,
     fail_on: Annotated[str | None, what(f"A gate: {', '.join(RULES)}, slower:5%.", "RULE,...")] = None,
+    suspected: Annotated[
+        Path | None,
+        what(
+            "File for what the gate finds, to be measured again: `benchmarks run --confirm`.", "FILE", name="--suspects"
+        ),
+    ] = None,
     show_all: Annotated[bool, shown("Every comparison, however many.", name="--all")] = False,
     form: Form = "table",
     out_file: OutFile = None,
@@ -114,6 +121,8 @@ def compare_sets(
     """
     asked, axes, form = metric(name), values(across, [], list(AXES), "axis"), formats.known_form(form)
     how = _mode(base_set, new_set, by, base, fail_on, axes)
+    if suspected and (fail_on is None or how == "sets"):
+        raise UsageError("--suspects needs --fail-on, and --by revision or version: one sweep that can be made again")
     gate = gate_rules(fail_on, asked) if fail_on is not None else []
     wanted = _wanted(framework, model, batch_size, mode)
     found = _compared(how, [found for found in (base_set or results, new_set) if found], name, base, axes, wanted)
@@ -138,7 +147,7 @@ def compare_sets(
             out_file,
         )
     if gate:
-        _conclude(judge(found.table, gate, asked))
+        _conclude(judge(found.table, gate, asked), suspected)
 
 
 def _wanted(
@@ -254,12 +263,15 @@ def _show(found: Compared, asked: Metric, wide: bool, details: bool, left_out: s
         terminal.tell(out, words, style="dim")
 
 
-def _conclude(outcome: Outcome) -> None:
-    """Say what the gate found, on stderr, and end with its exit code."""
+def _conclude(outcome: Outcome, suspected: Path | None) -> None:
+    """Say what the gate found, on stderr, write its suspects where that is asked for, and end with its exit code."""
     for words in outcome.unjudged:
         err.print(plain(f"not judged: {words}"), style="yellow", markup=False, highlight=False, soft_wrap=True)
     for words in outcome.regressions:
         err.print(plain(words), style="red", markup=False, highlight=False, soft_wrap=True)
+    if suspected and suspects.write(suspected, outcome.suspects):
+        words = f"measure these again: the same `run`, with --confirm {plain(str(suspected))} and another --results"
+        err.print(words, markup=False, highlight=False, soft_wrap=True)
     if outcome.regressions:
         raise typer.Exit(1)
     if not outcome.judged:

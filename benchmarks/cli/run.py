@@ -6,12 +6,13 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from adapters.contract import DTYPES, INPUTS
-from adapters.registry import default_frameworks
+from adapters.registry import default_frameworks, framework_of
 from benchmarks.cli import options
 from benchmarks.cli.dask import DEFAULT_PATIENCE_S, Insecure, Patience, run_over_dask
 from benchmarks.cli.display import Display, Reportable, show_outcome, summarise_when_ended
@@ -26,10 +27,11 @@ from benchmarks.machine import environments, lock
 from benchmarks.machine.git import resolved
 from benchmarks.machine.hardware import chosen, chosen_threads, most_threads, named
 from benchmarks.machine.memory import MemoryLimit, size_bytes
-from benchmarks.plan import fit
+from benchmarks.plan import fit, suspects
 from benchmarks.plan.cells import PRESETS, Cell, Preset, Request, RequestedAxes, expand
 from benchmarks.plan.typed import arms, chosen_modes, chosen_recipes, numbers, values
 from benchmarks.record import store
+from benchmarks.stats import FEWEST_ROUNDS
 from benchmarks.sweep.detect import experience, planned_rounds, words
 from benchmarks.sweep.local import LocalSweep
 
@@ -39,6 +41,7 @@ FOR_ONE_MACHINE = {
     "dry_run": ": what is planned depends on the machines that join",
     "python": ": say it where a machine joins",
     "detect": ": the noise depends on the machines that join",
+    "confirm": ": the suspects are one machine's",
 }
 
 
@@ -79,6 +82,9 @@ def run(
     data_dir: options.DataDir = None,
     seed: options.Seed = 0,
     against: Annotated[str | None, what("Measure the adapters of this git revision beside these.", "REVISION")] = None,
+    confirm: Annotated[
+        Path | None, what("Of all that, only what `report compare --suspects` wrote here (docs/compare.md).", "FILE")
+    ] = None,
     preset: Annotated[str, length(f"How much is measured: {', '.join(PRESETS)}.", "NAME")] = "quick",
     rounds: Annotated[
         int | None, length("Exactly so many speed launches a configuration.", "N", min=0, max=MAX_COUNT)
@@ -137,8 +143,14 @@ def run(
     environments.override_interpreters(python or [])
     if names := environments.withheld():
         say(f"workers do not see {', '.join(names)} of this shell: each library decides by itself")
-    over_several = _over_several(engine, scheduler, cluster, dry_run=dry_run, python=python, detect=detect)
+    over_several = _over_several(
+        engine, scheduler, cluster, dry_run=dry_run, python=python, detect=detect, confirm=confirm
+    )
+    if confirm and resume:
+        raise UsageError("--confirm is about new launches; leave out --resume")
     frameworks = arms(framework)
+    if detect is None and (words := _too_few(amount.rounds, frameworks, against)):
+        say(words)
     require_builds(frameworks, named(device))  # before a card is looked for
     common = environments.common_threads(frameworks or default_frameworks())
     request = Request(
@@ -167,6 +179,7 @@ def run(
         data_dir=data_dir,
         resume=resume,
         detect=difference,
+        confirm=confirm,
     )
     if dry_run:
         _show_plan(request)
@@ -187,7 +200,7 @@ def _run_on_this_machine(request: Request, wait: bool) -> LocalSweep:
     fit.check(axes.recipes, data.values())
     store.check(request.results)
     with lock.machine_lock(f"{', '.join(axes.recipes)} in {', '.join(frameworks)}", wait, say):
-        probes, cells = _probed(axes, frameworks, list(data), devices)
+        probes, cells = _probed(request, frameworks, list(data), devices)
         request = _with_rounds(request, cells)
         display = Display(err)
         memory, preset = MemoryLimit.for_bytes(request.memory_bytes), request.preset
@@ -213,7 +226,7 @@ def _show_plan(request: Request) -> None:
     axes, devices = request.axes, chosen(request.axes.devices)
     frameworks = chosen_frameworks(axes.frameworks, devices)
     names = [planned(name, request.data_dir, axes.recipes) for name in request.sets]
-    probes, cells = _probed(axes, frameworks, names, devices)
+    probes, cells = _probed(request, frameworks, names, devices)
     amount = _with_rounds(request, cells).preset
     for probe in [probes[key] for key in dict.fromkeys((cell.framework, cell.device) for cell in cells)]:
         if probe.problem:
@@ -238,13 +251,14 @@ def _with_rounds(request: Request, cells: Sequence[Cell]) -> Request:
 
 
 def _probed(
-    axes: RequestedAxes, frameworks: Sequence[str], datasets: Sequence[str], devices: Sequence[str]
+    request: Request, frameworks: Sequence[str], datasets: Sequence[str], devices: Sequence[str]
 ) -> tuple[dict[tuple[str, str], Probe], list[Cell]]:
     """Return what each framework can do on each device of this machine, and the cells that were asked for."""
     probes = probe_all(frameworks, devices)
-    if not axes.frameworks:
+    if not request.axes.frameworks:
         frameworks = _answering(probes, frameworks)
-    return probes, expand(axes.on(frameworks, datasets, devices, most_threads()), probes)
+    cells = expand(request.axes.on(frameworks, datasets, devices, most_threads()), probes)
+    return probes, suspects.suspected(request.confirm, cells) if request.confirm else cells
 
 
 def _answering(probes: Mapping[tuple[str, str], Probe], frameworks: Sequence[str]) -> list[str]:
@@ -264,6 +278,14 @@ def _lost(probes: Mapping[tuple[str, str], Probe], framework: str) -> str:
     """Return why a framework has no environment that works on any device, empty where it has one."""
     mine = [probe for (name, _), probe in probes.items() if name == framework]
     return mine[0].problem if all(probe.missing for probe in mine) else ""
+
+
+def _too_few(rounds: int, frameworks: Sequence[str], against: str | None) -> str:
+    """Say that so few rounds give no verdict, where releases or revisions are measured to be judged; else nothing."""
+    judged = against is not None or len({framework_of(arm) for arm in frameworks}) < len(frameworks)
+    if not (judged and 0 < rounds < FEWEST_ROUNDS):
+        return ""
+    return f"{count(rounds, 'round')}: too few for a verdict, which needs {FEWEST_ROUNDS}; add --rounds 10"
 
 
 def _difference(detect: str | None, rounds: int | None) -> float | None:

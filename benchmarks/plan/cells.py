@@ -289,6 +289,7 @@ class Request:
     data_dir: Path | None = None
     resume: bool = False
     detect: float | None = None  # the share of a slow-down that the rounds are to find
+    confirm: Path | None = None  # the file that names which of the cells are measured
 
     def record(self) -> dict[str, Any]:
         """Return what a run's record says of it: preset and seed."""

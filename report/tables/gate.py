@@ -6,13 +6,14 @@ A gate that passes because it could see nothing is worse than none, so what coul
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
 
 from benchmarks.errors import UsageError, plain, threads
+from benchmarks.plan.cells import AXES, Cell
 from benchmarks.stats import FEWEST_ROUNDS, bound
 from report.tables.between import NO_LONGER, ONLY_BASE
 from report.tables.metrics import Metric
@@ -35,11 +36,20 @@ class Rule:
 
 @dataclass
 class Outcome:
-    """A line for each regression and each cell that could not be judged, and how many were judged."""
+    """A line for each regression and each cell that could not be judged, and how many were judged.
+
+    `suspects` are the cells of both sides of each regression.
+    """
 
     regressions: list[str] = field(default_factory=list)
     unjudged: list[str] = field(default_factory=list)
     judged: int = 0
+    suspects: list[Cell] = field(default_factory=list)
+
+    def alarm(self, record: dict[Any, Any], words: str) -> None:
+        """Note a line of the table as a regression."""
+        self.regressions.append(plain(words))
+        self.suspects += _cells(record)
 
 
 def gate_rules(given: str, asked: Metric) -> list[Rule]:
@@ -68,7 +78,7 @@ def judge(table: pd.DataFrame, given: Iterable[Rule], asked: Metric) -> Outcome:
         for task, what in (("", "speed"), ("accuracy_", "accuracy")):
             if record[f"{task}verdict"] == NO_LONGER and (not task or asked.task != "accuracy"):
                 reasons = f": {record['notes']}" if record["notes"] else ""
-                outcome.regressions.append(plain(f"{NO_LONGER} ({what}): {_named(record)}{reasons}"))
+                outcome.alarm(record, f"{NO_LONGER} ({what}): {_named(record)}{reasons}")
         for rule in asked_for:
             _apply(rule, record, asked, outcome)
     return outcome
@@ -86,7 +96,7 @@ def _apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) 
             if worse_by >= rule.share:
                 bounds = f"{bound(record['ratio_low'])} to {bound(record['ratio_high'])}"
                 words = f"{asked.worse}: {cell}: {asked.name} is {record['ratio']:.3f} of BASE's ({bounds})"
-                outcome.regressions.append(plain(words + _circumstances(record)))
+                outcome.alarm(record, words + _circumstances(record))
         case "slower":
             counts = f"{record['base_launches']} launches in BASE, {record['new_launches']} in NEW"
             outcome.unjudged.append(
@@ -95,10 +105,10 @@ def _apply(rule: Rule, record: dict[Any, Any], asked: Metric, outcome: Outcome) 
         case "only-in-base":
             outcome.judged += 1
             if record["verdict"] == ONLY_BASE:
-                outcome.regressions.append(plain(f"{ONLY_BASE}: {cell}"))
+                outcome.alarm(record, f"{ONLY_BASE}: {cell}")
         case _ if record["accuracy_verdict"] == "different" and record["difference"] < 0:
             outcome.judged += 1
-            outcome.regressions.append(plain(f"less accurate: {cell}: {record['difference']:+.4f}"))
+            outcome.alarm(record, f"less accurate: {cell}: {record['difference']:+.4f}")
         case _ if record["accuracy_verdict"]:
             outcome.judged += 1
         case _ if pd.notna(record["base_accuracy"]) or pd.notna(record["new_accuracy"]):
@@ -121,3 +131,18 @@ def _named(record: dict[Any, Any]) -> str:
         f"{record['mode']}, {record['dtype']}, {record['device']}, {record['input']}, "
         f"{threads(record['threads'])}{record['where']}"
     )
+
+
+def _cells(record: dict[Any, Any]) -> Iterator[Cell]:
+    """Yield the base's cell of a line, and the other where it is there, as `run` has them."""
+    base = {name: record.get(f"base_{name}", record.get(name)) for name in AXES}
+    revision = record["base_revision"]
+    yield Cell.from_row({**_typed(base), "revision": "" if pd.isna(revision) else revision})
+    if record["verdict"] != ONLY_BASE:
+        yield Cell.from_row({**_typed(record), "revision": ""})
+
+
+def _typed(record: dict[Any, Any]) -> dict[str, Any]:
+    """Return a cell's axes as plain texts and numbers."""
+    numbers = ("batch_size", "threads")
+    return {name: int(record[name]) if name in numbers else str(record[name]) for name in AXES if name != "revision"}

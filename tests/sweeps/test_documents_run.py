@@ -21,7 +21,7 @@ from tests.documents import COMMANDS, ROOT
 
 NOT_HERE = ("gpu", "cluster", "--engine", "NAME")
 # Of a sweep that measured two, as tests/sweeps/test_compare.py does; of sessions, as those of `report history` do.
-NEEDS_ROWS = ("--by revision", "--by version", "info diff", "report history")
+NEEDS_ROWS = ("--by revision", "--by version", "--confirm", "info diff", "report history")
 STANDS_FOR = {  # what a user would type in place of it
     **dict.fromkeys(("OLD", "NEW", "BASE", "DIR"), str(ROOT / "results" / "reference")),
     **{"results/reference": str(ROOT / "results" / "reference"), "F": "pyperf", "main": "HEAD"},

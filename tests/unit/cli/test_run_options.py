@@ -116,3 +116,30 @@ def test_a_framework_that_works_on_one_device_stays_and_where_none_works_all_hav
     card = {("torch", "gpu"): Probe("torch", "gpu")}
     assert _answering({**lost, **card}, ["torch", "mxnet"]) == ["torch"]
     assert _answering(lost, ["torch", "mxnet"]) == ["torch", "mxnet"]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ("--framework numpy,numpy@1.26 --rounds 3", "3 rounds: too few for a verdict, which needs 6; add --rounds 10"),
+        ("--framework numpy --against HEAD", "3 rounds: too few for a verdict, which needs 6; add --rounds 10"),
+        ("--framework numpy --against HEAD --rounds 1", "1 round: too few"),
+        ("--framework numpy,numpy@1.26 --rounds 6", ""),
+        ("--framework numpy,numpy@1.26 --preset standard", ""),
+        ("--framework numpy,numpy@1.26 --rounds 0", ""),  # accuracies alone
+        ("--framework numpy,numpy@1.26 --detect 3%", ""),
+        ("--framework numpy,torch --rounds 3", ""),  # a first look at frameworks
+    ],
+)
+def test_too_few_rounds_for_the_gate_are_said_before_anything_is_measured(options, words, monkeypatch):
+    monkeypatch.setattr("benchmarks.cli.run.resolved", lambda revision: "0123456789ab")  # which asks git
+    said = run(*options.split(), "--model", "unknown").stderr
+    assert words in said
+    assert bool(words) == ("too few for a verdict" in said)
+
+
+def test_a_confirmation_is_of_new_launches_and_of_one_machine(tmp_path):
+    done = run("--confirm", str(tmp_path / "x.json"), "--resume")
+    assert str(done.exception) == "--confirm is about new launches; leave out --resume"
+    done = run("--confirm", str(tmp_path / "x.json"), "--engine", "dask", "--scheduler", "tcp://x:1")
+    assert str(done.exception) == "--confirm is for one machine: the suspects are one machine's"

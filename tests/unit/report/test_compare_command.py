@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from benchmarks.plan import suspects
+from benchmarks.plan.cells import Cell
 from report import cli
-from tests.unit.report.known import LATER, STEADY
+from tests.unit.report.known import LATER, SLOWER, STEADY
 
 FIVE = ["framework", "mode", "samples/s", "against the best", "accuracy"]
 LONG = {"framework": "tensorflow", "mode": "compiled", "batch_size": 1000}
@@ -134,3 +137,55 @@ def test_what_has_no_room_beside_two_sets_stands_beneath(write_set, launches, sh
     assert "torch, eager: changed: version: 2.13.0 -> 9.9" in text
     assert "jax, eager: not ok: NEW 1 of 1 crashed (a reason of many words)" in text
     assert max(map(len, text.splitlines())) <= 80
+
+
+def gated(*arguments):
+    """Run compare with a gate; return its exit code, or its error's, and what it says beside the table."""
+    done = CliRunner().invoke(cli.app, ["compare", *map(str, arguments), "--fail-on", "slower:3%"])
+    return getattr(done.exception, "exit_code", done.exit_code), f"{done.stderr}{done.exception or ''}"
+
+
+def test_suspects_are_both_sides_of_what_is_slower_as_run_names_them(write_set, launches, tmp_path):
+    path = tmp_path / "suspects.json"
+    rows = [
+        *launches(*STEADY, revision="abc1234"),
+        *launches(*SLOWER),
+        *launches(*STEADY, framework="jax", revision="abc1234"),
+        *launches(*STEADY, framework="jax"),
+    ]
+    code, said = gated(write_set("one", *rows), "--by", "revision", "--suspects", path)
+    assert code == 1
+    assert "slower: torch mlp" in said
+    assert f"measure these again: the same `run`, with --confirm {path} and another --results" in said
+    found = json.loads(path.read_text())
+    assert [(one["framework"], one["revision"]) for one in found] == [("torch", "abc1234"), ("torch", "")]
+    plan = [Cell.from_row({"revision": None, **row}) for row in rows]
+    assert suspects.suspected(path, plan) == [plan[0], plan[6]]
+
+
+def test_suspects_among_releases_are_the_slower_one_and_the_oldest(write_set, launches, tmp_path):
+    path = tmp_path / "suspects.json"
+    arms = (("torch@2.12", STEADY, "2.12.0"), ("torch@2.13", SLOWER, "2.13.0"), ("torch", STEADY, "2.14.0"))
+    rows = [row for arm, speeds, version in arms for row in launches(*speeds, framework=arm, framework_version=version)]
+    assert gated(write_set("one", *rows), "--by", "version", "--suspects", path)[0] == 1
+    assert [one["framework"] for one in json.loads(path.read_text())] == ["torch@2.12", "torch@2.13"]
+
+
+def test_a_set_without_suspects_and_one_that_cannot_be_judged_leave_none_of_another_time(write_set, launches, tmp_path):
+    path = tmp_path / "suspects.json"
+    for name, speeds, expected in (("fine", STEADY, 0), ("few", STEADY[:2], 2)):
+        path.write_text("of another time")
+        rows = [*launches(*speeds, revision="abc1234"), *launches(*speeds)]
+        code, said = gated(write_set(name, *rows), "--by", "revision", "--suspects", path)
+        assert (code, json.loads(path.read_text())) == (expected, [])
+        assert "measure these again" not in said
+
+
+def test_suspects_are_of_a_gate_on_one_sweep(folder, tmp_path):
+    for line in (
+        [folder, folder, "--fail-on", "slower"],  # of different times: no sweep measures them together
+        [folder, "--by", "version"],
+    ):
+        error = CliRunner().invoke(cli.app, ["compare", *map(str, line), "--suspects", "x.json"]).exception
+        assert "--suspects needs --fail-on, and --by revision or version" in str(error)
+        assert error.exit_code == 2
