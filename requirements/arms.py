@@ -27,11 +27,11 @@ ARM = re.compile(r"[a-z]+@[A-Za-z0-9][A-Za-z0-9._]{0,19}")
 def main() -> int:
     """Make every arm that is named; return the exit code."""
     parser = argparse.ArgumentParser(prog="tox -e arms --", description=__doc__.partition("\n")[0])
-    parser.add_argument("arms", nargs="+", metavar="NAME@VERSION")
+    parser.add_argument("arms", nargs="+", metavar="NAME@VERSION,...")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--relock", action="store_true", help="resolve anew, though there is a lock")
     options = parser.parse_args()
-    return max([make(arm, options.device, options.relock) for arm in options.arms])
+    return max([make(arm, options.device, options.relock) for arm in ",".join(options.arms).split(",")])
 
 
 def make(arm: str, device: str, relock: bool) -> int:

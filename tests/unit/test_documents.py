@@ -76,7 +76,7 @@ def test_paths_and_links_lead_somewhere(document):
 
 def test_commands_and_options_are_the_program_s(document):
     text = document.read_text().replace(" -->", "")
-    for words in re.findall(r"python -m ((?:benchmarks|report) [a-z][^`\n#|]*)", text):
+    for words in re.findall(r"python -m ((?:benchmarks|report) [a-z][^`\n#|>]*)", text):
         parsed(words)
     assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]+", text)) <= ALL_OPTIONS | OF_OTHERS
     modules = re.findall(r"python -m (tests[\w.]+)", text)
