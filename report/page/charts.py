@@ -3,8 +3,9 @@
 A chart carries its numbers as records, and those of the filter's facets that its records have choose among them: axes,
 order and each framework's best mode follow (transforms of the specification). The library is one text out of a pinned
 package; it draws SVG without evaluating text as code, so a strict policy holds. Each framework has one colour, marker
-and dash, which say the same thrice. Colours are Okabe and Ito's (https://jfly.uni-koeln.de/color/); black is the page's
-own text colour, so that one chart serves light and dark. Images of the data are PNGs as data URIs.
+and dash, which say the same thrice, and its releases are steps away from them (looks.py). Colours are Okabe and Ito's
+(https://jfly.uni-koeln.de/color/); black is the page's own text colour, so that one chart serves light and dark. Images
+of the data are PNGs as data URIs.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Any
 
 from PIL import Image
 
-from adapters.registry import BLACK, FRAMEWORKS, record
+from adapters.registry import BLACK
+from report.page.looks import Drawn
 
 Spec = dict[str, Any]
 
@@ -81,23 +83,30 @@ CONFIG: Spec = {
         "labelOverlap": True, "labelFlush": False, "labelLimit": 130,
     },
     "legend": {"symbolOpacity": 1,
-        "labelColor": BLACK, "titleColor": BLACK, "orient": "top", "title": None, "symbolStrokeWidth": 0.5,
+        "labelColor": BLACK, "titleColor": BLACK, "orient": "top", "title": None, "symbolStrokeWidth": 1,
         "labelFontSize": 11, "columnPadding": 12, "labelLimit": 110,
     },
     "text": {"color": BLACK}, "rule": {"color": BLACK},
 }  # fmt: skip
 # The page's script puts in for each chart: of a field its values there, a look's property in their order, a height.
-SHOWN: Spec = {"fill": "framework"}
+SHOWN: Spec = {"distinct": "framework"}
+# A legend's symbols are as full as the marks.
+AS_FULL: Spec = {"symbols": {"fillOpacity": {"value": {"signal": "scale('fillOpacity', datum.value)"}}}}
 
 
-def _by_framework(channel: str, prop: str) -> Spec:
+def _by_framework(channel: str, prop: str, **others: Any) -> Spec:
     """Return a channel that tells frameworks apart by a property of their looks."""
-    return {channel: {"field": "framework", "scale": {"domain": SHOWN, "range": {"look": prop}}}}
+    return {channel: {"field": "framework", "scale": {"domain": SHOWN, "range": {"look": prop}}, **others}}
 
 
-COLOUR, SHAPE, DASH = (
-    _by_framework(channel, prop) for channel, prop in (("color", "colour"), ("shape", "shape"), ("strokeDash", "dash"))
-)
+COLOUR = _by_framework("color", "colour", legend={"encoding": AS_FULL})
+SHAPE, DASH = _by_framework("shape", "shape"), _by_framework("strokeDash", "dash")
+MARKER: Spec = {
+    **SHAPE, "color": None,
+    **_by_framework("fill", "colour", legend={"encoding": AS_FULL}), **_by_framework("stroke", "colour"),
+    **_by_framework("fillOpacity", "fill", type="ordinal"),  # Vega-Lite warns of opacities in no order
+}  # fmt: skip
+MARKER["fillOpacity"]["scale"]["type"] = "ordinal"  # else it spreads the ends of the range evenly
 
 
 DECADES = "indexof([1, 2, 3, 5, 7], round(datum.value / pow(10, floor(log(datum.value) / LN10 + 1e-9)))) >= 0"
@@ -125,7 +134,7 @@ def _best(*apart: str) -> list[Spec]:
     return [group, {"filter": "datum.rank === 1"}]
 
 
-POINT: Spec = {"type": "point", "filled": True, "opacity": 1}
+POINT: Spec = {"type": "point", "filled": True, "opacity": 1, "strokeWidth": 1.2}
 HINT = {"tooltip": {"field": "hint", "type": "nominal"}}
 
 
@@ -138,7 +147,7 @@ def _lines(x: Spec, y: Spec, *transforms: Spec, height: int = 185, **others: Spe
         "layer": [
             {"transform": [_known("low")], "mark": {"type": "area", "opacity": 0.14}, "encoding": band},
             {"mark": {"type": "line", "strokeWidth": 1.6}, "encoding": {"y": y, **DASH}},
-            {"mark": {**POINT, "size": 38}, "encoding": {"y": y, **SHAPE, **HINT}},
+            {"mark": {**POINT, "size": 38}, "encoding": {"y": y, **MARKER, **HINT}},
             *others.values(),
         ],
     }  # fmt: skip
@@ -158,7 +167,7 @@ def _bars() -> Spec:
             {"mark": {"type": "bar", "height": 15, "opacity": 0.32}, "encoding": {"x": x, **HINT}},
             {"transform": [_known("low")], "mark": {"type": "rule", "strokeWidth": 2.2}, "encoding": ends},
             {"mark": {**POINT, "size": 60},
-             "encoding": {"x": x, **SHAPE, **HINT}},
+             "encoding": {"x": x, **MARKER, **HINT}},
         ],
     }  # fmt: skip
 
@@ -166,7 +175,7 @@ def _bars() -> Spec:
 def _by_batch(name: str, title: str, form: str) -> Spec:
     """Return a figure over batch size, each framework in its best mode: sizes double, speeds differ by decades."""
     x = _number("size", "batch size", log=2, form=",")
-    x["axis"] = {"values": {"fill": "size"}, "format": ",", "grid": False}
+    x["axis"] = {"values": {"distinct": "size"}, "format": ",", "grid": False}
     return _lines(x, _number(name, title, log=10, form=form), *_best("size"))
 
 
@@ -195,7 +204,7 @@ def _roof() -> Spec:
         "layer": [
             {"transform": [_known("roof")], "mark": {"type": "line", "color": BLACK}, "encoding": roof},
             {"transform": [_known("framework")], "mark": {**POINT, "size": 45, "opacity": 0.85},
-             "encoding": {"x": x, "y": y, **COLOUR, **SHAPE, **HINT}},
+             "encoding": {"x": x, "y": y, **MARKER, **HINT}},
         ],
     }  # fmt: skip
 
@@ -233,7 +242,9 @@ def _history() -> Spec:
 def _unnamed(spec: Spec) -> Spec:
     """Return a chart without its legend: the table beside it has the signs."""
     for encoding in (spec["encoding"], *(layer["encoding"] for layer in spec["layer"])):
-        encoding |= {name: {**encoding[name], "legend": None} for name in (*COLOUR, *SHAPE, *DASH) if name in encoding}
+        encoding |= {
+            name: {**encoding[name], "legend": None} for name in (*COLOUR, *MARKER, *DASH) if encoding.get(name)
+        }
     return spec
 
 
@@ -254,7 +265,6 @@ KINDS = {
 }
 
 
-def settings() -> Spec:
+def settings(looks: Mapping[str, Drawn]) -> Spec:
     """Return what the page's script draws by: specifications, their common configuration, and looks."""
-    looks = {name: asdict(record(name).look) for name in ("", *FRAMEWORKS)}
-    return {"kinds": KINDS, "config": CONFIG, "looks": looks}
+    return {"kinds": KINDS, "config": CONFIG, "looks": {name: asdict(look) for name, look in looks.items()}}

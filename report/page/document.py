@@ -16,13 +16,13 @@ from urllib.parse import quote
 import jinja2
 from markupsafe import Markup
 
-from adapters.registry import FRAMEWORKS, record
 from benchmarks.errors import count, plain
 from benchmarks.record.store import SweepFile, base_of
 from report.formats import markdown_text
 from report.page import charts, words
 from report.page.charts import as_json, as_records
 from report.page.inputs import Inputs, name_of
+from report.page.looks import looks, signs
 from report.page.parts import FACETS, Cell, Part, Section, Table
 from report.page.sections import batches, history, lead, learning, repeat, roofline, subjects, sureness, times, verified
 from report.page.sections.machines import Machine, Summary, machines, table
@@ -45,7 +45,8 @@ def build(inputs: Inputs, folder: Path | None = None, repository: str = "") -> s
     )
     environment.filters |= {"coded": _coded, "as_json": as_json, "as_records": _records}
     script, style = ((TEMPLATES / name).read_text() for name in ("script.js", "style.css"))
-    library, style = charts.library(), style + _signs()
+    drawn = looks(inputs.rows)
+    library, style = charts.library(), style + signs(drawn)
     found = machines(inputs)
     content = _over(inputs, found) if len(found) > 1 else _single_machine(inputs, (*APPENDIX, *COMMON))
     return environment.get_template("page.html").render(
@@ -53,7 +54,7 @@ def build(inputs: Inputs, folder: Path | None = None, repository: str = "") -> s
         script=Markup(script),  # noqa: S704  # ours, from the file beside the template
         library=Markup(library),  # noqa: S704  # out of the pinned package
         style=Markup(style),  # noqa: S704
-        settings=Markup(as_json(charts.settings() | {"words": lead.WORDS})),  # noqa: S704
+        settings=Markup(as_json(charts.settings(drawn) | {"words": lead.WORDS})),  # noqa: S704
         choices=_choices(inputs),
         frameworks=[(name, words.short(name)) for name in _values(inputs.frame["framework"])],
         files=[(words.short(sweep.path.name, 60), _link(sweep.path, folder)) for sweep in inputs.used],
@@ -130,16 +131,6 @@ def _policy(scripts: list[str], style: str) -> str:
     *scripted, styled = (f"'sha256-{digest}'" for digest in digests)
     allowed = f"script-src {' '.join(scripted)}; style-src {styled}"
     return f"default-src 'none'; {allowed}; img-src data:; base-uri 'none'; form-action 'none'"
-
-
-def _signs() -> str:
-    """Return the rules that put each framework's sign, in its colour, before its name in tables and filter."""
-    selectors = [("", ""), *((name, made) for name in FRAMEWORKS for made in (f'="{name}"', f'^="{name}@"'))]
-    return "".join(
-        f"tr[data-framework{selector}] > th::before, [data-sign{selector}]::before "
-        f'{{ content: "{record(name).look.sign}" / ""; color: {record(name).look.colour}; }}\n'
-        for name, selector in selectors
-    )
 
 
 def _values(column: Iterable[Any]) -> list[str]:

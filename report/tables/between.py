@@ -138,7 +138,7 @@ def versions(frame: pd.DataFrame, name: str = DEFAULT, newest: bool = False) -> 
         raise UsageError(
             "no two releases of a framework; measure some: `run --framework jax@0.7.2,jax`, docs/compare.md"
         )
-    ages = [_age(version, arm) for version, arm in zip(cells["framework_version"], cells["framework"], strict=True)]
+    ages = [age(version, arm) for version, arm in zip(cells["framework_version"], cells["framework"], strict=True)]
     cells = cells.assign(bad=cells["ok"] == 0, age=[sorted(set(ages)).index(age) for age in ages])
     shared = [*COMPARISON, "own", "mode"]
     cells = cells.sort_values("age", ascending=not newest, kind="stable").sort_values("bad", kind="stable")
@@ -149,7 +149,7 @@ def versions(frame: pd.DataFrame, name: str = DEFAULT, newest: bool = False) -> 
     return _compared(found, replace(found), pairs, asked, "same rounds")
 
 
-def _age(version: object, arm: str) -> tuple[Version, str]:
+def age(version: object, arm: str) -> tuple[Version, str]:
     """Return what releases are sorted by: the version, else the arm's label where that is one, then the arm."""
     for text in (version, arm.partition("@")[2]):
         with contextlib.suppress(InvalidVersion):

@@ -52,9 +52,9 @@
   const filled = (part, records) => {
     if (Array.isArray(part)) return part.map((item) => filled(item, records));
     if (part === null || typeof part !== "object") return part;
-    if (part.fill) return [...new Set(records.map((record) => record[part.fill]).filter((value) => value !== undefined))].sort((a, b) => (a < b ? -1 : 1));
-    if (part.rows) return part.each * filled({ fill: part.rows }, records).length;
-    if (part.look) return filled({ fill: "framework" }, records).map((name) => (looks[name.split("@")[0]] ?? looks[""])[part.look]);
+    if (part.distinct) return [...new Set(records.map((record) => record[part.distinct]).filter((value) => value !== undefined))].sort((a, b) => (a < b ? -1 : 1));
+    if (part.rows) return part.each * filled({ distinct: part.rows }, records).length;
+    if (part.look) return filled({ distinct: "framework" }, records).map((name) => (looks[name] ?? looks[name.split("@")[0]] ?? looks[""])[part.look]);
     return Object.fromEntries(Object.entries(part).map(([name, value]) => [name, filled(value, records)]));
   };
   const draw = (figure) => {

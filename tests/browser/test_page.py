@@ -218,3 +218,42 @@ def test_nothing_is_wider_than_a_phone_which_shows_all_five_columns(opened, repo
         box = cell.bounding_box()
         assert box["x"] >= 0
         assert box["x"] + box["width"] <= 390
+
+
+ARMS = {"tensorflow": ("jax@0.4.38", "0.4.38"), "paddle": ("jax@0.7.2", "0.7.2"), "jax": ("jax", "0.10.2")}
+DRAWN_AS = """(place) => [...place.querySelectorAll('.mark-symbol.role-mark path')].map((path) => {
+    const style = getComputedStyle(path);
+    return [style.stroke, style.fillOpacity];
+})"""
+
+
+@pytest.fixture(scope="module")
+def releases(tmp_path_factory):
+    """The page of three releases of jax."""
+    folder = tmp_path_factory.mktemp("releases")
+    with (folder / f"{synthetic.SWEEP}.jsonl").open("wb") as file:
+        for kind, record in synthetic.records(6, ["mlp"]):
+            if kind == "row" and record["framework"] in ARMS and record["mode"] == "eager":
+                name, version = ARMS[record["framework"]]
+                file.write(synthetic.line(kind, {**record, "framework": name, "framework_version": version}))
+    return written(folder, folder / "report.html")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_releases_are_told_apart_without_their_colour(opened, releases, scheme):
+    found = opened(releases, color_scheme=scheme)
+    place = found.page.locator(".chart:visible [data-drawn=speed]").first
+    place.scroll_into_view_if_needed()
+    found.page.wait_for_function("place => 'ready' in place.dataset", arg=place.element_handle())
+    marks = {tuple(mark) for mark in place.evaluate(DRAWN_AS)}
+    assert sorted(fill for _, fill in marks) == ["0", "0.45", "1"]
+    assert len({colour for colour, _ in marks}) == 3
+    dashes = place.locator(".mark-line path").evaluate_all(
+        "paths => paths.map(p => p.getAttribute('stroke-dasharray'))"
+    )
+    assert set(dashes) == {"11,2,2,2", "4,7", "4,2,4,7"}
+    legend = place.locator(".role-legend-symbol path").evaluate_all(
+        "paths => paths.map(p => [p.getAttribute('fill-opacity') ?? '1', getComputedStyle(p).strokeDasharray].join())"
+    )
+    assert sorted(legend) == ["0,none", "0.45,none", "1,none"]
+    assert found.said == []
