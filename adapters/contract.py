@@ -159,6 +159,7 @@ class Adapter(ABC):
 
     framework: ClassVar[str]
     version: ClassVar[str]
+    calls_are_whole: ClassVar[bool] = False  # a call of train costs something besides its steps: a chunk is one call
 
     def __init__(self, recipe: Recipe, device: str = "cpu", mode: str = "eager", dtype: str = "float32") -> None:
         """Build the network; ContractError if it is not the declared one, ValueError if it cannot be built."""

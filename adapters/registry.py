@@ -4,15 +4,15 @@ Lists of frameworks, colours, patterns and packages derive from these records, a
 is missing. Nothing is imported until it is asked for: a worker of one framework's environment can import no other, and
 any Python reads this file, since it needs no more than the standard library.
 
-An arm is a framework as it is measured beside another release of itself, such as `jax@0.7.2`. It has an environment of
-its own, and is otherwise named wherever a framework is.
+An arm is a framework as it is measured beside itself: another release, such as `jax@0.7.2`, or a wrapper around it,
+such as `jax@keras-fit`. It is named wherever a framework is.
 """
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:  # the contract needs NumPy
@@ -129,17 +129,41 @@ FRAMEWORKS = {
 }
 
 
+@dataclass(frozen=True)
+class Wrapper:
+    """What trains by a framework in place of a loop of one's own, and has its cost: a trainer, a `fit`."""
+
+    adapter: str  # module:Class
+    packages: tuple[str, ...] = ()  # pinned, besides the framework's; where there are none its environment serves
+
+
+WRAPPERS = {  # by arm
+    "torch@keras-fit": Wrapper("adapters.wrappers.keras_torch:KerasOnTorch", ("keras==3.15.1",)),
+    "torch@lightning": Wrapper("adapters.wrappers.lightning:LightningFit", ("pytorch-lightning==2.6.6",)),
+    "tensorflow@keras-fit": Wrapper("adapters.wrappers.keras_tensorflow:KerasOnTensorflow"),
+    "paddle@model-fit": Wrapper("adapters.wrappers.paddle:ModelFit"),
+    "mxnet@trainer": Wrapper("adapters.wrappers.gluon:GluonTrainer"),
+    "jax@keras-fit": Wrapper("adapters.wrappers.keras_jax:KerasOnJax", ("keras==3.15.1",)),
+}
+
+
 _UNKNOWN = Framework("")
 
 
 def framework_of(arm: str) -> str:
-    """Return the framework that an arm is a release of: jax of `jax@0.7.2`, and of `jax`."""
+    """Return the framework that an arm is of: jax of `jax@0.7.2`, of `jax@keras-fit`, and of `jax`."""
     return arm.partition("@")[0]
 
 
 def record(arm: str) -> Framework:
     """Return what is known of a framework, or of an arm's; of an unknown one what holds for most."""
-    return FRAMEWORKS.get(framework_of(arm), _UNKNOWN)
+    found = FRAMEWORKS.get(framework_of(arm), _UNKNOWN)
+    return replace(found, adapter=WRAPPERS[arm].adapter, devices=("cpu",)) if arm in WRAPPERS else found
+
+
+def environment_of(arm: str) -> str:
+    """Return the framework or arm whose environment serves an arm: its own, or its framework's where that has all."""
+    return framework_of(arm) if arm in WRAPPERS and not WRAPPERS[arm].packages else arm
 
 
 def default_frameworks() -> list[str]:

@@ -79,7 +79,7 @@ def _deliver(content: str | bytes, path: Path | None) -> None:
     err.print(errors.plain(f"wrote {path}"), markup=False, highlight=False, soft_wrap=True)
 
 
-BY = ("sets", "framework", "revision", "version")
+BY = ("sets", "framework", "revision", "version", "wrapper")
 SET = "A folder, a file, or a git revision of results/."
 shown = options.group("How it is shown")
 MetricName = Annotated[str, what("Any numeric column of a row.", "COLUMN", name="--metric")]
@@ -207,6 +207,8 @@ def _compared(
         table, sides = between.revisions(frames[0], name), ("revision", "checkout")
     elif how == "version":
         table, sides = between.versions(frames[0], name, base == "newest"), (base or "oldest", "this")
+    elif how == "wrapper":
+        table, sides = between.wrappers(frames[0], name), ("framework", "wrapper")
     else:
         sweeps = records(sets[0]), records(sets[1])
         table, sides = between.between(frames[0], frames[1], name, axes, sweeps), ("BASE", "NEW")
@@ -230,7 +232,7 @@ def _mode(
         raise UsageError(f"--by {how} looks inside one set, two were given; leave NEW out, or leave --by {how} out")
     if how == "framework" and fail_on is not None:
         raise UsageError(
-            "--fail-on: a gate needs BASE and NEW, or --by revision or version; frameworks are no regressions"
+            "--fail-on: a gate needs BASE and NEW, or --by revision, version or wrapper; frameworks are no regressions"
         )
     if how != "sets" and axes:
         raise UsageError("--across is about BASE and NEW; inside one set it means nothing")

@@ -1,9 +1,10 @@
-"""Make the environments of releases to be measured side by side: python requirements/arms.py jax@0.4.38 jax@0.7.2.
+"""Make environments to be measured side by side: python requirements/arms.py jax@0.4.38 jax@keras-fit.
 
-Each arm gets .tox/releases/NAME@VERSION-cpu, from a lock with hashes in requirements/arms/ that is made if it is not
+Each arm gets .tox/releases/NAME@LABEL-cpu, from a lock with hashes in requirements/arms/ that is made if it is not
 there and can be committed: with it, the same environment is made again. It has what the framework's own environment
 has, in the newest versions that this release accepts, on Python 3.11, or on the nearest that the release has wheels
-for. Where one cannot be made, a line says why, and the others are made.
+for; a wrapper (adapters/registry.py) has the pinned release, and what it needs besides. Where one cannot be made, a
+line says why, and the others are made.
 """
 
 import argparse
@@ -13,6 +14,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from adapters.registry import WRAPPERS, environment_of
+
 HERE = Path(__file__).parent
 ROOT = HERE.parent
 LOCKS, ENVIRONMENTS = HERE / "arms", ROOT / ".tox" / "releases"  # tox empties .tox/arms, its own for this
@@ -21,13 +24,13 @@ FIRST_PIN = re.compile(r"^([a-z0-9-]+)==[^\s+]+", re.MULTILINE)  # of the framew
 SAID_PYTHON = re.compile(r"^# .* on Python (\S+)$", re.MULTILINE)
 OPTIONS = ["--generate-hashes", "--only-binary=:all:", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate"]
 PLATFORM = "--python-platform=x86_64-manylinux_2_28"
-ARM = re.compile(r"[a-z]+@[A-Za-z0-9][A-Za-z0-9._]{0,19}")
+ARM = re.compile(r"[a-z]+@[A-Za-z0-9][A-Za-z0-9._-]{0,19}")
 
 
 def main() -> int:
     """Make every arm that is named; return the exit code."""
     parser = argparse.ArgumentParser(prog="tox -e arms --", description=__doc__.partition("\n")[0])
-    parser.add_argument("arms", nargs="+", metavar="NAME@VERSION,...")
+    parser.add_argument("arms", nargs="+", metavar="NAME@LABEL,...")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--relock", action="store_true", help="resolve anew, though there is a lock")
     options = parser.parse_args()
@@ -36,12 +39,14 @@ def main() -> int:
 
 def make(arm: str, device: str, relock: bool) -> int:
     """Make one arm, and say how it went; return 0 or 1."""
-    framework, _, version = arm.partition("@")
+    framework = arm.partition("@")[0]
     source, lock = HERE / f"{framework}-{device}.in", LOCKS / f"{arm}-{device}.txt"
     if not ARM.fullmatch(arm) or not source.exists():
         known = ", ".join(sorted(path.stem.rpartition("-")[0] for path in HERE.glob(f"*-{device}.in")))
-        return complain(f"{arm}: expected NAME@VERSION, such as jax@0.7.2; a name of {known}")
-    if (relock or not lock.exists()) and (reason := locked(source, lock, version)):
+        return complain(f"{arm}: expected NAME@VERSION, such as jax@0.7.2, or a wrapper; a name of {known}")
+    if (owner := environment_of(arm)) != arm:
+        return complain(f"{arm}: needs no environment of its own; make its framework's: tox -e {owner}-{device}")
+    if (relock or not lock.exists()) and (reason := locked(source, lock, arm)):
         return complain(f"{arm}: cannot be locked: {reason}")
     python = SAID_PYTHON.search(lock.read_text())
     folder = ENVIRONMENTS / f"{arm}-{device}"
@@ -60,10 +65,14 @@ def complain(words: str) -> int:
     return 1
 
 
-def locked(source: Path, lock: Path, version: str) -> str:
-    """Lock a release on the first Python that has wheels of it; return why not, empty if it is locked."""
+def locked(source: Path, lock: Path, arm: str) -> str:
+    """Lock a release or a wrapper on the first Python that has wheels of it; return why not, empty if it is locked."""
     LOCKS.mkdir(exist_ok=True)
-    wanted = FIRST_PIN.sub(rf"\g<1>=={version}", source.read_text(), count=1)
+    version, wanted = arm.partition("@")[2], source.read_text()
+    if arm in WRAPPERS:
+        wanted = "\n".join([wanted, *WRAPPERS[arm].packages])
+    else:
+        wanted = FIRST_PIN.sub(rf"\g<1>=={version}", wanted, count=1)
     draft = lock.with_suffix(".in")
     draft.write_text(wanted)
     reasons = []

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Sequence
 from importlib import metadata
 from pathlib import Path
 
-from adapters.registry import FRAMEWORKS, framework_of, record
+from adapters.registry import FRAMEWORKS, environment_of, framework_of, record
 from benchmarks.errors import EnvironmentMissing, UsageError
 from benchmarks.machine import hardware, imports
 from benchmarks.worker import THREAD_VARIABLES
@@ -68,12 +68,12 @@ def override_interpreters(pairs: Sequence[str]) -> None:
 
 def name(arm: str, device: str) -> str:
     """Return the name of the environment that serves a framework or an arm on a device, and of its lock."""
-    return f"{arm}-{hardware.kind(device)}"
+    return f"{environment_of(arm)}-{hardware.kind(device)}"
 
 
 def make_hint(arm: str, device: str) -> str:
     """Return the command that makes an environment."""
-    if "@" not in arm:
+    if "@" not in name(arm, device):
         return f"tox run --notest -e {name(arm, device)}"
     return f"tox -e arms -- {arm}" + (" --device gpu" if hardware.kind(device) == "gpu" else "")
 
@@ -94,7 +94,7 @@ def interpreter(framework: str, device: str) -> Path:
 
 def _folder(arm: str, device: str) -> Path:
     """Return where the environment of a framework or an arm is, or would be."""
-    return ROOT / ".tox" / ("releases" * ("@" in arm)) / name(arm, device)
+    return ROOT / ".tox" / ("releases" * ("@" in environment_of(arm))) / name(arm, device)
 
 
 def common_threads(frameworks: Iterable[str], most: int | None = None) -> int:
@@ -133,7 +133,7 @@ def recreate_hint(framework: str, device: str) -> str:
 
 def _lock_file(framework: str, device: str) -> Path:
     """Return the file with the pinned requirements of a framework's environment."""
-    return ROOT / "requirements" / ("arms" * ("@" in framework)) / f"{name(framework, device)}.txt"
+    return ROOT / "requirements" / ("arms" * ("@" in environment_of(framework))) / f"{name(framework, device)}.txt"
 
 
 def pinned(framework: str, device: str) -> dict[str, str]:
@@ -189,10 +189,10 @@ def lock_hash(framework: str, device: str) -> str:
     try:
         return hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes() + b"\0" + system).hexdigest()[:16]
     except FileNotFoundError as error:
-        if "@" in framework and not _folder(framework, device).exists():
+        if "@" in environment_of(framework) and not _folder(framework, device).exists():
             return hashlib.sha256(path.name.encode()).hexdigest()[:16]
         missing = path.relative_to(ROOT)
-        make = make_hint(framework, device) if "@" in framework else "tox -e lock"
+        make = make_hint(framework, device) if "@" in environment_of(framework) else "tox -e lock"
         raise UsageError(f"{missing} is missing; restore it (git checkout {missing}) or make it: {make}") from error
 
 

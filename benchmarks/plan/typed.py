@@ -20,7 +20,7 @@ from benchmarks.files import NotRegular, open_regular
 
 T = TypeVar("T")
 MODE_NAMES = (*MODES, "recommended")
-LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._]{0,19}")  # of an arm: its environment's folder is called so
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,19}")  # of an arm: its environment's folder is called so
 
 
 def values(given: Sequence[str] | None, default: Sequence[str], known: Sequence[str] = (), what: str = "") -> list[str]:

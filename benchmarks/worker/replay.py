@@ -112,7 +112,9 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self.entropy = random.SystemRandom()
-        self.steps = window_steps(self.chunk_steps, self.wanted, self.adapter.recipe.optimiser)
+        whole = self.adapter.calls_are_whole
+        optimiser = self.adapter.recipe.optimiser
+        self.steps = self.chunk_steps if whole else window_steps(self.chunk_steps, self.wanted, optimiser)
         count = min(self.chunks, math.ceil(self.wanted / self.steps))
         self.kept = frozenset(self.entropy.sample(range(self.chunks), count))
 

@@ -3,6 +3,7 @@
 between(load(base), load(new))          two sets, measured at different times
 revisions(load(set))                    two checkouts of the adapters, interleaved in one sweep: the strong form
 versions(load(set))                     releases of frameworks, interleaved likewise: `run --framework jax@0.7.2,jax`
+wrappers(load(set))                     wrappers and the frameworks they are around, interleaved likewise
 frameworks(load(set), metric)           the frameworks of one set, by any metric
 """
 
@@ -17,7 +18,7 @@ import numpy as np
 import pandas as pd
 from packaging.version import InvalidVersion, Version
 
-from adapters.registry import framework_of
+from adapters.registry import WRAPPERS, framework_of
 from benchmarks import stats
 from benchmarks.errors import UsageError
 from benchmarks.machine.noise import DRIFT
@@ -132,7 +133,8 @@ def versions(frame: pd.DataFrame, name: str = DEFAULT, newest: bool = False) -> 
     """
     asked = metric(name)
     found = side(own_rows(frame), asked, facts=["lockstep_float64_deviation"])
-    cells = found.cells.assign(own=[framework_of(arm) for arm in found.cells["framework"]])
+    cells = _with_frameworks(found.cells)
+    cells = cells[~cells["framework"].isin(WRAPPERS)]
     cells = cells[cells.groupby("own")["framework"].transform("nunique") > 1]
     if cells.empty:
         raise UsageError(
@@ -147,6 +149,32 @@ def versions(frame: pd.DataFrame, name: str = DEFAULT, newest: bool = False) -> 
     paired = paired[paired["cell"] != paired["base"]].sort_values("age", kind="stable")
     pairs = paired[["base", "cell"]].rename(columns={"cell": "new"}).reset_index(drop=True).astype("Int64")
     return _compared(found, replace(found), pairs, asked, "same rounds")
+
+
+def wrappers(frame: pd.DataFrame, name: str = DEFAULT) -> pd.DataFrame:
+    """Return the same table of one set: each wrapper against its framework, in whichever mode that is best.
+
+    UsageError where no wrapper stands beside its framework.
+    """
+    asked = metric(name)
+    found = side(own_rows(frame), asked, facts=["lockstep_float64_deviation"])
+    cells = _with_frameworks(found.cells).join(intervals.summary(found.launches, len(found.cells))["middle"])
+    shared = [*COMPARISON, "own"]
+    candidates = cells[cells["framework"] == cells["own"]].sort_values("middle", ascending=not asked.rising)
+    bases = candidates.drop_duplicates(shared)
+    wrapping = cells.loc[cells["framework"].isin(WRAPPERS), shared].reset_index(names="new")
+    pairs = wrapping.merge(bases[shared].assign(base=bases.index), on=shared)[["base", "new"]].astype("Int64")
+    if pairs.empty:
+        raise UsageError(
+            "no wrapper beside its framework; measure some: `run --framework torch,torch@keras-fit`, docs/compare.md"
+        )
+    was_chosen = bool(candidates.duplicated(shared).any())
+    return _compared(found, replace(found), pairs, asked, "same rounds", was_chosen)
+
+
+def _with_frameworks(cells: pd.DataFrame) -> pd.DataFrame:
+    """Return cells with `own`, the framework that each one's arm is of."""
+    return cells.assign(own=[framework_of(arm) for arm in cells["framework"]])
 
 
 def age(version: object, arm: str) -> tuple[Version, str]:

@@ -15,7 +15,7 @@ import pytest
 from adapters.contract import Adapter, Array
 from adapters.declaration import Recipe
 from adapters.recipes import MODERN
-from adapters.registry import FRAMEWORKS, load
+from adapters.registry import FRAMEWORKS, WRAPPERS, environment_of, load
 from adapters.weights import initial_weights
 
 HERE = Path(__file__).parent
@@ -24,14 +24,17 @@ Batches = tuple[Array, Array]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--framework", required=True, choices=list(FRAMEWORKS), help="whose adapter is tested")
+    parser.addoption("--framework", required=True, choices=[*FRAMEWORKS, *WRAPPERS], help="whose adapter is tested")
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     framework = config.getoption("--framework")
+    if framework in WRAPPERS:
+        return True if collection_path.name.startswith("test_") and collection_path.name != "test_wrappers.py" else None
     other = collection_path.parent == HERE and collection_path.name in FRAMEWORKS and collection_path.name != framework
+    unwrapped = collection_path.name == "test_wrappers.py" and framework not in map(environment_of, WRAPPERS)
     no_example = collection_path.name == "test_examples.py" and not (HERE / f"examples/{framework}.py").exists()
-    return True if other or no_example else None
+    return True if other or unwrapped or no_example else None
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

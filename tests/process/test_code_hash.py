@@ -12,12 +12,12 @@ from types import SimpleNamespace
 
 import pytest
 
-from adapters.registry import FRAMEWORKS
+from adapters.registry import FRAMEWORKS, WRAPPERS
 from benchmarks.launch import ceilings, proof
 from benchmarks.machine import environments, imports
 from benchmarks.machine.imports import ROOT, _modules, code_hash
 
-ADAPTERS = {framework.adapter.partition(":")[0] for framework in FRAMEWORKS.values()}
+ADAPTERS = {record.adapter.partition(":")[0] for record in (*FRAMEWORKS.values(), *WRAPPERS.values())}
 GATE = ("lockstep.bounds", "lockstep.diagnose", "inputs", "train", "lockstep.prove")
 FILES = {
     "benchmarks/__init__.py": "",

@@ -56,6 +56,13 @@ def test_an_arm_that_nobody_made_has_a_line_and_a_hash():
     assert environments.lock_hash("jax@0.0.1", "cpu") != environments.lock_hash("jax@0.0.2", "cpu")
 
 
+def test_a_wrapper_that_needs_no_packages_has_its_framework_s_environment():
+    assert environments.interpreter("mxnet@trainer", "cpu") == environments.interpreter("mxnet", "cpu")
+    assert environments.lock_hash("mxnet@trainer", "cpu") == environments.lock_hash("mxnet", "cpu")
+    assert environments.make_hint("mxnet@trainer", "cpu") == "tox run --notest -e mxnet-cpu"
+    assert environments.make_hint("torch@lightning", "cpu") == "tox -e arms -- torch@lightning"
+
+
 def test_an_arm_whose_lock_is_lost_is_one_line(monkeypatch, tmp_path):
     monkeypatch.setattr(environments, "ROOT", tmp_path)
     (tmp_path / ".tox/releases/jax@0.7.2-cpu").mkdir(parents=True)

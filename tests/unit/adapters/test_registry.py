@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.registry import FRAMEWORKS, OTHER, default_frameworks, distributions
+from adapters.registry import FRAMEWORKS, OTHER, WRAPPERS, default_frameworks, distributions, environment_of, record
+from benchmarks.plan.typed import LABEL
 
 ROOT = Path(__file__).resolve().parents[3]
 SECTION = re.compile(r"testenv:\{(.*)\}-\{cpu,gpu\}")
@@ -36,7 +37,7 @@ def test_a_record_has_its_folder(framework):
 
 
 def test_a_folder_has_its_record():
-    folders = {path.parent.name for path in (ROOT / "adapters").glob("*/__init__.py")} - {"networks"}
+    folders = {path.parent.name for path in (ROOT / "adapters").glob("*/__init__.py")} - {"networks", "wrappers"}
     for name in sorted(folders):
         assert name in FRAMEWORKS, missing("adapters/registry.py", f'"{name}": Framework("adapters.{name}:Class", ...)')
 
@@ -90,7 +91,33 @@ def test_nothing_else_names_a_framework():
     found = set()
     for path in (path for folder in ("adapters", "benchmarks", "report") for path in (ROOT / folder).rglob("*.py")):
         inside = path.relative_to(ROOT)
-        if inside.parts[1] not in (*FRAMEWORKS, "registry.py"):
+        if inside.parts[1] not in (*FRAMEWORKS, "registry.py", "wrappers"):
             words = {node.value for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Constant)}
             found |= {(str(inside), name) for name in words & (FRAMEWORKS.keys() - {"numpy"})}
     assert found == NAMED
+
+
+@pytest.mark.parametrize("arm", WRAPPERS)
+def test_a_wrapper_is_an_arm_of_a_framework_with_a_lock_of_its_own_where_it_needs_more(arm):
+    framework, _, label = arm.partition("@")
+    module = WRAPPERS[arm].adapter.partition(":")[0]
+    assert framework in FRAMEWORKS
+    assert LABEL.fullmatch(label)
+    assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
+    assert record(arm).adapter == WRAPPERS[arm].adapter
+    assert record(arm).out_of_memory == FRAMEWORKS[framework].out_of_memory
+    assert environment_of(arm) == (arm if WRAPPERS[arm].packages else framework)
+    lock = ROOT / f"requirements/arms/{arm}-cpu.txt"
+    assert lock.is_file() == bool(WRAPPERS[arm].packages), f"make it, or delete it: tox -e arms -- {arm}"
+    own = (ROOT / f"requirements/{framework}-cpu.txt").read_text()
+    for package in WRAPPERS[arm].packages:
+        assert f"\n{package} " in lock.read_text(), f"the lock has another version; tox -e arms -- {arm}"
+    if WRAPPERS[arm].packages:  # the same release of the framework as beside it
+        [pin] = re.findall(rf"^{distributions(framework)[0]}==[^ ]+", own, re.MULTILINE)
+        assert pin in lock.read_text(), f"the framework's pin has moved: tox -e arms -- {arm} --relock"
+
+
+def test_other_arms_have_an_environment_of_their_own():
+    for arm in ("jax", "jax@0.7.2", "numpy@keras-fit"):
+        assert environment_of(arm) == arm
+    assert record("jax@0.7.2") == FRAMEWORKS["jax"]

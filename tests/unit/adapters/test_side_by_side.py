@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.registry import FRAMEWORKS
+from adapters.registry import FRAMEWORKS, WRAPPERS
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -26,11 +26,12 @@ def methods(path: Path, name: str) -> dict[str, str]:
 CONTRACT = methods(ROOT / "adapters" / "contract.py", "Adapter")
 
 
-@pytest.fixture(params=FRAMEWORKS)
+@pytest.fixture(params=[record.adapter for record in (*FRAMEWORKS.values(), *WRAPPERS.values())])
 def own(request):
     """The methods of an adapter that the contract has, too."""
-    module, _, name = FRAMEWORKS[request.param].adapter.partition(":")
-    found = methods(ROOT / module.replace(".", "/") / "__init__.py", name)
+    module, _, name = request.param.partition(":")
+    path = ROOT / module.replace(".", "/")
+    found = methods(path / "__init__.py" if path.is_dir() else path.with_suffix(".py"), name)
     return {name: text for name, text in found.items() if name in CONTRACT}
 
 

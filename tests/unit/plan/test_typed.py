@@ -116,7 +116,12 @@ def test_what_is_no_file_of_a_network_is_one_line(tmp_path, make, words):
 
 
 def test_arms_are_frameworks_of_a_release_or_a_label():
-    assert typed.arms(["jax@0.7.2,jax", "torch@old_1,jax"]) == ["jax@0.7.2", "jax", "torch@old_1"]
+    assert typed.arms(["jax@0.7.2,jax", "torch@old_1,jax@keras-fit"]) == [
+        "jax@0.7.2",
+        "jax",
+        "torch@old_1",
+        "jax@keras-fit",
+    ]
     assert typed.arms(None) == []
 
 
@@ -126,7 +131,7 @@ def test_arms_are_frameworks_of_a_release_or_a_label():
         ("jxa@0.7.2", "unknown framework 'jxa'; did you mean jax? Known: torch"),
         ("jax@", "framework 'jax@': expected jax@VERSION, such as jax@1.2.3"),
         ("jax@../up", "expected jax@VERSION"),
-        ("jax@a-b", "expected jax@VERSION"),
+        ("jax@-b", "expected jax@VERSION"),
         ("jax@0.7.2@x", "expected jax@VERSION"),
     ],
 )

@@ -48,6 +48,22 @@ def test_each_quantity_has_a_column_of_its_own(simulated):
     assert found["flags"] == []
 
 
+def test_a_chunk_is_one_call_where_calls_cost_something_besides_their_steps(simulated):
+    class Counting(SimulatedAdapter):
+        def train(self, preloaded, first, count):
+            calls.append(count)
+            super().train(preloaded, first, count)
+
+    class Whole(Counting):
+        calls_are_whole = True
+
+    for adapter, in_parts in ((Counting, True), (Whole, False)):
+        calls = []
+        steps = simulated(adapter, judged_steps=1)["chunk_steps"]
+        several = [count for count in calls if count > 1]  # the last are those of timed chunks
+        assert any(count < steps for count in several[-CHUNKS:]) == in_parts
+
+
 def test_a_feed_is_made_in_the_first_step_and_ended_before_evaluation_is_timed(simulated, clock):
     events = []
 

@@ -8,7 +8,7 @@ import pytest
 from benchmarks.errors import UsageError
 from report.results.load import load
 from report.tables import gate, render
-from report.tables.between import between, frameworks, revisions, versions
+from report.tables.between import between, frameworks, revisions, versions, wrappers
 from report.tables.metrics import metric
 from tests.kept import read_all
 from tests.unit.report.known import LATER, SLOWER, STEADY
@@ -191,6 +191,32 @@ def test_releases_of_a_framework_against_its_oldest_or_newest(write_set, launche
     }
     with pytest.raises(UsageError, match=r"run --framework jax@0\.7\.2,jax"):
         versions(load(write_set("two", *launches(1))))
+
+
+def test_wrappers_against_the_best_mode_of_their_own_framework(write_set, launches):
+    drift = (1.0, 1.3, 0.7, 1.1, 0.9, 1.2)
+
+    def arm(speed, name, **changes):
+        return launches(*(speed * d for d in drift), framework=name, **changes)
+
+    rows = [
+        *arm(1000, "tensorflow", mode="fused"),
+        *arm(800, "tensorflow", mode="compiled"),
+        *arm(400, "tensorflow@keras-fit", mode="compiled"),
+        *arm(500, "torch"),
+        *arm(450, "torch@lightning"),
+        *arm(450, "torch@2.0.0"),
+        *arm(100, "jax@keras-fit"),  # alone
+    ]
+    frame = load(write_set("one", *rows))
+    table = wrappers(frame).set_index("framework")
+    assert dict(table["base_framework"]) == {"tensorflow@keras-fit": "tensorflow", "torch@lightning": "torch"}
+    assert dict(table["ratio"]) == pytest.approx({"tensorflow@keras-fit": 0.4, "torch@lightning": 0.9})
+    assert set(table["verdict"]) == {"slower"}
+    assert table.loc["tensorflow@keras-fit", "changes"] == "mode: fused -> compiled"
+    assert set(versions(frame)["framework"]) == {"torch@2.0.0"}  # a wrapper is no release
+    with pytest.raises(UsageError, match="run --framework torch,torch@keras-fit"):
+        wrappers(load(write_set("two", *launches(1))))
 
 
 def test_a_release_that_is_invalid_harms_no_other(write_set, launches, make):
