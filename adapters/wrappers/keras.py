@@ -1,4 +1,4 @@
-"""Keras over any of its backends: layers, compile, fit and predict on arrays, as its guides have it; images NHWC."""
+"""Keras over any of its backends: layers, compile, fit and predict, as its guides have it. Images are NHWC."""
 
 from __future__ import annotations
 
@@ -115,13 +115,11 @@ class KerasFit(Adapter):
         return InOne(last, digits, steps, np.full(steps, np.nan), size)
 
     def train(self, preloaded: Any, first: int, count: int) -> None:
-        first %= preloaded.steps
-        preloaded.reach(count)
-        images, labels = preloaded.batches(first, count)
-        preloaded.losses[np.arange(first, first + count) % preloaded.steps] = self.fit(images, labels, preloaded.size)
+        steps = np.arange(first, first + count) % preloaded.steps
+        preloaded.losses[steps] = self.fit(count, **self.given(preloaded, first % preloaded.steps, count))
 
     def step(self, images: Array, labels: Array) -> float:
-        return float(self.fit(images, labels, len(labels))[0])
+        return float(self.fit(1, x=images, y=labels, batch_size=len(labels))[0])
 
     def losses(self, batches: Any) -> npt.NDArray[np.float64]:
         return np.array(batches.losses, np.float64)
@@ -130,7 +128,8 @@ class KerasFit(Adapter):
         return self.canonical(self.slopes(*preloaded.batches(index, 1)))
 
     def evaluate(self, preloaded: Any, first: int, count: int) -> Any:
-        return [self.network.predict(preloaded.batches(first, count)[0], preloaded.size, verbose=0)]
+        images, _ = preloaded.batches(first, count)
+        return [self.network.predict(images, preloaded.size, verbose=0)]
 
     def fetch(self, outputs: Any) -> Array:
         return np.concatenate([keras.ops.convert_to_numpy(output) for output in outputs])
@@ -151,10 +150,16 @@ class KerasFit(Adapter):
     def make_network(self, layers: list[Any]) -> keras.Sequential:
         return keras.Sequential(layers)
 
-    def fit(self, images: Array, labels: Array, size: int) -> npt.NDArray[np.float64]:
-        """Train on arrays in their order, batch after batch; return each step's loss."""
-        seen = Losses(len(labels) // size)
-        self.network.fit(images, labels, size, epochs=1, verbose=0, callbacks=[seen], shuffle=False)
+    def given(self, preloaded: Any, first: int, count: int) -> dict[str, Any]:
+        """Return what fit is told of so many batches."""
+        preloaded.reach(count)
+        images, labels = preloaded.batches(first, count)
+        return {"x": images, "y": labels, "batch_size": preloaded.size}
+
+    def fit(self, steps: int, **given: Any) -> npt.NDArray[np.float64]:
+        """Train on so many batches in their order; return each step's loss."""
+        seen = Losses(steps)
+        self.network.fit(**given, epochs=1, verbose=0, callbacks=[seen], shuffle=False)
         return seen.single()
 
     def canonical(self, arrays: Sequence[Array]) -> Weights:

@@ -48,10 +48,9 @@ class KerasOnTorch(KerasFit):
         self.seen: list[torch.Tensor] = []
         return Network(layers, self.seen.append)
 
-    def fit(self, images: Array, labels: Array, size: int) -> npt.NDArray[np.float64]:
+    def fit(self, steps: int, **given: Any) -> npt.NDArray[np.float64]:
         self.seen.clear()
-        self.network.fit(images, labels, size, epochs=1, verbose=0, shuffle=False)
-        steps = len(labels) // size
+        self.network.fit(**given, epochs=1, verbose=0, shuffle=False)
         return np.array([float(loss) for loss in self.seen[-steps:]])  # the first fit asks once more, without data
 
     def slopes(self, images: Array, labels: Array) -> list[Array]:

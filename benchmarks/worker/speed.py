@@ -71,6 +71,7 @@ def dispatch_s(adapter_class: Callable[..., Adapter], device: str, mode: str, dt
 CHUNKS = 10
 EVAL_CHUNKS = 5
 EARLY_SAMPLES, EARLY_STEPS = 4000, 200  # what every chunk begins from is trained on so many, at most
+CALL_SHARE, MANY = 0.05, 10  # what a call may cost, as a share of its steps; how many of these show that
 PLAN = tuple(Plan.__annotations__)  # these columns: found by a cell's first launch, fixed for the others
 
 
@@ -104,7 +105,8 @@ def speeds(
     train(early)
     start = adapter.snapshot()()  # makes a copy on the device once, before any is timed
     if plan is None:
-        plan = _explore(train, evaluate, chunk_s, fewest=math.ceil(judged_steps / CHUNKS))
+        fewest = math.ceil(judged_steps / CHUNKS)
+        plan = _explore(train, evaluate, chunk_s, fewest, adapter.calls_are_whole)
     else:
         train(max(1, math.ceil(plan["warm_up_chunks"] * plan["chunk_steps"] * timing.CHUNK_S / chunk_s) - early))
     warm = time.perf_counter_ns()
@@ -152,9 +154,18 @@ def _batches_by(input: str, adapter: Adapter, inputs: Inputs, batch_size: int) -
     return PreloadedBatches(adapter, preloaded)
 
 
-def _explore(train: timing.Work, evaluate: timing.Work, chunk_s: float, fewest: int) -> Plan:
+def _pays_for_a_call(train: Work, steps: int, took_s: float) -> int:
+    """Return beside how many steps what a call costs is CALL_SHARE; `steps` of them, 2 or more, took `took_s`."""
+    once_s = min(clock(train, 1) for _ in range(3))
+    call_s = min(max(0.0, (steps * once_s - took_s) / (steps - 1)), 0.9 * took_s)
+    return math.ceil(call_s / CALL_SHARE * steps / (took_s - call_s))
+
+
+def _explore(train: Work, evaluate: Work, chunk_s: float, fewest: int, calls_are_whole: bool) -> Plan:
     """Return steps of a chunk, `fewest` or more, chunks of 100 ms until the speed held, passes of evaluating."""
-    steps = timing.calibrate(train)
+    steps = timing.calibrate(train, MANY if calls_are_whole else 1)
     warm = timing.warm_up(train, steps)
+    if calls_are_whole:
+        fewest = max(fewest, _pays_for_a_call(train, steps, min(warm[-2:])))
     steps = max(fewest, timing.enough(steps, min(warm[-2:]), chunk_s))  # warm, it may have become faster
     return Plan(chunk_steps=steps, warm_up_chunks=len(warm), eval_passes=timing.calibrate(evaluate, 1, chunk_s))

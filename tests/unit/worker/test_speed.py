@@ -64,6 +64,19 @@ def test_a_chunk_is_one_call_where_calls_cost_something_besides_their_steps(simu
         assert any(count < steps for count in several[-CHUNKS:]) == in_parts
 
 
+def test_what_a_call_costs_besides_its_steps_is_a_twentieth_of_theirs_at_most(simulated, clock):
+    class Costly(SimulatedAdapter):
+        calls_are_whole = True
+
+        def train(self, preloaded, first, count):
+            clock.sleep(0.05)
+            super().train(preloaded, first, count)
+
+    found = simulated(Costly)
+    assert 0.95 < found["train_samples_per_s"] * SimulatedAdapter.step_s / 20 < 0.97
+    assert found["step_latency_p50_s"] == pytest.approx(SimulatedAdapter.step_s + 0.05, rel=1e-3)
+
+
 def test_a_feed_is_made_in_the_first_step_and_ended_before_evaluation_is_timed(simulated, clock):
     events = []
 
