@@ -1,4 +1,4 @@
-"""The digits that plain loops and trainers train on, read with NumPy alone: frameworks' environments hold no pooch."""
+"""The digits that plain loops train on, read with NumPy alone: frameworks' environments hold no pooch."""
 
 from __future__ import annotations
 

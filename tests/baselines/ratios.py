@@ -9,8 +9,7 @@ fastest and the line names it. Every loop has a process of its own: mxnet's hybr
 slow all after them by a third. The last figure is its speed before any adapter was built: if it is far above its speed
 beside the adapter, the adapter slows the whole process and the ratio hides it (an array copy of over 200,000 elements
 on mxnet's main thread halved lenet so). `--against layers`: the same for the networks of today; layers/NAME.py holds
-loops around the framework's own layers and optimisers. `--against trainer`: trainers/NAME.py holds what users call
-instead (Keras fit, DataLoaders), an epoch a call, fed as its API is; the adapter still trains on preloaded batches.
+loops around the framework's own layers and optimisers. Trainers (Keras fit, Lightning) are arms: docs/compare.md.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ if TYPE_CHECKING:  # the program starts itself again before it imports a framewo
 Array = npt.NDArray[Any]
 Run = Callable[[int, int], Any]  # train on `count` batches from `first` on, wrapping; plain loops return the last loss
 HERE = Path(__file__).parent
-FOLDERS = {"plain": "loops", "layers": "layers", "trainer": "trainers"}
+FOLDERS = {"plain": "loops", "layers": "layers"}
 WITH = {  # the frameworks that have one
     against: sorted(path.stem for path in (HERE / folder).glob("*.py")) for against, folder in FOLDERS.items()
 }
@@ -69,14 +68,14 @@ def main() -> None:
         for batch_size in map(int, options.batch_size.split(",")):
             batches = digits.batches(pixels, labels, batch_size)
             recipe = RECIPES[name]
+            there = loops(options.framework, options.against)
             for mode in options.modes.split(","):
-                lacks = options.against != "trainer" and not loops(options.framework, options.against).get(mode)
-                if not lacks and not adapter_class.unsupported(options.device, mode, "float32"):
+                if there.get(mode) and not adapter_class.unsupported(options.device, mode, "float32"):
                     cell = {"framework": options.framework, "model": name, "mode": mode, "batch_size": batch_size}
-                    if options.against != "trainer" and options.loop is None:
+                    if options.loop is None:
                         row = fastest_loop(cell, options.against, options.pairs)
                     else:
-                        row = cell | COMPARE[options.against](options, adapter_class, recipe, mode, batches)
+                        row = cell | against_loop(options, adapter_class, recipe, mode, batches)
                         row["recommended"] = adapter_class.recommended_mode(recipe.model, options.device) == mode
                     print(json.dumps(row) if options.json else line(row), flush=True)
 
@@ -103,7 +102,7 @@ def in_process(cell: dict[str, Any], loop: str, pairs: int) -> dict:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("framework", choices=WITH_LOOPS)
-    parser.add_argument("--against", choices=list(COMPARE), default="plain")
+    parser.add_argument("--against", choices=list(FOLDERS), default="plain")
     parser.add_argument("--device", choices=("cpu", "gpu"), default="cpu")
     parser.add_argument("--models", default="mlp,lenet")
     parser.add_argument("--modes", default=",".join(MODES), help="the adapter's modes; those it lacks are left out")
@@ -114,8 +113,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--loop", help="only this plain loop, by the name of its function")
     parser.add_argument("--json", action="store_true", help="one JSON object a line")
     options = parser.parse_args()
-    if options.device == "gpu" and options.against == "trainer":
-        raise SystemExit("on a GPU there are loops alone")
     if options.framework not in WITH[options.against]:
         raise SystemExit(f"{options.framework} has no {options.against} here; {', '.join(WITH[options.against])} have")
     return options
@@ -155,27 +152,6 @@ def against_loop(options: Any, adapter_class: type[Adapter], recipe: Recipe, mod
     return {"against": options.loop, "rates": rates, "alone": alone}
 
 
-def against_trainer(options: Any, adapter_class: type[Adapter], recipe: Recipe, mode: str, batches: Any) -> dict:
-    trainers = importlib.import_module(f"tests.baselines.trainers.{options.framework}")
-    samples = 60_000 if recipe.name == "mlp" else 10_000  # an epoch long enough to pay for its beginning
-    images, labels = (array.reshape(-1, *array.shape[2:])[:samples] for array in batches)
-    batch_size = batches[1].shape[1]
-    epoch = trainers.make(recipe.name, images, labels, batch_size)
-    steps = len(images) // batch_size
-    adapter = adapter_class(recipe, "cpu", mode)
-    run_adapter = adapter_loop(adapter, placed(adapter, recipe, *batches))
-
-    def train(_first: int, count: int) -> None:
-        for _ in range(count // steps):
-            epoch()
-
-    rates = compare(train, run_adapter, options.pairs, batch_size, unit=steps)
-    return {"against": trainers.NAME, "rates": rates, "alone": {}}
-
-
-COMPARE = {"plain": against_loop, "layers": against_loop, "trainer": against_trainer}
-
-
 def placed(adapter: Adapter, recipe: Recipe, images: Array, labels: Array) -> Preloaded:
     from adapters.weights import initial_weights
 
@@ -200,9 +176,9 @@ def rate_alone(run: Run, batch_size: int) -> float:
     return steps * batch_size / min(seconds, timed(run, 0, steps), timed(run, 0, steps))
 
 
-def compare(plain: Run, adapter: Run, pairs: int, batch_size: int, unit: int = 1) -> list[tuple[float, float]]:
-    """Return (plain, adapter) samples/s of each pair; every run takes the same number of steps, a multiple of unit."""
-    steps = unit
+def compare(plain: Run, adapter: Run, pairs: int, batch_size: int) -> list[tuple[float, float]]:
+    """Return (plain, adapter) samples/s of each pair; every run takes the same number of steps."""
+    steps = 1
     while min(timed(plain, 0, steps), timed(adapter, 0, steps)) < SHORTEST_S:
         steps = 2 * steps
     rates, first = [], 0

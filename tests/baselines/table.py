@@ -1,4 +1,4 @@
-"""Measure every adapter against hand-written loops and trainers: python tests/baselines/table.py --rows FILE.
+"""Measure every adapter against hand-written loops: python tests/baselines/table.py --rows FILE.
 
 One process per framework, model, batch size and opponent, one after another, each with its own environment's python;
 then one Markdown table. Rows already in FILE are kept, so that a table can be made in pieces, or only printed.
@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.baselines.ratios import MODES, WITH, WITH_LOOPS, spread
 
 ROOT = Path(__file__).resolve().parents[2]
-HEADER = ("framework", "model", "mode", "batch size", "adapter / loop", "loop", "adapter / trainer", "trainer")
+HEADER = ("framework", "model", "mode", "batch size", "adapter / loop", "loop")
 
 
 def main() -> None:
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--frameworks", default=",".join(WITH_LOOPS))
     parser.add_argument("--models", default="mlp,lenet")
     parser.add_argument("--batch-size", default="100,1000")
-    parser.add_argument("--against", default="plain,trainer", help="networks of today: layers")
+    parser.add_argument("--against", default="plain", help="networks of today: layers")
     parser.add_argument("--pairs", type=int, default=9)
     parser.add_argument("--only-print", action="store_true")
     options = parser.parse_args()
@@ -57,19 +57,12 @@ def table(rows: list[dict]) -> str:
     found: dict[tuple, dict] = {}
     for row in rows:
         cell = (WITH_LOOPS.index(row["framework"]), row["model"], MODES.index(row["mode"]), row["batch_size"])
-        found.setdefault(cell, {})["loop" if row["alone"] else "trainer"] = row
+        found[cell] = row
     lines = [HEADER, ("---",) * len(HEADER)]
     for cell in sorted(found, key=lambda cell: (cell[0], cell[1] != "mlp", *cell[2:])):
-        sides = found[cell]
-        one = next(iter(sides.values()))
-        shown = [one["framework"], one["model"], one["mode"] + "*" * one["recommended"], f"{one['batch_size']:,}"]
-        for side in ("loop", "trainer"):
-            shown += (
-                [f"{spread(sides[side])} n={len(sides[side]['rates'])}", sides[side]["against"]]
-                if side in sides
-                else ["", ""]
-            )
-        lines.append(tuple(shown))
+        row = found[cell]
+        shown = [row["framework"], row["model"], row["mode"] + "*" * row["recommended"], f"{row['batch_size']:,}"]
+        lines.append((*shown, f"{spread(row)} n={len(row['rates'])}", row["against"]))
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
