@@ -36,7 +36,7 @@ RESULTS = ROOT / "results"
 Frameworks = Annotated[
     Names,
     what(
-        f"{', '.join(FRAMEWORKS)}; jax@0.7.2: that release (docs/compare.md). "
+        f"{', '.join(FRAMEWORKS)}; jax@0.7.2: that release; jax@keras-fit: a wrapper (docs/compare.md). "
         f"Default: {', '.join(default_frameworks())}.",
         "NAME,...",
     ),

@@ -92,6 +92,11 @@ def window_steps(chunk_steps: int, wanted: int, optimiser: Optimiser) -> int:
     return chunk_steps if remembers or chunk_steps <= wanted else wanted
 
 
+def calls_are_whole(adapter: Adapter) -> bool:
+    """Return whether a chunk has to be one call; adapters of another revision (run --against) may not say."""
+    return getattr(adapter, "calls_are_whole", False)
+
+
 @dataclass
 class Recorder:
     """Trains in chunks as the clock asks for, and keeps what `wanted` steps of them, or more, started from and led to.
@@ -112,9 +117,8 @@ class Recorder:
 
     def __post_init__(self) -> None:
         self.entropy = random.SystemRandom()
-        whole = self.adapter.calls_are_whole
-        optimiser = self.adapter.recipe.optimiser
-        self.steps = self.chunk_steps if whole else window_steps(self.chunk_steps, self.wanted, optimiser)
+        in_parts = window_steps(self.chunk_steps, self.wanted, self.adapter.recipe.optimiser)
+        self.steps = self.chunk_steps if calls_are_whole(self.adapter) else in_parts
         count = min(self.chunks, math.ceil(self.wanted / self.steps))
         self.kept = frozenset(self.entropy.sample(range(self.chunks), count))
 

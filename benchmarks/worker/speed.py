@@ -106,7 +106,7 @@ def speeds(
     start = adapter.snapshot()()  # makes a copy on the device once, before any is timed
     if plan is None:
         fewest = math.ceil(judged_steps / CHUNKS)
-        plan = _explore(train, evaluate, chunk_s, fewest, adapter.calls_are_whole)
+        plan = _explore(train, evaluate, chunk_s, fewest, replay.calls_are_whole(adapter))
     else:
         train(max(1, math.ceil(plan["warm_up_chunks"] * plan["chunk_steps"] * timing.CHUNK_S / chunk_s) - early))
     warm = time.perf_counter_ns()
@@ -161,11 +161,11 @@ def _pays_for_a_call(train: Work, steps: int, took_s: float) -> int:
     return math.ceil(call_s / CALL_SHARE * steps / (took_s - call_s))
 
 
-def _explore(train: Work, evaluate: Work, chunk_s: float, fewest: int, calls_are_whole: bool) -> Plan:
+def _explore(train: Work, evaluate: Work, chunk_s: float, fewest: int, whole: bool) -> Plan:
     """Return steps of a chunk, `fewest` or more, chunks of 100 ms until the speed held, passes of evaluating."""
-    steps = timing.calibrate(train, MANY if calls_are_whole else 1)
+    steps = timing.calibrate(train, MANY if whole else 1)
     warm = timing.warm_up(train, steps)
-    if calls_are_whole:
+    if whole:
         fewest = max(fewest, _pays_for_a_call(train, steps, min(warm[-2:])))
     steps = max(fewest, timing.enough(steps, min(warm[-2:]), chunk_s))  # warm, it may have become faster
     return Plan(chunk_steps=steps, warm_up_chunks=len(warm), eval_passes=timing.calibrate(evaluate, 1, chunk_s))
