@@ -56,6 +56,10 @@ class ContractError(RuntimeError):
     """An adapter built something other than what was declared; the message names both."""
 
 
+class Unsupported(ValueError):
+    """A network, loss or optimiser that an adapter has no way to build, though others have; the message says what."""
+
+
 @dataclass
 class Preloaded:
     """Batches that lie on the device in order, in whatever layout the adapter finds fastest.
@@ -162,7 +166,7 @@ class Adapter(ABC):
     calls_are_whole: ClassVar[bool] = False  # a call of train costs something besides its steps: a chunk is one call
 
     def __init__(self, recipe: Recipe, device: str = "cpu", mode: str = "eager", dtype: str = "float32") -> None:
-        """Build the network; ContractError if it is not the declared one, ValueError if it cannot be built."""
+        """Build the network; ContractError if it is not the declared one, Unsupported or ValueError if it cannot be."""
         reason = self.unsupported(device, mode, dtype)
         if reason:
             raise ValueError(f"{self.framework} cannot run {mode} {dtype} on {device}: {reason}")

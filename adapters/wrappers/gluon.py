@@ -7,7 +7,7 @@ from typing import Any
 import mxnet as mx
 from mxnet import autograd, gluon
 
-from adapters.contract import Adapter, Feed, Preloaded
+from adapters.contract import Adapter, Feed, Preloaded, Unsupported
 from adapters.declaration import SGD, Adam
 from adapters.mxnet import MxnetAdapter
 from adapters.weights import Weights
@@ -65,4 +65,4 @@ class GluonTrainer(MxnetAdapter):
                 return "sgd", {"momentum": momentum}
             case Adam(_, beta1, beta2, epsilon, 0.0):
                 return "adam", {"beta1": beta1, "beta2": beta2, "epsilon": epsilon}
-        raise ValueError("mxnet's Trainer has no AdamW")
+        raise Unsupported("mxnet's Trainer has no AdamW")

@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers as nn
 
-from adapters.contract import NARROW, Adapter, Array, Preloaded, chain
+from adapters.contract import NARROW, Adapter, Array, Preloaded, Unsupported, chain
 from adapters.declaration import (
     SGD,
     Activation,
@@ -194,7 +194,7 @@ class KerasFit(Adapter):
 
     def make_loss(self) -> keras.Loss:
         if self.recipe.label_smoothing:
-            raise ValueError("keras-fit has no smoothed labels here: Keras smooths labels that are one-hot alone")
+            raise Unsupported("keras-fit has no smoothed labels here: Keras smooths labels that are one-hot alone")
         if self.recipe.loss == "cross_entropy":
             return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         return keras.losses.MeanSquaredError()
@@ -219,7 +219,7 @@ class Losses(keras.callbacks.Callback):
 
 
 def layers_of(model: Model) -> list[Any]:
-    """Return a chain of layers in Keras's own, an activation inside the layer before; ValueError for what has none."""
+    """Return a chain of layers in Keras's own, an activation inside the layer before; Unsupported for what has none."""
     found: list[Any] = [nn.Input((*model.input_shape[1:], model.input_shape[0]))]
     before = None
     for layer, after in zip(model.layers, (*model.layers[1:], None), strict=True):
@@ -242,7 +242,7 @@ def layers_of(model: Model) -> list[Any]:
             case Flatten():
                 found.append(nn.Flatten())
             case _:
-                raise ValueError(f"keras-fit is written for chains of Conv2D, pooling and Dense, not for {layer}")
+                raise Unsupported(f"keras-fit is written for chains of Conv2D, pooling and Dense, not for {layer}")
         before = layer
     return found
 
@@ -253,13 +253,13 @@ ACTIVATIONS: dict[str, Any] = {"gelu_tanh": partial(keras.activations.gelu, appr
 def flattened_for(model: Model) -> dict[int, Shape]:
     """Return the images (C, H, W) that are flattened as they lie, (H, W, C), by the place of the Dense that reads them.
 
-    Its rows are permuted instead, once. ValueError where something else reads one.
+    Its rows are permuted instead, once. Unsupported where something else reads one.
     """
     places = model.places()
     found: dict[int, Shape] = {}
     for index, (place, reader) in enumerate(itertools.pairwise(places)):
         if isinstance(place.layer, Flatten) and len(place.before) == 3 and place.before[0] > 1:
             if not isinstance(reader.layer, Dense):
-                raise ValueError(f"keras-fit flattens images for Dense, not for {reader.layer}")
+                raise Unsupported(f"keras-fit flattens images for Dense, not for {reader.layer}")
             found[index + 1] = place.before
     return found

@@ -8,7 +8,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
-from adapters.contract import Preloaded
+from adapters.contract import Preloaded, Unsupported
 from adapters.paddle import PaddleAdapter
 from adapters.weights import Weights
 
@@ -54,7 +54,7 @@ class ModelFit(PaddleAdapter):
 
     def make_loss(self) -> Callable[[paddle.Tensor, paddle.Tensor], paddle.Tensor]:
         if self.recipe.label_smoothing:
-            raise ValueError("model-fit has no smoothed labels here")
+            raise Unsupported("model-fit has no smoothed labels here")
         if self.recipe.loss == "cross_entropy":
             return nn.CrossEntropyLoss()
         return lambda outputs, labels: nn.functional.mse_loss(outputs[:, 0], labels.astype(outputs.dtype))

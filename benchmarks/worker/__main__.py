@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import numpy as np
 
+from adapters import contract
 from adapters.contract import DTYPES, INPUTS, MODES, Adapter, Array, ContractError
 from adapters.networks import recipe_of
 from adapters.recipes import ACCURACY_TARGETS, MODELS
@@ -184,6 +185,7 @@ def _prove(adapter_class: type[Adapter], request: protocol.ProveRequest) -> Answ
     return {"verdicts": verdicts}
 
 
+UNSUPPORTED = getattr(contract, "Unsupported", ())  # adapters of another revision (run --against) may not know it
 WARM_UP = 5  # outputs computed before the first that anyone waits for: what compiles or allocates has done so
 NO_LABEL = np.zeros((1, 1), np.int64)
 
@@ -271,6 +273,8 @@ def _perform(line: str, channel: int) -> Answer:
         answer = _answer(adapter, request, _seconds_since(start), channel)
     except (ContractError, protocol.MessageInvalid, timing.Inconsistent) as error:
         return {"status": "invalid", "reason": str(error)}
+    except UNSUPPORTED as error:
+        return {"status": "unsupported", "reason": str(error)}
     except Exception as error:  # whatever a framework raises ends this launch and no other
         memory = is_out_of_memory(error, framework)
         reason = f"{type(error).__name__}: {error}{_in_adapter(error)}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from adapters.contract import DTYPES, INPUTS, MODES, Adapter
+from adapters.contract import DTYPES, INPUTS, MODES, Adapter, Unsupported
 from adapters.declaration import SGD, Activation, AvgPool2D, Conv2D, Dense, Flatten, MaxPool2D, Model, Recipe
 from adapters.recipes import RECIPES
 from adapters.registry import WRAPPERS, environment_of, load, record
@@ -95,6 +95,12 @@ def test_evaluates_as_the_reference_does_and_moves_nothing(wrapper, oracle_class
         adapter.evaluate(preloaded, 0, 3)
         for name, array in adapter.get_weights().items():
             np.testing.assert_array_equal(array, before[name], err_msg=f"{mode} {name}")
+
+
+def test_what_it_cannot_build_is_unsupported_in_a_sentence(wrapper, arm):
+    for name in {"keras-fit": ["lstm", "mobile"], "trainer": ["vit"]}.get(arm.partition("@")[2], []):
+        with pytest.raises(Unsupported, match=r"not for|has no"):
+            wrapper(RECIPES[name], "cpu", modes(wrapper)[0], "float32")
 
 
 def test_a_new_rate_counts_from_the_next_step(wrapper, made, digits):

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from adapters.contract import Unsupported
 from adapters.numpy import NumpyAdapter
 
 
@@ -225,6 +226,13 @@ class OtherType(Fake):
     def train(self, preloaded, first, count):
         type(self).trained = True
         super().train(preloaded, first, count)
+
+
+class Lacks(Fake):
+    """Has no way to do what others do, and says so once it has the network."""
+
+    def train(self, preloaded, first, count):
+        raise Unsupported("fake has no trains")
 
 
 class Outdated(Fake):

@@ -27,6 +27,7 @@ MISBEHAVING = [  # class of fake.py, status, words of the reason, faults
     ("daemon", "ok", "", [7]),
     ("flood", "ok", "", [8, 9]),
     ("closesdescriptors", "ok", "", [9]),
+    ("lacks", "unsupported", "fake has no trains", []),
     ("othertype", "invalid", "no valid 'framework_version'", [10]),
     ("missing", "skipped", "make it with: tox run --notest -e fake-missing-cpu", [21]),
     ("broken", "skipped", "make it again with: tox run --recreate --notest -e fake-broken-cpu", [21]),
