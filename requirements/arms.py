@@ -20,7 +20,8 @@ HERE = Path(__file__).parent
 ROOT = HERE.parent
 LOCKS, ENVIRONMENTS = HERE / "arms", ROOT / ".tox" / "releases"  # tox empties .tox/arms, its own for this
 PYTHONS = ("3.11", "3.12", "3.13", "3.10")
-FIRST_PIN = re.compile(r"^([a-z0-9-]+)==[^\s+]+", re.MULTILINE)  # of the framework itself; a local part (+cpu) stays
+# Of the framework itself, where it is pinned at all; extras ([cpu]) and a local part (+cpu) stay.
+FIRST_PIN = re.compile(r"^([a-z0-9-]+(?:\[.*?\])?)(?:==[^\s+]+)?", re.MULTILINE)
 SAID_PYTHON = re.compile(r"^# .* on Python (\S+)$", re.MULTILINE)
 OPTIONS = ["--generate-hashes", "--only-binary=:all:", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate"]
 PLATFORM = "--python-platform=x86_64-manylinux_2_28"
@@ -44,6 +45,8 @@ def make(arm: str, device: str, relock: bool) -> int:
     if not ARM.fullmatch(arm) or not source.exists():
         known = ", ".join(sorted(path.stem.rpartition("-")[0] for path in HERE.glob(f"*-{device}.in")))
         return complain(f"{arm}: expected NAME@VERSION, such as jax@0.7.2, or a wrapper; a name of {known}")
+    if arm not in WRAPPERS and not arm.partition("@")[2][0].isdigit():
+        return complain(f"{arm}: neither a release nor a wrapper; wrappers are {', '.join(WRAPPERS)}")
     if (owner := environment_of(arm)) != arm:
         return complain(f"{arm}: needs no environment of its own; make its framework's: tox -e {owner}-{device}")
     if (relock or not lock.exists()) and (reason := locked(source, lock, arm)):

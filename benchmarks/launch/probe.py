@@ -152,7 +152,8 @@ def require_builds(frameworks: Sequence[str], devices: Sequence[str]) -> None:
     kinds = set(map(kind, devices)) - {"all"}
     for name in frameworks:
         if not kinds <= set(record(name).devices):
-            raise UsageError(f"{name} computes on the CPU alone here: tox -e {name}-cpu, or --device cpu")
+            make = "" if "@" in name else f"tox -e {name}-cpu, or "
+            raise UsageError(f"{name} computes on the CPU alone here: {make}--device cpu")
 
 
 def chosen_frameworks(given: Sequence[str] | None, devices: Sequence[str]) -> list[str]:
