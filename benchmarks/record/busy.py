@@ -41,9 +41,14 @@ def of_rows(launches: Sequence[Mapping[str, Any]]) -> str:
     return sentence(noisy, len(timed))
 
 
+def are_many(noisy: int, of: int) -> bool:
+    """Return whether so many noisy launches are worth a word."""
+    return noisy > MANY * of
+
+
 def sentence(noisy: Sequence[Mapping[str, Any]], of: int) -> str:
     """Return the same for launches of which these were noisy."""
-    if len(noisy) <= MANY * of:
+    if not are_many(len(noisy), of):
         return ""
     causes = Counter(map(cause, noisy)).most_common()
     words = ", ".join(f"{number:,} by {what}" for what, number in causes)

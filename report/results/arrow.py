@@ -34,7 +34,7 @@ from benchmarks.record.schema import COLUMNS, SCHEMA_VERSION, Column
 from benchmarks.record.store import SweepFile
 from benchmarks.worker.validate import fraction, positive
 
-BLOCK_BYTES = 32 << 20  # of lines at a time: memory does not grow with a file's length
+BLOCK_BYTES = 8 << 20  # of lines at a time: memory does not grow with a file's length
 FEWEST = 16  # lines that are not worth another halving: the judge takes them
 TYPES = {
     "str": pa.string(),

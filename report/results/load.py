@@ -199,26 +199,65 @@ TEXT = pa.dictionary(pa.int32(), pa.string())
 READERS = 2  # threads; parsing and hashing leave the interpreter's lock
 
 
-def load(source: str | Path, columns: Sequence[str] | None = None, categories: bool = False) -> pd.DataFrame:
+def load(
+    source: str | Path,
+    columns: Sequence[str] | None = None,
+    categories: bool = False,
+    which: Callable[[pd.DataFrame], Flags] | None = None,
+) -> pd.DataFrame:
     """Return all valid rows of `source`: one line a launch, the schema's columns and DERIVED.
 
     `source` is a folder with .jsonl files, one such file with those of its members where it is a sweep's over several
-    machines, or a git revision of this repository: `REV` for its results/, or `REV:path/to/folder`. Numbers and text
+    machines, FOLDER/* for the files of all folders in one, or a git revision of this repository: `REV` for its
+    results/, or `REV:path/to/folder`. Numbers and text
     have nullable dtypes, an absent number is no zero and no NaN; lists are Python lists. `machine_kind` is from the
     file's run record, `machine` names that kind for people; `session` is the sweep that resumed this launch's sweep
     last, or that sweep itself; `overtaken` launches are of a comparison that began again, as their machine was lost,
     and count no more. With `columns` only those and KEYS are read, in the schema's order; with `categories` text is a
-    pandas category, sorted by name, which takes a tenth of the memory where rows are many.
+    pandas category, sorted by name, which takes a tenth of the memory where rows are many. `which` says of a frame with
+    KEYS and revision which of its lines are wanted: of these alone the other columns are read.
     Lines that cannot be read are named on stderr and left out. UsageError if there is no such source or column,
     StorageError for one that cannot be read.
     """
     names = wanted(columns)
-    read = [name for name in names if name in BY_NAME]
-    parts = _parts_of(source, read)
+    first = [name for name in names if which is None or name in KEYS or name == "revision"]
+    parts = parts_of(source, _in_rows(first))
     for _, sweep in parts:
         for problem in sweep.problems:
             print(plain(problem), file=sys.stderr)  # noqa: T201  # a table must not hide what it leaves out
-    return framed(with_derived(parts), names, categories)
+    sizes, tables = [len(table) for table, _ in parts], with_derived(parts)
+    del parts  # its columns go as frames are made of them
+    frame = framed(tables, first, categories)
+    if which is None:
+        return frame
+    others = [name for name in names if name not in first]
+    flags = which(frame)
+    found = _rows_of(source, others, np.split(flags, np.cumsum(sizes)[:-1]))
+    if None in found:  # the folder has changed since
+        return load(source, columns, categories)
+    more, frame = framed(found, others, categories), frame[flags].reset_index(drop=True)
+    return pd.DataFrame({name: (more if name in others else frame)[name] for name in names}, copy=False)
+
+
+def _in_rows(names: Sequence[str]) -> list[str]:
+    """Return those of the frame's columns that stand in rows."""
+    return [name for name in names if name in BY_NAME]
+
+
+def _rows_of(source: str | Path, columns: Sequence[str], flags: Sequence[Flags]) -> list[pa.Table | None]:
+    """Return these columns of the flagged rows of each file, None where it is not as it was."""
+    with _files(source) as paths, ThreadPoolExecutor(READERS) as readers:
+        if len(paths) != len(flags):
+            return [None]
+        return list(readers.map(lambda path, own: _flagged(path, columns, own), sorted(paths, key=_name_of), flags))
+
+
+def _flagged(path: Path, columns: Sequence[str], flags: Flags) -> pa.Table | None:
+    """Return these columns of the flagged rows of a file, None where it has lost rows since they were counted."""
+    table = arrow.read(path, columns)[0] if flags.any() else arrow.no_rows(columns)
+    if len(table) < len(flags) and flags.any():
+        return None
+    return table.slice(0, len(flags)).filter(pa.array(flags[: len(table)]))
 
 
 def records(source: str | Path) -> list[SweepFile]:
@@ -226,7 +265,7 @@ def records(source: str | Path) -> list[SweepFile]:
 
     Problems are in them, not on stderr. The paths of a git revision's files are no longer there.
     """
-    return [sweep for _, sweep in _parts_of(source, [])]
+    return [sweep for _, sweep in parts_of(source, [])]
 
 
 def wanted(columns: Sequence[str] | None) -> list[str]:
@@ -240,15 +279,23 @@ def wanted(columns: Sequence[str] | None) -> list[str]:
     return [name for name in COLUMN_NAMES if name in KEYS or name in columns]
 
 
-def _parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
+def parts_of(source: str | Path, columns: Sequence[str]) -> list[Part]:
     """Return the columns and the sweep of each file of `source` by the files' names, a few files at a time."""
     with _files(source) as paths, ThreadPoolExecutor(READERS) as readers:
-        parts = sorted(readers.map(lambda path: arrow.read(path, columns), paths), key=lambda part: part[1].path.name)
+        parts = list(readers.map(lambda path: arrow.read(path, columns), sorted(paths, key=_name_of)))
     for _, sweep in parts:
         for network in sweep.networks:
             with suppress(DeclarationError):  # of a name that is not its content's: a table knows the name alone
                 known(recipe_of(network["declaration"]))
     return parts
+
+
+def _name_of(path: Path) -> str:
+    """Return what files are sorted by."""
+    return path.name
+
+
+EACH = "*"  # behind a folder: the files of all folders in it
 
 
 @contextmanager
@@ -261,6 +308,8 @@ def _files(source: str | Path) -> Iterator[list[Path]]:
         raise StorageError(f"cannot read {plain(str(path))}: {error.strerror}") from error
     if is_folder:
         yield sorted(path.glob("*.jsonl"))
+    elif path.name == EACH:
+        yield sorted(path.parent.glob("*/*.jsonl"))
     elif is_file:
         if path.suffix != ".jsonl":
             raise UsageError(f"{path} is no results file, whose name ends in .jsonl; pass one, or a folder")
@@ -320,8 +369,10 @@ def framed(tables: Iterable[pa.Table], names: Sequence[str], categories: bool) -
     """Return tables as one frame with these columns."""
     [empty] = with_derived([(arrow.no_rows(), SweepFile(Path()))])
     table = pa.concat_tables([found.select(names) for found in (empty, *tables)])
-    with ThreadPoolExecutor(READERS) as converters:
-        columns = converters.map(lambda name: _series(table[name], categories), names)
+    waiting = {name: table[name] for name in names}
+    del table, tables
+    with ThreadPoolExecutor(READERS) as converters:  # a column goes when its series is made
+        columns = converters.map(lambda name: _series(waiting.pop(name), categories), names)
         return pd.DataFrame(dict(zip(names, columns, strict=True)), copy=False)
 
 
@@ -357,14 +408,17 @@ def _collector_off() -> Iterator[None]:
             gc.enable()
 
 
+NOTHING: list[Any] = []  # most launches have no flag: one list for all of them
+
+
 def _lists(values: pa.ChunkedArray) -> list[list[Any] | None]:
     """Return a column of lists; most are empty or absent where they name what is rare."""
     lengths = pc.list_value_length(values).fill_null(0).to_numpy()
     ends, items = lengths.cumsum(), pc.list_flatten(values).to_pylist()
+    found: list[list[Any] | None] = [NOTHING] * len(values)
     with _collector_off():
-        found: list[list[Any] | None] = [[] for _ in range(len(values))]
-    for place in np.flatnonzero(lengths).tolist():
-        found[place] = items[ends[place] - lengths[place] : ends[place]]
+        for place in np.flatnonzero(lengths).tolist():
+            found[place] = items[ends[place] - lengths[place] : ends[place]]
     for place in np.flatnonzero(values.is_null().to_numpy()).tolist():
         found[place] = None
     return found

@@ -49,12 +49,24 @@ def newest(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[is_newest(frame, number(frame, CELL))]
 
 
+def shown_rows(frame: pd.DataFrame) -> Flags:
+    """Return which launches a table of all cells needs: the newest of our own adapters, and one of each other cell."""
+    cell, own = number(frame, CELL), frame["revision"].isna().to_numpy(bool)
+    found = np.zeros(len(frame), bool)
+    found[own] = is_newest(frame[own] if not own.all() else frame, cell[own])
+    found[first(cell)] = True
+    return found
+
+
 def busy_words(frame: pd.DataFrame) -> str:
     """Return what busy.py says of each cell's newest speed launches; empty where few of them are noisy."""
     timed = newest(own_rows(frame))
     timed = timed[equal(timed["task"], "speed") & equal(timed["status"], "ok")]
-    noisy = [busy.is_noisy(*marks) for marks in zip(timed["flags"], timed["cpu_throttled_s"], strict=True)]
-    rows: list[Any] = timed.loc[noisy, list(busy.READ)].to_dict("records")
+    marked = timed[[bool(flags) for flags in timed["flags"]] | (floats(timed["cpu_throttled_s"]) > 0)]
+    noisy = [busy.is_noisy(*marks) for marks in zip(marked["flags"], marked["cpu_throttled_s"], strict=True)]
+    if not busy.are_many(sum(noisy), len(timed)):
+        return ""
+    rows: list[Any] = marked.loc[noisy, list(busy.READ)].to_dict("records")
     return busy.sentence(rows, len(timed))
 
 
@@ -183,8 +195,9 @@ def _with_launches(table: pd.DataFrame, frame: pd.DataFrame, cell: Numbers, rows
 
 def _flagged(flags: pd.Series, cells: Numbers) -> tuple[Flags, dict[int, str]]:
     """Return which launches lack the flag `noisy`, and each cell's count of flags: `noisy 2, drifting 1`."""
-    lists = pa.array(flags.to_numpy(), pa.list_(pa.string()), from_pandas=True)
-    launches, items = pc.list_parent_indices(lists).to_numpy(), pc.list_flatten(lists)
+    marked = np.flatnonzero([bool(found) for found in flags])
+    lists = pa.array(flags.to_numpy()[marked], pa.list_(pa.string()), from_pandas=True)
+    launches, items = marked[pc.list_parent_indices(lists).to_numpy()], pc.list_flatten(lists)
     quiet = np.ones(len(flags), bool)
     quiet[launches[pc.equal(items, "noisy").to_numpy(zero_copy_only=False)]] = False
     counts = counted(pd.Series(items.to_pylist(), dtype="string"), cells[launches])

@@ -17,11 +17,39 @@ from benchmarks.stats import Floats, Means, Numbers
 
 
 def number(frame: pd.DataFrame, names: Sequence[str]) -> Numbers:
-    """Return for each line the number of its group, the lines that agree in these columns; from 0, in sorted order."""
-    if frame.empty:
-        return np.empty(0, np.int64)
-    groups = frame[list(names)].groupby(list(names), dropna=False, observed=True)
-    return np.asarray(groups.ngroup(), np.int64)
+    """Return for each line the number of its group, the lines that agree in these columns; from 0, in sorted order.
+
+    Absent values are a group, the last. Columns are joined as digits of one number, which is made dense again before it
+    would not fit; pandas' own grouping takes ten times as long for fifteen columns.
+    """
+    found, size = np.zeros(len(frame), np.int64), 1
+    for name in names:
+        codes, values = _codes(frame[name])
+        if size * (values + 1) >= LARGEST:
+            found, size = _dense(found)
+        found, size = found * (values + 1) + np.where(codes < 0, values, codes), size * (values + 1)
+    return _dense(found)[0]
+
+
+LARGEST = 2**62
+
+
+def _codes(values: pd.Series) -> tuple[Numbers, int]:
+    """Return for each value its place among the sorted ones, -1 for an absent one; and how many there are."""
+    if isinstance(values.dtype, pd.CategoricalDtype):
+        codes = np.asarray(values.cat.codes, np.int64)
+        if not values.cat.categories.is_monotonic_increasing:
+            order = np.append(np.argsort(np.argsort(values.cat.categories)), -1)
+            codes = order[codes]
+        return codes, len(values.cat.categories)
+    found, different = pd.factorize(values, sort=True)
+    return np.asarray(found, np.int64), len(different)
+
+
+def _dense(found: Numbers) -> tuple[Numbers, int]:
+    """Return numbers from 0 without gaps in the order of these, and how many there are."""
+    codes, different = pd.factorize(found, sort=True)
+    return np.asarray(codes, np.int64), max(1, len(different))
 
 
 def first(numbers: Numbers) -> Numbers:
