@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +15,7 @@ import typer
 from rich.table import Table
 
 from benchmarks import errors
+from benchmarks.checks import Finding
 from benchmarks.cli import answer, options, terminal
 from benchmarks.cli.answer import Section, answers
 from benchmarks.cli.micro import MICRO_RESULTS
@@ -25,19 +26,30 @@ from benchmarks.machine import git
 from benchmarks.machine.environments import ROOT
 from benchmarks.plan import suspects
 from benchmarks.plan.typed import numbers, values
+from benchmarks.record import store
+from benchmarks.record.ratios import Flags
 from benchmarks.record.schema import COLUMNS
 from benchmarks.record.summary import Comparison
-from report import curves, formats, micro
+from report import formats, micro
 from report.export import EXPORTS, WHOLE, exported
 from report.formats import FORMATS, as_csv
 from report.page.document import as_markdown, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
 from report.page.sections.machines import machines
-from report.results import rules
-from report.results.load import load, records
+from report.results import rules, submissions
+from report.results.load import EACH, load, records
 from report.tables import between, render
 from report.tables import history as steps
-from report.tables.compare import REQUIRED_COLUMNS, busy_words, compare, comparisons, first_comparisons, only, own_rows
+from report.tables.compare import (
+    REQUIRED_COLUMNS,
+    busy_words,
+    compare,
+    comparisons,
+    first_comparisons,
+    only,
+    own_rows,
+    shown_rows,
+)
 from report.tables.gate import RULES, Outcome, gate_rules, judge
 from report.tables.metrics import DEFAULT, Metric, metric
 from report.tables.sides import AXES, READ
@@ -49,9 +61,14 @@ Base = Annotated[
 ]
 
 
-def _loaded(source: str | Path, columns: Sequence[str] | None = None, categories: bool = False) -> pd.DataFrame:
+def _loaded(
+    source: str | Path,
+    columns: Sequence[str] | None = None,
+    categories: bool = False,
+    which: Callable[[pd.DataFrame], Flags] | None = None,
+) -> pd.DataFrame:
     """Return a set's rows as load does; UsageError if there are none, with the folders below that have some."""
-    frame = load(source, columns, categories)
+    frame = load(source, columns, categories, which)
     if frame.empty:
         others = sorted({str(path.parent) for path in Path(source).glob("*/*.jsonl")})
         below = f"; there are some in {', '.join(_shortest(Path(other)) for other in others)}" if others else ""
@@ -198,7 +215,7 @@ def _compared(
 ) -> Compared:
     """Return the table that was asked for, of the launches that are wanted."""
     if how == "framework" and name == DEFAULT:
-        frame = only(_loaded(sets[0], REQUIRED_COLUMNS, categories=True), wanted)
+        frame = only(_loaded(sets[0], REQUIRED_COLUMNS, categories=True, which=shown_rows), wanted)
         return Compared(compare(frame, base), None, _noisy({"": frame}), own_rows(frame), base)
     frames = [only(_loaded(found, [*READ, name]), wanted) for found in sets]
     if how == "framework":
@@ -329,11 +346,24 @@ def page(
         raise UsageError(
             f"--out {out}: expected the name of an .html file, such as {out.with_suffix('') / 'report.html'}"
         )
-    inputs = Inputs(_loaded(results, PAGE_COLUMNS), records(results), base)
+    if results != options.RESULTS and store.submissions(results):
+        inputs = _of_submissions(results, base)
+    else:
+        inputs = Inputs(_loaded(results, PAGE_COLUMNS), records(results), base)
     _deliver(build(inputs, out.resolve().parent, git.web_address()), out)
     _deliver(as_markdown(inputs), out.with_suffix(".md"))
     tables = [machine.inputs.table for machine in machines(inputs)]  # as in the page: verdicts are by machine
     _deliver(as_csv(pd.concat(tables) if tables else inputs.table), out.with_suffix(".csv"))
+
+
+def _of_submissions(results: Path, base: str | None) -> Inputs:
+    """Return what a page over a folder of submissions shows; says on stderr what it leaves out."""
+    frame, left_out = submissions.showable(results, PAGE_COLUMNS)
+    for words in left_out:
+        err.print(words, style="yellow", markup=False, highlight=False, soft_wrap=True)
+    if frame.empty:
+        raise UsageError(f"nothing in {results} can be shown; `python -m benchmarks info check --results {results}`")
+    return Inputs(frame, records(results / EACH), base)
 
 
 def rows(
@@ -362,10 +392,17 @@ def columns() -> None:
     print(formats.markdown_table(rows))  # noqa: T201  # for a file, not for a screen
 
 
-def check_results(results: options.Results = options.RESULTS) -> None:
+def check_results(
+    results: options.Results = options.RESULTS,
+    of_others: Annotated[bool, what("Of each folder in it: whether it can be shown.", name="--submissions")] = False,
+) -> None:
     """Print as JSON what is wrong with the files (section `results`) and with what their tables compare (`rules`)."""
-    read = rules.read_all(results, rules.READ)
-    sections = {"results": rules.file_findings(results, read), "rules": rules.findings(read)}
+    sections: dict[str, Iterable[Finding]]
+    if of_others:
+        sections = {"submissions": submissions.findings(results)}
+    else:
+        read = rules.read_all(results, rules.READ)
+        sections = {"results": rules.file_findings(results, read), "rules": rules.findings(read)}
     print(json.dumps({name: [asdict(finding) for finding in found] for name, found in sections.items()}))  # noqa: T201
 
 
@@ -386,6 +423,8 @@ def curves_by_epoch(
 
     With FOLDER, draw loss and accuracy by epoch of that training into its curves.svg.
     """
+    from report import curves  # noqa: PLC0415  # matplotlib takes a second, for pictures alone
+
     # Printed for a file, not for a screen: no wrapping.
     print(curves.draw(folder) if folder else curves.as_markdown(curves.curves(_loaded(results))))  # noqa: T201
 

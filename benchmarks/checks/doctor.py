@@ -209,9 +209,12 @@ def _place(what: str, folder: Path, advice: str) -> Finding:
     return Finding("ok", what, found if nearest == folder.absolute() else f"{found}; will be made")
 
 
-def sections(folder: Path) -> Iterator[tuple[str, list[Finding]]]:
-    """Yield (section, findings) of a folder's files and of the rules about tables; an error where `report` fails."""
-    printed, why = environments.run_report("check", "--results", str(folder.absolute()))
+def sections(folder: Path, *options: str) -> Iterator[tuple[str, list[Finding]]]:
+    """Yield (section, findings) of a folder's files and of the rules about tables; an error where `report` fails.
+
+    With `--submissions` of what each submitter's folder in it lacks.
+    """
+    printed, why = environments.run_report("check", "--results", str(folder.absolute()), *options)
     if why:
         yield (
             "results",

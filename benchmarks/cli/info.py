@@ -30,6 +30,7 @@ from benchmarks.machine import environments, hardware, lock
 from benchmarks.machine.hardware import KINDS, Card, can_be_asked, cards, chosen, chosen_threads, gpu_name
 from benchmarks.plan.typed import chosen_models, numbers, only, values
 from benchmarks.record import difference
+from benchmarks.record.store import submissions
 
 STYLES = dict(zip(LEVELS, ("green", "cyan", "yellow", "red"), strict=True))
 
@@ -37,12 +38,14 @@ STYLES = dict(zip(LEVELS, ("green", "cyan", "yellow", "red"), strict=True))
 def check_up(results: options.Results = options.RESULTS, as_json: options.AsJson = False) -> None:
     """Say what is wrong with this machine and these results, and what to do; changes nothing, needs no network.
 
-    Exit code: 0 no error, 1 an error, 2 usage.
+    With --results DIR, where DIR has a folder for each submitter of results: only whether each can be shown, with its
+    machine, lock and proof. Exit code: 0 no error, 1 an error, 2 usage.
     """
     if results != options.RESULTS and not results.is_dir():
         raise UsageError(f"--results {results}: no such folder; leave it out for the checkout's own")
     found = []
-    for section, findings in doctor.run(results):
+    are_submissions = results != options.RESULTS and submissions(results)
+    for section, findings in doctor.sections(results, "--submissions") if are_submissions else doctor.run(results):
         found += [{"section": section, **asdict(finding)} for finding in findings]
         if not as_json:
             _show(section, findings)

@@ -263,6 +263,11 @@ def files(results: Path) -> list[Path]:
     return sorted(results.glob("*.jsonl"))
 
 
+def submissions(results: Path) -> list[Path]:
+    """Return the folders of submitters in a folder; none where it has results files itself."""
+    return [] if any(results.glob("*.jsonl")) else sorted({path.parent for path in results.glob("*/*.jsonl")})
+
+
 MEMBER = re.compile(r"(.+)\.m\d+", re.DOTALL)
 
 
