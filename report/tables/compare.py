@@ -60,8 +60,9 @@ def shown_rows(frame: pd.DataFrame) -> Flags:
 
 def busy_words(frame: pd.DataFrame) -> str:
     """Return what busy.py says of each cell's newest speed launches; empty where few of them are noisy."""
-    timed = newest(own_rows(frame))
-    timed = timed[equal(timed["task"], "speed") & equal(timed["status"], "ok")]
+    own = own_rows(frame)
+    counts = is_newest(own, number(own, CELL)) & equal(own["task"], "speed") & equal(own["status"], "ok")
+    timed = own[list(busy.READ)][counts]
     marked = timed[[bool(flags) for flags in timed["flags"]] | (floats(timed["cpu_throttled_s"]) > 0)]
     noisy = [busy.is_noisy(*marks) for marks in zip(marked["flags"], marked["cpu_throttled_s"], strict=True)]
     if not busy.are_many(sum(noisy), len(timed)):

@@ -77,7 +77,11 @@ def test_categories_are_the_same_text_in_less_memory(results):
     frame, compact = load(results), load(results, categories=True)
     assert compact["sweep"].dtype == "category"
     assert compact["reason"].isna().all()
-    pd.testing.assert_frame_equal(compact.astype(frame.dtypes), frame)
+    plain = compact.astype(frame.dtypes)
+    lists = [name for name in frame if frame[name].dtype == object]
+    for name in lists:  # of numbers Arrow's, which say NA in place of None
+        plain[name] = plain[name].where(plain[name].notna(), None)
+    pd.testing.assert_frame_equal(plain, frame)
     assert list(compact["sweep"].cat.categories) == sorted(set(frame["sweep"]))
 
 
