@@ -63,7 +63,8 @@ def busy_words(frame: pd.DataFrame) -> str:
     own = own_rows(frame)
     counts = is_newest(own, number(own, CELL)) & equal(own["task"], "speed") & equal(own["status"], "ok")
     timed = own[list(busy.READ)][counts]
-    marked = timed[[bool(flags) for flags in timed["flags"]] | (floats(timed["cpu_throttled_s"]) > 0)]
+    flagged = np.array([bool(flags) for flags in timed["flags"]], bool)
+    marked = timed[flagged | (floats(timed["cpu_throttled_s"]) > 0)]
     noisy = [busy.is_noisy(*marks) for marks in zip(marked["flags"], marked["cpu_throttled_s"], strict=True)]
     if not busy.are_many(sum(noisy), len(timed)):
         return ""
