@@ -273,6 +273,24 @@ class LayerNorm(_Rounded, _Layer):
 
 
 @dataclass(frozen=True)
+class RMSNorm(_Rounded, _Layer):
+    """x / sqrt(mean(x^2) + epsilon) * weight, over the last axis of a vector or of each token (arXiv:1910.07467).
+
+    The weight begins with 1, and is not added to 1; there is no bias.
+    """
+
+    epsilon: float = 1e-5
+
+    def after(self, shape: Shape) -> Shape:
+        if len(shape) == 3:
+            raise DeclarationError(f"needs tokens (T, D) or a vector, got {shape}; take BatchNorm()")
+        return shape
+
+    def parameters(self, shape: Shape) -> Arrays:
+        return {"weight": (shape[-1:], "one")}
+
+
+@dataclass(frozen=True)
 class SelfAttention(_Layer):
     """Tokens (T, D) to (T, D); no biases (that of a key would do nothing), no mask, no dropout.
 
@@ -334,6 +352,7 @@ Layer = (
     | PositionEmbedding
     | BatchNorm
     | LayerNorm
+    | RMSNorm
     | SelfAttention
     | LSTM
     | Residual
@@ -345,6 +364,7 @@ NAMES = {  # of layers with parameters, in which they are counted: conv1, conv2,
     PositionEmbedding: "position",
     BatchNorm: "batchnorm",
     LayerNorm: "layernorm",
+    RMSNorm: "rmsnorm",
     SelfAttention: "attention",
     LSTM: "lstm",
 }

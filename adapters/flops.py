@@ -37,6 +37,7 @@ from adapters.declaration import (
     PositionEmbedding,
     Recipe,
     Residual,
+    RMSNorm,
     SelfAttention,
     Shape,
 )
@@ -110,6 +111,8 @@ def _other_flops(place: Place) -> Pair:
             return forward * size, backward * size
         case BatchNorm() | LayerNorm():  # mean 1, variance 3, scale and shift 3; sums 3, dx 4
             return 7 * size, 7 * size
+        case RMSNorm():  # mean of squares 2, scale 2; sum 2, dx 3
+            return 4 * size, 5 * size
         case PositionEmbedding() | Residual():  # add; add the gradients
             return size, size
         case SelfAttention(heads):  # scale, softmax of each row

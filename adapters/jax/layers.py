@@ -65,6 +65,8 @@ def apply(layer: declaration.Layer, x: Any, arrays: Arrays, as_matmuls: bool, op
         case declaration.LayerNorm(epsilon):
             mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
             return _normalised(x, mean, variance, rest, epsilon)
+        case declaration.RMSNorm(epsilon):
+            return x * lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + epsilon) * next(rest)
         case declaration.SelfAttention(heads):
             return _attend(x, next(rest), next(rest), heads, operands)
         case declaration.LSTM(_, sequence):

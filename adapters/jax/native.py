@@ -79,6 +79,8 @@ def apply(layer: dict[str, Any], weights: dict[str, Any], x: Any) -> Any:
             return x * scale[:, None, None] + shift[:, None, None] if x.ndim == 4 else x * scale + shift
         case {"type": "LayerNorm", "epsilon": epsilon}:
             return jax.nn.standardize(x, epsilon=epsilon) * own["weight"] + own["bias"]
+        case {"type": "RMSNorm", "epsilon": epsilon}:
+            return x * lax.rsqrt(jnp.square(x).mean(-1, keepdims=True) + epsilon) * own["weight"]
         case {"type": "SelfAttention", "heads": heads}:
             n, tokens, width = x.shape
             q, k, v = jnp.moveaxis((x @ own["weight"]).reshape(n, tokens, 3, heads, width // heads), 2, 0)

@@ -60,6 +60,8 @@ def apply(layer: declaration.Layer, x: Any, arrays: Arrays, operands: Any) -> An
             return _batch_norm(x, arrays, epsilon)
         case declaration.LayerNorm(epsilon):
             return mx.fast.layer_norm(x, next(rest), next(rest), epsilon)
+        case declaration.RMSNorm(epsilon):
+            return mx.fast.rms_norm(x, next(rest), epsilon)
         case declaration.SelfAttention(heads):
             return _attend(x, next(rest), next(rest), heads, operands)
         case declaration.LSTM(_, sequence):

@@ -181,6 +181,8 @@ def layer_of(layer: dict[str, Any]) -> nn.Module:
             return nn.BatchNorm(shape[0], epsilon)
         case {"type": "LayerNorm", "epsilon": epsilon}:
             return nn.LayerNorm(shape[-1], epsilon)
+        case {"type": "RMSNorm", "epsilon": epsilon}:
+            return nn.RMSNorm(shape[-1], epsilon)
         case {"type": "SelfAttention", "heads": heads}:
             return SelfAttention(shape[-1], heads)
         case {"type": "LSTM", "units": units, "sequence": sequence}:

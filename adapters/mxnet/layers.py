@@ -67,6 +67,21 @@ class LayerNorm(nn.LayerNorm):
         return F.reshape_like(centred * F.dot(inverse, scale) + _repeated(F, beta.reshape((1, -1)), rows), x)
 
 
+class RMSNorm(mx.gluon.HybridBlock):
+    """Of its sums as products, as in LayerNorm; mxnet has no operator of its own."""
+
+    def __init__(self, size: int, epsilon: float) -> None:
+        super().__init__()
+        self.size, self.epsilon = size, epsilon
+        self.weight = self.params.get("weight", shape=(size,))
+
+    def hybrid_forward(self, F: Any, x: Any, weight: Any) -> Any:
+        rows = x.reshape((-1, self.size))
+        share = F.ones_like(weight).reshape((-1, 1)) * (1 / self.size)
+        inverse = F.rsqrt(F.dot(F.square(rows), share) + self.epsilon)
+        return F.reshape_like(rows * F.dot(inverse, weight.reshape((1, -1))), x)
+
+
 class SelfAttention(mx.gluon.HybridBlock):
     """interleaved_matmul_selfatt_qk, mxnet's own, is for float32 alone (src/operator/contrib/transformer.cc)."""
 
@@ -236,6 +251,8 @@ def _block_of(place: Place) -> nn.HybridBlock:
             return nn.BatchNorm(momentum=momentum, epsilon=epsilon, in_channels=shape[0])
         case declaration.LayerNorm(epsilon):
             return LayerNorm(shape[-1], epsilon)
+        case declaration.RMSNorm(epsilon):
+            return RMSNorm(shape[-1], epsilon)
         case declaration.SelfAttention(heads):
             return SelfAttention(heads, shape)
         case declaration.LSTM(units, sequence):

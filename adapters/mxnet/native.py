@@ -69,6 +69,17 @@ class PositionEmbedding(nn.HybridBlock):
         return F.broadcast_add(x, weight.expand_dims(0))
 
 
+class RMSNorm(nn.HybridBlock):
+    def __init__(self, size: int, epsilon: float, prefix: str) -> None:
+        super().__init__(prefix=prefix)
+        self.epsilon = epsilon
+        self.weight = self.params.get("weight", shape=(size,), init="ones")
+
+    def hybrid_forward(self, F: Any, x: Any, weight: Any) -> Any:
+        inverse = F.rsqrt(F.square(x).mean(axis=-1, keepdims=True) + self.epsilon)
+        return F.broadcast_mul(F.broadcast_mul(x, inverse), weight)
+
+
 class SelfAttention(nn.HybridBlock):
     def __init__(self, heads: int, shape: list[int], prefix: str) -> None:
         super().__init__(prefix=prefix)
@@ -143,6 +154,8 @@ def layer_of(layer: dict[str, Any]) -> nn.HybridBlock:
             return nn.BatchNorm(momentum=momentum, epsilon=epsilon, in_channels=shape[0], prefix=prefix)
         case {"type": "LayerNorm", "epsilon": epsilon}:
             return nn.LayerNorm(epsilon=epsilon, in_channels=shape[-1], prefix=prefix)
+        case {"type": "RMSNorm", "epsilon": epsilon}:
+            return RMSNorm(shape[-1], epsilon, prefix)
         case {"type": "SelfAttention", "heads": heads}:
             return SelfAttention(heads, shape, prefix)
         case {"type": "LSTM", "units": units, "sequence": sequence}:

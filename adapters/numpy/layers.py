@@ -15,7 +15,7 @@ from adapters.declaration import Place, Shape
 from adapters.numpy.base import Array, Layer, Weighted
 from adapters.numpy.functions import Activation
 from adapters.numpy.images import BatchNorm, Conv2D, GlobalAvgPool, Pool2D
-from adapters.numpy.tokens import LSTM, LayerNorm, Patches, PositionEmbedding, SelfAttention
+from adapters.numpy.tokens import LSTM, LayerNorm, Patches, PositionEmbedding, RMSNorm, SelfAttention
 
 
 class Dense(Weighted):
@@ -142,6 +142,7 @@ MADE: dict[type, Callable[[Any], Layer]] = {
     declaration.PositionEmbedding: lambda _: PositionEmbedding(),
     declaration.BatchNorm: BatchNorm,
     declaration.LayerNorm: lambda layer: LayerNorm(layer.epsilon),
+    declaration.RMSNorm: lambda layer: RMSNorm(layer.epsilon),
     declaration.SelfAttention: lambda layer: SelfAttention(layer.heads),
     declaration.LSTM: LSTM,
 }

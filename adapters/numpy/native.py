@@ -66,6 +66,8 @@ def apply(layer: dict[str, Any], weights: dict[str, Any], x: Any) -> Any:
             centred = x - x.mean(-1, keepdims=True)
             deviation = np.sqrt(np.square(centred).mean(-1, keepdims=True) + epsilon)
             return centred / deviation * own["weight"] + own["bias"]
+        case {"type": "RMSNorm", "epsilon": epsilon}:
+            return x / np.sqrt(np.square(x).mean(-1, keepdims=True) + epsilon) * own["weight"]
         case {"type": "SelfAttention", "heads": heads}:
             n, tokens, width = x.shape
             mixed = (x @ own["weight"]).reshape(n, tokens, 3, heads, width // heads)

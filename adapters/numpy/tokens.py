@@ -1,4 +1,4 @@
-"""Forward and backward of the layers that make and read tokens (N, T, D), and of the norm over their last axis."""
+"""Forward and backward of the layers that make and read tokens (N, T, D), and of the norms over their last axis."""
 
 from __future__ import annotations
 
@@ -72,6 +72,32 @@ class LayerNorm(Weighted):
         np.multiply(self.normal, -share, out=dx)
         dx += scaled
         dx -= scaled.mean(axis=-1, keepdims=True)
+        dx *= self.inverse
+        return dx
+
+
+class RMSNorm(Weighted):
+    names = ("weight",)
+
+    def __init__(self, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+
+    def forward(self, x: Array) -> Array:  # (N, D) or (N, T, D), the same
+        y = np.multiply(x, x, out=self.buffer("y", x.shape, x))
+        self.inverse = 1 / np.sqrt(y.mean(axis=-1, keepdims=True) + self.epsilon)
+        self.normal = np.multiply(x, self.inverse, out=self.buffer("normal", x.shape, x))
+        return np.multiply(self.normal, self.weight, out=y)
+
+    def backward(self, dy: Array) -> Array:
+        dx = np.multiply(dy, self.normal, out=self.buffer("dx", dy.shape, dy))
+        self.weight_gradient = dx.sum(axis=tuple(range(dy.ndim - 1)))
+        if not self.needs_input_gradient:
+            return dy
+        dx *= self.weight
+        share = dx.mean(axis=-1, keepdims=True)
+        np.multiply(self.normal, -share, out=dx)
+        dx += dy * self.weight
         dx *= self.inverse
         return dx
 

@@ -59,6 +59,18 @@ class PositionEmbedding(nn.Layer):
         return x + self.weight
 
 
+class RMSNorm(nn.Layer):
+    """By functions: rms_norm has no kernel for CPUs, fused_rms_norm there no gradient (paddle 3.3.1)."""
+
+    def __init__(self, size: int, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.weight = self.create_parameter([size])
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return x * paddle.rsqrt(x.square().mean(-1, keepdim=True) + self.epsilon) * self.weight
+
+
 class SelfAttention(nn.Layer):
     """nn.MultiHeadAttention has three products for one; it and scaled_dot_product_attention scale by a plain number.
 
@@ -167,6 +179,8 @@ def _layer_of(place: Place) -> nn.Layer:
             return BatchNorm(shape[0], momentum, epsilon)
         case declaration.LayerNorm(epsilon):
             return nn.LayerNorm(shape[-1], epsilon)
+        case declaration.RMSNorm(epsilon):
+            return RMSNorm(shape[-1], epsilon)
         case declaration.SelfAttention(heads):
             return SelfAttention(heads, shape[1])
         case declaration.LSTM(units, sequence):

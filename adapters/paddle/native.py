@@ -115,6 +115,16 @@ class PositionEmbedding(nn.Layer):
         return x + self.weight
 
 
+class RMSNorm(nn.Layer):
+    def __init__(self, size: int, epsilon: float) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        self.weight = self.create_parameter([size], default_initializer=nn.initializer.Constant(1.0))
+
+    def forward(self, x: paddle.Tensor) -> paddle.Tensor:
+        return x * paddle.rsqrt(x.square().mean(-1, keepdim=True) + self.epsilon) * self.weight
+
+
 class LSTM(nn.LSTM):
     def __init__(self, inputs: int, units: int, sequence: bool) -> None:
         zero = paddle.ParamAttr(initializer=nn.initializer.Constant(0.0))
@@ -154,6 +164,8 @@ def layer_of(layer: dict[str, Any]) -> nn.Layer:
             return (nn.BatchNorm2D if len(shape) == 3 else nn.BatchNorm1D)(shape[0], momentum, epsilon)
         case {"type": "LayerNorm", "epsilon": epsilon}:
             return nn.LayerNorm(shape[-1], epsilon)
+        case {"type": "RMSNorm", "epsilon": epsilon}:
+            return RMSNorm(shape[-1], epsilon)
         case {"type": "SelfAttention", "heads": heads}:
             return nn.MultiHeadAttention(shape[1], heads, bias_attr=False)
         case {"type": "LSTM", "units": units, "sequence": sequence}:

@@ -147,6 +147,8 @@ def _function(layer: declaration.Layer, place: Place, as_it_lies: bool, operands
             return partial(_batch_norm, epsilon)
         case declaration.LayerNorm(epsilon):
             return partial(_layer_norm, epsilon)
+        case declaration.RMSNorm(epsilon):
+            return partial(_rms_norm, epsilon)
         case declaration.SelfAttention(heads):
             return partial(_attention, heads, operands)
         case declaration.LSTM(units, sequence):
@@ -269,6 +271,11 @@ def _layer_norm(epsilon: float, x: tf.Tensor, arrays: Unrolled) -> tf.Tensor:
     mean, variance = tf.nn.moments(x, [-1], keepdims=True)
     weight, bias = next(arrays.parameters), next(arrays.parameters)
     return tf.nn.batch_normalization(x, mean, variance, bias, weight, epsilon)
+
+
+def _rms_norm(epsilon: float, x: tf.Tensor, arrays: Unrolled) -> tf.Tensor:
+    inverse = tf.math.rsqrt(tf.reduce_mean(tf.square(x), -1, keepdims=True) + epsilon)
+    return x * inverse * next(arrays.parameters)
 
 
 def _attention(heads: int, operands: str, x: tf.Tensor, arrays: Unrolled) -> tf.Tensor:  # (B, T, D), the same

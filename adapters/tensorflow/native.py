@@ -94,6 +94,8 @@ def applied(layer: dict[str, Any], x: Any) -> Any:
             return nn.BatchNormalization(-1, momentum, epsilon, name=name)(x)
         case {"type": "LayerNorm", "epsilon": epsilon}:
             return nn.LayerNormalization(-1, epsilon, name=name)(x)
+        case {"type": "RMSNorm", "epsilon": epsilon}:
+            return nn.RMSNormalization(-1, epsilon, name=name)(x)
         case {"type": "SelfAttention", "heads": heads}:
             return nn.MultiHeadAttention(heads, shape[1] // heads, use_bias=False, name=name)(x, x)
         case {"type": "LSTM", "units": units, "sequence": sequence}:

@@ -62,6 +62,8 @@ def apply(layer: declaration.Layer, x: Tensor, arrays: Arrays) -> tuple[Tensor, 
             return images.batch_norm(x.contiguous(), arrays, epsilon)
         case declaration.LayerNorm(epsilon):
             return tokens.layer_norm(x.contiguous(), next(arrays.parameters), next(arrays.parameters), epsilon)
+        case declaration.RMSNorm(epsilon):
+            return tokens.rms_norm(x.contiguous(), next(arrays.parameters), epsilon)
         case declaration.SelfAttention(heads):
             return tokens.attention(x.contiguous(), next(arrays.parameters), next(arrays.parameters), heads)
         case declaration.LSTM(_, sequence):

@@ -57,7 +57,7 @@ class LSTM:
         return Tensor.stack(*outputs, dim=1) if self.sequence else outputs[-1]
 
 
-STATEFUL = nn.Conv2d | nn.Linear | nn.BatchNorm | nn.LayerNorm | PositionEmbedding | Attention | LSTM
+STATEFUL = nn.Conv2d | nn.Linear | nn.BatchNorm | nn.LayerNorm | nn.RMSNorm | PositionEmbedding | Attention | LSTM
 
 
 class Network:
@@ -127,6 +127,8 @@ def function_of(layer: dict[str, Any]) -> Callable[[Tensor], Tensor]:
             return nn.BatchNorm(shape[0], epsilon, momentum=1 - kept)
         case {"type": "LayerNorm", "epsilon": epsilon}:
             return nn.LayerNorm(shape[-1], epsilon)
+        case {"type": "RMSNorm", "epsilon": epsilon}:
+            return nn.RMSNorm(shape[-1], epsilon)
         case {"type": "SelfAttention", "heads": heads}:
             return Attention(shape[1], heads)
         case {"type": "LSTM", "units": units, "sequence": sequence}:

@@ -1,4 +1,4 @@
-"""The layers that read tokens (B, T, D), and the norm over their last axis, each with its pullback."""
+"""The layers that read tokens (B, T, D), and the norms over their last axis, each with its pullback."""
 
 from __future__ import annotations
 
@@ -26,6 +26,20 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor, epsilon: float) -> tuple
         return (scaled - level - normal * share) * inverse, [total(dy * normal, last), total(dy, last)]
 
     return normal * weight + bias, pull
+
+
+def rms_norm(x: Tensor, weight: Tensor, epsilon: float) -> tuple[Tensor, Pullback]:
+    """Return x, (B, D) or (B, T, D), divided by its root mean square over its last axis."""
+    inverse = (x.square().mean(-1, keepdim=True) + epsilon).rsqrt().contiguous()
+    normal = x * inverse
+
+    def pull(dy: Tensor) -> tuple[Tensor, list[Tensor]]:
+        dy = dy.contiguous()
+        scaled = dy * weight
+        share = (scaled * normal).mean(-1, keepdim=True).contiguous()
+        return (scaled - normal * share) * inverse, [total(dy * normal, dy.ndim - 1)]
+
+    return normal * weight, pull
 
 
 def attention(x: Tensor, weight: Tensor, output_weight: Tensor, heads: int) -> tuple[Tensor, Pullback]:

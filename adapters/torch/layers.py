@@ -79,6 +79,8 @@ def layer_of(layer: declaration.Layer) -> Callable[[torch.Tensor, Arrays], torch
             return lambda x, arrays: functional.layer_norm(
                 x, x.shape[-1:], next(arrays.parameters), next(arrays.parameters), epsilon
             )
+        case declaration.RMSNorm(epsilon):
+            return lambda x, arrays: _rms_norm(x, next(arrays.parameters), epsilon)
         case declaration.SelfAttention(heads):
             return lambda x, arrays: _attended(x, arrays, heads)
         case declaration.LSTM(units, sequence):
@@ -116,6 +118,11 @@ def _normalised(x: torch.Tensor, arrays: Arrays, epsilon: float) -> torch.Tensor
     inverse = inverse.detach()
     arrays.found += [mean.detach(), 1 / (inverse * inverse) - epsilon]
     return y
+
+
+def _rms_norm(x: torch.Tensor, weight: torch.Tensor, epsilon: float) -> torch.Tensor:
+    """In the weight's type, which a GPU's autocast sees to and a CPU's does not, as of softmax."""
+    return functional.rms_norm(x.to(weight.dtype), x.shape[-1:], weight, epsilon)
 
 
 def _attended(x: torch.Tensor, arrays: Arrays, heads: int) -> torch.Tensor:  # (B, T, D), the same

@@ -147,6 +147,8 @@ def layer_of(layer: dict[str, Any]) -> nn.Module:
             return (nn.BatchNorm2d if len(shape) == 3 else nn.BatchNorm1d)(shape[0], epsilon, 1 - kept)
         case {"type": "LayerNorm", "epsilon": epsilon}:
             return nn.LayerNorm(shape[-1], epsilon)
+        case {"type": "RMSNorm", "epsilon": epsilon}:
+            return nn.RMSNorm(shape[-1], epsilon)
         case {"type": "SelfAttention", "heads": heads}:
             return Attention(shape[1], heads, bias=False, batch_first=True)
         case {"type": "LSTM", "units": units, "sequence": sequence}:

@@ -28,6 +28,7 @@ from adapters.declaration import (
     Recipe,
     Reshape,
     Residual,
+    RMSNorm,
     SelfAttention,
 )
 from adapters.weights import initial_weights
@@ -62,7 +63,8 @@ TOKENS = Model(
     "tokens",
     (
         *(Patches(4, 2), Dense(8), PositionEmbedding(), Residual((LayerNorm(), SelfAttention(2)))),
-        *(Residual((LayerNorm(1e-3), Dense(12), GELU, Dense(8, bias=False))), GlobalAvgPool(), LayerNorm(), Dense(10)),
+        Residual((LayerNorm(1e-3), Dense(12), GELU, RMSNorm(1e-3), Dense(8, bias=False))),
+        *(GlobalAvgPool(), LayerNorm(), Dense(10)),
     ),
     (3, 8, 8),
 )
@@ -70,7 +72,7 @@ SEQUENCE = Model(  # images made of tokens and tokens of images, both with two c
     "sequence",
     (
         *(Patches(2, 8), LSTM(8, sequence=True), GELU_TANH, Reshape((2, 4, 4)), Patches(2, 4), LSTM(8)),
-        *(Reshape((2, 2, 2)), Conv2D(4, 2), Flatten(), Dense(10)),
+        *(RMSNorm(), Reshape((2, 2, 2)), Conv2D(4, 2), Flatten(), Dense(10)),
     ),
     (2, 8, 8),
 )

@@ -11,7 +11,7 @@ import numpy as np
 from adapters import declaration
 from adapters.numpy import NumpyAdapter, functions, layers
 from adapters.numpy.images import BatchNorm, Conv2D
-from adapters.numpy.tokens import LSTM, LayerNorm, Patches, SelfAttention
+from adapters.numpy.tokens import LSTM, LayerNorm, Patches, RMSNorm, SelfAttention
 
 
 def making(kind, make):
@@ -136,6 +136,33 @@ class UnbiasedLayerNorm(LayerNorm):
 
 
 LayerNormUnbiased = making(declaration.LayerNorm, lambda layer: UnbiasedLayerNorm(layer.epsilon))
+
+
+class RMSOutsideTheRoot(RMSNorm):
+    """Divides by sqrt(mean(x^2)) + epsilon."""
+
+    def __init__(self, epsilon):
+        super().__init__(epsilon)
+        self.declared = epsilon
+
+    def forward(self, x):
+        self.epsilon = self.declared * (self.declared + 2 * np.sqrt(np.square(x).mean(axis=-1, keepdims=True)))
+        return super().forward(x)
+
+
+RMSNormEpsilonOutsideTheRoot = making(declaration.RMSNorm, lambda layer: RMSOutsideTheRoot(layer.epsilon))
+
+
+class AddedToOne(RMSNorm):
+    """Multiplies by 1 + weight, as Gemma does, whose weight begins with 0."""
+
+    def forward(self, x):
+        y = super().forward(x)
+        y += self.normal
+        return y
+
+
+RMSNormWeightAddedToOne = making(declaration.RMSNorm, lambda layer: AddedToOne(layer.epsilon))
 
 
 # Attention, an LSTM, groups: weights whose parts are taken in another order

@@ -1,6 +1,7 @@
 """The conventions on which libraries differ in the layers of today: each broken one is caught, and the cause is named.
 
-Small networks of the same layers as resnet, vit, lstm and mobile; the NumPy adapter is broken, as in test_gate_bites.
+Small networks of the same layers as resnet, vit, lstm and mobile, and of RMSNorm; the NumPy adapter is broken, as in
+test_gate_bites.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from adapters.declaration import (
     PositionEmbedding,
     Recipe,
     Residual,
+    RMSNorm,
     SelfAttention,
 )
 from adapters.numpy import NumpyAdapter
@@ -67,6 +69,7 @@ VIT = recipe(
     *TAIL,
 )
 RECURRENT = recipe("small_lstm", Adam(0.001), Patches(1, SIZE), LSTM(6), Dense(10))
+ROOTS = recipe("small_roots", SGD(0.05), Patches(2, 2), Dense(8), RMSNorm(), RELU, *TAIL)
 MOBILE = recipe("small_mobile", SGD(0.02, 0.9, True), *NORMED, *SEPARABLE, *TAIL)
 
 QUICK = recipe("quick_resnet", SGD(0.3, 0.9), *NORMED, *block(4, 1), *block(8, 2), *TAIL)  # rounding grows in it
@@ -108,6 +111,12 @@ CASES = {
         r"that of the running statistics: training has to normalise by its batch's",
     ),
     "LayerNorm's unbiased variance": (broken.LayerNormUnbiased, VIT, r"outputs part at layer 3\.branch\.0, LayerNorm"),
+    "RMSNorm's epsilon outside of the root": (
+        broken.RMSNormEpsilonOutsideTheRoot,
+        ROOTS,
+        r"outputs part at layer 2, RMSNorm",
+    ),
+    "RMSNorm's weight added to one": (broken.RMSNormWeightAddedToOne, ROOTS, r"outputs part at layer 2, RMSNorm"),
     "an LSTM's gates in another order": (broken.GatesInAnotherOrder, RECURRENT, r"outputs part at layer 1, LSTM"),
     "an LSTM's first output for its last": (
         broken.LastOutputOfTheFirstStep,
@@ -173,7 +182,7 @@ def prove(data):
     return go
 
 
-@pytest.mark.parametrize("recipe", [RESNET, VIT, RECURRENT, MOBILE], ids=lambda recipe: recipe.name)
+@pytest.mark.parametrize("recipe", [RESNET, VIT, ROOTS, RECURRENT, MOBILE], ids=lambda recipe: recipe.name)
 def test_an_honest_adapter_passes(prove, recipe):
     assert prove(NumpyAdapter, recipe)["why"] == ""
 

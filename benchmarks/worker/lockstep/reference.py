@@ -26,7 +26,7 @@ from adapters.numpy.base import Layer, Weighted
 from adapters.numpy.functions import Activation
 from adapters.numpy.images import BatchNorm, Conv2D, GlobalAvgPool, Pool2D
 from adapters.numpy.layers import Dense, Reshape, Residual
-from adapters.numpy.tokens import LayerNorm, Patches
+from adapters.numpy.tokens import LayerNorm, Patches, RMSNorm
 from adapters.weights import Weights, initial_weights
 from benchmarks.worker.inputs import Inputs, read_weights, write_weights
 from benchmarks.worker.lockstep.bounds import Bounds, loss_deviations, outputs_bound
@@ -331,12 +331,14 @@ class _Watched(NumpyAdapter):
         super().build()
         self.magnitudes: dict[tuple[Weighted, str], float] = {}
         for layer in self.weighted:
-            if isinstance(layer, Conv2D | Dense | BatchNorm | LayerNorm):
+            if isinstance(layer, Conv2D | Dense | BatchNorm | LayerNorm | RMSNorm):
                 layer.backward = partial(self._noted, layer, layer.backward)  # type: ignore[method-assign]
 
     def _noted(self, layer: Weighted, backward: Callable[[Array], Array], dy: Array) -> Array:
         axes = (1, 2, 3) if dy.ndim == 4 else tuple(range(dy.ndim - 1))  # (C, B, H, W), or features last
-        summed = {"bias": dy} | ({"weight": dy * layer.normal} if isinstance(layer, BatchNorm | LayerNorm) else {})
+        summed = {"bias": dy}
+        if isinstance(layer, BatchNorm | LayerNorm | RMSNorm):
+            summed["weight"] = dy * layer.normal
         for name, array in summed.items():
             self.magnitudes[layer, name] = float(np.linalg.norm(np.abs(array).sum(axis=axes)))
         return backward(dy)

@@ -47,7 +47,7 @@ def padded_flops(model):
 
 def products(described):
     """Return described layers without those that multiply no matrices and keep the shape."""
-    kept = [layer for layer in described if layer["type"] not in ("Activation", "BatchNorm", "LayerNorm")]
+    kept = [layer for layer in described if layer["type"] not in ("Activation", "BatchNorm", "LayerNorm", "RMSNorm")]
     return [layer | {side: products(layer[side]) for side in ("branch", "shortcut") if side in layer} for layer in kept]
 
 

@@ -23,6 +23,7 @@ from adapters.declaration import (
     Recipe,
     Reshape,
     Residual,
+    RMSNorm,
     SelfAttention,
     layers,
 )
@@ -84,6 +85,7 @@ def test_parameters_are_named_in_order_with_canonical_shapes():
         ((Patches(4, 4), SelfAttention(3), Dense(2)), "3 heads do not divide the 16 values"),
         ((Patches(4, 4), BatchNorm()), "take LayerNorm"),
         ((LayerNorm(),), "take BatchNorm"),
+        ((RMSNorm(),), "take BatchNorm"),
         ((Flatten(), LSTM(3)), "needs tokens"),
         ((Reshape((3, 5)),), "the 784 values of .* do not fill"),
         ((Residual((Conv2D(3, 3),)), Flatten(), Dense(2)), r"layer 0, Residual: of \(1, 28, 28\) branch makes"),

@@ -19,6 +19,7 @@ from adapters.declaration import (
     Place,
     Recipe,
     Residual,
+    RMSNorm,
     SelfAttention,
 )
 from adapters.flops import _layer_costs, _other_flops, describe, model_flops, step_all_flops
@@ -104,6 +105,7 @@ def test_what_lies_before_the_first_weights_needs_no_gradient():
         (Activation("tanh"), 1, 3),
         (Activation("sigmoid"), 4, 3),
         (BatchNorm(), 7, 7),
+        (RMSNorm(), 4, 5),
         (Residual(()), 1, 1),
     ],
 )

@@ -48,6 +48,8 @@ LAYERS = [
     (declaration.BatchNorm(0.7, 0.01), VECTOR),
     (declaration.LayerNorm(0.01), VECTOR),
     (declaration.LayerNorm(0.01), TOKENS),
+    (declaration.RMSNorm(0.01), VECTOR),
+    (declaration.RMSNorm(0.01), TOKENS),
     (declaration.SelfAttention(2), TOKENS),
     (declaration.SelfAttention(1), TOKENS),
     (declaration.LSTM(4), TOKENS),
@@ -209,6 +211,9 @@ def slow(declared, layer, x):
         case declaration.LayerNorm(epsilon):
             rows = [(row - row.mean()) / math.sqrt(row.var() + epsilon) for row in np.atleast_2d(x)]
             return np.reshape(rows, x.shape) * layer.weight + layer.bias
+        case declaration.RMSNorm(epsilon):
+            rows = [row / math.sqrt(sum(row * row) / len(row) + epsilon) for row in np.atleast_2d(x)]
+            return np.reshape(rows, x.shape) * layer.weight
         case declaration.SelfAttention(heads):
             return slow_attention(x, layer, heads)
         case declaration.LSTM(_, sequence):
