@@ -89,12 +89,22 @@ def interpreter(framework: str, device: str) -> Path:
             f"{framework} on {device}: no environment {folder.relative_to(ROOT)}; make it with: "
             f"{make_hint(framework, device)}"
         )
+    if _is_arm(framework) and not (lock := _lock_file(framework, device)).exists():
+        raise EnvironmentMissing(
+            f"{framework} on {device}: no {lock.relative_to(ROOT)}; restore it (git checkout) or make it with: "
+            f"{make_hint(framework, device)}"
+        )
     return python
+
+
+def _is_arm(framework: str) -> bool:
+    """Return whether what is named has an environment of its own beside its framework's."""
+    return "@" in environment_of(framework)
 
 
 def _folder(arm: str, device: str) -> Path:
     """Return where the environment of a framework or an arm is, or would be."""
-    return ROOT / ".tox" / ("releases" * ("@" in environment_of(arm))) / name(arm, device)
+    return ROOT / ".tox" / ("releases" * _is_arm(arm)) / name(arm, device)
 
 
 def common_threads(frameworks: Iterable[str], most: int | None = None) -> int:
@@ -133,7 +143,7 @@ def recreate_hint(framework: str, device: str) -> str:
 
 def _lock_file(framework: str, device: str) -> Path:
     """Return the file with the pinned requirements of a framework's environment."""
-    return ROOT / "requirements" / ("arms" * ("@" in environment_of(framework))) / f"{name(framework, device)}.txt"
+    return ROOT / "requirements" / ("arms" * _is_arm(framework)) / f"{name(framework, device)}.txt"
 
 
 def pinned(framework: str, device: str) -> dict[str, str]:
@@ -180,7 +190,7 @@ def lock_hash(framework: str, device: str) -> str:
     """Return a hash of a framework's pinned requirements, or of the packages that an interpreter of --python has.
 
     The versions of its system packages count, too. UsageError where the file of requirements is missing, unless it is
-    that of an arm which nobody made.
+    that of an arm, which is then not measured.
     """
     system = json.dumps(found).encode() if (found := system_versions(framework)) else b""
     if framework in OVERRIDES:
@@ -189,11 +199,12 @@ def lock_hash(framework: str, device: str) -> str:
     try:
         return hashlib.sha256(path.name.encode() + b"\0" + path.read_bytes() + b"\0" + system).hexdigest()[:16]
     except FileNotFoundError as error:
-        if "@" in environment_of(framework) and not _folder(framework, device).exists():
+        if _is_arm(framework):
             return hashlib.sha256(path.name.encode()).hexdigest()[:16]
         missing = path.relative_to(ROOT)
-        make = make_hint(framework, device) if "@" in environment_of(framework) else "tox -e lock"
-        raise UsageError(f"{missing} is missing; restore it (git checkout {missing}) or make it: {make}") from error
+        raise UsageError(
+            f"{missing} is missing; restore it (git checkout {missing}) or make it: tox -e lock"
+        ) from error
 
 
 @functools.cache

@@ -63,11 +63,13 @@ def test_a_wrapper_that_needs_no_packages_has_its_framework_s_environment():
     assert environments.make_hint("torch@lightning", "cpu") == "tox -e arms -- torch@lightning"
 
 
-def test_an_arm_whose_lock_is_lost_is_one_line(monkeypatch, tmp_path):
+def test_an_arm_whose_lock_is_lost_is_not_measured_and_the_others_are(monkeypatch, tmp_path):
     monkeypatch.setattr(environments, "ROOT", tmp_path)
-    (tmp_path / ".tox/releases/jax@0.7.2-cpu").mkdir(parents=True)
-    with pytest.raises(UsageError, match=r"requirements/arms/jax@0\.7\.2-cpu\.txt is missing; .*tox -e arms -- jax@0"):
-        environments.lock_hash("jax@0.7.2", "cpu")
+    (program := tmp_path / ".tox/releases/jax@0.7.2-cpu/bin/python").parent.mkdir(parents=True)
+    program.touch()
+    with pytest.raises(EnvironmentMissing, match=r"no requirements/arms/jax@0\.7\.2-cpu\.txt; .*tox -e arms -- jax@0"):
+        environments.interpreter("jax@0.7.2", "cpu")
+    assert environments.lock_hash("jax@0.7.2", "cpu")
 
 
 @pytest.mark.parametrize("typed", ["torch", "torch=", "torhc=/bin/sh", "torch=/absent", "torch=/tmp", "torch@=/bin/sh"])

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -94,6 +97,14 @@ def central_difference(function, x, step=1e-6):
         x[index] = kept
         gradient[index] = (above - below) / (2 * step)
     return gradient
+
+
+def test_every_kind_of_layer_is_held_here_and_stands_in_the_document():
+    kinds = {kind.__name__ for kind in get_args(declaration.Layer)}
+    assert {type(layer).__name__ for layer, _ in LAYERS} == kinds
+    document = Path(declaration.__file__).parents[1] / "docs" / "networks.md"
+    rows = re.findall(r"^\| (`[A-Z].*?) \|", document.read_text(), re.MULTILINE)
+    assert set(re.findall(r"`(\w+)`", " ".join(rows))) == kinds
 
 
 @pytest.mark.parametrize(("declared", "shape"), LAYERS, ids=str)
