@@ -24,11 +24,23 @@ from report.page.charts import as_json, as_records
 from report.page.inputs import Inputs, name_of
 from report.page.looks import looks, signs
 from report.page.parts import FACETS, Cell, Part, Section, Table
-from report.page.sections import batches, history, lead, learning, repeat, roofline, subjects, sureness, times, verified
+from report.page.sections import (
+    batches,
+    history,
+    lead,
+    learning,
+    releases,
+    repeat,
+    roofline,
+    subjects,
+    sureness,
+    times,
+    verified,
+)
 from report.page.sections.machines import Machine, Summary, machines, table
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
-SECTIONS = (batches.section, learning.section, times.section, history.section, verified.section)
+SECTIONS = (batches.section, learning.section, times.section, releases.section, history.section, verified.section)
 APPENDIX = (sureness.section, learning.by_epoch, roofline.section, verified.deviations, repeat.section)
 COMMON = (subjects.section,)  # to all machines
 CHOICES = {"model": "network", "device": "device", "batch": "batch size", "mode": "mode"}  # facets chosen one at a time

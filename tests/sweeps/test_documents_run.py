@@ -24,7 +24,8 @@ NOT_HERE = ("gpu", "cluster", "--engine", "NAME")
 NEEDS_ROWS = ("--by revision", "--by version", "--confirm", "info diff", "report history")
 STANDS_FOR = {  # what a user would type in place of it
     **dict.fromkeys(("OLD", "NEW", "BASE", "DIR"), str(ROOT / "results" / "reference")),
-    **{"results/reference": str(ROOT / "results" / "reference"), "F": "pyperf", "main": "HEAD"},
+    **{f"results/{name}": str(ROOT / "results" / name) for name in ("reference", "releases")},
+    **{"F": "pyperf", "main": "HEAD"},
     "torch=/path/to/other/bin/python": f"torch={ROOT / '.tox' / 'torch-cpu' / 'bin' / 'python'}",
 }
 LESS = {  # options of a command that leave it less to do
@@ -42,7 +43,7 @@ ROWS = ["--results", str(ROOT / "results" / "reference")]
 NOW = {  # each once, named by the last document that has it
     tuple(line): f"{document}: {command}"
     for document, command, line in COMMANDS
-    if not any(word in command for word in (*NOT_HERE, *NEEDS_ROWS))
+    if "results/releases" in command or not any(word in command for word in (*NOT_HERE, *NEEDS_ROWS))
 }
 
 
