@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -207,7 +208,7 @@ def test_a_clock_that_lags_is_told_and_measures(field):
     changed(field, "m1", "import time; true = time.time; time.time = lambda: true() - 3600")
     driver = field.run(*AMOUNT)
     assert driver.wait() == 0
-    assert "its clock is 3,600 s behind" in driver.said()
+    assert re.search(r"its clock is 3,(59|60)\d s behind", driver.said()), driver.said()  # as told, on a busy machine
     settled(field.results, REQUESTED)
 
 
