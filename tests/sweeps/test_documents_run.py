@@ -20,8 +20,11 @@ from PIL import Image, ImageDraw
 from tests.documents import COMMANDS, ROOT
 
 NOT_HERE = ("gpu", "cluster", "--engine", "NAME")
-# Of a sweep that measured two, as tests/sweeps/test_compare.py does; of sessions, as those of `report history` do.
-NEEDS_ROWS = ("--by revision", "--by version", "--confirm", "info diff", "report history")
+# Of a sweep that measured two, as tests/sweeps/test_compare.py does; of sessions, or of others, as unit tests do.
+NEEDS_ROWS = (
+    *("--by revision", "--by version", "--by wrapper", "--confirm", "info diff", "report history"),
+    "--results submissions",
+)
 STANDS_FOR = {  # what a user would type in place of it
     **dict.fromkeys(("OLD", "NEW", "BASE", "DIR"), str(ROOT / "results" / "reference")),
     **{f"results/{name}": str(ROOT / "results" / name) for name in ("reference", "releases")},
