@@ -62,6 +62,13 @@ def _tokens(shape: Shape) -> Shape:
     return shape
 
 
+def _last_axis(shape: Shape) -> Shape:
+    """Return `shape` if it is a vector's or (T, D); DeclarationError otherwise."""
+    if len(shape) == 3:
+        raise DeclarationError(f"needs tokens (T, D) or a vector, got {shape}; take BatchNorm()")
+    return shape
+
+
 def _windows(shape: Shape, size: int, stride: int, padding: int) -> Shape:
     """Return how many windows fit (H, W): (extent + 2*padding - size) // stride + 1."""
     fits = tuple((extent + 2 * padding - size) // stride + 1 for extent in _image(shape)[1:])
@@ -264,9 +271,7 @@ class LayerNorm(_Rounded, _Layer):
     epsilon: float = 1e-5
 
     def after(self, shape: Shape) -> Shape:
-        if len(shape) == 3:
-            raise DeclarationError(f"needs tokens (T, D) or a vector, got {shape}; take BatchNorm()")
-        return shape
+        return _last_axis(shape)
 
     def parameters(self, shape: Shape) -> Arrays:
         return {"weight": (shape[-1:], "one"), "bias": (shape[-1:], "zero")}
@@ -282,9 +287,7 @@ class RMSNorm(_Rounded, _Layer):
     epsilon: float = 1e-5
 
     def after(self, shape: Shape) -> Shape:
-        if len(shape) == 3:
-            raise DeclarationError(f"needs tokens (T, D) or a vector, got {shape}; take BatchNorm()")
-        return shape
+        return _last_axis(shape)
 
     def parameters(self, shape: Shape) -> Arrays:
         return {"weight": (shape[-1:], "one")}

@@ -11,6 +11,7 @@ such as `jax@keras-fit`. It is named wherever a framework is.
 from __future__ import annotations
 
 import importlib
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -148,11 +149,18 @@ WRAPPERS = {  # by arm
 
 
 _UNKNOWN = Framework("")
+LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,19}")  # of an arm: its environment's folder is called so
 
 
 def framework_of(arm: str) -> str:
     """Return the framework that an arm is of: jax of `jax@0.7.2`, of `jax@keras-fit`, and of `jax`."""
     return arm.partition("@")[0]
+
+
+def is_arm(name: str) -> bool:
+    """Return whether a name is FRAMEWORK@LABEL, of a framework that there is a record of."""
+    framework, at, label = name.partition("@")
+    return framework in FRAMEWORKS and bool(at) and LABEL.fullmatch(label) is not None
 
 
 def record(arm: str) -> Framework:

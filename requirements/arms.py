@@ -14,7 +14,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from adapters.registry import WRAPPERS, environment_of
+from adapters.registry import WRAPPERS, environment_of, framework_of, is_arm
 
 HERE = Path(__file__).parent
 ROOT = HERE.parent
@@ -25,7 +25,6 @@ FIRST_PIN = re.compile(r"^([a-z0-9-]+(?:\[.*?\])?)(?:==[^\s+]+)?", re.MULTILINE)
 SAID_PYTHON = re.compile(r"^# .* on Python (\S+)$", re.MULTILINE)
 OPTIONS = ["--generate-hashes", "--only-binary=:all:", "--no-emit-index-url", "--no-emit-find-links", "--no-annotate"]
 PLATFORM = "--python-platform=x86_64-manylinux_2_28"
-ARM = re.compile(r"[a-z]+@[A-Za-z0-9][A-Za-z0-9._-]{0,19}")
 
 
 def main() -> int:
@@ -40,9 +39,9 @@ def main() -> int:
 
 def make(arm: str, device: str, relock: bool) -> int:
     """Make one arm, and say how it went; return 0 or 1."""
-    framework = arm.partition("@")[0]
+    framework = framework_of(arm)
     source, lock = HERE / f"{framework}-{device}.in", LOCKS / f"{arm}-{device}.txt"
-    if not ARM.fullmatch(arm) or not source.exists():
+    if not is_arm(arm) or not source.exists():
         known = ", ".join(sorted(path.stem.rpartition("-")[0] for path in HERE.glob(f"*-{device}.in")))
         return complain(f"{arm}: expected NAME@VERSION, such as jax@0.7.2, or a wrapper; a name of {known}")
     if arm not in WRAPPERS and not arm.partition("@")[2][0].isdigit():

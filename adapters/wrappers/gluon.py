@@ -7,6 +7,7 @@ from typing import Any
 import mxnet as mx
 from mxnet import autograd, gluon
 
+from adapters import wrappers
 from adapters.contract import Adapter, Feed, Preloaded, Unsupported
 from adapters.declaration import SGD, Adam
 from adapters.mxnet import MxnetAdapter
@@ -20,9 +21,7 @@ class GluonTrainer(MxnetAdapter):
 
     @classmethod
     def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
-        if device == "gpu":
-            return "wrappers are measured on a CPU alone so far"
-        return super().missing(device, mode, dtype, input)
+        return wrappers.missing(device) or super().missing(device, mode, dtype, input)
 
     # The network
 

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import layers as nn
 
+from adapters import wrappers
 from adapters.contract import NARROW, Adapter, Array, Preloaded, Unsupported, chain
 from adapters.declaration import (
     SGD,
@@ -70,14 +71,12 @@ class KerasFit(Adapter):
 
     @classmethod
     def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
-        if device == "gpu":
-            return "wrappers are measured on a CPU alone so far"
+        if reason := wrappers.missing(device, input):
+            return reason
         if dtype == "float64" and keras.backend.result_type(dtype, dtype) != dtype:
             return "over this backend Keras rounds float64 to float32 (keras/src/backend/common/dtypes.py)"
         if dtype in NARROW:
             return f"Keras's mixed_{dtype} rounds all activations, not products' operands alone"
-        if input == "host":
-            return "fit gathers its batches from arrays in host memory itself; it is measured as preloaded"
         return cls.lacks.get(mode)
 
     # The network
@@ -116,7 +115,7 @@ class KerasFit(Adapter):
 
     def train(self, preloaded: Any, first: int, count: int) -> None:
         steps = np.arange(first, first + count) % preloaded.steps
-        preloaded.losses[steps] = self.fit(count, **self.given(preloaded, first % preloaded.steps, count))
+        preloaded.losses[steps] = self.fit(count, **self.fit_arguments(preloaded, first % preloaded.steps, count))
 
     def step(self, images: Array, labels: Array) -> float:
         return float(self.fit(1, x=images, y=labels, batch_size=len(labels))[0])
@@ -150,7 +149,7 @@ class KerasFit(Adapter):
     def make_network(self, layers: list[Any]) -> keras.Sequential:
         return keras.Sequential(layers)
 
-    def given(self, preloaded: Any, first: int, count: int) -> dict[str, Any]:
+    def fit_arguments(self, preloaded: Any, first: int, count: int) -> dict[str, Any]:
         """Return what fit is told of so many batches."""
         preloaded.reach(count)
         images, labels = preloaded.batches(first, count)

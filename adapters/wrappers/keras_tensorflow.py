@@ -70,7 +70,7 @@ class KerasOnTensorflow(KerasFit):
 
     # Own helpers
 
-    def given(self, preloaded: Any, first: int, count: int) -> dict[str, Any]:
+    def fit_arguments(self, preloaded: Any, first: int, count: int) -> dict[str, Any]:
         return {"x": preloaded.stream(first, count), "steps_per_epoch": count}
 
     def slopes(self, images: Array, labels: Array) -> list[Array]:

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.utils import data
 
+from adapters import wrappers
 from adapters.contract import NARROW, Preloaded
 from adapters.declaration import SGD
 from adapters.torch import TorchAdapter
@@ -31,10 +32,8 @@ class LightningFit(TorchAdapter):
 
     @classmethod
     def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
-        if device == "gpu":
-            return "wrappers are measured on a CPU alone so far"
-        if input == "host":
-            return "fit is measured on batches that lie ready"
+        if reason := wrappers.missing(device, input):
+            return reason
         if dtype in NARROW:
             return "Lightning's own mixed precision is not measured"
         return "Lightning compiles nothing by itself" if mode != "eager" else None

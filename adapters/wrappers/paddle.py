@@ -8,6 +8,7 @@ from typing import Any
 import paddle
 from paddle import nn
 
+from adapters import wrappers
 from adapters.contract import Preloaded, Unsupported
 from adapters.paddle import PaddleAdapter
 from adapters.weights import Weights
@@ -22,10 +23,8 @@ class ModelFit(PaddleAdapter):
 
     @classmethod
     def missing(cls, device: str, mode: str, dtype: str, input: str) -> str | None:
-        if device == "gpu":
-            return "wrappers are measured on a CPU alone so far"
-        if input == "host":
-            return "fit is measured on batches that lie ready"
+        if reason := wrappers.missing(device, input):
+            return reason
         if mode == "compiled":
             return "paddle.Model compiles nothing, unless the whole process is of static graphs"
         return super().missing(device, mode, dtype, input)

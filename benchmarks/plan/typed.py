@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TypeVar
@@ -14,13 +13,12 @@ from adapters import networks
 from adapters.contract import MODES
 from adapters.declaration import DeclarationError
 from adapters.recipes import HEADLINE, MODELS, MODERN, OURS, own
-from adapters.registry import FRAMEWORKS
+from adapters.registry import FRAMEWORKS, framework_of, is_arm
 from benchmarks.errors import UsageError, shown
 from benchmarks.files import NotRegular, open_regular
 
 T = TypeVar("T")
 MODE_NAMES = (*MODES, "recommended")
-LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,19}")  # of an arm: its environment's folder is called so
 
 
 def values(given: Sequence[str] | None, default: Sequence[str], known: Sequence[str] = (), what: str = "") -> list[str]:
@@ -47,10 +45,10 @@ def arms(given: Sequence[str] | None) -> list[str]:
     """Return frameworks as they were typed, each of which may name a release or a label: jax, jax@0.7.2, jax@old."""
     found = values(given, [], what="framework")
     for arm in found:
-        framework, at, label = arm.partition("@")
+        framework = framework_of(arm)
         if framework not in FRAMEWORKS:
             raise UsageError(f"unknown framework {framework!r}{nearest(framework, list(FRAMEWORKS))}")
-        if at and not LABEL.fullmatch(label):
+        if arm != framework and not is_arm(arm):
             raise UsageError(f"framework {arm!r}: expected {framework}@VERSION, such as {framework}@1.2.3")
     return found
 

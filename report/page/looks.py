@@ -7,17 +7,15 @@ full. Its colour moves towards that of the page's text, so that it is as legible
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from adapters.registry import BLACK, FRAMEWORKS, Look, framework_of, record
+from adapters.registry import BLACK, FRAMEWORKS, Look, framework_of, is_arm, record
 from report.tables.between import age
 
-LABELLED = re.compile(r"[a-z]+@[\w.]+", re.ASCII)  # rows are anybody's: no other name stands in a style sheet
 STEP, FARTHEST = 30, 75  # per cent of the text's colour in an arm's
 FILLS = (0.0, 0.45)  # of markers, in turn: hollow, half full
 STROKE, WITHIN, GAP = 4.0, 2.0, 7.0  # of lines: a wide gap after each group of strokes
@@ -39,7 +37,7 @@ def looks(frame: pd.DataFrame) -> dict[str, Drawn]:
     versions = frame.groupby("framework", observed=True)["framework_version"].first()
     arms: dict[str, list[str]] = defaultdict(list)
     for arm in sorted(map(str, versions.index), key=lambda arm: age(versions[arm], arm), reverse=True):
-        if framework_of(arm) in FRAMEWORKS and LABELLED.fullmatch(arm):
+        if is_arm(arm):  # rows are anybody's: no other name stands in a style sheet
             arms[framework_of(arm)].append(arm)
     for framework, older in arms.items():
         behind = int(framework in versions)  # how many releases the newest of them is behind the one with that look

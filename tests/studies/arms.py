@@ -79,7 +79,7 @@ def main() -> int:
     options = parser.parse_args()
     source = interpreter("torch", "cpu").parents[1]
     with tempfile.TemporaryDirectory(prefix="lockstep-", dir=source.parent) as folder:
-        named = [f"--python={arm}={made(source, Path(folder) / arm, text)}" for arm, text in ARMS.items()]
+        named = [f"--python={arm}={copied(source, Path(folder) / arm, text)}" for arm, text in ARMS.items()]
         (network := Path(folder) / "normed.toml").write_text(NETWORK)
         asked = ["--framework", ",".join(["torch", *ARMS]), "--model", f"mlp,{network}", "--threads", "1"]
         least = ["--rounds", options.rounds, "--seeds", "0", "--no-peak", "--results", str(options.results)]
@@ -88,7 +88,7 @@ def main() -> int:
     return subprocess.run([sys.executable, "-m", *line], cwd=ROOT, check=False).returncode
 
 
-def made(source: Path, folder: Path, text: str) -> Path:
+def copied(source: Path, folder: Path, text: str) -> Path:
     """Copy an environment, without its bytes, and put in what is imported first; return its Python."""
     shutil.copytree(source, folder, symlinks=True, copy_function=os.link)
     [packages] = folder.glob("lib/python3.*/site-packages")

@@ -9,8 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from adapters.registry import FRAMEWORKS, OTHER, WRAPPERS, default_frameworks, distributions, environment_of, record
-from benchmarks.plan.typed import LABEL
+from adapters.registry import (
+    FRAMEWORKS,
+    OTHER,
+    WRAPPERS,
+    default_frameworks,
+    distributions,
+    environment_of,
+    framework_of,
+    is_arm,
+    record,
+)
 
 ROOT = Path(__file__).resolve().parents[3]
 SECTION = re.compile(r"testenv:\{(.*)\}-\{cpu,gpu\}")
@@ -99,10 +108,10 @@ def test_nothing_else_names_a_framework():
 
 @pytest.mark.parametrize("arm", WRAPPERS)
 def test_a_wrapper_is_an_arm_of_a_framework_with_a_lock_of_its_own_where_it_needs_more(arm):
-    framework, _, label = arm.partition("@")
+    framework = framework_of(arm)
     module = WRAPPERS[arm].adapter.partition(":")[0]
     assert framework in FRAMEWORKS
-    assert LABEL.fullmatch(label)
+    assert is_arm(arm)
     assert (ROOT / f"{module.replace('.', '/')}.py").is_file()
     assert record(arm).adapter == WRAPPERS[arm].adapter
     assert record(arm).out_of_memory == FRAMEWORKS[framework].out_of_memory

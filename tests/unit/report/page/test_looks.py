@@ -11,6 +11,7 @@ from adapters.registry import FRAMEWORKS, record
 from report.page.looks import looks, signs
 
 ARMS = {"jax": "0.10.2", "jax@0.4.38": "0.4.38", "jax@0.7.2": "0.7.2", "jax@old": "0.6.0", "torch@2.12.0": "2.12.0"}
+WRAPPED = {"torch": "2.13.0", "torch@keras-fit": "2.13.0", "torch@lightning": "2.13.0"}
 
 
 def rows(arms):
@@ -38,6 +39,11 @@ def test_steps_go_by_release_from_the_pinned_one():
         (4, 2, 4, 2, 4, 7),
     ]
     assert vars(found["torch@2.12.0"]).items() >= vars(record("torch").look).items()  # there is no other
+
+
+def test_wrappers_are_told_apart_from_their_framework_and_each_other():
+    found = looks(rows(WRAPPED))
+    assert len({found[arm].dash for arm in WRAPPED}) == len({found[arm].fill for arm in WRAPPED}) == 3
 
 
 def test_every_framework_has_a_look_without_rows_and_one_that_is_unknown_too():

@@ -37,7 +37,7 @@ def submit(tmp_path, row):
     return submitted
 
 
-def said(results):
+def findings(results):
     return [(found.level, found.what, found.found) for found in submissions.findings(results)]
 
 
@@ -45,7 +45,7 @@ def test_a_whole_submission_can_be_shown(submit):
     learnt = {"task": "accuracy", "train_samples_per_s": None, "replayed_steps": None, "accuracy": 0.9}
     failed = {"status": "crashed", "train_samples_per_s": None, "lockstep": "unproven", "replayed_steps": None}
     results = submit("alice", {}, {"framework": "jax", "lockstep": "float32 only"}, learnt, failed)
-    assert said(results) == [("ok", "alice", "4 launches, 2 of them with a speed, can be shown")]
+    assert findings(results) == [("ok", "alice", "4 launches, 2 of them with a speed, can be shown")]
 
 
 @pytest.mark.parametrize(
@@ -68,7 +68,7 @@ def test_a_whole_submission_can_be_shown(submit):
 def test_no_number_without_machine_lock_and_proof(submit, change, run, why):
     results = submit("bob", {}, change, run={**RUN, **run})
     wrong = 2 if run else 1
-    [(level, what, found)] = said(results)
+    [(level, what, found)] = findings(results)
     assert (level, what) == ("error", "bob")
     assert found.startswith(f"{wrong} of 2 launches cannot be shown, the first: {why}: ")
     assert found.endswith(f"speed round {2 - wrong}")
@@ -78,7 +78,7 @@ def test_damage_is_named_first(submit):
     results = submit("bob", {}, {"replayed_steps": None})
     [path] = results.glob("bob/*.jsonl")
     path.write_bytes(path.read_bytes().replace(b'"round": 0', b'"round": 7'))
-    [(level, _, found)] = said(results)
+    [(level, _, found)] = findings(results)
     assert level == "error"
     assert "line 2: checksum does not match" in found
 
@@ -86,12 +86,12 @@ def test_damage_is_named_first(submit):
 def test_a_copied_sweep_is_its_first_submitters(submit):
     submit("alice", {}, sweep="20260101T000000-same")
     results = submit("bob", {}, sweep="20260101T000000-same")
-    assert [(level, what) for level, what, _ in said(results)] == [("ok", "alice"), ("error", "bob")]
-    assert "a copy of alice's sweep" in said(results)[1][2]
+    assert [(level, what) for level, what, _ in findings(results)] == [("ok", "alice"), ("error", "bob")]
+    assert "a copy of alice's sweep" in findings(results)[1][2]
 
 
 def test_a_submission_without_a_speed_shows_nothing(submit):
-    assert said(submit("alice"))[0][::2] == ("error", "no speed in it")
+    assert findings(submit("alice"))[0][::2] == ("error", "no speed in it")
 
 
 def test_the_page_leaves_out_what_cannot_be_shown_and_names_it(submit, tmp_path, capsys):

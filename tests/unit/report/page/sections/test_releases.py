@@ -30,7 +30,7 @@ def inputs(write_set, launches, make):
     return made
 
 
-def told(table):
+def texts(table):
     """Return the texts and notes of a table's lines, by its first cell and the headings."""
     found = {}
     for line in table.groups[0].lines:
@@ -52,7 +52,7 @@ def test_one_release_of_each_framework_is_no_section(inputs):
 def test_each_release_stands_against_the_oldest_and_one_that_computes_otherwise_has_its_reason(inputs):
     made = inputs(**{"jax@0.0.0": 1000, "jax@0.1.0": None, "jax": 900, "torch": 500})
     _, table = releases.section(made).parts
-    lines = told(table)
+    lines = texts(table)
     assert set(lines) == {"jax", "jax@0.1.0"}
     newest, wrong = lines["jax"], lines["jax@0.1.0"]
     assert (newest["against"], newest["ratio"], newest["verdict"]) == ("jax@0.0.0", "0.900", "slower")
@@ -68,5 +68,5 @@ def test_each_release_stands_against_the_oldest_and_one_that_computes_otherwise_
 def test_wrappers_are_a_table_of_their_own(inputs):
     _, table = releases.section(inputs(**{"torch": 1000, "torch@lightning": 400})).parts
     assert table.caption == "Wrappers"
-    [line] = told(table).values()
+    [line] = texts(table).values()
     assert (line["against"], line["ratio"], line["verdict"]) == ("torch", "0.400", "slower")
