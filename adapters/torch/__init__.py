@@ -15,9 +15,10 @@ from torch import nn
 from torch.nn import functional
 
 from adapters.contract import NARROW, Adapter, Array, DeviceTimer, Feed, Preloaded, chain
-from adapters.declaration import SGD, Adam, Model, Parameter
+from adapters.declaration import LSTM, SGD, Adam, Model, Parameter
 from adapters.torch.feed import endless
 from adapters.torch.graphs import InPlace, Loop, Loops, compiled, missing_compiler
+from adapters.torch.heap import keep_heap
 from adapters.torch.layers import channels_last, layer_of, turned
 from adapters.weights import Arrays, Weights
 
@@ -63,6 +64,7 @@ class TorchAdapter(Adapter):
     # The network
 
     def build(self) -> None:
+        keep_heap()
         self.place = torch.device("cuda:0" if self.device == "gpu" else "cpu")
         self.type = getattr(torch, self.dtype)
         # Same arithmetic in every framework: TF32 is off unless a cell asks for it; in tensorflow it is on by default.
@@ -81,12 +83,17 @@ class TorchAdapter(Adapter):
         self.rate_array = torch.tensor(self.rate, dtype=self.type, device=self.place)
         self.in_place = InPlace(self.recipe.optimiser, self.arrays, self.rate_array)
         self.optimiser = self.make_optimiser()
+        self.forward: Callable[..., Any] = self.scaled_loss
         self.slopes, self.whole = self.differentiate, None
         self.infer: Callable[..., Any] = self.inferred
         if self.mode == "compiled":
             kept = [*self.arrays, *self.statistics, self.rate_array]
-            self.slopes, self.infer = compiled(self.trace, kept), compiled(self.infer, kept)
-            self.whole = compiled(self.trace_step, kept) if self.optimiser is None else None
+            self.infer = compiled(self.infer, kept)
+            if self.device == "cpu" and any(isinstance(place.layer, LSTM) for place in self.recipe.model.places()):
+                self.forward = compiled(self.forward, kept)  # around a call that torch.func cannot differentiate
+            else:
+                self.slopes = compiled(self.trace, kept)
+                self.whole = compiled(self.trace_step, kept) if self.optimiser is None else None
 
     def set_weights(self, weights: Weights) -> None:
         with torch.no_grad():
@@ -248,7 +255,7 @@ class TorchAdapter(Adapter):
 
     def differentiate(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[Any, torch.Tensor, list[torch.Tensor]]:
         """Return gradients, loss, and the statistics of the batch."""
-        loss, found = self.scaled_loss(self.parameters, images, labels)
+        loss, found = self.forward(self.parameters, images, labels)
         return *self.unscaled(torch.autograd.grad(loss, self.parameters), loss.detach()), found
 
     def trace(self, images: torch.Tensor, labels: torch.Tensor) -> tuple[Any, torch.Tensor, list[torch.Tensor]]:

@@ -134,8 +134,15 @@ def _attended(x: torch.Tensor, arrays: Arrays, heads: int) -> torch.Tensor:  # (
 
 def _recurred(x: torch.Tensor, arrays: Arrays, units: int, sequence: bool) -> torch.Tensor:
     weight, recurrent, bias = (next(arrays.parameters) for _ in range(3))
-    if torch.compiler.is_compiling() or _in_halves(x):
+    if _in_halves(x) or (torch.compiler.is_compiling() and x.is_cuda):
         return _unrolled(functional.linear(x, weight, bias), recurrent, sequence)
+    return _in_one_call(x, weight, recurrent, bias, units, sequence)
+
+
+@torch.compiler.disable  # Inductor has no code for it, and single steps in its place take twice as long on a CPU
+def _in_one_call(
+    x: torch.Tensor, weight: torch.Tensor, recurrent: torch.Tensor, bias: torch.Tensor, units: int, sequence: bool
+) -> torch.Tensor:
     zeros = x.new_zeros(1, len(x), units)
     both = weight, recurrent, bias, torch.zeros_like(bias)  # cuDNN and oneDNN have two biases
     y, last, _ = torch.lstm(x, (zeros, zeros), both, True, 1, 0.0, torch.is_grad_enabled(), False, True)
@@ -149,7 +156,7 @@ def _in_halves(x: torch.Tensor) -> bool:
 
 
 def _unrolled(gates: torch.Tensor, recurrent: torch.Tensor, sequence: bool) -> torch.Tensor:  # (B, T, 4H)
-    """An LSTM as single steps: of oneDNN's layer torch.func has no gradient that torch.compile can trace in 2.13.
+    """An LSTM as single steps, which a CUDA graph can hold, and float16 on a CPU.
 
     What is carried is of the weights' type, whatever products multiply.
     """
