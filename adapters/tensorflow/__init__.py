@@ -26,12 +26,13 @@ from adapters.tensorflow.layers import (
     flattened_images,
     network,
     reads_tokens,
+    recurs,
 )
 from adapters.weights import Weights
 
 # Where nothing convolves XLA pays on a CPU up to this batch size; above it a graph's products are faster (NOTES.md).
 XLA_UP_TO = {"compiled": 200, "fused": 2_000}
-XLA_UP_TO_OF_TOKENS = 50
+XLA_UP_TO_OF_TOKENS, XLA_UP_TO_OF_LSTM = 150, 50
 
 
 class TensorflowAdapter(Adapter):
@@ -260,6 +261,8 @@ class TensorflowAdapter(Adapter):
             return math.inf
         if self.mode == "eager" or convolves(self.recipe.model):
             return 0
+        if recurs(self.recipe.model):
+            return XLA_UP_TO_OF_LSTM
         return XLA_UP_TO_OF_TOKENS if reads_tokens(self.recipe.model) else XLA_UP_TO[self.mode]
 
     def pays(self, batch_size: int) -> bool:

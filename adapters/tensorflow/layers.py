@@ -60,6 +60,11 @@ def reads_tokens(model: Model) -> bool:
     return any(len(place.after) == 2 for place in model.places())
 
 
+def recurs(model: Model) -> bool:
+    """Return whether a layer of the model is computed token after token."""
+    return any(isinstance(place.layer, declaration.LSTM) for place in model.places())
+
+
 def flattened_images(model: Model) -> dict[int, Place]:
     """Return the places of Flatten that leave an image as it lies, (H, W, C), by the index of the Dense that reads it.
 
