@@ -6,6 +6,10 @@ sessions' geometric means: for each number of steps up to one in PER_STEP sessio
 squares (exact, by dynamic programming: ruptures, Truong et al. 2020, Signal Processing 167), and of these the one with
 the least n log(squares) + steps * penalty (Yao 1988, Statistics & Probability Letters 6). That needs no noise to be
 known beforehand, and the penalty alone decides how often a step is found where there is none: PENALTIES.
+
+A machine that drifts makes steps of its own. Its canary, a fixed piece of work before each launch, tells of them: the
+logarithms are searched as they are, and with the canary's change from session to session taken out of them (a known
+offset, so that costs compare), and those that cost less count.
 """
 
 from __future__ import annotations
@@ -49,8 +53,9 @@ def history(frame: pd.DataFrame, name: str = DEFAULT, records: Iterable[SweepFil
     `launches`, with low and high, its 95 % interval over them; `sessions` of the cell that have a value.
     Of cells with FEWEST_SESSIONS also: `level`, the geometric mean of the sessions between two steps; `noise`, the
     standard deviation of log means about it; `smallest`, the share by which a step in the middle of the sessions must
-    slow a cell down to be found nine times in ten. The session that begins a step has `step`, the ratio of the levels
-    after and before it, with step_low, step_high, and `changes`, what differs between it and the session before.
+    slow a cell down to be found nine times in ten; `steadied`, whether the machine's own drift, as its canary tells it,
+    is taken out of all these. The session that begins a step has `step`, the ratio of the levels after and before it,
+    with step_low, step_high, and `changes`, what differs between it and the session before.
     In 95 % of tables without a step none is found, and steps' intervals are simultaneous. UsageError for an unknown
     metric, and where no cell has two sessions.
     """
@@ -68,7 +73,7 @@ def history(frame: pd.DataFrame, name: str = DEFAULT, records: Iterable[SweepFil
     table = cells[[*keys, "machine", "day", "framework_version", *(c for c in ["commit"] if c in cells)]]
     table = table.join(cells[["middle", "low", "high"]].astype("Float64"))
     table = table.join(cells[["launches", "sessions"]].astype("Int64"))
-    table = table.join(_with_steps(cells))
+    table = table.join(_with_steps(cells, asked.pace))
     begins = np.flatnonzero(table["step"].notna())
     words = changes(*(cells.loc[places].reset_index(drop=True) for places in (begins - 1, begins)))
     table["changes"] = pd.Series(words.to_numpy(), begins, "string").reindex(table.index).fillna("")
@@ -79,45 +84,65 @@ OF_A_CELL = ["noise", "smallest"]
 FIGURES = ["level", *OF_A_CELL, "step", "step_low", "step_high"]
 
 
-def _with_steps(cells: pd.DataFrame) -> pd.DataFrame:
-    """Return FIGURES of each line; `mean` are the logarithms of the sessions of a `series`, together and in order."""
+def _with_steps(cells: pd.DataFrame, pace: int) -> pd.DataFrame:
+    """Return FIGURES and `steadied` of each line; `mean` are the logarithms of the sessions of a `series`, in order.
+
+    `pace` is the power of the machine's pace that values go with.
+    """
     logs, found = floats(cells["mean"]), {name: np.full(len(cells), np.nan) for name in FIGURES}
+    steadied = np.zeros(len(cells), bool)
+    canary = floats(cells["canary_s"])
+    drift = pace * np.log(np.where((canary > 0) & (pace != 0), canary, np.nan))
     known = np.flatnonzero(~np.isnan(logs))
     ends = np.flatnonzero(np.diff(cells["series"].to_numpy()[known])) + 1
     groups = [places[-MOST_SESSIONS:] for places in np.split(known, ends) if len(places) >= FEWEST_SESSIONS]
     alpha = 1 - CONFIDENCE ** (1 / max(1, len(groups)))  # Sidak's, as stats.simultaneous
-    begun = [(places, _steps(logs[places], alpha)) for places in groups]
-    confidence = CONFIDENCE ** (1 / max(1, sum(len(begins) for _, begins in begun)))
-    for places, begins in begun:
-        levels, noise = _levels(logs[places], begins)
+    begun = [(places, *_searched(logs[places], drift[places], alpha)) for places in groups]
+    confidence = CONFIDENCE ** (1 / max(1, sum(len(begins) for _, _, begins in begun)))
+    for places, steady, begins in begun:
+        steadied[places] = steady is not None
+        values = logs[places] if steady is None else steady
+        levels, noise = _levels(values, begins)
         found["level"][places], found["noise"][places] = np.exp(levels), noise
         found["smallest"][places] = -np.expm1(-_findable(len(places), noise, alpha))
         if len(begins):
-            sizes = _sizes(logs[places], begins, noise)
-            for name, values in zip(FIGURES[-3:], (sizes.mean, *sizes.bounds(confidence)), strict=True):
-                found[name][places[begins]] = np.exp(values)
-    table = pd.DataFrame(found, cells.index)
-    table[OF_A_CELL] = table[OF_A_CELL].groupby(cells["series"]).transform("max")  # also where a session has no mean
-    return table.astype("Float64")
+            sizes = _sizes(values, begins, noise)
+            for name, figures in zip(FIGURES[-3:], (sizes.mean, *sizes.bounds(confidence)), strict=True):
+                found[name][places[begins]] = np.exp(figures)
+    table = pd.DataFrame(found, cells.index).assign(steadied=steadied)
+    of_cells = [*OF_A_CELL, "steadied"]
+    table[of_cells] = table[of_cells].groupby(cells["series"]).transform("max")  # also where a session has no mean
+    return table.astype(dict.fromkeys(FIGURES, "Float64"))
 
 
-def _steps(logs: Floats, alpha: float = 1 - CONFIDENCE) -> Numbers:
-    """Return the places at which steps begin in logarithms of sessions, in order; none found is the rule.
+def _searched(logs: Floats, drift: Floats, alpha: float) -> tuple[Floats | None, Numbers]:
+    """Return the logarithms without the machine's drift, None where they cost no less, and where steps begin.
+
+    `drift` is what they are to gain, up to a constant; NaN where a session has no canary.
+    """
+    cost, begins = _cheapest(logs, alpha)
+    if np.isnan(drift).any():
+        return None, begins
+    steady = logs + drift - drift.mean()
+    less, found = _cheapest(steady, alpha)
+    return (steady, found) if less < cost else (None, begins)
+
+
+def _cheapest(logs: Floats, alpha: float) -> tuple[float, Numbers]:
+    """Return what logarithms of sessions cost, and the places at which steps begin in them; none found is the rule.
 
     In a series of normal noise without a step one is found with the probability `alpha`.
     """
     import ruptures  # noqa: PLC0415  # takes half a second, for histories alone
 
-    most = len(logs) // PER_STEP
-    if not most:
-        return np.empty(0, np.int64)
-    search = ruptures.KernelCPD(kernel="linear", min_size=SHORTEST).fit((logs - logs.mean())[:, None])
-    search.predict(n_bkps=most)  # finds those of fewer steps, too
-    begins = [
-        np.array(search.predict(n_bkps=n)[:-1], np.int64) if n else np.empty(0, np.int64) for n in range(most + 1)
-    ]
-    costs = [_cost(logs, places) + len(places) * _penalty(len(logs), alpha) for places in begins]
-    return begins[int(np.argmin(costs))]
+    found = [np.empty(0, np.int64)]
+    if most := len(logs) // PER_STEP:
+        search = ruptures.KernelCPD(kernel="linear", min_size=SHORTEST).fit((logs - logs.mean())[:, None])
+        search.predict(n_bkps=most)  # finds those of fewer steps, too
+        found += [np.array(search.predict(n_bkps=n)[:-1], np.int64) for n in range(1, most + 1)]
+    costs = [_cost(logs, begins) + len(begins) * _penalty(len(logs), alpha) for begins in found]
+    place = int(np.argmin(costs))
+    return costs[place], found[place]
 
 
 def _cost(logs: Floats, begins: Numbers) -> float:
@@ -169,7 +194,7 @@ def sentences(table: pd.DataFrame) -> Iterator[str]:
         lines: list[Any] = cell.to_dict("records")
         begun = [line for line in lines if pd.notna(line["step"])]
         for line in begun:
-            told = f"since {origin(line)}: {change(line)}, where {seen(line)} would have been found"
+            told = f"since {origin(line)}: {change(line)}, where {seen(line)} would have been found{_steadied(line)}"
             yield plain("; ".join(filter(None, [f"{_named(line)}: {told}", line["changes"]])))
         if not begun:
             yield plain(f"{_named(lines[0])}: {_without(lines[-1])}")
@@ -208,7 +233,12 @@ def _without(line: Any) -> str:
         return f"{sessions}; no step is looked for where values of 0 have no logarithm"
     if line["sessions"] > MOST_SESSIONS:
         sessions = f"the newest {MOST_SESSIONS} of {sessions}"
-    return f"no step in {sessions}; one of {seen(line)} would have been found nine times in ten"
+    return f"no step in {sessions}; one of {seen(line)} would have been found nine times in ten{_steadied(line)}"
+
+
+def _steadied(line: Any) -> str:
+    """Return that the machine's drift is taken out, where it is."""
+    return ", the machine's own drift taken out" if line["steadied"] else ""
 
 
 def seen(line: Any) -> str:

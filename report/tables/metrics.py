@@ -48,6 +48,11 @@ class Metric:
         return self.name not in ACCURACY
 
     @property
+    def pace(self) -> int:
+        """Return the power of the machine's pace that a value goes with: 1 of a speed, -1 of a time, else 0."""
+        return 1 if self.name.endswith("_per_s") else -1 if self.name.endswith("_s") else 0
+
+    @property
     def form(self) -> str:
         """Return the format that keeps sensible digits of a value."""
         return "{:,.0f}" if self.column.kind == "int" or "_per_s" in self.name else "{:,.4g}"

@@ -2,8 +2,8 @@
 
 `--results DIR` takes the noise from rows: of each cell that several sweeps of one version measured, how much sweeps
 differ by beyond what their launches explain. Series of sessions are then made with that noise, as normal, heavy-tailed
-(Student's t of 4 degrees) and drifting, and searched by report/tables/history.py itself. `--penalties` makes its
-PENALTIES anew; they are from `--draws 50000`.
+(Student's t of 4 degrees), drifting, and drifting as a canary tells, and searched by report/tables/history.py itself.
+`--penalties` makes its PENALTIES anew; they are from `--draws 50000`.
 """
 
 from __future__ import annotations
@@ -27,8 +27,9 @@ from report.tables.sides import side
 SESSIONS = (6, 10, 20, 40)
 KNOWN = (5, 6, 7, 8, 9, 10, 12, 15, 20, 25, 30, 40, 60, 100, 200)
 TAILS = (0.05, 0.02, 0.01, 0.005, 0.002, 0.001)  # of which the penalty's slope is made
-KINDS = ("normal", "heavy tails", "drifting")
+KINDS = ("normal", "heavy tails", "drifting", "drifting, told")
 ALIKE = 0.5  # the correlation of a drifting session with the one before
+OWN, TOLD = 0.5, 0.3  # of the machine's drift: a session's own noise, and what its canary is off by
 CELLS = 20  # of the table beside that of a single cell
 FEWEST = 2  # sessions of a cell, to tell how much they differ by
 STEPPED = 1000  # series with a step
@@ -55,27 +56,30 @@ def noise(folder: Path) -> pd.DataFrame:
     return cells.assign(within=np.sqrt(cells["within"]), between=between).reset_index()
 
 
-def series(rng: np.random.Generator, draws: int, sessions: int, kind: str = "normal") -> Floats:
-    """Return noise of standard deviation 1, (draws, sessions): one of KINDS."""
+def series(rng: np.random.Generator, draws: int, sessions: int, kind: str = "normal") -> tuple[Floats, Floats]:
+    """Return noise of standard deviation 1, (draws, sessions): one of KINDS; and what its canary says, else NaN."""
     shape = (draws, sessions)
+    made, untold = rng.standard_normal(shape), np.full(shape, np.nan)
     if kind == "heavy tails":
-        return rng.standard_t(4, shape) / np.sqrt(2)
-    made = rng.standard_normal(shape)
-    if kind == "drifting":
+        return rng.standard_t(4, shape) / np.sqrt(2), untold
+    if kind.startswith("drifting"):
         for session in range(1, sessions):
             made[:, session] = ALIKE * made[:, session - 1] + np.sqrt(1 - ALIKE**2) * made[:, session]
-    return made
+    if kind == "drifting, told":
+        own, off = OWN * rng.standard_normal(shape), TOLD * rng.standard_normal(shape)
+        return (made + own) / np.hypot(1, OWN), -(made + off) / np.hypot(1, OWN)
+    return made, untold
 
 
-def alarms(made: Floats, alpha: float) -> float:
+def alarms(made: Floats, told: Floats, alpha: float) -> float:
     """Return in what share of series without a step one is found."""
-    return float(np.mean([len(searched._steps(line, alpha)) > 0 for line in made]))
+    return float(np.mean([len(searched._searched(*lines, alpha)[1]) > 0 for lines in zip(made, told, strict=True)]))
 
 
 def found(made: Floats, size: float, place: int, alpha: float, off: int) -> float:
     """Return in what share of series a step of this size is found, at most `off` sessions from its place."""
     stepped = made + size * (np.arange(made.shape[1]) >= place)
-    return float(np.mean([(np.abs(searched._steps(line, alpha) - place) <= off).any() for line in stepped]))
+    return float(np.mean([(np.abs(searched._cheapest(line, alpha)[1] - place) <= off).any() for line in stepped]))
 
 
 def smallest(made: Floats, place: int, alpha: float, off: int) -> float:
@@ -91,7 +95,7 @@ def penalties(draws: int) -> Iterator[str]:
     """Yield the lines of report.tables.history.PENALTIES."""
     for sessions in KNOWN:
         rng = np.random.default_rng(sessions)
-        drops = np.sort([_drop(line) for line in series(rng, draws, sessions)])
+        drops = np.sort([_drop(line) for line in series(rng, draws, sessions)[0]])
         tails = [float(np.quantile(drops, 1 - tail)) for tail in TAILS]
         slope = np.polyfit(np.log(TAILS[0] / np.array(TAILS)), tails, 1)[0]
         yield f"    {sessions}: ({tails[0]:.2f}, {slope:.2f}),"
@@ -119,8 +123,8 @@ def study(session: float, draws: int) -> Iterator[str]:
         for cells in (1, CELLS):
             rng = np.random.default_rng(sessions)
             alpha = 1 - CONFIDENCE ** (1 / cells)
-            each = [alarms(series(rng, draws, sessions, kind), alpha) for kind in KINDS]
-            made, middle = series(rng, STEPPED, sessions), sessions // 2
+            each = [alarms(*series(rng, draws, sessions, kind), alpha) for kind in KINDS]
+            made, middle = series(rng, STEPPED, sessions)[0], sessions // 2
             sizes = [smallest(made, *asked) for asked in ((middle, alpha, sessions), (middle, alpha, 1))]
             sizes += [smallest(made, sessions - 3, alpha, sessions), searched._findable(sessions, 1.0, alpha)]
             shown = [f"{1 - (1 - share) ** cells:.1%}" for share in each]

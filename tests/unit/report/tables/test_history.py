@@ -9,11 +9,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from benchmarks.errors import UsageError
+from benchmarks.machine.environments import ROOT
 from benchmarks.record.store import append
 from report import cli
 from report.results.load import load, records
 from report.tables import history as searched
-from report.tables.history import _penalty, _steps, history, sentences
+from report.tables.history import _cheapest, _penalty, history, sentences
 
 ROUNDS = (1.0, 1.01, 0.99)
 JAX = {"framework": "jax", "mode": "fused"}
@@ -27,10 +28,11 @@ def day(number):
 def sessions(launches, write_set):
     """Write a session a day with these speeds (None: no session that day), and what its run's record says."""
 
-    def write(*speeds, name="set", rounds=ROUNDS, run=lambda number: {}, **changes):
+    def write(*speeds, name="set", rounds=ROUNDS, run=lambda number: {}, canaries=None, **changes):
         for number, speed in enumerate(speeds, 1):
             if speed is not None:
                 about = {"sweep": day(number), "started_at": f"2026-01-{number:02}T10:00:00+00:00", **changes}
+                about |= {"canary_before_s": [canaries[number - 1]] * 2} if canaries is not None else {}
                 folder = write_set(name, *launches(*(speed * r for r in rounds), **about), **run(number))
         return folder
 
@@ -39,6 +41,10 @@ def sessions(launches, write_set):
 
 def found(folder, name="train_samples_per_s"):
     return history(load(folder, [*searched.COLUMNS, name]), name, records(folder))
+
+
+def steps(logs, alpha=0.05):
+    return _cheapest(logs, alpha)[1]
 
 
 def noise(count, std=0.005, seed=0):
@@ -138,7 +144,7 @@ def test_cells_that_one_session_measured_are_left_out(sessions):
 
 
 def test_equal_sessions_have_no_step_and_steps_without_noise_are_exact(sessions):
-    assert len(_steps(np.array([0.1 + 0.2] * 4 + [0.3] * 4))) == 0
+    assert len(steps(np.array([0.1 + 0.2] * 4 + [0.3] * 4))) == 0
     assert found(sessions(*[1000] * 8, name="equal", **JAX))["step"].isna().all()
     table = found(sessions(*[1000] * 4, *[960] * 4, name="stepped", rounds=(1.0,) * 3, **JAX))
     assert table[["step", "step_low", "step_high"]].dropna().to_numpy().tolist() == [pytest.approx([0.96] * 3)]
@@ -171,7 +177,7 @@ def test_values_without_a_logarithm_are_not_searched(sessions):
 @pytest.mark.parametrize("alpha", [0.05, 0.005])
 def test_false_alarms_are_as_rare_as_is_said(sessions_of_a_cell, alpha):
     made = np.random.default_rng(1).normal(7, 0.02, (4000, sessions_of_a_cell))
-    share = np.mean([len(_steps(line, alpha)) > 0 for line in made])
+    share = np.mean([len(steps(line, alpha)) > 0 for line in made])
     assert alpha - 4 * (alpha / 4000) ** 0.5 < share < 1.1 * alpha + 4 * (alpha / 4000) ** 0.5
 
 
@@ -179,7 +185,7 @@ def test_false_alarms_are_as_rare_as_is_said(sessions_of_a_cell, alpha):
 def test_the_smallest_step_that_is_named_is_found_nine_times_in_ten(count):
     made = np.random.default_rng(2).normal(0, 0.02, (1000, count))
     made[:, count // 2 :] -= searched._findable(count, 0.02, 0.05)
-    assert 0.88 < np.mean([len(_steps(line)) > 0 for line in made]) < 0.98
+    assert 0.88 < np.mean([len(steps(line)) > 0 for line in made]) < 0.98
 
 
 def test_a_table_of_many_cells_asks_more_of_a_step(sessions):
@@ -198,6 +204,78 @@ def test_only_the_newest_sessions_are_searched_where_there_are_very_many(monkeyp
     assert table["level"].notna().tolist() == [False] * 4 + [True] * 8
     assert table["step"].isna().all()
     assert "no step in the newest 8 of 12 sessions" in next(sentences(table))
+
+
+DRIFT = np.array([0.0] * 6 + [-0.06] * 6)  # of the machine, in logarithms
+
+
+def test_a_step_of_the_machine_that_its_canary_tells_is_none(sessions):
+    speeds = 1000 * noise(12) * np.exp(DRIFT)
+    assert found(sessions(*speeds, name="untold", **JAX))["step"].notna().iloc[6]
+    canaries = 0.0015 * np.exp(-DRIFT) * noise(12, 0.002, seed=1)
+    table = found(sessions(*speeds, name="told", canaries=canaries, **JAX))
+    assert table["step"].isna().all()
+    assert table["steadied"].all()
+    assert table["level"].nunique() == 1
+    assert table["level"].iloc[0] == pytest.approx(1000 * np.exp(DRIFT.mean()), rel=0.01)
+    assert next(sentences(table)).endswith("would have been found nine times in ten, the machine's own drift taken out")
+
+
+def test_a_step_beside_the_machine_s_own_is_found_with_its_size(sessions):
+    speeds = 1000 * noise(12) * np.exp(DRIFT) * np.where(np.arange(12) < 4, 1, 0.95)
+    table = found(sessions(*speeds, canaries=0.0015 * np.exp(-DRIFT) * noise(12, 0.002, seed=1), **JAX))
+    [line] = table[table["step"].notna()].to_dict("records")
+    assert line["day"] == "2026-01-05"
+    assert line["step"] == pytest.approx(0.95, abs=0.01)
+    assert next(sentences(table)).endswith("would have been found, the machine's own drift taken out")
+
+
+def test_a_step_of_the_canary_alone_is_none(sessions):
+    table = found(sessions(*(1000 * noise(12)), canaries=0.0015 * np.exp(DRIFT), **JAX))
+    assert table["step"].isna().all()
+    assert not table["steadied"].any()
+
+
+def test_a_time_grows_where_the_machine_is_slower(sessions):
+    for number, latency in enumerate(0.5 * noise(12) * np.exp(-DRIFT), 1):
+        speeds = [None] * (number - 1) + [1000]
+        canaries = 0.0015 * np.exp(-DRIFT) * noise(12, 0.002, seed=1)
+        folder = sessions(*speeds, canaries=canaries, first_step_s=latency, **JAX)
+    table = found(folder, "first_step_s")
+    assert table["step"].isna().all()
+    assert table["steadied"].all()
+
+
+def test_what_does_not_go_with_the_machine_s_pace_is_searched_as_it_is(sessions):
+    folder = sessions(*[1000] * 12, canaries=0.0015 * np.exp(DRIFT), peak_rss_bytes=10**8, **JAX)
+    assert not found(folder, "peak_rss_bytes")["steadied"].any()
+
+
+KEPT = ROOT / "results" / "sessions"  # of the same code, one after another
+
+
+@pytest.fixture(scope="module")
+def measured():
+    return load(KEPT, [*searched.COLUMNS, "train_samples_per_s"]), records(KEPT)
+
+
+def test_measured_sessions_of_the_same_code_have_no_step(measured):
+    table = history(measured[0], records=measured[1])
+    assert table["sessions"].tolist() == [22] * 22
+    assert table["step"].isna().all()
+    assert 0.005 < table["smallest"].iloc[0] < 0.02
+
+
+@pytest.mark.parametrize("place", range(2, 21))
+def test_a_step_of_4_percent_planted_into_measured_launches_is_found_at_its_place(measured, place):
+    frame, names = measured[0], sorted(measured[0]["session"].unique())
+    later = frame["session"].isin(names[place:])
+    speeds = frame["train_samples_per_s"].where(~later, 0.96 * frame["train_samples_per_s"])
+    table = history(frame.assign(train_samples_per_s=speeds), records=measured[1])
+    begun = table[table["step"].notna()]
+    nearest = min(begun["session"], key=lambda name: abs(names.index(name) - place))
+    assert abs(names.index(nearest) - place) <= 1  # a session as fast as a whole step is slow may move it by one
+    assert 0.93 < begun.set_index("session")["step"][nearest] < 0.975
 
 
 def typed(*arguments):
