@@ -23,7 +23,7 @@ from report.page import charts, words
 from report.page.charts import as_json, as_records
 from report.page.inputs import Inputs, name_of
 from report.page.looks import looks, signs
-from report.page.parts import FACETS, Cell, Part, Section, Table
+from report.page.parts import FACETS, Cell, Part, Section, Table, Words
 from report.page.sections import (
     batches,
     history,
@@ -37,7 +37,7 @@ from report.page.sections import (
     times,
     verified,
 )
-from report.page.sections.machines import Machine, Summary, machines, table
+from report.page.sections.machines import Machine, Summary, left_out, machines, table, with_parts
 
 TEMPLATES = Path(__file__).parents[1] / "templates"
 SECTIONS = (batches.section, learning.section, times.section, releases.section, history.section, verified.section)
@@ -98,13 +98,14 @@ def _single_machine(inputs: Inputs, appendix: Iterable[Any]) -> dict[str, Any]:
 
 def _over(inputs: Inputs, found: list[Machine]) -> dict[str, Any]:
     """Return what a page on several machines is filled with: what they say together, then each by itself."""
-    summary = Summary(inputs, found)
-    parts = [{**_single_machine(made.inputs, APPENDIX), "part": made.part, "name": made.name} for made in found]
+    summary, alone = Summary(inputs, found), with_parts(found)
+    notes = [Words([words], style="note") for words in left_out(found, alone)]
+    parts = [{**_single_machine(made.inputs, APPENDIX), "part": made.part, "name": made.name} for made in alone]
     return {
         "title": summary.title(),
         "warning": inputs.warning,
         "sentences": list(summary.sentences()),
-        "lead": [table(found), *summary.parts()],
+        "lead": [table(found, alone), *notes, *summary.parts()],
         "facts": list(_across_machines(inputs, found)),
         "machines": parts,
         "appendix": [make(inputs) for make in COMMON],
@@ -214,7 +215,8 @@ def as_markdown(inputs: Inputs) -> str:
         return "\n\n".join(_on_one(inputs)) + "\n"
     means = Summary(inputs, found)
     parts = [_first(inputs.warning, means.title(), means.sentences()), *_tables(means.parts())]
-    for machine in found:
+    parts += map(markdown_text, left_out(found, with_parts(found)))
+    for machine in with_parts(found):
         parts += [f"### {markdown_text(machine.name)}", *_on_one(machine.inputs)]
     return "\n\n".join(parts) + "\n"
 

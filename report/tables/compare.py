@@ -136,9 +136,11 @@ def _in_one_mode(frame: pd.DataFrame, table: pd.DataFrame, base: str | None) -> 
 
 
 def as_records(cells: pd.DataFrame) -> list[dict[str, Any]]:
-    """Return lines as records."""
-    found: list[Any] = cells.astype(object).where(cells.notna(), None).to_dict("records")
-    return found
+    """Return lines as records, what is missing as None."""
+    lists = (zip(cells[name].tolist(), cells[name].isna(), strict=True) for name in cells)
+    columns = ([None if missing else value for value, missing in pairs] for pairs in lists)
+    names = [str(name) for name in cells]
+    return [dict(zip(names, values, strict=True)) for values in zip(*columns, strict=True)]
 
 
 def only(frame: pd.DataFrame, wanted: Mapping[str, Sequence[str | int]]) -> pd.DataFrame:

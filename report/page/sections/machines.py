@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import pandas as pd
@@ -22,6 +23,8 @@ from report.page.inputs import Inputs, Record, name_of
 from report.page.parts import Cell, Column, Group, Line, Part, Table, Words
 from report.page.sections.lead import UNSURE, led
 from report.results.load import UNKNOWN, kind
+from report.tables.compare import CELL
+from report.tables.groups import number
 from report.tables.over_machines import POINT, over_machines
 
 MACHINES = (
@@ -68,8 +71,30 @@ def machines(inputs: Inputs) -> list[Machine]:
     return made
 
 
-def table(found: Sequence[Machine]) -> Table:
-    """Return what the machines are, each with a link to its part."""
+MOST = 1_000  # configurations in the parts of all machines together: a page of some 10 MB
+
+
+def with_parts(found: Sequence[Machine]) -> list[Machine]:
+    """Return the machines that have a part, in order: those measured last, as long as the page bears it."""
+    newest = sorted(found, key=lambda machine: str(machine.inputs.frame["started_at"].max()), reverse=True)
+    sizes = [int(number(machine.inputs.frame, CELL).max(initial=-1)) + 1 for machine in newest]
+    taken = {machine.part for machine, before in zip(newest, accumulate(sizes), strict=True) if before <= MOST}
+    return [machine for machine in found if machine.part in taken or machine is newest[0]]
+
+
+def left_out(found: Sequence[Machine], parts: Sequence[Machine]) -> Iterator[str]:
+    """Yield that some machines have no part, and where theirs is."""
+    if len(parts) < len(found):
+        have = f"{len(parts):,} measured last have parts" if len(parts) > 1 else "one measured last has a part"
+        yield (
+            f"Of {len(found):,} kinds of machine the {have} below; the others stand in the means over all. "
+            "`python -m report page --results FILE` makes the page of one file."
+        )
+
+
+def table(found: Sequence[Machine], parts: Sequence[Machine]) -> Table:
+    """Return what the machines are, each with a link to its part, where it has one."""
+    linked = {machine.part for machine in parts}
     versions = {machine.part: _by_framework(machine.inputs.frame) for machine in found}
     differing = {
         name
@@ -77,10 +102,15 @@ def table(found: Sequence[Machine]) -> Table:
         if len({mine[name] for mine in versions.values() if name in mine}) > 1
     }
     lines = [
-        Line((Cell(machine.name, link=f"#{machine.part}"), *_cells(machine, versions[machine.part], differing)))
+        Line((_named(machine, machine.part in linked), *_cells(machine, versions[machine.part], differing)))
         for machine in found
     ]
     return Table("The machines", MACHINES, [Group(lines)], style="machines")
+
+
+def _named(machine: Machine, linked: bool) -> Cell:
+    """Return a machine's name, which leads to its part."""
+    return Cell(machine.name, link=f"#{machine.part}" if linked else "")
 
 
 def _by_framework(frame: pd.DataFrame) -> dict[str, tuple[str, ...]]:
@@ -156,7 +186,7 @@ class Summary:
     def __init__(self, inputs: Inputs, machines: list[Machine]) -> None:
         self.count = len(machines)
         found = over_machines(inputs.timed, inputs.speeds, inputs.base)
-        leads = [cells.iloc[0] for machine in machines for cells in machine.inputs.headline]
+        leads = [cells.iloc[0] for machine in with_parts(machines) for cells in machine.inputs.headline]
         keys = dict.fromkeys(tuple(first[name] for name in POINT) for first in leads)
         groups = dict(list(found.groupby(POINT, sort=False))) if len(found) else {}
         self.leading: list[pd.DataFrame] = [groups[key] for key in keys if key in groups]

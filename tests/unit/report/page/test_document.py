@@ -13,6 +13,7 @@ from benchmarks.record.store import append
 from report.cli import page as page_command
 from report.page.document import _values, as_markdown, build
 from report.page.inputs import PAGE_COLUMNS, Inputs
+from report.page.sections import machines as of_machines
 from report.results.load import load, records
 from tests.browser import synthetic
 from tests.hostile import CHECKED, KNOWN, hostile
@@ -266,6 +267,19 @@ def test_a_machine_s_part_is_the_page_that_it_would_have_alone(several, over):
     """Its first line and its headline's speeds, which no other machine has a part in."""
     alone = as_markdown(Inputs(load(path := sorted(several.iterdir())[2], PAGE_COLUMNS), records(path)))
     assert alone.split("\n\n", 1)[1] in as_markdown(inputs(several))
+
+
+def test_of_many_machines_those_measured_last_have_parts(several, monkeypatch):
+    monkeypatch.setattr(of_machines, "MOST", 0)
+    found = inputs(several)
+    parsed, text = Parsed(build(found)), as_markdown(found)
+    assert [link for link in parsed.all("href") if link.startswith("#machine-")] == ["#machine-1"]
+    assert "m1-batches" in parsed.all("id")
+    assert "m2-batches" not in parsed.all("id")
+    left_out = "Of 3 kinds of machine the one measured last has a part below"
+    assert left_out in text
+    assert left_out in build(found)
+    assert text.count("\n### ") == 1
 
 
 def test_the_csv_has_every_machine(several, tmp_path, monkeypatch):
