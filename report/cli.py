@@ -314,7 +314,7 @@ def history(
     """
     asked, form = metric(name), formats.known_form(form)
     wanted = _wanted(framework, model, batch_size, mode)
-    table = steps.history(only(_loaded(results, [*steps.COLUMNS, name]), wanted), name, records(results))
+    table = steps.history(only(_loaded(results, [*steps.COLUMNS, name], True), wanted), name, records(results))
     on_screen, left_out = form == "table" and not out_file, ""
     if on_screen and not show_all:
         table, left_out = first_comparisons(table)

@@ -19,7 +19,18 @@ from benchmarks.record import busy
 from benchmarks.record.ratios import Flags
 from benchmarks.record.summary import MANY, SHOWN, Comparison, same_mode
 from benchmarks.stats import Numbers
-from report.tables.groups import counted, equal, first, floats, geometric_means, is_newest, joined, last, number
+from report.tables.groups import (
+    as_text,
+    counted,
+    equal,
+    first,
+    floats,
+    geometric_means,
+    is_newest,
+    joined,
+    last,
+    number,
+)
 from report.tables.intervals import with_accuracies, with_ratio
 
 # What the frameworks of one comparison share; speeds of different machines never meet in one ratio. Tables are in the
@@ -90,7 +101,7 @@ def compare(frame: pd.DataFrame, base: str | None = None) -> pd.DataFrame:
     new, ok, speed = is_newest(frame, cell), equal(frame["status"], "ok"), equal(frame["task"], "speed")
     named = [*CELL, "machine"]
     table = frame[named].iloc[first(cell)].reset_index(drop=True)
-    table = table.astype({name: "string" for name in named if isinstance(table[name].dtype, pd.CategoricalDtype)})
+    table = as_text(table)
     table = _with_launches(table, frame, cell, np.flatnonzero(new & ok & speed))
     table["status"] = joined(frame["status"][new], cell[new], len(table))
     table["lockstep"] = joined(frame["lockstep"][new], cell[new], len(table))

@@ -52,6 +52,11 @@ def _dense(found: Numbers) -> tuple[Numbers, int]:
     return np.asarray(codes, np.int64), max(1, len(different))
 
 
+def as_text(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its categories as text."""
+    return table.astype({name: "string" for name in table if isinstance(table[name].dtype, pd.CategoricalDtype)})
+
+
 def first(numbers: Numbers) -> Numbers:
     """Return of each group the place of its first line."""
     return np.unique(numbers, return_index=True)[1].astype(np.int64)

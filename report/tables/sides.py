@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from benchmarks.errors import UsageError, plain, threads
 from benchmarks.record import busy
@@ -20,7 +22,7 @@ from benchmarks.record.ratios import spread
 from benchmarks.record.store import SweepFile
 from benchmarks.stats import judged_accuracies, simultaneous
 from report.tables.compare import CELL
-from report.tables.groups import floats, is_newest, number
+from report.tables.groups import as_text, equal, floats, is_newest, number
 from report.tables.intervals import by_seed, in_common
 from report.tables.metrics import Metric
 
@@ -166,8 +168,8 @@ def side(
     `keys` are what tells cells apart: with the session among them, each session has cells of its own.
     """
     frame = frame[is_newest(frame, number(frame, keys))]
-    frame = frame.assign(cell=frame.groupby(list(keys)).ngroup().astype("Int64"), ok=frame["status"] == "ok")
-    described = frame.drop_duplicates("cell", keep="last").set_index("cell").sort_index()
+    frame = frame.assign(cell=pd.array(number(frame, keys), "Int64"), ok=equal(frame["status"], "ok"))
+    described = as_text(frame.drop_duplicates("cell", keep="last").set_index("cell").sort_index())
     measured, trained = (frame[frame["task"] == task] for task in (metric.task, "accuracy"))
     known = ["machine", "framework_version", "revision", "sweep", *facts]
     cells = described[[*keys, *known]].join([_endings(measured, ""), _endings(trained, "accuracy_")])
@@ -202,8 +204,12 @@ def _noisy(good: pd.DataFrame) -> pd.Series:
 
 def _canary(good: pd.DataFrame) -> pd.Series:
     """Return the median over a cell's launches of the canary's mean seconds before them (machine/noise.py)."""
-    seconds = [sum(song) / len(song) if isinstance(song, list) and song else None for song in good["canary_before_s"]]
-    return pd.Series(seconds, good["cell"], dtype="Float64").groupby(level=0).median()
+    songs = pa.array(good["canary_before_s"], pa.list_(pa.float64()))
+    lengths = pc.list_value_length(songs).fill_null(0).to_numpy()
+    sums = np.bincount(np.repeat(np.arange(len(good)), lengths), pc.list_flatten(songs), len(good))
+    with np.errstate(invalid="ignore"):
+        seconds = pd.Series(sums / lengths, good["cell"], dtype="Float64")
+    return seconds.groupby(level=0).median()
 
 
 def _fact(run: Mapping[str, Any], name: str) -> str | None:

@@ -17,7 +17,8 @@ from report.tables.history import FEWEST_SESSIONS, change, history, origin, seen
 NOTE = (
     "A session is one sample: sessions differ by more than the launches within one, whose interval is the band. A step "
     "is a level that stays, looked for in all sessions of a configuration together; of 100 pages without a step 95 "
-    f"have none. Fewer than {FEWEST_SESSIONS} sessions are shown and not searched."
+    "have none. The machine's own drift is taken out where its canary tells of it. "
+    f"Fewer than {FEWEST_SESSIONS} sessions are shown and not searched."
 )
 NONE_FOUND = "No step was found. The table says how small a one would have been, configuration by configuration."
 
