@@ -14,8 +14,6 @@ import pytest
 GIVEN = os.environ.get("LOCKSTEP_DATA")  # read before any test changes it
 TURNS = tempfile.TemporaryDirectory(prefix="lockstep-tests-")  # removed when the process ends
 os.environ["LOCKSTEP_TURN"] = f"{TURNS.name}/turn"  # waits for no other measurement of this machine
-for choice in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # `run` says that workers do not see them: one line more
-    os.environ.pop(choice, None)
 
 # Where CI is set, a test that is skipped for any other reason fails: CI has what tests need, or installs it.
 SKIPPED = (

@@ -32,7 +32,8 @@ from adapters.weights import Weights
 
 # Where nothing convolves XLA pays on a CPU up to this batch size; above it a graph's products are faster (NOTES.md).
 XLA_UP_TO = {"compiled": 200, "fused": 2_000}
-XLA_UP_TO_OF_TOKENS, XLA_UP_TO_OF_LSTM = 150, 50
+XLA_UP_TO_OF_TOKENS = 50
+XLA_UP_TO_OF_ATTENTION = 150  # on several threads
 
 
 class TensorflowAdapter(Adapter):
@@ -261,9 +262,10 @@ class TensorflowAdapter(Adapter):
             return math.inf
         if self.mode == "eager" or convolves(self.recipe.model):
             return 0
-        if recurs(self.recipe.model):
-            return XLA_UP_TO_OF_LSTM
-        return XLA_UP_TO_OF_TOKENS if reads_tokens(self.recipe.model) else XLA_UP_TO[self.mode]
+        if not reads_tokens(self.recipe.model):
+            return XLA_UP_TO[self.mode]
+        one_thread = tf.config.threading.get_intra_op_parallelism_threads() == 1
+        return XLA_UP_TO_OF_TOKENS if one_thread or recurs(self.recipe.model) else XLA_UP_TO_OF_ATTENTION
 
     def pays(self, batch_size: int) -> bool:
         """Return whether XLA is the faster compiler for batches of this size."""

@@ -141,8 +141,6 @@ def run(
     if epochs == 0:
         say("--epochs 0: no accuracy launches, whatever --seeds and --preset say")
     environments.override_interpreters(python or [])
-    if names := environments.withheld():
-        say(f"workers do not see {', '.join(names)} of this shell: each library decides by itself")
     over_several = _over_several(
         engine, scheduler, cluster, dry_run=dry_run, python=python, detect=detect, confirm=confirm
     )
@@ -202,6 +200,7 @@ def _run_on_this_machine(request: Request, wait: bool) -> LocalSweep:
     with lock.machine_lock(f"{', '.join(axes.recipes)} in {', '.join(frameworks)}", wait, say):
         probes, cells = _probed(request, frameworks, list(data), devices)
         request = _with_rounds(request, cells)
+        _say_what_is_withheld()  # here, so that bad input is one line
         display = Display(err)
         memory, preset = MemoryLimit.for_bytes(request.memory_bytes), request.preset
         known = ceilings(points(cells), request.peak, say)
@@ -219,6 +218,12 @@ def _run_on_this_machine(request: Request, wait: bool) -> LocalSweep:
         with summarise_when_ended(sweep, display):
             sweep.run()
     return sweep
+
+
+def _say_what_is_withheld() -> None:
+    """Name the settings of this shell that choose numeric libraries' kernels, as no worker sees them."""
+    if names := environments.withheld():
+        say(f"workers do not see {', '.join(names)} of this shell: each library decides by itself")
 
 
 def _show_plan(request: Request) -> None:

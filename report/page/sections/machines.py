@@ -78,7 +78,7 @@ def with_parts(found: Sequence[Machine]) -> list[Machine]:
     """Return the machines that have a part, in order: those measured last, as long as the page bears it."""
     newest = sorted(found, key=lambda machine: str(machine.inputs.frame["started_at"].max()), reverse=True)
     sizes = [int(number(machine.inputs.frame, CELL).max(initial=-1)) + 1 for machine in newest]
-    taken = {machine.part for machine, before in zip(newest, accumulate(sizes), strict=True) if before <= MOST}
+    taken = {machine.part for machine, size in zip(newest, accumulate(sizes), strict=True) if size <= MOST}
     return [machine for machine in found if machine.part in taken or machine is newest[0]]
 
 
