@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 import shutil
 import signal
 import subprocess
@@ -63,9 +64,11 @@ def test_accuracy_launches_alone_and_one_seed_each(sweep):
 
 def test_what_cannot_run_is_a_row_with_its_reason(sweep):
     done, rows = sweep(
-        "--framework", "numpy", "--model", "mlp", "--mode", "eager,compiled", "--rounds", "1", "--epochs", "0"
+        *("--framework", "numpy", "--model", "mlp", "--mode", "eager,compiled", "--rounds", "1", "--epochs", "0"),
+        XLA_FLAGS="--secret=1",
     )
     assert done.returncode == 1
+    assert re.search("workers do not see .*XLA_FLAGS", done.stderr)
     assert {row["mode"]: row["status"] for row in rows} == {"eager": "ok", "compiled": "unsupported"}
     assert "no compiler" in next(row["reason"] for row in rows if row["status"] == "unsupported")
 
